@@ -1,0 +1,483 @@
+"""Writes the test vectors of UNI-1 from the text of uni-1.md alone: nothing of the library is imported.
+
+    python format_spec/make_vectors.py [FOLDER]
+
+Everything random, packed, quantised or checked is written a second time here, slowly and plainly, in pure Python.
+A change of any committed byte needs a line under "Revisions" in uni-1.md.
+"""
+
+import hashlib
+import json
+import struct
+import sys
+import zlib
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+SIGNATURE = b"\x89UNI\r\n\x1a\n"
+PREAMBLE = SIGNATURE + struct.pack("<HH", 0, 0)
+MASK = (1 << 64) - 1
+FLOAT32_MAX = 2.0**128 - 2.0**104
+
+
+# The generator ------------------------------------------------------------------------------------------------------
+
+
+def words(seed: int, stream: int, count: int) -> list[int]:
+    """Philox4x64-10 with key (seed, stream), counter from 1."""
+    result: list[int] = []
+    for block in range(1, -(-count // 4) + 1):
+        a, b, c, d = block, 0, 0, 0
+        low, high = seed, stream
+        for _ in range(10):
+            p, q = 0xD2E7470EE14C6C93 * a, 0xCA5A826395121157 * c
+            a, b, c, d = (q >> 64) ^ b ^ low, q & MASK, (p >> 64) ^ d ^ high, p & MASK
+            low, high = (low + 0x9E3779B97F4A7C15) & MASK, (high + 0xBB67AE8584CAA73B) & MASK
+        result += [a, b, c, d]
+    return result[:count]
+
+
+def normals(seed: int, stream: int, count: int) -> list[float]:
+    """Sums of the twelve quarters of three words each."""
+    source = words(seed, stream, 3 * count)
+    sums = [
+        sum(word >> shift & 0xFFFF for word in source[3 * i : 3 * i + 3] for shift in (0, 16, 32, 48))
+        for i in range(count)
+    ]
+    return [(total - 393210) / 65536 for total in sums]
+
+
+def index_of_position(seed: int, images: int) -> list[int]:
+    """Rank of each position's key."""
+    keys = words(seed, 1 << 32, images)
+    return [sum((k, p) < (key, position) for p, k in enumerate(keys)) for position, key in enumerate(keys)]
+
+
+# Codes and packed bytes ---------------------------------------------------------------------------------------------
+
+
+def pack(codes: Sequence[int], bits: int) -> bytes:
+    """Most significant bit first, zero bits at the end."""
+    text = "".join(f"{code:0{bits}b}" for code in codes) if bits else ""
+    text += "0" * (-len(text) % 8)
+    return bytes(int(text[i : i + 8], 2) for i in range(0, len(text), 8))
+
+
+def stored(raw: bytes) -> bytes:
+    """Packed bytes, method 0."""
+    return struct.pack("<BQ", 0, len(raw)) + raw
+
+
+def zeros_frame(count: int) -> bytes:
+    """A zstd frame of one run-length block: ``count`` zero bytes, 256 to 65791."""
+    return b"\x28\xb5\x2f\xfd\x60" + struct.pack("<H", count - 256) + (count << 3 | 3).to_bytes(3, "little") + b"\0"
+
+
+def zstd(raw_length: int, frame: bytes) -> bytes:
+    """Packed bytes, method 1."""
+    return struct.pack("<BQ", 1, raw_length) + frame
+
+
+# Weight codes -------------------------------------------------------------------------------------------------------
+
+
+def magnitude(code: int, mantissa_bits: int, bias: int) -> Fraction:
+    """What a code without its sign stands for."""
+    field, fraction = code >> mantissa_bits, Fraction(code & ((1 << mantissa_bits) - 1), 1 << mantissa_bits)
+    return (1 + fraction) * Fraction(2) ** (field - bias) if field else fraction * Fraction(2) ** (1 - bias)
+
+
+def largest_code(exponent_bits: int, mantissa_bits: int, bias: int) -> int:
+    """The last code below 2^128."""
+    code = (1 << (exponent_bits + mantissa_bits)) - 1
+    while magnitude(code, mantissa_bits, bias) >= Fraction(2) ** 128:
+        code -= 1 << mantissa_bits
+    return code
+
+
+def nearest_code(value: Fraction, exponent_bits: int, mantissa_bits: int, bias: int) -> int:
+    """The code without its sign nearest to a magnitude, of two equally near ones the even."""
+    below, above = 0, largest_code(exponent_bits, mantissa_bits, bias)
+    if value >= magnitude(above, mantissa_bits, bias):
+        return above
+    while above - below > 1:
+        middle = (below + above) // 2
+        if magnitude(middle, mantissa_bits, bias) <= value:
+            below = middle
+        else:
+            above = middle
+    left = value - magnitude(below, mantissa_bits, bias)
+    right = magnitude(above, mantissa_bits, bias) - value
+    return below if left < right or (left == right and below % 2 == 0) else above
+
+
+def float32_bits(value: float) -> str:
+    """Hexadecimal digits of a float32, most significant first."""
+    return struct.pack(">f", value).hex()
+
+
+def weight_format_vectors(exponent_bits: int, mantissa_bits: int, bias: int) -> dict[str, Any]:
+    """Codes at every boundary of a format, and float32 values at, between and beyond them."""
+    sign = 1 << (exponent_bits + mantissa_bits)
+    one = 1 << mantissa_bits
+    largest = largest_code(exponent_bits, mantissa_bits, bias)
+    codes = sorted({0, 1, 2, one - 1, one, one + 1, 2 * one - 1, 2 * one, largest - one, largest - 1, largest})
+    exact = [(code, magnitude(code, mantissa_bits, bias)) for code in codes]
+    values = {float(value) for _, value in exact}
+    for code, value in exact[:-1]:
+        gap = magnitude(code + 1, mantissa_bits, bias) - value
+        values |= {float(value + gap * Fraction(n, 4)) for n in (1, 2, 3)}
+    values |= {FLOAT32_MAX, 1e-45, 1.0, 0.1}
+    # Only what a float32 holds can be asked for.
+    asked = sorted(v for v in values if v <= FLOAT32_MAX and struct.unpack("<f", struct.pack("<f", v))[0] == v)
+    as_code = {v: nearest_code(Fraction(v), exponent_bits, mantissa_bits, bias) for v in asked}
+    return {
+        "exponent_bits": exponent_bits,
+        "mantissa_bits": mantissa_bits,
+        "bias": bias,
+        "largest_code": largest,
+        "dequantize": [[code, float32_bits(float(value))] for code, value in exact]
+        + [[sign | code, float32_bits(-float(value))] for code, value in exact],
+        "quantize": [[float32_bits(v), code] for v, code in as_code.items()]
+        + [[float32_bits(-v), sign | code] for v, code in as_code.items()],
+        "invalid_codes": [code for c in [largest + 1] if c < sign for code in (c, sign - 1, sign | c)],
+    }
+
+
+# Files --------------------------------------------------------------------------------------------------------------
+
+
+def section(kind: bytes, payload: bytes) -> bytes:
+    """One section with its CRC."""
+    body = kind + struct.pack("<Q", len(payload)) + payload
+    return body + struct.pack("<I", zlib.crc32(body))
+
+
+def archive(*sections: bytes) -> bytes:
+    """Preamble, sections and the end section that fits them."""
+    critical = [s for s in sections if s[:1].isupper()]
+    return PREAMBLE + b"".join(sections) + section(b"DONE", hashlib.sha256(PREAMBLE + b"".join(critical)).digest())
+
+
+HEAD_FIELDS: dict[str, tuple[str, Any]] = {
+    "images": ("<I", 3),
+    "seed": ("<Q", 2026),
+    "steps": ("<B", 4),
+    "latent_std": ("<d", 1 / 3),
+    "latent_step": ("<d", 1.0),
+    "name": ("text", b"embedded"),
+    "class_name": ("text", b"CodingAutoencoder"),
+    "weights_sha256": ("bytes", bytes(range(32))),
+    "config_sha256": ("bytes", bytes(range(32, 64))),
+    "weight_bytes": ("<Q", 6_000_000),
+    "latent_channels": ("<H", 1),
+    "downsampling": ("<B", 8),
+    "means": ("<d", 0.25),
+    "stds": ("<d", 1.5),
+    "hidden_size": ("<H", 4),
+    "depth": ("<B", 1),
+    "heads": ("<B", 1),
+    "patch_size": ("<B", 1),
+    "condition": ("<B", 0),
+    "index_embedding": ("<B", 0),
+    "index_tokens": ("<B", 1),
+    "bandwidth": ("<d", 0.5),
+}
+WEIGHTS = 268  # of one block 4 wide, one channel, patches of one latent position
+
+
+def head(**changes: Any) -> bytes:
+    """HEAD with some fields changed."""
+    payload = b""
+    for name, (layout, usual) in HEAD_FIELDS.items():
+        value = changes.get(name, usual)
+        if layout == "text":
+            payload += bytes([len(value)]) + value
+        else:
+            payload += value if layout == "bytes" else struct.pack(layout, value)
+    return section(b"HEAD", payload)
+
+
+def sizes(shapes: Sequence[tuple[int, int]], packed: bytes) -> bytes:
+    """IMGS."""
+    listed = b"".join(struct.pack("<II", *shape) for shape in shapes)
+    return section(b"IMGS", struct.pack("<I", len(shapes)) + listed + packed)
+
+
+def weights(packed: bytes, form: tuple[int, int, int, int] = (0, 4, 3, 7), count: int = WEIGHTS) -> bytes:
+    """WGHT."""
+    return section(b"WGHT", struct.pack("<BBBhQ", *form, count) + packed)
+
+
+def names(*listed: bytes) -> bytes:
+    """name, stored."""
+    return section(b"name", stored(b"\n".join(listed)))
+
+
+SHAPES = [(8, 16), (24, 8)]
+CODES = [(7 * i + 3) % 256 for i in range(WEIGHTS)]
+HEAD = head()
+SIZES = sizes(SHAPES, stored(pack([1, 0, 1], 1)))
+WGHT = weights(stored(bytes(CODES)))
+NAMES = names(b"a.png", b"b/c.jpg", "é.webp".encode())
+MINIMAL = archive(HEAD, SIZES, WGHT)
+COMPLETE = archive(HEAD, SIZES, WGHT, NAMES)
+BOMB = 20_000
+
+
+def damaged(data: bytes, part: bytes) -> bytes:
+    """One bit of a section's payload turned over, its CRC left."""
+    at = data.index(part) + len(part) - 6
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+
+def expected(weight_codes: Sequence[int], form: tuple[int, int, int] = (4, 3, 7), **values: Any) -> dict[str, Any]:
+    """What a reader must find in a valid file."""
+    exponent_bits, mantissa_bits, bias = form
+    sign = 1 << (exponent_bits + mantissa_bits)
+    floats = [float(magnitude(c & (sign - 1), mantissa_bits, bias)) * (-1 if c & sign else 1) for c in weight_codes]
+    usual = {
+        "images": 3,
+        "seed": 2026,
+        "steps": 4,
+        "sizes": [[24, 8], [8, 16], [24, 8]],
+        "names": None,
+        "index_of_position": index_of_position(2026, 3),
+        "weights_sha256": hashlib.sha256(struct.pack(f"<{len(floats)}f", *floats)).hexdigest(),
+        "first_weights": [float32_bits(f) for f in floats[:4]],
+    }
+    return usual | values
+
+
+FLOAT32_CODES = [struct.unpack("<I", struct.pack("<f", (i - 134) / 7))[0] for i in range(WEIGHTS)]
+
+
+def valid_files() -> list[tuple[str, str, bytes, dict[str, Any]]]:
+    """(name, clause, bytes, expected values)."""
+    listed = ["a.png", "b/c.jpg", "é.webp"]
+    one = archive(head(images=1), sizes([(1, 65536)], stored(b"")), WGHT)
+    float32 = weights(stored(pack(FLOAT32_CODES, 32)), (0, 8, 23, 127))
+    other_order = archive(HEAD, section(b"nOTE", b"?"), NAMES, WGHT, SIZES, section(b"zzzz", b""))
+    return [
+        ("minimal", "UNI-10", MINIMAL, expected(CODES)),
+        ("complete", "UNI-60", COMPLETE, expected(CODES, names=listed)),
+        ("unknown-ancillary-sections-in-any-order", "UNI-12", other_order, expected(CODES, names=listed)),
+        ("one-image-one-size", "UNI-40", one, expected(CODES, images=1, sizes=[[1, 65536]], index_of_position=[0])),
+        (
+            "weights-compressed",
+            "UNI-23",
+            archive(HEAD, SIZES, weights(zstd(WEIGHTS, zeros_frame(WEIGHTS)))),
+            expected([0] * WEIGHTS),
+        ),
+        ("weights-32-bits", "UNI-55", archive(HEAD, SIZES, float32), expected(FLOAT32_CODES, (8, 23, 127))),
+    ]
+
+
+def framing_errors() -> list[tuple[str, str, str, bytes]]:
+    """(name, clause, error, bytes) of files whose sections are wrong."""
+    done = MINIMAL[-48:]
+    body = MINIMAL[len(PREAMBLE) : -48]
+    many = [section(bytes([97 + i // 26 // 26, 97 + i // 26 % 26, 97 + i % 26, 97]), b"") for i in range(260)]
+    return [
+        ("empty", "UNI-01", "NotUniFile", b""),
+        ("signature-of-a-text-transfer", "UNI-01", "NotUniFile", MINIMAL.replace(b"\r\n", b"\n")),
+        ("preamble-cut", "UNI-04", "TruncatedFile", PREAMBLE[:10]),
+        ("version-1", "UNI-02", "UnsupportedVersion", SIGNATURE + b"\1\0\0\0" + body + done),
+        ("preamble-reserved", "UNI-03", "InvalidField", SIGNATURE + b"\0\0\1\0" + body + done),
+        ("no-end-section", "UNI-04", "TruncatedFile", MINIMAL[:-48]),
+        ("length-over-the-file", "UNI-04", "TruncatedFile", PREAMBLE + b"HEAD" + b"\xff" * 8 + bytes(40)),
+        ("type-with-a-digit", "UNI-05", "InvalidField", archive(HEAD, SIZES, WGHT, section(b"na3e", b""))),
+        ("critical-section-damaged", "UNI-06", "ChecksumMismatch", damaged(MINIMAL, WGHT)),
+        ("ancillary-section-damaged", "UNI-07", "ChecksumMismatch", damaged(COMPLETE, NAMES)),
+        ("head-not-first", "UNI-08", "InvalidField", archive(SIZES, HEAD, WGHT)),
+        ("section-twice", "UNI-09", "InvalidField", archive(HEAD, SIZES, WGHT, WGHT)),
+        ("sizes-missing", "UNI-10", "InvalidField", archive(HEAD, WGHT)),
+        ("weights-missing", "UNI-10", "InvalidField", archive(HEAD, SIZES)),
+        ("unknown-critical-section", "UNI-11", "UnsupportedVersion", archive(HEAD, SIZES, WGHT, section(b"CODE", b""))),
+        ("digest-of-another-file", "UNI-13", "ChecksumMismatch", PREAMBLE + body + section(b"DONE", bytes(32))),
+        ("digest-too-short", "UNI-13", "InvalidField", PREAMBLE + body + section(b"DONE", bytes(31))),
+        ("bytes-after-the-end", "UNI-14", "InvalidField", MINIMAL + b"\0"),
+        ("too-many-sections", "UNI-15", "InvalidField", archive(HEAD, SIZES, WGHT, *many)),
+        ("head-too-short", "UNI-16", "InvalidField", archive(section(b"HEAD", HEAD[12:-5]), SIZES, WGHT)),
+        ("head-too-long", "UNI-16", "InvalidField", archive(section(b"HEAD", HEAD[12:-4] + b"\0"), SIZES, WGHT)),
+    ]
+
+
+def head_errors() -> list[tuple[str, str, str, bytes]]:
+    """Files whose HEAD holds a value that is not allowed."""
+    changes: list[tuple[str, str, dict[str, Any]]] = [
+        ("string-not-utf-8", "UNI-17", {"name": b"\xff"}),
+        ("string-with-a-control-character", "UNI-17", {"name": b"\x1b[2J"}),
+        ("no-images", "UNI-30", {"images": 0}),
+        ("too-many-images", "UNI-30", {"images": (1 << 24) + 1}),
+        ("no-steps", "UNI-31", {"steps": 0}),
+        ("too-many-steps", "UNI-31", {"steps": 51}),
+        ("latent-deviation-zero", "UNI-32", {"latent_std": 0.0}),
+        ("latent-step-not-a-number", "UNI-32", {"latent_step": float("nan")}),
+        ("mean-infinite", "UNI-33", {"means": float("inf")}),
+        ("deviation-negative", "UNI-33", {"stds": -1.0}),
+        ("no-channels", "UNI-34", {"latent_channels": 0}),
+        ("downsampling-3", "UNI-34", {"downsampling": 3}),
+        ("autoencoder-bytes", "UNI-35", {"weight_bytes": 1 << 63}),
+        ("heads-that-do-not-divide", "UNI-36", {"heads": 3}),
+        ("hidden-size-zero", "UNI-36", {"hidden_size": 0}),
+        ("hidden-size-over-limit", "UNI-36", {"hidden_size": 4100}),
+        ("depth-over-limit", "UNI-36", {"depth": 65}),
+        ("patch-size-3", "UNI-36", {"patch_size": 3}),
+        ("no-index-tokens", "UNI-36", {"index_tokens": 0}),
+        ("unknown-condition", "UNI-37", {"condition": 255}),
+        ("unknown-index-embedding", "UNI-37", {"index_embedding": 255}),
+        ("bandwidth-zero", "UNI-38", {"bandwidth": 0.0}),
+    ]
+    return [(name, clause, "InvalidField", archive(head(**change), SIZES, WGHT)) for name, clause, change in changes]
+
+
+def size_errors() -> list[tuple[str, str, str, bytes]]:
+    """Files whose IMGS is wrong, alone or as packed bytes."""
+    ids = stored(pack([1, 0, 1], 1))
+    three = [(8, 8), (8, 16), (24, 8)]
+    payloads: list[tuple[str, str, bytes]] = [
+        ("sizes-none", "UNI-40", sizes([], stored(b""))),
+        ("sizes-more-than-images", "UNI-40", sizes([(1, n) for n in range(1, 5)], stored(pack([0, 1, 2], 2)))),
+        ("size-list-cut", "UNI-16", section(b"IMGS", struct.pack("<III", 2, 8, 16))),
+        ("side-zero", "UNI-41", sizes([(0, 16), (24, 8)], ids)),
+        ("side-over-limit", "UNI-41", sizes([(8, 16), (65537, 8)], ids)),
+        ("sizes-not-ascending", "UNI-42", sizes([(24, 8), (8, 16)], ids)),
+        ("size-twice", "UNI-42", sizes([(8, 16), (8, 16)], ids)),
+        ("size-number-over-count", "UNI-43", sizes(three, stored(pack([0, 1, 3], 2)))),
+        ("size-unused", "UNI-44", sizes(SHAPES, stored(pack([0, 0, 0], 1)))),
+        ("picture-too-large", "UNI-45", sizes([(16384, 16385)], stored(b""))),
+        ("packed-cut", "UNI-16", sizes(SHAPES, ids[:8])),
+        ("packed-method-2", "UNI-20", sizes(SHAPES, b"\2" + ids[1:])),
+        ("packed-over-limit", "UNI-21", sizes(SHAPES, stored(b"\xa0\0"))),
+        ("packed-length-wrong", "UNI-22", sizes(SHAPES, ids + b"\0")),
+        ("codes-too-short", "UNI-25", sizes(SHAPES, stored(b""))),
+        ("codes-padding-set", "UNI-26", sizes(SHAPES, stored(b"\xa1"))),
+    ]
+    cases = [(name, clause, "InvalidField", archive(HEAD, part, WGHT)) for name, clause, part in payloads]
+    huge = archive(head(images=65537), sizes([(16384, 16384)], stored(b"")), WGHT)
+    return [*cases, ("pixels-over-limit", "UNI-46", "InvalidField", huge)]
+
+
+def weight_errors() -> list[tuple[str, str, str, bytes]]:
+    """Files whose WGHT is wrong."""
+    good = stored(bytes(CODES))
+    frame = zeros_frame(WEIGHTS)
+    above = stored(pack([0x7F800000, *FLOAT32_CODES[1:]], 32))
+    payloads: list[tuple[str, str, bytes]] = [
+        ("zstd-frame-garbage", "UNI-23", weights(zstd(WEIGHTS, b"garbage"))),
+        ("zstd-frame-damaged", "UNI-23", weights(zstd(WEIGHTS, frame[:7] + b"\x07" + frame[8:]))),
+        ("zstd-frame-cut", "UNI-23", weights(zstd(WEIGHTS, frame[:-1]))),
+        ("zstd-frame-followed-by-a-byte", "UNI-23", weights(zstd(WEIGHTS, frame + b"\0"))),
+        ("zstd-frame-followed-by-a-frame", "UNI-23", weights(zstd(WEIGHTS, frame + frame))),
+        ("zstd-frame-of-other-length", "UNI-23", weights(zstd(WEIGHTS, zeros_frame(WEIGHTS - 1)))),
+        (
+            "zstd-frame-without-length",
+            "UNI-23",
+            weights(zstd(WEIGHTS, b"\x28\xb5\x2f\xfd\x00\x00" + (WEIGHTS << 3 | 3).to_bytes(3, "little") + b"\0")),
+        ),
+        ("zstd-frame-not-shorter", "UNI-24", weights(zstd(8, zeros_frame(256)))),
+        ("zstd-expands-too-far", "UNI-24", weights(zstd(BOMB, zeros_frame(BOMB)), count=BOMB)),
+        ("weight-format-1", "UNI-50", weights(good, (1, 4, 3, 7))),
+        ("exponent-bits-1", "UNI-51", weights(good, (0, 1, 6, 7))),
+        ("exponent-bits-9", "UNI-51", weights(good, (0, 9, 1, 7))),
+        ("mantissa-bits-0", "UNI-51", weights(good, (0, 7, 0, 7))),
+        ("weight-of-7-bits", "UNI-51", weights(good, (0, 4, 2, 7))),
+        ("bias-too-low", "UNI-51", weights(good, (0, 4, 3, -114))),
+        ("bias-too-high", "UNI-51", weights(good, (0, 4, 3, 148))),
+        ("no-weights", "UNI-52", weights(stored(b""), count=0)),
+        ("too-many-weights", "UNI-52", weights(good, count=(1 << 28) + 1)),
+        ("weight-above-float32", "UNI-53", weights(above, (0, 8, 23, 127))),
+        ("weights-of-another-network", "UNI-54", weights(stored(bytes(CODES[1:])), count=WEIGHTS - 1)),
+    ]
+    return [(name, clause, "InvalidField", archive(HEAD, SIZES, part)) for name, clause, part in payloads]
+
+
+def name_errors() -> list[tuple[str, str, str, bytes]]:
+    """Files whose names are wrong: an error for who verifies, a warning for who unpacks."""
+    long = b"x" * 4097
+    payloads: list[tuple[str, str, bytes]] = [
+        ("names-too-few", "UNI-60", names(b"a", b"b")),
+        ("name-too-long", "UNI-61", names(b"a", b"b", long)),
+        ("name-empty", "UNI-61", names(b"", b"a", b"b")),
+        ("name-not-utf-8", "UNI-62", names(b"a", b"b", b"\xff")),
+        ("name-with-a-control-character", "UNI-62", names(b"a", b"b", b"c\x07")),
+        ("name-with-a-backslash", "UNI-62", names(b"..\\a", b"b", b"c")),
+        ("name-absolute", "UNI-63", names(b"/etc/a", b"b", b"c")),
+        ("name-climbs", "UNI-63", names(b"a", b"b/../../c", b"d")),
+        ("name-with-a-dot", "UNI-63", names(b"a", b"b/.", b"c")),
+        ("name-with-an-empty-component", "UNI-63", names(b"a", b"b//c", b"d")),
+        ("names-not-ascending", "UNI-64", names(b"b", b"a", b"c")),
+        ("name-twice", "UNI-64", names(b"a", b"a", b"b")),
+    ]
+    return [(name, clause, "InvalidField", archive(HEAD, SIZES, WGHT, part)) for name, clause, part in payloads]
+
+
+# Values -------------------------------------------------------------------------------------------------------------
+
+
+def generator_values() -> dict[str, Any]:
+    """Words and normals of several streams."""
+    keys = [(0, 0), (2026, 1 << 32), (MASK, 2 << 32), (1, 3 << 32 | 41)]
+    return {
+        "words": [{"seed": s, "stream": t, "hex": [f"{w:016x}" for w in words(s, t, 9)]} for s, t in keys],
+        "normals": [{"seed": s, "stream": t, "float32": [float32_bits(v) for v in normals(s, t, 7)]} for s, t in keys],
+    }
+
+
+def index_map_values() -> list[dict[str, Any]]:
+    """Permutations of several sizes."""
+    return [
+        {"seed": seed, "images": images, "index_of_position": index_of_position(seed, images)}
+        for seed, images in ((0, 1), (0, 2), (7, 10), (2026, 33))
+    ]
+
+
+def bit_packing_values() -> list[dict[str, Any]]:
+    """Codes with extremes of several widths."""
+    widths = (0, 1, 3, 7, 8, 13, 14, 16, 31, 32)
+    listed = [(bits, [0, (1 << bits) - 1, (1 << bits) // 3, 0, (1 << bits) // 2]) for bits in widths]
+    return [{"bits": bits, "codes": codes, "hex": pack(codes, bits).hex()} for bits, codes in listed]
+
+
+def weight_code_values() -> list[dict[str, Any]]:
+    """Formats from 8 to 32 bits, also with the lowest and the highest bias."""
+    formats = [(4, 3, 7), (4, 3, -113), (4, 3, 147), (2, 5, 1), (5, 10, 15), (4, 9, 7), (8, 1, 127), (8, 22, 128)]
+    return [weight_format_vectors(*each) for each in [*formats, (8, 23, 127), (2, 23, -125)]]
+
+
+def main(folder: Path) -> None:
+    """Write all vectors and their manifest."""
+    entries: list[dict[str, Any]] = []
+
+    def write(name: str, clause: str, data: bytes, **outcome: Any) -> None:
+        (folder / name).write_bytes(data)
+        entries.append({"file": name, "clause": clause, **outcome})
+
+    for name, clause, data, values in valid_files():
+        write(f"valid-{name}.uni", clause, data, expected=values)
+    for name, clause, error, data in framing_errors() + head_errors() + size_errors() + weight_errors():
+        # A damaged ancillary section stops nobody who only wants the pictures.
+        write(f"invalid-{name}.uni", clause, data, error=error, warning_only=clause == "UNI-07")
+    for name, clause, error, data in name_errors():
+        write(f"invalid-{name}.uni", clause, data, error=error, warning_only=True)
+    tables = [
+        ("generator.json", "UNI-70", generator_values()),
+        ("index-map.json", "UNI-72", index_map_values()),
+        ("bit-packing.json", "UNI-25", bit_packing_values()),
+        ("weight-codes.json", "UNI-55", weight_code_values()),
+    ]
+    for name, clause, table in tables:
+        write(name, clause, as_json(table))
+    (folder / "manifest.json").write_bytes(as_json(entries))
+
+
+def as_json(value: Any) -> bytes:
+    """Readable JSON, the same bytes everywhere."""
+    return (json.dumps(value, indent=1, ensure_ascii=True) + "\n").encode()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent / "vectors")

@@ -1,0 +1,31 @@
+"""A tiny container that several tests share."""
+
+import numpy as np
+
+from unicorn_codec.config import AutoencoderReference, Header, NetworkConfig, WeightFormat
+from unicorn_codec.container import Container
+from unicorn_codec.weights import serialize_weights
+
+HEADER = Header(
+    images=3,
+    seed=7,
+    steps=2,
+    latent_std=1 / 3,
+    latent_step=0.1,
+    autoencoder=AutoencoderReference(
+        name="embedded",
+        class_name="CodingAutoencoder",
+        weights_sha256=bytes(range(32)),
+        config_sha256=bytes(32),
+        weight_bytes=1000,
+        latent_channels=1,
+        downsampling=8,
+    ),
+    means=(0.1,),
+    stds=(1.7,),
+    network=NetworkConfig(hidden_size=4, depth=1, heads=1, patch_size=1, index_tokens=1, bandwidth=0.3),
+)
+WEIGHTS = serialize_weights(np.linspace(-1, 1, 268, dtype=np.float32), WeightFormat(exponent_bits=4, mantissa_bits=3))
+SIZES = np.array([(16, 8), (8, 8), (16, 8)], dtype=np.int32)
+NAMES = ("a.png", "b/d.jpg", "b/ç.jpg")
+CONTAINER = Container(header=HEADER, sizes=SIZES, weights=WEIGHTS, names=NAMES)

@@ -1,0 +1,107 @@
+"""Codes of every width come back, damaged ones do not; packed bytes cannot claim more than they hold."""
+
+import struct
+import time
+
+import numpy as np
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unicorn_codec import bit_packing
+from unicorn_codec.bit_packing import MAX_EXPANSION, compress, decompress, pack_codes, unpack_codes
+from unicorn_codec.errors import InvalidField, InvalidSetting
+
+
+@given(st.integers(1, 32).flatmap(lambda b: st.tuples(st.just(b), st.lists(st.integers(0, (1 << b) - 1), max_size=40))))
+def test_codes_come_back(case: tuple[int, list[int]]) -> None:
+    bits, codes = case
+    data = pack_codes(np.array(codes, dtype=np.uint32), bits)
+    assert len(data) == -(-bits * len(codes) // 8)
+    assert unpack_codes(data, bits, len(codes)).tolist() == codes
+
+
+def test_chunks_leave_no_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    codes = np.arange(100, dtype=np.uint32)
+    whole = pack_codes(codes, 7)
+    monkeypatch.setattr(bit_packing, "_CODES_PER_CHUNK", 8)
+    assert pack_codes(codes, 7) == whole
+    assert np.array_equal(unpack_codes(whole, 7, 100), codes)
+
+
+def test_four_million_codes_are_fast() -> None:
+    codes = np.arange(4_000_000, dtype=np.uint32) & np.uint32(0x3FFF)
+    started = time.process_time()
+    assert np.array_equal(unpack_codes(pack_codes(codes, 14), 14, codes.size), codes)
+    assert time.process_time() - started < 2
+
+
+def test_no_bits_take_no_memory() -> None:
+    assert unpack_codes(b"", 0, 1 << 40).strides == (0,)
+
+
+@pytest.mark.parametrize(("code", "bits"), [(1, 0), (8, 3), (1, 33)])
+def test_a_code_must_fit(code: int, bits: int) -> None:
+    with pytest.raises(InvalidSetting):
+        pack_codes(np.array([code], dtype=np.uint32), bits)
+
+
+@pytest.mark.parametrize(
+    ("data", "bits", "count"),
+    [(b"", 1, 1), (b"\0\0", 1, 8), (b"\0", 0, 3), (b"\x01", 7, 1), (b"\0\x40", 3, 3)],
+    ids=["too-short", "too-long", "bytes-for-no-bits", "padding-set", "padding-set-after-three"],
+)
+def test_wrong_codes_are_refused(data: bytes, bits: int, count: int) -> None:
+    with pytest.raises(InvalidField):
+        unpack_codes(data, bits, count)
+
+
+@given(st.one_of(st.binary(max_size=200), st.binary(min_size=1, max_size=4).map(lambda b: b * 100)))
+def test_packed_bytes_come_back(raw: bytes) -> None:
+    data = compress(raw)
+    assert len(data) <= 9 + len(raw)
+    assert decompress(data, len(raw)) == raw
+
+
+def test_zeros_beyond_the_expansion_are_stored() -> None:
+    raw = bytes(MAX_EXPANSION * 1000)
+    assert compress(raw)[0] == bit_packing.STORED
+    assert decompress(compress(raw), len(raw)) == raw
+
+
+def packed(method: int, raw_length: int, data: bytes) -> bytes:
+    return struct.pack("<BQ", method, raw_length) + data
+
+
+FRAME = zstandard.ZstdCompressor().compress(bytes(100))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\0" * 8,
+        packed(2, 0, b""),
+        packed(0, 1 << 63, b""),
+        packed(0, 2, b"a"),
+        packed(1, 100, b"garbage"),
+        packed(1, 101, FRAME),
+        packed(1, 100, FRAME[:-1]),
+        packed(1, 100, FRAME + b"\0"),
+        packed(1, 100, FRAME + FRAME),
+        packed(1, 100, zstandard.ZstdCompressor(write_content_size=False).compress(bytes(100))),
+        packed(1, 0, zstandard.ZstdCompressor().compress(b"")),
+        packed(1, 1 << 20, zstandard.ZstdCompressor().compress(bytes(1 << 20))),
+        packed(1, 100, b"\x50\x2a\x4d\x18\x04\0\0\0abcd"),
+    ],
+    ids=lambda data: data[:14].hex(),
+)
+def test_wrong_packed_bytes_are_refused(data: bytes) -> None:
+    with pytest.raises(InvalidField):
+        decompress(data, 1 << 21)
+
+
+def test_the_limit_is_exact() -> None:
+    assert decompress(packed(0, 3, b"abc"), 3) == b"abc"
+    with pytest.raises(InvalidField, match="raw length 3, at most 2"):
+        decompress(packed(0, 3, b"abc"), 2)

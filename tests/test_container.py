@@ -1,0 +1,247 @@
+"""The container: what is written is what is read, no damage passes, no file is harmed."""
+
+import errno
+import os
+import struct
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.sample_container import CONTAINER, HEADER, NAMES, SIZES
+from unicorn_codec import errors, sections
+from unicorn_codec.config import MAX_NAME_BYTES
+from unicorn_codec.container import (
+    Container,
+    check_output,
+    parse,
+    parse_header,
+    read_container,
+    serialize,
+    serialize_header,
+    write_container,
+)
+from unicorn_codec.picture_table import check_names, parse_names, parse_sizes, serialize_names, serialize_sizes
+from unicorn_codec.sections import FRAME_BYTES, PREAMBLE, Section, parse_sections, serialize_sections
+
+DATA = serialize(CONTAINER)
+
+
+def assert_equal(found: Container, wanted: Container) -> None:
+    assert (found.header, found.names, found.weights) == (wanted.header, wanted.names, wanted.weights)
+    assert np.array_equal(found.sizes, wanted.sizes)
+
+
+@pytest.mark.parametrize("names", [NAMES, None], ids=["names", "no-names"])
+def test_a_container_comes_back(names: tuple[str, ...] | None) -> None:
+    wanted = replace(CONTAINER, names=names)
+    found = parse(serialize(wanted), strict=True)
+    assert_equal(found, wanted)
+    assert serialize(found) == serialize(wanted)
+    assert_equal(parse(memoryview(serialize(wanted))), wanted)
+
+
+def test_sections_and_preamble_are_the_whole_file() -> None:
+    found = parse(DATA).sections
+    assert [section.type for section in found] == ["HEAD", "IMGS", "WGHT", "name", "DONE"]
+    ends = [section.offset + section.bytes for section in found]
+    assert [section.offset for section in found] == [len(PREAMBLE), *ends[:-1]]
+    assert ends[-1] == len(DATA)
+
+
+def test_every_truncation_is_refused() -> None:
+    for length in range(len(DATA)):
+        with pytest.raises(errors.FormatError):
+            parse(DATA[:length])
+
+
+def test_every_flipped_bit_is_noticed() -> None:
+    damaged = bytearray(DATA)
+    for bit in range(8 * len(DATA)):
+        damaged[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(errors.FormatError):
+            parse(bytes(damaged), strict=True)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                found = parse(bytes(damaged))
+            except errors.FormatError:
+                pass
+            else:  # an ancillary section was hit
+                assert [warning.category for warning in caught] == [errors.DamagedSectionWarning]
+                assert_equal(found, replace(CONTAINER, names=None))
+        damaged[bit // 8] ^= 1 << bit % 8
+
+
+def test_every_byte_of_the_header_is_judged() -> None:
+    payload = serialize_header(HEADER)
+    for offset in range(len(payload)):
+        for value in (0, 127, 255):
+            changed = payload[:offset] + bytes([value]) + payload[offset + 1 :]
+            try:
+                assert serialize_header(parse_header(changed)) == changed
+            except errors.InvalidField as error:
+                assert str(error).startswith("HEAD: ")
+
+
+@pytest.mark.parametrize("length", [0, 10, 60, 100])
+def test_short_payloads_are_refused(length: int) -> None:
+    with pytest.raises(errors.InvalidField):
+        parse_header(serialize_header(HEADER)[:length])
+    with pytest.raises(errors.InvalidField):
+        parse_sizes(serialize_sizes(SIZES, 3)[: min(length, 20)], 3)
+    with pytest.raises(errors.InvalidField):
+        parse_names(serialize_names(NAMES, 3)[: min(length, 20)], 3)
+
+
+def test_floats_come_back_exactly() -> None:
+    header = replace(HEADER, means=(-0.0,), stds=(5e-324,), latent_step=0.1 + 0.2)
+    found = parse_header(serialize_header(header))
+    assert found == header
+    assert struct.pack("<d", found.means[0]) == struct.pack("<d", -0.0)
+
+
+def test_a_text_that_is_no_text_is_not_written() -> None:
+    for name in ("a\nb", "a\\b", "\x1b[2J"):
+        header = replace(HEADER, autoencoder=replace(HEADER.autoencoder, name=name))
+        with pytest.raises(errors.InvalidSetting):
+            serialize_header(header)
+
+
+@pytest.mark.parametrize("images", [1, 2, 1000])
+def test_sizes_come_back(images: int) -> None:
+    sizes = np.random.default_rng(images).integers(1, 300, (images, 2)).astype(np.int32)
+    found = parse_sizes(serialize_sizes(sizes, images), images)
+    assert found.dtype == np.int32
+    assert np.array_equal(found, sizes)
+    assert not found.flags.writeable
+
+
+def test_equal_sizes_of_many_images_take_no_memory() -> None:
+    images = 1 << 24
+    payload = struct.pack("<III", 1, 8, 8) + struct.pack("<BQ", 0, 0)
+    found = parse_sizes(payload, images)
+    assert found.shape == (images, 2)
+    assert found.strides[0] == 0
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [[(0, 1)], [(1, -1)], [(1, 65537)], [(16385, 16384)], [(1, 1), (2, 2)]],
+    ids=["zero", "negative", "side", "pixels", "count"],
+)
+def test_sizes_that_cannot_be_written(sizes: list[tuple[int, int]]) -> None:
+    with pytest.raises(errors.InvalidSetting):
+        serialize_sizes(np.array(sizes, dtype=np.int32), 1)
+
+
+def test_a_hundred_thousand_names_come_back() -> None:
+    names = tuple(f"folder/é-{number:06}.jpg" for number in range(100_000))
+    assert parse_names(serialize_names(names, len(names)), len(names)) == names
+
+
+@pytest.mark.parametrize("name", ["...", ".hidden/a", "a..b", "a/.b./c", "x" * MAX_NAME_BYTES, "ẞ ß/\U0001f984"])
+def test_unusual_names_are_names(name: str) -> None:
+    assert parse_names(serialize_names((name,), 1), 1) == (name,)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("",), (".",), ("..",), ("/a",), ("a/",), ("a//b",), ("a/../b",), ("./a",), ("a\\b",), ("a\0",), ("a\nb",),
+        ("a\x85",), ("\udcff",), ("é" * 2049,), ("b", "a"), ("a", "a"), ("a", "b\n"), (),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_names_that_cannot_be_written(names: tuple[str, ...]) -> None:
+    with pytest.raises(errors.InvalidSetting):
+        check_names(names, max(1, len(names)))
+
+
+def test_messages_say_where() -> None:
+    damaged = bytearray(DATA)
+    damaged[len(PREAMBLE) + 20] ^= 1
+    with pytest.raises(errors.ChecksumMismatch, match="section 'HEAD' at byte 12"):
+        parse(bytes(damaged))
+    with pytest.raises(errors.InvalidField, match="HEAD: sampling steps are 1 to 50, not 51"):
+        parse_header(serialize_header(HEADER)[:12] + b"\x33" + serialize_header(HEADER)[13:])
+
+
+def test_an_unknown_ancillary_section_is_listed_but_not_read() -> None:
+    parts = [Section(s.type, s.payload) for s in parse_sections(DATA, (b"HEAD", b"IMGS", b"WGHT"), strict=True)[:-1]]
+    data = serialize_sections([*parts, Section(b"note", b"hello")])
+    found = parse(data, strict=True)
+    assert_equal(found, CONTAINER)
+    assert found.sections[-2].type == "note"
+    assert found.sections[-2].bytes == FRAME_BYTES + 5
+
+
+def test_as_many_sections_as_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sections, "MAX_SECTIONS", 5)
+    parse(DATA)
+    monkeypatch.setattr(sections, "MAX_SECTIONS", 4)
+    with pytest.raises(errors.InvalidField, match="more than 4 sections"):
+        parse(DATA)
+
+
+def test_a_file_comes_back(tmp_path: Path) -> None:
+    path = tmp_path / "out.uni"
+    assert write_container(path, CONTAINER) == len(DATA)
+    assert path.read_bytes() == DATA
+    assert_equal(read_container(path), CONTAINER)
+    assert os.listdir(tmp_path) == ["out.uni"]
+
+
+def test_an_existing_file_is_replaced_only_when_asked(tmp_path: Path) -> None:
+    path = tmp_path / "out.uni"
+    path.write_bytes(b"precious")
+    with pytest.raises(errors.OutputError, match="exists already"):
+        write_container(path, CONTAINER)
+    assert path.read_bytes() == b"precious"
+    write_container(path, CONTAINER, overwrite=True)
+    assert path.read_bytes() == DATA
+
+
+@pytest.mark.parametrize("broken", ["fsync", "replace"])
+def test_a_full_disk_harms_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = tmp_path / "out.uni"
+    path.write_bytes(b"precious")
+    monkeypatch.setattr(os, broken, fail)
+    with pytest.raises(errors.OutputError, match="No space left"):
+        write_container(path, CONTAINER, overwrite=True)
+    assert path.read_bytes() == b"precious"
+    assert os.listdir(tmp_path) == ["out.uni"]
+
+
+def test_a_container_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(errors.InvalidSetting):
+        write_container(tmp_path / "out.uni", replace(CONTAINER, names=("b", "a", "c")))
+    assert os.listdir(tmp_path) == []
+
+
+def test_outputs_that_cannot_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(errors.OutputError, match="is a folder"):
+        check_output(tmp_path, overwrite=True)
+    with pytest.raises(errors.OutputError, match="does not exist"):
+        check_output(tmp_path / "no" / "out.uni", overwrite=True)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(errors.OutputError, match="may not be written"):
+        check_output(tmp_path / "out.uni", overwrite=False)
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "missing.uni", tmp_path / "missing" / "a.uni"):
+        with pytest.raises(errors.ArchiveUnreadable, match="cannot read"):
+            read_container(path)
+
+
+def test_another_file_is_named_in_the_message(tmp_path: Path) -> None:
+    path = tmp_path / "a.uni"
+    path.write_bytes(b"hello")
+    with pytest.raises(errors.NotUniFile, match=r"a\.uni"):
+        read_container(path)

@@ -1,0 +1,92 @@
+"""Describing a file: all keys, exact rates, and without torch."""
+
+import json
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.sample_container import CONTAINER, HEADER, NAMES
+from unicorn_codec.container import Container, write_container
+from unicorn_codec.errors import DamagedSectionWarning
+from unicorn_codec.index_map import index_of_position
+from unicorn_codec.inspection import describe
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    write_container(tmp_path / "a.uni", CONTAINER)
+    return tmp_path / "a.uni"
+
+
+def test_description(path: Path) -> None:
+    found = describe(path)
+    assert json.loads(json.dumps(found)) == found
+    file_bytes = path.stat().st_size
+    pixels = 16 * 8 + 8 * 8 + 16 * 8
+    expected = {
+        "format_version": 0,
+        "images": 3,
+        "index_bits": 2,
+        "file_bytes": file_bytes,
+        "pixels": pixels,
+        "bits_per_pixel": 8 * file_bytes / pixels,
+        "bits_per_pixel_with_autoencoder": 8 * (file_bytes + 1000) / pixels,
+        "seed": 7,
+        "steps": 2,
+    }
+    assert {key: found[key] for key in expected} == expected
+    assert found["autoencoder"]["name"] == "embedded"
+    assert found["autoencoder"]["sha256"] == bytes(range(32)).hex()
+    assert found["network"]["parameters"] == 268
+    assert found["weights"]["bits_per_weight"] == 8
+    assert sum(section["bytes"] for section in found["sections"]) + found["preamble_bytes"] == file_bytes
+    assert "entries" not in found
+
+
+def test_entries_stand_by_index(path: Path) -> None:
+    entries = describe(path, entries=True)["entries"]
+    assert [entry["index"] for entry in entries] == [0, 1, 2]
+    for position, index in enumerate(index_of_position(HEADER.seed, 3).tolist()):
+        width, height = CONTAINER.sizes[position].tolist()
+        assert entries[index] == {"index": index, "name": NAMES[position], "width": width, "height": height}
+
+
+def test_no_names(tmp_path: Path) -> None:
+    write_container(tmp_path / "a.uni", replace(CONTAINER, names=None))
+    assert {entry["name"] for entry in describe(tmp_path / "a.uni", entries=True)["entries"]} == {None}
+
+
+def test_damaged_names_are_only_a_warning(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[data.index(b"a.png")] ^= 1
+    path.write_bytes(data)
+    with pytest.warns(DamagedSectionWarning):
+        found = describe(path)
+    assert found["file_bytes"] == len(data)
+
+
+def many(images: int) -> Container:
+    sizes = np.random.default_rng(0).integers(60, 70, (images, 2)).astype(np.int32)
+    names = tuple(f"folder/picture-{number:06}.jpg" for number in range(images))
+    return replace(CONTAINER, header=replace(HEADER, images=images), sizes=sizes, names=names)
+
+
+def test_a_hundred_thousand_names_are_quick(tmp_path: Path) -> None:
+    write_container(tmp_path / "a.uni", many(100_000))
+    started = time.process_time()
+    describe(tmp_path / "a.uni")
+    assert time.process_time() - started < 0.5
+
+
+def test_neither_torch_nor_pillow_is_loaded(tmp_path: Path) -> None:
+    write_container(tmp_path / "a.uni", many(1000))
+    program = (
+        "import sys; from unicorn_codec.inspection import describe; describe(sys.argv[1], entries=True);"
+        "sys.exit(any(name in sys.modules for name in ('torch', 'PIL', 'diffusers')))"
+    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path / "a.uni")], check=True, timeout=60)

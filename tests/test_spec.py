@@ -1,0 +1,107 @@
+"""The text of the format, the code and the vectors agree."""
+
+import json
+import re
+import struct
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tests.sample_container import HEADER
+from unicorn_codec import bit_packing, config, errors, generator, picture_table, sections, weights
+from unicorn_codec.container import serialize_header
+
+FOLDER = Path(__file__).parent.parent / "format_spec"
+SPEC = (FOLDER / "uni-1.md").read_text()
+MANIFEST: list[dict[str, Any]] = json.loads((FOLDER / "vectors" / "manifest.json").read_text())
+CLAUSES: dict[str, str] = dict(re.findall(r"\*\*(UNI-\d\d)\*\*(?: \((\w+)\))?:", SPEC))
+
+
+def rows(heading: str) -> list[list[str]]:
+    """Cells of all tables below a heading, without the tables' heads."""
+    text = re.split(r"\n##+ ", SPEC.split(f"\n{heading}\n")[1])[0]
+    tables = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
+    return [[cell.strip() for cell in row.strip("|").split("|")] for t in tables for row in t.splitlines()[2:]]
+
+
+def test_limits() -> None:
+    modules = (config, bit_packing, sections, picture_table, weights)
+    in_code = {name: value for module in modules for name, value in vars(module).items() if name.startswith("MAX_")}
+    assert {name.strip("`"): int(value) for name, value in rows("## Limits")} == in_code
+
+
+def test_each_clause_stands_once() -> None:
+    assert len(CLAUSES) == len(re.findall(r"\*\*UNI-\d\d\*\*", SPEC))
+    assert list(CLAUSES) == sorted(CLAUSES)
+    assert set(re.findall(r"UNI-\d\d", SPEC)) == set(CLAUSES)
+
+
+def test_each_error_clause_has_a_file_that_causes_it() -> None:
+    wanted = {(clause, error) for clause, error in CLAUSES.items() if error}
+    assert wanted <= {(entry["clause"], entry.get("error")) for entry in MANIFEST}
+    assert {entry["clause"] for entry in MANIFEST} <= set(CLAUSES)
+    assert all(issubclass(getattr(errors, error), errors.FormatError) for _, error in wanted)
+
+
+def test_header_table() -> None:
+    header = replace(
+        HEADER,
+        means=(1.0, 2.0),
+        stds=(3.0, 4.0),
+        autoencoder=replace(HEADER.autoencoder, latent_channels=2, config_sha256=b"\x07" * 32),
+        network=replace(HEADER.network, hidden_size=64, depth=5, heads=2, patch_size=4, index_tokens=9),
+    )
+    ids = {row[i].strip("`"): int(row[0]) for row in rows("## HEAD") if len(row) == 3 for i in (1, 2)}
+    written = b""
+    for name, kind in (row for row in rows("## HEAD") if len(row) == 2):
+        value: Any = header
+        for attribute in name.strip("`").split("."):
+            value = getattr(value, attribute)
+        written += field(kind, ids[value] if kind == "u8 id" else value)
+    assert written == serialize_header(header)
+    assert ids == {name: i for names in (config.CONDITIONS, config.INDEX_EMBEDDINGS) for i, name in enumerate(names)}
+
+
+LETTERS = {"u8": "B", "u8 id": "B", "u16": "H", "i16": "h", "u32": "I", "u64": "Q", "f64": "d"}
+
+
+def field(kind: str, value: Any) -> bytes:
+    if kind == "string":
+        encoded: bytes = value.encode()
+        return bytes([len(encoded)]) + encoded
+    if kind == "32 bytes":
+        return bytes(value)
+    if kind == "C times f64":
+        return b"".join(field("f64", each) for each in value)
+    return struct.pack("<" + LETTERS[kind], value)
+
+
+def test_weight_table() -> None:
+    kinds = [kind for _, kind, _ in rows("## WGHT")]
+    assert kinds[-1] == "packed bytes"
+    values = (0, 5, 6, 9, 1)
+    head = b"".join(field(kind, value) for kind, value in zip(kinds[:-1], values, strict=True))
+    weight_format = config.WeightFormat(exponent_bits=5, mantissa_bits=6, bias=9)
+    assert weights.weight_summary(head) == weights.WeightSummary(format=weight_format, count=1)
+
+
+def test_tensor_table() -> None:
+    header = replace(HEADER, network=replace(HEADER.network, hidden_size=8, depth=2, patch_size=2))
+    sizes = {"H": 8, "4H": 32, "P": 4}
+    listed = [
+        (name.strip("`"), tuple(sizes[side] for side in shape.split(", ")))
+        for name, shape in rows("### Tensors of the denoiser")
+    ]
+    once = [row for row in listed if ".b." not in row[0]]
+    blocks = [(name.replace(".b.", f".{b}."), shape) for b in range(2) for name, shape in listed if ".b." in name]
+    assert once + blocks == list(weights.tensor_shapes(header).items())
+
+
+def test_streams() -> None:
+    for name, number, _ in rows("## The generator"):
+        assert getattr(generator, name.strip("`")) == int(number) << 32
+
+
+def test_preamble() -> None:
+    signature, version, reserved = (row[2] for row in rows("### Preamble"))
+    assert bytes.fromhex(signature) + struct.pack("<HH", int(version), int(reserved)) == sections.PREAMBLE

@@ -1,0 +1,139 @@
+"""The library reads every vector of the format as the manifest says, and the vectors are what their maker writes."""
+
+import hashlib
+import importlib.util
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from unicorn_codec import errors
+from unicorn_codec.bit_packing import pack_codes, unpack_codes
+from unicorn_codec.config import WeightFormat
+from unicorn_codec.container import Container, parse
+from unicorn_codec.generator import normals, raw
+from unicorn_codec.index_map import index_of_position
+from unicorn_codec.quantization import dequantize, quantize
+from unicorn_codec.weights import parse_weights, split_tensors
+
+FOLDER = Path(__file__).parent.parent / "format_spec" / "vectors"
+MANIFEST: list[dict[str, Any]] = json.loads((FOLDER / "manifest.json").read_text())
+VALID = [entry for entry in MANIFEST if "expected" in entry]
+INVALID = [entry for entry in MANIFEST if "error" in entry]
+
+
+def read_all(data: bytes, *, strict: bool) -> tuple[Container, NDArray[np.float32]]:
+    """Read the file to the last weight."""
+    container = parse(data, strict=strict)
+    _, values = parse_weights(container.weights)
+    split_tensors(values, container.header)
+    return container, values
+
+
+def digits(value: np.float32) -> str:
+    """Of a float32, most significant first, as the vectors write it."""
+    return struct.pack(">f", value).hex()
+
+
+def float32(text: str) -> np.float32:
+    return np.float32(struct.unpack(">f", bytes.fromhex(text))[0])
+
+
+def file_id(entry: dict[str, Any]) -> str:
+    return str(entry["file"])
+
+
+@pytest.mark.parametrize("entry", VALID, ids=file_id)
+def test_valid_file(entry: dict[str, Any]) -> None:
+    container, values = read_all((FOLDER / entry["file"]).read_bytes(), strict=True)
+    header = container.header
+    assert entry["expected"] == {
+        "images": header.images,
+        "seed": header.seed,
+        "steps": header.steps,
+        "sizes": container.sizes.tolist(),
+        "names": None if container.names is None else list(container.names),
+        "index_of_position": index_of_position(header.seed, header.images).tolist(),
+        "weights_sha256": hashlib.sha256(values.astype("<f4").tobytes()).hexdigest(),
+        "first_weights": [digits(value) for value in values[:4]],
+    }
+
+
+@pytest.mark.parametrize("entry", INVALID, ids=file_id)
+def test_invalid_file(entry: dict[str, Any]) -> None:
+    data = (FOLDER / entry["file"]).read_bytes()
+    with pytest.raises(errors.FormatError) as caught:
+        read_all(data, strict=True)
+    assert type(caught.value).__name__ == entry["error"], caught.value
+
+
+@pytest.mark.parametrize("entry", INVALID, ids=file_id)
+def test_invalid_file_when_unpacking(entry: dict[str, Any]) -> None:
+    data = (FOLDER / entry["file"]).read_bytes()
+    if entry["warning_only"]:
+        with pytest.warns(errors.DamagedSectionWarning):
+            container, _ = read_all(data, strict=False)
+        assert container.names is None
+    else:
+        with pytest.raises(errors.FormatError):
+            read_all(data, strict=False)
+
+
+def table(name: str) -> Any:
+    return json.loads((FOLDER / name).read_text())
+
+
+def test_generator_vectors() -> None:
+    values = table("generator.json")
+    for case in values["words"]:
+        assert [f"{word:016x}" for word in raw(case["seed"], case["stream"], 9).tolist()] == case["hex"]
+    for case in values["normals"]:
+        found = normals(case["seed"], case["stream"], 7)
+        assert [digits(value) for value in found] == case["float32"]
+
+
+def test_index_map_vectors() -> None:
+    for case in table("index-map.json"):
+        assert index_of_position(case["seed"], case["images"]).tolist() == case["index_of_position"]
+
+
+def test_bit_packing_vectors() -> None:
+    for case in table("bit-packing.json"):
+        codes = np.array(case["codes"], dtype=np.uint32)
+        assert pack_codes(codes, case["bits"]).hex() == case["hex"]
+        assert unpack_codes(bytes.fromhex(case["hex"]), case["bits"], codes.size).tolist() == case["codes"]
+
+
+@pytest.mark.parametrize(
+    "case", table("weight-codes.json"), ids=lambda c: f"e{c['exponent_bits']}m{c['mantissa_bits']}"
+)
+def test_weight_code_vectors(case: dict[str, Any]) -> None:
+    form = WeightFormat(exponent_bits=case["exponent_bits"], mantissa_bits=case["mantissa_bits"], bias=case["bias"])
+    assert form.largest_code == case["largest_code"]
+    for code, value in case["dequantize"]:
+        assert digits(dequantize(np.array([code], dtype=np.uint32), form)[0]) == value, code
+    for value, code in case["quantize"]:
+        assert quantize(np.array([float32(value)]), form).tolist() == [code], value
+    for code in case["invalid_codes"]:
+        with pytest.raises(errors.InvalidField):
+            dequantize(np.array([code], dtype=np.uint32), form)
+
+
+def test_manifest_lists_every_file() -> None:
+    assert sorted(entry["file"] for entry in MANIFEST) == sorted({p.name for p in FOLDER.iterdir()} - {"manifest.json"})
+
+
+def test_maker_reproduces_the_vectors_without_the_library(tmp_path: Path) -> None:
+    script = FOLDER.parent / "make_vectors.py"
+    assert "unicorn_codec" not in script.read_text()
+    spec = importlib.util.spec_from_file_location("make_vectors", script)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.main(tmp_path)
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {p.name: p.read_bytes() for p in FOLDER.iterdir()}

@@ -1,0 +1,84 @@
+"""The weight section: what is written is what is read, and the tensors are those of the denoiser."""
+
+import math
+import struct
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.sample_container import HEADER
+from unicorn_codec.config import WeightFormat
+from unicorn_codec.errors import InvalidField, InvalidSetting
+from unicorn_codec.quantization import dequantize, quantize
+from unicorn_codec.weights import (
+    join_tensors,
+    parse_weights,
+    serialize_weights,
+    split_tensors,
+    tensor_shapes,
+    weight_summary,
+)
+
+VALUES = np.random.default_rng(0).normal(size=1001).astype(np.float32)
+FORMATS = [WeightFormat(exponent_bits=e, mantissa_bits=m, bias=b) for e, m, b in ((4, 3, 11), (4, 9, 13), (8, 23, 127))]
+
+
+@pytest.mark.parametrize("weight_format", FORMATS, ids=lambda f: f"{f.bits}-bits")
+def test_weights_come_back_as_rounded(weight_format: WeightFormat) -> None:
+    payload = serialize_weights(VALUES, weight_format)
+    found_format, found = parse_weights(payload)
+    assert found_format == weight_format
+    assert np.array_equal(found, dequantize(quantize(VALUES, weight_format), weight_format))
+    assert serialize_weights(found, weight_format) == payload
+    summary = weight_summary(payload)
+    assert (summary.format, summary.count) == (weight_format, VALUES.size)
+
+
+def test_the_layout() -> None:
+    payload = serialize_weights(np.array([1, -1], dtype=np.float32), WeightFormat())
+    codes = 0b0_0111_000000000_1_0111_000000000_0000
+    assert payload == struct.pack("<BBBhQ", 0, 4, 9, 7, 2) + struct.pack("<BQ", 0, 4) + codes.to_bytes(4, "big")
+
+
+@pytest.mark.parametrize("values", [np.zeros(0), np.zeros((2, 2)), np.array([np.nan])], ids=["none", "matrix", "nan"])
+def test_values_that_cannot_be_written(values: NDArray[np.float64]) -> None:
+    with pytest.raises(InvalidSetting):
+        serialize_weights(values.astype(np.float32), WeightFormat())
+
+
+def test_every_truncation_is_refused() -> None:
+    payload = serialize_weights(VALUES[:9], WeightFormat())
+    for length in range(len(payload)):
+        with pytest.raises(InvalidField, match="WGHT"):
+            parse_weights(payload[:length])
+    with pytest.raises(InvalidField, match="WGHT"):
+        parse_weights(payload + b"\0")
+
+
+def test_a_claimed_count_allocates_nothing() -> None:
+    payload = struct.pack("<BBBhQ", 0, 4, 9, 7, 1 << 28) + struct.pack("<BQ", 0, 0)
+    with pytest.raises(InvalidField):
+        parse_weights(payload)
+
+
+def test_tensors_come_back() -> None:
+    count = sum(map(math.prod, tensor_shapes(HEADER).values()))
+    values = np.arange(count, dtype=np.float32)
+    tensors = split_tensors(values, HEADER)
+    assert {name: tensor.shape for name, tensor in tensors.items()} == tensor_shapes(HEADER)
+    assert np.array_equal(join_tensors(tensors, HEADER), values)
+    with pytest.raises(InvalidField, match="network has"):
+        split_tensors(values[1:], HEADER)
+    with pytest.raises(InvalidSetting):
+        join_tensors({"gate": values}, HEADER)
+
+
+def test_tensors_are_the_denoisers_in_its_order() -> None:
+    pytest.importorskip("torch")
+    from unicorn_codec.denoiser import build_denoiser
+
+    header = replace(HEADER, network=replace(HEADER.network, hidden_size=8, depth=2))
+    found = {name: tuple(tensor.shape) for name, tensor in build_denoiser(header).state_dict().items()}
+    assert list(found.items()) == list(tensor_shapes(header).items())

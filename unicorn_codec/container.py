@@ -1,0 +1,249 @@
+"""``.uni`` bytes <-> ``Container``: header, picture sizes, names, and the weight section as bytes.
+
+Layouts and limits: ``format_spec/uni-1.md``. No other place judges these bytes.
+"""
+
+import os
+import secrets
+import struct
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unicorn_codec.config import (
+    CONDITIONS,
+    INDEX_EMBEDDINGS,
+    AutoencoderReference,
+    Header,
+    NetworkConfig,
+    check,
+)
+from unicorn_codec.errors import (
+    ArchiveUnreadable,
+    DamagedSectionWarning,
+    FormatError,
+    InvalidField,
+    NotUniFile,
+    OutputError,
+)
+from unicorn_codec.picture_table import parse_names, parse_sizes, serialize_names, serialize_sizes
+from unicorn_codec.sections import (
+    SIGNATURE,
+    Fields,
+    Section,
+    check_text,
+    parse_sections,
+    refusing,
+    serialize_sections,
+)
+
+_HEAD, _SIZES, _WEIGHTS, _NAMES = b"HEAD", b"IMGS", b"WGHT", b"name"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SectionInfo:
+    """Where a section lies in the file; ``bytes`` counts all of it, so sections and preamble sum to the file."""
+
+    type: str
+    offset: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Container:
+    """All that a ``.uni`` file holds.
+
+    Args:
+        header: what the decoder needs beside sizes and weights.
+        sizes: (M, 2) int32, width and height of the picture at each position.
+        weights: payload of the weight section, see ``weights``.
+        names: of the pictures by position, strictly ascending; None if the file has none.
+        sections: where they lie, if this was read from a file.
+    """
+
+    header: Header
+    sizes: NDArray[np.int32]
+    weights: bytes
+    names: tuple[str, ...] | None = None
+    sections: tuple[SectionInfo, ...] = ()
+
+
+def serialize(container: Container) -> bytes:
+    """Write a ``.uni`` file. Raises ``InvalidSetting`` for what the format cannot hold."""
+    images = container.header.images
+    sections = [
+        Section(_HEAD, serialize_header(container.header)),
+        Section(_SIZES, serialize_sizes(container.sizes, images)),
+        Section(_WEIGHTS, container.weights),
+    ]
+    if container.names is not None:
+        sections.append(Section(_NAMES, serialize_names(container.names, images)))
+    return serialize_sections(sections)
+
+
+def parse(data: bytes | memoryview, *, strict: bool = False) -> Container:
+    """Read a ``.uni`` file.
+
+    A damaged ancillary section (names) is left out with a ``DamagedSectionWarning``; with ``strict`` it is an error.
+
+    Raises:
+        FormatError: its subclass names the reason, the message says where, what was found and what is allowed.
+    """
+    found = parse_sections(bytes(data), (_HEAD, _SIZES, _WEIGHTS), strict=strict)
+    payloads = {section.type: section.payload for section in found}
+    for kind in (_SIZES, _WEIGHTS):
+        if kind not in payloads:
+            raise InvalidField(f"the section {kind.decode()} is missing")
+    header = parse_header(payloads[_HEAD])
+    names = None
+    if _NAMES in payloads:
+        try:
+            names = parse_names(payloads[_NAMES], header.images)
+        except FormatError as error:
+            if strict:
+                raise
+            warnings.warn(f"the names are left out: {error}", DamagedSectionWarning, stacklevel=2)
+    return Container(
+        header=header,
+        sizes=parse_sizes(payloads[_SIZES], header.images),
+        weights=payloads[_WEIGHTS],
+        names=names,
+        sections=tuple(SectionInfo(type=s.type.decode(), offset=s.offset, bytes=s.bytes) for s in found),
+    )
+
+
+def serialize_header(header: Header) -> bytes:
+    """Write the payload of HEAD."""
+    autoencoder, network = header.autoencoder, header.network
+    return b"".join((
+        struct.pack("<IQBdd", header.images, header.seed, header.steps, header.latent_std, header.latent_step),
+        _text(autoencoder.name) + _text(autoencoder.class_name),
+        autoencoder.weights_sha256 + autoencoder.config_sha256,
+        struct.pack("<QHB", autoencoder.weight_bytes, autoencoder.latent_channels, autoencoder.downsampling),
+        struct.pack(f"<{len(header.means)}d{len(header.stds)}d", *header.means, *header.stds),
+        struct.pack("<HBBB", network.hidden_size, network.depth, network.heads, network.patch_size),
+        struct.pack("<BB", CONDITIONS.index(network.condition), INDEX_EMBEDDINGS.index(network.index_embedding)),
+        struct.pack("<Bd", network.index_tokens, network.bandwidth),
+    ))  # fmt: skip
+
+
+def parse_header(payload: bytes) -> Header:
+    """Read the payload of HEAD. Raises ``InvalidField``."""
+    fields = Fields(payload)
+    with refusing("HEAD"):
+        images, seed, steps, latent_std, latent_step = fields.numbers("IQBdd")
+        name, class_name = fields.text(), fields.text()
+        weights_sha256, config_sha256 = fields.take(32), fields.take(32)
+        weight_bytes, channels, downsampling = fields.numbers("QHB")
+        autoencoder = AutoencoderReference(
+            name=name,
+            class_name=class_name,
+            weights_sha256=weights_sha256,
+            config_sha256=config_sha256,
+            weight_bytes=weight_bytes,
+            latent_channels=channels,
+            downsampling=downsampling,
+        )
+        means, stds = fields.numbers(f"{channels}d"), fields.numbers(f"{channels}d")
+        network = _network(fields)
+        fields.finish()
+        return Header(
+            images=images,
+            seed=seed,
+            steps=steps,
+            latent_std=latent_std,
+            latent_step=latent_step,
+            autoencoder=autoencoder,
+            means=means,
+            stds=stds,
+            network=network,
+        )
+
+
+def _network(fields: Fields) -> NetworkConfig:
+    hidden_size, depth, heads, patch_size, condition, embedding, tokens, bandwidth = fields.numbers("HBBBBBBd")
+    check(condition < len(CONDITIONS), f"condition {condition}, known are 0 to {len(CONDITIONS) - 1}")
+    check(embedding < len(INDEX_EMBEDDINGS), f"index embedding {embedding}, known are 0 to {len(INDEX_EMBEDDINGS) - 1}")
+    return NetworkConfig(
+        hidden_size=hidden_size,
+        depth=depth,
+        heads=heads,
+        patch_size=patch_size,
+        condition=CONDITIONS[condition],
+        index_embedding=INDEX_EMBEDDINGS[embedding],
+        index_tokens=tokens,
+        bandwidth=bandwidth,
+    )
+
+
+def _text(text: str) -> bytes:
+    check_text(text)
+    encoded = text.encode()
+    return bytes([len(encoded)]) + encoded
+
+
+def check_output(path: str | os.PathLike[str], *, overwrite: bool) -> None:
+    """Raise ``OutputError`` if a file cannot be written there, as far as one can know without writing."""
+    path = Path(path)
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder, the output must be a file")
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path} exists already")
+    if not path.parent.is_dir():
+        raise OutputError(f"the folder {path.parent} does not exist")
+    if not os.access(path.parent, os.W_OK):
+        raise OutputError(f"the folder {path.parent} may not be written to")
+
+
+def write_container(path: str | os.PathLike[str], container: Container, *, overwrite: bool = False) -> int:
+    """Write a ``.uni`` file whole or not at all, and return its bytes.
+
+    Raises ``OutputError``; what stood there before is then untouched.
+    """
+    path = Path(path)
+    data = serialize(container)
+    check_output(path, overwrite=overwrite)
+    temporary = path.with_name(f".{secrets.token_hex(8)}.uni-part")
+    try:
+        with open(temporary, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+    return len(data)
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name != "posix":  # elsewhere a folder cannot be opened
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_container(path: str | os.PathLike[str], *, strict: bool = False) -> Container:
+    """Read a ``.uni`` file.
+
+    Raises ``ArchiveUnreadable`` if the file cannot be read, else as ``parse``, with the path in front.
+    """
+    try:
+        with open(path, "rb") as file:
+            # The signature first: a large file of another kind is not read for nothing.
+            data = file.read(len(SIGNATURE))
+            if data != SIGNATURE:
+                raise NotUniFile("the file does not start with the signature of a .uni file")
+            data += file.read()
+        return parse(data, strict=strict)
+    except OSError as error:
+        raise ArchiveUnreadable(f"cannot read {path}: {error.strerror or error}") from error
+    except FormatError as error:
+        raise type(error)(f"{path}: {error}") from error
