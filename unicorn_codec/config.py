@@ -15,6 +15,8 @@ MAX_LATENT_CHANNELS = 256
 MAX_STEPS = 50
 MAX_NAME_BYTES = 4096
 
+USUAL_EXPONENT_BITS = 4
+
 CONDITIONS = ("cag",)
 INDEX_EMBEDDINGS = ("grf",)
 
@@ -177,7 +179,7 @@ class TrainConfig:
         latents_per_batch: latent values of one step's batch, over all its pictures.
         matrix_rate: peak learning rate of Muon, for the hidden matrices.
         other_rate: peak learning rate of AdamW, for everything else.
-        warmup: steps of linear warm-up.
+        warmup: steps of linear warm-up; a tenth of the run where that is shorter.
         terminal_share: part of the samples at the noisiest step.
         stored_noise_share: part of the noise that is the very noise decoding uses.
     """
@@ -221,15 +223,19 @@ class PackOptions:
     Args:
         bits_per_pixel: wanted rate; decides the hidden size. None: see ``hidden_size``.
         hidden_size: None: about ``PARAMETERS_PER_LATENT`` parameters a latent value.
+        depth: None: 12 as in the paper, or fewer for a small network.
+        weight_bits: W, bits of each stored weight, 8 to 32; the exponent's bias is fitted to the weights.
+        exponent_bits: None: ``USUAL_EXPONENT_BITS``, or more where a mantissa cannot take the rest.
         steps: sampling steps. None: the number that measures best.
     """
 
     read: ReadOptions = field(default_factory=ReadOptions)
     train: TrainConfig = field(default_factory=TrainConfig)
-    weights: WeightFormat = field(default_factory=WeightFormat)
+    weight_bits: int = 14
+    exponent_bits: int | None = None
     bits_per_pixel: float | None = None
     hidden_size: int | None = None
-    depth: int = 12
+    depth: int | None = None
     steps: int | None = None
     seed: int = 0
     device: str = "auto"
@@ -240,4 +246,17 @@ class PackOptions:
     def __post_init__(self) -> None:
         check(self.bits_per_pixel is None or self.bits_per_pixel > 0, "bits per pixel must be positive")
         check(self.bits_per_pixel is None or self.hidden_size is None, "give either a rate or a hidden size")
+        check(8 <= self.weight_bits <= 32, f"bits per weight are 8 to 32, not {self.weight_bits}")
+        exponent_bits, mantissa_bits = self.float_bits
+        check(2 <= exponent_bits <= 8, f"exponent bits are 2 to 8, not {exponent_bits}")
+        check(1 <= mantissa_bits <= 23, f"{exponent_bits} exponent bits of {self.weight_bits} leave no usual mantissa")
+        check(self.depth is None or 1 <= self.depth <= MAX_DEPTH, f"depth is 1 to {MAX_DEPTH}, not {self.depth}")
+        check(self.steps is None or 1 <= self.steps <= MAX_STEPS, f"steps are 1 to {MAX_STEPS}, not {self.steps}")
+        check(0 <= self.seed < 1 << 64, f"the seed is 0 to 2^64 - 1, not {self.seed}")
         check(self.device in ("auto", "cpu", "cuda"), f"device is auto, cpu or cuda, not {self.device}")
+
+    @property
+    def float_bits(self) -> tuple[int, int]:
+        """Bits of exponent and mantissa of a stored weight."""
+        exponent_bits = self.exponent_bits or max(USUAL_EXPONENT_BITS, self.weight_bits - 24)
+        return exponent_bits, self.weight_bits - 1 - exponent_bits

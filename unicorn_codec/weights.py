@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unicorn_codec.bit_packing import compress, decompress, pack_codes, unpack_codes
-from unicorn_codec.config import Header, WeightFormat, check
+from unicorn_codec.config import Header, NetworkConfig, WeightFormat, check
 from unicorn_codec.errors import InvalidField
 from unicorn_codec.quantization import dequantize, quantize
 from unicorn_codec.sections import Fields, refusing
@@ -74,14 +74,19 @@ def _summary(fields: Fields) -> WeightSummary:
     return WeightSummary(format=weight_format, count=count)
 
 
-def tensor_shapes(header: Header) -> dict[str, tuple[int, ...]]:
+def tensor_shapes(network: NetworkConfig, latent_channels: int) -> dict[str, tuple[int, ...]]:
     """Names and shapes of the denoiser's tensors in the order of the file (condition ``cag``, embedding ``grf``)."""
-    size = header.network.hidden_size
-    patch = header.network.patch_size**2 * header.autoencoder.latent_channels
+    size = network.hidden_size
+    patch = network.patch_size**2 * latent_channels
     shapes: dict[str, tuple[int, ...]] = {"patch_in": (size, patch), "patch_out": (patch, size)}
-    for block in range(header.network.depth):
+    for block in range(network.depth):
         shapes |= {f"blocks.{block}.{name}": shape for name, shape in _block_shapes(size).items()}
     return shapes
+
+
+def count_parameters(network: NetworkConfig, latent_channels: int) -> int:
+    """Learnable weights of a denoiser, without building it."""
+    return sum(math.prod(shape) for shape in tensor_shapes(network, latent_channels).values())
 
 
 def _block_shapes(size: int) -> dict[str, tuple[int, ...]]:
@@ -97,7 +102,7 @@ def _block_shapes(size: int) -> dict[str, tuple[int, ...]]:
 
 def join_tensors(tensors: Mapping[str, NDArray[np.float32]], header: Header) -> NDArray[np.float32]:
     """All tensors as one float32 vector in the order of the file. Raises ``InvalidSetting`` for other tensors."""
-    shapes = tensor_shapes(header)
+    shapes = tensor_shapes(header.network, header.autoencoder.latent_channels)
     found = {name: tensor.shape for name, tensor in tensors.items()}
     check(found == shapes, "the tensors are not those of the header's network")
     return np.concatenate([tensors[name].ravel() for name in shapes]).astype(np.float32, copy=False)
@@ -105,7 +110,7 @@ def join_tensors(tensors: Mapping[str, NDArray[np.float32]], header: Header) -> 
 
 def split_tensors(values: NDArray[np.float32], header: Header) -> dict[str, NDArray[np.float32]]:
     """Inverse of ``join_tensors``: views into the vector. Raises ``InvalidField`` if its length is wrong."""
-    shapes = tensor_shapes(header)
+    shapes = tensor_shapes(header.network, header.autoencoder.latent_channels)
     sizes = [math.prod(shape) for shape in shapes.values()]
     if values.size != sum(sizes):
         raise InvalidField(f"WGHT: {values.size} weights, the header's network has {sum(sizes)}")

@@ -1,0 +1,186 @@
+"""Index-only archives: how near the network comes to the autoencoder's ceiling, and at what size.
+
+    python benchmarks/index_only.py --data cats-1000 --run small      # 256 pictures at 64 pixels, 10 minutes
+    python benchmarks/index_only.py --data cats-1000 --run large      # 64 pictures at 256 pixels, 15 minutes
+    python benchmarks/index_only.py --data cats-1000 --run frontier   # five network sizes
+    python benchmarks/index_only.py --data cats-1000 --run weights    # bits per weight, 8 to 32
+    python benchmarks/index_only.py --data cats-1000 --run paper      # 1000 pictures, H = 144, W = 16; wants a GPU
+
+Every row is measured on a file really written and read back. Results go to results/index_only_RUN.json.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from unicorn_codec.archive import Archive, pack
+from unicorn_codec.config import PackOptions, ReadOptions, TrainConfig
+from unicorn_codec.container import read_container, write_container
+from unicorn_codec.images import list_folder
+from unicorn_codec.planning import fit_network
+from unicorn_codec.quantization import fit_format
+from unicorn_codec.reports import Observer
+from unicorn_codec.training import Progress
+from unicorn_codec.weights import parse_weights, serialize_weights
+
+Row = dict[str, float | int | str]
+LATENT_VALUES_PER_PIXEL = 1 / 16
+FRONTIER = (0.25, 0.5, 1.0, 1.6, 2.4)
+WEIGHT_FORMATS = ((3, 4), (3, 6), (4, 7), (4, 9), (4, 11), (5, 14), (8, 23))
+
+
+class Lines(Observer):
+    """A line now and then, for a log."""
+
+    def __init__(self) -> None:
+        self.shown = 0.0
+
+    def training(self, progress: Progress) -> None:
+        if progress.fraction >= self.shown:
+            print(f"  {progress.seconds:5.0f} s, step {progress.step}: loss {progress.loss:.5f}", flush=True)
+            self.shown += 0.1
+
+    def preview(self, psnr_db: float) -> None:
+        print(f"  a few images: {psnr_db:.2f} dB", flush=True)
+
+
+def pack_some(
+    data: Path,
+    work: Path,
+    count: int,
+    max_side: int,
+    seconds: float,
+    *,
+    parameters_per_latent: float,
+    device: str,
+    weight_bits: int = 14,
+    exponent_bits: int = 4,
+) -> Row:
+    """Pack the first ``count`` pictures; the network has at most the given parameters a latent value."""
+    folder, output = work / "pictures", work / "out.uni"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for path in sorted(data.glob("*.jpg"))[:count]:
+        shutil.copy(path, folder)
+    read = ReadOptions(max_side=max_side)
+    pixels = sum(p.width * p.height for p in list_folder(folder, read).pictures)
+    values = pixels * LATENT_VALUES_PER_PIXEL
+    network = fit_network(parameters_per_latent * values, None, 16, 16)
+    options = PackOptions(
+        read=read,
+        train=TrainConfig(seconds=seconds),
+        hidden_size=network.hidden_size,
+        depth=network.depth,
+        device=device,
+        weight_bits=weight_bits,
+        exponent_bits=exponent_bits,
+        overwrite=True,
+    )
+    report = pack(folder, output, options, Lines())
+    return {
+        "pictures": report.images,
+        "max_side": max_side,
+        "training_s": seconds,
+        "hidden_size": network.hidden_size,
+        "depth": network.depth,
+        "parameters": report.parameters,
+        "parameters_per_latent": round(report.parameters / values, 3),
+        "file_bytes": report.file_bytes,
+        "bits_per_pixel": round(report.bits_per_pixel, 4),
+        "psnr_db": round(report.measured.psnr_db.mean, 2),
+        "ceiling_db": round(report.ceiling_psnr_db, 2),
+        "gap_db": round(report.ceiling_psnr_db - report.measured.psnr_db.mean, 2),
+        "ms_ssim": round(report.measured.ms_ssim.mean, 4),
+        "other_noise_db": round(report.other_noise_psnr_db - report.same_images_psnr_db, 3),
+        "steps": report.steps,
+    }
+
+
+def small(args: argparse.Namespace, work: Path) -> Iterator[Row]:
+    """256 pictures at 64 pixels, at most 1.6 parameters a latent value. Bar: within 0.5 dB."""
+    yield pack_some(args.data, work, 256, 64, args.minutes * 60, parameters_per_latent=1.6, device=args.device)
+
+
+def large(args: argparse.Namespace, work: Path) -> Iterator[Row]:
+    """64 pictures at 256 pixels, at most 2.1 parameters a latent value. Bar: within 0.5 dB."""
+    yield pack_some(args.data, work, 64, 256, args.minutes * 60, parameters_per_latent=2.1, device=args.device)
+
+
+def paper(args: argparse.Namespace, work: Path) -> Iterator[Row]:
+    """The paper's CAT-1000 at H = 144 and W = 16: 0.97 bits per pixel. Bar on a GPU: within 2 dB in 10 minutes."""
+    seconds = args.minutes * 60
+    yield pack_some(args.data, work, 1000, 256, seconds, parameters_per_latent=0.98, device=args.device, weight_bits=16)
+
+
+def frontier(args: argparse.Namespace, work: Path) -> Iterator[Row]:
+    """PSNR against file size: 256 pictures at 64 pixels, five sizes of the network."""
+    for ratio in FRONTIER:
+        yield pack_some(args.data, work, 256, 64, args.minutes * 60, parameters_per_latent=ratio, device=args.device)
+
+
+def weights(args: argparse.Namespace, work: Path) -> Iterator[Row]:
+    """One trained network, stored with fewer and fewer bits a weight."""
+    seconds = args.minutes * 60
+    exact = {"weight_bits": 32, "exponent_bits": 8}
+    pack_some(args.data, work, 256, 64, seconds, parameters_per_latent=1.6, device=args.device, **exact)
+    container = read_container(work / "out.uni")
+    read = ReadOptions(max_side=64)
+    _, values = parse_weights(container.weights)
+    listed = list_folder(work / "pictures", read)
+    for exponent_bits, mantissa_bits in WEIGHT_FORMATS:
+        chosen = fit_format(values, exponent_bits, mantissa_bits)
+        written = work / f"{chosen.bits}.uni"
+        write_container(written, replace(container, weights=serialize_weights(values, chosen)), overwrite=True)
+        measured = Archive.open(written, device=args.device).measure(listed, read, Observer())
+        yield {
+            "bits_per_weight": chosen.bits,
+            "exponent_bits": exponent_bits,
+            "mantissa_bits": mantissa_bits,
+            "file_bytes": written.stat().st_size,
+            "psnr_db": round(measured.psnr_db.mean, 3),
+        }
+
+
+RUNS: dict[str, tuple[Callable[[argparse.Namespace, Path], Iterator[Row]], float]] = {
+    "small": (small, 10.0),
+    "large": (large, 15.0),
+    "paper": (paper, 10.0),
+    "frontier": (frontier, 4.0),
+    "weights": (weights, 3.0),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder of pictures")
+    parser.add_argument("--run", choices=RUNS, required=True)
+    parser.add_argument("--minutes", type=float, help="training of each network")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    args = parser.parse_args()
+    function, minutes = RUNS[args.run]
+    args.minutes = args.minutes or minutes
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory() as work:
+        for row in function(args, Path(work)):
+            rows.append(row)
+            print(json.dumps(row), flush=True)
+    environment = {"torch": torch.__version__, "machine": platform.machine(), "processors": os.cpu_count()}
+    args.out.mkdir(parents=True, exist_ok=True)
+    result = {"run": args.run, "data": args.data.name, **environment, "rows": rows}
+    (args.out / f"index_only_{args.run}.json").write_text(json.dumps(result, indent=1) + "\n")
+    print("| " + " | ".join(rows[0]) + " |\n" + "|---" * len(rows[0]) + "|")
+    for row in rows:
+        print("| " + " | ".join(str(v) for v in row.values()) + " |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,392 @@
+"""Train the embedded autoencoder as a variable-rate transform codec.
+
+    python models/train_autoencoder.py --data PICTURES --out RUN --minutes 80
+    python models/train_autoencoder.py --out RUN --export     # writes the package's safetensors
+
+Every sample draws its own quantisation step, log-uniform over a factor of ``MAX_STEP``; its loss is
+distortion / step^2 + rate. The rate comes from a causal context model that exists in training only.
+Distortion is the squared error at first, later also MS-SSIM and, where features are given, a perceptual
+distance. The run can be stopped and started again: it goes on from RUN/checkpoint.pt.
+"""
+
+import argparse
+import json
+import math
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor, nn
+
+from unicorn_codec.coding_autoencoder import CodingAutoencoder
+
+MAX_STEP = 12.0
+NETWORK: dict[str, Any] = {
+    "latent_channels": 64,
+    "widths": [32, 64, 128, 160],
+    "encoder_depths": [1, 2, 2, 1],
+    "decoder_depths": [1, 2, 3, 2],
+    "max_step": MAX_STEP,
+}
+LEADING_CHANNELS = 16
+"""What an index-only archive keeps: 16 channels at 1/16, as many values as 4 channels at 1/8."""
+
+SLOPE = 55.0
+"""Squared error (255 scale) that one bit per pixel is worth at step 1, where a picture takes about 0.6."""
+
+
+class MaskedConv2d(nn.Conv2d):
+    """A convolution whose fixed mask keeps it causal."""
+
+    mask: Tensor
+
+    def __init__(self, mask: Tensor, inputs: int, outputs: int) -> None:
+        kernel = mask.shape[-1]
+        super().__init__(inputs, outputs, kernel, padding=kernel // 2)
+        self.register_buffer("mask", mask)
+        with torch.no_grad():
+            self.weight.mul_(mask)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return F.conv2d(features, self.weight * self.mask, self.bias, padding=self.padding)
+
+
+def causal_mask(inputs: Tensor, outputs: Tensor, kernel: int, *, strict: bool) -> Tensor:
+    """Mask of a convolution between features that belong to latent channels.
+
+    Positions before the centre in raster order are seen in full; at the centre a feature of channel b
+    sees those of channels a < b (a <= b unless strict).
+    """
+    mask = torch.zeros(len(outputs), len(inputs), kernel, kernel)
+    middle = kernel // 2
+    mask[:, :, :middle, :] = 1
+    mask[:, :, middle, :middle] = 1
+    before = inputs[None, :] < outputs[:, None] if strict else inputs[None, :] <= outputs[:, None]
+    mask[:, :, middle, middle] = before.float()
+    return mask
+
+
+class ContextModel(nn.Module):
+    """Causal model of quantised latents: a logistic density for each value, given those before it."""
+
+    def __init__(self, channels: int, features: int = 8) -> None:
+        super().__init__()
+        of_channel = torch.arange(channels)
+        of_pair = of_channel.repeat_interleave(2)
+        of_feature = of_channel.repeat_interleave(features)
+        hidden = channels * features
+        self.predictor = MaskedConv2d(causal_mask(of_channel, of_channel, 3, strict=True), channels, channels)
+        self.spread = MaskedConv2d(causal_mask(of_pair, of_feature, 3, strict=True), channels * 2, hidden)
+        self.mix = MaskedConv2d(causal_mask(of_feature, of_feature, 1, strict=False), hidden, hidden)
+        self.head = MaskedConv2d(causal_mask(of_feature, of_pair, 1, strict=False), hidden, channels * 2)
+        self.level = nn.Sequential(nn.Linear(1, 32), nn.SiLU(), nn.Linear(32, hidden))
+        nn.init.zeros_(self.predictor.weight)
+
+    def bits(self, symbols: Tensor, context: Tensor, levels: Tensor) -> Tensor:
+        """Bits of every value.
+
+        Args:
+            symbols: (N, C, h, w) latents in units of their step, rounded or with noise.
+            context: (N, C, h, w) what the decoder knows of them.
+            levels: (N,) log step / log ``MAX_STEP``.
+        """
+        squeezed = torch.asinh(context)
+        pairs = torch.stack([squeezed, squeezed.abs()], dim=2).flatten(1, 2)
+        hidden = F.silu(self.spread(pairs) + self.level(levels[:, None])[:, :, None, None])
+        hidden = F.silu(self.mix(hidden))
+        shift, log_scale = self.head(hidden).unflatten(1, (-1, 2)).unbind(2)
+        mean = self.predictor(context) + shift
+        scale = torch.exp(log_scale.clamp(-6, 8))
+        distance = (symbols - mean).abs()
+        # The upper tail of both ends: keeps its precision where the two sigmoids are nearly equal.
+        mass = torch.sigmoid((0.5 - distance) / scale) - torch.sigmoid((-0.5 - distance) / scale)
+        return -torch.log2(mass.clamp_min(1e-7))
+
+
+class PerceptualDistance(nn.Module):
+    """Squared difference of normalised SqueezeNet features after ReLUs 1, 4 and 7. It is not LPIPS."""
+
+    def __init__(self, weights: Path) -> None:
+        super().__init__()
+        from safetensors.torch import load_file
+
+        for name, tensor in load_file(weights).items():
+            self.register_buffer(name.removeprefix("features.").replace(".", "_"), tensor)
+
+    def _conv(self, name: str, x: Tensor, stride: int = 1, padding: int = 0) -> Tensor:
+        return F.relu(
+            F.conv2d(x, getattr(self, f"{name}_weight"), getattr(self, f"{name}_bias"), stride, padding=padding)
+        )
+
+    def _fire(self, number: int, x: Tensor) -> Tensor:
+        squeezed = self._conv(f"{number}_squeeze", x)
+        return torch.cat(
+            [self._conv(f"{number}_expand1x1", squeezed), self._conv(f"{number}_expand3x3", squeezed, padding=1)], 1
+        )
+
+    def features(self, images: Tensor) -> Iterator[Tensor]:
+        x = self._conv("0", images, stride=2)
+        yield x
+        x = self._fire(4, self._fire(3, F.max_pool2d(x, 3, 2, ceil_mode=True)))
+        yield x
+        x = self._fire(7, self._fire(6, F.max_pool2d(x, 3, 2, ceil_mode=True)))
+        yield x
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        """(N, 3, H, W) in [0, 1], twice -> (N,)."""
+        total = torch.zeros(len(a))
+        for x, y in zip(self.features(a), self.features(b), strict=True):
+            difference = F.normalize(x, dim=1) - F.normalize(y, dim=1)
+            total = total + difference.square().sum(1).mean((1, 2)) / 3
+        return total
+
+
+def ms_ssim(a: Tensor, b: Tensor, scales: int = 4) -> Tensor:
+    """Multi-scale SSIM of small crops, 4 scales, (N, 3, H, W) in [0, 1], twice -> (N,)."""
+    weights = torch.tensor([0.0448, 0.2856, 0.3001, 0.2363, 0.1333][:scales])
+    weights = weights / weights.sum()
+    offsets = torch.arange(11.0) - 5
+    window = torch.exp(-(offsets**2) / (2 * 1.5**2))
+    window = (window / window.sum()).expand(15, 1, 1, 11)
+    result = torch.ones(len(a))
+    for scale in range(scales):
+        stacked = torch.cat([a, b, a * a, b * b, a * b], 1)
+        stacked = F.conv2d(F.conv2d(stacked, window, groups=15), window.transpose(2, 3), groups=15)
+        mean_a, mean_b, aa, bb, ab = stacked.chunk(5, 1)
+        var_a, var_b, cov = aa - mean_a**2, bb - mean_b**2, ab - mean_a * mean_b
+        contrast = (2 * cov + 0.0009) / (var_a + var_b + 0.0009)
+        if scale == scales - 1:
+            contrast = contrast * (2 * mean_a * mean_b + 0.0001) / (mean_a**2 + mean_b**2 + 0.0001)
+        result = result * contrast.mean((1, 2, 3)).clamp_min(1e-3) ** weights[scale]
+        a, b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
+    return result
+
+
+def load_pictures(folder: Path) -> list[np.ndarray]:
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in {".jpg", ".jpeg", ".png"})
+
+    def load(path: Path) -> np.ndarray:
+        return np.asarray(Image.open(path).convert("RGB"))
+
+    with ThreadPoolExecutor(2) as pool:
+        pictures = list(pool.map(load, paths))
+    return [p for p in pictures if min(p.shape[:2]) >= 128]
+
+
+def random_crops(pictures: list[np.ndarray], batch: int, size: int, rng: np.random.Generator) -> Tensor:
+    """(batch, 3, size, size) in [-1, 1]; pictures too small for the size are left out by redrawing."""
+    crops = np.empty((batch, size, size, 3), np.uint8)
+    for slot in range(batch):
+        picture = pictures[rng.integers(len(pictures))]
+        while min(picture.shape[:2]) < size:
+            picture = pictures[rng.integers(len(pictures))]
+        top = rng.integers(picture.shape[0] - size + 1)
+        left = rng.integers(picture.shape[1] - size + 1)
+        crop = picture[top : top + size, left : left + size]
+        crops[slot] = crop[:, ::-1] if rng.random() < 0.5 else crop
+    return torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+class Trainer:
+    """Networks, their averages and optimisers of one run."""
+
+    def __init__(self, out: Path, pictures: list[np.ndarray], features: Path | None, args: argparse.Namespace) -> None:
+        torch.manual_seed(0)
+        self.out, self.args = out, args
+        self.validation, self.pictures = pictures[::60], [p for i, p in enumerate(pictures) if i % 60]
+        self.network = CodingAutoencoder(**NETWORK).to(memory_format=torch.channels_last)
+        self.context = ContextModel(NETWORK["latent_channels"])
+        self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
+        self.perceptual = PerceptualDistance(features) if features else None
+        self.rng = np.random.default_rng(0)
+        self.elapsed, self.step = 0.0, 0
+        self.optimizers = self._optimizers()
+
+    def _optimizers(self) -> list[torch.optim.Optimizer]:
+        ends = {self.network.encoder[1].weight, self.network.encoder[-1].weight}
+        ends |= {self.network.decoder[0].weight, self.network.decoder[-2].weight}
+        hidden = [p for p in self.network.parameters() if p.ndim == 4 and p not in ends]
+        rest = [p for p in self.network.parameters() if p.ndim != 4 or p in ends]
+        # Muon wants matrices: each kernel's storage is given to it as (out, in * k * k).
+        self.kernels = [(p, nn.Parameter(p.data.permute(0, 2, 3, 1).flatten(1))) for p in hidden]
+        for kernel, matrix in self.kernels:
+            assert matrix.data_ptr() == kernel.data_ptr(), "the optimiser must see the weights, not a copy"
+        muon = torch.optim.Muon([m for _, m in self.kernels], lr=self.args.muon_lr, weight_decay=0.0)
+        groups = [{"params": rest, "lr": 5e-4}, {"params": list(self.context.parameters()), "lr": 2e-3}]
+        adam = torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.0)
+        for optimizer in (muon, adam):
+            for group in optimizer.param_groups:
+                group["peak_lr"] = group["lr"]
+        return [muon, adam]
+
+    def run(self) -> None:
+        budget = self.args.minutes * 60
+        logged = saved = self.elapsed
+        started = time.monotonic() - self.elapsed
+        totals: list[tuple[float, ...]] = []
+        while self.elapsed < budget:
+            progress = self.elapsed / budget
+            self._set_rates(progress)
+            totals.append(self.train_step(progress))
+            self.step += 1
+            self.elapsed = time.monotonic() - started
+            if self.elapsed - logged > 60:
+                means = np.mean(totals, axis=0)
+                print(f"{self.elapsed:6.0f}s step {self.step} loss {means[0]:.4f} mse {means[1]:.1f}", flush=True)
+                totals, logged = [], self.elapsed
+            if self.elapsed - saved > 300:
+                self.save()
+                self.validate()
+                saved = self.elapsed
+        self.save()
+        self.validate()
+
+    def _set_rates(self, progress: float) -> None:
+        factor = min(1.0, (self.step + 1) / 300) * min(1.0, (1 - progress) / 0.7)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["peak_lr"] * max(factor, 0.0)
+
+    def train_step(self, progress: float) -> tuple[float, ...]:
+        refine = progress > self.args.refine_from
+        size, batch = (192, 8) if progress > 0.75 else (128, 16)
+        images = random_crops(self.pictures, batch, size, self.rng).contiguous(memory_format=torch.channels_last)
+        levels = torch.from_numpy(self.rng.random(batch, dtype=np.float32))
+        steps = MAX_STEP**levels
+        kept = torch.from_numpy(np.where(self.rng.random(batch) < 0.15, LEADING_CHANNELS, NETWORK["latent_channels"]))
+        mask = (torch.arange(NETWORK["latent_channels"]) < kept[:, None])[:, :, None, None]
+        with torch.autocast("cpu", torch.bfloat16):
+            latents = self.network.encode(images).float()
+            scaled = latents / steps[:, None, None, None] * mask
+            noisy = scaled + (torch.rand_like(scaled) - 0.5) * mask
+            rounded = scaled + (scaled.round() - scaled).detach()
+            # Noise alone at first, for smooth gradients; then the decoder sees what it will get.
+            shown = noisy if progress < 0.15 else rounded
+            images_out = self.network.decode(shown * steps[:, None, None, None], steps).float()
+        bits = self.context.bits(noisy, shown.detach() if progress < 0.15 else rounded.detach(), levels) * mask
+        rate = bits.sum((1, 2, 3)) / size**2
+        squared = (images_out - images).square().mean((1, 2, 3)) * 127.5**2
+        distortion = squared
+        if refine:
+            a, b = images_out / 2 + 0.5, images / 2 + 0.5
+            distortion = 0.7 * distortion + self.args.structure * (1 - ms_ssim(a, b))
+            if self.perceptual is not None:
+                with torch.autocast("cpu", torch.bfloat16):
+                    distortion = distortion + self.args.perceptual * self.perceptual(a, b).float()
+        # Times the step: else the finest steps, where both terms are largest, would own the gradient.
+        loss = (distortion / (SLOPE * steps) + rate * steps).mean()
+        for optimizer in self.optimizers:
+            optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_([*self.network.parameters(), *self.context.parameters()], 5.0)
+        for kernel, matrix in self.kernels:
+            assert kernel.grad is not None
+            matrix.grad = kernel.grad.permute(0, 2, 3, 1).flatten(1)
+        for optimizer in self.optimizers:
+            optimizer.step()
+        decay = min(0.998, (self.step + 1) / (self.step + 10))
+        for name, value in self.network.state_dict().items():
+            self.average[name].lerp_(value, 1 - decay)
+        return float(loss.detach()), float(squared.detach().mean()), float(rate.detach().mean())
+
+    def save(self) -> None:
+        state = {
+            "network": self.network.state_dict(),
+            "context": self.context.state_dict(),
+            "average": self.average,
+            "optimizers": [o.state_dict() for o in self.optimizers],
+            "elapsed": self.elapsed,
+            "step": self.step,
+        }
+        torch.save(state, self.out / "checkpoint.tmp")
+        (self.out / "checkpoint.tmp").replace(self.out / "checkpoint.pt")
+
+    def resume(self) -> None:
+        state = torch.load(self.out / "checkpoint.pt", weights_only=True)
+        self.network.load_state_dict(state["network"])
+        self.context.load_state_dict(state["context"])
+        self.average = state["average"]
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        self.elapsed, self.step = state["elapsed"], state["step"]
+        self.rng = np.random.default_rng(self.step)
+        torch.manual_seed(self.step)
+
+    def validate(self) -> None:
+        network = CodingAutoencoder(**NETWORK)
+        network.load_state_dict(self.average)
+        pictures = [p[: p.shape[0] // 16 * 16, : p.shape[1] // 16 * 16] for p in self.validation]
+        report = []
+        for step in (1.0, 2.0, 3.5, 6.0, 12.0):
+            rows = [evaluate(network, self.context, p, step) for p in pictures]
+            rate, psnr, structure = np.mean(rows, axis=0)
+            report.append(f"step {step:g}: {rate:.3f} bpp {psnr:.2f} dB {structure:.4f}")
+        rows = [evaluate(network, self.context, p, 1.0, LEADING_CHANNELS) for p in pictures]
+        report.append(f"leading: {np.mean(rows, axis=0)[1]:.2f} dB")
+        print(" | ".join(report), flush=True)
+
+
+@torch.no_grad()
+def evaluate(
+    network: CodingAutoencoder, context: ContextModel, picture: np.ndarray, step: float, kept: int | None = None
+) -> tuple[float, float, float]:
+    """Bits per pixel (entropy of the rounded latents under the context model), PSNR in dB, MS-SSIM."""
+    image = torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
+    steps = torch.tensor([step])
+    with torch.autocast("cpu", torch.bfloat16):
+        symbols = (network.encode(image).float() / step).round()
+        if kept is not None:
+            symbols[:, kept:] = 0
+        decoded = network.decode(symbols * step, steps).float()
+    bits = context.bits(symbols, symbols, torch.log(steps) / math.log(MAX_STEP)).sum()
+    shown = ((decoded.clamp(-1, 1) + 1) * 127.5).round()
+    squared = float((shown - (image + 1) * 127.5).square().mean())
+    structure = float(ms_ssim(shown / 255, image / 2 + 0.5))
+    return float(bits) / image[0, 0].numel(), 10 * math.log10(255**2 / max(squared, 1e-9)), structure
+
+
+def export(run: Path) -> None:
+    """Write the averaged weights, as float16, and the network's shape into the package."""
+    from safetensors.torch import save_file
+
+    state = torch.load(run / "checkpoint.pt", weights_only=True)
+    folder = Path(__file__).parents[1] / "unicorn_codec" / "pretrained"
+    folder.mkdir(exist_ok=True)
+    weights = {name: tensor.half().contiguous() for name, tensor in state["average"].items()}
+    save_file(weights, folder / "autoencoder.safetensors")
+    (folder / "autoencoder.json").write_text(json.dumps(NETWORK) + "\n")
+    save_file({k: v.contiguous() for k, v in state["context"].items()}, run / "context.safetensors")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, help="folder of training pictures")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--minutes", type=float, default=80)
+    parser.add_argument("--features", type=Path, help="SqueezeNet 1.1 features (safetensors), for the perceptual term")
+    parser.add_argument("--structure", type=float, default=600.0, help="weight of 1 - MS-SSIM in the last part")
+    parser.add_argument("--perceptual", type=float, default=150.0, help="weight of the perceptual distance there")
+    parser.add_argument("--refine-from", type=float, default=0.6, help="part of the run after which it begins")
+    parser.add_argument("--muon-lr", type=float, default=0.005)
+    parser.add_argument("--export", action="store_true", help="do not train: write RUN's weights into the package")
+    args = parser.parse_args()
+    if args.export:
+        return export(args.out)
+    if args.data is None:
+        parser.error("--data is needed to train")
+    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / "settings.json").write_text(json.dumps({"network": NETWORK, **vars(args)}, default=str, indent=2))
+    trainer = Trainer(args.out, load_pictures(args.data), args.features, args)
+    if (args.out / "checkpoint.pt").exists():
+        trainer.resume()
+    trainer.run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+"""The whole path: a folder to a file and back, from Python."""
+
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from unicorn_codec.archive import Archive, pack, verify
+from unicorn_codec.config import PackOptions, ReadOptions, TrainConfig
+from unicorn_codec.container import read_container
+from unicorn_codec.errors import (
+    CheckpointMismatch,
+    FormatError,
+    ImageFolderError,
+    IndexOutOfRange,
+    Interrupted,
+    OutputError,
+)
+from unicorn_codec.images import list_folder, read_picture, write_picture
+from unicorn_codec.metrics import psnr_db
+from unicorn_codec.reports import Observer, PackReport
+from unicorn_codec.training import Progress
+
+from conftest import draw
+
+
+def decode_all(path: Path, **options: int) -> dict[str, np.ndarray]:
+    archive = Archive.open(path, device="cpu")
+    return {archive.names[i]: pixels for i, pixels in archive.iterate(range(len(archive)), **options)}
+
+
+def test_every_picture_comes_back_with_name_size_and_content(packed: tuple[Path, PackReport], folder: Path) -> None:
+    decoded = decode_all(packed[0])
+    listed = list_folder(folder, ReadOptions())
+    originals = {p.name: read_picture(listed, p, ReadOptions()) for p in listed.pictures}
+    assert set(decoded) == set(originals) and "tall/1.png" in decoded
+    for name, original in originals.items():
+        others = [psnr_db(original, p) for n, p in decoded.items() if n != name and p.shape == original.shape]
+        assert psnr_db(original, decoded[name]) > max(others) + 3, "an image must be itself, not another one"
+
+
+def test_the_report_tells_what_lies_on_the_disk(packed: tuple[Path, PackReport]) -> None:
+    path, report = packed
+    assert report.file_bytes == path.stat().st_size
+    assert report.pixels == 4 * 50 * 40 + 2 * 33 * 70
+    assert report.bits_per_pixel == pytest.approx(8 * report.file_bytes / report.pixels)
+    assert report.images == 6 and report.index_bits == 3
+    decoded = decode_all(path)
+    assert report.measured.images == len(decoded) and report.measured.psnr_db.min > 15
+    assert len(report.measured.worst) == 5
+    assert report.measured.psnr_db.mean <= report.ceiling_psnr_db + 0.3
+
+
+def test_other_noise_gives_the_same_pictures(packed: tuple[Path, PackReport]) -> None:
+    _, report = packed
+    assert report.other_noise_psnr_db > max(20, report.same_images_psnr_db - 2)
+
+
+def test_batch_size_does_not_matter(packed: tuple[Path, PackReport]) -> None:
+    alone, together = decode_all(packed[0], batch_size=1), decode_all(packed[0], batch_size=32)
+    assert min(psnr_db(alone[name], together[name]) for name in alone) >= 50
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_cpu_and_gpu_agree(packed: tuple[Path, PackReport]) -> None:
+    on_cpu, on_gpu = (Archive.open(packed[0], device=device).decode(range(6)) for device in ("cpu", "cuda"))
+    assert min(psnr_db(np.asarray(a), np.asarray(b)) for a, b in zip(on_cpu, on_gpu, strict=True)) >= 50
+
+
+def test_the_archive_is_a_sequence_of_pictures(packed: tuple[Path, PackReport]) -> None:
+    with Archive.open(packed[0]) as archive:
+        assert len(archive) == 6
+        assert archive[0].size == archive.size(0)
+        assert archive[-1].tobytes() == archive[5].tobytes()
+        several = archive.decode([5, 0, 5])
+        for picture, index in zip(several, (5, 0, 5), strict=True):
+            assert psnr_db(np.asarray(picture), np.asarray(archive[index])) >= 50
+        for index in (6, -7):
+            with pytest.raises(IndexOutOfRange):
+                archive[index]
+
+
+def test_more_sampling_steps_can_be_asked_for(packed: tuple[Path, PackReport]) -> None:
+    once, often = decode_all(packed[0], steps=1), decode_all(packed[0], steps=10)
+    assert min(psnr_db(once[name], often[name]) for name in once) > 15
+
+
+def test_the_same_seed_gives_the_same_file(
+    packed: tuple[Path, PackReport], folder: Path, tiny_options: PackOptions, tmp_path: Path
+) -> None:
+    pack(folder, tmp_path / "again.uni", tiny_options)
+    assert (tmp_path / "again.uni").read_bytes() == packed[0].read_bytes()
+
+
+def test_one_picture_is_enough(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    write_picture(draw(1, 16, 16), tmp_path / "one" / "it.png")
+    options = PackOptions(hidden_size=8, depth=1, train=TrainConfig(epochs=100), device="cpu")
+    report = pack(tmp_path / "one", tmp_path / "one.uni", options)
+    assert report.index_bits == 0
+    assert Archive.open(tmp_path / "one.uni")[0].size == (16, 16)
+
+
+class StopAfter(Observer):
+    """Presses Ctrl-C in the middle of training."""
+
+    def __init__(self, fraction: float) -> None:
+        self.limit = fraction
+
+    def training(self, progress: Progress) -> None:
+        if progress.fraction >= self.limit:
+            raise KeyboardInterrupt
+
+
+def test_an_interrupted_pack_leaves_a_checkpoint_and_goes_on(folder: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.uni"
+    options = PackOptions(hidden_size=16, depth=2, train=TrainConfig(seconds=6), device="cpu")
+    with pytest.raises(Interrupted, match="--resume"):
+        pack(folder, output, options, StopAfter(0.3))
+    assert [p.name for p in tmp_path.iterdir()] == ["out.uni.checkpoint"]
+    with pytest.raises(CheckpointMismatch):
+        pack(folder, output, replace(options, seed=1, resume=True))
+    assert not output.exists()
+    seen: list[float] = []
+
+    class Watch(Observer):
+        def training(self, progress: Progress) -> None:
+            seen.append(progress.fraction)
+
+    report = pack(folder, output, replace(options, resume=True), Watch())
+    assert seen[0] > 0.25, "it went on, and did not start again"
+    assert report.measured.psnr_db.mean > 15
+    assert [p.name for p in tmp_path.iterdir()] == ["out.uni"]
+
+
+def test_nothing_is_overwritten_unasked(
+    packed: tuple[Path, PackReport], folder: Path, tiny_options: PackOptions
+) -> None:
+    before = packed[0].read_bytes()
+    with pytest.raises(OutputError, match="exists"):
+        pack(folder, packed[0], tiny_options)
+    assert packed[0].read_bytes() == before
+
+
+def test_a_bad_picture_stops_before_training(folder: Path, tiny_options: PackOptions, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "copy")
+    (tmp_path / "copy" / "broken.jpg").write_bytes(b"\xff\xd8\xff no picture")
+
+    class NeverTrains(Observer):
+        def training(self, progress: Progress) -> None:
+            raise AssertionError("trained on a folder that is to be refused")
+
+    with pytest.raises(ImageFolderError, match=r"broken\.jpg"):
+        pack(tmp_path / "copy", tmp_path / "out.uni", tiny_options, NeverTrains())
+    skipping = replace(tiny_options, read=ReadOptions(skip_unreadable=True))
+    report = pack(tmp_path / "copy", tmp_path / "out.uni", skipping)
+    assert report.images == 6 and [s.name for s in report.skipped] == ["broken.jpg"]
+
+
+def test_fewer_bits_cost_quality_only_where_they_must(folder: Path, tiny_options: PackOptions, tmp_path: Path) -> None:
+    results = {}
+    for weight_bits, exponent_bits in ((8, 3), (14, 4), (32, 8)):
+        options = replace(tiny_options, weight_bits=weight_bits, exponent_bits=exponent_bits)
+        results[weight_bits] = pack(folder, tmp_path / f"{weight_bits}.uni", options)
+    assert results[8].file_bytes < results[14].file_bytes < results[32].file_bytes
+    assert abs(results[14].measured.psnr_db.mean - results[32].measured.psnr_db.mean) <= 0.3
+
+
+def test_weights_of_another_network_are_refused(packed: tuple[Path, PackReport], tmp_path: Path) -> None:
+    from unicorn_codec.container import serialize
+
+    container = read_container(packed[0])
+    wider = replace(container.header, network=replace(container.header.network, depth=3))
+    (tmp_path / "wrong.uni").write_bytes(serialize(replace(container, header=wider)))
+    with pytest.raises(FormatError, match="weights"):
+        Archive.open(tmp_path / "wrong.uni")
+
+
+def test_verify_compares_with_the_folder(packed: tuple[Path, PackReport], folder: Path, tmp_path: Path) -> None:
+    path, packing = packed
+    report = verify(path, folder, device="cpu")
+    assert report.ok and report.measured == packing.measured
+    shutil.copytree(folder, tmp_path / "other")
+    os.remove(tmp_path / "other" / "wide 0.png")
+    write_picture(draw(3, 20, 20), tmp_path / "other" / "new.png")
+    write_picture(draw(3, 20, 20), tmp_path / "other" / "wide 1.png", overwrite=True)
+    report = verify(path, tmp_path / "other", device="cpu")
+    assert not report.ok and report.measured is not None and report.measured.images == 4
+    assert sorted(p.split(":")[0] for p in report.problems) == ["new.png", "wide 0.png", "wide 1.png"]

@@ -1,0 +1,130 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from unicorn_codec.autoencoder import (
+    EMBEDDED_CHANNELS,
+    EmbeddedAutoencoder,
+    check_reference,
+    load_autoencoder,
+)
+from unicorn_codec.coding_autoencoder import CodingAutoencoder
+from unicorn_codec.config import ReadOptions
+from unicorn_codec.demo_pictures import make_demo_pictures
+from unicorn_codec.errors import AutoencoderMismatch, AutoencoderUnavailable
+from unicorn_codec.images import list_folder, read_picture
+from unicorn_codec.metrics import psnr_db
+
+from conftest import draw
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def embedded() -> EmbeddedAutoencoder:
+    return EmbeddedAutoencoder(CPU)
+
+
+def test_pictures_come_back_from_the_leading_channels(embedded: EmbeddedAutoencoder, tmp_path: Path) -> None:
+    make_demo_pictures(tmp_path, count=4, size=128)
+    folder = list_folder(tmp_path, ReadOptions())
+    pictures = [read_picture(folder, p, ReadOptions()) for p in folder.pictures]
+    latents = embedded.encode_pictures(pictures, 16)
+    assert latents.shape == (4, EMBEDDED_CHANNELS, 8, 8)
+    decoded = embedded.decode_pictures(latents, 128, 128, 1.0)
+    assert min(psnr_db(a, b) for a, b in zip(pictures, decoded, strict=True)) > 24
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (16, 16), (17, 33), (50, 40)])
+def test_every_size_is_padded_and_cut(embedded: EmbeddedAutoencoder, width: int, height: int) -> None:
+    picture = draw(1, width, height)
+    latents = embedded.encode_pictures([picture], 16)
+    assert latents.shape[2:] == (-(-height // 16), -(-width // 16))
+    (decoded,) = embedded.decode_pictures(latents, height, width, 1.0)
+    assert decoded.shape == picture.shape and decoded.dtype == np.uint8
+
+
+def test_pictures_of_a_batch_do_not_mix(embedded: EmbeddedAutoencoder) -> None:
+    pictures = [draw(n, 64, 48) for n in range(3)]
+    together = embedded.encode_pictures(pictures, 16)
+    alone = torch.cat([embedded.encode_pictures([p], 16) for p in pictures])
+    torch.testing.assert_close(together, alone, atol=1e-3, rtol=1e-3)
+    for a, b in zip(
+        embedded.decode_pictures(together, 48, 64, 1.0),
+        [embedded.decode_pictures(one[None], 48, 64, 1.0)[0] for one in alone],
+        strict=True,
+    ):
+        assert psnr_db(a, b) >= 50
+
+
+def test_the_decoder_heeds_the_step(embedded: EmbeddedAutoencoder) -> None:
+    latents = embedded.encode_pictures([draw(1, 64, 64)], 16)
+    fine, coarse = (embedded.decode_pictures(latents, 64, 64, step)[0] for step in (1.0, 8.0))
+    assert not np.array_equal(fine, coarse)
+
+
+def test_the_package_carries_at_most_eight_megabytes(embedded: EmbeddedAutoencoder) -> None:
+    assert embedded.reference.weight_bytes <= 8e6
+
+
+def test_the_decoder_of_a_new_network_is_finite_at_every_step() -> None:
+    network = CodingAutoencoder(
+        latent_channels=8, widths=[8, 8], encoder_depths=[1, 1], decoder_depths=[1, 1], max_step=12.0
+    )
+    steps = torch.tensor([1.0, 3.0, 12.0])
+    assert network.decode(torch.randn(3, 8, 4, 4), steps).isfinite().all()
+
+
+def test_diffusers_autoencoders_work_from_a_folder(tmp_path: Path) -> None:
+    from diffusers import AutoencoderKL, AutoencoderTiny
+
+    torch.manual_seed(0)
+    kl = AutoencoderKL(
+        block_out_channels=(8, 8),
+        norm_num_groups=4,
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+    )
+    tiny = AutoencoderTiny(
+        encoder_block_out_channels=(8, 8),
+        decoder_block_out_channels=(8, 8),
+        num_encoder_blocks=(1, 1),
+        num_decoder_blocks=(1, 1),
+    )
+    for name, model in (("kl", kl), ("tiny", tiny)):
+        model.save_pretrained(tmp_path / name)
+        loaded = load_autoencoder(str(tmp_path / name), CPU)
+        assert (loaded.reference.name, loaded.reference.class_name) == (name, type(model).__name__)
+        assert (loaded.reference.latent_channels, loaded.reference.downsampling) == (4, 2)
+        latents = loaded.encode_pictures([draw(1, 30, 20)], 4)
+        assert latents.shape == (1, 4, 10, 16)
+        assert loaded.decode_pictures(latents, 20, 30, 1.0)[0].shape == (20, 30, 3)
+        again = load_autoencoder(str(tmp_path / name), CPU)
+        check_reference(loaded.reference, again.reference)
+
+
+def test_another_autoencoder_is_refused_by_what_differs(embedded: EmbeddedAutoencoder, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    wanted = embedded.reference
+    for found, what in (
+        (replace(wanted, class_name="AutoencoderKL"), "class"),
+        (replace(wanted, config_sha256=bytes(32)), "configuration"),
+        (replace(wanted, weights_sha256=bytes(32)), "weights"),
+    ):
+        with pytest.raises(AutoencoderMismatch, match=what):
+            check_reference(wanted, found)
+
+
+def test_what_cannot_be_loaded_gets_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "config.json").write_text(json.dumps({"_class_name": "UNet2DModel"}))
+    for name in ("no-such-organisation/no-such-model", str(tmp_path / "empty"), str(tmp_path / "other")):
+        with pytest.raises(AutoencoderUnavailable) as caught:
+            load_autoencoder(name, CPU)
+        assert "\n" not in str(caught.value)

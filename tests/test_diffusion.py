@@ -1,0 +1,39 @@
+import torch
+
+from unicorn_codec.diffusion import add_noise, sample_ddim, signal_and_noise
+
+
+def test_the_noisiest_step_holds_no_signal() -> None:
+    signal, sigma = signal_and_noise(torch.tensor([0.0, 1.0]))
+    torch.testing.assert_close(signal.flatten(), torch.tensor([1.0, 0.0]), atol=1e-6, rtol=0)
+    torch.testing.assert_close(sigma.flatten(), torch.tensor([0.0, 1.0]), atol=1e-6, rtol=0)
+
+
+def test_the_schedule_preserves_variance() -> None:
+    signal, sigma = signal_and_noise(torch.linspace(0, 1, 11))
+    torch.testing.assert_close(signal**2 + sigma**2, torch.ones_like(signal))
+
+
+def test_sampling_with_a_perfect_denoiser_gives_its_answer_at_any_number_of_steps() -> None:
+    answer, noise = torch.randn(2, 4, 3, 3), torch.randn(2, 4, 3, 3)
+    for steps in (1, 2, 7, 50):
+        torch.testing.assert_close(sample_ddim(lambda x, t: answer, noise, steps), answer, atol=1e-5, rtol=1e-5)
+
+
+def test_the_sampler_shows_the_denoiser_what_training_showed_it() -> None:
+    answer, noise = torch.randn(2, 4, 3, 3), torch.randn(2, 4, 3, 3)
+    seen: list[float] = []
+
+    def predict(noisy_latents: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
+        torch.testing.assert_close(noisy_latents, add_noise(answer, noise, timesteps), atol=1e-5, rtol=1e-5)
+        seen.append(float(timesteps[0]))
+        return answer
+
+    sample_ddim(predict, noise, 4)
+    assert seen == [1.0, 0.75, 0.5, 0.25]
+
+
+def test_one_step_calls_the_denoiser_once() -> None:
+    calls = []
+    sample_ddim(lambda x, t: calls.append(t) or x, torch.randn(1, 1, 2, 2), 1)
+    assert len(calls) == 1

@@ -1,0 +1,93 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from unicorn_codec.config import NetworkConfig, TrainConfig
+from unicorn_codec.denoiser import Denoiser
+from unicorn_codec.errors import CheckpointMismatch
+from unicorn_codec.training import LatentGroup, Progress, TrainingRun, plan_batches
+
+
+def make_groups() -> list[LatentGroup]:
+    generator = torch.Generator().manual_seed(5)
+    draw = [torch.randn(2, n, 4, h, 4, generator=generator) / 3 for n, h in ((6, 4), (3, 8))]
+    numbers = (torch.arange(6), torch.arange(6, 9))
+    return [LatentGroup(indices=i, latents=d[0], noise=d[1]) for i, d in zip(numbers, draw, strict=True)]
+
+
+def make_run(config: TrainConfig, digest: str = "d") -> TrainingRun:
+    torch.manual_seed(1)
+    denoiser = Denoiser(NetworkConfig(hidden_size=16, depth=2, heads=1), seed=1, latent_channels=4)
+    return TrainingRun(denoiser, make_groups(), config, seed=2, digest=digest)
+
+
+def weights_of(denoiser: Denoiser) -> torch.Tensor:
+    return torch.nn.utils.parameters_to_vector(denoiser.parameters())
+
+
+class Stop(Exception):
+    pass
+
+
+def stop_at(step: int):
+    def report(progress: Progress) -> None:
+        if progress.step == step:
+            raise Stop
+
+    return report
+
+
+def test_training_learns_the_set() -> None:
+    losses: list[float] = []
+    make_run(TrainConfig(epochs=250)).run(lambda p: losses.append(p.loss), interval=0)
+    assert losses[-1] < 0.15 * losses[0]
+
+
+def test_the_same_seed_gives_the_same_weights() -> None:
+    weights = []
+    for _ in range(2):
+        run = make_run(TrainConfig(epochs=5, latents_per_batch=200))
+        run.run(lambda p: None)
+        weights.append(weights_of(run.denoiser))
+    assert torch.equal(*weights)
+
+
+def test_a_resumed_run_ends_where_the_unbroken_one_ends(tmp_path: Path) -> None:
+    config = TrainConfig(epochs=5, latents_per_batch=200)
+    unbroken = make_run(config)
+    unbroken.run(lambda p: None)
+    stopped = make_run(config)
+    with pytest.raises(Stop):
+        stopped.run(stop_at(7), interval=0)
+    stopped.save(tmp_path / "checkpoint")
+    resumed = make_run(config)
+    resumed.load(tmp_path / "checkpoint")
+    resumed.run(lambda p: None)
+    assert resumed.step == unbroken.step
+    assert torch.equal(weights_of(resumed.denoiser), weights_of(unbroken.denoiser))
+
+
+def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
+    run = make_run(TrainConfig(epochs=2))
+    run.run(lambda p: None)
+    run.save(tmp_path / "checkpoint")
+    with pytest.raises(CheckpointMismatch, match="other pictures or with other settings"):
+        make_run(TrainConfig(epochs=2), digest="another").load(tmp_path / "checkpoint")
+    (tmp_path / "checkpoint").write_bytes(b"no checkpoint at all")
+    with pytest.raises(CheckpointMismatch, match="not a checkpoint"):
+        make_run(TrainConfig(epochs=2)).load(tmp_path / "checkpoint")
+
+
+def test_every_image_is_visited_once_an_epoch() -> None:
+    groups = make_groups()
+    batches = plan_batches(groups, 200, torch.Generator().manual_seed(0))
+    visits = sorted((g, int(row)) for batch in batches for g, rows in batch for row in rows)
+    assert visits == [(0, i) for i in range(6)] + [(1, i) for i in range(3)]
+    assert len(batches) > 1 and any(len(batch) == 2 for batch in batches), "several shapes meet in one step"
+
+
+def test_a_time_budget_ends_the_run() -> None:
+    reports: list[Progress] = []
+    make_run(TrainConfig(seconds=0.5)).run(reports.append, interval=0.1)
+    assert reports[-1].fraction == 1.0 and 0.5 <= reports[-1].seconds < 5

@@ -1,0 +1,195 @@
+"""Pictures <-> latents by a frozen autoencoder. The only importer of diffusers.
+
+The embedded one (``CodingAutoencoder``, its weights lie in the package) needs no download. Any
+autoencoder of diffusers with the usual interface works too, from a hub name or a local folder.
+"""
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load as load_safetensors
+from torch import Tensor, nn
+
+from unicorn_codec.coding_autoencoder import CodingAutoencoder
+from unicorn_codec.config import AutoencoderReference
+from unicorn_codec.errors import AutoencoderMismatch, AutoencoderUnavailable
+
+EMBEDDED = "embedded"
+EMBEDDED_CHANNELS = 16
+"""Leading channels kept of the embedded autoencoder: 16 at 1/16, as many values as 4 at 1/8."""
+
+
+class Autoencoder(ABC):
+    """A frozen autoencoder: (N, 3, H, W) in [-1, 1] <-> raw latents (N, C, H / d, W / d), float32."""
+
+    reference: AutoencoderReference
+    device: torch.device
+
+    @abstractmethod
+    def encode(self, images: Tensor) -> Tensor:
+        """Latents (posterior means) of pictures whose sides are multiples of the downsampling."""
+
+    @abstractmethod
+    def decode(self, latents: Tensor, step: float) -> Tensor:
+        """Pictures of latents, not clamped. ``step`` tells how coarse they are (1: as encoded)."""
+
+    def encode_pictures(self, pictures: Sequence[np.ndarray], multiple: int) -> Tensor:
+        """Latents of equally sized pictures.
+
+        Args:
+            pictures: uint8 (H, W, 3) each; edges are repeated up to the next ``multiple`` of pixels.
+
+        Returns:
+            (N, C, h, w) float32 on the CPU.
+        """
+        images = torch.from_numpy(np.stack(pictures)).to(self.device).permute(0, 3, 1, 2).float() / 127.5 - 1
+        height, width = images.shape[2:]
+        images = F.pad(images, (0, -width % multiple, 0, -height % multiple), mode="replicate")
+        with torch.inference_mode():
+            return self.encode(images).float().cpu()
+
+    def decode_pictures(self, latents: Tensor, height: int, width: int, step: float) -> list[np.ndarray]:
+        """Pictures of raw latents, the padding cut off: uint8 (height, width, 3) each."""
+        with torch.inference_mode():
+            images = self.decode(latents.to(self.device), step)[:, :, :height, :width]
+            pixels = ((images.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+        return list(pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy())
+
+
+class EmbeddedAutoencoder(Autoencoder):
+    """The package's own autoencoder, of which an archive keeps the leading channels."""
+
+    def __init__(self, device: torch.device) -> None:
+        folder = resources.files("unicorn_codec") / "pretrained"
+        config = json.loads((folder / "autoencoder.json").read_text())
+        data = (folder / "autoencoder.safetensors").read_bytes()
+        tensors = load_safetensors(data)
+        self.device = device
+        self.network = CodingAutoencoder(**config)
+        self.network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+        self.network.to(memory_format=torch.channels_last).to(device).eval().requires_grad_(False)
+        self.reference = reference_of(
+            EMBEDDED, self.network, tensors, config, channels=EMBEDDED_CHANNELS, downsampling=self.network.downsampling
+        )
+
+    def encode(self, images: Tensor) -> Tensor:
+        return self.network.encode(images.contiguous(memory_format=torch.channels_last))[:, :EMBEDDED_CHANNELS]
+
+    def decode(self, latents: Tensor, step: float) -> Tensor:
+        silent = self.network.latent_channels - latents.shape[1]
+        latents = F.pad(latents, (0, 0, 0, 0, 0, silent)).contiguous(memory_format=torch.channels_last)
+        return self.network.decode(latents, torch.full((len(latents),), step, device=latents.device))
+
+
+class DiffusersAutoencoder(Autoencoder):
+    """An autoencoder of diffusers. Its scale and shift are subsumed by the archive's normalisation."""
+
+    def __init__(self, name: str, device: torch.device) -> None:
+        self.device = device
+        self.network = load_diffusers(name).to(device).eval().requires_grad_(False)
+        self.network.to(torch.float32)
+        config = {k: v for k, v in self.network.config.items() if not k.startswith("_")}
+        with torch.inference_mode():
+            sample = self.encode(torch.zeros(1, 3, 64, 64, device=device))
+        self.reference = reference_of(
+            Path(name).name if Path(name).is_dir() else name,
+            self.network,
+            self.network.state_dict(),
+            config,
+            channels=sample.shape[1],
+            downsampling=64 // sample.shape[2],
+        )
+
+    def encode(self, images: Tensor) -> Tensor:
+        encoded = self.network.encode(images)
+        # AutoencoderKL gives a distribution, the deterministic ones plain latents.
+        return encoded.latent_dist.mode() if hasattr(encoded, "latent_dist") else _plain_latents(encoded)
+
+    def decode(self, latents: Tensor, step: float) -> Tensor:
+        return self.network.decode(latents).sample
+
+
+def _plain_latents(encoded: Any) -> Tensor:
+    return encoded.latents if hasattr(encoded, "latents") else encoded.latent
+
+
+def load_diffusers(name: str) -> Any:
+    """A model of diffusers from a folder or a hub name.
+
+    Raises:
+        AutoencoderUnavailable: neither a folder with a model nor to be had from the hub.
+    """
+    import diffusers
+
+    try:
+        model = diffusers.AutoModel.from_pretrained(name, use_safetensors=True)
+    except (OSError, ValueError, AttributeError, ImportError, SafetensorError) as error:
+        raise AutoencoderUnavailable(
+            f"{name}: no autoencoder could be loaded. Give a folder that holds config.json and safetensors weights, "
+            f"a hub name (needs the network), or {EMBEDDED!r}. ({str(error).strip().splitlines()[0]})"
+        ) from error
+    if not hasattr(model, "encode") or not hasattr(model, "decode"):
+        raise AutoencoderUnavailable(f"{name}: {type(model).__name__} is not an autoencoder of diffusers")
+    return model
+
+
+def reference_of(
+    name: str,
+    network: nn.Module,
+    tensors: Mapping[str, Tensor],
+    config: Mapping[str, Any],
+    *,
+    channels: int,
+    downsampling: int,
+) -> AutoencoderReference:
+    """Name, hashes and shape of an autoencoder.
+
+    The weights' hash runs over name, type, shape and bytes of every tensor in the order of their names, so
+    that the same weights have the same hash in whatever file they lie.
+    """
+    digest = hashlib.sha256()
+    for key in sorted(tensors):
+        tensor = tensors[key].detach().cpu().contiguous()
+        digest.update(f"{key} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return AutoencoderReference(
+        name=name,
+        class_name=type(network).__name__,
+        weights_sha256=digest.digest(),
+        config_sha256=hashlib.sha256(json.dumps(config, sort_keys=True).encode()).digest(),
+        weight_bytes=sum(t.numel() * t.element_size() for t in tensors.values()),
+        latent_channels=channels,
+        downsampling=downsampling,
+    )
+
+
+def load_autoencoder(name: str, device: torch.device) -> Autoencoder:
+    """The embedded autoencoder, or one of diffusers by folder or hub name."""
+    return EmbeddedAutoencoder(device) if name == EMBEDDED else DiffusersAutoencoder(name, device)
+
+
+def check_reference(wanted: AutoencoderReference, found: AutoencoderReference) -> None:
+    """Refuse to decode with another autoencoder than the one that encoded.
+
+    Raises:
+        AutoencoderMismatch: class, configuration or weights differ.
+    """
+    for what, a, b in (
+        ("class", wanted.class_name, found.class_name),
+        ("configuration", wanted.config_sha256.hex(), found.config_sha256.hex()),
+        ("weights", wanted.weights_sha256.hex(), found.weights_sha256.hex()),
+    ):
+        if a != b:
+            raise AutoencoderMismatch(
+                f"this archive was made with the autoencoder {wanted.name!r}, whose {what} is {a[:16]}; "
+                f"{found.name!r} at hand has {b[:16]}"
+            )

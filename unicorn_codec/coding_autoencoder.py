@@ -1,0 +1,108 @@
+"""The embedded autoencoder's network: a variable-rate transform codec for pictures.
+
+Plain residual convolutions between pixel (un)shuffles. There is no normalisation layer: a codec
+needs the amplitude of its features (Balle et al., 2016), and ``diffusers.AutoencoderDC``, the
+nearest relative, normalises every residual branch and the output.
+
+The decoder is told the quantisation step of the latents that it gets, as one constant extra
+plane, so that one network serves every rate.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions added to their input; starts as the identity."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv_in = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv_out = nn.Conv2d(channels, channels, 3, padding=1)
+        nn.init.zeros_(self.conv_out.weight)
+        nn.init.zeros_(self.conv_out.bias)  # type: ignore[arg-type]
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features + self.conv_out(F.silu(self.conv_in(features)))
+
+
+def _encoder_layers(widths: Sequence[int], depths: Sequence[int], latent_channels: int) -> Iterator[nn.Module]:
+    channels = 3
+    for width, depth in zip(widths, depths, strict=True):
+        yield nn.PixelUnshuffle(2)
+        # The first convolution sees raw pixels and wants a neighbourhood, later ones follow blocks that had one.
+        kernel = 3 if channels == 3 else 1
+        yield nn.Conv2d(channels * 4, width, kernel, padding=kernel // 2)
+        yield from (ResidualBlock(width) for _ in range(depth))
+        channels = width
+    yield nn.Conv2d(channels, latent_channels, 3, padding=1)
+
+
+def _decoder_layers(widths: Sequence[int], depths: Sequence[int], latent_channels: int) -> Iterator[nn.Module]:
+    widths, depths = widths[::-1], depths[::-1]
+    # One plane more than the latents have: it tells the step.
+    yield nn.Conv2d(latent_channels + 1, widths[0], 3, padding=1)
+    for width, depth, next_width in zip(widths, depths, [*widths[1:], 3], strict=True):
+        yield from (ResidualBlock(width) for _ in range(depth))
+        kernel = 3 if next_width == 3 else 1
+        yield nn.Conv2d(width, next_width * 4, kernel, padding=kernel // 2)
+        yield nn.PixelShuffle(2)
+
+
+class CodingAutoencoder(nn.Module):
+    """Pixels <-> latents at 1/16 of the width and height.
+
+    Latent channels are ordered by importance: training hides all but the leading ones now and then.
+
+    Args:
+        latent_channels: number of latent channels.
+        widths: feature channels at 1/2, 1/4, 1/8 and 1/16 of the resolution.
+        encoder_depths: residual blocks of the encoder at each of these resolutions.
+        decoder_depths: the same for the decoder.
+        max_step: the coarsest quantisation step that the network was trained with; the finest is 1.
+    """
+
+    def __init__(
+        self,
+        *,
+        latent_channels: int,
+        widths: Sequence[int],
+        encoder_depths: Sequence[int],
+        decoder_depths: Sequence[int],
+        max_step: float,
+    ) -> None:
+        super().__init__()
+        self.max_step = max_step
+        self.downsampling = 2 ** len(widths)
+        self.latent_channels = latent_channels
+        self.encoder = nn.Sequential(*_encoder_layers(widths, encoder_depths, latent_channels))
+        self.decoder = nn.Sequential(*_decoder_layers(widths, decoder_depths, latent_channels))
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Latents of pictures.
+
+        Args:
+            images: (N, 3, H, W) in [-1, 1]; H and W multiples of ``downsampling``.
+
+        Returns:
+            (N, latent_channels, H / 16, W / 16), in units of the finest quantisation step.
+        """
+        return self.encoder(images)
+
+    def decode(self, latents: Tensor, steps: Tensor) -> Tensor:
+        """Pictures of latents.
+
+        Args:
+            latents: (N, latent_channels, h, w); channels left out by the coder are zero.
+            steps: (N,) quantisation step of each picture's latents, 1 to ``max_step``.
+
+        Returns:
+            (N, 3, 16 h, 16 w), about [-1, 1], not clamped.
+        """
+        coarseness = torch.log(steps) / math.log(self.max_step)
+        plane = coarseness.to(latents.dtype).view(-1, 1, 1, 1).expand(-1, 1, *latents.shape[2:])
+        return self.decoder(torch.cat([latents, plane], dim=1))

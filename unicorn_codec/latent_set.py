@@ -1,0 +1,98 @@
+"""A folder's latents: encoded, normalised per channel, and grouped by shape for training."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from unicorn_codec import generator
+from unicorn_codec.autoencoder import Autoencoder
+from unicorn_codec.config import ReadOptions
+from unicorn_codec.images import Folder, read_picture
+from unicorn_codec.training import LatentGroup
+
+PIXELS_PER_BATCH = 1 << 21
+"""Pictures that are encoded at once: bounds the memory of the autoencoder's features."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatentSet:
+    """Normalised latents of a set and what undoes the normalising.
+
+    Args:
+        groups: one for each latent shape; indices follow the index map.
+        means, stds: of the autoencoder's latents, one a channel.
+    """
+
+    groups: tuple[LatentGroup, ...]
+    means: tuple[float, ...]
+    stds: tuple[float, ...]
+
+
+def encode_folder(
+    folder: Folder,
+    read: ReadOptions,
+    autoencoder: Autoencoder,
+    multiple: int,
+    progress: Callable[[int, int], None],
+) -> list[Tensor]:
+    """Raw latents (C, h, w) of every picture, by position.
+
+    Args:
+        multiple: pixels that a side is padded to a multiple of.
+    """
+    latents: list[Tensor | None] = [None] * len(folder.pictures)
+    done = 0
+    for positions in batches_by_size([(p.width, p.height) for p in folder.pictures]):
+        pixels = [read_picture(folder, folder.pictures[position], read) for position in positions]
+        for position, encoded in zip(positions, autoencoder.encode_pictures(pixels, multiple), strict=True):
+            latents[position] = encoded
+        done += len(positions)
+        progress(done, len(folder.pictures))
+    return [one for one in latents if one is not None]
+
+
+def batches_by_size(sizes: Sequence[tuple[int, int]], largest: int = 64) -> Iterator[list[int]]:
+    """Positions of equally sized pictures, at most ``PIXELS_PER_BATCH`` pixels and ``largest`` pictures together."""
+    by_size: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for position, size in enumerate(sizes):
+        by_size[size].append(position)
+    for (width, height), positions in by_size.items():
+        together = max(1, min(largest, PIXELS_PER_BATCH // (width * height)))
+        for start in range(0, len(positions), together):
+            yield positions[start : start + together]
+
+
+def normalise_latents(latents: Sequence[Tensor], indices: Sequence[int], latent_std: float, seed: int) -> LatentSet:
+    """Bring every channel to mean 0 and the wanted deviation, over the whole set (paper, section 4.2).
+
+    Args:
+        latents: raw (C, h, w) by position.
+        indices: index of each position.
+        latent_std: deviation afterwards; 1/3 puts three sigma within [-1, 1].
+        seed: of the noise that decoding will start from.
+    """
+    values = torch.cat([one.flatten(1) for one in latents], dim=1).double()
+    # Float32, as the header holds them: what is trained on must be what decoding undoes.
+    means = values.mean(1).float()
+    stds = values.std(1, correction=0).clamp_min(1e-6).float()
+    by_shape: dict[torch.Size, list[int]] = defaultdict(list)
+    for position, one in enumerate(latents):
+        by_shape[one.shape].append(position)
+    groups = []
+    for shape, positions in by_shape.items():
+        raw = torch.stack([latents[p] for p in positions])
+        of_group = [indices[p] for p in positions]
+        noise = torch.stack([torch.from_numpy(generator.noise(seed, index, tuple(shape))) for index in of_group])
+        normalised = (raw - means.view(-1, 1, 1)) * (latent_std / stds.view(-1, 1, 1))
+        groups.append(LatentGroup(indices=torch.tensor(of_group), latents=normalised, noise=noise))
+    return LatentSet(groups=tuple(groups), means=tuple(means.tolist()), stds=tuple(stds.tolist()))
+
+
+def denormalise_latents(latents: Tensor, means: Sequence[float], stds: Sequence[float], latent_std: float) -> Tensor:
+    """The inverse: (N, C, h, w) normalised to raw."""
+    shift = torch.tensor(means, device=latents.device).view(-1, 1, 1)
+    scale = torch.tensor(stds, device=latents.device).view(-1, 1, 1) / latent_std
+    return latents * scale + shift

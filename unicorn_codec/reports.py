@@ -1,0 +1,125 @@
+"""What packing and verifying tell: while they run (``Observer``) and when they are done."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from unicorn_codec.container import SectionInfo
+from unicorn_codec.images import Folder
+from unicorn_codec.metrics import Distortion, ms_ssim, psnr_db, summarize, worst
+from unicorn_codec.picture_files import Unreadable
+from unicorn_codec.planning import Plan
+from unicorn_codec.training import Progress
+
+
+class Observer:
+    """Gets told how far packing or verifying is. Every method may be overridden; these do nothing."""
+
+    def found(self, folder: Folder, plan: Plan) -> None:
+        """Everything was read and planned; training is next."""
+
+    def stage(self, name: str, done: int, total: int) -> None:
+        """``done`` of ``total`` pictures went through the stage ``name``."""
+
+    def training(self, progress: Progress) -> None:
+        """About once a second while training."""
+
+    def preview(self, psnr_db: float) -> None:
+        """Mean PSNR of a few images, decoded with the weights of this moment."""
+
+    def of_stage(self, name: str) -> Callable[[int, int], None]:
+        """``stage`` with its name filled in."""
+        return lambda done, total: self.stage(name, done, total)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worst:
+    """One of the images that came back least well."""
+
+    index: int
+    name: str
+    psnr_db: float
+    ms_ssim: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """Distortion of decoded images against their originals."""
+
+    images: int
+    psnr_db: Distortion
+    ms_ssim: Distortion
+    worst: tuple[Worst, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackReport:
+    """What was written, measured on the file itself.
+
+    Args:
+        ceiling_psnr_db: mean PSNR of the autoencoder alone, which no network can exceed.
+        other_noise_psnr_db: mean PSNR of some images, decoded from other noise than the stored seed's.
+        same_images_psnr_db: mean PSNR of the same images from the stored seed's noise.
+        seconds: from start to the written file, without measuring.
+    """
+
+    images: int
+    file_bytes: int
+    pixels: int
+    bits_per_pixel: float
+    bits_per_pixel_with_autoencoder: float
+    index_bits: int
+    parameters: int
+    steps: int
+    seconds: float
+    measured: Measured
+    ceiling_psnr_db: float
+    other_noise_psnr_db: float
+    same_images_psnr_db: float
+    skipped: tuple[Unreadable, ...]
+    flattened: int
+    scaled: int
+    sections: tuple[SectionInfo, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyReport:
+    """An archive held against the folder that it was made of.
+
+    Args:
+        problems: names that only one side has, and pictures of another size.
+    """
+
+    measured: Measured | None
+    problems: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+
+class Comparison:
+    """Collects the distortion of images, one after the other."""
+
+    def __init__(self) -> None:
+        self._rows: list[Worst] = []
+
+    def add(self, index: int, name: str, original: np.ndarray, decoded: np.ndarray) -> None:
+        self._rows.append(
+            Worst(index=index, name=name, psnr_db=psnr_db(original, decoded), ms_ssim=ms_ssim(original, decoded))
+        )
+
+    def measured(self) -> Measured:
+        psnrs = [row.psnr_db for row in self._rows]
+        return Measured(
+            images=len(psnrs),
+            psnr_db=summarize(psnrs),
+            ms_ssim=summarize([row.ms_ssim for row in self._rows]),
+            worst=tuple(self._rows[place] for place in worst(psnrs)),
+        )
+
+
+def mean_psnr_db(originals: Sequence[np.ndarray], decoded: Sequence[np.ndarray]) -> float:
+    """Mean PSNR of pairs of pictures."""
+    return float(np.mean([psnr_db(a, b) for a, b in zip(originals, decoded, strict=True)]))
