@@ -94,7 +94,7 @@ def test_tensor_table() -> None:
     ]
     once = [row for row in listed if ".b." not in row[0]]
     blocks = [(name.replace(".b.", f".{b}."), shape) for b in range(2) for name, shape in listed if ".b." in name]
-    assert once + blocks == list(weights.tensor_shapes(header).items())
+    assert once + blocks == list(weights.tensor_shapes(header.network, header.autoencoder.latent_channels).items())
 
 
 def test_streams() -> None:

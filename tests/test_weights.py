@@ -64,10 +64,12 @@ def test_a_claimed_count_allocates_nothing() -> None:
 
 
 def test_tensors_come_back() -> None:
-    count = sum(map(math.prod, tensor_shapes(HEADER).values()))
+    count = sum(map(math.prod, tensor_shapes(HEADER.network, HEADER.autoencoder.latent_channels).values()))
     values = np.arange(count, dtype=np.float32)
     tensors = split_tensors(values, HEADER)
-    assert {name: tensor.shape for name, tensor in tensors.items()} == tensor_shapes(HEADER)
+    assert {name: tensor.shape for name, tensor in tensors.items()} == tensor_shapes(
+        HEADER.network, HEADER.autoencoder.latent_channels
+    )
     assert np.array_equal(join_tensors(tensors, HEADER), values)
     with pytest.raises(InvalidField, match="network has"):
         split_tensors(values[1:], HEADER)
@@ -81,4 +83,4 @@ def test_tensors_are_the_denoisers_in_its_order() -> None:
 
     header = replace(HEADER, network=replace(HEADER.network, hidden_size=8, depth=2))
     found = {name: tuple(tensor.shape) for name, tensor in build_denoiser(header).state_dict().items()}
-    assert list(found.items()) == list(tensor_shapes(header).items())
+    assert list(found.items()) == list(tensor_shapes(header.network, header.autoencoder.latent_channels).items())

@@ -1,0 +1,1 @@
+"""The command line of unicorn-codec. A command parses, calls the library, prints."""

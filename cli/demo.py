@@ -1,0 +1,25 @@
+"""``unicorn demo``: something to pack for a newcomer."""
+
+from pathlib import Path
+
+import click
+
+from .options import a_path
+from .text import count
+
+
+@click.command()
+@click.argument("folder", type=a_path)
+@click.option("--count", "pictures", type=click.IntRange(1, 999), default=24, show_default=True, help="How many.")
+@click.option("--size", type=click.IntRange(16, 1024), default=128, show_default=True, help="Side in pixels.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Decides what is drawn.")
+def demo(folder: Path, pictures: int, size: int, seed: int) -> None:
+    """Draw pictures into FOLDER, to have something to pack.
+
+    They are varied and related: one mug in many colours, poses and lights. The same seed draws the same pictures.
+    """
+    from unicorn_codec.demo_pictures import make_demo_pictures
+
+    paths = make_demo_pictures(folder, pictures, size, seed)
+    click.echo(f"{count(len(paths), 'picture')} of {size}x{size} written to {folder}")
+    click.echo(f"next: unicorn pack {folder} out.uni --time 2m")

@@ -1,0 +1,24 @@
+"""``unicorn inspect``: what a file holds, without loading any network."""
+
+from pathlib import Path
+
+import click
+
+from .options import archive_argument, json_option
+from .report import inspect_text
+from .values import to_json
+
+
+@click.command()
+@archive_argument
+@click.option("--entries", is_flag=True, help="List every picture: index, size, name.")
+@json_option
+def inspect(archive: Path, entries: bool, as_json: bool) -> None:
+    """Show what a file holds.
+
+    That is its pictures, rate, network, autoencoder and sections. Nothing is decoded and no network loaded.
+    """
+    from unicorn_codec.inspection import describe
+
+    values = describe(archive, entries=entries)
+    click.echo(to_json(values) if as_json else inspect_text(archive, values))

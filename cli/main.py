@@ -1,0 +1,73 @@
+"""The command ``unicorn``: its subcommands, and the one place where an error becomes a line and an exit code."""
+
+import sys
+import warnings
+from typing import Any, NoReturn, TextIO
+
+import click
+
+from unicorn_codec import __version__
+from unicorn_codec.errors import DamagedSectionWarning, Interrupted, UnicornError
+
+from .demo import demo
+from .inspecting import inspect
+from .pack import pack
+from .unpack import unpack
+from .verify import verify
+
+FAILED = 1
+INTERRUPTED = 130
+"""What a shell reports for a command that Ctrl-C ended."""
+
+
+class UnicornGroup(click.Group):
+    """Runs a command; what the library raises on purpose becomes one line. A bug stays a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with warnings.catch_warnings():
+            warnings.showwarning = show_warning
+            try:
+                return super().invoke(ctx)
+            except Interrupted as error:
+                stop(f"unicorn: {error}", INTERRUPTED)
+            except KeyboardInterrupt:
+                stop("unicorn: interrupted", INTERRUPTED)
+            except UnicornError as error:
+                stop(f"unicorn: error: {error}", FAILED)
+
+
+def stop(message: str, exit_code: int) -> NoReturn:
+    """Say why on stderr and end."""
+    click.echo(message, err=True)
+    sys.exit(exit_code)
+
+
+def show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Print a warning about a file without the line of code it came from; others as Python does."""
+    if issubclass(category, DamagedSectionWarning):
+        click.echo(f"unicorn: warning: {message}", err=True)
+    else:
+        click.echo(warnings.formatwarning(message, category, filename, lineno, line), err=True, nl=False)
+
+
+@click.group(cls=UnicornGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="unicorn-codec")
+def cli() -> None:
+    """Pack a folder of pictures into one small file; get any of them back by its number.
+
+    \b
+      unicorn pack photos/ out.uni
+      unicorn unpack out.uni --index 42
+      unicorn inspect out.uni
+    """
+
+
+for command in (pack, unpack, inspect, verify, demo):
+    cli.add_command(command)

@@ -1,0 +1,114 @@
+"""``unicorn pack``: a folder of pictures becomes one file."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from unicorn_codec.config import MAX_DEPTH, MAX_HIDDEN_SIZE, MAX_STEPS, PackOptions, ReadOptions, TrainConfig
+
+from .options import a_path, device_option, json_option, overwrite_option, read_options, together
+from .parameters import Duration
+from .report import found_text, pack_text
+from .values import pack_values, to_json
+
+if TYPE_CHECKING:  # at run time these would load torch or Pillow
+    from unicorn_codec.images import Folder
+    from unicorn_codec.planning import Plan
+
+size_options = together(
+    click.option("--bpp", "bits_per_pixel", type=float, help="Wanted rate; the hidden size follows from it."),
+    click.option(
+        "--hidden-size",
+        type=click.IntRange(4, MAX_HIDDEN_SIZE),
+        help="Width of the network.  [default: about 1.5 parameters a latent value]",
+    ),
+    click.option(
+        "--depth", type=click.IntRange(1, MAX_DEPTH), help="Blocks of the network.  [default: by its size, at most 12]"
+    ),
+    click.option(
+        "--weight-bits", type=click.IntRange(8, 32), default=14, show_default=True, help="Bits of a stored weight."
+    ),
+    click.option(
+        "--exponent-bits",
+        type=click.IntRange(2, 8),
+        help="How many of them are the exponent.  [default: 4, more above 28 bits]",
+    ),
+)
+
+training_options = together(
+    click.option("--time", "seconds", type=Duration(), help="Training time, such as 90s, 10m or 1.5h."),
+    click.option("--epochs", type=click.IntRange(min=1), help="Visits of every picture, instead of a time."),
+    click.option(
+        "--seed",
+        type=click.IntRange(0, (1 << 64) - 1),
+        default=0,
+        show_default=True,
+        help="Decides all that is drawn at random; stored in the file.",
+    ),
+    device_option,
+    click.option("--resume", is_flag=True, help="Go on from the checkpoint that Ctrl-C left."),
+)
+
+
+@click.command()
+@click.argument("folder", type=a_path)
+@click.argument("output", metavar="OUTPUT.uni", type=a_path)
+@size_options
+@training_options
+@click.option(
+    "--steps",
+    type=click.IntRange(1, MAX_STEPS),
+    help="Sampling steps that the file asks for.  [default: the number that measures best]",
+)
+@click.option(
+    "--autoencoder",
+    metavar="embedded|HUB-ID|FOLDER",
+    default="embedded",
+    show_default=True,
+    help="Pixels to latents: the package's own, or one of diffusers.",
+)
+@read_options
+@overwrite_option
+@json_option
+def pack(folder: Path, output: Path, as_json: bool, **settings: Any) -> None:
+    """Pack all pictures below FOLDER into one file.
+
+    JPEG, PNG, WebP, AVIF, TIFF, BMP and GIF (its first frame) are read; names and sizes are kept. The file is opened
+    again in the end and measured. Ctrl-C leaves a checkpoint beside the output; --resume goes on from it.
+    """
+    options = pack_options(**settings)
+
+    from unicorn_codec import archive
+
+    from .progress import Bars
+
+    def announce(found: "Folder", plan: "Plan") -> None:
+        click.echo(found_text(found, plan) + "\n", err=as_json)
+
+    with Bars(announce) as bars:
+        report = archive.pack(folder, output, options, bars)
+    click.echo(to_json(pack_values(report)) if as_json else "\n" + pack_text(output, report))
+
+
+def pack_options(
+    *,
+    max_side: int | None,
+    background: tuple[int, int, int],
+    skip_unreadable: bool,
+    seconds: float | None,
+    epochs: int | None,
+    **others: Any,
+) -> PackOptions:
+    """The library's settings from the command's; what was not given keeps the library's default."""
+    if seconds is not None and epochs is not None:
+        raise click.UsageError("--time and --epochs exclude each other")
+    return PackOptions(
+        read=ReadOptions(max_side=max_side or 0, background=background, skip_unreadable=skip_unreadable),
+        train=TrainConfig(**_given(seconds=seconds, epochs=epochs)),
+        **_given(**others),
+    )
+
+
+def _given(**settings: Any) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if value is not None}

@@ -1,0 +1,84 @@
+"""What a user may write for a value: durations, colours, numbers of pictures."""
+
+import re
+from typing import Any
+
+import click
+
+COLOURS = {
+    "black": (0, 0, 0),
+    "silver": (192, 192, 192),
+    "gray": (128, 128, 128),
+    "grey": (128, 128, 128),
+    "white": (255, 255, 255),
+    "maroon": (128, 0, 0),
+    "red": (255, 0, 0),
+    "purple": (128, 0, 128),
+    "magenta": (255, 0, 255),
+    "green": (0, 128, 0),
+    "lime": (0, 255, 0),
+    "olive": (128, 128, 0),
+    "yellow": (255, 255, 0),
+    "orange": (255, 165, 0),
+    "navy": (0, 0, 128),
+    "blue": (0, 0, 255),
+    "teal": (0, 128, 128),
+    "cyan": (0, 255, 255),
+}
+
+SECONDS_OF_UNIT = {"s": 1, "m": 60, "h": 3600}
+
+_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([smh])")
+_HEX_COLOUR = re.compile(r"#([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})")
+_RANGE = re.compile(r"(\d{1,18})(?:-(\d{1,18}))?", re.ASCII)
+
+
+class Duration(click.ParamType[float]):
+    """``90s``, ``10m``, ``1.5h``, as seconds."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        match = _DURATION.fullmatch(value.strip().lower())
+        if not match or float(match[1]) == 0:
+            self.fail(f"{value!r} is no time; write 90s, 10m or 1.5h", param, ctx)
+        return float(match[1]) * SECONDS_OF_UNIT[match[2]]
+
+
+class Colour(click.ParamType[tuple[int, int, int]]):
+    """``#rrggbb`` or a name, as (R, G, B)."""
+
+    name = "colour"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int, int]:
+        if isinstance(value, tuple):
+            return value
+        wanted = value.strip().lower()
+        if wanted in COLOURS:
+            return COLOURS[wanted]
+        match = _HEX_COLOUR.fullmatch(wanted)
+        if not match:
+            self.fail(f"{value!r} is no colour; write '#rrggbb' or one of {', '.join(sorted(COLOURS))}", param, ctx)
+        return int(match[1], 16), int(match[2], 16), int(match[3], 16)
+
+
+class IndexRanges(click.ParamType[tuple[range, ...]]):
+    """``3,5,8-11``, as ranges: how many images there are is not known yet, so nothing is counted out."""
+
+    name = "numbers"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[range, ...]:
+        if isinstance(value, tuple):
+            return value
+        return tuple(self._range(part.strip(), param, ctx) for part in value.split(","))
+
+    def _range(self, part: str, param: click.Parameter | None, ctx: click.Context | None) -> range:
+        match = _RANGE.fullmatch(part)
+        if not match:
+            self.fail(f"{part!r} is no index; write 42, 3,5 or 8-11", param, ctx)
+        first, last = int(match[1]), int(match[2] or match[1])
+        if last < first:
+            self.fail(f"the range {part} ends before it starts", param, ctx)
+        return range(first, last + 1)

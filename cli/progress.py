@@ -1,0 +1,89 @@
+"""Progress bars on stderr. Imported only by commands that load torch anyway."""
+
+import sys
+from collections.abc import Callable
+from types import TracebackType
+
+from tqdm import tqdm
+
+from unicorn_codec.images import Folder
+from unicorn_codec.planning import Plan
+from unicorn_codec.reports import Observer
+from unicorn_codec.training import Progress
+
+from .text import duration
+
+LABEL_WIDTH = 10
+TRAINING_FORMAT = "{desc} {percentage:3.0f}% |{bar}| {elapsed}{postfix}"
+SECONDS_BETWEEN_LOG_LINES = 20.0
+
+
+def bar(label: str, total: float, bar_format: str | None = None, *, hidden: bool = False) -> "tqdm[None]":
+    """A bar; in a log file, where each change is a line, a slow one."""
+    return tqdm(
+        total=total,
+        desc=label.ljust(LABEL_WIDTH),
+        bar_format=bar_format,
+        disable=hidden,
+        dynamic_ncols=True,
+        mininterval=0.1 if sys.stderr.isatty() else SECONDS_BETWEEN_LOG_LINES,
+    )
+
+
+class Bars(Observer):
+    """One bar after the other: reading, encoding, training, measuring.
+
+    Args:
+        announce: called once all pictures are read and the network is planned.
+    """
+
+    def __init__(self, announce: Callable[[Folder, Plan], None] | None = None) -> None:
+        self._announce = announce
+        self._bar: tqdm[None] | None = None
+        self._label = ""
+        self._psnr_db: float | None = None
+
+    def __enter__(self) -> "Bars":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close()
+
+    def found(self, folder: Folder, plan: Plan) -> None:
+        self._close()
+        if self._announce:
+            self._announce(folder, plan)
+
+    def stage(self, name: str, done: int, total: int) -> None:
+        shown = self._open(name, total)
+        shown.update(done - shown.n)
+        if done == total:
+            self._close()
+
+    def training(self, progress: Progress) -> None:
+        shown = self._open("training", 1.0, TRAINING_FORMAT)
+        shown.set_postfix_str(self._training_state(progress), refresh=False)
+        shown.update(progress.fraction - shown.n)
+        if progress.fraction >= 1:
+            self._close()
+
+    def preview(self, psnr_db: float) -> None:
+        self._psnr_db = psnr_db
+
+    def _training_state(self, progress: Progress) -> str:
+        left = progress.seconds * (1 / progress.fraction - 1) if progress.fraction else 0.0
+        quality = "" if self._psnr_db is None else f", {self._psnr_db:.2f} dB"
+        return f"{duration(left)} left, step {progress.step:,}, loss {progress.loss:.4f}{quality}"
+
+    def _open(self, label: str, total: float, bar_format: str | None = None) -> "tqdm[None]":
+        if self._bar is None or self._label != label:
+            self._close()
+            self._bar, self._label = bar(label, total, bar_format), label
+        return self._bar
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None

@@ -1,0 +1,69 @@
+"""Numbers and tables as a person likes to read them."""
+
+from collections.abc import Iterable, Sequence
+
+Row = tuple[str, str]
+
+
+def count(number: int, noun: str, plural: str | None = None) -> str:
+    """``1 picture``, ``1,000 pictures``."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def short_bytes(number: float) -> str:
+    """``812 bytes``, ``17.3 kB``, ``1.2 GB``: powers of 1000."""
+    if number < 1000:
+        return count(int(number), "byte")
+    for unit in ("kB", "MB", "GB"):
+        number /= 1000
+        if number < 999.95:
+            return f"{number:.1f} {unit}"
+    return f"{number / 1000:.1f} TB"
+
+
+def exact_bytes(number: int) -> str:
+    """``17,312 bytes (17.3 kB)``."""
+    exact = count(number, "byte")
+    return exact if number < 1000 else f"{exact} ({short_bytes(number)})"
+
+
+def rate(bits_per_pixel: float) -> str:
+    """Four significant digits, never an exponent."""
+    if bits_per_pixel >= 1000:
+        return f"{bits_per_pixel:,.0f}"
+    return f"{bits_per_pixel:.4g}" if bits_per_pixel >= 1e-4 else f"{bits_per_pixel:.7f}"
+
+
+def duration(seconds: float) -> str:
+    """``8 s``, ``4 min 10 s``, ``2 h 05 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def labelled(rows: Iterable[Row]) -> str:
+    """One line a row: a label, and its value from a common column on."""
+    rows = list(rows)
+    width = max(len(label) for label, _ in rows)
+    return "\n".join(f"{label:<{width}}  {value}".rstrip() for label, value in rows)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[int] = ()) -> str:
+    """Aligned columns under their titles; numbers to the right, the columns in ``left`` to the left."""
+    lines = [list(head), *map(list, rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if column in left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
+
+
+def indented(block: str) -> str:
+    """Every line two columns further right."""
+    return "\n".join(f"  {line}" for line in block.splitlines())

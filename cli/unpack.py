@@ -1,0 +1,124 @@
+"""``unicorn unpack``: pictures come back by their numbers or names."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .options import (
+    archive_argument,
+    archive_autoencoder_option,
+    device_option,
+    overwrite_option,
+    steps_option,
+)
+from .parameters import IndexRanges
+from .report import shortened
+from .selection import names_one_file, paths_in_folder, refuse_existing, select_by_index, select_by_name
+
+if TYPE_CHECKING:  # at run time it would load torch
+    from unicorn_codec.archive import Archive
+
+
+@click.command()
+@archive_argument
+@click.option("--index", "ranges", type=IndexRanges(), help="Numbers of pictures, such as 42 or 3,5,8-11.")
+@click.option(
+    "--name",
+    "patterns",
+    multiple=True,
+    help="A picture's name, or a pattern: * fits anything, folders too. May be given more than once.",
+)
+@click.option("--all", "everything", is_flag=True, help="All pictures.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE|FOLDER",
+    help="A file for one picture, its suffix says the format; or a folder, where pictures get their own names.  "
+    "[default: 42.png for one --index, else a folder named after the archive]",
+)
+@click.option(
+    "--format",
+    "image_format",
+    metavar="png|jpg|webp|avif|tif|bmp",
+    help="Format of pictures in a folder.  [default: png]",
+)
+@steps_option
+@device_option
+@archive_autoencoder_option
+@overwrite_option
+def unpack(
+    archive: Path,
+    ranges: tuple[range, ...] | None,
+    patterns: tuple[str, ...],
+    everything: bool,
+    output: str | None,
+    image_format: str | None,
+    steps: int | None,
+    device: str,
+    autoencoder: str | None,
+    overwrite: bool,
+) -> None:
+    """Get pictures back by --index, by --name, or --all.
+
+    One picture of one --index goes into 42.png here, or where -o says. Several always go into a folder. Nothing is
+    ever written outside the output folder, whatever names the file holds.
+    """
+    if sum((ranges is not None, bool(patterns), everything)) != 1:
+        raise click.UsageError("say which pictures: one of --index, --name and --all")
+
+    from unicorn_codec.archive import Archive
+    from unicorn_codec.images import write_format
+
+    suffix = "." + (image_format or "png").removeprefix(".")
+    write_format(suffix)  # refuses an unknown one before the work
+    with Archive.open(archive, device=device, autoencoder=autoencoder) as opened:
+        if ranges is not None:
+            chosen = select_by_index(ranges, len(opened))
+        else:
+            chosen = select_by_name(patterns, opened.names) if patterns else list(range(len(opened)))
+        is_one = len(chosen) == 1
+        if is_one and output is not None and names_one_file(output):
+            paths = {chosen[0]: path_of_file(output, image_format)}
+        elif is_one and output is None and ranges is not None:
+            paths = {chosen[0]: Path(f"{chosen[0]}{suffix}")}
+        else:
+            paths = paths_in_folder(Path(output or archive.stem), chosen, opened.names, suffix)
+        if not overwrite:
+            refuse_existing(list(paths.values()))
+        write_pictures(opened, paths, steps=steps, overwrite=overwrite)
+    click.echo(written_text(list(paths.values())))
+
+
+def path_of_file(output: str, image_format: str | None) -> Path:
+    """The file that ``-o`` names, its suffix known and not against ``--format``.
+
+    Raises:
+        InvalidSetting: the suffix is not one that can be written.
+        OutputError: its folder cannot be made.
+    """
+    from unicorn_codec.images import write_format
+    from unicorn_codec.output_files import output_path
+
+    path = Path(output)
+    name, _ = write_format(path.suffix)
+    if image_format and write_format("." + image_format.removeprefix("."))[0] != name:
+        raise click.UsageError(f"{output} says another format than --format {image_format}")
+    return output_path(path.parent, path.name)
+
+
+def write_pictures(opened: "Archive", paths: dict[int, Path], *, steps: int | None, overwrite: bool) -> None:
+    """Decode the pictures and write each as soon as it is there; a bar if there are several."""
+    from unicorn_codec.images import write_picture
+
+    from .progress import bar
+
+    with bar("unpacking", len(paths), hidden=len(paths) == 1) as shown:
+        for index, pixels in opened.iterate(paths, steps=steps):
+            write_picture(pixels, paths[index], overwrite)
+            shown.update()
+
+
+def written_text(paths: list[Path]) -> str:
+    """The written paths, one a line; of many the first ones and their number."""
+    return shortened([f"written {path}" for path in paths])

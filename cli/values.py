@@ -1,0 +1,51 @@
+"""Reports as plain values, and values as JSON."""
+
+import json
+import math
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # at run time these would load torch
+    from unicorn_codec.reports import Measured, PackReport, VerifyReport
+
+
+def to_json(values: dict[str, Any]) -> str:
+    """JSON text; a value that is not finite (the PSNR of identical pictures) is null."""
+    return json.dumps(_finite(values), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def measured_values(measured: "Measured | None") -> dict[str, Any]:
+    """Distortion under the keys that ``pack`` and ``verify`` share; null where nothing was measured."""
+    if measured is None:
+        return {"psnr_db": None, "ms_ssim": None, "images_worst": []}
+    return {
+        "psnr_db": asdict(measured.psnr_db),
+        "ms_ssim": asdict(measured.ms_ssim),
+        "images_worst": [asdict(image) for image in measured.worst],
+    }
+
+
+def pack_values(report: "PackReport") -> dict[str, Any]:
+    """Everything that ``pack --json`` prints."""
+    values = asdict(report)
+    del values["measured"]
+    return values | measured_values(report.measured)
+
+
+def verify_values(images: int, report: "VerifyReport", too_bad: list[str]) -> dict[str, Any]:
+    """Everything that ``verify --against FOLDER --json`` prints."""
+    problems = [*report.problems, *too_bad]
+    return {"ok": not problems, "images": images, **measured_values(report.measured), "problems": problems}
+
+
+def integrity_values(images: int | None, problems: list[str]) -> dict[str, Any]:
+    """Everything that ``verify --json`` prints without a folder to compare with."""
+    return {"ok": not problems, "images": images, **measured_values(None), "problems": problems}

@@ -1,0 +1,100 @@
+"""``unicorn verify``: whether a file is undamaged, and how well its pictures come back."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from unicorn_codec.config import ReadOptions
+from unicorn_codec.errors import FormatError
+
+from .options import a_path, archive_argument, archive_autoencoder_option, device_option, json_option, read_options
+from .report import measured_text, shortened
+from .text import count
+from .values import integrity_values, to_json, verify_values
+
+if TYPE_CHECKING:  # at run time it would load torch
+    from unicorn_codec.reports import Measured
+
+
+@click.command()
+@archive_argument
+@click.option("--against", metavar="FOLDER", type=a_path, help="Compare every picture with its original.")
+@click.option("--min-psnr", type=float, help="Fail if a picture has a lower PSNR, in dB. Needs --against.")
+@read_options
+@device_option
+@archive_autoencoder_option
+@json_option
+@click.pass_context
+def verify(
+    ctx: click.Context,
+    archive: Path,
+    against: Path | None,
+    min_psnr: float | None,
+    max_side: int | None,
+    background: tuple[int, int, int],
+    skip_unreadable: bool,
+    device: str,
+    autoencoder: str | None,
+    as_json: bool,
+) -> None:
+    """Check that a file is whole.
+
+    With --against also every picture is decoded and compared with its original in a folder: then give
+    --max-side and --background as when packing. The exit code is 1 if anything is wrong.
+    """
+    if against is None and min_psnr is not None:
+        raise click.UsageError("--min-psnr needs --against")
+    try:
+        images = check_integrity(archive)
+    except FormatError as error:
+        if as_json:
+            click.echo(to_json(integrity_values(None, [str(error)])))
+        raise
+    if against is None:
+        click.echo(to_json(integrity_values(images, [])) if as_json else intact_text(archive, images))
+        return
+
+    from unicorn_codec import archive as library
+
+    from .progress import Bars
+
+    read = ReadOptions(max_side=max_side or 0, background=background, skip_unreadable=skip_unreadable)
+    with Bars() as bars:
+        report = library.verify(archive, against, read=read, device=device, autoencoder=autoencoder, observer=bars)
+    values = verify_values(images, report, too_bad(report.measured, min_psnr))
+    if as_json:
+        click.echo(to_json(values))
+    else:
+        click.echo(intact_text(archive, images))
+        click.echo("" if report.measured is None else "\n" + measured_text(report.measured))
+        click.echo(shortened(values["problems"]))
+    ctx.exit(0 if values["ok"] else 1)
+
+
+def check_integrity(path: Path) -> int:
+    """Read everything that the file holds, strictly; return its number of images. Loads no torch.
+
+    Raises:
+        ArchiveUnreadable: it is missing or may not be read.
+        FormatError: anything in it is damaged.
+    """
+    from unicorn_codec.container import read_container
+    from unicorn_codec.weights import parse_weights, split_tensors
+
+    container = read_container(path, strict=True)
+    _, values = parse_weights(container.weights)
+    split_tensors(values, container.header)
+    return container.header.images
+
+
+def intact_text(path: Path, images: int) -> str:
+    return f"{path}: intact, {count(images, 'picture')}"
+
+
+def too_bad(measured: "Measured | None", min_psnr: float | None) -> list[str]:
+    """The worst pictures below the wanted PSNR, as problems; the report names a few, so there may be more."""
+    if measured is None or min_psnr is None:
+        return []
+    missing = [image for image in measured.worst if image.psnr_db < min_psnr]
+    return [f"{image.name}: {image.psnr_db:.2f} dB PSNR, wanted are {min_psnr:g}" for image in missing]

@@ -1,0 +1,594 @@
+"""The command line: what it asks of the library, what it prints, and how it says no."""
+
+import json
+import runpy
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+import click
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.sample_container import CONTAINER
+from unicorn_cli.main import cli
+from unicorn_cli.parameters import Colour, Duration, IndexRanges
+from unicorn_cli.text import duration as duration_text
+from unicorn_cli.text import exact_bytes, rate, short_bytes
+from unicorn_codec import archive as library
+from unicorn_codec.config import MAX_IMAGES, PackOptions
+from unicorn_codec.container import SectionInfo, write_container
+from unicorn_codec.errors import Interrupted
+from unicorn_codec.images import Folder, Picture
+from unicorn_codec.metrics import Distortion
+from unicorn_codec.picture_files import Unreadable
+from unicorn_codec.planning import Plan, shape_network
+from unicorn_codec.reports import Measured, Observer, PackReport, VerifyReport, Worst
+from unicorn_codec.training import Progress
+
+ROOT = Path(__file__).parent.parent
+
+WORST = tuple(Worst(index=i, name=f"cats/{i}.jpg", psnr_db=20.0 + i, ms_ssim=0.8 + i / 100) for i in range(5))
+MEASURED = Measured(
+    images=64,
+    psnr_db=Distortion(mean=28.5, min=20.0, p05=21.0),
+    ms_ssim=Distortion(mean=0.95, min=0.8, p05=0.81),
+    worst=WORST,
+)
+REPORT = PackReport(
+    images=64,
+    file_bytes=171_234,
+    pixels=1_048_576,
+    bits_per_pixel=1.30641,
+    bits_per_pixel_with_autoencoder=10.25,
+    index_bits=6,
+    parameters=98_304,
+    steps=2,
+    seconds=603.0,
+    measured=MEASURED,
+    ceiling_psnr_db=29.1,
+    other_noise_psnr_db=28.4,
+    same_images_psnr_db=float("inf"),
+    skipped=(Unreadable("bad.png", "it is empty"),),
+    flattened=2,
+    scaled=1,
+    sections=(SectionInfo(type="HEAD", offset=12, bytes=100),),
+)
+
+
+def run(*arguments: object) -> Result:
+    """Run ``unicorn``; an exception that is no exit of it fails the test."""
+    result = CliRunner().invoke(cli, [str(argument) for argument in arguments], prog_name="unicorn")
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def assert_refused(result: Result, *words: str) -> None:
+    """The command failed with one line on stderr that holds the words, and said nothing else."""
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith("unicorn: error: ")
+    assert result.stderr.count("\n") == 1
+    for word in words:
+        assert word in result.stderr
+
+
+def assert_usage(result: Result, *words: str) -> None:
+    assert result.exit_code == 2
+    said = " ".join(result.stderr.split())
+    for word in words:
+        assert word in said
+
+
+@pytest.fixture
+def uni(tmp_path: Path) -> Path:
+    """A valid file that no autoencoder fits: for commands that decode nothing."""
+    write_container(tmp_path / "a.uni", CONTAINER)
+    return tmp_path / "a.uni"
+
+
+class FakePack:
+    """Stands for ``archive.pack``: keeps what it was asked for and tells a short story."""
+
+    options: PackOptions
+    folder: Path
+    output: Path
+
+    def __call__(self, folder: Path, output: Path, options: PackOptions, observer: Observer) -> PackReport:
+        self.folder, self.output, self.options = folder, output, options
+        pictures = (Picture("a.png", 100, 50, ""), Picture("b.png", 40, 30, ""))
+        observer.stage("reading", 1, 2)
+        observer.stage("reading", 2, 2)
+        observer.found(Folder(folder, pictures, REPORT.skipped, 2, 1, 3), PLAN)
+        observer.stage("encoding", 1, 2)
+        observer.preview(23.456)
+        observer.training(Progress(fraction=0.25, seconds=30.0, step=100, loss=0.01234))
+        observer.training(Progress(fraction=1.0, seconds=120.0, step=400, loss=0.002))
+        observer.stage("measuring", 2, 2)
+        return REPORT
+
+
+PLAN = Plan(
+    network=shape_network(48, 4, 8),
+    parameters=98_304,
+    latent_values=65_536,
+    pixels=6200,
+    file_bytes=172_000,
+    memory_bytes=900_000_000,
+)
+
+
+@pytest.fixture
+def fake_pack(monkeypatch: pytest.MonkeyPatch) -> FakePack:
+    fake = FakePack()
+    monkeypatch.setattr(library, "pack", fake)
+    return fake
+
+
+class FakeArchive:
+    """Stands for ``archive.Archive``: twelve pictures of one colour, delivered backwards."""
+
+    names = tuple(f"{'cats' if i % 2 else 'dogs'}/{i} [x].jpg" for i in range(12))
+    steps: int | None = None
+
+    def __enter__(self) -> "FakeArchive":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None):
+        pass
+
+    @classmethod
+    def open(cls, path: Path, *, device: str, autoencoder: str | None) -> "FakeArchive":
+        return cls()
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def iterate(self, indices: Iterator[int], *, steps: int | None) -> Iterator[tuple[int, np.ndarray]]:
+        FakeArchive.steps = steps
+        for index in reversed(list(indices)):
+            yield index, np.full((2, 3, 3), index, np.uint8)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder of a command that unpacks a faked ``out.uni``."""
+    monkeypatch.setattr(library, "Archive", FakeArchive)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def files_below(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+# The command as a whole
+
+
+def test_every_command_is_documented() -> None:
+    page = runpy.run_path(str(ROOT / "docs" / "make_commands.py"))
+    text = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    assert page["with_help_texts"](text) == text, "run `make docs`"
+    for name in cli.commands:
+        assert f"## unicorn {name}\n" in text
+
+
+@pytest.mark.parametrize("name", sorted(cli.commands))
+def test_every_option_has_a_help_text(name: str) -> None:
+    for parameter in cli.commands[name].params:
+        assert not isinstance(parameter, click.Option) or parameter.help
+
+
+def test_version() -> None:
+    assert run("--version").stdout == "unicorn-codec, version 0.1.0\n"
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["pack", "--help"], ["inspect", "{uni}"], ["verify", "{uni}"]])
+def test_light_commands_load_no_torch(arguments: list[str], uni: Path) -> None:
+    wanted = [argument.format(uni=uni) for argument in arguments]
+    program = (
+        "import sys; from unicorn_cli.main import cli\n"
+        f"try: cli({wanted!r})\n"
+        "except SystemExit as end: assert end.code == 0, end.code\n"
+        "assert not {'torch', 'PIL', 'diffusers', 'tqdm'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_bug_stays_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(library, "pack", broken)
+    with pytest.raises(ZeroDivisionError):
+        run("pack", "folder", "out.uni")
+
+
+@pytest.mark.parametrize("error", [Interrupted("stopped at 40 %; give --resume to go on"), KeyboardInterrupt()])
+def test_ctrl_c_is_one_line_and_130(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(library, "pack", interrupted)
+    result = run("pack", "folder", "out.uni")
+    assert result.exit_code == 130
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1
+    assert (str(error) or "interrupted") in result.stderr
+
+
+# pack
+
+
+def test_pack_hands_all_settings_to_the_library(fake_pack: FakePack) -> None:
+    run(
+        "pack", "photos", "out.uni", "--hidden-size", 48, "--depth", 3, "--weight-bits", 16, "--exponent-bits", 5,
+        "--time", "1.5h", "--seed", 9, "--device", "cpu", "--autoencoder", "folder", "--steps", 7, "--resume",
+        "--overwrite", "--max-side", 64, "--background", "#0a0B0c", "--skip-unreadable",
+    )  # fmt: skip
+    options = fake_pack.options
+    assert (fake_pack.folder, fake_pack.output) == (Path("photos"), Path("out.uni"))
+    assert (options.hidden_size, options.depth, options.steps, options.seed) == (48, 3, 7, 9)
+    assert (options.weight_bits, options.exponent_bits) == (16, 5)
+    assert options.train.seconds == 5400
+    assert (options.device, options.autoencoder, options.resume, options.overwrite) == ("cpu", "folder", True, True)
+    assert options.read.max_side == 64
+    assert options.read.background == (10, 11, 12)
+    assert options.read.skip_unreadable
+
+
+def test_pack_keeps_the_librarys_defaults(fake_pack: FakePack) -> None:
+    run("pack", "photos", "out.uni")
+    assert fake_pack.options == PackOptions()
+    run("pack", "photos", "out.uni", "--bpp", 0.5, "--epochs", 12)
+    assert (fake_pack.options.bits_per_pixel, fake_pack.options.train.epochs) == (0.5, 12)
+    assert fake_pack.options.train.seconds is None
+
+
+def test_pack_tells_before_and_after(fake_pack: FakePack) -> None:
+    result = run("pack", "photos", "out.uni")
+    assert result.exit_code == 0
+    for words in (
+        "2 pictures, 6,200 pixels, 40x30 to 100x50",
+        "3 files of other kinds",
+        "98,304 parameters (1.50 a latent value): 4 blocks, hidden size 48",
+        "about 172.0 kB",
+        "about 900.0 MB",
+        "out.uni: 171,234 bytes (171.2 kB)",
+        "1.306 bits per pixel",
+        "10.25 bits per pixel with the autoencoder's weights",
+        "6 bits a picture",
+        "10 min 03 s",
+        "29.10 dB PSNR: the autoencoder alone",
+        "28.40 dB PSNR; the same pictures",
+        "transparency of 2 pictures is flattened",
+        "1 picture scaled down",
+        "bad.png: it is empty",
+        "cats/4.jpg",
+    ):
+        assert words in result.stdout
+    for label in ("reading", "encoding", "training", "measuring"):
+        assert label in result.stderr
+        assert label not in result.stdout
+    assert "23.46 dB" in result.stderr
+
+
+def test_pack_json_is_alone_on_stdout(fake_pack: FakePack) -> None:
+    result = run("pack", "photos", "out.uni", "--json")
+    values = json.loads(result.stdout)
+    assert values["file_bytes"] == 171_234
+    assert values["psnr_db"] == {"mean": 28.5, "min": 20.0, "p05": 21.0}
+    assert values["images_worst"][0]["name"] == "cats/0.jpg"
+    assert values["same_images_psnr_db"] is None
+    assert values["skipped"] == [{"name": "bad.png", "reason": "it is empty"}]
+    assert values["sections"] == [{"type": "HEAD", "offset": 12, "bytes": 100}]
+    assert "2 pictures" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--time", "10"], "write 90s, 10m or 1.5h"),
+        (["--time", "0s"], "is no time"),
+        (["--time", "1m", "--epochs", "3"], "exclude each other"),
+        (["--background", "#12345"], "is no colour"),
+        (["--weight-bits", "7"], "8<=x<=32"),
+        (["--device", "tpu"], "'auto', 'cpu', 'cuda'"),
+        (["--seed", str(1 << 64)], "is not in the range"),
+        (["--steps", "51"], "is not in the range"),
+    ],
+)
+def test_pack_refuses_bad_settings(arguments: list[str], words: str, fake_pack: FakePack) -> None:
+    assert_usage(run("pack", "photos", "out.uni", *arguments), words)
+    assert not hasattr(fake_pack, "options")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--bpp", "1", "--hidden-size", "48"], ["--bpp", "0"], ["--weight-bits", "8", "--exponent-bits", "8"]],
+)
+def test_pack_refuses_settings_that_contradict(arguments: list[str], fake_pack: FakePack) -> None:
+    assert_refused(run("pack", "photos", "out.uni", *arguments))
+
+
+def test_pack_without_a_folder(tmp_path: Path) -> None:
+    assert_refused_last(run("pack", tmp_path / "none", tmp_path / "out.uni"), "there is no folder")
+    (tmp_path / "file").touch()
+    assert_refused_last(run("pack", tmp_path / "file", tmp_path / "out.uni"), "is not a folder")
+    (tmp_path / "empty").mkdir()
+    assert_refused_last(run("pack", tmp_path / "empty", tmp_path / "out.uni"), "holds no pictures")
+    assert files_below(tmp_path) == ["file"]
+
+
+def test_pack_keeps_an_existing_output(folder: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.uni"
+    output.write_bytes(b"precious")
+    assert_refused_last(run("pack", folder, output), "exist")
+    assert output.read_bytes() == b"precious"
+
+
+def assert_refused_last(result: Result, words: str) -> None:
+    """As ``assert_refused``, after bars that may have been shown."""
+    assert result.exit_code == 1
+    assert "Traceback" not in result.stderr
+    assert words in result.stderr.splitlines()[-1]
+    assert result.stderr.splitlines()[-1].startswith("unicorn: error: ")
+
+
+# unpack
+
+
+def test_one_index_goes_into_its_number(here: Path) -> None:
+    result = run("unpack", "out.uni", "--index", 4, "--steps", 3)
+    assert result.stdout == "written 4.png\n"
+    assert files_below(here) == ["4.png"]
+    assert FakeArchive.steps == 3
+
+
+def test_a_folder_gets_the_pictures_own_names(here: Path) -> None:
+    run("unpack", "out.uni", "--index", 4, "-o", "a/b/")
+    run("unpack", "out.uni", "--index", 5, "-o", "c")
+    assert files_below(here) == ["a/b/dogs/4 [x].png", "c/cats/5 [x].png"]
+
+
+def test_a_file_gets_the_format_of_its_suffix(here: Path) -> None:
+    run("unpack", "out.uni", "--index", 4, "-o", "new/x.bmp")
+    run("unpack", "out.uni", "--name", "dogs/6*", "-o", "y.WEBP")
+    assert (here / "new" / "x.bmp").read_bytes().startswith(b"BM")
+    assert (here / "y.WEBP").read_bytes().startswith(b"RIFF")
+
+
+def test_a_folder_with_a_suffix_is_a_folder(here: Path) -> None:
+    (here / "v1.png").mkdir()
+    run("unpack", "out.uni", "--index", 4, "-o", "v1.png")
+    run("unpack", "out.uni", "--index", 4, "-o", "v2.png/")
+    run("unpack", "out.uni", "--index", "4,6", "-o", "v3.png")
+    assert files_below(here) == [
+        f"v{number}.png/dogs/{index} [x].png" for number, index in ((1, 4), (2, 4), (3, 4), (3, 6))
+    ]
+
+
+def test_several_go_into_a_folder(here: Path) -> None:
+    result = run("unpack", "out.uni", "--index", "3,5,8-10,5", "--format", "bmp")
+    assert files_below(here) == [
+        "out/cats/3 [x].bmp", "out/cats/5 [x].bmp", "out/cats/9 [x].bmp", "out/dogs/10 [x].bmp", "out/dogs/8 [x].bmp",
+    ]  # fmt: skip
+    assert result.stdout.count("written ") == 5
+    assert "unpacking" in result.stderr
+
+
+def test_names_and_patterns(here: Path) -> None:
+    run("unpack", "out.uni", "--name", "cats/*", "--name", "dogs/4 [x].jpg", "-o", "some")
+    assert len(files_below(here)) == 7
+    run("unpack", "out.uni", "--all", "-o", "all")
+    assert len(files_below(here / "all")) == 12
+
+
+def test_existing_files_are_kept(here: Path) -> None:
+    (here / "4.png").write_bytes(b"precious")
+    assert_refused(run("unpack", "out.uni", "--index", 4), "4.png exists already; --overwrite replaces")
+    assert (here / "4.png").read_bytes() == b"precious"
+    assert run("unpack", "out.uni", "--index", 4, "--overwrite").exit_code == 0
+    assert (here / "4.png").read_bytes().startswith(b"\x89PNG")
+    run("unpack", "out.uni", "--index", 3, "-o", "all/")
+    assert_refused(run("unpack", "out.uni", "--all", "-o", "all"), "exists already")
+    assert len(files_below(here / "all")) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--index", "12"], "there is no image 12: the archive has 0 to 11"),
+        (["--index", "3-999999999999999999"], "there is no image 12: the archive has 0 to 11"),
+        (["--name", "horses/*"], "'horses/*'"),
+        (["--name", "a\x1b[2J"], "a\\x1b[2J"),
+        (["--index", "4", "-o", "x.doc"], "pictures are written as"),
+        (["--index", "4", "--format", "doc"], "pictures are written as"),
+    ],
+)
+def test_unpack_refuses(arguments: list[str], words: str, here: Path) -> None:
+    assert_refused(run("unpack", "out.uni", *arguments), words)
+    assert files_below(here) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "one of --index, --name and --all"),
+        (["--index", "1", "--all"], "one of --index, --name and --all"),
+        (["--index", "5-3"], "the range 5-3 ends before it starts"),
+        (["--index", "abc"], "'abc' is no index"),
+        (["--index", ""], "'' is no index"),
+        (["--index", "-1"], "'-1' is no index"),
+        (["--index", "1,,2"], "'' is no index"),
+        (["--index", "²"], "is no index"),
+        (["--index", "9" * 5000], "is no index"),
+        (["--index", "1", "--steps", "0"], "is not in the range"),
+        (["--index", "1", "-o", "a.png", "--format", "bmp"], "another format"),
+    ],
+)
+def test_unpack_refuses_bad_usage(arguments: list[str], words: str, here: Path) -> None:
+    assert_usage(run("unpack", "out.uni", *arguments), words)
+    assert files_below(here) == []
+
+
+def test_the_output_folder_is_a_file(here: Path) -> None:
+    (here / "out").write_bytes(b"precious")
+    assert_refused(run("unpack", "out.uni", "--all"), "out")
+    assert (here / "out").read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize("command", [("unpack", "--index", "0"), ("inspect",), ("verify",)])
+def test_no_archive(command: tuple[str, ...], tmp_path: Path) -> None:
+    name, *rest = command
+    assert_refused(run(name, tmp_path / "none.uni", *rest), "none.uni")
+    assert_refused(run(name, tmp_path, *rest), str(tmp_path))
+    (tmp_path / "text.uni").write_text("no archive")
+    assert_refused(run(name, tmp_path / "text.uni", *rest), "signature")
+
+
+def test_a_real_archive(packed: tuple[Path, PackReport], folder: Path, tmp_path: Path) -> None:
+    path, report = packed
+    assert run("unpack", path, "--all", "-o", tmp_path, "--device", "cpu").exit_code == 0
+    assert files_below(tmp_path) == files_below(folder)
+    result = run("verify", path, "--against", folder, "--device", "cpu", "--json")
+    values = json.loads(result.stdout)
+    assert values["ok"]
+    assert values["psnr_db"]["mean"] == pytest.approx(report.measured.psnr_db.mean, abs=0.2)
+
+
+# inspect and verify
+
+
+def test_inspect_shows_a_table(uni: Path) -> None:
+    result = run("inspect", uni)
+    assert result.exit_code == 0
+    for words in ("3 pictures", "bits per pixel", "2 bits a picture, seed 7", "268 parameters", "embedded", "WGHT"):
+        assert words in result.stdout
+    assert "b/d.jpg" not in result.stdout
+    assert "b/d.jpg" in run("inspect", uni, "--entries").stdout
+
+
+def test_inspect_json(uni: Path) -> None:
+    values = json.loads(run("inspect", uni, "--json", "--entries").stdout)
+    assert values["images"] == 3
+    assert values["file_bytes"] == uni.stat().st_size
+    assert {entry["name"] for entry in values["entries"]} == set(CONTAINER.names or ())
+
+
+def test_verify_without_a_folder(uni: Path) -> None:
+    assert "intact, 3 pictures" in run("verify", uni).stdout
+    values = json.loads(run("verify", uni, "--json").stdout)
+    assert (values["ok"], values["images"], values["problems"]) == (True, 3, [])
+
+
+def test_every_damaged_byte_fails(uni: Path) -> None:
+    data = uni.read_bytes()
+    for place in range(len(data)):
+        uni.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+        assert_refused(run("verify", uni), "a.uni")
+    result = run("verify", uni, "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["ok"] is False
+
+
+def test_damaged_names_are_a_warning_for_others(uni: Path) -> None:
+    data = uni.read_bytes()
+    place = data.index(b"name") + 14
+    uni.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+    result = run("inspect", uni)
+    assert result.exit_code == 0
+    assert result.stderr.startswith("unicorn: warning: ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_verify_against_a_folder(uni: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = {}
+
+    def fake(path: Path, against: Path, **settings: object) -> VerifyReport:
+        asked.update(settings, against=against)
+        return VerifyReport(measured=MEASURED, problems=())
+
+    monkeypatch.setattr(library, "verify", fake)
+    result = run("verify", uni, "--against", "photos", "--max-side", 64)
+    assert result.exit_code == 0
+    assert asked["against"] == Path("photos")
+    assert asked["read"].max_side == 64  # type: ignore[attr-defined]
+    for words in ("intact", "28.50", "0.9500", "cats/0.jpg"):
+        assert words in result.stdout
+    values = json.loads(run("verify", uni, "--against", "photos", "--json").stdout)
+    assert (values["ok"], values["images"], values["ms_ssim"]["p05"]) == (True, 3, 0.81)
+    assert values["images_worst"][0] == {"index": 0, "name": "cats/0.jpg", "psnr_db": 20.0, "ms_ssim": 0.8}
+
+
+def test_verify_lists_what_misses(uni: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = VerifyReport(measured=MEASURED, problems=("x.png: not in the archive",))
+    monkeypatch.setattr(library, "verify", lambda *_, **__: report)
+    result = run("verify", uni, "--against", "photos", "--min-psnr", 21.5)
+    assert result.exit_code == 1
+    for words in ("x.png: not in the archive", "cats/0.jpg: 20.00 dB", "cats/1.jpg: 21.00 dB"):
+        assert words in result.stdout
+    assert "cats/2.jpg: " not in result.stdout
+    assert json.loads(run("verify", uni, "--against", "photos", "--json").stdout)["ok"] is False
+
+
+def test_verify_against_nothing_in_common(uni: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = VerifyReport(measured=None, problems=("x.png: not in the archive",))
+    monkeypatch.setattr(library, "verify", lambda *_, **__: report)
+    assert run("verify", uni, "--against", "photos", "--min-psnr", 21.5).exit_code == 1
+    assert json.loads(run("verify", uni, "--against", "photos", "--json").stdout)["psnr_db"] is None
+
+
+def test_min_psnr_needs_originals(uni: Path) -> None:
+    assert_usage(run("verify", uni, "--min-psnr", 30), "--min-psnr needs --against")
+
+
+# demo, values
+
+
+def test_demo_draws_pictures(tmp_path: Path) -> None:
+    arguments = ("demo", tmp_path / "new", "--count", 2, "--size", 16)
+    assert "2 pictures of 16x16" in run(*arguments).stdout
+    assert len(files_below(tmp_path)) == 2
+    assert_refused(run(*arguments), "exists already")
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("10m", 600), ("1.5h", 5400), (" 2M ", 120)])
+def test_durations(text: str, seconds: float) -> None:
+    assert Duration().convert(text, None, None) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "10", "m", "-1m", "1e3s", "1 m", "nan s", "infs", "1m30s"])
+def test_what_is_no_duration(text: str) -> None:
+    with pytest.raises(click.BadParameter):
+        Duration().convert(text, None, None)
+
+
+def test_colours() -> None:
+    assert Colour().convert("White", None, None) == (255, 255, 255)
+    assert Colour().convert("#FF8000", None, None) == (255, 128, 0)
+    with pytest.raises(click.BadParameter):
+        Colour().convert("whitish", None, None)
+
+
+def test_index_ranges_stay_ranges() -> None:
+    assert IndexRanges().convert("3, 5,8-11", None, None) == (range(3, 4), range(5, 6), range(8, 12))
+    assert IndexRanges().convert(f"0-{MAX_IMAGES**2}", None, None) == (range(MAX_IMAGES**2 + 1),)
+
+
+def test_numbers_for_people() -> None:
+    assert [short_bytes(n) for n in (1, 999, 1000, 999_960, 10**9)] == [
+        "1 byte",
+        "999 bytes",
+        "1.0 kB",
+        "1.0 MB",
+        "1.0 GB",
+    ]
+    assert exact_bytes(17_312) == "17,312 bytes (17.3 kB)"
+    assert [rate(r) for r in (0.12345, 1.5, 12345.6, 1e-5)] == ["0.1235", "1.5", "12,346", "0.0000100"]
+    assert [duration_text(s) for s in (7.6, 250, 7500)] == ["8 s", "4 min 10 s", "2 h 05 min"]

@@ -1,0 +1,110 @@
+"""A module may import only modules above it; heavy packages stay where they belong."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+LIBRARY = ROOT / "unicorn_codec"
+COMMAND_LINE = ROOT / "cli"
+
+ORDER = (
+    "errors",
+    "config",
+    "generator",
+    "index_map",
+    "bit_packing",
+    "sections",
+    "picture_table",
+    "container",
+    "quantization",
+    "weights",
+    "inspection",
+    "planning",
+    "devices",
+    "denoiser",
+    "diffusion",
+    "coding_autoencoder",
+    "autoencoder",
+    "picture_files",
+    "images",
+    "output_files",
+    "demo_pictures",
+    "training",
+    "metrics",
+    "latent_set",
+    "decoding",
+    "reports",
+    "packing",
+    "archive",
+)  # fmt: skip
+LIGHT = ORDER[: ORDER.index("devices")]
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    """Dotted names that a file imports at run time, inside functions too; not those for the type checker alone."""
+    waiting: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            waiting += node.orelse
+            continue
+        waiting += ast.iter_child_nodes(node)
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0 or path.is_relative_to(COMMAND_LINE), f"{path}: relative import"
+            prefix = "unicorn_cli." if node.level else ""
+            yield prefix + (node.module or "")
+            yield from (f"{prefix}{node.module}.{alias.name}" for alias in node.names)
+
+
+def packages_of(path: Path) -> set[str]:
+    return {name.split(".")[0] for name in imports_of(path)}
+
+
+def siblings_of(module: str) -> set[str]:
+    """Modules of the library that a module of it imports."""
+    names = (name.split(".") for name in imports_of(LIBRARY / f"{module}.py"))
+    found = {parts[1] for parts in names if parts[0] == "unicorn_codec" and len(parts) > 1}
+    return found & {path.stem for path in LIBRARY.glob("*.py")}
+
+
+def test_the_order_names_every_module() -> None:
+    assert {path.stem for path in LIBRARY.glob("*.py")} - {"__init__"} == set(ORDER)
+    assert len(set(ORDER)) == len(ORDER)
+
+
+@pytest.mark.parametrize("module", ORDER)
+def test_a_module_imports_only_modules_above_it(module: str) -> None:
+    assert siblings_of(module) <= set(ORDER[: ORDER.index(module)])
+
+
+def test_the_package_itself_imports_nothing() -> None:
+    assert list(imports_of(LIBRARY / "__init__.py")) == []
+
+
+@pytest.mark.parametrize("module", LIGHT)
+def test_light_modules_import_neither_torch_nor_pillow(module: str) -> None:
+    assert not packages_of(LIBRARY / f"{module}.py") & {"torch", "PIL", "diffusers", "safetensors"}
+
+
+@pytest.mark.parametrize(("package", "owner"), [("diffusers", "autoencoder"), ("PIL", "images")])
+def test_a_heavy_package_has_one_importer(package: str, owner: str) -> None:
+    files = [*LIBRARY.glob("*.py"), *COMMAND_LINE.glob("*.py")]
+    assert [path.stem for path in files if package in packages_of(path)] == [owner]
+
+
+def test_the_library_does_not_know_the_command_line() -> None:
+    assert not any({"click", "tqdm", "unicorn_cli"} & packages_of(path) for path in LIBRARY.glob("*.py"))
+
+
+@pytest.mark.parametrize("module", ["unicorn_codec", *(f"unicorn_codec.{name}" for name in LIGHT), "unicorn_cli.main"])
+def test_importing_a_light_module_loads_nothing_heavy(module: str) -> None:
+    program = f"import sys, {module}; print(*sorted({{'torch', 'PIL', 'diffusers', 'tqdm'}} & set(sys.modules)))"
+    loaded = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert loaded.stdout.split() == []
