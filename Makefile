@@ -8,12 +8,14 @@ DEMO := demo
 
 .PHONY: demo test check docs clean
 
-demo: $(READY)  ## make pictures, pack them, unpack number 17
+demo: $(READY)  ## make pictures, pack them both ways, get number 17 back from each file
 	rm -rf $(DEMO)
 	$(BIN)/unicorn demo $(DEMO)/pictures --count 24
-	$(BIN)/unicorn pack $(DEMO)/pictures $(DEMO)/out.uni --time 2m
-	$(BIN)/unicorn inspect $(DEMO)/out.uni
-	$(BIN)/unicorn unpack $(DEMO)/out.uni --index 17 -o $(DEMO)/17.png
+	$(BIN)/unicorn pack $(DEMO)/pictures $(DEMO)/codes.uni
+	$(BIN)/unicorn unpack $(DEMO)/codes.uni --index 17 -o $(DEMO)/17-from-its-code.png
+	$(BIN)/unicorn pack $(DEMO)/pictures $(DEMO)/network.uni --index-only --time 2m
+	$(BIN)/unicorn unpack $(DEMO)/network.uni --index 17 -o $(DEMO)/17-from-the-network.png
+	$(BIN)/unicorn inspect $(DEMO)/network.uni
 
 test: $(READY)
 	$(BIN)/python -m pytest

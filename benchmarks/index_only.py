@@ -77,6 +77,7 @@ def pack_some(
     options = PackOptions(
         read=read,
         train=TrainConfig(seconds=seconds),
+        index_only=True,
         hidden_size=network.hidden_size,
         depth=network.depth,
         device=device,
@@ -85,22 +86,24 @@ def pack_some(
         overwrite=True,
     )
     report = pack(folder, output, options, Lines())
+    assert report.network is not None
+    measured = report.network
     return {
         "pictures": report.images,
         "max_side": max_side,
         "training_s": seconds,
         "hidden_size": network.hidden_size,
         "depth": network.depth,
-        "parameters": report.parameters,
-        "parameters_per_latent": round(report.parameters / values, 3),
+        "parameters": measured.parameters,
+        "parameters_per_latent": round(measured.parameters / values, 3),
         "file_bytes": report.file_bytes,
         "bits_per_pixel": round(report.bits_per_pixel, 4),
         "psnr_db": round(report.measured.psnr_db.mean, 2),
-        "ceiling_db": round(report.ceiling_psnr_db, 2),
-        "gap_db": round(report.ceiling_psnr_db - report.measured.psnr_db.mean, 2),
+        "ceiling_db": round(measured.ceiling_psnr_db, 2),
+        "gap_db": round(measured.ceiling_psnr_db - report.measured.psnr_db.mean, 2),
         "ms_ssim": round(report.measured.ms_ssim.mean, 4),
-        "other_noise_db": round(report.other_noise_psnr_db - report.same_images_psnr_db, 3),
-        "steps": report.steps,
+        "other_noise_db": round(measured.other_noise_psnr_db - measured.same_images_psnr_db, 3),
+        "steps": measured.steps,
     }
 
 

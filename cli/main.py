@@ -9,6 +9,7 @@ import click
 from unicorn_codec import __version__
 from unicorn_codec.errors import DamagedSectionWarning, Interrupted, UnicornError
 
+from .bench import bench
 from .demo import demo
 from .inspecting import inspect
 from .pack import pack
@@ -69,5 +70,5 @@ def cli() -> None:
     """
 
 
-for command in (pack, unpack, inspect, verify, demo):
+for command in (pack, unpack, inspect, verify, bench, demo):
     cli.add_command(command)

@@ -8,7 +8,7 @@ import click
 from unicorn_codec.config import MAX_DEPTH, MAX_HIDDEN_SIZE, MAX_STEPS, PackOptions, ReadOptions, TrainConfig
 
 from .options import a_path, device_option, json_option, overwrite_option, read_options, together
-from .parameters import Duration
+from .parameters import ByteSize, Duration
 from .report import found_text, pack_text
 from .values import pack_values, to_json
 
@@ -16,8 +16,24 @@ if TYPE_CHECKING:  # at run time these would load torch or Pillow
     from unicorn_codec.images import Folder
     from unicorn_codec.planning import Plan
 
-size_options = together(
-    click.option("--bpp", "bits_per_pixel", type=float, help="Wanted rate; the hidden size follows from it."),
+target_options = together(
+    click.option("--bpp", "bits_per_pixel", type=float, help="Wanted rate of the file, in bits per pixel."),
+    click.option("--size", "file_bytes", type=ByteSize(), help="Wanted size of the file, such as 300kB or 3MB."),
+    click.option(
+        "--step",
+        "latent_step",
+        type=click.FloatRange(min=1),
+        help="Quantisation step of the codes, instead of a rate or size: 1 is the finest.  [default: 1]",
+    ),
+)
+
+network_options = together(
+    click.option(
+        "--index-only",
+        is_flag=True,
+        help="Put everything into the weights of a network, as the paper does: minutes to hours of training, and only "
+        "the index is left to be told. The options below say how, and imply it.",
+    ),
     click.option(
         "--hidden-size",
         type=click.IntRange(4, MAX_HIDDEN_SIZE),
@@ -26,9 +42,7 @@ size_options = together(
     click.option(
         "--depth", type=click.IntRange(1, MAX_DEPTH), help="Blocks of the network.  [default: by its size, at most 12]"
     ),
-    click.option(
-        "--weight-bits", type=click.IntRange(8, 32), default=14, show_default=True, help="Bits of a stored weight."
-    ),
+    click.option("--weight-bits", type=click.IntRange(8, 32), help="Bits of a stored weight.  [default: 14]"),
     click.option(
         "--exponent-bits",
         type=click.IntRange(2, 8),
@@ -37,8 +51,17 @@ size_options = together(
 )
 
 training_options = together(
+    click.option(
+        "--steps",
+        type=click.IntRange(1, MAX_STEPS),
+        help="Sampling steps that the file asks for.  [default: the number that measures best]",
+    ),
     click.option("--time", "seconds", type=Duration(), help="Training time, such as 90s, 10m or 1.5h."),
     click.option("--epochs", type=click.IntRange(min=1), help="Visits of every picture, instead of a time."),
+    click.option("--resume", is_flag=True, help="Go on from the checkpoint that Ctrl-C left."),
+)
+
+common_options = together(
     click.option(
         "--seed",
         type=click.IntRange(0, (1 << 64) - 1),
@@ -47,27 +70,26 @@ training_options = together(
         help="Decides all that is drawn at random; stored in the file.",
     ),
     device_option,
-    click.option("--resume", is_flag=True, help="Go on from the checkpoint that Ctrl-C left."),
+    click.option(
+        "--autoencoder",
+        metavar="embedded|HUB-ID|FOLDER",
+        default="embedded",
+        show_default=True,
+        help="Pixels to latents: the package's own, or (with --index-only) one of diffusers.",
+    ),
 )
+
+
+NETWORK_SETTINGS = ("hidden_size", "depth", "weight_bits", "exponent_bits", "steps")
 
 
 @click.command()
 @click.argument("folder", type=a_path)
 @click.argument("output", metavar="OUTPUT.uni", type=a_path)
-@size_options
+@target_options
+@network_options
 @training_options
-@click.option(
-    "--steps",
-    type=click.IntRange(1, MAX_STEPS),
-    help="Sampling steps that the file asks for.  [default: the number that measures best]",
-)
-@click.option(
-    "--autoencoder",
-    metavar="embedded|HUB-ID|FOLDER",
-    default="embedded",
-    show_default=True,
-    help="Pixels to latents: the package's own, or one of diffusers.",
-)
+@common_options
 @read_options
 @overwrite_option
 @json_option
@@ -75,7 +97,10 @@ def pack(folder: Path, output: Path, as_json: bool, **settings: Any) -> None:
     """Pack all pictures below FOLDER into one file.
 
     JPEG, PNG, WebP, AVIF, TIFF, BMP and GIF (its first frame) are read; names and sizes are kept. The file is opened
-    again in the end and measured. Ctrl-C leaves a checkpoint beside the output; --resume goes on from it.
+    again in the end and measured.
+
+    Every picture gets a code of its own, which takes seconds; --index-only trains a network on all of them instead.
+    Ctrl-C leaves a checkpoint of that beside the output; --resume goes on from it.
     """
     options = pack_options(**settings)
 
@@ -83,7 +108,7 @@ def pack(folder: Path, output: Path, as_json: bool, **settings: Any) -> None:
 
     from .progress import Bars
 
-    def announce(found: "Folder", plan: "Plan") -> None:
+    def announce(found: "Folder", plan: "Plan | None") -> None:
         click.echo(found_text(found, plan) + "\n", err=as_json)
 
     with Bars(announce) as bars:
@@ -98,12 +123,15 @@ def pack_options(
     skip_unreadable: bool,
     seconds: float | None,
     epochs: int | None,
+    index_only: bool,
     **others: Any,
 ) -> PackOptions:
     """The library's settings from the command's; what was not given keeps the library's default."""
     if seconds is not None and epochs is not None:
         raise click.UsageError("--time and --epochs exclude each other")
+    of_network = _given(**{name: others.get(name) for name in NETWORK_SETTINGS}, seconds=seconds, epochs=epochs)
     return PackOptions(
+        index_only=index_only or bool(of_network),
         read=ReadOptions(max_side=max_side or 0, background=background, skip_unreadable=skip_unreadable),
         train=TrainConfig(**_given(seconds=seconds, epochs=epochs)),
         **_given(**others),

@@ -28,6 +28,9 @@ COLOURS = {
 
 SECONDS_OF_UNIT = {"s": 1, "m": 60, "h": 3600}
 
+BYTES_OF_UNIT = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9}
+
+_BYTES = re.compile(r"(\d{1,15}(?:\.\d{1,9})?)([kmg]?b|)")
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([smh])")
 _HEX_COLOUR = re.compile(r"#([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})")
 _RANGE = re.compile(r"(\d{1,18})(?:-(\d{1,18}))?", re.ASCII)
@@ -45,6 +48,20 @@ class Duration(click.ParamType[float]):
         if not match or float(match[1]) == 0:
             self.fail(f"{value!r} is no time; write 90s, 10m or 1.5h", param, ctx)
         return float(match[1]) * SECONDS_OF_UNIT[match[2]]
+
+
+class ByteSize(click.ParamType[int]):
+    """``300kB``, ``3MB``, ``1.5GB`` or a plain number, as bytes; decimal units."""
+
+    name = "bytes"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        match = _BYTES.fullmatch(value.strip().lower())
+        if not match or float(match[1]) == 0:
+            self.fail(f"{value!r} is no size; write 300kB, 3MB or a number of bytes", param, ctx)
+        return int(float(match[1]) * BYTES_OF_UNIT[match[2]])
 
 
 class Colour(click.ParamType[tuple[int, int, int]]):

@@ -37,7 +37,7 @@ class Bars(Observer):
         announce: called once all pictures are read and the network is planned.
     """
 
-    def __init__(self, announce: Callable[[Folder, Plan], None] | None = None) -> None:
+    def __init__(self, announce: Callable[[Folder, Plan | None], None] | None = None) -> None:
         self._announce = announce
         self._bar: tqdm[None] | None = None
         self._label = ""
@@ -51,7 +51,7 @@ class Bars(Observer):
     ) -> None:
         self._close()
 
-    def found(self, folder: Folder, plan: Plan) -> None:
+    def found(self, folder: Folder, plan: Plan | None) -> None:
         self._close()
         if self._announce:
             self._announce(folder, plan)

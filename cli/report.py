@@ -11,22 +11,28 @@ from .text import Row, count, duration, exact_bytes, indented, labelled, rate, s
 if TYPE_CHECKING:  # at run time these would load torch or Pillow
     from unicorn_codec.images import Folder, Picture
     from unicorn_codec.planning import Plan
-    from unicorn_codec.reports import Measured, PackReport, Worst
+    from unicorn_codec.reports import ImageDistortion, Measured, PackReport
 
 MAX_NAMES_SHOWN = 20
 
 
-def found_text(folder: "Folder", plan: "Plan") -> str:
-    """Before any work: the pictures, the network they get, and what to expect."""
-    pictures, network = folder.pictures, plan.network
+def found_text(folder: "Folder", plan: "Plan | None") -> str:
+    """Before any work: the pictures, the network they get if they get one, and what to expect."""
+    pictures = folder.pictures
     rows: list[Row] = [
-        ("pictures", f"{count(len(pictures), 'picture')}, {count(plan.pixels, 'pixel')}, {_size_range(pictures)}"),
+        ("pictures", f"{count(len(pictures), 'picture')}, {count(folder.pixels, 'pixel')}, {_size_range(pictures)}"),
         *_changed_rows(folder.flattened, folder.scaled, folder.skipped),
     ]
     if folder.other_files:
         rows.append(("passed over", f"{count(folder.other_files, 'file')} of other kinds"))
-    per_value = plan.parameters / plan.latent_values
-    rows += [
+    if plan is not None:
+        rows += _plan_rows(plan)
+    return labelled(rows)
+
+
+def _plan_rows(plan: "Plan") -> list[Row]:
+    network, per_value = plan.network, plan.parameters / plan.latent_values
+    return [
         (
             "network",
             f"{count(plan.parameters, 'parameter')} ({per_value:.2f} a latent value): "
@@ -35,7 +41,6 @@ def found_text(folder: "Folder", plan: "Plan") -> str:
         ("file", f"about {short_bytes(plan.file_bytes)}, {rate(8 * plan.file_bytes / plan.pixels)} bits per pixel"),
         ("memory", f"about {short_bytes(plan.memory_bytes)}"),
     ]
-    return labelled(rows)
 
 
 def _size_range(pictures: "Sequence[Picture]") -> str:
@@ -67,19 +72,29 @@ def pack_text(output: Path, report: "PackReport") -> str:
         ("rate", f"{rate(report.bits_per_pixel)} bits per pixel"),
         ("", f"{rate(report.bits_per_pixel_with_autoencoder)} bits per pixel with the autoencoder's weights"),
         ("index", f"{count(report.index_bits, 'bit')} a picture"),
-        ("network", f"{count(report.parameters, 'parameter')}, {count(report.steps, 'sampling step')}"),
-        ("ceiling", f"{report.ceiling_psnr_db:.2f} dB PSNR: the autoencoder alone"),
-        (
-            "other noise",
-            f"{report.other_noise_psnr_db:.2f} dB PSNR; the same pictures from "
-            f"the stored seed's noise {report.same_images_psnr_db:.2f} dB",
-        ),
+        *_coded_rows(report),
         *_changed_rows(report.flattened, report.scaled, report.skipped),
     ])  # fmt: skip
     parts = [done, measured_text(report.measured)]
     if report.skipped:
         parts.append("left out\n" + indented(skipped_text(report.skipped)))
     return "\n\n".join(parts)
+
+
+def _coded_rows(report: "PackReport") -> list[Row]:
+    """What the pictures became: codes, or a network and how near it came."""
+    network = report.network
+    if network is None:
+        return [("codes", f"quantisation step {report.latent_step:.3g}")]
+    return [
+        ("network", f"{count(network.parameters, 'parameter')}, {count(network.steps, 'sampling step')}"),
+        ("ceiling", f"{network.ceiling_psnr_db:.2f} dB PSNR: the autoencoder alone"),
+        (
+            "other noise",
+            f"{network.other_noise_psnr_db:.2f} dB PSNR; the same pictures from "
+            f"the stored seed's noise {network.same_images_psnr_db:.2f} dB",
+        ),
+    ]
 
 
 def skipped_text(skipped: Sequence[Unreadable]) -> str:
@@ -107,7 +122,7 @@ def _summary(distortion: Any) -> tuple[float, float, float]:
     return distortion.mean, distortion.p05, distortion.min
 
 
-def worst_text(images: "Sequence[Worst]") -> str:
+def worst_text(images: "Sequence[ImageDistortion]") -> str:
     """The images that came back least well."""
     rows = [(str(w.index), f"{w.psnr_db:.2f}", f"{w.ms_ssim:.4f}", printable(w.name)) for w in images]
     return table(("index", "PSNR, dB", "MS-SSIM", "name"), rows, left=(3,))
@@ -115,7 +130,7 @@ def worst_text(images: "Sequence[Worst]") -> str:
 
 def inspect_text(path: Path, values: dict[str, Any]) -> str:
     """A table of what ``inspection.describe`` found."""
-    autoencoder, network, weights = values["autoencoder"], values["network"], values["weights"]
+    autoencoder = values["autoencoder"]
     facts = labelled([
         ("file", f"{path}, format version {values['format_version']}"),
         ("size", exact_bytes(values["file_bytes"])),
@@ -123,20 +138,59 @@ def inspect_text(path: Path, values: dict[str, Any]) -> str:
         ("rate", f"{rate(values['bits_per_pixel'])} bits per pixel"),
         ("", f"{rate(values['bits_per_pixel_with_autoencoder'])} bits per pixel with the autoencoder's weights"),
         ("index", f"{count(values['index_bits'], 'bit')} a picture, seed {values['seed']}"),
-        ("decoding", f"{count(values['steps'], 'sampling step')}"),
-        ("network", f"{count(network['parameters'], 'parameter')}: {count(network['depth'], 'block')}, "
-                    f"hidden size {network['hidden_size']}"),
-        ("", f"condition {network['condition']}, index embedding {network['index_embedding']}"),
-        ("weights", f"{weights['bits_per_weight']} bits each, {exact_bytes(weights['bytes'])}"),
+        *_network_rows(values),
+        *_code_rows(values["codes"]),
         ("autoencoder", f"{autoencoder['name']}, {exact_bytes(autoencoder['bytes'])}"),
         ("", f"SHA-256 {autoencoder['sha256']}"),
     ])  # fmt: skip
     sections = [(s["type"], f"{s['offset']:,}", f"{s['bytes']:,}") for s in values["sections"]]
     parts = [facts, table(("section", "offset", "bytes"), sections, left=(0,))]
     if "entries" in values:
-        entries = [(str(e["index"]), f"{e['width']}x{e['height']}", _name(e["name"])) for e in values["entries"]]
-        parts.append(table(("index", "size", "name"), entries, left=(2,)))
+        parts.append(_entries_text(values["entries"]))
     return "\n\n".join(parts)
+
+
+def _network_rows(values: dict[str, Any]) -> list[Row]:
+    """None in a file without a network."""
+    network, weights = values["network"], values["weights"]
+    if not network["parameters"]:
+        return []
+    return [
+        ("decoding", f"{count(values['steps'], 'sampling step')}"),
+        (
+            "network",
+            f"{count(network['parameters'], 'parameter')}: {count(network['depth'], 'block')}, "
+            f"hidden size {network['hidden_size']}",
+        ),
+        ("", f"condition {network['condition']}, index embedding {network['index_embedding']}"),
+        ("weights", f"{weights['bits_per_weight']} bits each, {exact_bytes(weights['bytes'])}"),
+    ]
+
+
+def _code_rows(codes: dict[str, Any]) -> list[Row]:
+    """None in a file without codes."""
+    if not codes["bytes"]:
+        return []
+    return [
+        ("codes", f"{exact_bytes(codes['bytes'])}, {rate(codes['bits_per_pixel'])} bits per pixel"),
+        ("", f"step {codes['latent_step']:.4g}, level {codes['level']}"),
+    ]
+
+
+def _entries_text(entries: list[dict[str, Any]]) -> str:
+    """A table of all images, with the bytes of their codes where they have any."""
+    coded = "code_bytes" in entries[0]
+    rows = [
+        (
+            str(entry["index"]),
+            f"{entry['width']}x{entry['height']}",
+            *([f"{entry['code_bytes']:,}"] if coded else []),
+            _name(entry["name"]),
+        )
+        for entry in entries
+    ]
+    columns = ("index", "size", *(["code bytes"] if coded else []), "name")
+    return table(columns, rows, left=(len(columns) - 1,))
 
 
 def _name(name: str | None) -> str:

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # at run time these would load torch
     from unicorn_codec.reports import Measured, PackReport, VerifyReport
 
+_OF_NETWORK = ("parameters", "steps", "ceiling_psnr_db", "other_noise_psnr_db", "same_images_psnr_db")
+"""Keys that are null for an archive of codes."""
+
 
 def to_json(values: dict[str, Any]) -> str:
     """JSON text; a value that is not finite (the PSNR of identical pictures) is null."""
@@ -37,6 +40,7 @@ def pack_values(report: "PackReport") -> dict[str, Any]:
     """Everything that ``pack --json`` prints."""
     values = asdict(report)
     del values["measured"]
+    values |= values.pop("network") or dict.fromkeys(_OF_NETWORK)
     return values | measured_values(report.measured)
 
 

@@ -83,8 +83,8 @@ def check_integrity(path: Path) -> int:
     from unicorn_codec.weights import parse_weights, split_tensors
 
     container = read_container(path, strict=True)
-    _, values = parse_weights(container.weights)
-    split_tensors(values, container.header)
+    if container.weights is not None:
+        split_tensors(parse_weights(container.weights)[1], container.header)
     return container.header.images
 
 
@@ -93,8 +93,8 @@ def intact_text(path: Path, images: int) -> str:
 
 
 def too_bad(measured: "Measured | None", min_psnr: float | None) -> list[str]:
-    """The worst pictures below the wanted PSNR, as problems; the report names a few, so there may be more."""
+    """All pictures below the wanted PSNR, the worst first, as problems."""
     if measured is None or min_psnr is None:
         return []
-    missing = [image for image in measured.worst if image.psnr_db < min_psnr]
+    missing = [image for image in measured.rows if image.psnr_db < min_psnr]
     return [f"{image.name}: {image.psnr_db:.2f} dB PSNR, wanted are {min_psnr:g}" for image in missing]

@@ -146,6 +146,48 @@ def weight_format_vectors(exponent_bits: int, mantissa_bits: int, bias: int) -> 
     }
 
 
+# The entropy coder --------------------------------------------------------------------------------------------------
+
+Table = tuple[int, ...]  # how many slots each symbol has, 2^14 in all
+Step = list[tuple[int, int] | None]  # of each lane the number of a table and a symbol, or nothing
+
+
+def rans_encode(tables: Sequence[Table], steps: Sequence[Step], lanes: int) -> bytes:
+    """States, then the 16-bit words in the order in which a reader wants them."""
+    states = [1 << 16] * lanes
+    last_to_first: list[int] = []
+    for step in reversed(steps):
+        for lane, coded in reversed(list(enumerate(step))):
+            if coded is None:
+                continue
+            table, symbol = tables[coded[0]], coded[1]
+            if states[lane] >= table[symbol] << 18:
+                last_to_first.append(states[lane] & 0xFFFF)
+                states[lane] >>= 16
+            quotient, remainder = divmod(states[lane], table[symbol])
+            states[lane] = (quotient << 14) + sum(table[:symbol]) + remainder
+    return struct.pack(f"<{lanes}I{len(last_to_first)}H", *states, *reversed(last_to_first))
+
+
+def rans_decode(tables: Sequence[Table], steps: Sequence[Step], lanes: int, stream: bytes) -> list[Step]:
+    """The steps again; only which table each lane has is taken from those given."""
+    states = list(struct.unpack_from(f"<{lanes}I", stream))
+    tail = list(struct.unpack(f"<{len(stream) // 2 - 2 * lanes}H", stream[4 * lanes :]))
+    found: list[Step] = [[None] * lanes for _ in steps]
+    for step, result in zip(steps, found, strict=True):
+        for lane, coded in enumerate(step):
+            if coded is None:
+                continue
+            table, slot = tables[coded[0]], states[lane] & 0x3FFF
+            symbol = next(s for s in range(len(table)) if slot < sum(table[: s + 1]))
+            result[lane] = (coded[0], symbol)
+            states[lane] = table[symbol] * (states[lane] >> 14) + slot - sum(table[:symbol])
+            if states[lane] < 1 << 16:
+                states[lane] = states[lane] << 16 | tail.pop(0)
+    assert (tail, states) == ([], [1 << 16] * lanes)
+    return found
+
+
 # Files --------------------------------------------------------------------------------------------------------------
 
 
@@ -164,8 +206,6 @@ def archive(*sections: bytes) -> bytes:
 HEAD_FIELDS: dict[str, tuple[str, Any]] = {
     "images": ("<I", 3),
     "seed": ("<Q", 2026),
-    "steps": ("<B", 4),
-    "latent_std": ("<d", 1 / 3),
     "latent_step": ("<d", 1.0),
     "name": ("text", b"embedded"),
     "class_name": ("text", b"CodingAutoencoder"),
@@ -174,6 +214,10 @@ HEAD_FIELDS: dict[str, tuple[str, Any]] = {
     "weight_bytes": ("<Q", 6_000_000),
     "latent_channels": ("<H", 1),
     "downsampling": ("<B", 8),
+}
+DENO_FIELDS: dict[str, tuple[str, Any]] = {
+    "steps": ("<B", 4),
+    "latent_std": ("<d", 1 / 3),
     "means": ("<d", 0.25),
     "stds": ("<d", 1.5),
     "hidden_size": ("<H", 4),
@@ -190,14 +234,24 @@ WEIGHTS = 268  # of one block 4 wide, one channel, patches of one latent positio
 
 def head(**changes: Any) -> bytes:
     """HEAD with some fields changed."""
+    return section(b"HEAD", with_changes(HEAD_FIELDS, changes))
+
+
+def deno(**changes: Any) -> bytes:
+    """DENO with some fields changed."""
+    return section(b"DENO", with_changes(DENO_FIELDS, changes))
+
+
+def with_changes(fields: dict[str, tuple[str, Any]], changes: dict[str, Any]) -> bytes:
+    """Fields one after the other, at their usual values where nothing else is asked for."""
     payload = b""
-    for name, (layout, usual) in HEAD_FIELDS.items():
+    for name, (layout, usual) in fields.items():
         value = changes.get(name, usual)
         if layout == "text":
             payload += bytes([len(value)]) + value
         else:
             payload += value if layout == "bytes" else struct.pack(layout, value)
-    return section(b"HEAD", payload)
+    return payload
 
 
 def sizes(shapes: Sequence[tuple[int, int]], packed: bytes) -> bytes:
@@ -211,19 +265,30 @@ def weights(packed: bytes, form: tuple[int, int, int, int] = (0, 4, 3, 7), count
     return section(b"WGHT", struct.pack("<BBBhQ", *form, count) + packed)
 
 
+def code(streams: Sequence[bytes], level: int = 5, bits: int = 3, table: bytes | None = None) -> bytes:
+    """CODE; the table of lengths is stored unless another one is given."""
+    table = stored(pack([len(stream) for stream in streams], bits)) if table is None else table
+    fields = struct.pack("<B32sBQ", level, MODEL_SHA256, bits, len(table))
+    return section(b"CODE", fields + table + b"".join(streams))
+
+
 def names(*listed: bytes) -> bytes:
     """name, stored."""
     return section(b"name", stored(b"\n".join(listed)))
 
 
 SHAPES = [(8, 16), (24, 8)]
+MODEL_SHA256 = bytes(range(64, 96))
+STREAMS = [b"\0", b"codes", b"of\xff\n"]
 CODES = [(7 * i + 3) % 256 for i in range(WEIGHTS)]
 HEAD = head()
+DENO = deno()
 SIZES = sizes(SHAPES, stored(pack([1, 0, 1], 1)))
 WGHT = weights(stored(bytes(CODES)))
+CODE = code(STREAMS)
 NAMES = names(b"a.png", b"b/c.jpg", "é.webp".encode())
-MINIMAL = archive(HEAD, SIZES, WGHT)
-COMPLETE = archive(HEAD, SIZES, WGHT, NAMES)
+MINIMAL = archive(HEAD, SIZES, DENO, WGHT)
+COMPLETE = archive(HEAD, SIZES, DENO, WGHT, NAMES)
 BOMB = 20_000
 
 
@@ -233,22 +298,38 @@ def damaged(data: bytes, part: bytes) -> bytes:
     return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
 
 
-def expected(weight_codes: Sequence[int], form: tuple[int, int, int] = (4, 3, 7), **values: Any) -> dict[str, Any]:
-    """What a reader must find in a valid file."""
-    exponent_bits, mantissa_bits, bias = form
-    sign = 1 << (exponent_bits + mantissa_bits)
-    floats = [float(magnitude(c & (sign - 1), mantissa_bits, bias)) * (-1 if c & sign else 1) for c in weight_codes]
+def expected(
+    weight_codes: Sequence[int] | None, form: tuple[int, int, int] = (4, 3, 7), **values: Any
+) -> dict[str, Any]:
+    """What a reader must find in a valid file; no network and no steps where there are no weight codes."""
     usual = {
         "images": 3,
         "seed": 2026,
-        "steps": 4,
+        "steps": None,
         "sizes": [[24, 8], [8, 16], [24, 8]],
         "names": None,
         "index_of_position": index_of_position(2026, 3),
+        "weights_sha256": None,
+        "first_weights": None,
+        "codes": None,
+    }
+    return usual | (network_values(weight_codes, *form) if weight_codes else {}) | values
+
+
+def network_values(weight_codes: Sequence[int], exponent_bits: int, mantissa_bits: int, bias: int) -> dict[str, Any]:
+    """Values of a file with the usual DENO and these weight codes."""
+    sign = 1 << (exponent_bits + mantissa_bits)
+    floats = [float(magnitude(c & (sign - 1), mantissa_bits, bias)) * (-1 if c & sign else 1) for c in weight_codes]
+    return {
+        "steps": 4,
         "weights_sha256": hashlib.sha256(struct.pack(f"<{len(floats)}f", *floats)).hexdigest(),
         "first_weights": [float32_bits(f) for f in floats[:4]],
     }
-    return usual | values
+
+
+def code_values(streams: Sequence[bytes], level: int = 5) -> dict[str, Any]:
+    """Values of a CODE."""
+    return {"level": level, "model_sha256": MODEL_SHA256.hex(), "streams": [stream.hex() for stream in streams]}
 
 
 FLOAT32_CODES = [struct.unpack("<I", struct.pack("<f", (i - 134) / 7))[0] for i in range(WEIGHTS)]
@@ -257,9 +338,13 @@ FLOAT32_CODES = [struct.unpack("<I", struct.pack("<f", (i - 134) / 7))[0] for i 
 def valid_files() -> list[tuple[str, str, bytes, dict[str, Any]]]:
     """(name, clause, bytes, expected values)."""
     listed = ["a.png", "b/c.jpg", "é.webp"]
-    one = archive(head(images=1), sizes([(1, 65536)], stored(b"")), WGHT)
+    one = archive(head(images=1), sizes([(1, 65536)], stored(b"")), DENO, WGHT)
     float32 = weights(stored(pack(FLOAT32_CODES, 32)), (0, 8, 23, 127))
-    other_order = archive(HEAD, section(b"nOTE", b"?"), NAMES, WGHT, SIZES, section(b"zzzz", b""))
+    other_order = archive(HEAD, section(b"nOTE", b"?"), NAMES, WGHT, DENO, SIZES, section(b"zzzz", b""))
+    long = [b"\0", bytes(range(256)) * 2, b"\1\2"]
+    short = [bytes([i]) for i in range(128)]  # their lengths are 16 bytes of 11111111: a frame of one run
+    run = b"\x28\xb5\x2f\xfd\x20\x10" + (16 << 3 | 3).to_bytes(3, "little") + b"\xff"
+    many = archive(head(images=128), sizes([(8, 8)], stored(b"")), code(short, 0, 1, zstd(16, run)))
     return [
         ("minimal", "UNI-10", MINIMAL, expected(CODES)),
         ("complete", "UNI-60", COMPLETE, expected(CODES, names=listed)),
@@ -268,10 +353,40 @@ def valid_files() -> list[tuple[str, str, bytes, dict[str, Any]]]:
         (
             "weights-compressed",
             "UNI-23",
-            archive(HEAD, SIZES, weights(zstd(WEIGHTS, zeros_frame(WEIGHTS)))),
+            archive(HEAD, SIZES, DENO, weights(zstd(WEIGHTS, zeros_frame(WEIGHTS)))),
             expected([0] * WEIGHTS),
         ),
-        ("weights-32-bits", "UNI-55", archive(HEAD, SIZES, float32), expected(FLOAT32_CODES, (8, 23, 127))),
+        ("weights-32-bits", "UNI-55", archive(HEAD, SIZES, DENO, float32), expected(FLOAT32_CODES, (8, 23, 127))),
+        (
+            "codes",
+            "UNI-58",
+            archive(HEAD, SIZES, CODE, NAMES),
+            expected(None, names=listed, codes=code_values(STREAMS)),
+        ),
+        (
+            "codes-of-512-bytes",
+            "UNI-58",
+            archive(HEAD, SIZES, code(long, level=15, bits=10)),
+            expected(None, codes=code_values(long, level=15)),
+        ),
+        (
+            "codes-with-a-compressed-table",
+            "UNI-23",
+            many,
+            expected(
+                None,
+                images=128,
+                sizes=[[8, 8]] * 128,
+                index_of_position=index_of_position(2026, 128),
+                codes=code_values(short, level=0),
+            ),
+        ),
+        (
+            "network-and-codes",
+            "UNI-10",
+            archive(HEAD, SIZES, DENO, WGHT, CODE),
+            expected(CODES, codes=code_values(STREAMS)),
+        ),
     ]
 
 
@@ -288,20 +403,26 @@ def framing_errors() -> list[tuple[str, str, str, bytes]]:
         ("preamble-reserved", "UNI-03", "InvalidField", SIGNATURE + b"\0\0\1\0" + body + done),
         ("no-end-section", "UNI-04", "TruncatedFile", MINIMAL[:-48]),
         ("length-over-the-file", "UNI-04", "TruncatedFile", PREAMBLE + b"HEAD" + b"\xff" * 8 + bytes(40)),
-        ("type-with-a-digit", "UNI-05", "InvalidField", archive(HEAD, SIZES, WGHT, section(b"na3e", b""))),
+        ("type-with-a-digit", "UNI-05", "InvalidField", archive(HEAD, SIZES, DENO, WGHT, section(b"na3e", b""))),
         ("critical-section-damaged", "UNI-06", "ChecksumMismatch", damaged(MINIMAL, WGHT)),
         ("ancillary-section-damaged", "UNI-07", "ChecksumMismatch", damaged(COMPLETE, NAMES)),
-        ("head-not-first", "UNI-08", "InvalidField", archive(SIZES, HEAD, WGHT)),
-        ("section-twice", "UNI-09", "InvalidField", archive(HEAD, SIZES, WGHT, WGHT)),
-        ("sizes-missing", "UNI-10", "InvalidField", archive(HEAD, WGHT)),
-        ("weights-missing", "UNI-10", "InvalidField", archive(HEAD, SIZES)),
-        ("unknown-critical-section", "UNI-11", "UnsupportedVersion", archive(HEAD, SIZES, WGHT, section(b"CODE", b""))),
+        ("head-not-first", "UNI-08", "InvalidField", archive(SIZES, HEAD, DENO, WGHT)),
+        ("section-twice", "UNI-09", "InvalidField", archive(HEAD, SIZES, DENO, WGHT, WGHT)),
+        ("sizes-missing", "UNI-10", "InvalidField", archive(HEAD, DENO, WGHT)),
+        ("weights-missing", "UNI-10", "InvalidField", archive(HEAD, SIZES, DENO)),
+        ("weights-missing-beside-codes", "UNI-10", "InvalidField", archive(HEAD, SIZES, DENO, CODE)),
+        ("network-missing", "UNI-10", "InvalidField", archive(HEAD, SIZES, WGHT)),
+        ("network-missing-beside-codes", "UNI-10", "InvalidField", archive(HEAD, SIZES, WGHT, CODE)),
+        ("neither-network-nor-codes", "UNI-10", "InvalidField", archive(HEAD, SIZES)),
+        ("unknown-critical-section", "UNI-11", "UnsupportedVersion", archive(HEAD, SIZES, CODE, section(b"MORE", b""))),
         ("digest-of-another-file", "UNI-13", "ChecksumMismatch", PREAMBLE + body + section(b"DONE", bytes(32))),
         ("digest-too-short", "UNI-13", "InvalidField", PREAMBLE + body + section(b"DONE", bytes(31))),
         ("bytes-after-the-end", "UNI-14", "InvalidField", MINIMAL + b"\0"),
-        ("too-many-sections", "UNI-15", "InvalidField", archive(HEAD, SIZES, WGHT, *many)),
-        ("head-too-short", "UNI-16", "InvalidField", archive(section(b"HEAD", HEAD[12:-5]), SIZES, WGHT)),
-        ("head-too-long", "UNI-16", "InvalidField", archive(section(b"HEAD", HEAD[12:-4] + b"\0"), SIZES, WGHT)),
+        ("too-many-sections", "UNI-15", "InvalidField", archive(HEAD, SIZES, DENO, WGHT, *many)),
+        ("head-too-short", "UNI-16", "InvalidField", archive(section(b"HEAD", HEAD[12:-5]), SIZES, CODE)),
+        ("head-too-long", "UNI-16", "InvalidField", archive(section(b"HEAD", HEAD[12:-4] + b"\0"), SIZES, CODE)),
+        ("deno-too-short", "UNI-16", "InvalidField", archive(HEAD, SIZES, section(b"DENO", DENO[12:-5]), WGHT)),
+        ("deno-too-long", "UNI-16", "InvalidField", archive(HEAD, SIZES, section(b"DENO", DENO[12:-4] + b"\0"), WGHT)),
     ]
 
 
@@ -312,26 +433,37 @@ def head_errors() -> list[tuple[str, str, str, bytes]]:
         ("string-with-a-control-character", "UNI-17", {"name": b"\x1b[2J"}),
         ("no-images", "UNI-30", {"images": 0}),
         ("too-many-images", "UNI-30", {"images": (1 << 24) + 1}),
-        ("no-steps", "UNI-31", {"steps": 0}),
-        ("too-many-steps", "UNI-31", {"steps": 51}),
-        ("latent-deviation-zero", "UNI-32", {"latent_std": 0.0}),
-        ("latent-step-not-a-number", "UNI-32", {"latent_step": float("nan")}),
-        ("mean-infinite", "UNI-33", {"means": float("inf")}),
-        ("deviation-negative", "UNI-33", {"stds": -1.0}),
-        ("no-channels", "UNI-34", {"latent_channels": 0}),
-        ("downsampling-3", "UNI-34", {"downsampling": 3}),
-        ("autoencoder-bytes", "UNI-35", {"weight_bytes": 1 << 63}),
-        ("heads-that-do-not-divide", "UNI-36", {"heads": 3}),
-        ("hidden-size-zero", "UNI-36", {"hidden_size": 0}),
-        ("hidden-size-over-limit", "UNI-36", {"hidden_size": 4100}),
-        ("depth-over-limit", "UNI-36", {"depth": 65}),
-        ("patch-size-3", "UNI-36", {"patch_size": 3}),
-        ("no-index-tokens", "UNI-36", {"index_tokens": 0}),
-        ("unknown-condition", "UNI-37", {"condition": 255}),
-        ("unknown-index-embedding", "UNI-37", {"index_embedding": 255}),
-        ("bandwidth-zero", "UNI-38", {"bandwidth": 0.0}),
+        ("latent-step-not-a-number", "UNI-31", {"latent_step": float("nan")}),
+        ("latent-step-zero", "UNI-31", {"latent_step": 0.0}),
+        ("no-channels", "UNI-32", {"latent_channels": 0}),
+        ("downsampling-3", "UNI-32", {"downsampling": 3}),
+        ("autoencoder-bytes", "UNI-33", {"weight_bytes": 1 << 63}),
     ]
-    return [(name, clause, "InvalidField", archive(head(**change), SIZES, WGHT)) for name, clause, change in changes]
+    return [(name, clause, "InvalidField", archive(head(**change), SIZES, CODE)) for name, clause, change in changes]
+
+
+def deno_errors() -> list[tuple[str, str, str, bytes]]:
+    """Files whose DENO holds a value that is not allowed."""
+    changes: list[tuple[str, str, dict[str, Any]]] = [
+        ("no-steps", "UNI-34", {"steps": 0}),
+        ("too-many-steps", "UNI-34", {"steps": 51}),
+        ("latent-deviation-zero", "UNI-35", {"latent_std": 0.0}),
+        ("mean-infinite", "UNI-36", {"means": float("inf")}),
+        ("deviation-negative", "UNI-36", {"stds": -1.0}),
+        ("heads-that-do-not-divide", "UNI-37", {"heads": 3}),
+        ("hidden-size-zero", "UNI-37", {"hidden_size": 0}),
+        ("hidden-size-over-limit", "UNI-37", {"hidden_size": 4100}),
+        ("depth-over-limit", "UNI-37", {"depth": 65}),
+        ("patch-size-3", "UNI-37", {"patch_size": 3}),
+        ("no-index-tokens", "UNI-37", {"index_tokens": 0}),
+        ("unknown-condition", "UNI-38", {"condition": 255}),
+        ("unknown-index-embedding", "UNI-38", {"index_embedding": 255}),
+        ("bandwidth-zero", "UNI-39", {"bandwidth": 0.0}),
+    ]
+    listed = [(name, clause, deno(**change)) for name, clause, change in changes]
+    # A mean and a deviation for each of two channels, while HEAD has one.
+    listed.append(("deno-of-other-channels", "UNI-16", section(b"DENO", DENO[12:21] + DENO[21:37] * 2 + DENO[37:-4])))
+    return [(name, clause, "InvalidField", archive(HEAD, SIZES, part, WGHT)) for name, clause, part in listed]
 
 
 def size_errors() -> list[tuple[str, str, str, bytes]]:
@@ -356,8 +488,8 @@ def size_errors() -> list[tuple[str, str, str, bytes]]:
         ("codes-too-short", "UNI-25", sizes(SHAPES, stored(b""))),
         ("codes-padding-set", "UNI-26", sizes(SHAPES, stored(b"\xa1"))),
     ]
-    cases = [(name, clause, "InvalidField", archive(HEAD, part, WGHT)) for name, clause, part in payloads]
-    huge = archive(head(images=65537), sizes([(16384, 16384)], stored(b"")), WGHT)
+    cases = [(name, clause, "InvalidField", archive(HEAD, part, DENO, WGHT)) for name, clause, part in payloads]
+    huge = archive(head(images=65537), sizes([(16384, 16384)], stored(b"")), DENO, WGHT)
     return [*cases, ("pixels-over-limit", "UNI-46", "InvalidField", huge)]
 
 
@@ -392,6 +524,28 @@ def weight_errors() -> list[tuple[str, str, str, bytes]]:
         ("weight-above-float32", "UNI-53", weights(above, (0, 8, 23, 127))),
         ("weights-of-another-network", "UNI-54", weights(stored(bytes(CODES[1:])), count=WEIGHTS - 1)),
     ]
+    return [(name, clause, "InvalidField", archive(HEAD, SIZES, DENO, part)) for name, clause, part in payloads]
+
+
+def code_errors() -> list[tuple[str, str, str, bytes]]:
+    """Files whose CODE is wrong."""
+    table = CODE[54:65]
+    payload = CODE[12:-4]
+    payloads: list[tuple[str, str, bytes]] = [
+        ("code-cut-in-its-head", "UNI-16", section(b"CODE", payload[:41])),
+        ("code-table-over-the-payload", "UNI-16", section(b"CODE", payload[:34] + b"\xff" * 8 + payload[42:])),
+        ("code-table-over-limit", "UNI-21", code(STREAMS, table=stored(bytes(3)))),
+        ("code-table-cut", "UNI-25", code(STREAMS, table=stored(b"\x2a"))),
+        ("code-table-padding-set", "UNI-26", code(STREAMS, table=table[:-1] + bytes([table[-1] | 1]))),
+        ("code-level-16", "UNI-57", code(STREAMS, level=16)),
+        ("code-lengths-of-0-bits", "UNI-58", code(STREAMS, bits=0, table=stored(b""))),
+        ("code-lengths-of-33-bits", "UNI-58", code(STREAMS, bits=33)),
+        ("code-lengths-wider-than-needed", "UNI-58", code(STREAMS, bits=4)),
+        ("code-empty", "UNI-58", code([b"", b"codes", b"code"])),
+        ("codes-all-empty", "UNI-58", code([b"", b"", b""], bits=1)),
+        ("codes-cut", "UNI-59", section(b"CODE", payload[:-1])),
+        ("codes-followed-by-a-byte", "UNI-59", section(b"CODE", payload + b"\0")),
+    ]
     return [(name, clause, "InvalidField", archive(HEAD, SIZES, part)) for name, clause, part in payloads]
 
 
@@ -412,7 +566,7 @@ def name_errors() -> list[tuple[str, str, str, bytes]]:
         ("names-not-ascending", "UNI-64", names(b"b", b"a", b"c")),
         ("name-twice", "UNI-64", names(b"a", b"a", b"b")),
     ]
-    return [(name, clause, "InvalidField", archive(HEAD, SIZES, WGHT, part)) for name, clause, part in payloads]
+    return [(name, clause, "InvalidField", archive(HEAD, SIZES, CODE, part)) for name, clause, part in payloads]
 
 
 # Values -------------------------------------------------------------------------------------------------------------
@@ -448,6 +602,30 @@ def weight_code_values() -> list[dict[str, Any]]:
     return [weight_format_vectors(*each) for each in [*formats, (8, 23, 127), (2, 23, -125)]]
 
 
+def rans_values() -> list[dict[str, Any]]:
+    """Streams of one and of several lanes, of frequent, rare and certain symbols, and of none."""
+    even: Table = (4096, 4096, 4096, 4096)
+    skewed: Table = (16381, 1, 1, 1)
+    lanes: list[Table] = [even, skewed, (1, 5461, 5461, 5461)]
+    listed: list[tuple[str, list[Table], list[Step], int]] = [
+        ("even", [even], [[(0, 7 * i // 3 % 4)] for i in range(24)], 1),
+        ("frequent", [skewed], [[(0, i // 50)] for i in range(60)], 1),
+        ("rare", [skewed], [[(0, 1 + i % 3)] for i in range(12)], 1),
+        ("certain", [(16384,)], [[(0, 0), (0, 0)]] * 5, 2),
+        ("lanes", lanes, [[(i * j % 3, (i + j) ** 2 % 4) for j in range(5)] for i in range(16)], 5),
+        ("silent-lanes", lanes, [[(j, (i ^ j) % 4) if i % (j + 1) else None for j in range(3)] for i in range(16)], 3),
+        ("nothing", [even], [], 3),
+    ]
+    return [rans_case(*each) for each in listed]
+
+
+def rans_case(name: str, tables: list[Table], steps: list[Step], lanes: int) -> dict[str, Any]:
+    """A stream that comes back as it went in."""
+    stream = rans_encode(tables, steps, lanes)
+    assert rans_decode(tables, steps, lanes, stream) == steps
+    return {"name": name, "lanes": lanes, "tables": tables, "steps": steps, "hex": stream.hex()}
+
+
 def main(folder: Path) -> None:
     """Write all vectors and their manifest."""
     entries: list[dict[str, Any]] = []
@@ -458,7 +636,8 @@ def main(folder: Path) -> None:
 
     for name, clause, data, values in valid_files():
         write(f"valid-{name}.uni", clause, data, expected=values)
-    for name, clause, error, data in framing_errors() + head_errors() + size_errors() + weight_errors():
+    payload_errors = head_errors() + deno_errors() + size_errors() + weight_errors() + code_errors()
+    for name, clause, error, data in framing_errors() + payload_errors:
         # A damaged ancillary section stops nobody who only wants the pictures.
         write(f"invalid-{name}.uni", clause, data, error=error, warning_only=clause == "UNI-07")
     for name, clause, error, data in name_errors():
@@ -468,6 +647,7 @@ def main(folder: Path) -> None:
         ("index-map.json", "UNI-72", index_map_values()),
         ("bit-packing.json", "UNI-25", bit_packing_values()),
         ("weight-codes.json", "UNI-55", weight_code_values()),
+        ("rans.json", "UNI-86", rans_values()),
     ]
     for name, clause, table in tables:
         write(name, clause, as_json(table))

@@ -140,7 +140,7 @@ class PerceptualDistance(nn.Module):
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """(N, 3, H, W) in [0, 1], twice -> (N,)."""
-        total = torch.zeros(len(a))
+        total = torch.zeros(len(a), device=a.device)
         for x, y in zip(self.features(a), self.features(b), strict=True):
             difference = F.normalize(x, dim=1) - F.normalize(y, dim=1)
             total = total + difference.square().sum(1).mean((1, 2)) / 3
@@ -150,11 +150,11 @@ class PerceptualDistance(nn.Module):
 def ms_ssim(a: Tensor, b: Tensor, scales: int = 4) -> Tensor:
     """Multi-scale SSIM of small crops, 4 scales, (N, 3, H, W) in [0, 1], twice -> (N,)."""
     weights = torch.tensor([0.0448, 0.2856, 0.3001, 0.2363, 0.1333][:scales])
-    weights = weights / weights.sum()
-    offsets = torch.arange(11.0) - 5
+    weights = (weights / weights.sum()).tolist()
+    offsets = torch.arange(11.0, device=a.device) - 5
     window = torch.exp(-(offsets**2) / (2 * 1.5**2))
     window = (window / window.sum()).expand(15, 1, 1, 11)
-    result = torch.ones(len(a))
+    result = torch.ones(len(a), device=a.device)
     for scale in range(scales):
         stacked = torch.cat([a, b, a * a, b * b, a * b], 1)
         stacked = F.conv2d(F.conv2d(stacked, window, groups=15), window.transpose(2, 3), groups=15)
@@ -198,12 +198,12 @@ class Trainer:
 
     def __init__(self, out: Path, pictures: list[np.ndarray], features: Path | None, args: argparse.Namespace) -> None:
         torch.manual_seed(0)
-        self.out, self.args = out, args
+        self.out, self.args, self.device = out, args, torch.device(args.device)
         self.validation, self.pictures = pictures[::60], [p for i, p in enumerate(pictures) if i % 60]
-        self.network = CodingAutoencoder(**NETWORK).to(memory_format=torch.channels_last)
-        self.context = ContextModel(NETWORK["latent_channels"])
+        self.network = CodingAutoencoder(**NETWORK).to(self.device).to(memory_format=torch.channels_last)
+        self.context = ContextModel(NETWORK["latent_channels"]).to(self.device)
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
-        self.perceptual = PerceptualDistance(features) if features else None
+        self.perceptual = PerceptualDistance(features).to(self.device) if features else None
         self.rng = np.random.default_rng(0)
         self.elapsed, self.step = 0.0, 0
         self.optimizers = self._optimizers()
@@ -256,12 +256,13 @@ class Trainer:
     def train_step(self, progress: float) -> tuple[float, ...]:
         refine = progress > self.args.refine_from
         size, batch = (192, 8) if progress > 0.75 else (128, 16)
-        images = random_crops(self.pictures, batch, size, self.rng).contiguous(memory_format=torch.channels_last)
-        levels = torch.from_numpy(self.rng.random(batch, dtype=np.float32))
+        images = random_crops(self.pictures, batch, size, self.rng).to(self.device)
+        images = images.contiguous(memory_format=torch.channels_last)
+        levels = torch.from_numpy(self.rng.random(batch, dtype=np.float32)).to(self.device)
         steps = MAX_STEP**levels
         kept = torch.from_numpy(np.where(self.rng.random(batch) < 0.15, LEADING_CHANNELS, NETWORK["latent_channels"]))
-        mask = (torch.arange(NETWORK["latent_channels"]) < kept[:, None])[:, :, None, None]
-        with torch.autocast("cpu", torch.bfloat16):
+        mask = (torch.arange(NETWORK["latent_channels"]) < kept[:, None])[:, :, None, None].to(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16):
             latents = self.network.encode(images).float()
             scaled = latents / steps[:, None, None, None] * mask
             noisy = scaled + (torch.rand_like(scaled) - 0.5) * mask
@@ -277,7 +278,7 @@ class Trainer:
             a, b = images_out / 2 + 0.5, images / 2 + 0.5
             distortion = 0.7 * distortion + self.args.structure * (1 - ms_ssim(a, b))
             if self.perceptual is not None:
-                with torch.autocast("cpu", torch.bfloat16):
+                with torch.autocast(self.device.type, torch.bfloat16):
                     distortion = distortion + self.args.perceptual * self.perceptual(a, b).float()
         # Times the step: else the finest steps, where both terms are largest, would own the gradient.
         loss = (distortion / (SLOPE * steps) + rate * steps).mean()
@@ -308,7 +309,7 @@ class Trainer:
         (self.out / "checkpoint.tmp").replace(self.out / "checkpoint.pt")
 
     def resume(self) -> None:
-        state = torch.load(self.out / "checkpoint.pt", weights_only=True)
+        state = torch.load(self.out / "checkpoint.pt", map_location=self.device, weights_only=True)
         self.network.load_state_dict(state["network"])
         self.context.load_state_dict(state["context"])
         self.average = state["average"]
@@ -321,13 +322,15 @@ class Trainer:
     def validate(self) -> None:
         network = CodingAutoencoder(**NETWORK)
         network.load_state_dict(self.average)
+        context = ContextModel(NETWORK["latent_channels"])
+        context.load_state_dict(self.context.state_dict())
         pictures = [p[: p.shape[0] // 16 * 16, : p.shape[1] // 16 * 16] for p in self.validation]
         report = []
         for step in (1.0, 2.0, 3.5, 6.0, 12.0):
-            rows = [evaluate(network, self.context, p, step) for p in pictures]
+            rows = [evaluate(network, context, p, step) for p in pictures]
             rate, psnr, structure = np.mean(rows, axis=0)
             report.append(f"step {step:g}: {rate:.3f} bpp {psnr:.2f} dB {structure:.4f}")
-        rows = [evaluate(network, self.context, p, 1.0, LEADING_CHANNELS) for p in pictures]
+        rows = [evaluate(network, context, p, 1.0, LEADING_CHANNELS) for p in pictures]
         report.append(f"leading: {np.mean(rows, axis=0)[1]:.2f} dB")
         print(" | ".join(report), flush=True)
 
@@ -355,20 +358,20 @@ def export(run: Path) -> None:
     """Write the averaged weights, as float16, and the network's shape into the package."""
     from safetensors.torch import save_file
 
-    state = torch.load(run / "checkpoint.pt", weights_only=True)
+    state = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)
     folder = Path(__file__).parents[1] / "unicorn_codec" / "pretrained"
     folder.mkdir(exist_ok=True)
     weights = {name: tensor.half().contiguous() for name, tensor in state["average"].items()}
     save_file(weights, folder / "autoencoder.safetensors")
     (folder / "autoencoder.json").write_text(json.dumps(NETWORK) + "\n")
-    save_file({k: v.contiguous() for k, v in state["context"].items()}, run / "context.safetensors")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="folder of training pictures")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--minutes", type=float, default=80)
+    parser.add_argument("--minutes", type=float, default=75)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--features", type=Path, help="SqueezeNet 1.1 features (safetensors), for the perceptual term")
     parser.add_argument("--structure", type=float, default=600.0, help="weight of 1 - MS-SSIM in the last part")
     parser.add_argument("--perceptual", type=float, default=150.0, help="weight of the perceptual distance there")

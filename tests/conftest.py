@@ -36,7 +36,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_options() -> PackOptions:
-    return PackOptions(hidden_size=16, depth=2, train=TrainConfig(epochs=200), seed=7, device="cpu")
+    return PackOptions(index_only=True, hidden_size=16, depth=2, train=TrainConfig(epochs=200), seed=7, device="cpu")
+
+
+@pytest.fixture(scope="session")
+def coded(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, PackReport]:
+    """An archive of codes of ``folder`` and what packing it reported."""
+    path = tmp_path_factory.mktemp("archives") / "codes.uni"
+    return path, pack(folder, path, PackOptions(device="cpu", seed=7))
 
 
 @pytest.fixture(scope="session")

@@ -11,13 +11,16 @@ import torch
 
 from unicorn_codec.archive import Archive, pack, verify
 from unicorn_codec.config import PackOptions, ReadOptions, TrainConfig
-from unicorn_codec.container import read_container
+from unicorn_codec.container import read_container, serialize
+from unicorn_codec.demo_pictures import make_demo_pictures
 from unicorn_codec.errors import (
+    AutoencoderMismatch,
     CheckpointMismatch,
     FormatError,
     ImageFolderError,
     IndexOutOfRange,
     Interrupted,
+    InvalidSetting,
     OutputError,
 )
 from unicorn_codec.images import list_folder, read_picture, write_picture
@@ -33,14 +36,53 @@ def decode_all(path: Path, **options: int) -> dict[str, np.ndarray]:
     return {archive.names[i]: pixels for i, pixels in archive.iterate(range(len(archive)), **options)}
 
 
-def test_every_picture_comes_back_with_name_size_and_content(packed: tuple[Path, PackReport], folder: Path) -> None:
-    decoded = decode_all(packed[0])
+def originals_of(folder: Path) -> dict[str, np.ndarray]:
     listed = list_folder(folder, ReadOptions())
-    originals = {p.name: read_picture(listed, p, ReadOptions()) for p in listed.pictures}
+    return {p.name: read_picture(listed, p, ReadOptions()) for p in listed.pictures}
+
+
+@pytest.mark.parametrize("mode", ["packed", "coded"])
+def test_every_picture_comes_back_with_name_size_and_content(
+    mode: str, folder: Path, request: pytest.FixtureRequest
+) -> None:
+    decoded, originals = decode_all(request.getfixturevalue(mode)[0]), originals_of(folder)
     assert set(decoded) == set(originals) and "tall/1.png" in decoded
     for name, original in originals.items():
         others = [psnr_db(original, p) for n, p in decoded.items() if n != name and p.shape == original.shape]
         assert psnr_db(original, decoded[name]) > max(others) + 3, "an image must be itself, not another one"
+
+
+def test_codes_are_reported_as_they_lie_on_the_disk(coded: tuple[Path, PackReport]) -> None:
+    path, report = coded
+    assert report.network is None and report.latent_step == 1.0
+    assert report.file_bytes == path.stat().st_size
+    assert report.measured.psnr_db.mean > 25
+
+
+def test_a_code_decodes_alone_and_among_others_to_the_same_picture(coded: tuple[Path, PackReport]) -> None:
+    alone, together = decode_all(coded[0], batch_size=1), decode_all(coded[0])
+    assert min(psnr_db(alone[name], together[name]) for name in alone) >= 50
+
+
+def test_the_wanted_rate_is_met(tmp_path: Path) -> None:
+    make_demo_pictures(tmp_path / "demo", count=8, size=128)
+    for rate in (0.3, 0.12):
+        options = PackOptions(bits_per_pixel=rate, device="cpu", overwrite=True)
+        report = pack(tmp_path / "demo", tmp_path / "out.uni", options)
+        assert report.bits_per_pixel == pytest.approx(rate, rel=0.03)
+    with pytest.raises(InvalidSetting, match="at least"):
+        pack(tmp_path / "demo", tmp_path / "out.uni", replace(options, bits_per_pixel=0.02))
+    report = pack(tmp_path / "demo", tmp_path / "out.uni", replace(options, bits_per_pixel=9.0))
+    assert report.latent_step == 1.0, "more bytes than the finest step takes are not spent"
+
+
+def test_codes_of_another_code_model_are_refused(coded: tuple[Path, PackReport], tmp_path: Path) -> None:
+    container = read_container(coded[0])
+    assert container.codes is not None
+    other = replace(container, codes=replace(container.codes, model_sha256=bytes(32)))
+    (tmp_path / "other.uni").write_bytes(serialize(other))
+    with pytest.raises(AutoencoderMismatch, match="code model"):
+        Archive.open(tmp_path / "other.uni")
 
 
 def test_the_report_tells_what_lies_on_the_disk(packed: tuple[Path, PackReport]) -> None:
@@ -52,12 +94,12 @@ def test_the_report_tells_what_lies_on_the_disk(packed: tuple[Path, PackReport])
     decoded = decode_all(path)
     assert report.measured.images == len(decoded) and report.measured.psnr_db.min > 15
     assert len(report.measured.worst) == 5
-    assert report.measured.psnr_db.mean <= report.ceiling_psnr_db + 0.3
+    assert report.network is not None and report.measured.psnr_db.mean <= report.network.ceiling_psnr_db + 0.3
 
 
 def test_other_noise_gives_the_same_pictures(packed: tuple[Path, PackReport]) -> None:
-    _, report = packed
-    assert report.other_noise_psnr_db > max(20, report.same_images_psnr_db - 2)
+    network = packed[1].network
+    assert network is not None and network.other_noise_psnr_db > max(20, network.same_images_psnr_db - 2)
 
 
 def test_batch_size_does_not_matter(packed: tuple[Path, PackReport]) -> None:
@@ -99,7 +141,7 @@ def test_the_same_seed_gives_the_same_file(
 def test_one_picture_is_enough(tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     write_picture(draw(1, 16, 16), tmp_path / "one" / "it.png")
-    options = PackOptions(hidden_size=8, depth=1, train=TrainConfig(epochs=100), device="cpu")
+    options = PackOptions(index_only=True, hidden_size=8, depth=1, train=TrainConfig(epochs=100), device="cpu")
     report = pack(tmp_path / "one", tmp_path / "one.uni", options)
     assert report.index_bits == 0
     assert Archive.open(tmp_path / "one.uni")[0].size == (16, 16)
@@ -118,7 +160,7 @@ class StopAfter(Observer):
 
 def test_an_interrupted_pack_leaves_a_checkpoint_and_goes_on(folder: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.uni"
-    options = PackOptions(hidden_size=16, depth=2, train=TrainConfig(seconds=6), device="cpu")
+    options = PackOptions(index_only=True, hidden_size=16, depth=2, train=TrainConfig(seconds=6), device="cpu")
     with pytest.raises(Interrupted, match="--resume"):
         pack(folder, output, options, StopAfter(0.3))
     assert [p.name for p in tmp_path.iterdir()] == ["out.uni.checkpoint"]
@@ -171,10 +213,10 @@ def test_fewer_bits_cost_quality_only_where_they_must(folder: Path, tiny_options
 
 
 def test_weights_of_another_network_are_refused(packed: tuple[Path, PackReport], tmp_path: Path) -> None:
-    from unicorn_codec.container import serialize
-
     container = read_container(packed[0])
-    wider = replace(container.header, network=replace(container.header.network, depth=3))
+    denoising = container.header.denoising
+    assert denoising is not None
+    wider = replace(container.header, denoising=replace(denoising, network=replace(denoising.network, depth=3)))
     (tmp_path / "wrong.uni").write_bytes(serialize(replace(container, header=wider)))
     with pytest.raises(FormatError, match="weights"):
         Archive.open(tmp_path / "wrong.uni")

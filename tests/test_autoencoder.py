@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from unicorn_codec.autoencoder import (
-    EMBEDDED_CHANNELS,
+    LEADING_CHANNELS,
     EmbeddedAutoencoder,
     check_reference,
     load_autoencoder,
@@ -25,7 +25,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def embedded() -> EmbeddedAutoencoder:
-    return EmbeddedAutoencoder(CPU)
+    return EmbeddedAutoencoder(CPU, LEADING_CHANNELS)
 
 
 def test_pictures_come_back_from_the_leading_channels(embedded: EmbeddedAutoencoder, tmp_path: Path) -> None:
@@ -33,7 +33,7 @@ def test_pictures_come_back_from_the_leading_channels(embedded: EmbeddedAutoenco
     folder = list_folder(tmp_path, ReadOptions())
     pictures = [read_picture(folder, p, ReadOptions()) for p in folder.pictures]
     latents = embedded.encode_pictures(pictures, 16)
-    assert latents.shape == (4, EMBEDDED_CHANNELS, 8, 8)
+    assert latents.shape == (4, LEADING_CHANNELS, 8, 8)
     decoded = embedded.decode_pictures(latents, 128, 128, 1.0)
     assert min(psnr_db(a, b) for a, b in zip(pictures, decoded, strict=True)) > 24
 

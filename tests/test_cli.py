@@ -26,17 +26,19 @@ from unicorn_codec.images import Folder, Picture
 from unicorn_codec.metrics import Distortion
 from unicorn_codec.picture_files import Unreadable
 from unicorn_codec.planning import Plan, shape_network
-from unicorn_codec.reports import Measured, Observer, PackReport, VerifyReport, Worst
+from unicorn_codec.reports import ImageDistortion, Measured, NetworkReport, Observer, PackReport, VerifyReport
 from unicorn_codec.training import Progress
 
 ROOT = Path(__file__).parent.parent
 
-WORST = tuple(Worst(index=i, name=f"cats/{i}.jpg", psnr_db=20.0 + i, ms_ssim=0.8 + i / 100) for i in range(5))
+ROWS = tuple(
+    ImageDistortion(index=i, name=f"cats/{i}.jpg", psnr_db=20.0 + i, ms_ssim=0.8 + i / 1000) for i in range(64)
+)
+WORST = ROWS[:5]
 MEASURED = Measured(
-    images=64,
     psnr_db=Distortion(mean=28.5, min=20.0, p05=21.0),
     ms_ssim=Distortion(mean=0.95, min=0.8, p05=0.81),
-    worst=WORST,
+    rows=ROWS,
 )
 REPORT = PackReport(
     images=64,
@@ -45,13 +47,16 @@ REPORT = PackReport(
     bits_per_pixel=1.30641,
     bits_per_pixel_with_autoencoder=10.25,
     index_bits=6,
-    parameters=98_304,
-    steps=2,
+    latent_step=1.0,
     seconds=603.0,
     measured=MEASURED,
-    ceiling_psnr_db=29.1,
-    other_noise_psnr_db=28.4,
-    same_images_psnr_db=float("inf"),
+    network=NetworkReport(
+        parameters=98_304,
+        steps=2,
+        ceiling_psnr_db=29.1,
+        other_noise_psnr_db=28.4,
+        same_images_psnr_db=float("inf"),
+    ),
     skipped=(Unreadable("bad.png", "it is empty"),),
     flattened=2,
     scaled=1,

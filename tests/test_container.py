@@ -4,22 +4,26 @@ import errno
 import os
 import struct
 import warnings
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.sample_container import CONTAINER, HEADER, NAMES, SIZES
+from tests.sample_container import CODED, CODES, CONTAINER, DENOISING, HEADER, NAMES, SIZES
 from unicorn_codec import errors, sections
 from unicorn_codec.config import MAX_NAME_BYTES
 from unicorn_codec.container import (
     Container,
     check_output,
     parse,
+    parse_denoising,
     parse_header,
     read_container,
     serialize,
+    serialize_denoising,
     serialize_header,
     write_container,
 )
@@ -27,39 +31,60 @@ from unicorn_codec.picture_table import check_names, parse_names, parse_sizes, s
 from unicorn_codec.sections import FRAME_BYTES, PREAMBLE, Section, parse_sections, serialize_sections
 
 DATA = serialize(CONTAINER)
+HEAD = replace(HEADER, denoising=None)
 
 
 def assert_equal(found: Container, wanted: Container) -> None:
-    assert (found.header, found.names, found.weights) == (wanted.header, wanted.names, wanted.weights)
+    assert (found.header, found.names) == (wanted.header, wanted.names)
+    assert (found.weights, found.codes) == (wanted.weights, wanted.codes)
     assert np.array_equal(found.sizes, wanted.sizes)
 
 
 @pytest.mark.parametrize("names", [NAMES, None], ids=["names", "no-names"])
-def test_a_container_comes_back(names: tuple[str, ...] | None) -> None:
-    wanted = replace(CONTAINER, names=names)
+@pytest.mark.parametrize("held", [CONTAINER, CODED, replace(CONTAINER, codes=CODES)], ids=["network", "codes", "both"])
+def test_a_container_comes_back(held: Container, names: tuple[str, ...] | None) -> None:
+    wanted = replace(held, names=names)
     found = parse(serialize(wanted), strict=True)
     assert_equal(found, wanted)
     assert serialize(found) == serialize(wanted)
     assert_equal(parse(memoryview(serialize(wanted))), wanted)
 
 
-def test_sections_and_preamble_are_the_whole_file() -> None:
-    found = parse(DATA).sections
-    assert [section.type for section in found] == ["HEAD", "IMGS", "WGHT", "name", "DONE"]
+@pytest.mark.parametrize("changes", [{"weights": None}, {"header": HEAD}, {"header": HEAD, "weights": None}])
+def test_a_network_has_weights_and_something_is_held(changes: dict[str, Any]) -> None:
+    with pytest.raises(errors.InvalidSetting):
+        replace(CONTAINER, **changes)
+
+
+@pytest.mark.parametrize(
+    ("container", "types"),
+    [
+        (CONTAINER, ["HEAD", "IMGS", "DENO", "WGHT", "name", "DONE"]),
+        (CODED, ["HEAD", "IMGS", "CODE", "name", "DONE"]),
+        (replace(CONTAINER, codes=CODES), ["HEAD", "IMGS", "DENO", "WGHT", "CODE", "name", "DONE"]),
+    ],
+    ids=["network", "codes", "both"],
+)
+def test_sections_and_preamble_are_the_whole_file(container: Container, types: list[str]) -> None:
+    data = serialize(container)
+    found = parse(data).sections
+    assert [section.type for section in found] == types
     ends = [section.offset + section.bytes for section in found]
     assert [section.offset for section in found] == [len(PREAMBLE), *ends[:-1]]
-    assert ends[-1] == len(DATA)
+    assert ends[-1] == len(data)
 
 
-def test_every_truncation_is_refused() -> None:
-    for length in range(len(DATA)):
+@pytest.mark.parametrize("data", [DATA, serialize(CODED)], ids=["network", "codes"])
+def test_every_truncation_is_refused(data: bytes) -> None:
+    for length in range(len(data)):
         with pytest.raises(errors.FormatError):
-            parse(DATA[:length])
+            parse(data[:length])
 
 
-def test_every_flipped_bit_is_noticed() -> None:
-    damaged = bytearray(DATA)
-    for bit in range(8 * len(DATA)):
+@pytest.mark.parametrize("container", [CONTAINER, CODED], ids=["network", "codes"])
+def test_every_flipped_bit_is_noticed(container: Container) -> None:
+    damaged = bytearray(serialize(container))
+    for bit in range(8 * len(damaged)):
         damaged[bit // 8] ^= 1 << bit % 8
         with pytest.raises(errors.FormatError):
             parse(bytes(damaged), strict=True)
@@ -71,25 +96,39 @@ def test_every_flipped_bit_is_noticed() -> None:
                 pass
             else:  # an ancillary section was hit
                 assert [warning.category for warning in caught] == [errors.DamagedSectionWarning]
-                assert_equal(found, replace(CONTAINER, names=None))
+                assert_equal(found, replace(container, names=None))
         damaged[bit // 8] ^= 1 << bit % 8
 
 
-def test_every_byte_of_the_header_is_judged() -> None:
-    payload = serialize_header(HEADER)
+def changed_everywhere(payload: bytes) -> Iterator[bytes]:
+    """The payload with one byte set to another value."""
     for offset in range(len(payload)):
         for value in (0, 127, 255):
-            changed = payload[:offset] + bytes([value]) + payload[offset + 1 :]
-            try:
-                assert serialize_header(parse_header(changed)) == changed
-            except errors.InvalidField as error:
-                assert str(error).startswith("HEAD: ")
+            yield payload[:offset] + bytes([value]) + payload[offset + 1 :]
 
 
-@pytest.mark.parametrize("length", [0, 10, 60, 100])
+def test_every_byte_of_the_header_is_judged() -> None:
+    for changed in changed_everywhere(serialize_header(HEAD)):
+        try:
+            assert serialize_header(parse_header(changed)) == changed
+        except errors.InvalidField as error:
+            assert str(error).startswith("HEAD: ")
+
+
+def test_every_byte_of_the_network_is_judged() -> None:
+    for changed in changed_everywhere(serialize_denoising(DENOISING)):
+        try:
+            assert serialize_denoising(parse_denoising(changed, 1)) == changed
+        except errors.InvalidField as error:
+            assert str(error).startswith("DENO: ")
+
+
+@pytest.mark.parametrize("length", [0, 10, 32, 60, 100])
 def test_short_payloads_are_refused(length: int) -> None:
     with pytest.raises(errors.InvalidField):
         parse_header(serialize_header(HEADER)[:length])
+    with pytest.raises(errors.InvalidField):
+        parse_denoising(serialize_denoising(DENOISING)[: min(length, 32)], 1)
     with pytest.raises(errors.InvalidField):
         parse_sizes(serialize_sizes(SIZES, 3)[: min(length, 20)], 3)
     with pytest.raises(errors.InvalidField):
@@ -97,9 +136,11 @@ def test_short_payloads_are_refused(length: int) -> None:
 
 
 def test_floats_come_back_exactly() -> None:
-    header = replace(HEADER, means=(-0.0,), stds=(5e-324,), latent_step=0.1 + 0.2)
-    found = parse_header(serialize_header(header))
-    assert found == header
+    header = replace(HEAD, latent_step=0.1 + 0.2)
+    assert parse_header(serialize_header(header)) == header
+    denoising = replace(DENOISING, means=(-0.0,), stds=(5e-324,))
+    found = parse_denoising(serialize_denoising(denoising), 1)
+    assert found == denoising
     assert struct.pack("<d", found.means[0]) == struct.pack("<d", -0.0)
 
 
@@ -165,12 +206,13 @@ def test_messages_say_where() -> None:
     damaged[len(PREAMBLE) + 20] ^= 1
     with pytest.raises(errors.ChecksumMismatch, match="section 'HEAD' at byte 12"):
         parse(bytes(damaged))
-    with pytest.raises(errors.InvalidField, match="HEAD: sampling steps are 1 to 50, not 51"):
-        parse_header(serialize_header(HEADER)[:12] + b"\x33" + serialize_header(HEADER)[13:])
+    with pytest.raises(errors.InvalidField, match="DENO: sampling steps are 1 to 50, not 51"):
+        parse_denoising(b"\x33" + serialize_denoising(DENOISING)[1:], 1)
 
 
 def test_an_unknown_ancillary_section_is_listed_but_not_read() -> None:
-    parts = [Section(s.type, s.payload) for s in parse_sections(DATA, (b"HEAD", b"IMGS", b"WGHT"), strict=True)[:-1]]
+    known = (b"HEAD", b"IMGS", b"DENO", b"WGHT")
+    parts = [Section(s.type, s.payload) for s in parse_sections(DATA, known, strict=True)[:-1]]
     data = serialize_sections([*parts, Section(b"note", b"hello")])
     found = parse(data, strict=True)
     assert_equal(found, CONTAINER)
@@ -179,10 +221,10 @@ def test_an_unknown_ancillary_section_is_listed_but_not_read() -> None:
 
 
 def test_as_many_sections_as_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sections, "MAX_SECTIONS", 5)
+    monkeypatch.setattr(sections, "MAX_SECTIONS", 6)
     parse(DATA)
-    monkeypatch.setattr(sections, "MAX_SECTIONS", 4)
-    with pytest.raises(errors.InvalidField, match="more than 4 sections"):
+    monkeypatch.setattr(sections, "MAX_SECTIONS", 5)
+    with pytest.raises(errors.InvalidField, match="more than 5 sections"):
         parse(DATA)
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.sample_container import CONTAINER, HEADER, NAMES
+from tests.sample_container import CODED, CODES, CONTAINER, HEADER, NAMES
+from unicorn_codec.code_table import serialize_codes
 from unicorn_codec.container import Container, write_container
 from unicorn_codec.errors import DamagedSectionWarning
 from unicorn_codec.index_map import index_of_position
@@ -45,7 +46,37 @@ def test_description(path: Path) -> None:
     assert found["network"]["parameters"] == 268
     assert found["weights"]["bits_per_weight"] == 8
     assert sum(section["bytes"] for section in found["sections"]) + found["preamble_bytes"] == file_bytes
+    assert found["codes"] == {"level": None, "latent_step": None, "bytes": 0, "bits_per_pixel": 0.0}
     assert "entries" not in found
+
+
+def test_description_of_codes(tmp_path: Path) -> None:
+    write_container(tmp_path / "a.uni", CODED)
+    found = describe(tmp_path / "a.uni", entries=True)
+    assert json.loads(json.dumps(found)) == found
+    code_bytes = len(serialize_codes(CODES, 3))
+    assert found["codes"] == {
+        "level": 5,
+        "latent_step": 0.1,
+        "bytes": code_bytes,
+        "bits_per_pixel": 8 * code_bytes / (16 * 8 + 8 * 8 + 16 * 8),
+    }
+    assert (found["steps"], found["latent_std"]) == (0, None)
+    assert found["network"].pop("parameters") == 0
+    assert found["weights"].pop("bytes") == 0
+    assert {*found["network"].values(), *found["weights"].values()} == {None}
+    for position, index in enumerate(index_of_position(HEADER.seed, 3).tolist()):
+        assert found["entries"][index]["code_bytes"] == len(CODES.streams[position])
+
+
+def test_keys_do_not_depend_on_what_is_held(tmp_path: Path) -> None:
+    found = []
+    for name, container in (("a.uni", CONTAINER), ("b.uni", CODED)):
+        write_container(tmp_path / name, container)
+        found.append(describe(tmp_path / name))
+    for part in ("network", "weights", "codes"):
+        assert found[0][part].keys() == found[1][part].keys()
+    assert found[0].keys() == found[1].keys()
 
 
 def test_entries_stand_by_index(path: Path) -> None:
@@ -81,6 +112,17 @@ def test_a_hundred_thousand_names_are_quick(tmp_path: Path) -> None:
     started = time.process_time()
     describe(tmp_path / "a.uni")
     assert time.process_time() - started < 0.5
+
+
+def test_a_hundred_thousand_codes_are_quick(tmp_path: Path) -> None:
+    images = 100_000
+    lengths = np.random.default_rng(0).integers(20, 200, images).tolist()
+    codes = replace(CODES, streams=tuple(bytes([length]) * length for length in lengths))
+    header, sizes = replace(CODED.header, images=images), np.full((images, 2), 64, np.int32)
+    write_container(tmp_path / "a.uni", Container(header=header, sizes=sizes, codes=codes))
+    started = time.process_time()
+    assert describe(tmp_path / "a.uni")["codes"]["bytes"] > sum(lengths)
+    assert time.process_time() - started < 0.3
 
 
 def test_neither_torch_nor_pillow_is_loaded(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ def plan(latent_values: int = 262_144, **changes: object) -> Plan:
         "images": 64,
         "latent_channels": 16,
         "downsampling": 16,
-        "bits_per_pixel": None,
+        "wanted_bytes": None,
         "hidden_size": None,
         "depth": None,
         "weight_bits": 14,
@@ -27,12 +27,12 @@ def test_the_default_is_about_one_and_a_half_parameters_a_latent_value(latent_va
 
 @pytest.mark.parametrize("rate", [0.5, 0.97, 2.0])
 def test_the_rate_decides_the_width_and_is_not_exceeded(rate: float) -> None:
-    made = plan(bits_per_pixel=rate)
+    made = plan(wanted_bytes=rate * 262_144 * 16 / 8)
     assert 0.85 * rate <= 8 * made.file_bytes / made.pixels <= rate
 
 
 def test_the_papers_rate_gives_the_papers_network() -> None:
-    made = plan(4_096_000, images=1000, bits_per_pixel=0.98, depth=12, weight_bits=16)
+    made = plan(4_096_000, images=1000, wanted_bytes=0.98 * 65_536_000 / 8, depth=12, weight_bits=16)
     assert made.network.hidden_size == 144
 
 
@@ -54,7 +54,7 @@ def test_a_token_is_sixteen_pixels_wide_for_every_autoencoder() -> None:
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [({"bits_per_pixel": 1e-6}, "bits per pixel of this set"), ({"hidden_size": 7}, "hidden")],
+    [({"wanted_bytes": 8}, "too small for a network"), ({"hidden_size": 7}, "hidden")],
 )
 def test_impossible_wishes_are_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(InvalidSetting, match=message):

@@ -7,9 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tests.sample_container import HEADER
-from unicorn_codec import bit_packing, config, errors, generator, picture_table, sections, weights
-from unicorn_codec.container import serialize_header
+import numpy as np
+
+from tests.sample_container import CODES, DENOISING, HEADER
+from unicorn_codec import bit_packing, code_table, config, errors, generator, picture_table, sections, weights
+from unicorn_codec.code_model import PASSES, SCALES, load_code_model
+from unicorn_codec.codes import REACH
+from unicorn_codec.container import serialize_denoising, serialize_header
 
 FOLDER = Path(__file__).parent.parent / "format_spec"
 SPEC = (FOLDER / "uni-1.md").read_text()
@@ -25,7 +29,7 @@ def rows(heading: str) -> list[list[str]]:
 
 
 def test_limits() -> None:
-    modules = (config, bit_packing, sections, picture_table, weights)
+    modules = (config, bit_packing, sections, picture_table, code_table, weights)
     in_code = {name: value for module in modules for name, value in vars(module).items() if name.startswith("MAX_")}
     assert {name.strip("`"): int(value) for name, value in rows("## Limits")} == in_code
 
@@ -44,22 +48,28 @@ def test_each_error_clause_has_a_file_that_causes_it() -> None:
 
 
 def test_header_table() -> None:
-    header = replace(
-        HEADER,
-        means=(1.0, 2.0),
-        stds=(3.0, 4.0),
-        autoencoder=replace(HEADER.autoencoder, latent_channels=2, config_sha256=b"\x07" * 32),
-        network=replace(HEADER.network, hidden_size=64, depth=5, heads=2, patch_size=4, index_tokens=9),
-    )
-    ids = {row[i].strip("`"): int(row[0]) for row in rows("## HEAD") if len(row) == 3 for i in (1, 2)}
+    autoencoder = replace(HEADER.autoencoder, latent_channels=2, config_sha256=b"\x07" * 32)
+    header = replace(HEADER, denoising=None, autoencoder=autoencoder)
+    assert written_by_table("## HEAD", header, {}) == serialize_header(header)
+
+
+def test_denoising_table() -> None:
+    network = replace(DENOISING.network, hidden_size=64, depth=5, heads=2, patch_size=4, index_tokens=9)
+    denoising = replace(DENOISING, means=(1.0, 2.0), stds=(3.0, 4.0), network=network)
+    ids = {row[i].strip("`"): int(row[0]) for row in rows("## DENO") if len(row) == 3 for i in (1, 2)}
+    assert written_by_table("## DENO", denoising, ids) == serialize_denoising(denoising)
+    assert ids == {name: i for names in (config.CONDITIONS, config.INDEX_EMBEDDINGS) for i, name in enumerate(names)}
+
+
+def written_by_table(heading: str, settings: Any, ids: dict[str, int]) -> bytes:
+    """The bytes of settings that the table of two columns below a heading describes."""
     written = b""
-    for name, kind in (row for row in rows("## HEAD") if len(row) == 2):
-        value: Any = header
+    for name, kind in (row for row in rows(heading) if len(row) == 2):
+        value = settings
         for attribute in name.strip("`").split("."):
             value = getattr(value, attribute)
         written += field(kind, ids[value] if kind == "u8 id" else value)
-    assert written == serialize_header(header)
-    assert ids == {name: i for names in (config.CONDITIONS, config.INDEX_EMBEDDINGS) for i, name in enumerate(names)}
+    return written
 
 
 LETTERS = {"u8": "B", "u8 id": "B", "u16": "H", "i16": "h", "u32": "I", "u64": "Q", "f64": "d"}
@@ -85,8 +95,32 @@ def test_weight_table() -> None:
     assert weights.weight_summary(head) == weights.WeightSummary(format=weight_format, count=1)
 
 
+def test_code_table() -> None:
+    kinds = [kind for _, kind, _ in rows("## CODE")]
+    assert kinds[4:] == ["packed bytes", "the rest of the payload"]
+    table = bit_packing.compress(bit_packing.pack_codes(np.array([1, 4, 10], np.uint32), 4))
+    values = (CODES.level, CODES.model_sha256, 4, len(table))
+    head = b"".join(field(kind, value) for kind, value in zip(kinds[:4], values, strict=True))
+    assert code_table.serialize_codes(CODES, 3) == head + table + b"".join(CODES.streams)
+
+
+def test_code_model_table() -> None:
+    model = load_code_model()
+    sides = {"C": model.channels, "H": model.mean.shape[1], "S": 2 * REACH + 2, "K": SCALES, "L": config.MAX_LEVEL}
+    listed = {
+        name.strip("`"): tuple(sides[side] if side in sides else int(side) for side in shape.split(", "))
+        for name, shape, _ in rows("### The model")
+    }
+    arrays = {name: getattr(model, name) for name in model.__slots__ if name != "sha256"}
+    assert listed == {name: array.shape for name, array in arrays.items()}
+
+
+def test_passes_table() -> None:
+    assert tuple((int(row), int(column)) for _, row, column in rows("### Passes")) == PASSES
+
+
 def test_tensor_table() -> None:
-    header = replace(HEADER, network=replace(HEADER.network, hidden_size=8, depth=2, patch_size=2))
+    network = replace(DENOISING.network, hidden_size=8, depth=2, patch_size=2)
     sizes = {"H": 8, "4H": 32, "P": 4}
     listed = [
         (name.strip("`"), tuple(sizes[side] for side in shape.split(", ")))
@@ -94,7 +128,7 @@ def test_tensor_table() -> None:
     ]
     once = [row for row in listed if ".b." not in row[0]]
     blocks = [(name.replace(".b.", f".{b}."), shape) for b in range(2) for name, shape in listed if ".b." in name]
-    assert once + blocks == list(weights.tensor_shapes(header.network, header.autoencoder.latent_channels).items())
+    assert once + blocks == list(weights.tensor_shapes(network, HEADER.autoencoder.latent_channels).items())
 
 
 def test_streams() -> None:

@@ -18,6 +18,7 @@ from unicorn_codec.container import Container, parse
 from unicorn_codec.generator import normals, raw
 from unicorn_codec.index_map import index_of_position
 from unicorn_codec.quantization import dequantize, quantize
+from unicorn_codec.rans import Decoder, encode
 from unicorn_codec.weights import parse_weights, split_tensors
 
 FOLDER = Path(__file__).parent.parent / "format_spec" / "vectors"
@@ -26,9 +27,11 @@ VALID = [entry for entry in MANIFEST if "expected" in entry]
 INVALID = [entry for entry in MANIFEST if "error" in entry]
 
 
-def read_all(data: bytes, *, strict: bool) -> tuple[Container, NDArray[np.float32]]:
-    """Read the file to the last weight."""
+def read_all(data: bytes, *, strict: bool) -> tuple[Container, NDArray[np.float32] | None]:
+    """Read the file to the last weight, if it has any."""
     container = parse(data, strict=strict)
+    if container.weights is None:
+        return container, None
     _, values = parse_weights(container.weights)
     split_tensors(values, container.header)
     return container, values
@@ -50,16 +53,22 @@ def file_id(entry: dict[str, Any]) -> str:
 @pytest.mark.parametrize("entry", VALID, ids=file_id)
 def test_valid_file(entry: dict[str, Any]) -> None:
     container, values = read_all((FOLDER / entry["file"]).read_bytes(), strict=True)
-    header = container.header
+    header, codes = container.header, container.codes
     assert entry["expected"] == {
         "images": header.images,
         "seed": header.seed,
-        "steps": header.steps,
+        "steps": header.denoising and header.denoising.steps,
         "sizes": container.sizes.tolist(),
         "names": None if container.names is None else list(container.names),
         "index_of_position": index_of_position(header.seed, header.images).tolist(),
-        "weights_sha256": hashlib.sha256(values.astype("<f4").tobytes()).hexdigest(),
-        "first_weights": [digits(value) for value in values[:4]],
+        "weights_sha256": None if values is None else hashlib.sha256(values.astype("<f4").tobytes()).hexdigest(),
+        "first_weights": None if values is None else [digits(value) for value in values[:4]],
+        "codes": codes
+        and {
+            "level": codes.level,
+            "model_sha256": codes.model_sha256.hex(),
+            "streams": [stream.hex() for stream in codes.streams],
+        },
     }
 
 
@@ -121,6 +130,29 @@ def test_weight_code_vectors(case: dict[str, Any]) -> None:
     for code in case["invalid_codes"]:
         with pytest.raises(errors.InvalidField):
             dequantize(np.array([code], dtype=np.uint32), form)
+
+
+@pytest.mark.parametrize("case", table("rans.json"), ids=lambda c: c["name"])
+def test_rans_vectors(case: dict[str, Any]) -> None:
+    tables = [np.array(each, np.uint64) for each in case["tables"]]
+    shape = (len(case["steps"]), 1, case["lanes"])
+    starts, frequencies, active = np.zeros(shape, np.uint64), np.ones(shape, np.uint64), np.zeros(shape, bool)
+    for step, lanes in enumerate(case["steps"]):
+        for lane, coded in enumerate(lanes):
+            if coded is not None:
+                number, symbol = coded
+                place = (step, 0, lane)
+                active[place] = True
+                starts[place] = tables[number][:symbol].sum()
+                frequencies[place] = tables[number][symbol]
+    stream = bytes.fromhex(case["hex"])
+    assert encode(starts, frequencies, active) == [stream]
+    decoder = Decoder([stream], case["lanes"])
+    for start, frequency, here in zip(starts, frequencies, active, strict=True):
+        found = decoder.slots()
+        assert (~here | ((start <= found) & (found < start + frequency))).all()
+        decoder.advance(start, frequency, here)
+    decoder.finish()
 
 
 def test_manifest_lists_every_file() -> None:

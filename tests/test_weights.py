@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.sample_container import HEADER
+from tests.sample_container import DENOISING, HEADER
 from unicorn_codec.config import WeightFormat
 from unicorn_codec.errors import InvalidField, InvalidSetting
 from unicorn_codec.quantization import dequantize, quantize
@@ -64,12 +64,11 @@ def test_a_claimed_count_allocates_nothing() -> None:
 
 
 def test_tensors_come_back() -> None:
-    count = sum(map(math.prod, tensor_shapes(HEADER.network, HEADER.autoencoder.latent_channels).values()))
+    shapes = tensor_shapes(DENOISING.network, HEADER.autoencoder.latent_channels)
+    count = sum(map(math.prod, shapes.values()))
     values = np.arange(count, dtype=np.float32)
     tensors = split_tensors(values, HEADER)
-    assert {name: tensor.shape for name, tensor in tensors.items()} == tensor_shapes(
-        HEADER.network, HEADER.autoencoder.latent_channels
-    )
+    assert {name: tensor.shape for name, tensor in tensors.items()} == shapes
     assert np.array_equal(join_tensors(tensors, HEADER), values)
     with pytest.raises(InvalidField, match="network has"):
         split_tensors(values[1:], HEADER)
@@ -79,8 +78,9 @@ def test_tensors_come_back() -> None:
 
 def test_tensors_are_the_denoisers_in_its_order() -> None:
     pytest.importorskip("torch")
-    from unicorn_codec.denoiser import build_denoiser
+    from unicorn_codec.denoiser import Denoiser
 
-    header = replace(HEADER, network=replace(HEADER.network, hidden_size=8, depth=2))
-    found = {name: tuple(tensor.shape) for name, tensor in build_denoiser(header).state_dict().items()}
-    assert list(found.items()) == list(tensor_shapes(header.network, header.autoencoder.latent_channels).items())
+    network = replace(DENOISING.network, hidden_size=8, depth=2)
+    denoiser = Denoiser(network, seed=HEADER.seed, latent_channels=3)
+    found = {name: tuple(tensor.shape) for name, tensor in denoiser.state_dict().items()}
+    assert list(found.items()) == list(tensor_shapes(network, 3).items())

@@ -1,44 +1,38 @@
 """Pack a folder of pictures into one ``.uni`` file, and get any of them back by its number.
 
-pack:   list_folder > encode_folder > train_denoiser > encode_weights > write_container > measure
-unpack: read_container > parse_weights > Denoiser > Decoder.sample > Decoder.render > picture
+pack:   list_folder > pack_into_codes, or pack_into_network > write_container > measure
+unpack: read_container > CodeDecoder, or NetworkDecoder > picture
 """
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
-import torch
 
-from unicorn_codec.autoencoder import check_reference, load_autoencoder
+from unicorn_codec.autoencoder import LEADING_CHANNELS, Autoencoder, check_reference, load_autoencoder
+from unicorn_codec.code_model import load_code_model
+from unicorn_codec.coding import pack_into_codes
 from unicorn_codec.config import PackOptions, ReadOptions
 from unicorn_codec.container import Container, check_output, read_container, write_container
-from unicorn_codec.decoding import Decoder
-from unicorn_codec.denoiser import build_denoiser, load_tensors
+from unicorn_codec.decoding import CodeDecoder, Decoder, NetworkDecoder
+from unicorn_codec.denoiser import load_tensors
 from unicorn_codec.devices import choose_device
-from unicorn_codec.errors import IndexOutOfRange
+from unicorn_codec.errors import AutoencoderMismatch, IndexOutOfRange, UnsupportedVersion
 from unicorn_codec.images import Folder, PillowImage, list_folder, read_picture, to_image
 from unicorn_codec.index_map import index_of_position, position_of_index
-from unicorn_codec.latent_set import batches_by_size, encode_folder, normalise_latents
+from unicorn_codec.latent_set import batches_by_size
 from unicorn_codec.metrics import bits_per_pixel
-from unicorn_codec.packing import (
-    LATENT_STD,
-    Sample,
-    choose_sampling,
-    encode_weights,
-    make_header,
-    plan_for,
-    settings_digest,
-    sizes_of,
-    train_denoiser,
-)
-from unicorn_codec.reports import Comparison, Measured, Observer, PackReport, VerifyReport, mean_psnr_db
-from unicorn_codec.weights import parse_weights, split_tensors
+from unicorn_codec.packing import checkpoint_of, new_decoder, pack_into_network, take_sample
+from unicorn_codec.picture_table import check_names, serialize_sizes
+from unicorn_codec.reports import Comparison, Measured, NetworkReport, Observer, PackReport, VerifyReport, mean_psnr_db
+from unicorn_codec.weights import count_parameters, parse_weights, split_tensors
 
-SAMPLE_IMAGES = 16
+BATCH_SIZE = 128
+PIXELS_TOGETHER = 1 << 23
+"""Pictures that are decoded in lockstep: at most so many, of at most so many pixels together."""
 
 
 def pack(folder: Path, output: Path, options: PackOptions, observer: Observer | None = None) -> PackReport:
@@ -50,66 +44,40 @@ def pack(folder: Path, output: Path, options: PackOptions, observer: Observer | 
     observer = observer or Observer()
     started = time.monotonic()
     check_output(output, overwrite=options.overwrite)
-    device = choose_device(options.device)
-    autoencoder = load_autoencoder(options.autoencoder, device)
+    channels = LEADING_CHANNELS if options.index_only else None
+    autoencoder = load_autoencoder(options.autoencoder, choose_device(options.device), channels)
     pictures = list_folder(folder, options.read, observer.of_stage("reading"))
-    plan = plan_for(pictures, autoencoder.reference, options)
-    observer.found(pictures, plan)
+    check_names(pictures.names, len(pictures.names))  # what no file can hold must not wait for the end
+    serialize_sizes(pictures.sizes, len(pictures.names))
+    if options.index_only:
+        container = pack_into_network(pictures, autoencoder, output, options, observer)
+    else:
+        container = pack_into_codes(pictures, autoencoder, options, observer)
+    write_container(output, container, overwrite=options.overwrite)
+    checkpoint_of(output).unlink(missing_ok=True)
+    return report_on(output, pictures, autoencoder, options, observer, time.monotonic() - started)
 
-    multiple = autoencoder.reference.downsampling * plan.network.patch_size
-    raw_latents = encode_folder(pictures, options.read, autoencoder, multiple, observer.of_stage("encoding"))
-    indices = index_of_position(options.seed, len(raw_latents)).tolist()
-    latents = normalise_latents(raw_latents, indices, LATENT_STD, options.seed)
-    header = make_header(plan, latents, autoencoder.reference, options)
 
-    with torch.random.fork_rng():
-        torch.manual_seed(options.seed)
-        denoiser = build_denoiser(header).to(device)
-    decoder = Decoder(header=header, denoiser=denoiser, autoencoder=autoencoder)
-    sample = take_sample(pictures, options.read, indices)
-    checkpoint = output.with_name(output.name + ".checkpoint")
-    train_denoiser(
-        decoder,
-        latents,
-        options,
-        digest=settings_digest(pictures, header, options),
-        checkpoint=checkpoint,
-        sample=sample,
-        on_progress=observer.training,
-        on_preview=observer.preview,
-    )
-    weights = encode_weights(decoder, options)
-    header = choose_sampling(decoder, sample, options.steps)
-    sizes = sizes_of(pictures)
-    names = tuple(p.name for p in pictures.pictures)
-    write_container(
-        output, Container(header=header, sizes=sizes, names=names, weights=weights), overwrite=options.overwrite
-    )
-    checkpoint.unlink(missing_ok=True)
-    seconds = time.monotonic() - started
-
+def report_on(
+    output: Path, pictures: Folder, autoencoder: Autoencoder, options: PackOptions, observer: Observer, seconds: float
+) -> PackReport:
+    """Open a file again and measure it."""
     with Archive.open(output, device=options.device, autoencoder=options.autoencoder) as archive:
-        ceilings = [
-            autoencoder.decode_pictures(raw_latents[i][None], p.height, p.width, 1.0)[0]
-            for i, p in enumerate(pictures.pictures)
-        ]
-        originals = [read_picture(pictures, p, options.read) for p in pictures.pictures]
-        pixels = int(sizes.astype(np.int64).prod(1).sum())
+        header = archive.container.header
         file_bytes = output.stat().st_size
         return PackReport(
             images=len(archive),
             file_bytes=file_bytes,
-            pixels=pixels,
-            bits_per_pixel=bits_per_pixel(file_bytes, pixels),
-            bits_per_pixel_with_autoencoder=bits_per_pixel(file_bytes + header.autoencoder.weight_bytes, pixels),
+            pixels=pictures.pixels,
+            bits_per_pixel=bits_per_pixel(file_bytes, pictures.pixels),
+            bits_per_pixel_with_autoencoder=bits_per_pixel(
+                file_bytes + header.autoencoder.weight_bytes, pictures.pixels
+            ),
             index_bits=header.index_bits,
-            parameters=plan.parameters,
-            steps=header.steps,
+            latent_step=header.latent_step,
             seconds=seconds,
             measured=archive.measure(pictures, options.read, observer),
-            ceiling_psnr_db=mean_psnr_db(originals, ceilings),
-            other_noise_psnr_db=sample.psnr_db(archive.decoder, seed=options.seed ^ 1),
-            same_images_psnr_db=sample.psnr_db(archive.decoder),
+            network=report_on_network(archive, pictures, autoencoder, options.read),
             skipped=pictures.skipped,
             flattened=pictures.flattened,
             scaled=pictures.scaled,
@@ -117,14 +85,28 @@ def pack(folder: Path, output: Path, options: PackOptions, observer: Observer | 
         )
 
 
-def take_sample(pictures: Folder, read: ReadOptions, indices: Sequence[int]) -> Sample:
-    """Some pictures of the commonest size, evenly from the whole folder."""
-    batches = batches_by_size([(p.width, p.height) for p in pictures.pictures], largest=len(indices))
-    commonest = max(batches, key=len)
-    chosen = commonest[:: -(-len(commonest) // SAMPLE_IMAGES)]
-    return Sample(
-        indices=tuple(indices[position] for position in chosen),
-        originals=tuple(read_picture(pictures, pictures.pictures[position], read) for position in chosen),
+def report_on_network(
+    archive: "Archive", pictures: Folder, autoencoder: Autoencoder, read: ReadOptions
+) -> NetworkReport | None:
+    """What is to be told of an archive's network, if it has one."""
+    decoder = archive.decoder
+    if not isinstance(decoder, NetworkDecoder):
+        return None
+    network, indices = decoder.denoising.network, archive.indices
+    multiple = autoencoder.reference.downsampling * network.patch_size
+    originals = [read_picture(pictures, picture, read) for picture in pictures.pictures]
+    ceilings = []
+    for original in originals:
+        height, width = original.shape[:2]
+        latents = autoencoder.encode_pictures([original], multiple)
+        ceilings += autoencoder.decode_pictures(latents, height, width, 1.0)
+    sample = take_sample(pictures, read, indices)
+    return NetworkReport(
+        parameters=count_parameters(network, autoencoder.reference.latent_channels),
+        steps=decoder.denoising.steps,
+        ceiling_psnr_db=mean_psnr_db(originals, ceilings),
+        other_noise_psnr_db=sample.psnr_db(decoder, seed=decoder.header.seed ^ 1),
+        same_images_psnr_db=sample.psnr_db(decoder),
     )
 
 
@@ -153,14 +135,10 @@ class Archive:
             AutoencoderUnavailable: its autoencoder cannot be loaded.
         """
         container = read_container(path)
-        header, chosen_device = container.header, choose_device(device)
-        _, values = parse_weights(container.weights)
-        tensors = split_tensors(values, header)  # before anything is built: the header alone could claim any size
-        denoiser = build_denoiser(header)
-        load_tensors(denoiser, tensors)
-        found = load_autoencoder(autoencoder or header.autoencoder.name, chosen_device)
-        check_reference(header.autoencoder, found.reference)
-        return cls(container, Decoder(header=header, denoiser=denoiser.to(chosen_device).eval(), autoencoder=found))
+        wanted = container.header.autoencoder
+        found = load_autoencoder(autoencoder or wanted.name, choose_device(device), wanted.latent_channels)
+        check_reference(wanted, found.reference)
+        return cls(container, open_decoder(container, found))
 
     def __enter__(self) -> "Archive":
         return self
@@ -178,6 +156,11 @@ class Archive:
         return self.decode([index + len(self) if -len(self) <= index < 0 else index])[0]
 
     @property
+    def indices(self) -> list[int]:
+        """Index of each picture, by position."""
+        return index_of_position(self.container.header.seed, len(self)).tolist()
+
+    @property
     def names(self) -> list[str]:
         """Name of each picture, by index; its number where the file holds no names."""
         if self.container.names is None:
@@ -189,7 +172,9 @@ class Archive:
         width, height = self.container.sizes[self._positions[index]].tolist()
         return width, height
 
-    def decode(self, indices: Iterable[int], *, batch_size: int = 32, steps: int | None = None) -> list[PillowImage]:
+    def decode(
+        self, indices: Iterable[int], *, batch_size: int = BATCH_SIZE, steps: int | None = None
+    ) -> list[PillowImage]:
         """Pictures with the given numbers, in the order asked for.
 
         Raises:
@@ -200,7 +185,7 @@ class Archive:
         return [to_image(pictures[index]) for index in wanted]
 
     def iterate(
-        self, indices: Iterable[int], *, batch_size: int = 32, steps: int | None = None
+        self, indices: Iterable[int], *, batch_size: int = BATCH_SIZE, steps: int | None = None
     ) -> Iterator[tuple[int, np.ndarray]]:
         """Pairs of index and pixels, uint8 (H, W, 3), as they get ready: sizes are grouped, so the order may change.
 
@@ -211,7 +196,7 @@ class Archive:
         for index in wanted:
             if not 0 <= index < len(self):
                 raise IndexOutOfRange(f"there is no image {index}: the archive has 0 to {len(self) - 1}")
-        for batch in batches_by_size([self.size(index) for index in wanted], largest=batch_size):
+        for batch in batches_by_size([self.size(index) for index in wanted], batch_size, PIXELS_TOGETHER):
             numbers = [wanted[place] for place in batch]
             yield from zip(numbers, self.decoder.decode(numbers, *self.size(numbers[0]), steps=steps), strict=True)
 
@@ -226,6 +211,34 @@ class Archive:
             comparison.add(index, names[index], original, decoded)
             observer.stage("measuring", done, len(indices))
         return comparison.measured()
+
+
+def open_decoder(container: Container, autoencoder: Autoencoder) -> Decoder:
+    """The decoder of an archive's codes or of its network.
+
+    Raises:
+        FormatError: the weights are not those of the network.
+        AutoencoderMismatch: the codes were made with another code model than this software's.
+        UnsupportedVersion: the archive holds both, which has no meaning yet.
+    """
+    header = container.header
+    if container.codes is not None:
+        if header.denoising is not None:
+            raise UnsupportedVersion("the archive holds a network beside codes; this software decodes one of them")
+        model = load_code_model()
+        found, known = container.codes.model_sha256, model.sha256
+        if found != known or header.autoencoder.latent_channels != model.channels:
+            raise AutoencoderMismatch(
+                f"this archive was coded with the code model {found.hex()[:16]} for {header.autoencoder.latent_channels} "
+                f"channels; this software has {known.hex()[:16]} for {model.channels}"
+            )
+        return CodeDecoder(header=header, codes=container.codes, autoencoder=autoencoder, model=model)
+    assert header.denoising is not None and container.weights is not None, "a container holds codes or a network"
+    # Before anything is built: the header alone could claim any size.
+    tensors = split_tensors(parse_weights(container.weights)[1], header)
+    decoder = new_decoder(header.denoising, autoencoder, header.images, header.seed)
+    load_tensors(decoder.denoiser, tensors)
+    return replace(decoder, header=header)
 
 
 def verify(

@@ -24,8 +24,8 @@ from unicorn_codec.config import AutoencoderReference
 from unicorn_codec.errors import AutoencoderMismatch, AutoencoderUnavailable
 
 EMBEDDED = "embedded"
-EMBEDDED_CHANNELS = 16
-"""Leading channels kept of the embedded autoencoder: 16 at 1/16, as many values as 4 at 1/8."""
+LEADING_CHANNELS = 16
+"""What an index-only archive keeps of the embedded autoencoder: as many values as 4 channels at 1/8."""
 
 
 class Autoencoder(ABC):
@@ -66,9 +66,9 @@ class Autoencoder(ABC):
 
 
 class EmbeddedAutoencoder(Autoencoder):
-    """The package's own autoencoder, of which an archive keeps the leading channels."""
+    """The package's own autoencoder, of which an archive keeps the leading channels, or all of them."""
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, channels: int | None = None) -> None:
         folder = resources.files("unicorn_codec") / "pretrained"
         config = json.loads((folder / "autoencoder.json").read_text())
         data = (folder / "autoencoder.safetensors").read_bytes()
@@ -76,13 +76,14 @@ class EmbeddedAutoencoder(Autoencoder):
         self.device = device
         self.network = CodingAutoencoder(**config)
         self.network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
-        self.network.to(memory_format=torch.channels_last).to(device).eval().requires_grad_(False)
+        self.network.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)  # type: ignore[call-overload]
+        self.channels = channels or self.network.latent_channels
         self.reference = reference_of(
-            EMBEDDED, self.network, tensors, config, channels=EMBEDDED_CHANNELS, downsampling=self.network.downsampling
+            EMBEDDED, self.network, tensors, config, channels=self.channels, downsampling=self.network.downsampling
         )
 
     def encode(self, images: Tensor) -> Tensor:
-        return self.network.encode(images.contiguous(memory_format=torch.channels_last))[:, :EMBEDDED_CHANNELS]
+        return self.network.encode(images.contiguous(memory_format=torch.channels_last))[:, : self.channels]
 
     def decode(self, latents: Tensor, step: float) -> Tensor:
         silent = self.network.latent_channels - latents.shape[1]
@@ -172,9 +173,13 @@ def reference_of(
     )
 
 
-def load_autoencoder(name: str, device: torch.device) -> Autoencoder:
-    """The embedded autoencoder, or one of diffusers by folder or hub name."""
-    return EmbeddedAutoencoder(device) if name == EMBEDDED else DiffusersAutoencoder(name, device)
+def load_autoencoder(name: str, device: torch.device, channels: int | None = None) -> Autoencoder:
+    """The embedded autoencoder, or one of diffusers by folder or hub name.
+
+    Args:
+        channels: latent channels to keep of the embedded one; None: all.
+    """
+    return EmbeddedAutoencoder(device, channels) if name == EMBEDDED else DiffusersAutoencoder(name, device)
 
 
 def check_reference(wanted: AutoencoderReference, found: AutoencoderReference) -> None:

@@ -14,6 +14,8 @@ MAX_DEPTH = 64
 MAX_LATENT_CHANNELS = 256
 MAX_STEPS = 50
 MAX_NAME_BYTES = 4096
+MAX_LEVEL = 16
+"""Levels of the code model are below this."""
 
 USUAL_EXPONENT_BITS = 4
 
@@ -130,38 +132,52 @@ class NetworkConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Header:
-    """Exactly what a decoder needs beside weights and picture sizes.
+class Denoising:
+    """What only a decoder of an archive with a network needs.
 
     Args:
-        images: M, the number of images.
-        seed: of the index map, the index frequencies and the noise.
         steps: sampling steps that decode best, as measured by the packer.
         latent_std: deviation of the normalised latents (paper: 1/3).
-        latent_step: quantisation step that the embedded autoencoder's decoder is told; 1 elsewhere.
         means, stds: of the autoencoder's latents, one a channel, before normalising.
     """
 
-    images: int
-    seed: int
     steps: int
     latent_std: float
-    latent_step: float
-    autoencoder: AutoencoderReference
     means: tuple[float, ...]
     stds: tuple[float, ...]
     network: NetworkConfig
 
     def __post_init__(self) -> None:
-        check(1 <= self.images <= MAX_IMAGES, f"an archive holds 1 to {MAX_IMAGES} images, not {self.images}")
-        check(0 <= self.seed < 1 << 64, f"the seed is 0 to 2^64 - 1, not {self.seed}")
         check(1 <= self.steps <= MAX_STEPS, f"sampling steps are 1 to {MAX_STEPS}, not {self.steps}")
         check(0 < self.latent_std <= 1e3, f"latent deviation: {self.latent_std}")
-        check(0 < self.latent_step <= 1e3, f"latent step: {self.latent_step}")
-        channels = self.autoencoder.latent_channels
-        check(len(self.means) == channels and len(self.stds) == channels, "one mean and deviation a channel")
         check(all(abs(m) <= 1e9 for m in self.means), "latent mean out of range")
         check(all(0 < s <= 1e9 for s in self.stds), "latent deviation out of range")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """Exactly what a decoder needs beside weights, codes and picture sizes.
+
+    Args:
+        images: M, the number of images.
+        seed: of the index map, the index frequencies and the noise.
+        latent_step: quantisation step of coded latents, which the embedded autoencoder's decoder is told; 1 elsewhere.
+        denoising: None in an archive without a network.
+    """
+
+    images: int
+    seed: int
+    latent_step: float
+    autoencoder: AutoencoderReference
+    denoising: Denoising | None
+
+    def __post_init__(self) -> None:
+        check(1 <= self.images <= MAX_IMAGES, f"an archive holds 1 to {MAX_IMAGES} images, not {self.images}")
+        check(0 <= self.seed < 1 << 64, f"the seed is 0 to 2^64 - 1, not {self.seed}")
+        check(0 < self.latent_step <= 1e3, f"latent step: {self.latent_step}")
+        if self.denoising is not None:
+            lengths = {len(self.denoising.means), len(self.denoising.stds)}
+            check(lengths == {self.autoencoder.latent_channels}, "one mean and deviation a channel")
 
     @property
     def index_bits(self) -> int:
@@ -221,8 +237,11 @@ class PackOptions:
     """Everything that a user may choose when packing.
 
     Args:
-        bits_per_pixel: wanted rate; decides the hidden size. None: see ``hidden_size``.
-        hidden_size: None: about ``PARAMETERS_PER_LATENT`` parameters a latent value.
+        index_only: put everything into a network's weights, as the paper does; else into a code an image.
+        bits_per_pixel: wanted rate of the file; decides the quantisation step, or the hidden size.
+        file_bytes: wanted size of the file, instead of a rate.
+        latent_step: quantisation step of the codes, where no rate or size is given; 1 is the finest.
+        hidden_size: of the network, as all that follows. None: about ``PARAMETERS_PER_LATENT`` weights a latent value.
         depth: None: 12 as in the paper, or fewer for a small network.
         weight_bits: W, bits of each stored weight, 8 to 32; the exponent's bias is fitted to the weights.
         exponent_bits: None: ``USUAL_EXPONENT_BITS``, or more where a mantissa cannot take the rest.
@@ -231,9 +250,12 @@ class PackOptions:
 
     read: ReadOptions = field(default_factory=ReadOptions)
     train: TrainConfig = field(default_factory=TrainConfig)
+    index_only: bool = False
+    bits_per_pixel: float | None = None
+    file_bytes: int | None = None
+    latent_step: float = 1.0
     weight_bits: int = 14
     exponent_bits: int | None = None
-    bits_per_pixel: float | None = None
     hidden_size: int | None = None
     depth: int | None = None
     steps: int | None = None
@@ -245,7 +267,10 @@ class PackOptions:
 
     def __post_init__(self) -> None:
         check(self.bits_per_pixel is None or self.bits_per_pixel > 0, "bits per pixel must be positive")
-        check(self.bits_per_pixel is None or self.hidden_size is None, "give either a rate or a hidden size")
+        targets = (self.bits_per_pixel, self.file_bytes, self.hidden_size)
+        check(sum(t is not None for t in targets) <= 1, "give one of a rate, a file size and a hidden size")
+        check(self.file_bytes is None or self.file_bytes > 0, "the file size must be positive")
+        check(self.latent_step >= 1, f"the quantisation step is at least 1, not {self.latent_step}")
         check(8 <= self.weight_bits <= 32, f"bits per weight are 8 to 32, not {self.weight_bits}")
         exponent_bits, mantissa_bits = self.float_bits
         check(2 <= exponent_bits <= 8, f"exponent bits are 2 to 8, not {exponent_bits}")
@@ -254,6 +279,10 @@ class PackOptions:
         check(self.steps is None or 1 <= self.steps <= MAX_STEPS, f"steps are 1 to {MAX_STEPS}, not {self.steps}")
         check(0 <= self.seed < 1 << 64, f"the seed is 0 to 2^64 - 1, not {self.seed}")
         check(self.device in ("auto", "cpu", "cuda"), f"device is auto, cpu or cuda, not {self.device}")
+
+    def target_bytes(self, pixels: int) -> float | None:
+        """Wanted size of a file of so many pixels, if a size or a rate was given."""
+        return self.bits_per_pixel * pixels / 8 if self.bits_per_pixel is not None else self.file_bytes
 
     @property
     def float_bits(self) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""``.uni`` bytes <-> ``Container``: header, picture sizes, names, and the weight section as bytes.
+"""``.uni`` bytes <-> ``Container``: header, picture sizes, codes, names, and the weight section as bytes.
 
 Layouts and limits: ``format_spec/uni-1.md``. No other place judges these bytes.
 """
@@ -7,16 +7,18 @@ import os
 import secrets
 import struct
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from unicorn_codec.code_table import Codes, parse_codes, serialize_codes
 from unicorn_codec.config import (
     CONDITIONS,
     INDEX_EMBEDDINGS,
     AutoencoderReference,
+    Denoising,
     Header,
     NetworkConfig,
     check,
@@ -40,7 +42,9 @@ from unicorn_codec.sections import (
     serialize_sections,
 )
 
-_HEAD, _SIZES, _WEIGHTS, _NAMES = b"HEAD", b"IMGS", b"WGHT", b"name"
+_HEAD, _SIZES, _DENOISING, _WEIGHTS, _CODES = b"HEAD", b"IMGS", b"DENO", b"WGHT", b"CODE"
+_CRITICAL = (_HEAD, _SIZES, _DENOISING, _WEIGHTS, _CODES)
+_NAMES = b"name"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,21 +58,27 @@ class SectionInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Container:
-    """All that a ``.uni`` file holds.
+    """All that a ``.uni`` file holds: pictures as a network, as codes, or both.
 
     Args:
-        header: what the decoder needs beside sizes and weights.
+        header: what the decoder needs beside sizes, weights and codes.
         sizes: (M, 2) int32, width and height of the picture at each position.
-        weights: payload of the weight section, see ``weights``.
+        weights: payload of the weight section, see ``weights``; None where the header has no network.
+        codes: of the images by position; None if the file has none.
         names: of the pictures by position, strictly ascending; None if the file has none.
         sections: where they lie, if this was read from a file.
     """
 
     header: Header
     sizes: NDArray[np.int32]
-    weights: bytes
+    weights: bytes | None = None
+    codes: Codes | None = None
     names: tuple[str, ...] | None = None
     sections: tuple[SectionInfo, ...] = ()
+
+    def __post_init__(self) -> None:
+        check((self.weights is None) == (self.header.denoising is None), "a network and its weights come together")
+        check(self.weights is not None or self.codes is not None, "an archive holds a network or codes")
 
 
 def serialize(container: Container) -> bytes:
@@ -77,8 +87,12 @@ def serialize(container: Container) -> bytes:
     sections = [
         Section(_HEAD, serialize_header(container.header)),
         Section(_SIZES, serialize_sizes(container.sizes, images)),
-        Section(_WEIGHTS, container.weights),
     ]
+    if container.header.denoising is not None and container.weights is not None:
+        sections.append(Section(_DENOISING, serialize_denoising(container.header.denoising)))
+        sections.append(Section(_WEIGHTS, container.weights))
+    if container.codes is not None:
+        sections.append(Section(_CODES, serialize_codes(container.codes, images)))
     if container.names is not None:
         sections.append(Section(_NAMES, serialize_names(container.names, images)))
     return serialize_sections(sections)
@@ -92,52 +106,59 @@ def parse(data: bytes | memoryview, *, strict: bool = False) -> Container:
     Raises:
         FormatError: its subclass names the reason, the message says where, what was found and what is allowed.
     """
-    found = parse_sections(bytes(data), (_HEAD, _SIZES, _WEIGHTS), strict=strict)
+    found = parse_sections(bytes(data), _CRITICAL, strict=strict)
     payloads = {section.type: section.payload for section in found}
-    for kind in (_SIZES, _WEIGHTS):
-        if kind not in payloads:
-            raise InvalidField(f"the section {kind.decode()} is missing")
+    if _SIZES not in payloads:
+        raise InvalidField(f"the section {_SIZES.decode()} is missing")
     header = parse_header(payloads[_HEAD])
-    names = None
-    if _NAMES in payloads:
-        try:
-            names = parse_names(payloads[_NAMES], header.images)
-        except FormatError as error:
-            if strict:
-                raise
-            warnings.warn(f"the names are left out: {error}", DamagedSectionWarning, stacklevel=2)
-    return Container(
-        header=header,
-        sizes=parse_sizes(payloads[_SIZES], header.images),
-        weights=payloads[_WEIGHTS],
-        names=names,
-        sections=tuple(SectionInfo(type=s.type.decode(), offset=s.offset, bytes=s.bytes) for s in found),
-    )
+    if _DENOISING in payloads:
+        denoising = parse_denoising(payloads[_DENOISING], header.autoencoder.latent_channels)
+        header = replace(header, denoising=denoising)
+    images = header.images
+    sizes = parse_sizes(payloads[_SIZES], images)
+    codes = parse_codes(payloads[_CODES], images) if _CODES in payloads else None
+    names = _names_or_warning(payloads[_NAMES], images, strict=strict) if _NAMES in payloads else None
+    with refusing("the file"):
+        return Container(
+            header=header,
+            sizes=sizes,
+            weights=payloads.get(_WEIGHTS),
+            codes=codes,
+            names=names,
+            sections=tuple(SectionInfo(type=s.type.decode(), offset=s.offset, bytes=s.bytes) for s in found),
+        )
+
+
+def _names_or_warning(payload: bytes, images: int, *, strict: bool) -> tuple[str, ...] | None:
+    try:
+        return parse_names(payload, images)
+    except FormatError as error:
+        if strict:
+            raise
+        warnings.warn(f"the names are left out: {error}", DamagedSectionWarning, stacklevel=3)
+        return None
 
 
 def serialize_header(header: Header) -> bytes:
-    """Write the payload of HEAD."""
-    autoencoder, network = header.autoencoder, header.network
+    """Write the payload of HEAD: everything but ``denoising``, which has a section of its own."""
+    autoencoder = header.autoencoder
     return b"".join((
-        struct.pack("<IQBdd", header.images, header.seed, header.steps, header.latent_std, header.latent_step),
+        struct.pack("<IQd", header.images, header.seed, header.latent_step),
         _text(autoencoder.name) + _text(autoencoder.class_name),
         autoencoder.weights_sha256 + autoencoder.config_sha256,
         struct.pack("<QHB", autoencoder.weight_bytes, autoencoder.latent_channels, autoencoder.downsampling),
-        struct.pack(f"<{len(header.means)}d{len(header.stds)}d", *header.means, *header.stds),
-        struct.pack("<HBBB", network.hidden_size, network.depth, network.heads, network.patch_size),
-        struct.pack("<BB", CONDITIONS.index(network.condition), INDEX_EMBEDDINGS.index(network.index_embedding)),
-        struct.pack("<Bd", network.index_tokens, network.bandwidth),
     ))  # fmt: skip
 
 
 def parse_header(payload: bytes) -> Header:
-    """Read the payload of HEAD. Raises ``InvalidField``."""
+    """Read the payload of HEAD: a header without ``denoising``. Raises ``InvalidField``."""
     fields = Fields(payload)
     with refusing("HEAD"):
-        images, seed, steps, latent_std, latent_step = fields.numbers("IQBdd")
+        images, seed, latent_step = fields.numbers("IQd")
         name, class_name = fields.text(), fields.text()
         weights_sha256, config_sha256 = fields.take(32), fields.take(32)
         weight_bytes, channels, downsampling = fields.numbers("QHB")
+        fields.finish()
         autoencoder = AutoencoderReference(
             name=name,
             class_name=class_name,
@@ -147,20 +168,30 @@ def parse_header(payload: bytes) -> Header:
             latent_channels=channels,
             downsampling=downsampling,
         )
-        means, stds = fields.numbers(f"{channels}d"), fields.numbers(f"{channels}d")
+        return Header(images=images, seed=seed, latent_step=latent_step, autoencoder=autoencoder, denoising=None)
+
+
+def serialize_denoising(denoising: Denoising) -> bytes:
+    """Write the payload of DENO."""
+    network = denoising.network
+    return b"".join((
+        struct.pack("<Bd", denoising.steps, denoising.latent_std),
+        struct.pack(f"<{len(denoising.means)}d{len(denoising.stds)}d", *denoising.means, *denoising.stds),
+        struct.pack("<HBBB", network.hidden_size, network.depth, network.heads, network.patch_size),
+        struct.pack("<BB", CONDITIONS.index(network.condition), INDEX_EMBEDDINGS.index(network.index_embedding)),
+        struct.pack("<Bd", network.index_tokens, network.bandwidth),
+    ))  # fmt: skip
+
+
+def parse_denoising(payload: bytes, latent_channels: int) -> Denoising:
+    """Read the payload of DENO. Raises ``InvalidField``."""
+    fields = Fields(payload)
+    with refusing("DENO"):
+        steps, latent_std = fields.numbers("Bd")
+        means, stds = fields.numbers(f"{latent_channels}d"), fields.numbers(f"{latent_channels}d")
         network = _network(fields)
         fields.finish()
-        return Header(
-            images=images,
-            seed=seed,
-            steps=steps,
-            latent_std=latent_std,
-            latent_step=latent_step,
-            autoencoder=autoencoder,
-            means=means,
-            stds=stds,
-            network=network,
-        )
+        return Denoising(steps=steps, latent_std=latent_std, means=means, stds=stds, network=network)
 
 
 def _network(fields: Fields) -> NetworkConfig:

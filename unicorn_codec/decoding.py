@@ -1,7 +1,11 @@
-"""Indices to pixels: noise, sampler, autoencoder. What unpacking does, and what packing looks at its work with."""
+"""Indices to pixels: latents from the network or from codes, then the autoencoder.
+
+What unpacking does, and what packing looks at its work with.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -9,24 +13,34 @@ from torch import Tensor
 
 from unicorn_codec import generator
 from unicorn_codec.autoencoder import Autoencoder
-from unicorn_codec.config import Header
+from unicorn_codec.code_model import CodeModel
+from unicorn_codec.code_table import Codes
+from unicorn_codec.codes import decode_images
+from unicorn_codec.config import Denoising, Header
 from unicorn_codec.denoiser import Denoiser
 from unicorn_codec.diffusion import sample_ddim
+from unicorn_codec.index_map import position_of_index
 from unicorn_codec.latent_set import denormalise_latents
+
+PIXELS_AT_ONCE = 1 << 20
+"""Pictures that the autoencoder decodes together: bounds the memory of its features."""
+
+
+class Decoder(Protocol):
+    """What an archive needs to get its pictures."""
+
+    def decode(self, indices: Sequence[int], width: int, height: int, *, steps: int | None = None) -> list[np.ndarray]:
+        """Pictures, uint8 (height, width, 3), of images that are all of one size."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decoder:
+class NetworkDecoder:
     """A trained denoiser with the autoencoder that its latents belong to, on one device."""
 
     header: Header
+    denoising: Denoising
     denoiser: Denoiser
     autoencoder: Autoencoder
-
-    @property
-    def multiple(self) -> int:
-        """Pixels that both sides of a picture are padded to a multiple of."""
-        return self.header.autoencoder.downsampling * self.header.network.patch_size
 
     def sample(
         self, indices: Sequence[int], width: int, height: int, *, steps: int | None = None, seed: int | None = None
@@ -34,10 +48,12 @@ class Decoder:
         """Normalised latents (N, C, h, w) of images that are all of one size.
 
         Args:
-            steps: sampling steps; None: those in the header.
-            seed: of the noise; None: the header's. Any other noise serves too, as the paper has it.
+            steps: sampling steps; None: the archive's.
+            seed: of the noise; None: the archive's. Any other noise serves too, as the paper has it.
         """
-        grid = [-(-side // self.multiple) * self.header.network.patch_size for side in (height, width)]
+        patch = self.denoising.network.patch_size
+        multiple = self.header.autoencoder.downsampling * patch
+        grid = [-(-side // multiple) * patch for side in (height, width)]
         shape = (self.header.autoencoder.latent_channels, *grid)
         seed = self.header.seed if seed is None else seed
         noise = torch.from_numpy(np.stack([generator.noise(seed, index, shape) for index in indices]))
@@ -47,17 +63,41 @@ class Decoder:
             return sample_ddim(
                 lambda noisy, timesteps: self.denoiser(noisy, timesteps, numbers),
                 noise.to(device),
-                self.header.steps if steps is None else steps,
+                self.denoising.steps if steps is None else steps,
             )
-
-    def render(self, latents: Tensor, width: int, height: int) -> list[np.ndarray]:
-        """Pictures, uint8 (height, width, 3), of normalised latents (N, C, h, w)."""
-        header = self.header
-        raw = denormalise_latents(latents, header.means, header.stds, header.latent_std)
-        return self.autoencoder.decode_pictures(raw, height, width, header.latent_step)
 
     def decode(
         self, indices: Sequence[int], width: int, height: int, *, steps: int | None = None, seed: int | None = None
     ) -> list[np.ndarray]:
         """Pictures, uint8 (height, width, 3), of images that are all of one size."""
-        return self.render(self.sample(indices, width, height, steps=steps, seed=seed), width, height)
+        latents = self.sample(indices, width, height, steps=steps, seed=seed)
+        denoising = self.denoising
+        raw = denormalise_latents(latents, denoising.means, denoising.stds, denoising.latent_std)
+        return self.autoencoder.decode_pictures(raw, height, width, self.header.latent_step)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeDecoder:
+    """An archive's codes with the autoencoder that they belong to."""
+
+    header: Header
+    codes: Codes
+    autoencoder: Autoencoder
+    model: CodeModel
+
+    def decode(self, indices: Sequence[int], width: int, height: int, *, steps: int | None = None) -> list[np.ndarray]:
+        """Pictures, uint8 (height, width, 3), of images that are all of one size; there is nothing to step.
+
+        Raises:
+            InvalidField: a code is damaged.
+        """
+        positions = position_of_index(self.header.seed, self.header.images)[list(indices)]
+        streams = [self.codes.streams[position] for position in positions]
+        rows, columns = (-(-side // self.header.autoencoder.downsampling) for side in (height, width))
+        symbols = decode_images(self.model, self.codes.level, streams, rows, columns)
+        latents = torch.from_numpy(symbols).float() * self.header.latent_step
+        return [
+            picture
+            for batch in latents.split(max(1, PIXELS_AT_ONCE // (width * height)))
+            for picture in self.autoencoder.decode_pictures(batch, height, width, self.header.latent_step)
+        ]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from unicorn_codec import generator
-from unicorn_codec.config import Header, NetworkConfig
+from unicorn_codec.config import NetworkConfig
 
 TIMESTEP_SCALE = 1000.0
 """Timesteps run from 0 to 1; their sinusoidal features are those of 0 to 1000, as in DiT."""
@@ -181,8 +181,3 @@ def tensors_of(denoiser: Denoiser) -> dict[str, NDArray[np.float32]]:
 def load_tensors(denoiser: Denoiser, tensors: Mapping[str, NDArray[np.float32]]) -> None:
     """Set all learnable weights; the inverse of ``tensors_of``."""
     denoiser.load_state_dict({name: torch.from_numpy(tensor) for name, tensor in tensors.items()})
-
-
-def build_denoiser(header: Header) -> Denoiser:
-    """The network that a header describes, with untrained weights."""
-    return Denoiser(header.network, seed=header.seed, latent_channels=header.autoencoder.latent_channels)

@@ -73,6 +73,21 @@ class Folder:
     scaled: int
     other_files: int
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names, by position."""
+        return tuple(picture.name for picture in self.pictures)
+
+    @property
+    def sizes(self) -> NDArray[np.int32]:
+        """(M, 2) width and height, by position."""
+        return np.array([(picture.width, picture.height) for picture in self.pictures], np.int32)
+
+    @property
+    def pixels(self) -> int:
+        """Of all pictures together."""
+        return sum(picture.width * picture.height for picture in self.pictures)
+
 
 def list_folder(folder: Path | str, options: ReadOptions, progress: Callable[[int, int], None] | None = None) -> Folder:
     """Read and check every picture below a folder, once.

@@ -1,13 +1,15 @@
 """What a ``.uni`` file holds, as plain values ready for JSON. Loads no network and no torch."""
 
 import os
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 
+from unicorn_codec.config import AutoencoderReference, NetworkConfig
 from unicorn_codec.container import Container, read_container
 from unicorn_codec.index_map import position_of_index
-from unicorn_codec.sections import FORMAT_VERSION, PREAMBLE
+from unicorn_codec.sections import FORMAT_VERSION, FRAME_BYTES, PREAMBLE
 from unicorn_codec.weights import weight_summary
 
 
@@ -31,11 +33,14 @@ def describe(path: str | os.PathLike[str], *, entries: bool = False) -> dict[str
         "bits_per_pixel": 8 * file_bytes / pixels,
         "bits_per_pixel_with_autoencoder": 8 * (file_bytes + header.autoencoder.weight_bytes) / pixels,
         "seed": header.seed,
-        "steps": header.steps,
-        "latent_std": header.latent_std,
+        "steps": 0 if header.denoising is None else header.denoising.steps,
+        "latent_std": None if header.denoising is None else header.denoising.latent_std,
         "latent_step": header.latent_step,
         "preamble_bytes": len(PREAMBLE),
-        **_parts(container),
+        "autoencoder": _autoencoder(header.autoencoder),
+        "network": _network(container),
+        "weights": _weights(container.weights),
+        "codes": _codes(container, pixels),
         "sections": [{"type": s.type, "offset": s.offset, "bytes": s.bytes} for s in container.sections],
     }
     if entries:
@@ -43,48 +48,63 @@ def describe(path: str | os.PathLike[str], *, entries: bool = False) -> dict[str
     return description
 
 
-def _parts(container: Container) -> dict[str, Any]:
-    autoencoder, network = container.header.autoencoder, container.header.network
-    summary = weight_summary(container.weights)
+def _autoencoder(autoencoder: AutoencoderReference) -> dict[str, Any]:
     return {
-        "autoencoder": {
-            "name": autoencoder.name,
-            "class": autoencoder.class_name,
-            "sha256": autoencoder.weights_sha256.hex(),
-            "bytes": autoencoder.weight_bytes,
-            "latent_channels": autoencoder.latent_channels,
-            "downsampling": autoencoder.downsampling,
-        },
-        "network": {
-            "parameters": summary.count,
-            "hidden_size": network.hidden_size,
-            "depth": network.depth,
-            "heads": network.heads,
-            "patch_size": network.patch_size,
-            "condition": network.condition,
-            "index_embedding": network.index_embedding,
-            "index_tokens": network.index_tokens,
-            "bandwidth": network.bandwidth,
-        },
-        "weights": {
-            "bits_per_weight": summary.format.bits,
-            "exponent_bits": summary.format.exponent_bits,
-            "mantissa_bits": summary.format.mantissa_bits,
-            "bias": summary.format.bias,
-            "bytes": len(container.weights),
-        },
+        "name": autoencoder.name,
+        "class": autoencoder.class_name,
+        "sha256": autoencoder.weights_sha256.hex(),
+        "bytes": autoencoder.weight_bytes,
+        "latent_channels": autoencoder.latent_channels,
+        "downsampling": autoencoder.downsampling,
+    }
+
+
+def _network(container: Container) -> dict[str, Any]:
+    """Of a file without a network: no parameters, and None for the rest."""
+    settings = [field.name for field in fields(NetworkConfig)]
+    denoising, weights = container.header.denoising, container.weights
+    if denoising is None or weights is None:
+        return {"parameters": 0, **dict.fromkeys(settings)}
+    return {
+        "parameters": weight_summary(weights).count,
+        **{name: getattr(denoising.network, name) for name in settings},
+    }
+
+
+def _weights(weights: bytes | None) -> dict[str, Any]:
+    bits = ("bits_per_weight", "exponent_bits", "mantissa_bits", "bias")
+    if weights is None:
+        return {**dict.fromkeys(bits), "bytes": 0}
+    form = weight_summary(weights).format
+    return {
+        **dict(zip(bits, (form.bits, form.exponent_bits, form.mantissa_bits, form.bias), strict=True)),
+        "bytes": len(weights),
+    }
+
+
+def _codes(container: Container, pixels: int) -> dict[str, Any]:
+    """The codes with the table of their lengths, as they lie in the file."""
+    if container.codes is None:
+        return {"level": None, "latent_step": None, "bytes": 0, "bits_per_pixel": 0.0}
+    code_bytes = next(s.bytes for s in container.sections if s.type == "CODE") - FRAME_BYTES
+    return {
+        "level": container.codes.level,
+        "latent_step": container.header.latent_step,
+        "bytes": code_bytes,
+        "bits_per_pixel": 8 * code_bytes / pixels,
     }
 
 
 def _entries(container: Container) -> list[dict[str, Any]]:
     """One entry an image, by index; the name is None if the file has no names."""
-    header, names = container.header, container.names
+    header, names, codes = container.header, container.names, container.codes
     return [
         {
             "index": index,
             "name": None if names is None else names[position],
             "width": int(container.sizes[position, 0]),
             "height": int(container.sizes[position, 1]),
+            **({} if codes is None else {"code_bytes": len(codes.streams[position])}),
         }
         for index, position in enumerate(position_of_index(header.seed, header.images).tolist())
     ]

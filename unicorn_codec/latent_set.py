@@ -54,13 +54,15 @@ def encode_folder(
     return [one for one in latents if one is not None]
 
 
-def batches_by_size(sizes: Sequence[tuple[int, int]], largest: int = 64) -> Iterator[list[int]]:
-    """Positions of equally sized pictures, at most ``PIXELS_PER_BATCH`` pixels and ``largest`` pictures together."""
+def batches_by_size(
+    sizes: Sequence[tuple[int, int]], largest: int = 64, pixels: int = PIXELS_PER_BATCH
+) -> Iterator[list[int]]:
+    """Positions of equally sized pictures, at most so many pictures and pixels together."""
     by_size: dict[tuple[int, int], list[int]] = defaultdict(list)
     for position, size in enumerate(sizes):
         by_size[size].append(position)
     for (width, height), positions in by_size.items():
-        together = max(1, min(largest, PIXELS_PER_BATCH // (width * height)))
+        together = max(1, min(largest, pixels // (width * height)))
         for start in range(0, len(positions), together):
             yield positions[start : start + together]
 

@@ -1,23 +1,28 @@
-"""The steps of packing between a folder's latents and the file: plan, train, quantise, choose the sampling."""
+"""Packing into a network: plan, train, quantise the weights, choose the sampling.
+
+pack_into_network: encode_folder > normalise_latents > train_denoiser > encode_weights > choose_sampling
+"""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
 
-from unicorn_codec.config import AutoencoderReference, Header, PackOptions
-from unicorn_codec.decoding import Decoder
-from unicorn_codec.denoiser import load_tensors, tensors_of
+from unicorn_codec.autoencoder import Autoencoder
+from unicorn_codec.config import AutoencoderReference, Denoising, Header, PackOptions, ReadOptions
+from unicorn_codec.container import Container
+from unicorn_codec.decoding import NetworkDecoder
+from unicorn_codec.denoiser import Denoiser, load_tensors, tensors_of
 from unicorn_codec.errors import Interrupted
-from unicorn_codec.images import Folder, folder_digest
-from unicorn_codec.latent_set import LatentSet
-from unicorn_codec.picture_table import check_names, serialize_sizes
+from unicorn_codec.images import Folder, folder_digest, read_picture
+from unicorn_codec.index_map import index_of_position
+from unicorn_codec.latent_set import LatentSet, batches_by_size, encode_folder, normalise_latents
 from unicorn_codec.planning import Plan, make_plan
 from unicorn_codec.quantization import fit_format
-from unicorn_codec.reports import mean_psnr_db
+from unicorn_codec.reports import Observer, mean_psnr_db
 from unicorn_codec.training import Progress, TrainingRun
 from unicorn_codec.weights import join_tensors, parse_weights, serialize_weights, split_tensors
 
@@ -29,8 +34,55 @@ LATENT_STEP_CANDIDATES = (1.0, 1.5, 2.0, 3.0, 4.0)
 WORTHWHILE_DB = 0.02
 """More sampling steps must gain this much: each costs every later decoding its time."""
 
+SAMPLE_IMAGES = 16
 SAVE_SECONDS = 30.0
 PREVIEW_SHARE = 1 / 12
+
+
+def pack_into_network(
+    pictures: Folder, autoencoder: Autoencoder, output: Path, options: PackOptions, observer: Observer
+) -> Container:
+    """The whole set in the weights of one network (paper, section 4).
+
+    Raises:
+        Interrupted: after Ctrl-C; the checkpoint beside the output is written then.
+    """
+    plan = plan_for(pictures, autoencoder.reference, options)
+    observer.found(pictures, plan)
+    multiple = autoencoder.reference.downsampling * plan.network.patch_size
+    raw_latents = encode_folder(pictures, options.read, autoencoder, multiple, observer.of_stage("encoding"))
+    indices = index_of_position(options.seed, len(raw_latents)).tolist()
+    latents = normalise_latents(raw_latents, indices, LATENT_STD, options.seed)
+    decoder = new_decoder(plan_denoising(plan, latents, options.steps), autoencoder, len(indices), options.seed)
+    sample = take_sample(pictures, options.read, indices)
+    train_denoiser(
+        decoder,
+        latents,
+        options,
+        digest=settings_digest(pictures, decoder.header, options),
+        checkpoint=checkpoint_of(output),
+        sample=sample,
+        observer=observer,
+    )
+    weights = encode_weights(decoder, options)
+    header = choose_sampling(decoder, sample, options.steps).header
+    return Container(header=header, sizes=pictures.sizes, names=pictures.names, weights=weights)
+
+
+def checkpoint_of(output: Path) -> Path:
+    """Where the training that belongs to an output is saved."""
+    return output.with_name(output.name + ".checkpoint")
+
+
+def new_decoder(denoising: Denoising, autoencoder: Autoencoder, images: int, seed: int) -> NetworkDecoder:
+    """A decoder with untrained weights, drawn from the seed."""
+    header = Header(images=images, seed=seed, latent_step=1.0, autoencoder=autoencoder.reference, denoising=denoising)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        denoiser = Denoiser(denoising.network, seed=seed, latent_channels=autoencoder.reference.latent_channels)
+    return NetworkDecoder(
+        header=header, denoising=denoising, denoiser=denoiser.to(autoencoder.device), autoencoder=autoencoder
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,50 +92,45 @@ class Sample:
     indices: tuple[int, ...]
     originals: tuple[np.ndarray, ...]
 
-    def psnr_db(self, decoder: Decoder, *, steps: int | None = None, seed: int | None = None) -> float:
+    def psnr_db(self, decoder: NetworkDecoder, *, steps: int | None = None, seed: int | None = None) -> float:
         """Mean PSNR of the images as they decode now."""
         height, width = self.originals[0].shape[:2]
         return mean_psnr_db(self.originals, decoder.decode(self.indices, width, height, steps=steps, seed=seed))
 
 
-def sizes_of(folder: Folder) -> NDArray[np.int32]:
-    """(M, 2) width and height by position."""
-    return np.array([(p.width, p.height) for p in folder.pictures], np.int32)
+def take_sample(pictures: Folder, read: ReadOptions, indices: Sequence[int]) -> Sample:
+    """Some pictures of the commonest size, evenly from the whole folder."""
+    batches = batches_by_size([(p.width, p.height) for p in pictures.pictures], largest=len(indices))
+    commonest = max(batches, key=len)
+    chosen = commonest[:: -(-len(commonest) // SAMPLE_IMAGES)]
+    return Sample(
+        indices=tuple(indices[position] for position in chosen),
+        originals=tuple(read_picture(pictures, pictures.pictures[position], read) for position in chosen),
+    )
 
 
 def plan_for(folder: Folder, reference: AutoencoderReference, options: PackOptions) -> Plan:
-    """How large a network the folder gets.
-
-    Raises:
-        InvalidSetting: the format cannot hold such names or sizes, or no network has the wanted rate.
-    """
-    check_names(tuple(p.name for p in folder.pictures), len(folder.pictures))
-    serialize_sizes(sizes_of(folder), len(folder.pictures))
-    pixels = sum(p.width * p.height for p in folder.pictures)
+    """How large a network the folder gets. Raises ``InvalidSetting`` where none has the wanted rate."""
     cell = reference.downsampling
     positions = sum(-(-p.width // cell) * -(-p.height // cell) for p in folder.pictures)
     return make_plan(
         latent_values=positions * reference.latent_channels,
-        pixels=pixels,
+        pixels=folder.pixels,
         images=len(folder.pictures),
         latent_channels=reference.latent_channels,
         downsampling=reference.downsampling,
-        bits_per_pixel=options.bits_per_pixel,
+        wanted_bytes=options.target_bytes(folder.pixels),
         hidden_size=options.hidden_size,
         depth=options.depth,
         weight_bits=options.weight_bits,
     )
 
 
-def make_header(plan: Plan, latents: LatentSet, reference: AutoencoderReference, options: PackOptions) -> Header:
-    """The header of an archive whose sampling is not chosen yet: one step, latents as fine as encoded."""
-    return Header(
-        images=sum(len(group.indices) for group in latents.groups),
-        seed=options.seed,
-        steps=options.steps or 1,
+def plan_denoising(plan: Plan, latents: LatentSet, steps: int | None) -> Denoising:
+    """How an archive is to be sampled; as long as the steps are not measured, in one."""
+    return Denoising(
+        steps=steps or 1,
         latent_std=float(np.float32(LATENT_STD)),
-        latent_step=1.0,
-        autoencoder=reference,
         means=latents.means,
         stds=latents.stds,
         network=plan.network,
@@ -97,15 +144,14 @@ def settings_digest(folder: Folder, header: Header, options: PackOptions) -> str
 
 
 def train_denoiser(
-    decoder: Decoder,
+    decoder: NetworkDecoder,
     latents: LatentSet,
     options: PackOptions,
     *,
     digest: str,
     checkpoint: Path,
     sample: Sample,
-    on_progress: Callable[[Progress], None],
-    on_preview: Callable[[float], None],
+    observer: Observer,
 ) -> None:
     """Fit the decoder's denoiser; saves a checkpoint now and then, and when the user interrupts.
 
@@ -120,9 +166,9 @@ def train_denoiser(
 
     def report(progress: Progress) -> None:
         nonlocal saved_at, previewed_at
-        on_progress(progress)
+        observer.training(progress)
         if progress.fraction - previewed_at >= PREVIEW_SHARE:
-            on_preview(sample.psnr_db(decoder))
+            observer.preview(sample.psnr_db(decoder))
             previewed_at = progress.fraction
         if progress.seconds - saved_at >= SAVE_SECONDS:
             run.save(checkpoint)
@@ -138,7 +184,7 @@ def train_denoiser(
         ) from None
 
 
-def encode_weights(decoder: Decoder, options: PackOptions) -> bytes:
+def encode_weights(decoder: NetworkDecoder, options: PackOptions) -> bytes:
     """Weight section of a trained denoiser, which then has the weights that a reader will get."""
     values = join_tensors(tensors_of(decoder.denoiser), decoder.header)
     payload = serialize_weights(values, fit_format(values, *options.float_bits))
@@ -146,27 +192,30 @@ def encode_weights(decoder: Decoder, options: PackOptions) -> bytes:
     return payload
 
 
-def choose_sampling(decoder: Decoder, sample: Sample, steps: int | None) -> Header:
-    """The header with the sampling steps, and the coarseness told to the autoencoder, that decode best.
+def choose_sampling(decoder: NetworkDecoder, sample: Sample, steps: int | None) -> NetworkDecoder:
+    """The decoder with the sampling steps, and the coarseness told to the autoencoder, that decode best.
 
     Args:
         steps: the user's choice; None: measured.
     """
-
-    def quality(header: Header) -> float:
-        return sample.psnr_db(replace(decoder, header=header))
-
-    header = replace(decoder.header, steps=steps or 1)
     if steps is None:
-        header = best_of([replace(header, steps=n) for n in STEP_CANDIDATES], quality)
-    return best_of([replace(header, latent_step=s) for s in LATENT_STEP_CANDIDATES], quality)
+        by_steps = [with_sampling(decoder, n, 1.0) for n in STEP_CANDIDATES]
+        decoder = best_of(by_steps, sample)
+    return best_of([with_sampling(decoder, decoder.denoising.steps, s) for s in LATENT_STEP_CANDIDATES], sample)
 
 
-def best_of(candidates: Sequence[Header], quality: Callable[[Header], float]) -> Header:
+def with_sampling(decoder: NetworkDecoder, steps: int, latent_step: float) -> NetworkDecoder:
+    """The same decoder with other sampling steps and another coarseness."""
+    denoising = replace(decoder.denoising, steps=steps)
+    header = replace(decoder.header, denoising=denoising, latent_step=latent_step)
+    return replace(decoder, header=header, denoising=denoising)
+
+
+def best_of(candidates: Sequence[NetworkDecoder], sample: Sample) -> NetworkDecoder:
     """The best candidate; a later one must be better by ``WORTHWHILE_DB`` than all before."""
-    best, best_db = candidates[0], quality(candidates[0])
+    best, best_db = candidates[0], sample.psnr_db(candidates[0])
     for candidate in candidates[1:]:
-        candidate_db = quality(candidate)
+        candidate_db = sample.psnr_db(candidate)
         if candidate_db >= best_db + WORTHWHILE_DB:
             best, best_db = candidate, candidate_db
     return best

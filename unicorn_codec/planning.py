@@ -72,7 +72,7 @@ def make_plan(
     images: int,
     latent_channels: int,
     downsampling: int,
-    bits_per_pixel: float | None,
+    wanted_bytes: float | None,
     hidden_size: int | None,
     depth: int | None,
     weight_bits: int,
@@ -83,11 +83,9 @@ def make_plan(
         network = shape_network(hidden_size, depth or PAPER_DEPTH, downsampling)
     else:
         budget = PARAMETERS_PER_LATENT * latent_values
-        if bits_per_pixel is not None:
-            budget = (bits_per_pixel * pixels - 8 * overhead) / weight_bits
-            check(
-                budget > 0, f"{bits_per_pixel:g} bits per pixel of this set are {bits_per_pixel * pixels / 8:.0f} bytes"
-            )
+        if wanted_bytes is not None:
+            budget = 8 * (wanted_bytes - overhead) / weight_bits
+            check(budget > 0, f"a file of {wanted_bytes:.0f} bytes is too small for a network: names alone take more")
         network = fit_network(budget, depth, latent_channels, downsampling)
     parameters = count_parameters(network, latent_channels)
     return Plan(

@@ -16,8 +16,8 @@ from unicorn_codec.training import Progress
 class Observer:
     """Gets told how far packing or verifying is. Every method may be overridden; these do nothing."""
 
-    def found(self, folder: Folder, plan: Plan) -> None:
-        """Everything was read and planned; training is next."""
+    def found(self, folder: Folder, plan: Plan | None) -> None:
+        """Everything was read and planned; work is next. There is a plan only for a network."""
 
     def stage(self, name: str, done: int, total: int) -> None:
         """``done`` of ``total`` pictures went through the stage ``name``."""
@@ -34,8 +34,8 @@ class Observer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Worst:
-    """One of the images that came back least well."""
+class ImageDistortion:
+    """How well one image came back."""
 
     index: int
     name: str
@@ -45,12 +45,41 @@ class Worst:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """Distortion of decoded images against their originals."""
+    """Distortion of decoded images against their originals.
 
-    images: int
+    Args:
+        rows: every image, the worst PSNR first.
+    """
+
     psnr_db: Distortion
     ms_ssim: Distortion
-    worst: tuple[Worst, ...]
+    rows: tuple[ImageDistortion, ...]
+
+    @property
+    def images(self) -> int:
+        return len(self.rows)
+
+    @property
+    def worst(self) -> tuple[ImageDistortion, ...]:
+        """The five that came back least well."""
+        return self.rows[:5]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkReport:
+    """What packing into a network tells beside the rest.
+
+    Args:
+        ceiling_psnr_db: mean PSNR of the autoencoder alone, which no network can exceed.
+        other_noise_psnr_db: mean PSNR of some images, decoded from other noise than the stored seed's.
+        same_images_psnr_db: mean PSNR of the same images from the stored seed's noise.
+    """
+
+    parameters: int
+    steps: int
+    ceiling_psnr_db: float
+    other_noise_psnr_db: float
+    same_images_psnr_db: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,10 +87,9 @@ class PackReport:
     """What was written, measured on the file itself.
 
     Args:
-        ceiling_psnr_db: mean PSNR of the autoencoder alone, which no network can exceed.
-        other_noise_psnr_db: mean PSNR of some images, decoded from other noise than the stored seed's.
-        same_images_psnr_db: mean PSNR of the same images from the stored seed's noise.
+        latent_step: quantisation step of the codes; where there are none, what the autoencoder is told.
         seconds: from start to the written file, without measuring.
+        network: None for an archive of codes.
     """
 
     images: int
@@ -70,13 +98,10 @@ class PackReport:
     bits_per_pixel: float
     bits_per_pixel_with_autoencoder: float
     index_bits: int
-    parameters: int
-    steps: int
+    latent_step: float
     seconds: float
     measured: Measured
-    ceiling_psnr_db: float
-    other_noise_psnr_db: float
-    same_images_psnr_db: float
+    network: NetworkReport | None
     skipped: tuple[Unreadable, ...]
     flattened: int
     scaled: int
@@ -103,20 +128,21 @@ class Comparison:
     """Collects the distortion of images, one after the other."""
 
     def __init__(self) -> None:
-        self._rows: list[Worst] = []
+        self._rows: list[ImageDistortion] = []
 
     def add(self, index: int, name: str, original: np.ndarray, decoded: np.ndarray) -> None:
         self._rows.append(
-            Worst(index=index, name=name, psnr_db=psnr_db(original, decoded), ms_ssim=ms_ssim(original, decoded))
+            ImageDistortion(
+                index=index, name=name, psnr_db=psnr_db(original, decoded), ms_ssim=ms_ssim(original, decoded)
+            )
         )
 
     def measured(self) -> Measured:
         psnrs = [row.psnr_db for row in self._rows]
         return Measured(
-            images=len(psnrs),
             psnr_db=summarize(psnrs),
             ms_ssim=summarize([row.ms_ssim for row in self._rows]),
-            worst=tuple(self._rows[place] for place in worst(psnrs)),
+            rows=tuple(self._rows[place] for place in worst(psnrs, len(psnrs))),
         )
 
 

@@ -89,6 +89,11 @@ def count_parameters(network: NetworkConfig, latent_channels: int) -> int:
     return sum(math.prod(shape) for shape in tensor_shapes(network, latent_channels).values())
 
 
+def _shapes_of(header: Header) -> dict[str, tuple[int, ...]]:
+    assert header.denoising is not None  # the section of the weights comes with it
+    return tensor_shapes(header.denoising.network, header.autoencoder.latent_channels)
+
+
 def _block_shapes(size: int) -> dict[str, tuple[int, ...]]:
     matrices = ("query", "key", "value", "out")
     return {
@@ -102,7 +107,7 @@ def _block_shapes(size: int) -> dict[str, tuple[int, ...]]:
 
 def join_tensors(tensors: Mapping[str, NDArray[np.float32]], header: Header) -> NDArray[np.float32]:
     """All tensors as one float32 vector in the order of the file. Raises ``InvalidSetting`` for other tensors."""
-    shapes = tensor_shapes(header.network, header.autoencoder.latent_channels)
+    shapes = _shapes_of(header)
     found = {name: tensor.shape for name, tensor in tensors.items()}
     check(found == shapes, "the tensors are not those of the header's network")
     return np.concatenate([tensors[name].ravel() for name in shapes]).astype(np.float32, copy=False)
@@ -110,7 +115,7 @@ def join_tensors(tensors: Mapping[str, NDArray[np.float32]], header: Header) -> 
 
 def split_tensors(values: NDArray[np.float32], header: Header) -> dict[str, NDArray[np.float32]]:
     """Inverse of ``join_tensors``: views into the vector. Raises ``InvalidField`` if its length is wrong."""
-    shapes = tensor_shapes(header.network, header.autoencoder.latent_channels)
+    shapes = _shapes_of(header)
     sizes = [math.prod(shape) for shape in shapes.values()]
     if values.size != sum(sizes):
         raise InvalidField(f"WGHT: {values.size} weights, the header's network has {sum(sizes)}")

@@ -1,0 +1,94 @@
+"""The code section: what is written is what is read, and no table says more than is there."""
+
+import struct
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.sample_container import CODES
+from unicorn_codec.bit_packing import compress, pack_codes
+from unicorn_codec.code_table import Codes, parse_codes, serialize_codes
+from unicorn_codec.config import MAX_LEVEL
+from unicorn_codec.errors import InvalidField, InvalidSetting
+
+
+def payload_of(lengths: list[int], bits: int, streams: bytes) -> bytes:
+    """CODE with a table of these lengths."""
+    table = compress(pack_codes(np.array(lengths, np.uint32), bits))
+    return struct.pack("<B32sBQ", CODES.level, CODES.model_sha256, bits, len(table)) + table + streams
+
+
+@pytest.mark.parametrize("lengths", [[1], [1, 1, 1], [3, 1, 2], [255, 256], [70_000, 1], [5] * 1000], ids=str)
+def test_codes_come_back(lengths: list[int]) -> None:
+    streams = tuple(bytes([number % 256]) * length for number, length in enumerate(lengths))
+    codes = replace(CODES, streams=streams)
+    payload = serialize_codes(codes, len(lengths))
+    assert parse_codes(payload, len(lengths)) == codes
+    assert payload == payload_of(lengths, max(lengths).bit_length(), b"".join(streams))
+
+
+def test_the_layout() -> None:
+    payload = serialize_codes(Codes(level=15, model_sha256=b"\7" * 32, streams=(b"ab", b"c", b"def")), 3)
+    table = b"\0" + struct.pack("<Q", 1) + bytes([0b10_01_11_00])
+    assert payload == b"\x0f" + b"\7" * 32 + b"\2" + struct.pack("<Q", 10) + table + b"abcdef"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"level": MAX_LEVEL}, {"level": -1}, {"model_sha256": bytes(31)}, {"streams": (b"a", b"")}],
+    ids=["level", "negative", "digest", "empty"],
+)
+def test_codes_that_cannot_be(changes: dict[str, object]) -> None:
+    with pytest.raises(InvalidSetting):
+        replace(CODES, **changes)  # type: ignore[arg-type]
+
+
+def test_one_code_an_image() -> None:
+    for images in (2, 4):
+        with pytest.raises(InvalidSetting, match=f"3 codes for {images} images"):
+            serialize_codes(CODES, images)
+        with pytest.raises(InvalidField, match="CODE: "):
+            parse_codes(serialize_codes(CODES, 3), images)
+
+
+def test_every_truncation_is_refused() -> None:
+    payload = serialize_codes(CODES, 3)
+    for length in range(len(payload)):
+        with pytest.raises(InvalidField, match="CODE: "):
+            parse_codes(payload[:length], 3)
+    with pytest.raises(InvalidField, match="CODE: "):
+        parse_codes(payload + b"\0", 3)
+
+
+def test_every_byte_is_judged() -> None:
+    payload = serialize_codes(CODES, 3)
+    for offset in range(len(payload)):
+        for value in (0, 1, 127, 255):
+            changed = payload[:offset] + bytes([value]) + payload[offset + 1 :]
+            try:
+                assert serialize_codes(parse_codes(changed, 3), 3) == changed
+            except InvalidField as error:
+                assert str(error).startswith("CODE: ")
+
+
+@pytest.mark.parametrize(
+    ("payload", "message"),
+    [
+        (payload_of([1, 2, 3], 3, b"123456"), "lengths of 3 bits, but the longest is 3"),
+        (payload_of([0, 0, 0], 1, b""), "the longest is 0"),
+        (payload_of([0, 2, 3], 2, b"12345"), "at least one byte"),
+        (payload_of([1, 2, 3], 2, b"12345"), "codes of 6 bytes in all, but 5 are there"),
+        (payload_of([1, 2, 3], 2, b"1234567"), "codes of 6 bytes in all, but 7 are there"),
+        (payload_of([(1 << 32) - 1] * 3, 32, b""), "codes of 12884901885 bytes in all"),
+        (payload_of([], 0, b""), "lengths of 0 bits"),
+    ],
+)
+def test_lengths_that_do_not_hold(payload: bytes, message: str) -> None:
+    with pytest.raises(InvalidField, match=message):
+        parse_codes(payload, 3)
+
+
+def test_a_claimed_number_of_images_allocates_nothing() -> None:
+    with pytest.raises(InvalidField, match="bit-packed codes"):
+        parse_codes(serialize_codes(CODES, 3), 1 << 24)

@@ -1,0 +1,141 @@
+"""A decoder of codes written plainly from the text of the format gets what the library encoded."""
+
+import struct
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pytest
+
+from unicorn_codec.code_model import CodeModel
+from unicorn_codec.codes import decode_images, encode_images
+from unicorn_codec.config import MAX_LEVEL
+
+CHANNELS, HIDDEN, CLASSES, SYMBOLS = 3, 4, 48, 50
+PASSES = ((0, 0), (1, 1), (0, 1), (1, 0))
+
+Latents = list[list[list[int]]]
+
+
+def random_model(seed: int) -> CodeModel:
+    """Weights that make means and scale classes of all kinds."""
+    rng = np.random.default_rng(seed)
+
+    def weights(*shape: int, reach: int = 200) -> np.ndarray:
+        return rng.integers(-reach, reach + 1, shape).astype(np.float64)
+
+    frequencies = 1 + rng.multinomial((1 << 14) - SYMBOLS, rng.dirichlet(np.ones(SYMBOLS), (CLASSES, 8)))
+    same = weights(4, CHANNELS, 18, HIDDEN)
+    same[:, :, [4, 13]] = 0
+    return CodeModel(
+        earlier=weights(CHANNELS, 18, CHANNELS, HIDDEN),
+        same=same,
+        bias=weights(MAX_LEVEL, 4, CHANNELS, HIDDEN, reach=9000),
+        linear=weights(4, CHANNELS, 9, reach=60),
+        mean=weights(CHANNELS, HIDDEN),
+        scale=weights(CHANNELS, HIDDEN, reach=2000),
+        mean_bias=weights(MAX_LEVEL, 4, CHANNELS, reach=90_000).astype(np.int64),
+        scale_bias=weights(MAX_LEVEL, 4, CHANNELS, reach=400_000).astype(np.int64),
+        magnitudes=np.rint(np.arcsinh(np.arange(256)) * 64),
+        frequencies=frequencies,
+        sha256=bytes(32),
+    )
+
+
+class Lanes:
+    """States and words of a code, from behind its first byte (UNI-86, UNI-88)."""
+
+    def __init__(self, stream: bytes, lanes: int) -> None:
+        self.states = list(struct.unpack_from(f"<{lanes}I", stream))
+        self.words = [word for (word,) in struct.iter_unpack("<H", stream[4 * lanes :])]
+
+    def read(self, lane: int, table: Sequence[int]) -> int:
+        state = self.states[lane]
+        symbol, first = 0, 0
+        while state % 2**14 >= first + table[symbol]:
+            first += table[symbol]
+            symbol += 1
+        state = table[symbol] * (state // 2**14) + state % 2**14 - first
+        self.states[lane] = state if state >= 2**16 else state * 2**16 + self.words.pop(0)
+        return symbol
+
+
+def clamp(value: int, lowest: int, highest: int) -> int:
+    return min(max(value, lowest), highest)
+
+
+def predict(model: CodeModel, level: int, p: int, c: int, y: int, x: int, known: Latents) -> tuple[int, int]:
+    """Mean in eighths and scale class (UNI-82)."""
+
+    def neighbours(channel: int) -> list[int]:
+        plane = known[channel]
+        places = [(y + k // 3 - 1, x + k % 3 - 1) for k in range(9)]
+        return [plane[r][s] if 0 <= r < len(plane) and 0 <= s < len(plane[0]) else 0 for r, s in places]
+
+    def features(channel: int) -> list[int]:
+        sizes = [int(model.magnitudes[min(abs(v), 255)]) for v in neighbours(channel)]
+        return [a * ((v > 0) - (v < 0)) for a, v in zip(sizes, neighbours(channel), strict=True)] + sizes
+
+    hidden = []
+    for i in range(HIDDEN):
+        total = int(model.bias[level, p, c, i])
+        for j in range(c):
+            total += sum(f * int(w) for f, w in zip(features(j), model.earlier[j, :, c, i], strict=True))
+        total += sum(f * int(w) for f, w in zip(features(c), model.same[p, c, :, i], strict=True))
+        hidden.append(clamp(total // 256, 0, 131071))
+    a = int(model.mean_bias[level, p, c]) + sum(z * int(w) for z, w in zip(hidden, model.mean[c], strict=True))
+    a += 64 * sum(clamp(v, -255, 255) * int(w) for v, w in zip(neighbours(c), model.linear[p, c], strict=True))
+    b = int(model.scale_bias[level, p, c]) + sum(z * int(w) for z, w in zip(hidden, model.scale[c], strict=True))
+    return (a + 1024) // 2048, clamp((b + 8192) // 16384, 0, 47)
+
+
+def steps_of(p: int, height: int, width: int, lanes: int) -> Iterator[list[tuple[int, int]]]:
+    """Positions of a pass, one a lane (UNI-81, UNI-87)."""
+    row, column = PASSES[p]
+    places = [(y, x) for y in range(row, height, 2) for x in range(column, width, 2)]
+    for start in range(0, len(places), lanes):
+        yield places[start : start + lanes]
+
+
+def decode(model: CodeModel, level: int, code: bytes, height: int, width: int) -> Latents:
+    """A picture's values."""
+    latents = [[[0] * width for _ in range(height)] for _ in range(CHANNELS)]
+    if code[0] == 0:
+        return latents
+    count = -(-height * width // 256)
+    lanes = Lanes(code[1:], count)
+    for c in range(code[0]):
+        for p in range(4):
+            found: list[tuple[int, int, int]] = []
+            for step in steps_of(p, height, width, count):
+                means, symbols = [], []
+                for lane, (y, x) in enumerate(step):
+                    mean, scale = predict(model, level, p, c, y, x, latents)
+                    means.append(mean)
+                    symbols.append(lanes.read(lane, model.frequencies[scale, mean % 8].tolist()))
+                far = [lane for lane, symbol in enumerate(symbols) if symbol == 49]
+                plain = dict.fromkeys(far, 0)
+                for _ in range(2):
+                    for lane in far:
+                        plain[lane] = 256 * plain[lane] + lanes.read(lane, [64] * 256)
+                for lane, (y, x) in enumerate(step):
+                    near = symbols[lane] - 24 + means[lane] // 8
+                    value = plain[lane] - 65536 * (plain[lane] >= 32768) if lane in far else near
+                    found.append((y, x, value))
+            for y, x, value in found:  # a pass knows nothing of itself
+                latents[c][y][x] = value
+    assert (lanes.words, set(lanes.states)) == ([], {2**16})
+    return latents
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 4), (5, 3), (17, 31)], ids=str)
+def test_the_text_decodes_what_the_library_encodes(height: int, width: int) -> None:
+    rng = np.random.default_rng(height)
+    model = random_model(width)
+    reach = np.array([0, 3, 40, 32767])[:, None, None, None]
+    symbols = rng.integers(-reach, reach + 1, (4, CHANNELS, height, width))
+    symbols[1, 1:] = 0  # silent channels at the end take no bytes
+    for level in (0, MAX_LEVEL - 1):
+        codes = encode_images(model, level, symbols)
+        assert [code[0] for code in codes[:2]] == [0, 1 if symbols[1].any() else 0]
+        assert [decode(model, level, code, height, width) for code in codes] == symbols.tolist()
+        assert np.array_equal(decode_images(model, level, codes, height, width), symbols)

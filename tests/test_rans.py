@@ -1,0 +1,153 @@
+"""The entropy coder: what goes in comes out, in known bytes, and damage never does worse than to be wrong."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from unicorn_codec.errors import InvalidField
+from unicorn_codec.rans import PRECISION, Decoder, Words, encode
+
+TOTAL = 1 << PRECISION
+
+
+@dataclass(frozen=True)
+class Case:
+    """Symbols of T steps, N streams, L lanes, each with one of K tables of S frequencies."""
+
+    frequencies: Words
+    tables: NDArray[np.int64]
+    symbols: NDArray[np.int64]
+    active: NDArray[np.bool_]
+
+    @property
+    def starts(self) -> Words:
+        return np.cumsum(self.frequencies, axis=1, dtype=np.uint64) - self.frequencies
+
+    def encode(self) -> list[bytes]:
+        coded = (self.tables, self.symbols)
+        return encode(self.starts[coded], self.frequencies[coded], self.active)
+
+    def decode(self, streams: list[bytes]) -> NDArray[np.int64]:
+        """Symbols of the active lanes, zeros elsewhere; they are asked for as a reader must, by the slots alone."""
+        decoder = Decoder(streams, self.active.shape[2])
+        ends, steps = np.cumsum(self.frequencies, axis=1), []
+        for tables, active in zip(self.tables, self.active, strict=True):
+            symbols = (ends[tables] <= decoder.slots()[..., None]).sum(axis=-1)
+            decoder.advance(self.starts[tables, symbols], self.frequencies[tables, symbols], active)
+            steps.append(np.where(active, symbols, 0))
+        decoder.finish()
+        return np.stack(steps) if steps else np.zeros(self.active.shape, np.int64)
+
+
+def random_case(seed: int, steps: int, streams: int, lanes: int, symbols: int, silence: float = 0.3) -> Case:
+    """Tables from flat to nearly certain, symbols as frequent as they say."""
+    rng = np.random.default_rng(seed)
+    shares = rng.dirichlet(np.full(symbols, 10.0 ** rng.uniform(-2, 1)), size=3)
+    frequencies = 1 + np.floor(shares * (TOTAL - symbols)).astype(np.int64)
+    frequencies[:, -1] += TOTAL - frequencies.sum(axis=1)
+    shape = (steps, streams, lanes)
+    tables = rng.integers(0, 3, shape)
+    drawn = np.cumsum(frequencies, axis=1)[tables] <= rng.integers(0, TOTAL, shape)[..., None]
+    return Case(frequencies.astype(np.uint64), tables, drawn.sum(axis=-1), rng.random(shape) >= silence)
+
+
+SEEDS = st.integers(0, 2**32 - 1)
+SMALL = random_case(1, 40, 3, 2, 5)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    seed=SEEDS,
+    steps=st.integers(0, 60),
+    streams=st.integers(1, 4),
+    lanes=st.integers(1, 5),
+    symbols=st.integers(1, 50),
+    silence=st.sampled_from([0.0, 0.5, 1.0]),
+)
+def test_symbols_come_back(seed: int, steps: int, streams: int, lanes: int, symbols: int, silence: float) -> None:
+    case = random_case(seed, steps, streams, lanes, symbols, silence)
+    assert np.array_equal(case.decode(case.encode()), case.symbols * case.active)
+
+
+@settings(deadline=None, max_examples=20)
+@given(seed=SEEDS)
+def test_a_stream_does_not_depend_on_those_beside_it(seed: int) -> None:
+    case = random_case(seed, 20, 3, 2, 9)
+    alone = [
+        Case(case.frequencies, case.tables[:, [n]], case.symbols[:, [n]], case.active[:, [n]]).encode()[0]
+        for n in range(3)
+    ]
+    assert alone == case.encode()
+
+
+def test_the_size_is_that_of_the_information() -> None:
+    case = random_case(0, 2000, 1, 1, 20, silence=0.0)
+    shares = case.frequencies[case.tables, case.symbols] / TOTAL
+    bits = float(-np.log2(shares).sum())
+    (stream,) = case.encode()
+    # A state of 32 bits, of which the 16 lowest stand for nothing at the end, and a word of loss.
+    assert bits - 16 <= 8 * len(stream) <= bits * 1.001 + 48
+
+
+def test_golden_bytes() -> None:
+    starts = np.array([0, 1, 16383, 8192, 0, 4096], np.uint64).reshape(3, 1, 2)
+    frequencies = np.array([1, 16382, 1, 8192, 8192, 4096], np.uint64).reshape(3, 1, 2)
+    active = np.array([[1, 1], [1, 0], [1, 1]], bool).reshape(3, 1, 2)
+    assert encode(starts, frequencies, active) == [bytes.fromhex("0000002021100400ff3f")]
+
+
+def test_nothing_is_states_alone() -> None:
+    shape = (0, 2, 3)
+    streams = encode(np.zeros(shape, np.uint64), np.ones(shape, np.uint64), np.zeros(shape, bool))
+    assert streams == [b"\0\0\1\0" * 3] * 2
+    Decoder(streams, 3).finish()
+
+
+def test_a_damaged_stream_gives_other_symbols_or_is_refused() -> None:
+    streams = SMALL.encode()
+    true = SMALL.symbols * SMALL.active
+    refused = 0
+    for stream in range(len(streams)):
+        for bit in range(8 * len(streams[stream])):
+            damaged = bytearray(streams[stream])
+            damaged[bit // 8] ^= 1 << bit % 8
+            changed = [*streams[:stream], bytes(damaged), *streams[stream + 1 :]]
+            try:
+                found = SMALL.decode(changed)
+            except InvalidField:
+                refused += 1
+            else:
+                assert not np.array_equal(found, true)
+    assert refused > 0.99 * 8 * sum(map(len, streams))
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.binary(min_size=8, max_size=120))
+def test_any_bytes_are_symbols_or_refused(stream: bytes) -> None:
+    case = Case(*(array[:, :1] if array.ndim == 3 else array for array in vars(SMALL).values()))
+    try:
+        found = case.decode([stream])
+    except InvalidField:
+        return
+    decoded = Case(case.frequencies, case.tables, found, case.active)
+    assert decoded.encode() == [stream]
+
+
+def test_a_stream_must_hold_its_states() -> None:
+    for length in (0, 2, 6, 7, 9):
+        with pytest.raises(InvalidField, match=f"a code of {length} bytes"):
+            Decoder([bytes(8), bytes(length)], lanes=2)
+    Decoder([bytes(8)], lanes=2)
+
+
+@pytest.mark.parametrize("change", [lambda s: s[:-2], lambda s: s + b"\0\0"], ids=["cut", "longer"])
+def test_a_stream_must_end_where_its_symbols_do(change: Callable[[bytes], bytes]) -> None:
+    streams = SMALL.encode()
+    for number in range(len(streams)):
+        with pytest.raises(InvalidField, match="does not end"):
+            SMALL.decode([change(s) if n == number else s for n, s in enumerate(streams)])

@@ -1,0 +1,66 @@
+"""The images' codes <-> the payload of the code section (CODE). What a code says is for ``codes`` to read."""
+
+import struct
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from unicorn_codec.bit_packing import MAX_CODE_BITS, compress, decompress, pack_codes, unpack_codes
+from unicorn_codec.config import MAX_LEVEL, check
+from unicorn_codec.sections import Fields, refusing
+
+_LAYOUT = "B32sBQ"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Codes:
+    """Entropy-coded latents of all images.
+
+    Args:
+        level: coarseness of the quantisation step that the code model is told, below ``MAX_LEVEL``.
+        model_sha256: of the code model that they were made with; no other one can read them.
+        streams: the code of the image at each position, none empty.
+    """
+
+    level: int
+    model_sha256: bytes
+    streams: tuple[bytes, ...]
+
+    def __post_init__(self) -> None:
+        check(0 <= self.level < MAX_LEVEL, f"the level is 0 to {MAX_LEVEL - 1}, not {self.level}")
+        check(len(self.model_sha256) == 32, "a SHA-256 has 32 bytes")
+        check(all(self.streams), "a code has at least one byte")
+
+
+def serialize_codes(codes: Codes, images: int) -> bytes:
+    """Write the payload of CODE. Raises ``InvalidSetting`` unless there is one code an image, of less than 4 GiB."""
+    check(len(codes.streams) == images, f"{len(codes.streams)} codes for {images} images")
+    lengths = [len(stream) for stream in codes.streams]
+    bits = max(lengths).bit_length()
+    check(bits <= MAX_CODE_BITS, f"a code has {max(lengths)} bytes, allowed are less than 2^{MAX_CODE_BITS}")
+    table = compress(pack_codes(np.array(lengths, np.uint32), bits))
+    head = struct.pack("<" + _LAYOUT, codes.level, codes.model_sha256, bits, len(table))
+    return b"".join((head, table, *codes.streams))
+
+
+def parse_codes(payload: bytes, images: int) -> Codes:
+    """Read the payload of CODE. Raises ``InvalidField``."""
+    fields = Fields(payload)
+    with refusing("CODE"):
+        level, model_sha256, bits, table_bytes = fields.numbers(_LAYOUT)
+        check(1 <= bits <= MAX_CODE_BITS, f"lengths of {bits} bits, allowed are 1 to {MAX_CODE_BITS}")
+        table = decompress(fields.take(table_bytes), -(-images * bits // 8))
+        lengths = unpack_codes(table, bits, images)
+        longest = int(lengths.max())
+        check(longest.bit_length() == bits, f"lengths of {bits} bits, but the longest is {longest}")
+        check(bool(lengths.all()), "a code has at least one byte")
+        ends = np.cumsum(lengths, dtype=np.int64).tolist()
+        streams = fields.rest()
+        # Held against the bytes that are there before a single code is cut out.
+        check(ends[-1] == len(streams), f"codes of {ends[-1]} bytes in all, but {len(streams)} are there")
+        return Codes(
+            level=level,
+            model_sha256=model_sha256,
+            streams=tuple(streams[start:end] for start, end in pairwise([0, *ends])),
+        )
