@@ -26,10 +26,10 @@ from unicorn_codec.codes import decode_images, encode_images
 from unicorn_codec.coding import quantise_latents
 from unicorn_codec.metrics import ms_ssim, psnr_db
 
-STEPS = (1.2, 1.8, 2.6, 3.8)
+STEPS = (2.0, 2.9, 4.4)
 QUALITIES = (10, 20, 30, 40, 50)
 RATES = {"cats-1000": (0.12, 0.16, 0.21), "grocery-1000": (0.155, 0.21, 0.27)}
-TOGETHER = 50
+TOGETHER = 200
 
 Coded = list[tuple[int, np.ndarray]]
 """Bytes and decoded pixels of each picture."""

@@ -27,6 +27,9 @@ EMBEDDED = "embedded"
 LEADING_CHANNELS = 16
 """What an index-only archive keeps of the embedded autoencoder: as many values as 4 channels at 1/8."""
 
+PIXELS_AT_ONCE = 1 << 20
+"""Pictures that are decoded together: bounds the memory of the network's features."""
+
 
 class Autoencoder(ABC):
     """A frozen autoencoder: (N, 3, H, W) in [-1, 1] <-> raw latents (N, C, H / d, W / d), float32."""
@@ -59,10 +62,13 @@ class Autoencoder(ABC):
 
     def decode_pictures(self, latents: Tensor, height: int, width: int, step: float) -> list[np.ndarray]:
         """Pictures of raw latents, the padding cut off: uint8 (height, width, 3) each."""
-        with torch.inference_mode():
-            images = self.decode(latents.to(self.device), step)[:, :, :height, :width]
-            pixels = ((images.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-        return list(pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy())
+        pictures: list[np.ndarray] = []
+        for batch in latents.split(max(1, PIXELS_AT_ONCE // (height * width))):
+            with torch.inference_mode():
+                images = self.decode(batch.to(self.device), step)[:, :, :height, :width]
+                pixels = ((images.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+            pictures.extend(pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy())
+        return pictures
 
 
 class EmbeddedAutoencoder(Autoencoder):
@@ -195,6 +201,6 @@ def check_reference(wanted: AutoencoderReference, found: AutoencoderReference) -
     ):
         if a != b:
             raise AutoencoderMismatch(
-                f"this archive was made with the autoencoder {wanted.name!r}, whose {what} is {a[:16]}; "
-                f"{found.name!r} at hand has {b[:16]}"
+                f"this archive was made with another autoencoder: the {what} of its {wanted.name!r} "
+                f"({a[:16]}) and of {found.name!r} at hand ({b[:16]}) differ"
             )

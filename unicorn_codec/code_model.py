@@ -8,7 +8,7 @@ integers, products run in float64 only where every partial sum is an integer bel
 
 import hashlib
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 from typing import Any
 
@@ -38,7 +38,7 @@ _WHOLE = ("mean_bias", "scale_bias", "frequencies")
 _NEIGHBOURS = tuple((row, column) for row in (-1, 0, 1) for column in (-1, 0, 1))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CodeModel:
     """Integer weights; C channels, H hidden values a channel.
 
@@ -69,6 +69,19 @@ class CodeModel:
     @property
     def channels(self) -> int:
         return self.mean.shape[0]
+
+    @cached_property
+    def starts(self) -> NDArray[np.uint64]:
+        """(SCALES, 8, S) first slot of each symbol."""
+        return (np.cumsum(self.frequencies, axis=-1) - self.frequencies).astype(np.uint64)
+
+    @cached_property
+    def symbol_of_slot(self) -> NDArray[np.uint8]:
+        """(SCALES, 8, slots) which symbol owns a slot."""
+        tables = self.frequencies.reshape(-1, self.frequencies.shape[-1])
+        symbols = np.arange(tables.shape[1], dtype=np.uint8)
+        owners = np.stack([np.repeat(symbols, table) for table in tables])
+        return owners.reshape(*self.frequencies.shape[:2], -1)
 
     def features(self, plane: Integers) -> Floats:
         """(N, h, w) values -> (N, h, w, 18) features of the 3x3 neighbourhood; outside there are zeros."""

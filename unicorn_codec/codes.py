@@ -39,7 +39,7 @@ def encode_images(model: CodeModel, level: int, symbols: Symbols) -> list[bytes]
     assert channels == model.channels and np.abs(symbols).max(initial=0) <= LARGEST
     lanes = lanes_of(height, width)
     counts = channel_counts(symbols)
-    starts_of = _starts(model)
+    starts_of = model.starts
     context = Context(model, level, images, height, width)
     steps: list[tuple[Words, Words, NDArray[np.bool_]]] = []
     for channel in range(int(counts.max(initial=0))):
@@ -95,7 +95,7 @@ def _decode(
     model: CodeModel, level: int, streams: Sequence[bytes], counts: Symbols, height: int, width: int
 ) -> Symbols:
     lanes = lanes_of(height, width)
-    starts_of, symbol_of = _starts(model), _symbol_of_slot(model)
+    starts_of, symbol_of = model.starts, model.symbol_of_slot
     decoder = Decoder(streams, lanes)
     context = Context(model, level, len(streams), height, width)
     symbols = np.zeros((len(streams), model.channels, height, width), np.int64)
@@ -158,15 +158,3 @@ def _read_plain(decoder: Decoder, far: NDArray[np.bool_]) -> Symbols:
         value = (value << 8) | byte.astype(np.int64)
     return value - ((value >> 15) << 16)
 
-
-def _starts(model: CodeModel) -> Words:
-    """First slot of each symbol, for every table."""
-    return (np.cumsum(model.frequencies, axis=-1) - model.frequencies).astype(np.uint64)
-
-
-def _symbol_of_slot(model: CodeModel) -> NDArray[np.uint8]:
-    """(SCALES, 8, 2^PRECISION): which symbol owns a slot."""
-    tables = model.frequencies.reshape(-1, model.frequencies.shape[-1])
-    symbols = np.arange(tables.shape[1], dtype=np.uint8)
-    owners = np.stack([np.repeat(symbols, table) for table in tables])
-    return owners.reshape(*model.frequencies.shape[:2], -1)

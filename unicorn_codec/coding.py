@@ -30,9 +30,6 @@ SAMPLE_IMAGES = 48
 TOLERANCE = 0.01
 ROUNDS = 8
 
-ROUNDING = 0.5
-"""A magnitude's fraction from which it is rounded up, taken from 1: below one half, zeros get more frequent."""
-
 
 def pack_into_codes(pictures: Folder, autoencoder: Autoencoder, options: PackOptions, observer: Observer) -> Container:
     """Every image in a code of its own.
@@ -68,9 +65,8 @@ def overhead_of(pictures: Folder) -> int:
 
 def quantise_latents(latents: Tensor, step: float) -> np.ndarray:
     """(..., C, h, w) raw latents to symbols, int64; the inverse, up to rounding, is a multiplication by the step."""
-    scaled = (latents / step).double()
-    symbols = torch.sign(scaled) * torch.floor(scaled.abs() + ROUNDING)
-    return symbols.clamp(-LARGEST, LARGEST).numpy().astype(np.int64)
+    # Rounding down more (a dead zone) was measured: it loses more distortion than it saves bits.
+    return (latents / step).round().clamp(-LARGEST, LARGEST).numpy().astype(np.int64)
 
 
 def encode_latents(

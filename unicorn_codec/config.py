@@ -201,7 +201,7 @@ class TrainConfig:
     """
 
     seconds: float | None = None
-    epochs: int = 2000
+    epochs: int = 600
     latents_per_batch: int = 1 << 18
     matrix_rate: float = 0.02
     other_rate: float = 2e-3

@@ -22,9 +22,6 @@ from unicorn_codec.diffusion import sample_ddim
 from unicorn_codec.index_map import position_of_index
 from unicorn_codec.latent_set import denormalise_latents
 
-PIXELS_AT_ONCE = 1 << 20
-"""Pictures that the autoencoder decodes together: bounds the memory of its features."""
-
 
 class Decoder(Protocol):
     """What an archive needs to get its pictures."""
@@ -96,8 +93,4 @@ class CodeDecoder:
         rows, columns = (-(-side // self.header.autoencoder.downsampling) for side in (height, width))
         symbols = decode_images(self.model, self.codes.level, streams, rows, columns)
         latents = torch.from_numpy(symbols).float() * self.header.latent_step
-        return [
-            picture
-            for batch in latents.split(max(1, PIXELS_AT_ONCE // (width * height)))
-            for picture in self.autoencoder.decode_pictures(batch, height, width, self.header.latent_step)
-        ]
+        return self.autoencoder.decode_pictures(latents, height, width, self.header.latent_step)
