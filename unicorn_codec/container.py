@@ -222,7 +222,7 @@ def check_output(path: str | os.PathLike[str], *, overwrite: bool) -> None:
     if path.is_dir():
         raise OutputError(f"{path} is a folder, the output must be a file")
     if path.exists() and not overwrite:
-        raise OutputError(f"{path} exists already")
+        raise OutputError(f"{path} exists already; --overwrite replaces it")
     if not path.parent.is_dir():
         raise OutputError(f"the folder {path.parent} does not exist")
     if not os.access(path.parent, os.W_OK):

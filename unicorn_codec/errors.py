@@ -74,3 +74,11 @@ class CheckpointMismatch(UnicornError):
 
 class Interrupted(UnicornError):
     """Packing was stopped by the user; a checkpoint holds the work done so far."""
+
+
+class PackageMissing(UnicornError):
+    """A package that is not installed by default is needed for what was asked."""
+
+
+class RivalFailed(UnicornError):
+    """A codec that a benchmark compares with could not store the pictures, or not give them back."""

@@ -1,0 +1,67 @@
+"""``unicorn bench``: whether this codec pays on a folder, beside other codecs."""
+
+import shlex
+import sys
+from pathlib import Path
+
+import click
+
+from unicorn_codec.config import ReadOptions
+
+from .options import a_path, device_option, overwrite_option, read_options
+from .parameters import Duration
+
+
+@click.command()
+@click.argument("folder", type=a_path)
+@click.option("--out", "output", metavar="FOLDER", type=a_path, required=True, help="Where table, plots and files go.")
+@click.option("--pictures", type=click.IntRange(min=1), help="At most so many, drawn at random.  [default: all]")
+@click.option("--codecs", metavar="NAME,...", help="Which to run, such as unicorn,avif,jpeg.  [default: all]")
+@click.option("--time", "seconds", type=Duration(), default=60.0, help="Training time of each network.  [default: 60s]")
+@click.option("--features", metavar="FILE", type=a_path, help="SqueezeNet 1.1 features, for the perceptual distance.")
+@click.option(
+    "--seed", type=click.IntRange(0, (1 << 64) - 1), default=0, show_default=True, help="Decides all but the times."
+)
+@device_option
+@read_options
+@overwrite_option
+def bench(
+    folder: Path,
+    output: Path,
+    pictures: int | None,
+    codecs: str | None,
+    seconds: float,
+    features: Path | None,
+    seed: int,
+    device: str,
+    max_side: int | None,
+    background: tuple[int, int, int],
+    skip_unreadable: bool,
+    overwrite: bool,
+) -> None:
+    """Compare this codec with others on the pictures below FOLDER.
+
+    All are packed and decoded, and measured from the files really written. First comes one sentence: whether this
+    codec pays here. The output folder then holds bench.json, table.md, a plot a metric (PNG, SVG) and, below files/,
+    everything that was written. What cannot run here is skipped with a line that says why. Needs the packages of
+    unicorn-codec[bench].
+    """
+    from unicorn_codec import bench as library
+    from unicorn_codec.own_codec import Unicorn, own_settings
+
+    read = ReadOptions(max_side=max_side or 0, background=background, skip_unreadable=skip_unreadable)
+    own = Unicorn(settings=own_settings(read=read, seconds=seconds, seed=seed, device=device))
+    options = library.BenchOptions(
+        read=read,
+        pictures=pictures,
+        seed=seed,
+        device=device,
+        features=features,
+        command=shlex.join(["unicorn", *sys.argv[1:]]),
+        overwrite=overwrite,
+    )
+    names = [name.strip() for name in codecs.split(",")] if codecs else []
+    chosen = library.select_codecs([own, *library.rivals(read)], names)
+    result = library.bench(folder, output, chosen, options, lambda line: click.echo(line, err=True))
+    click.echo(result.verdict)
+    click.echo(f"see {output / library.TABLE_NAME}")

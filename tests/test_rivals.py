@@ -1,0 +1,160 @@
+"""The codecs that a benchmark compares with: they write files, and those alone give the pictures back."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import draw
+from unicorn_codec.avif_payload import picture_size, take_payload, wrap_payload
+from unicorn_codec.config import ReadOptions
+from unicorn_codec.images import write_picture
+from unicorn_codec.metrics import psnr_db
+from unicorn_codec.picture_set import PictureSet
+from unicorn_codec.rivals import Avif, BareAvif, Codec, HalfAvif, picture_rivals
+from unicorn_codec.trial import bytes_of, read_decoded, run_trial
+from unicorn_codec.video_rivals import (
+    SortedVideo,
+    ffmpeg_with,
+    read_order,
+    sort_by_similarity,
+    video_rivals,
+    write_order,
+)
+
+READ = ReadOptions()
+VIDEO_SIZE = (52, 44)
+GOOD_DB = 24.0
+
+
+def run(codec: Codec, pictures: PictureSet, files: Path, setting: str) -> list[np.ndarray]:
+    reason = codec.missing(pictures.sizes)
+    if reason:
+        pytest.skip(reason)
+    files.mkdir()
+    codec.encode(pictures, setting, files)
+    return list(codec.decode(files, pictures.sizes))
+
+
+@pytest.fixture(scope="module")
+def pictures(folder: Path) -> PictureSet:
+    return PictureSet.open(folder, READ)
+
+
+@pytest.fixture(scope="module")
+def alike(tmp_path_factory: pytest.TempPathFactory) -> PictureSet:
+    """Pictures of one size, none a multiple of 8."""
+    root = tmp_path_factory.mktemp("alike")
+    for number in range(5):
+        write_picture(draw(number % 2, *VIDEO_SIZE), root / f"{number}.png")
+    return PictureSet.open(root, READ)
+
+
+@pytest.mark.parametrize("codec", picture_rivals(READ), ids=lambda codec: codec.name)
+def test_every_picture_comes_back_in_its_size_and_place(codec: Codec, pictures: PictureSet, tmp_path: Path) -> None:
+    best = list(codec.settings)[-1]
+    for setting in {next(iter(codec.settings)), best}:
+        decoded = run(codec, pictures, tmp_path / setting, setting)
+        assert [(p.shape[1], p.shape[0]) for p in decoded] == pictures.sizes
+        if setting == best:
+            assert min(psnr_db(a, b) for a, b in zip(pictures, decoded, strict=True)) > GOOD_DB
+
+
+@pytest.mark.parametrize("codec", picture_rivals(READ), ids=lambda codec: codec.name)
+def test_settings_go_from_small_files_to_large(codec: Codec, alike: PictureSet, tmp_path: Path) -> None:
+    sizes = []
+    for setting in codec.settings:
+        run(codec, alike, tmp_path / setting, setting)
+        sizes.append(bytes_of(tmp_path / setting))
+    assert sizes == sorted(sizes)
+
+
+@pytest.mark.parametrize("codec", video_rivals(), ids=lambda codec: codec.name)
+def test_a_film_gives_every_picture_its_place_back(codec: Codec, alike: PictureSet, tmp_path: Path) -> None:
+    decoded = run(codec, alike, tmp_path / "film", list(codec.settings)[-1])
+    assert min(psnr_db(a, b) for a, b in zip(alike, decoded, strict=True)) > GOOD_DB
+
+
+def test_a_film_wants_pictures_of_one_size(pictures: PictureSet) -> None:
+    assert all("one size" in str(codec.missing(pictures.sizes)) for codec in video_rivals())
+
+
+def test_a_missing_encoder_is_named() -> None:
+    codec = SortedVideo(name="x", title="X", encoders=(), all_intra=True)
+    assert codec.missing([(8, 8)]) is not None
+    assert ffmpeg_with("an encoder that nobody wrote") is None
+
+
+@pytest.mark.parametrize("size", [(64, 40), (33, 70), (1, 1), (300, 5)])
+def test_avif_without_its_container_is_the_same_picture(size: tuple[int, int]) -> None:
+    avif, pixels = Avif(), draw(3, *size)
+    if reason := avif.missing([size]):
+        pytest.skip(reason)
+    whole = avif.encode_picture(pixels, 60)
+    payload = take_payload(whole)
+    assert picture_size(payload) == size
+    assert len(payload) < len(whole) - 200
+    assert payload == BareAvif().encode_picture(pixels, 60)
+    assert np.array_equal(avif.decode_picture(wrap_payload(payload), size), avif.decode_picture(whole, size))
+
+
+def test_half_size_files_hold_half_the_size() -> None:
+    half = HalfAvif()
+    if reason := half.missing([]):
+        pytest.skip(reason)
+    assert picture_size(take_payload(half.encode_picture(draw(1, 51, 40), 60))) == (26, 20)
+
+
+@pytest.mark.parametrize("data", [b"", b"\0\0\0\x08free", b"\0\0\0\x01mdatrest"])
+def test_what_has_no_item_data_is_refused(data: bytes) -> None:
+    with pytest.raises(ValueError, match=r"item data|unknown size"):
+        take_payload(data)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 256, 257])
+def test_an_order_comes_back_from_its_few_bits(count: int, tmp_path: Path) -> None:
+    order = np.random.default_rng(count).permutation(count).tolist()
+    write_order(tmp_path / "order", order)
+    assert read_order(tmp_path / "order", count).tolist() == order
+    assert (tmp_path / "order").stat().st_size == -(-count * max(1, (count - 1).bit_length()) // 8)
+
+
+def test_the_chain_goes_to_the_nearest() -> None:
+    values = np.array([[0.0], [9.0], [1.0], [8.0], [2.5]], np.float32)
+    assert sort_by_similarity(values) == [0, 2, 4, 3, 1]
+
+
+def test_a_trial_counts_the_files_on_disk(alike: PictureSet, tmp_path: Path) -> None:
+    codec = picture_rivals(READ)[0]
+    setting = list(codec.settings)[-1]
+    cost = run_trial(codec, setting, alike, tmp_path / "files", tmp_path / "decoded")
+    assert cost.bytes == sum(path.stat().st_size for path in (tmp_path / "files").iterdir()) > 0
+    assert cost.pack_s > 0
+    assert cost.unpack_s > 0
+    assert 5 < cost.peak_mb < 1000
+    assert psnr_db(alike[2], read_decoded(tmp_path / "decoded", 2)) > GOOD_DB
+
+
+def test_the_process_of_a_rival_loads_no_torch() -> None:
+    program = "import sys, unicorn_codec.trial, unicorn_codec.video_rivals; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_some_pictures_are_drawn_by_the_seed(pictures: PictureSet, tmp_path: Path) -> None:
+    def names(seed: int, name: str) -> list[str]:
+        chosen = pictures.copy_some(tmp_path / name, 3, seed)
+        assert chosen.path(0).read_bytes() == (pictures.folder.root / chosen.folder.pictures[0].name).read_bytes()
+        return [picture.name for picture in chosen.folder.pictures]
+
+    assert names(1, "a") == names(1, "b")
+    assert len({tuple(names(seed, str(seed))) for seed in range(8)}) > 1
+
+
+def test_absent_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "imagecodecs", None)
+    reasons = {codec.name: codec.missing([(8, 8)]) for codec in picture_rivals(READ)}
+    assert "imagecodecs" in str(reasons["jpeg-xl"])
+    assert reasons["jpeg"] is None

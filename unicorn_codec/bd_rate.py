@@ -1,0 +1,131 @@
+"""How many bytes one codec saves over another at equal quality, over the qualities that both reach.
+
+Bjontegaard's difference (VCEG-M33) with monotone piecewise-cubic interpolation of the logarithmic rate: a cubic
+through all points, as in the original, swings between them.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class RatePoint:
+    """One setting of a codec: bits per pixel, and a quality of which more is better."""
+
+    bits_per_pixel: float
+    quality: float
+
+
+@dataclass(frozen=True, slots=True)
+class BdRate:
+    """Mean difference in rate, and the interval of quality that it was averaged over. Less than 0 % is a saving."""
+
+    percent: float
+    low: float
+    high: float
+
+
+class RateCurve:
+    """Bits per pixel as a function of quality, through a codec's points.
+
+    A point that another one beats in both rate and quality does not count: nobody would choose it.
+
+    Raises:
+        ValueError: fewer than two points are left.
+    """
+
+    def __init__(self, points: Sequence[RatePoint]) -> None:
+        kept = frontier(points)
+        if len(kept) < 2:
+            raise ValueError("a curve needs two points")
+        self.qualities = np.array([point.quality for point in kept])
+        self._log_rates = np.log([point.bits_per_pixel for point in kept])
+        self._slopes = monotone_slopes(self.qualities, self._log_rates)
+
+    @property
+    def low(self) -> float:
+        return float(self.qualities[0])
+
+    @property
+    def high(self) -> float:
+        return float(self.qualities[-1])
+
+    def log_rate(self, qualities: Values) -> Values:
+        """Natural logarithm of the rate at qualities within [low, high]."""
+        x, y, slopes = self.qualities, self._log_rates, self._slopes
+        left = np.clip(np.searchsorted(x, qualities, side="right") - 1, 0, len(x) - 2)
+        width = x[left + 1] - x[left]
+        t = (qualities - x[left]) / width
+        ends = y[left] * (1 + 2 * t) * (1 - t) ** 2 + y[left + 1] * t**2 * (3 - 2 * t)
+        bends = width * t * (1 - t) * (slopes[left] * (1 - t) - slopes[left + 1] * t)
+        result: Values = ends + bends
+        return result
+
+    def bits_per_pixel(self, quality: float) -> float:
+        """Rate at a quality within [low, high]."""
+        return float(np.exp(self.log_rate(np.array([quality])))[0])
+
+
+def bd_rate(anchor: Sequence[RatePoint], test: Sequence[RatePoint], least_overlap: float) -> BdRate | None:
+    """Mean difference of the rate of ``test`` to that of ``anchor`` at equal quality, in percent.
+
+    None where the curves share an interval of quality shorter than ``least_overlap``, or one is a single point.
+    """
+    try:
+        first, second = RateCurve(anchor), RateCurve(test)
+    except ValueError:
+        return None
+    low, high = max(first.low, second.low), min(first.high, second.high)
+    if high <= low or high - low < least_overlap:
+        return None
+    knots = np.union1d(first.qualities, second.qualities)
+    knots = np.concatenate([[low], knots[(knots > low) & (knots < high)], [high]])
+    # Gauss-Legendre with two nodes integrates a cubic exactly, and between two knots both curves are one.
+    middles, halves = (knots[1:] + knots[:-1]) / 2, np.diff(knots) / 2
+    total = 0.0
+    for node in (-1 / math.sqrt(3), 1 / math.sqrt(3)):
+        places = middles + node * halves
+        total += float(((second.log_rate(places) - first.log_rate(places)) * halves).sum())
+    return BdRate(percent=100 * math.expm1(total / (high - low)), low=low, high=high)
+
+
+def frontier(points: Sequence[RatePoint]) -> list[RatePoint]:
+    """Points that no other one beats, by growing rate; those of infinite quality (lossless) are left out."""
+    kept: list[RatePoint] = []
+    for point in sorted(points, key=lambda p: (p.bits_per_pixel, -p.quality)):
+        if math.isfinite(point.quality) and (not kept or point.quality > kept[-1].quality):
+            kept.append(point)
+    return kept
+
+
+def monotone_slopes(x: Values, y: Values) -> Values:
+    """Slopes at the knots with which cubic pieces neither overshoot nor wiggle (Fritsch and Butland 1984)."""
+    widths = np.diff(x)
+    secants = np.diff(y) / widths
+    if len(secants) == 1:
+        return np.repeat(secants, 2)
+    slopes = np.zeros(len(x))
+    left, right = 2 * widths[1:] + widths[:-1], widths[1:] + 2 * widths[:-1]
+    turning = secants[1:] * secants[:-1] <= 0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        inner = (left + right) / (left / secants[:-1] + right / secants[1:])
+    slopes[1:-1] = np.where(turning, 0, inner)
+    slopes[0] = _end_slope(widths[0], widths[1], secants[0], secants[1])
+    slopes[-1] = _end_slope(widths[-1], widths[-2], secants[-1], secants[-2])
+    return slopes
+
+
+def _end_slope(width: float, next_width: float, secant: float, next_secant: float) -> float:
+    """Slope at an end: the parabola's through three points, held within what keeps the piece monotone."""
+    slope = ((2 * width + next_width) * secant - width * next_secant) / (width + next_width)
+    if slope * secant <= 0:
+        return 0.0
+    if secant * next_secant <= 0 and abs(slope) > 3 * abs(secant):
+        return 3 * secant
+    return slope

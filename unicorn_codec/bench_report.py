@@ -1,0 +1,219 @@
+"""What a benchmark found, in words and tables: a verdict of one sentence, and Markdown."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from unicorn_codec.bd_rate import RateCurve, RatePoint, bd_rate, frontier
+from unicorn_codec.own_codec import OWN_NAME
+from unicorn_codec.qualities import JUDGE, METRICS, Values
+from unicorn_codec.rivals import Avif, BareAvif
+
+DASH = "—"
+ANCHOR = Avif.name
+THOUGHT_EXPERIMENTS = (BareAvif.name,)
+"""Rivals that show something but that nobody can use: no verdict names them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """One codec at one setting, measured on the files in the folder ``files``."""
+
+    codec: str
+    title: str
+    setting: str
+    files: str
+    bytes: int
+    bits_per_pixel: float
+    bits_per_pixel_with_autoencoder: float | None
+    metrics: Values
+    pack_s: float
+    unpack_s: float
+    peak_mb: float
+
+    @property
+    def is_lossless(self) -> bool:
+        return self.metrics["psnr_db"] == math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Duel:
+    """One of our files against the rival that is cheapest at the same quality.
+
+    ``is_bound``: the rival's smallest files are better than ours, so at our quality it might need fewer bytes yet.
+    """
+
+    bits_per_pixel: float
+    quality: float
+    rival: str
+    rival_bits_per_pixel: float
+    is_bound: bool
+
+    @property
+    def is_won(self) -> bool:
+        return self.bits_per_pixel < self.rival_bits_per_pixel
+
+    @property
+    def saving(self) -> int:
+        """Percent of the dearer one's bytes that the cheaper one does without."""
+        cheap, dear = sorted((self.bits_per_pixel, self.rival_bits_per_pixel))
+        return round(100 * (1 - cheap / dear))
+
+
+def curve_of(points: Sequence[Point], codec: str, metric: str) -> list[RatePoint]:
+    """Rate and quality of a codec's points, on the scale where more is better; what was not measured is left out."""
+    scale = METRICS[metric].quality
+    measured = [(p.bits_per_pixel, p.metrics[metric]) for p in points if p.codec == codec]
+    return [RatePoint(rate, scale(value)) for rate, value in measured if value is not None]
+
+
+def titles_of(points: Sequence[Point]) -> dict[str, str]:
+    """Title of every codec by its name, in the order they were run."""
+    return {point.codec: point.title for point in points}
+
+
+def verdict(points: Sequence[Point]) -> str:
+    """One sentence: whether this codec pays on these pictures."""
+    metric = JUDGE if any(point.metrics[JUDGE] is not None for point in points) else "psnr_db"
+    own = frontier(curve_of(points, OWN_NAME, metric))
+    if not own:
+        return "This says nothing about unicorn, which was not among the codecs that ran."
+    rivals = {
+        title: frontier(curve_of(points, name, metric))
+        for name, title in titles_of(points).items()
+        if name != OWN_NAME and name not in THOUGHT_EXPERIMENTS
+    }
+    duels = [duel for point in own if (duel := _cheapest(point, rivals))]
+    if not any(rivals.values()):
+        return "This says nothing about whether unicorn pays, since no rival ran."
+    if not duels:
+        return (
+            f"No rival was asked for files as small as unicorn's at {own[0].bits_per_pixel:.2g} bits per pixel, "
+            f"nor for a quality as low: this says nothing about equal {_short(metric)}."
+        )
+    return _sentence(duels, _short(metric))
+
+
+def _cheapest(own: RatePoint, rivals: Mapping[str, list[RatePoint]]) -> Duel | None:
+    """Our point against the rival with the lowest rate at its quality; None where no rival can be compared."""
+    duels = []
+    for title, points in rivals.items():
+        if not points or points[-1].quality < own.quality:
+            continue
+        is_bound = own.quality < points[0].quality
+        rate = points[0].bits_per_pixel
+        if not is_bound and len(points) > 1:
+            rate = RateCurve(points).bits_per_pixel(own.quality)
+        duel = Duel(own.bits_per_pixel, own.quality, title, rate, is_bound)
+        if not (duel.is_won and is_bound):  # smaller and worse than the rival's smallest file: no comparison
+            duels.append(duel)
+    return min(duels, key=lambda duel: duel.rival_bits_per_pixel, default=None)
+
+
+def _sentence(duels: Sequence[Duel], metric: str) -> str:
+    won = [duel for duel in duels if duel.is_won and duel.saving > 0]
+    lost = [duel for duel in duels if duel not in won]
+    if not lost:
+        duel = _middle(won)
+        return (
+            f"At about {duel.bits_per_pixel:.2g} bits per pixel unicorn needs {duel.saving} % fewer bytes than "
+            f"{duel.rival}, the best rival, for the same {metric} ({duel.quality:.3g}) here: it pays."
+        )
+    if not won:
+        duel = _middle(lost)
+        return f"At about {_loss(duel, metric)}: keep {duel.rival}."
+    win, loss = _middle(won), _middle(lost)
+    return (
+        f"At about {win.bits_per_pixel:.2g} bits per pixel unicorn needs {win.saving} % fewer bytes than {win.rival} "
+        f"for the same {metric} ({win.quality:.3g}) here and pays, but at about {_loss(loss, metric)}."
+    )
+
+
+def _loss(duel: Duel, metric: str) -> str:
+    amount = f"{duel.saving} % fewer bytes than" if duel.saving else "as few bytes as"
+    at_least = "at least " if duel.is_bound and duel.saving else ""
+    return (
+        f"{duel.bits_per_pixel:.2g} bits per pixel {duel.rival} needs {at_least}{amount} unicorn "
+        f"for the same {metric} ({duel.quality:.3g}) here"
+    )
+
+
+def _middle(duels: Sequence[Duel]) -> Duel:
+    return duels[(len(duels) - 1) // 2]
+
+
+def _short(metric: str) -> str:
+    return METRICS[metric].title.split(" (")[0]
+
+
+def markdown(sentence: str, points: Sequence[Point], skipped: Sequence[str], origin: Mapping[str, Any]) -> str:
+    """The whole report: verdict, all points, BD-rates, and where it comes from."""
+    versions = ", ".join(f"{name} {version}" for name, version in origin["versions"].items())
+    parts = [
+        "# Benchmark",
+        sentence,
+        f"{origin['pictures']:,} of {origin['of_pictures']:,} pictures, {origin['pixels']:,} pixels; {origin['date']}, "
+        f"{origin['device']}, {origin['cores']} cores, seed {origin['seed']}.",
+        point_table(points),
+        "Bytes are those of the files on disk; names of pictures count where a file holds them (zip, unicorn). "
+        "Metrics are means over the pictures. Times are from picture files to coded files and back to pixels; "
+        "unicorn's includes measuring its own file. Memory is the peak of the whole process, "
+        "interpreter included.",
+    ]
+    dear = [p for p in points if p.bits_per_pixel_with_autoencoder is not None]
+    if dear:
+        rates = ", ".join(f"{p.bits_per_pixel_with_autoencoder:.3f}" for p in dear)
+        parts.append(f"With the autoencoder's weights in each file, unicorn's rates would be {rates} bits per pixel.")
+    if any(point.codec == ANCHOR for point in points):
+        parts += [
+            "## BD-rate against AVIF",
+            "Mean difference of the bytes at equal quality, and the interval of quality that it covers; "
+            "less than 0 % is a saving. A dash: the curves share too little.",
+            bd_table(points),
+        ]
+    if skipped:
+        parts += ["## Skipped", "\n".join(f"- {line}" for line in skipped)]
+    parts += ["## Made with", f"`{origin['command']}`", versions]
+    return "\n\n".join(parts) + "\n"
+
+
+def point_table(points: Sequence[Point]) -> str:
+    """Every point, with every metric that there is; a dash where it could not be had."""
+    head = ["codec", "setting", "bytes", "bits per pixel", *(metric.title for metric in METRICS.values())]
+    rows = [
+        [
+            *(point.title, point.setting, f"{point.bytes:,}", f"{point.bits_per_pixel:.4f}"),
+            *(_value(point.metrics[name], metric.decimals) for name, metric in METRICS.items()),
+            *(f"{point.pack_s:.2f}", f"{point.unpack_s:.2f}", f"{point.peak_mb:.0f}"),
+        ]
+        for point in points
+    ]
+    return _table([*head, "pack, s", "unpack, s", "peak, MB"], rows, left=2)
+
+
+def bd_table(points: Sequence[Point]) -> str:
+    """BD-rate of every other codec against the anchor."""
+    measured = {name: m for name, m in METRICS.items() if any(p.metrics[name] is not None for p in points)}
+    rows = []
+    for codec, title in titles_of(points).items():
+        if codec == ANCHOR:
+            continue
+        row = [title]
+        for name, metric in measured.items():
+            found = bd_rate(curve_of(points, ANCHOR, name), curve_of(points, codec, name), metric.least_overlap)
+            row.append(f"{found.percent:+.1f} % ({found.low:.1f} to {found.high:.1f})" if found else DASH)
+        rows.append(row)
+    return _table(["codec", *(metric.axis for metric in measured.values())], rows, left=1)
+
+
+def _value(value: float | None, decimals: int) -> str:
+    if value is None:
+        return DASH
+    return f"{value:.{decimals}f}" if math.isfinite(value) else "∞"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], *, left: int) -> str:
+    """A Markdown table with its first ``left`` columns to the left, the others to the right."""
+    rule = [":--" if column < left else "--:" for column in range(len(head))]
+    return "\n".join("| " + " | ".join(row) + " |" for row in (head, rule, *rows))

@@ -1,0 +1,64 @@
+"""This codec as one of those that a benchmark compares."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+from unicorn_codec.archive import Archive, pack
+from unicorn_codec.config import PackOptions, ReadOptions, TrainConfig
+from unicorn_codec.images import Pixels
+from unicorn_codec.inspection import describe
+from unicorn_codec.picture_set import PictureSet
+from unicorn_codec.rivals import Codec, Sizes
+
+OWN_NAME = "unicorn"
+CODE_RATES = (0.12, 0.16, 0.21, 0.3)
+INDEX_ONLY_RATES = (0.5, 1.0)
+"""Bits per pixel that a benchmark asks for by default."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unicorn(Codec):
+    """Packs all pictures into one ``.uni`` file. Packing includes measuring that file, as ``pack`` always does."""
+
+    settings: Mapping[str, PackOptions]
+    name: str = OWN_NAME
+    title: str = OWN_NAME
+    file_name: ClassVar[str] = "out.uni"
+
+    def encode(self, pictures: PictureSet, setting: str, folder: Path) -> None:
+        pack(pictures.folder.root, folder / self.file_name, self.settings[setting])
+
+    def decode(self, folder: Path, sizes: Sizes) -> Iterator[Pixels]:
+        device = next(iter(self.settings.values())).device
+        with Archive.open(folder / self.file_name, device=device) as archive:
+            index_of_name = {name: index for index, name in enumerate(archive.names)}
+            indices = [index_of_name[name] for name in sorted(index_of_name, key=lambda name: name.encode("utf-8"))]
+            early: dict[int, Pixels] = {}
+            wanted = iter(indices)
+            due = next(wanted, None)
+            for index, pixels in archive.iterate(indices):
+                early[index] = pixels  # sizes are decoded in groups, so some wait for their turn
+                while due in early:
+                    yield early.pop(due)
+                    due = next(wanted, None)
+
+
+def own_settings(*, read: ReadOptions, seconds: float, seed: int, device: str) -> dict[str, PackOptions]:
+    """The settings that a benchmark runs by default: codes at some rates, index-only networks of some sizes.
+
+    Args:
+        seconds: of training, for each network.
+    """
+    common = PackOptions(read=read, seed=seed, device=device)
+    trained = replace(common, index_only=True, train=TrainConfig(seconds=seconds))
+    codes = {f"codes, {rate:g} bpp": replace(common, bits_per_pixel=rate) for rate in CODE_RATES}
+    networks = {f"index only, {rate:g} bpp": replace(trained, bits_per_pixel=rate) for rate in INDEX_ONLY_RATES}
+    return codes | networks
+
+
+def autoencoder_bytes(folder: Path) -> int:
+    """Bytes of the weights that decoding needs beside the file."""
+    weight_bytes: int = describe(folder / Unicorn.file_name)["autoencoder"]["bytes"]
+    return weight_bytes

@@ -1,0 +1,230 @@
+"""Other ways to store a set of pictures. Each writes real files, and gets the pictures back from them alone.
+
+What a decoder is told beside the files is the size of every picture: any collection's table of contents holds it.
+"""
+
+import importlib
+import io
+import tempfile
+import zipfile
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any, ClassVar
+
+import numpy as np
+from PIL import Image, features
+
+from unicorn_codec.avif_payload import take_payload, wrap_payload
+from unicorn_codec.config import ReadOptions
+from unicorn_codec.errors import RivalFailed
+from unicorn_codec.images import Pixels
+from unicorn_codec.picture_set import PictureSet
+
+Sizes = Sequence[tuple[int, int]]
+
+
+class Codec(ABC):
+    """Stores a set of pictures in files and gets them back.
+
+    ``name`` is what ``--codecs`` and ``bench.json`` call it, ``title`` what a table and a plot call it; ``settings``
+    maps the name of each setting to whatever the codec makes of it, from the smallest files to the largest.
+    """
+
+    name: str
+    title: str
+    settings: Mapping[str, Any]
+
+    def missing(self, sizes: Sizes) -> str | None:
+        """Why it cannot run here on pictures of these sizes; None if it can."""
+        return None
+
+    @abstractmethod
+    def encode(self, pictures: PictureSet, setting: str, folder: Path) -> None:
+        """Write files into an empty folder."""
+
+    @abstractmethod
+    def decode(self, folder: Path, sizes: Sizes) -> Iterator[Pixels]:
+        """Pictures from the files, by position."""
+
+
+def named(knob: str, *values: int) -> dict[str, int]:
+    """Settings by names such as ``quality 20``."""
+    return {f"{knob} {value}": value for value in values}
+
+
+class OneFileEach(Codec):
+    """A codec for single pictures: file number i is picture number i."""
+
+    suffix: ClassVar[str]
+
+    @abstractmethod
+    def encode_picture(self, pixels: Pixels, quality: Any) -> bytes:
+        """Bytes of one file."""
+
+    @abstractmethod
+    def decode_picture(self, data: bytes, size: tuple[int, int]) -> Pixels:
+        """The picture of one file; ``size`` is its width and height."""
+
+    def encode(self, pictures: PictureSet, setting: str, folder: Path) -> None:
+        for position, pixels in enumerate(pictures):
+            try:
+                data = self.encode_picture(pixels, self.settings[setting])
+            except Exception as error:  # each library has its own way to refuse a picture
+                height, width, _ = pixels.shape
+                raise RivalFailed(f"{width}x{height} pixels cannot be written ({error})") from error
+            (folder / f"{position:06d}{self.suffix}").write_bytes(data)
+
+    def decode(self, folder: Path, sizes: Sizes) -> Iterator[Pixels]:
+        for position, size in enumerate(sizes):
+            data = (folder / f"{position:06d}{self.suffix}").read_bytes()
+            try:
+                pixels = self.decode_picture(data, size)
+            except Exception as error:
+                raise RivalFailed(f"its file {position} cannot be read ({error})") from error
+            yield pixels
+
+
+class PillowCodec(OneFileEach):
+    """A format that Pillow writes and reads."""
+
+    file_format: ClassVar[str]
+    parameters: ClassVar[Mapping[str, Any]]
+
+    def missing(self, sizes: Sizes) -> str | None:
+        name = self.file_format.lower()
+        return None if name == "jpeg" or features.check(name) else f"this Pillow has no {self.file_format}"
+
+    def encode_picture(self, pixels: Pixels, quality: Any) -> bytes:
+        return _save(Image.fromarray(pixels), self.file_format, quality=quality, **self.parameters)
+
+    def decode_picture(self, data: bytes, size: tuple[int, int]) -> Pixels:
+        return np.asarray(_load(data))
+
+
+class Jpeg(PillowCodec):
+    name, title, suffix, file_format = "jpeg", "JPEG", ".jpg", "JPEG"
+    settings = named("quality", 5, 10, 20, 40, 60)
+    parameters: ClassVar = {"optimize": True, "progressive": True}
+
+
+class WebP(PillowCodec):
+    name, title, suffix, file_format = "webp", "WebP", ".webp", "WEBP"
+    settings = named("quality", 0, 10, 30, 60)
+    parameters: ClassVar = {"method": 6}
+
+
+class Avif(PillowCodec):
+    name, title, suffix, file_format = "avif", "AVIF", ".avif", "AVIF"
+    settings = named("quality", 0, 10, 20, 30, 45)
+    parameters: ClassVar = {"speed": 4}
+
+
+class BareAvif(Avif):
+    """AVIF's own coded data, without the container around it."""
+
+    name, title, suffix = "avif-bare", "AVIF without container", ".obu"
+
+    def encode_picture(self, pixels: Pixels, quality: Any) -> bytes:
+        return take_payload(super().encode_picture(pixels, quality))
+
+    def decode_picture(self, data: bytes, size: tuple[int, int]) -> Pixels:
+        return super().decode_picture(wrap_payload(data), size)
+
+
+class HalfAvif(Avif):
+    """AVIF of the picture at half its size, scaled up again: often better at the lowest rates."""
+
+    name, title = "avif-half", "AVIF, half size"
+    settings = named("quality", 5, 20, 40, 60)
+
+    def encode_picture(self, pixels: Pixels, quality: Any) -> bytes:
+        image = Image.fromarray(pixels)
+        return super().encode_picture(
+            np.asarray(image.resize(((image.width + 1) // 2, (image.height + 1) // 2), Image.Resampling.LANCZOS)),
+            quality,
+        )
+
+    def decode_picture(self, data: bytes, size: tuple[int, int]) -> Pixels:
+        return np.asarray(_load(data).resize(size, Image.Resampling.LANCZOS))
+
+
+class ImagecodecsCodec(OneFileEach):
+    """A format of the package imagecodecs, which is loaded only when the codec runs."""
+
+    family: ClassVar[str]
+
+    def missing(self, sizes: Sizes) -> str | None:
+        try:
+            has = getattr(_imagecodecs(), self.family).available
+        except ImportError:
+            return "the package imagecodecs is not installed"
+        return None if has else f"this imagecodecs has no {self.title}"
+
+
+class JpegXl(ImagecodecsCodec):
+    name, title, suffix, family = "jpeg-xl", "JPEG XL", ".jxl", "JPEGXL"
+    settings = named("distance", 15, 8, 4, 2)
+
+    def encode_picture(self, pixels: Pixels, quality: Any) -> bytes:
+        return bytes(_imagecodecs().jpegxl_encode(pixels, distance=quality, effort=7, usecontainer=False))
+
+    def decode_picture(self, data: bytes, size: tuple[int, int]) -> Pixels:
+        return np.asarray(_imagecodecs().jpegxl_decode(data))
+
+
+class Jpeg2000(ImagecodecsCodec):
+    """The bare codestream; its setting is the PSNR that it aims at."""
+
+    name, title, suffix, family = "jpeg-2000", "JPEG 2000", ".j2k", "JPEG2K"
+    settings = named("PSNR", 26, 29, 32, 35)
+
+    def encode_picture(self, pixels: Pixels, quality: Any) -> bytes:
+        return bytes(_imagecodecs().jpeg2k_encode(pixels, level=quality, codecformat="j2k", reversible=False))
+
+    def decode_picture(self, data: bytes, size: tuple[int, int]) -> Pixels:
+        return np.asarray(_imagecodecs().jpeg2k_decode(data))
+
+
+class Zip(Codec):
+    """The original files in one zip archive: what most people do with a folder."""
+
+    name, title = "zip", "zip of the originals"
+    settings = named("level", 9)
+    file_name: ClassVar[str] = "originals.zip"
+
+    def __init__(self, read: ReadOptions) -> None:
+        self._read = read
+
+    def encode(self, pictures: PictureSet, setting: str, folder: Path) -> None:
+        level = self.settings[setting]
+        with zipfile.ZipFile(folder / self.file_name, "w", zipfile.ZIP_DEFLATED, compresslevel=level) as archive:
+            for position in range(len(pictures)):
+                archive.write(pictures.path(position), f"{position:06d}{pictures.suffix(position)}")
+
+    def decode(self, folder: Path, sizes: Sizes) -> Iterator[Pixels]:
+        with tempfile.TemporaryDirectory() as unzipped:
+            with zipfile.ZipFile(folder / self.file_name) as archive:
+                archive.extractall(unzipped)
+            yield from PictureSet.open(Path(unzipped), self._read)
+
+
+def picture_rivals(read: ReadOptions) -> list[Codec]:
+    """Every rival that needs no video encoder."""
+    return [Jpeg(), WebP(), Avif(), BareAvif(), HalfAvif(), JpegXl(), Jpeg2000(), Zip(read)]
+
+
+def _imagecodecs() -> ModuleType:
+    return importlib.import_module("imagecodecs")
+
+
+def _save(image: Image.Image, file_format: str, **parameters: Any) -> bytes:
+    encoded = io.BytesIO()
+    image.save(encoded, file_format, **parameters)
+    return encoded.getvalue()
+
+
+def _load(data: bytes) -> Image.Image:
+    with Image.open(io.BytesIO(data)) as image:
+        return image.convert("RGB")

@@ -1,0 +1,192 @@
+"""Video encoders as rivals: the pictures, sorted by similarity, are the frames of a film. Driven through ffmpeg."""
+
+import importlib
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unicorn_codec.errors import RivalFailed
+from unicorn_codec.images import Pixels, to_image
+from unicorn_codec.picture_set import PictureSet
+from unicorn_codec.rivals import Codec, Sizes, named
+
+GRID = 8
+"""Sides are padded to a multiple, by repeating the border: encoders want it, and chroma has half the size."""
+
+EXACT = "flags=accurate_rnd+full_chroma_int+full_chroma_inp+lanczos"
+TO_YUV = f"scale=out_color_matrix=bt709:out_range=tv:{EXACT}"
+FROM_YUV = f"scale=in_color_matrix=bt709:in_range=tv:{EXACT}"
+"""The stream does not say which colours it means; both ends agree on these."""
+
+THUMBNAIL_SIDE = 8
+LONG_GOP = "9999"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoder:
+    """An encoder of ffmpeg: what sets the quality, other options, the stream's file suffix and ffmpeg's muxer."""
+
+    library: str
+    knob: str
+    muxer: str
+    options: tuple[str, ...] = ()
+    pixel_format: str = "yuv420p"
+
+
+HEVC = Encoder(
+    library="libx265",
+    knob="-crf",
+    muxer="hevc",
+    # One frame thread: with more of them the stream depends on the number of cores. No text with its settings.
+    options=("-preset", "slow", "-x265-params", "log-level=none:info=0:frame-threads=1"),
+)
+AV1 = Encoder(library="libaom-av1", knob="-crf", muxer="obu", options=("-cpu-used", "4", "-b:v", "0"))
+SVT_AV1 = Encoder(library="libsvtav1", knob="-crf", muxer="obu", options=("-preset", "4"))
+VVC = Encoder(library="libvvenc", knob="-qp", muxer="vvc", options=("-preset", "medium"), pixel_format="yuv420p10le")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SortedVideo(Codec):
+    """A film of all pictures, which must have one size.
+
+    Args:
+        encoders: the first of them that an ffmpeg here has is used.
+        all_intra: every frame stands alone. Otherwise frames refer to others: least bytes, no picture by itself.
+    """
+
+    name: str
+    title: str
+    encoders: tuple[Encoder, ...]
+    all_intra: bool
+    settings: Mapping[str, int] = field(default_factory=dict)
+    order_file: ClassVar[str] = "order.bin"
+
+    def missing(self, sizes: Sizes) -> str | None:
+        if len(set(sizes)) > 1:
+            return "the pictures are not all of one size"
+        if not any(ffmpeg_with(encoder.library) for encoder in self.encoders):
+            return f"needs an ffmpeg with {' or '.join(encoder.library for encoder in self.encoders)}"
+        return None
+
+    def encode(self, pictures: PictureSet, setting: str, folder: Path) -> None:
+        encoder = next(encoder for encoder in self.encoders if ffmpeg_with(encoder.library))
+        order = sort_by_similarity(thumbnails(pictures))
+        write_order(folder / self.order_file, order)
+        height, width, _ = _padded(pictures[0]).shape
+        command = [
+            *(str(ffmpeg_with(encoder.library)), "-v", "error", "-f", "rawvideo", "-pix_fmt", "rgb24"),
+            *("-s", f"{width}x{height}", "-r", "25", "-i", "pipe:", "-vf", TO_YUV, "-pix_fmt", encoder.pixel_format),
+            *("-c:v", encoder.library, *encoder.options, encoder.knob, str(self.settings[setting])),
+            *("-g", "1" if self.all_intra else LONG_GOP, "-f", encoder.muxer, str(_stream(folder, encoder))),
+        ]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert process.stdin is not None
+            with suppress(BrokenPipeError):  # it ended early; its last words say why
+                for position in order:
+                    process.stdin.write(_padded(pictures[position]).tobytes())
+            _, complaint = process.communicate()
+        if process.returncode:
+            raise RivalFailed(f"{encoder.library}: {_last_line(complaint)}")
+
+    def decode(self, folder: Path, sizes: Sizes) -> Iterator[Pixels]:
+        encoder = next(encoder for encoder in self.encoders if _stream(folder, encoder).exists())
+        (width, height), order = sizes[0], read_order(folder / self.order_file, len(sizes))
+        shape = (-(-height // GRID) * GRID, -(-width // GRID) * GRID, 3)
+        command = [
+            *(str(ffmpeg_with(encoder.library)), "-v", "error", "-i", str(_stream(folder, encoder))),
+            *("-vf", FROM_YUV, "-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:"),
+        ]
+        done = subprocess.run(command, capture_output=True, check=False)
+        if done.returncode or len(done.stdout) != len(sizes) * int(np.prod(shape)):
+            raise RivalFailed(f"{encoder.library}: {_last_line(done.stderr) or 'frames are lost'}")
+        frames = np.frombuffer(done.stdout, np.uint8).reshape(len(sizes), *shape)
+        for place in np.argsort(order):
+            yield frames[place, :height, :width]
+
+
+def video_rivals() -> list[Codec]:
+    """Every rival that is a video encoder."""
+    crf, av1, qp = named("crf", 45, 39, 33, 27), named("crf", 63, 55, 45, 35), named("qp", 47, 41, 35, 29)
+    intra, film = "intra", "with references"
+    return [
+        SortedVideo(name="hevc-intra", title=f"HEVC {intra}", encoders=(HEVC,), all_intra=True, settings=crf),
+        SortedVideo(name="hevc-film", title=f"HEVC {film}", encoders=(HEVC,), all_intra=False, settings=crf),
+        SortedVideo(name="av1-intra", title=f"AV1 {intra}", encoders=(AV1, SVT_AV1), all_intra=True, settings=av1),
+        SortedVideo(name="av1-film", title=f"AV1 {film}", encoders=(AV1, SVT_AV1), all_intra=False, settings=av1),
+        SortedVideo(name="vvc-intra", title=f"VVC {intra}", encoders=(VVC,), all_intra=True, settings=qp),
+    ]
+
+
+def ffmpeg_with(library: str) -> Path | None:
+    """An ffmpeg that has the encoder: the one on the PATH, else the one of the package imageio-ffmpeg."""
+    return next((path for path in _ffmpegs() if library in _encoders(path)), None)
+
+
+@cache
+def _ffmpegs() -> tuple[Path, ...]:
+    found = [shutil.which("ffmpeg")]
+    with suppress(ImportError, RuntimeError):  # not installed, or without a binary for this system
+        found.append(importlib.import_module("imageio_ffmpeg").get_ffmpeg_exe())
+    return tuple(Path(path) for path in found if path)
+
+
+@cache
+def _encoders(ffmpeg: Path) -> frozenset[str]:
+    """Names of the encoders that an ffmpeg was built with; its table starts each line with some flags."""
+    listed = subprocess.run([ffmpeg, "-hide_banner", "-encoders"], capture_output=True, text=True, check=False)
+    rows = (line.split() for line in listed.stdout.splitlines())
+    return frozenset(row[1] for row in rows if len(row) > 1)
+
+
+def thumbnails(pictures: PictureSet) -> NDArray[np.float32]:
+    """(M, values) of tiny pictures, by which similarity is judged."""
+    size = (THUMBNAIL_SIDE, THUMBNAIL_SIDE)
+    return np.stack([np.asarray(to_image(pixels).resize(size), np.float32).ravel() for pixels in pictures])
+
+
+def sort_by_similarity(values: NDArray[np.float32]) -> list[int]:
+    """A chain from picture 0 on, always to the nearest one not yet in it."""
+    left = np.ones(len(values), bool)
+    order = [0]
+    left[0] = False
+    for _ in range(1, len(values)):
+        distances = np.square(values - values[order[-1]]).sum(1)
+        order.append(int(np.where(left, distances, np.inf).argmin()))
+        left[order[-1]] = False
+    return order
+
+
+def write_order(path: Path, order: list[int]) -> None:
+    """Write a permutation, in as many bits a number as it needs: it is part of what a sorted set costs."""
+    bits = max(1, (len(order) - 1).bit_length())
+    places = np.arange(bits - 1, -1, -1)
+    path.write_bytes(np.packbits(np.array(order)[:, None] >> places & 1).tobytes())
+
+
+def read_order(path: Path, count: int) -> NDArray[np.int64]:
+    """The permutation of ``count`` numbers that ``write_order`` wrote."""
+    bits = max(1, (count - 1).bit_length())
+    digits = np.unpackbits(np.frombuffer(path.read_bytes(), np.uint8), count=count * bits).reshape(count, bits)
+    return digits.astype(np.int64) @ (1 << np.arange(bits - 1, -1, -1))
+
+
+def _stream(folder: Path, encoder: Encoder) -> Path:
+    return folder / f"{encoder.library}.{encoder.muxer}"
+
+
+def _padded(pixels: Pixels) -> Pixels:
+    height, width, _ = pixels.shape
+    return np.pad(pixels, ((0, -height % GRID), (0, -width % GRID), (0, 0)), mode="edge")
+
+
+def _last_line(complaint: bytes) -> str:
+    lines = complaint.decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else ""
