@@ -46,8 +46,8 @@ def bench(
     everything that was written. What cannot run here is skipped with a line that says why. Needs the packages of
     unicorn-codec[bench].
     """
-    from unicorn_codec import bench as library
-    from unicorn_codec.own_codec import Unicorn, own_settings
+    from unicorn_codec.bench import comparison as library
+    from unicorn_codec.bench.own_codec import Unicorn, own_settings
 
     read = ReadOptions(max_side=max_side or 0, background=background, skip_unreadable=skip_unreadable)
     own = Unicorn(settings=own_settings(read=read, seconds=seconds, seed=seed, device=device))

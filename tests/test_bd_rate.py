@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from unicorn_codec.bd_rate import RateCurve, RatePoint, bd_rate, frontier, monotone_slopes
+from unicorn_codec.bench.bd_rate import RateCurve, RatePoint, bd_rate, frontier, monotone_slopes
 
 LEAST_OVERLAP = 2.0
 

@@ -15,20 +15,20 @@ from safetensors.torch import save_file
 
 from tests.conftest import draw
 from unicorn_cli.main import cli
-from unicorn_codec.bench_plots import STYLES, draw_plots, spread
-from unicorn_codec.bench_report import DASH, Point, bd_table, markdown, point_table, verdict
+from unicorn_codec.bench.learned_distances import LEAST_SIDE, PerceptualDistance, learned_distances
+from unicorn_codec.bench.own_codec import Unicorn, own_settings
+from unicorn_codec.bench.picture_set import PictureSet
+from unicorn_codec.bench.plots import STYLES, draw_plots, spread
+from unicorn_codec.bench.qualities import METRICS, check_packages, mean_values, measure_pair
+from unicorn_codec.bench.report import DASH, Point, bd_table, markdown, point_table, verdict
+from unicorn_codec.bench.rivals import Codec, Jpeg, Sizes, Zip
 from unicorn_codec.config import PackOptions
 from unicorn_codec.errors import InvalidSetting, OutputError, PackageMissing
-from unicorn_codec.learned_distances import LEAST_SIDE, PerceptualDistance, learned_distances
-from unicorn_codec.own_codec import Unicorn, own_settings
-from unicorn_codec.picture_set import PictureSet
-from unicorn_codec.qualities import METRICS, check_packages, mean_values, measure_pair
-from unicorn_codec.rivals import Codec, Jpeg, Sizes, Zip
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("ssimulacra2")
 
-from unicorn_codec.bench import BenchOptions, BenchResult, bench, rivals, select_codecs
+from unicorn_codec.bench.comparison import BenchOptions, BenchResult, bench, rivals, select_codecs
 
 ORIGIN = {
     "pictures": 6,

@@ -46,18 +46,18 @@ ORDER = (
     "coding",
     "packing",
     "archive",
-    "picture_set",
-    "avif_payload",
-    "rivals",
-    "video_rivals",
-    "trial",
-    "own_codec",
-    "bd_rate",
-    "learned_distances",
-    "qualities",
-    "bench_report",
-    "bench_plots",
-    "bench",
+    "bench.picture_set",
+    "bench.avif_payload",
+    "bench.rivals",
+    "bench.video_rivals",
+    "bench.trial",
+    "bench.own_codec",
+    "bench.bd_rate",
+    "bench.learned_distances",
+    "bench.qualities",
+    "bench.report",
+    "bench.plots",
+    "bench.comparison",
 )  # fmt: skip
 LIGHT = ORDER[: ORDER.index("devices")]
 
@@ -84,15 +84,25 @@ def packages_of(path: Path) -> set[str]:
     return {name.split(".")[0] for name in imports_of(path)}
 
 
+def path_of(module: str) -> Path:
+    return LIBRARY / (module.replace(".", "/") + ".py")
+
+
+def modules() -> Iterator[str]:
+    """Dotted names of the library's modules, below ``unicorn_codec``."""
+    for path in LIBRARY.rglob("*.py"):
+        if path.stem != "__init__":
+            yield ".".join(path.relative_to(LIBRARY).with_suffix("").parts)
+
+
 def siblings_of(module: str) -> set[str]:
     """Modules of the library that a module of it imports."""
-    names = (name.split(".") for name in imports_of(LIBRARY / f"{module}.py"))
-    found = {parts[1] for parts in names if parts[0] == "unicorn_codec" and len(parts) > 1}
-    return found & {path.stem for path in LIBRARY.glob("*.py")}
+    names = {name.removeprefix("unicorn_codec.") for name in imports_of(path_of(module))}
+    return names & set(modules())
 
 
 def test_the_order_names_every_module() -> None:
-    assert {path.stem for path in LIBRARY.glob("*.py")} - {"__init__"} == set(ORDER)
+    assert set(modules()) == set(ORDER)
     assert len(set(ORDER)) == len(ORDER)
 
 
@@ -107,17 +117,17 @@ def test_the_package_itself_imports_nothing() -> None:
 
 @pytest.mark.parametrize("module", LIGHT)
 def test_light_modules_import_neither_torch_nor_pillow(module: str) -> None:
-    assert not packages_of(LIBRARY / f"{module}.py") & {"torch", "PIL", "diffusers", "safetensors"}
+    assert not packages_of(path_of(module)) & {"torch", "PIL", "diffusers", "safetensors"}
 
 
-@pytest.mark.parametrize(("package", "owners"), [("diffusers", {"autoencoder"}), ("PIL", {"images", "rivals"})])
+@pytest.mark.parametrize(("package", "owners"), [("diffusers", {"autoencoder"}), ("PIL", {"images", "bench.rivals"})])
 def test_a_heavy_package_has_its_importers(package: str, owners: set[str]) -> None:
-    files = [*LIBRARY.glob("*.py"), *COMMAND_LINE.glob("*.py")]
-    assert {path.stem for path in files if package in packages_of(path)} == owners
+    assert {module for module in modules() if package in packages_of(path_of(module))} == owners
+    assert not any(package in packages_of(path) for path in COMMAND_LINE.glob("*.py"))
 
 
 def test_the_library_does_not_know_the_command_line() -> None:
-    assert not any({"click", "tqdm", "unicorn_cli"} & packages_of(path) for path in LIBRARY.glob("*.py"))
+    assert not any({"click", "tqdm", "unicorn_cli"} & packages_of(path) for path in LIBRARY.rglob("*.py"))
 
 
 @pytest.mark.parametrize("module", ["unicorn_codec", *(f"unicorn_codec.{name}" for name in LIGHT), "unicorn_cli.main"])

@@ -8,14 +8,11 @@ import numpy as np
 import pytest
 
 from tests.conftest import draw
-from unicorn_codec.avif_payload import picture_size, take_payload, wrap_payload
-from unicorn_codec.config import ReadOptions
-from unicorn_codec.images import write_picture
-from unicorn_codec.metrics import psnr_db
-from unicorn_codec.picture_set import PictureSet
-from unicorn_codec.rivals import Avif, BareAvif, Codec, HalfAvif, picture_rivals
-from unicorn_codec.trial import bytes_of, read_decoded, run_trial
-from unicorn_codec.video_rivals import (
+from unicorn_codec.bench.avif_payload import picture_size, take_payload, wrap_payload
+from unicorn_codec.bench.picture_set import PictureSet
+from unicorn_codec.bench.rivals import Avif, BareAvif, Codec, HalfAvif, picture_rivals
+from unicorn_codec.bench.trial import bytes_of, read_decoded, run_trial
+from unicorn_codec.bench.video_rivals import (
     SortedVideo,
     ffmpeg_with,
     read_order,
@@ -23,6 +20,9 @@ from unicorn_codec.video_rivals import (
     video_rivals,
     write_order,
 )
+from unicorn_codec.config import ReadOptions
+from unicorn_codec.images import write_picture
+from unicorn_codec.metrics import psnr_db
 
 READ = ReadOptions()
 VIDEO_SIZE = (52, 44)
@@ -138,7 +138,7 @@ def test_a_trial_counts_the_files_on_disk(alike: PictureSet, tmp_path: Path) -> 
 
 
 def test_the_process_of_a_rival_loads_no_torch() -> None:
-    program = "import sys, unicorn_codec.trial, unicorn_codec.video_rivals; print('torch' in sys.modules)"
+    program = "import sys, unicorn_codec.bench.trial, unicorn_codec.bench.video_rivals; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 

@@ -229,8 +229,8 @@ def open_decoder(container: Container, autoencoder: Autoencoder) -> Decoder:
         found, known = container.codes.model_sha256, model.sha256
         if found != known or header.autoencoder.latent_channels != model.channels:
             raise AutoencoderMismatch(
-                f"this archive was coded with the code model {found.hex()[:16]} for {header.autoencoder.latent_channels} "
-                f"channels; this software has {known.hex()[:16]} for {model.channels}"
+                f"this archive was made with the code model {found.hex()[:16]} and codes of "
+                f"{header.autoencoder.latent_channels} channels; here are {known.hex()[:16]} and {model.channels}"
             )
         return CodeDecoder(header=header, codes=container.codes, autoencoder=autoencoder, model=model)
     assert header.denoising is not None and container.weights is not None, "a container holds codes or a network"

@@ -157,4 +157,3 @@ def _read_plain(decoder: Decoder, far: NDArray[np.bool_]) -> Symbols:
         decoder.advance(byte << np.uint64(_PLAIN_SHIFT), np.full_like(byte, 1 << _PLAIN_SHIFT), far)
         value = (value << 8) | byte.astype(np.int64)
     return value - ((value >> 15) << 16)
-

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unicorn_codec.bd_rate import RatePoint, frontier
-from unicorn_codec.bench_report import Point, curve_of, titles_of
-from unicorn_codec.own_codec import OWN_NAME
-from unicorn_codec.qualities import METRICS, Metric
+from unicorn_codec.bench.bd_rate import RatePoint, frontier
+from unicorn_codec.bench.own_codec import OWN_NAME
+from unicorn_codec.bench.qualities import METRICS, Metric
+from unicorn_codec.bench.report import Point, curve_of, titles_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
+from unicorn_codec.bench.picture_set import PictureSet
+from unicorn_codec.bench.rivals import Codec
 from unicorn_codec.errors import RivalFailed
 from unicorn_codec.images import Pixels
-from unicorn_codec.picture_set import PictureSet
-from unicorn_codec.rivals import Codec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,10 +13,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from unicorn_codec.bench.picture_set import PictureSet
+from unicorn_codec.bench.rivals import Codec, Sizes, named
 from unicorn_codec.errors import RivalFailed
 from unicorn_codec.images import Pixels, to_image
-from unicorn_codec.picture_set import PictureSet
-from unicorn_codec.rivals import Codec, Sizes, named
 
 GRID = 8
 """Sides are padded to a multiple, by repeating the border: encoders want it, and chroma has half the size."""

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
+from unicorn_codec.bench.picture_set import PictureSet
+from unicorn_codec.bench.trial import read_decoded
 from unicorn_codec.errors import PackageMissing
 from unicorn_codec.images import Pixels, to_image
 from unicorn_codec.metrics import ms_ssim, psnr_db
-from unicorn_codec.picture_set import PictureSet
-from unicorn_codec.trial import read_decoded
 
 LEAST_SSIMULACRA2_SIDE = 8
 
@@ -91,7 +91,7 @@ def _learned(original: Pixels, decoded: Pixels, features: Path | None) -> Values
     """Distances by networks; torch is loaded only if there are any."""
     if features is None and not any(map(importlib.util.find_spec, ("lpips", "piq"))):
         return {}
-    from unicorn_codec.learned_distances import learned_distances
+    from unicorn_codec.bench.learned_distances import learned_distances
 
     return {name: distance(original, decoded) for name, distance in learned_distances(features).items()}
 

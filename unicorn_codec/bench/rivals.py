@@ -16,11 +16,11 @@ from typing import Any, ClassVar
 import numpy as np
 from PIL import Image, features
 
-from unicorn_codec.avif_payload import take_payload, wrap_payload
+from unicorn_codec.bench.avif_payload import take_payload, wrap_payload
+from unicorn_codec.bench.picture_set import PictureSet
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.errors import RivalFailed
 from unicorn_codec.images import Pixels
-from unicorn_codec.picture_set import PictureSet
 
 Sizes = Sequence[tuple[int, int]]
 

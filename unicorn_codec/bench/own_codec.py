@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import ClassVar
 
 from unicorn_codec.archive import Archive, pack
+from unicorn_codec.bench.picture_set import PictureSet
+from unicorn_codec.bench.rivals import Codec, Sizes
 from unicorn_codec.config import PackOptions, ReadOptions, TrainConfig
 from unicorn_codec.images import Pixels
 from unicorn_codec.inspection import describe
-from unicorn_codec.picture_set import PictureSet
-from unicorn_codec.rivals import Codec, Sizes
 
 OWN_NAME = "unicorn"
 CODE_RATES = (0.12, 0.16, 0.21, 0.3)

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from unicorn_codec.bd_rate import RateCurve, RatePoint, bd_rate, frontier
-from unicorn_codec.own_codec import OWN_NAME
-from unicorn_codec.qualities import JUDGE, METRICS, Values
-from unicorn_codec.rivals import Avif, BareAvif
+from unicorn_codec.bench.bd_rate import RateCurve, RatePoint, bd_rate, frontier
+from unicorn_codec.bench.own_codec import OWN_NAME
+from unicorn_codec.bench.qualities import JUDGE, METRICS, Values
+from unicorn_codec.bench.rivals import Avif, BareAvif
 
 DASH = "—"
 ANCHOR = Avif.name

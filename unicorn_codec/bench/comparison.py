@@ -23,18 +23,18 @@ from typing import Any
 
 import torch
 
-from unicorn_codec.bench_plots import draw_plots
-from unicorn_codec.bench_report import Point, markdown, verdict
+from unicorn_codec.bench.own_codec import OWN_NAME, autoencoder_bytes
+from unicorn_codec.bench.picture_set import PictureSet
+from unicorn_codec.bench.plots import draw_plots
+from unicorn_codec.bench.qualities import Values, check_packages, mean_values, measure_position
+from unicorn_codec.bench.report import Point, markdown, verdict
+from unicorn_codec.bench.rivals import Codec, picture_rivals
+from unicorn_codec.bench.trial import read_decoded, run_trial
+from unicorn_codec.bench.video_rivals import video_rivals
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.devices import choose_device
 from unicorn_codec.errors import InvalidSetting, OutputError, UnicornError
 from unicorn_codec.metrics import bits_per_pixel
-from unicorn_codec.own_codec import OWN_NAME, autoencoder_bytes
-from unicorn_codec.picture_set import PictureSet
-from unicorn_codec.qualities import Values, check_packages, mean_values, measure_position
-from unicorn_codec.rivals import Codec, picture_rivals
-from unicorn_codec.trial import read_decoded, run_trial
-from unicorn_codec.video_rivals import video_rivals
 
 JSON_NAME = "bench.json"
 TABLE_NAME = "table.md"

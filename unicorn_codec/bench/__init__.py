@@ -1,0 +1,1 @@
+"""This codec beside its rivals, on a folder of the user's own: what ``unicorn bench`` runs."""
