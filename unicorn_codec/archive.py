@@ -23,16 +23,12 @@ from unicorn_codec.devices import choose_device
 from unicorn_codec.errors import AutoencoderMismatch, IndexOutOfRange, UnsupportedVersion
 from unicorn_codec.images import Folder, PillowImage, list_folder, read_picture, to_image
 from unicorn_codec.index_map import index_of_position, position_of_index
-from unicorn_codec.latent_set import batches_by_size
+from unicorn_codec.latent_set import IMAGES_TOGETHER, batches_by_size
 from unicorn_codec.metrics import bits_per_pixel
 from unicorn_codec.packing import checkpoint_of, new_decoder, pack_into_network, take_sample
 from unicorn_codec.picture_table import check_names, serialize_sizes
 from unicorn_codec.reports import Comparison, Measured, NetworkReport, Observer, PackReport, VerifyReport, mean_psnr_db
 from unicorn_codec.weights import count_parameters, parse_weights, split_tensors
-
-BATCH_SIZE = 128
-PIXELS_TOGETHER = 1 << 23
-"""Pictures that are decoded in lockstep: at most so many, of at most so many pixels together."""
 
 
 def pack(folder: Path, output: Path, options: PackOptions, observer: Observer | None = None) -> PackReport:
@@ -173,7 +169,7 @@ class Archive:
         return width, height
 
     def decode(
-        self, indices: Iterable[int], *, batch_size: int = BATCH_SIZE, steps: int | None = None
+        self, indices: Iterable[int], *, batch_size: int = IMAGES_TOGETHER, steps: int | None = None
     ) -> list[PillowImage]:
         """Pictures with the given numbers, in the order asked for.
 
@@ -185,7 +181,7 @@ class Archive:
         return [to_image(pictures[index]) for index in wanted]
 
     def iterate(
-        self, indices: Iterable[int], *, batch_size: int = BATCH_SIZE, steps: int | None = None
+        self, indices: Iterable[int], *, batch_size: int = IMAGES_TOGETHER, steps: int | None = None
     ) -> Iterator[tuple[int, np.ndarray]]:
         """Pairs of index and pixels, uint8 (H, W, 3), as they get ready: sizes are grouped, so the order may change.
 
@@ -196,7 +192,7 @@ class Archive:
         for index in wanted:
             if not 0 <= index < len(self):
                 raise IndexOutOfRange(f"there is no image {index}: the archive has 0 to {len(self) - 1}")
-        for batch in batches_by_size([self.size(index) for index in wanted], batch_size, PIXELS_TOGETHER):
+        for batch in batches_by_size([self.size(index) for index in wanted], batch_size):
             numbers = [wanted[place] for place in batch]
             yield from zip(numbers, self.decoder.decode(numbers, *self.size(numbers[0]), steps=steps), strict=True)
 

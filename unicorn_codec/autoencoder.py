@@ -28,7 +28,7 @@ LEADING_CHANNELS = 16
 """What an index-only archive keeps of the embedded autoencoder: as many values as 4 channels at 1/8."""
 
 PIXELS_AT_ONCE = 1 << 20
-"""Pictures that are decoded together: bounds the memory of the network's features."""
+"""Pictures that are encoded or decoded together: bounds the memory of the network's features."""
 
 
 class Autoencoder(ABC):
@@ -54,11 +54,14 @@ class Autoencoder(ABC):
         Returns:
             (N, C, h, w) float32 on the CPU.
         """
-        images = torch.from_numpy(np.stack(pictures)).to(self.device).permute(0, 3, 1, 2).float() / 127.5 - 1
-        height, width = images.shape[2:]
-        images = F.pad(images, (0, -width % multiple, 0, -height % multiple), mode="replicate")
-        with torch.inference_mode():
-            return self.encode(images).float().cpu()
+        height, width = pictures[0].shape[:2]
+        latents = []
+        for batch in torch.from_numpy(np.stack(pictures)).split(max(1, PIXELS_AT_ONCE // (height * width))):
+            images = batch.to(self.device).permute(0, 3, 1, 2).float() / 127.5 - 1
+            images = F.pad(images, (0, -width % multiple, 0, -height % multiple), mode="replicate")
+            with torch.inference_mode():
+                latents.append(self.encode(images).float().cpu())
+        return torch.cat(latents)
 
     def decode_pictures(self, latents: Tensor, height: int, width: int, step: float) -> list[np.ndarray]:
         """Pictures of raw latents, the padding cut off: uint8 (height, width, 3) each."""

@@ -1,34 +1,31 @@
 """Packing into codes: latents are quantised and entropy-coded; the step follows from the wanted size.
 
-pack_into_codes: encode_folder > choose_step > quantise_latents > encode_images
+pack_into_codes: choose_step > encode_batches > quantise_latents > encode_images
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from unicorn_codec.autoencoder import Autoencoder, EmbeddedAutoencoder
 from unicorn_codec.code_model import CodeModel, level_of, load_code_model
 from unicorn_codec.code_table import Codes
 from unicorn_codec.codes import LARGEST, encode_images
-from unicorn_codec.config import Header, PackOptions
+from unicorn_codec.config import Header, PackOptions, ReadOptions
 from unicorn_codec.container import Container
 from unicorn_codec.errors import InvalidSetting
 from unicorn_codec.images import Folder
-from unicorn_codec.latent_set import batches_by_size, encode_folder
+from unicorn_codec.latent_set import encode_batches
 from unicorn_codec.picture_table import serialize_names, serialize_sizes
 from unicorn_codec.reports import Observer
 
-IMAGES_TOGETHER = 128
-"""Images that are coded in lockstep: more save time, and take memory."""
-
-POSITIONS_TOGETHER = 1 << 15
 SAMPLE_IMAGES = 48
 TOLERANCE = 0.01
 ROUNDS = 8
+CORRECTIONS = 2
 
 
 def pack_into_codes(pictures: Folder, autoencoder: Autoencoder, options: PackOptions, observer: Observer) -> Container:
@@ -40,20 +37,53 @@ def pack_into_codes(pictures: Folder, autoencoder: Autoencoder, options: PackOpt
     if not isinstance(autoencoder, EmbeddedAutoencoder):
         raise InvalidSetting("codes are made for the embedded autoencoder; use another one with --index-only")
     observer.found(pictures, None)
-    multiple = autoencoder.reference.downsampling
-    latents = encode_folder(pictures, options.read, autoencoder, multiple, observer.of_stage("encoding"))
-    model, coarsest = load_code_model(), autoencoder.network.max_step
-    progress = observer.of_stage("coding")
+    coder = FolderCoder(pictures, options.read, autoencoder, load_code_model())
+    coarsest = autoencoder.network.max_step
     file_bytes = options.target_bytes(pictures.pixels)
     if file_bytes is None:
         step = min(options.latent_step, coarsest)
-        codes = encode_latents(latents, step, model, progress)
+        codes = coder.encode(step, observer.of_stage("coding"))
     else:
-        step, codes = fit_codes(latents, file_bytes - overhead_of(pictures), model, coarsest, progress)
+        step, codes = fit_codes(coder, file_bytes - overhead_of(pictures), coarsest, observer)
     header = Header(
-        images=len(latents), seed=options.seed, latent_step=step, autoencoder=autoencoder.reference, denoising=None
+        images=len(pictures.pictures),
+        seed=options.seed,
+        latent_step=step,
+        autoencoder=autoencoder.reference,
+        denoising=None,
     )
     return Container(header=header, sizes=pictures.sizes, names=pictures.names, codes=codes)
+
+
+@dataclass(frozen=True, slots=True)
+class FolderCoder:
+    """A folder and what codes it. Latents are made anew for every coding: they would not fit into memory."""
+
+    pictures: Folder
+    read: ReadOptions
+    autoencoder: EmbeddedAutoencoder
+    model: CodeModel
+
+    def encode(self, step: float, progress: Callable[[int, int], None]) -> Codes:
+        """Codes of all pictures, by position."""
+        streams: list[bytes] = [b""] * len(self.pictures.pictures)
+        for batch, latents in self.batches(range(len(streams)), progress):
+            for position, stream in zip(batch, encode_latents(self.model, latents, step), strict=True):
+                streams[position] = stream
+        return Codes(level=level_of(step), model_sha256=self.model.sha256, streams=tuple(streams))
+
+    def sample(self, progress: Callable[[int, int], None]) -> tuple[list[Tensor], float]:
+        """Latents of some pictures, evenly from the folder, and the part of its pixels that they are."""
+        count = len(self.pictures.pictures)
+        positions = range(0, count, -(-count // SAMPLE_IMAGES))
+        pixels = sum(self.pictures.pictures[p].width * self.pictures.pictures[p].height for p in positions)
+        return [latents for _, latents in self.batches(positions, progress)], pixels / self.pictures.pixels
+
+    def batches(
+        self, positions: Sequence[int], progress: Callable[[int, int], None]
+    ) -> Iterator[tuple[list[int], Tensor]]:
+        multiple = self.autoencoder.reference.downsampling
+        return encode_batches(self.pictures, positions, self.read, self.autoencoder, multiple, progress)
 
 
 def overhead_of(pictures: Folder) -> int:
@@ -69,42 +99,25 @@ def quantise_latents(latents: Tensor, step: float) -> np.ndarray:
     return (latents / step).round().clamp(-LARGEST, LARGEST).numpy().astype(np.int64)
 
 
-def encode_latents(
-    latents: Sequence[Tensor], step: float, model: CodeModel, progress: Callable[[int, int], None] | None = None
-) -> Codes:
-    """Codes of raw latents (C, h, w), in their order."""
-    level = level_of(step)
-    streams: list[bytes] = [b""] * len(latents)
-    grids = [(one.shape[2], one.shape[1]) for one in latents]
-    done = 0
-    for batch in batches_by_size(grids, IMAGES_TOGETHER, POSITIONS_TOGETHER):
-        symbols = quantise_latents(torch.stack([latents[place] for place in batch]), step)
-        for place, stream in zip(batch, encode_images(model, level, symbols), strict=True):
-            streams[place] = stream
-        done += len(batch)
-        if progress:
-            progress(done, len(latents))
-    return Codes(level=level, model_sha256=model.sha256, streams=tuple(streams))
+def encode_latents(model: CodeModel, latents: Tensor, step: float) -> list[bytes]:
+    """Code of each of (N, C, h, w) raw latents."""
+    return encode_images(model, level_of(step), quantise_latents(latents, step))
 
 
-def size_of(codes: Codes) -> int:
-    """Bytes of all codes together, without their table."""
-    return sum(len(stream) for stream in codes.streams)
-
-
-def choose_step(latents: Sequence[Tensor], wanted_bytes: float, model: CodeModel, coarsest: float) -> float:
+def choose_step(
+    coder: FolderCoder, wanted_bytes: float, coarsest: float, progress: Callable[[int, int], None]
+) -> float:
     """Quantisation step at which the codes take the wanted bytes, or 1, the finest, where that takes less.
 
-    Searched on a sample of the images, by real coding; the whole set then decides the last percents.
+    Searched on a sample of the pictures, by really coding them.
 
     Raises:
         InvalidSetting: even the coarsest step takes more.
     """
-    sample = latents[:: -(-len(latents) // SAMPLE_IMAGES)]
-    share = sum(one[0].numel() for one in sample) / sum(one[0].numel() for one in latents)
+    batches, share = coder.sample(progress)
 
     def whole(step: float) -> float:
-        return size_of(encode_latents(sample, step, model)) / share
+        return sum(len(code) for latents in batches for code in encode_latents(coder.model, latents, step)) / share
 
     if wanted_bytes >= whole(1.0):
         return 1.0
@@ -118,21 +131,15 @@ def choose_step(latents: Sequence[Tensor], wanted_bytes: float, model: CodeModel
     return math.exp((low + high) / 2)
 
 
-def fit_codes(
-    latents: Sequence[Tensor],
-    wanted_bytes: float,
-    model: CodeModel,
-    coarsest: float,
-    progress: Callable[[int, int], None],
-) -> tuple[float, Codes]:
+def fit_codes(coder: FolderCoder, wanted_bytes: float, coarsest: float, observer: Observer) -> tuple[float, Codes]:
     """Step and codes that take the wanted bytes, within ``TOLERANCE`` where a step can do so."""
-    step = choose_step(latents, wanted_bytes, model, coarsest)
-    codes = encode_latents(latents, step, model, progress)
-    for _ in range(2):
-        found = size_of(codes)
-        if abs(found / wanted_bytes - 1) <= TOLERANCE or len(latents) <= SAMPLE_IMAGES:
+    step = choose_step(coder, wanted_bytes, coarsest, observer.of_stage("probing"))
+    codes = coder.encode(step, observer.of_stage("coding"))
+    for _ in range(CORRECTIONS):
+        found = sum(map(len, codes.streams))
+        # The size falls about as the step's power of -1, where most values are zero.
+        better = min(coarsest, max(1.0, step * found / wanted_bytes))
+        if abs(found / wanted_bytes - 1) <= TOLERANCE or better == step:
             break
-        # The size falls about as the step's power of -1 where most values are zero.
-        step = min(coarsest, max(1.0, step * found / wanted_bytes))
-        codes = encode_latents(latents, step, model, progress)
+        step, codes = better, coder.encode(better, observer.of_stage("coding"))
     return step, codes

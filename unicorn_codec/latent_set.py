@@ -13,8 +13,9 @@ from unicorn_codec.config import ReadOptions
 from unicorn_codec.images import Folder, read_picture
 from unicorn_codec.training import LatentGroup
 
-PIXELS_PER_BATCH = 1 << 21
-"""Pictures that are encoded at once: bounds the memory of the autoencoder's features."""
+IMAGES_TOGETHER = 128
+PIXELS_TOGETHER = 1 << 23
+"""Pictures that go through a step together: at most so many, of at most so many pixels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,40 +32,53 @@ class LatentSet:
     stds: tuple[float, ...]
 
 
-def encode_folder(
+def encode_batches(
     folder: Folder,
+    positions: Sequence[int],
     read: ReadOptions,
     autoencoder: Autoencoder,
     multiple: int,
     progress: Callable[[int, int], None],
-) -> list[Tensor]:
-    """Raw latents (C, h, w) of every picture, by position.
+) -> Iterator[tuple[list[int], Tensor]]:
+    """Raw latents (n, C, h, w) of some pictures, with their positions, a batch of one size at a time.
 
     Args:
         multiple: pixels that a side is padded to a multiple of.
     """
-    latents: list[Tensor | None] = [None] * len(folder.pictures)
     done = 0
-    for positions in batches_by_size([(p.width, p.height) for p in folder.pictures]):
-        pixels = [read_picture(folder, folder.pictures[position], read) for position in positions]
-        for position, encoded in zip(positions, autoencoder.encode_pictures(pixels, multiple), strict=True):
-            latents[position] = encoded
-        done += len(positions)
-        progress(done, len(folder.pictures))
-    return [one for one in latents if one is not None]
+    sizes = [(folder.pictures[position].width, folder.pictures[position].height) for position in positions]
+    for places in batches_by_size(sizes):
+        batch = [positions[place] for place in places]
+        pixels = [read_picture(folder, folder.pictures[position], read) for position in batch]
+        yield batch, autoencoder.encode_pictures(pixels, multiple)
+        done += len(batch)
+        progress(done, len(positions))
+
+
+def encode_folder(
+    folder: Folder, read: ReadOptions, autoencoder: Autoencoder, multiple: int, progress: Callable[[int, int], None]
+) -> list[Tensor]:
+    """Raw latents (C, h, w) of every picture, by position."""
+    positions = range(len(folder.pictures))
+    of_position = {
+        position: one
+        for batch, latents in encode_batches(folder, positions, read, autoencoder, multiple, progress)
+        for position, one in zip(batch, latents, strict=True)
+    }
+    return [of_position[position] for position in positions]
 
 
 def batches_by_size(
-    sizes: Sequence[tuple[int, int]], largest: int = 64, pixels: int = PIXELS_PER_BATCH
+    sizes: Sequence[tuple[int, int]], largest: int = IMAGES_TOGETHER, pixels: int = PIXELS_TOGETHER
 ) -> Iterator[list[int]]:
-    """Positions of equally sized pictures, at most so many pictures and pixels together."""
+    """Places of equally sized pictures, at most so many pictures and pixels together."""
     by_size: dict[tuple[int, int], list[int]] = defaultdict(list)
     for position, size in enumerate(sizes):
         by_size[size].append(position)
-    for (width, height), positions in by_size.items():
+    for (width, height), places in by_size.items():
         together = max(1, min(largest, pixels // (width * height)))
-        for start in range(0, len(positions), together):
-            yield positions[start : start + together]
+        for start in range(0, len(places), together):
+            yield places[start : start + together]
 
 
 def normalise_latents(latents: Sequence[Tensor], indices: Sequence[int], latent_std: float, seed: int) -> LatentSet:
