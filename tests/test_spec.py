@@ -3,7 +3,7 @@
 import json
 import re
 import struct
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +111,7 @@ def test_code_model_table() -> None:
         name.strip("`"): tuple(sides[side] if side in sides else int(side) for side in shape.split(", "))
         for name, shape, _ in rows("### The model")
     }
-    arrays = {name: getattr(model, name) for name in model.__slots__ if name != "sha256"}
+    arrays = {field.name: getattr(model, field.name) for field in fields(model) if field.name != "sha256"}
     assert listed == {name: array.shape for name, array in arrays.items()}
 
 
