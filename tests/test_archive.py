@@ -164,6 +164,10 @@ def test_an_interrupted_pack_leaves_a_checkpoint_and_goes_on(folder: Path, tmp_p
     with pytest.raises(Interrupted, match="--resume"):
         pack(folder, output, options, StopAfter(0.3))
     assert [p.name for p in tmp_path.iterdir()] == ["out.uni.checkpoint"]
+    with pytest.raises(OutputError, match="unfinished work"):
+        pack(folder, output, options)
+    pack(folder, tmp_path / "out.uni", PackOptions(device="cpu"))  # another way of packing leaves the checkpoint alone
+    output.unlink()
     with pytest.raises(CheckpointMismatch):
         pack(folder, output, replace(options, seed=1, resume=True))
     assert not output.exists()

@@ -24,10 +24,10 @@ from unicorn_codec.errors import AutoencoderMismatch, IndexOutOfRange, Unsupport
 from unicorn_codec.images import Folder, PillowImage, list_folder, read_picture, to_image
 from unicorn_codec.index_map import index_of_position, position_of_index
 from unicorn_codec.latent_set import IMAGES_TOGETHER, batches_by_size
-from unicorn_codec.metrics import bits_per_pixel
+from unicorn_codec.metrics import bits_per_pixel, psnr_db
 from unicorn_codec.packing import checkpoint_of, new_decoder, pack_into_network, take_sample
 from unicorn_codec.picture_table import check_names, serialize_sizes
-from unicorn_codec.reports import Comparison, Measured, NetworkReport, Observer, PackReport, VerifyReport, mean_psnr_db
+from unicorn_codec.reports import Comparison, Measured, NetworkReport, Observer, PackReport, VerifyReport
 from unicorn_codec.weights import count_parameters, parse_weights, split_tensors
 
 
@@ -50,7 +50,8 @@ def pack(folder: Path, output: Path, options: PackOptions, observer: Observer | 
     else:
         container = pack_into_codes(pictures, autoencoder, options, observer)
     write_container(output, container, overwrite=options.overwrite)
-    checkpoint_of(output).unlink(missing_ok=True)
+    if options.index_only:
+        checkpoint_of(output).unlink(missing_ok=True)
     return report_on(output, pictures, autoencoder, options, observer, time.monotonic() - started)
 
 
@@ -90,17 +91,17 @@ def report_on_network(
         return None
     network, indices = decoder.denoising.network, archive.indices
     multiple = autoencoder.reference.downsampling * network.patch_size
-    originals = [read_picture(pictures, picture, read) for picture in pictures.pictures]
-    ceilings = []
-    for original in originals:
-        height, width = original.shape[:2]
+    ceilings_db = []
+    for picture in pictures.pictures:
+        original = read_picture(pictures, picture, read)
         latents = autoencoder.encode_pictures([original], multiple)
-        ceilings += autoencoder.decode_pictures(latents, height, width, 1.0)
+        (decoded,) = autoencoder.decode_pictures(latents, picture.height, picture.width, 1.0)
+        ceilings_db.append(psnr_db(original, decoded))
     sample = take_sample(pictures, read, indices)
     return NetworkReport(
         parameters=count_parameters(network, autoencoder.reference.latent_channels),
         steps=decoder.denoising.steps,
-        ceiling_psnr_db=mean_psnr_db(originals, ceilings),
+        ceiling_psnr_db=float(np.mean(ceilings_db)),
         other_noise_psnr_db=sample.psnr_db(decoder, seed=decoder.header.seed ^ 1),
         same_images_psnr_db=sample.psnr_db(decoder),
     )

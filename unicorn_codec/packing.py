@@ -16,7 +16,7 @@ from unicorn_codec.config import AutoencoderReference, Denoising, Header, PackOp
 from unicorn_codec.container import Container
 from unicorn_codec.decoding import NetworkDecoder
 from unicorn_codec.denoiser import Denoiser, load_tensors, tensors_of
-from unicorn_codec.errors import Interrupted
+from unicorn_codec.errors import Interrupted, OutputError
 from unicorn_codec.images import Folder, folder_digest, read_picture
 from unicorn_codec.index_map import index_of_position
 from unicorn_codec.latent_set import LatentSet, batches_by_size, encode_folder, normalise_latents
@@ -46,7 +46,11 @@ def pack_into_network(
 
     Raises:
         Interrupted: after Ctrl-C; the checkpoint beside the output is written then.
+        OutputError: there is a checkpoint, and neither to go on from it nor to replace it was asked for.
     """
+    checkpoint = checkpoint_of(output)
+    if checkpoint.exists() and not (options.resume or options.overwrite):
+        raise OutputError(f"{checkpoint} holds unfinished work: --resume goes on from it, --overwrite starts afresh")
     plan = plan_for(pictures, autoencoder.reference, options)
     observer.found(pictures, plan)
     multiple = autoencoder.reference.downsampling * plan.network.patch_size
@@ -60,7 +64,7 @@ def pack_into_network(
         latents,
         options,
         digest=settings_digest(pictures, decoder.header, options),
-        checkpoint=checkpoint_of(output),
+        checkpoint=checkpoint,
         sample=sample,
         observer=observer,
     )
