@@ -85,7 +85,10 @@ def _coded_rows(report: "PackReport") -> list[Row]:
     """What the pictures became: codes, or a network and how near it came."""
     network = report.network
     if network is None:
-        return [("codes", f"quantisation step {report.latent_step:.3g}")]
+        wanted = report.wanted_bytes
+        missed = wanted is not None and report.file_bytes < 0.95 * wanted
+        less = f": the finest, of fewer than the wanted {short_bytes(round(wanted or 0))}" if missed else ""
+        return [("codes", f"quantisation step {report.latent_step:.3g}{less}")]
     return [
         ("network", f"{count(network.parameters, 'parameter')}, {count(network.steps, 'sampling step')}"),
         ("ceiling", f"{network.ceiling_psnr_db:.2f} dB PSNR: the autoencoder alone"),

@@ -48,8 +48,10 @@ def paths_in_folder(folder: Path, chosen: Sequence[int], names: Sequence[str], s
     """One path an index. All names of the archive decide it, so it does not depend on which are chosen.
 
     Raises:
-        OutputError: a path leads outside the folder, or its folder cannot be made.
+        OutputError: a path leads outside the folder, or a file is in its place.
     """
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise OutputError(f"{folder} is a file; these pictures need a folder: say which by -o")
     relative = output_names(names, suffix)
     return {index: output_path(folder, relative[index]) for index in chosen}
 

@@ -95,7 +95,6 @@ def path_of_file(output: str, image_format: str | None) -> Path:
 
     Raises:
         InvalidSetting: the suffix is not one that can be written.
-        OutputError: its folder cannot be made.
     """
     from unicorn_codec.images import write_format
     from unicorn_codec.output_files import output_path
@@ -110,11 +109,13 @@ def path_of_file(output: str, image_format: str | None) -> Path:
 def write_pictures(opened: "Archive", paths: dict[int, Path], *, steps: int | None, overwrite: bool) -> None:
     """Decode the pictures and write each as soon as it is there; a bar if there are several."""
     from unicorn_codec.images import write_picture
+    from unicorn_codec.output_files import make_folder
 
     from .progress import bar
 
     with bar("unpacking", len(paths), hidden=len(paths) == 1) as shown:
         for index, pixels in opened.iterate(paths, steps=steps):
+            make_folder(paths[index].parent)
             write_picture(pixels, paths[index], overwrite)
             shown.update()
 

@@ -15,7 +15,9 @@ from unicorn_codec.container import read_container, serialize
 from unicorn_codec.demo_pictures import make_demo_pictures
 from unicorn_codec.errors import (
     AutoencoderMismatch,
+    AutoencoderUnavailable,
     CheckpointMismatch,
+    CheckpointWarning,
     FormatError,
     ImageFolderError,
     IndexOutOfRange,
@@ -25,6 +27,7 @@ from unicorn_codec.errors import (
 )
 from unicorn_codec.images import list_folder, read_picture, write_picture
 from unicorn_codec.metrics import psnr_db
+from unicorn_codec.packing import take_sample
 from unicorn_codec.reports import Observer, PackReport
 from unicorn_codec.training import Progress
 
@@ -237,3 +240,53 @@ def test_verify_compares_with_the_folder(packed: tuple[Path, PackReport], folder
     report = verify(path, tmp_path / "other", device="cpu")
     assert not report.ok and report.measured is not None and report.measured.images == 4
     assert sorted(p.split(":")[0] for p in report.problems) == ["new.png", "wide 0.png", "wide 1.png"]
+
+
+def test_resuming_nothing_is_refused(folder: Path, tiny_options: PackOptions, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointMismatch, match="no checkpoint"):
+        pack(folder, tmp_path / "out.uni", replace(tiny_options, resume=True))
+
+
+def test_a_file_cannot_make_an_autoencoder_be_fetched(packed: tuple[Path, PackReport], tmp_path: Path) -> None:
+    container = read_container(packed[0])
+    elsewhere = replace(container.header.autoencoder, name="someone/something")
+    (tmp_path / "named.uni").write_bytes(
+        serialize(replace(container, header=replace(container.header, autoencoder=elsewhere)))
+    )
+    with pytest.raises(AutoencoderUnavailable, match="--autoencoder"):
+        Archive.open(tmp_path / "named.uni")
+    assert len(Archive.open(tmp_path / "named.uni", autoencoder="embedded")) == 6
+
+
+def test_another_downsampling_is_refused(packed: tuple[Path, PackReport], tmp_path: Path) -> None:
+    container = read_container(packed[0])
+    other = replace(container.header.autoencoder, downsampling=8)
+    (tmp_path / "other.uni").write_bytes(
+        serialize(replace(container, header=replace(container.header, autoencoder=other)))
+    )
+    with pytest.raises(AutoencoderMismatch, match="downsampling"):
+        Archive.open(tmp_path / "other.uni")
+
+
+def test_the_sample_is_of_the_commonest_size_and_from_the_whole_folder(tmp_path: Path) -> None:
+    for number in range(40):
+        write_picture(draw(number, 16, 16), tmp_path / f"{number:02}.png")
+    for number in range(3):
+        write_picture(draw(number, 1024, 1024), tmp_path / f"large {number}.png")
+    listed = list_folder(tmp_path, ReadOptions())
+    sample = take_sample(listed, ReadOptions(), list(range(43)))
+    assert sample.originals[0].shape == (16, 16, 3)
+    assert len(sample.indices) >= 13 and max(sample.indices) > 35
+
+
+def test_an_unwritable_checkpoint_does_not_end_the_training(
+    folder: Path, tiny_options: PackOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OutputError("cannot write: the disk is full")
+
+    monkeypatch.setattr("unicorn_codec.packing.SAVE_SECONDS", 0.0)
+    monkeypatch.setattr("unicorn_codec.training.TrainingRun.save", full)
+    options = replace(tiny_options, train=TrainConfig(epochs=10))
+    with pytest.warns(CheckpointWarning, match="goes on"):
+        assert pack(folder, tmp_path / "out.uni", options).images == 6

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unicorn_codec.errors import OutputError
-from unicorn_codec.output_files import MAX_COMPONENT_BYTES, MAX_PATH_BYTES, output_names, output_path
+from unicorn_codec.output_files import MAX_COMPONENT_BYTES, MAX_PATH_BYTES, make_folder, output_names, output_path
 
 
 def one(name: str) -> str:
@@ -119,10 +119,15 @@ def test_any_names_give_distinct_paths_inside(names: list[str]) -> None:
 # --- the folder itself ---
 
 
-def test_parents_are_made(tmp_path: Path) -> None:
+def test_parents_are_made_when_asked_for(tmp_path: Path) -> None:
     path = output_path(tmp_path / "out", "a/b/c.png")
     assert path == tmp_path / "out/a/b/c.png"
+    assert not (tmp_path / "out").exists()
+    make_folder(path.parent)
     assert path.parent.is_dir()
+    with pytest.raises(OutputError, match="cannot make"):
+        (tmp_path / "file").touch()
+        make_folder(tmp_path / "file" / "below")
     assert not path.exists()
 
 
@@ -159,4 +164,4 @@ def test_folders_that_cannot_be_made(tmp_path: Path) -> None:
     tmp_path.joinpath("loop").symlink_to("loop")
     for name in ("file/x.png", "file/sub/x.png", "loop/x.png"):
         with pytest.raises(OutputError):
-            output_path(tmp_path, name)
+            make_folder(output_path(tmp_path, name).parent)

@@ -127,3 +127,10 @@ def test_sizes_are_checked_before_reading(tmp_path: Path, monkeypatch: pytest.Mo
 def test_printable() -> None:
     assert printable("a é 猫.png") == "a é 猫.png"
     assert printable("a\n\x1b[31m\udcff\u202e.png") == "a\\n\\x1b[31m\\udcff\\u202e.png"
+
+
+@pytest.mark.parametrize("name", ["line\nfeed.png", "back\\slash.png", "bell\x07.png"])
+def test_names_that_no_archive_can_hold_are_listed_with_the_unreadable(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"x")
+    _, faults, _ = find_pictures(tmp_path)
+    assert len(faults) == 1 and "no name in a file may hold" in faults[0].reason

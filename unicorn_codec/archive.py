@@ -7,12 +7,13 @@ unpack: read_container > CodeDecoder, or NetworkDecoder > picture
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
-from unicorn_codec.autoencoder import LEADING_CHANNELS, Autoencoder, check_reference, load_autoencoder
+from unicorn_codec.autoencoder import EMBEDDED, LEADING_CHANNELS, Autoencoder, check_reference, load_autoencoder
 from unicorn_codec.code_model import load_code_model
 from unicorn_codec.coding import pack_into_codes
 from unicorn_codec.config import PackOptions, ReadOptions
@@ -20,12 +21,13 @@ from unicorn_codec.container import Container, check_output, read_container, wri
 from unicorn_codec.decoding import CodeDecoder, Decoder, NetworkDecoder
 from unicorn_codec.denoiser import load_tensors
 from unicorn_codec.devices import choose_device
-from unicorn_codec.errors import AutoencoderMismatch, IndexOutOfRange, UnsupportedVersion
+from unicorn_codec.errors import AutoencoderMismatch, AutoencoderUnavailable, IndexOutOfRange, UnsupportedVersion
 from unicorn_codec.images import Folder, PillowImage, list_folder, read_picture, to_image
 from unicorn_codec.index_map import index_of_position, position_of_index
 from unicorn_codec.latent_set import IMAGES_TOGETHER, batches_by_size
 from unicorn_codec.metrics import bits_per_pixel, psnr_db
-from unicorn_codec.packing import checkpoint_of, new_decoder, pack_into_network, take_sample
+from unicorn_codec.packing import check_checkpoint, checkpoint_of, new_decoder, pack_into_network, take_sample
+from unicorn_codec.picture_files import printable
 from unicorn_codec.picture_table import check_names, serialize_sizes
 from unicorn_codec.reports import Comparison, Measured, NetworkReport, Observer, PackReport, VerifyReport
 from unicorn_codec.weights import count_parameters, parse_weights, split_tensors
@@ -40,6 +42,8 @@ def pack(folder: Path, output: Path, options: PackOptions, observer: Observer | 
     observer = observer or Observer()
     started = time.monotonic()
     check_output(output, overwrite=options.overwrite)
+    if options.index_only:
+        check_checkpoint(output, options)
     channels = LEADING_CHANNELS if options.index_only else None
     autoencoder = load_autoencoder(options.autoencoder, choose_device(options.device), channels)
     pictures = list_folder(folder, options.read, observer.of_stage("reading"))
@@ -72,6 +76,7 @@ def report_on(
             ),
             index_bits=header.index_bits,
             latent_step=header.latent_step,
+            wanted_bytes=options.target_bytes(pictures.pixels),
             seconds=seconds,
             measured=archive.measure(pictures, options.read, observer),
             network=report_on_network(archive, pictures, autoencoder, options.read),
@@ -133,6 +138,12 @@ class Archive:
         """
         container = read_container(path)
         wanted = container.header.autoencoder
+        if autoencoder is None and wanted.name != EMBEDDED:
+            # The name is data: it must not make this software download or open something by itself.
+            raise AutoencoderUnavailable(
+                f"this archive needs the autoencoder {printable(wanted.name)!r}: tell where it is, "
+                "by --autoencoder HUB-ID or FOLDER"
+            )
         found = load_autoencoder(autoencoder or wanted.name, choose_device(device), wanted.latent_channels)
         check_reference(wanted, found.reference)
         return cls(container, open_decoder(container, found))
@@ -152,12 +163,12 @@ class Archive:
         """The picture with a number, 0 to M - 1 (negative ones count from the end)."""
         return self.decode([index + len(self) if -len(self) <= index < 0 else index])[0]
 
-    @property
+    @cached_property
     def indices(self) -> list[int]:
         """Index of each picture, by position."""
         return index_of_position(self.container.header.seed, len(self)).tolist()
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
         """Name of each picture, by index; its number where the file holds no names."""
         if self.container.names is None:
@@ -229,7 +240,13 @@ def open_decoder(container: Container, autoencoder: Autoencoder) -> Decoder:
                 f"this archive was made with the code model {found.hex()[:16]} and codes of "
                 f"{header.autoencoder.latent_channels} channels; here are {known.hex()[:16]} and {model.channels}"
             )
-        return CodeDecoder(header=header, codes=container.codes, autoencoder=autoencoder, model=model)
+        return CodeDecoder(
+            header=header,
+            codes=container.codes,
+            positions=position_of_index(header.seed, header.images),
+            autoencoder=autoencoder,
+            model=model,
+        )
     assert header.denoising is not None and container.weights is not None, "a container holds codes or a network"
     # Before anything is built: the header alone could claim any size.
     tensors = split_tensors(parse_weights(container.weights)[1], header)

@@ -86,7 +86,7 @@ class EmbeddedAutoencoder(Autoencoder):
         self.network = CodingAutoencoder(**config)
         self.network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
         self.network.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)  # type: ignore[call-overload]
-        self.channels = channels or self.network.latent_channels
+        self.channels = min(channels or self.network.latent_channels, self.network.latent_channels)
         self.reference = reference_of(
             EMBEDDED, self.network, tensors, config, channels=self.channels, downsampling=self.network.downsampling
         )
@@ -132,6 +132,10 @@ def _plain_latents(encoded: Any) -> Tensor:
     return encoded.latents if hasattr(encoded, "latents") else encoded.latent
 
 
+LOADING_ERRORS = (OSError, ValueError, AttributeError, ImportError, KeyError, TypeError, RuntimeError, SafetensorError)
+"""What diffusers raises for folders and names that hold no model, or a broken one."""
+
+
 def load_diffusers(name: str) -> Any:
     """A model of diffusers from a folder or a hub name.
 
@@ -142,7 +146,7 @@ def load_diffusers(name: str) -> Any:
 
     try:
         model = diffusers.AutoModel.from_pretrained(name, use_safetensors=True)
-    except (OSError, ValueError, AttributeError, ImportError, SafetensorError) as error:
+    except LOADING_ERRORS as error:
         raise AutoencoderUnavailable(
             f"{name}: no autoencoder could be loaded. Give a folder that holds config.json and safetensors weights, "
             f"a hub name (needs the network), or {EMBEDDED!r}. ({str(error).strip().splitlines()[0]})"
@@ -201,6 +205,8 @@ def check_reference(wanted: AutoencoderReference, found: AutoencoderReference) -
         ("class", wanted.class_name, found.class_name),
         ("configuration", wanted.config_sha256.hex(), found.config_sha256.hex()),
         ("weights", wanted.weights_sha256.hex(), found.weights_sha256.hex()),
+        ("number of channels", str(wanted.latent_channels), str(found.latent_channels)),
+        ("downsampling", str(wanted.downsampling), str(found.downsampling)),
     ):
         if a != b:
             raise AutoencoderMismatch(

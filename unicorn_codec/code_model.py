@@ -98,12 +98,12 @@ def neighbourhood(plane: NDArray[np.generic]) -> Floats:
 
 
 class Context:
-    """What is known of N equally sized images while their channels are coded one by one."""
+    """What is known of N equally sized images while their leading channels are coded one by one."""
 
-    def __init__(self, model: CodeModel, level: int, images: int, height: int, width: int) -> None:
-        self._model, self._level = model, level
-        self._sums = np.zeros((images, height, width, *model.mean.shape))
-        self._plane = np.zeros((images, height, width), np.int64)
+    def __init__(self, model: CodeModel, level: int, channels: int, shape: tuple[int, int, int]) -> None:
+        self._model, self._level, self._channels = model, level, channels
+        self._sums = np.zeros((*shape, channels, model.mean.shape[1]))
+        self._plane = np.zeros(shape, np.int64)
 
     def predict(self, channel: int, step: int) -> tuple[Integers, Integers]:
         """Means (in 1/8) and scale classes of the channel's values in a pass, (N, rows, columns) each.
@@ -132,8 +132,8 @@ class Context:
     def close(self, channel: int) -> Integers:
         """End a channel: later ones see it. Returns its values (N, h, w)."""
         model, plane = self._model, self._plane
-        later = model.earlier[channel, :, channel + 1 :]
-        if plane.any():
+        later = model.earlier[channel, :, channel + 1 : self._channels]
+        if plane.any() and channel + 1 < self._channels:
             self._sums[..., channel + 1 :, :] += np.tensordot(model.features(plane), later, axes=1)
         self._plane = np.zeros_like(plane)
         return plane

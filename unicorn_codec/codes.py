@@ -40,9 +40,10 @@ def encode_images(model: CodeModel, level: int, symbols: Symbols) -> list[bytes]
     lanes = lanes_of(height, width)
     counts = channel_counts(symbols)
     starts_of = model.starts
-    context = Context(model, level, images, height, width)
+    coded_channels = int(counts.max(initial=0))
+    context = Context(model, level, coded_channels, (images, height, width))
     steps: list[tuple[Words, Words, NDArray[np.bool_]]] = []
-    for channel in range(int(counts.max(initial=0))):
+    for channel in range(coded_channels):
         coded = counts > channel
         for step in range(4):
             means, scales = context.predict(channel, step)
@@ -97,9 +98,10 @@ def _decode(
     lanes = lanes_of(height, width)
     starts_of, symbol_of = model.starts, model.symbol_of_slot
     decoder = Decoder(streams, lanes)
-    context = Context(model, level, len(streams), height, width)
+    coded_channels = int(counts.max())
+    context = Context(model, level, coded_channels, (len(streams), height, width))
     symbols = np.zeros((len(streams), model.channels, height, width), np.int64)
-    for channel in range(int(counts.max())):
+    for channel in range(coded_channels):
         coded = counts > channel
         for step in range(4):
             means, scales = context.predict(channel, step)
@@ -119,6 +121,8 @@ def _decode(
             context.put(step, values)
             symbols[:, channel][_of_pass(step)] = values
         context.close(channel)
+    if np.abs(symbols).max(initial=0) > LARGEST:
+        raise InvalidField(f"a code holds a value beyond +-{LARGEST}")
     decoder.finish()
     return symbols
 

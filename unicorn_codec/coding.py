@@ -14,7 +14,7 @@ from unicorn_codec.autoencoder import Autoencoder, EmbeddedAutoencoder
 from unicorn_codec.code_model import CodeModel, level_of, load_code_model
 from unicorn_codec.code_table import Codes
 from unicorn_codec.codes import LARGEST, encode_images
-from unicorn_codec.config import Header, PackOptions, ReadOptions
+from unicorn_codec.config import Header, PackOptions, ReadOptions, check
 from unicorn_codec.container import Container
 from unicorn_codec.errors import InvalidSetting
 from unicorn_codec.images import Folder
@@ -32,19 +32,19 @@ def pack_into_codes(pictures: Folder, autoencoder: Autoencoder, options: PackOpt
     """Every image in a code of its own.
 
     Raises:
-        InvalidSetting: the autoencoder is not the embedded one, or no step gives the wanted size.
+        InvalidSetting: no step gives the wanted size, or the step is too coarse.
     """
-    if not isinstance(autoencoder, EmbeddedAutoencoder):
-        raise InvalidSetting("codes are made for the embedded autoencoder; use another one with --index-only")
+    assert isinstance(autoencoder, EmbeddedAutoencoder), "the options ask for no other one"
     observer.found(pictures, None)
     coder = FolderCoder(pictures, options.read, autoencoder, load_code_model())
     coarsest = autoencoder.network.max_step
     file_bytes = options.target_bytes(pictures.pixels)
     if file_bytes is None:
-        step = min(options.latent_step, coarsest)
+        step = options.latent_step or 1.0
+        check(step <= coarsest, f"the quantisation step is at most {coarsest:g}, not {step:g}")
         codes = coder.encode(step, observer.of_stage("coding"))
     else:
-        step, codes = fit_codes(coder, file_bytes - overhead_of(pictures), coarsest, observer)
+        step, codes = fit_codes(coder, file_bytes, coarsest, observer)
     header = Header(
         images=len(pictures.pictures),
         seed=options.seed,
@@ -107,7 +107,7 @@ def encode_latents(model: CodeModel, latents: Tensor, step: float) -> list[bytes
 def choose_step(
     coder: FolderCoder, wanted_bytes: float, coarsest: float, progress: Callable[[int, int], None]
 ) -> float:
-    """Quantisation step at which the codes take the wanted bytes, or 1, the finest, where that takes less.
+    """Quantisation step at which the file has the wanted bytes, or 1, the finest, where that takes less.
 
     Searched on a sample of the pictures, by really coding them.
 
@@ -115,15 +115,21 @@ def choose_step(
         InvalidSetting: even the coarsest step takes more.
     """
     batches, share = coder.sample(progress)
+    overhead = overhead_of(coder.pictures)
 
     def whole(step: float) -> float:
-        return sum(len(code) for latents in batches for code in encode_latents(coder.model, latents, step)) / share
+        codes = [code for latents in batches for code in encode_latents(coder.model, latents, step)]
+        return overhead + sum(map(len, codes)) / share
 
     if wanted_bytes >= whole(1.0):
         return 1.0
     smallest = whole(coarsest)
     if wanted_bytes < smallest * (1 - 3 * TOLERANCE):
-        raise InvalidSetting(f"the codes of these pictures take at least {smallest:.0f} bytes, not {wanted_bytes:.0f}")
+        least, wanted = (8 * size / coder.pictures.pixels for size in (smallest, wanted_bytes))
+        raise InvalidSetting(
+            f"these pictures take at least about {smallest:.0f} bytes ({least:.3f} bits per pixel), "
+            f"not {wanted_bytes:.0f} ({wanted:.3f})"
+        )
     low, high = 0.0, math.log(coarsest)
     for _ in range(ROUNDS):
         middle = (low + high) / 2
@@ -132,11 +138,11 @@ def choose_step(
 
 
 def fit_codes(coder: FolderCoder, wanted_bytes: float, coarsest: float, observer: Observer) -> tuple[float, Codes]:
-    """Step and codes that take the wanted bytes, within ``TOLERANCE`` where a step can do so."""
+    """Step and codes with which the file has the wanted bytes, within ``TOLERANCE`` where a step can do so."""
     step = choose_step(coder, wanted_bytes, coarsest, observer.of_stage("probing"))
     codes = coder.encode(step, observer.of_stage("coding"))
     for _ in range(CORRECTIONS):
-        found = sum(map(len, codes.streams))
+        found = overhead_of(coder.pictures) + sum(map(len, codes.streams))
         # The size falls about as the step's power of -1, where most values are zero.
         better = min(coarsest, max(1.0, step * found / wanted_bytes))
         if abs(found / wanted_bytes - 1) <= TOLERANCE or better == step:

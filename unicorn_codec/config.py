@@ -240,7 +240,7 @@ class PackOptions:
         index_only: put everything into a network's weights, as the paper does; else into a code an image.
         bits_per_pixel: wanted rate of the file; decides the quantisation step, or the hidden size.
         file_bytes: wanted size of the file, instead of a rate.
-        latent_step: quantisation step of the codes, where no rate or size is given; 1 is the finest.
+        latent_step: quantisation step of the codes, instead of a rate or size. None: 1, the finest.
         hidden_size: of the network, as all that follows. None: about ``PARAMETERS_PER_LATENT`` weights a latent value.
         depth: None: 12 as in the paper, or fewer for a small network.
         weight_bits: W, bits of each stored weight, 8 to 32; the exponent's bias is fitted to the weights.
@@ -253,7 +253,7 @@ class PackOptions:
     index_only: bool = False
     bits_per_pixel: float | None = None
     file_bytes: int | None = None
-    latent_step: float = 1.0
+    latent_step: float | None = None
     weight_bits: int = 14
     exponent_bits: int | None = None
     hidden_size: int | None = None
@@ -267,10 +267,13 @@ class PackOptions:
 
     def __post_init__(self) -> None:
         check(self.bits_per_pixel is None or self.bits_per_pixel > 0, "bits per pixel must be positive")
-        targets = (self.bits_per_pixel, self.file_bytes, self.hidden_size)
-        check(sum(t is not None for t in targets) <= 1, "give one of a rate, a file size and a hidden size")
+        targets = (self.bits_per_pixel, self.file_bytes, self.latent_step, self.hidden_size)
+        check(sum(t is not None for t in targets) <= 1, "give one of a rate, a file size, a step and a hidden size")
+        check(not (self.index_only and self.latent_step), "a quantisation step is for codes, not for a network")
+        check(self.index_only or not self.resume, "there is nothing to resume: codes are packed in one go")
+        check(self.index_only or self.autoencoder == "embedded", "another autoencoder is for --index-only alone")
         check(self.file_bytes is None or self.file_bytes > 0, "the file size must be positive")
-        check(self.latent_step >= 1, f"the quantisation step is at least 1, not {self.latent_step}")
+        check(self.latent_step is None or self.latent_step >= 1, f"the step is at least 1, not {self.latent_step}")
         check(8 <= self.weight_bits <= 32, f"bits per weight are 8 to 32, not {self.weight_bits}")
         exponent_bits, mantissa_bits = self.float_bits
         check(2 <= exponent_bits <= 8, f"exponent bits are 2 to 8, not {exponent_bits}")

@@ -246,8 +246,9 @@ def write_container(path: str | os.PathLike[str], container: Container, *, overw
         os.replace(temporary, path)
         _sync_folder(path.parent)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
     return len(data)
 
 

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from unicorn_codec import generator
@@ -19,7 +20,6 @@ from unicorn_codec.codes import decode_images
 from unicorn_codec.config import Denoising, Header
 from unicorn_codec.denoiser import Denoiser
 from unicorn_codec.diffusion import sample_ddim
-from unicorn_codec.index_map import position_of_index
 from unicorn_codec.latent_set import denormalise_latents
 
 
@@ -79,6 +79,7 @@ class CodeDecoder:
 
     header: Header
     codes: Codes
+    positions: NDArray[np.int64]
     autoencoder: Autoencoder
     model: CodeModel
 
@@ -88,8 +89,7 @@ class CodeDecoder:
         Raises:
             InvalidField: a code is damaged.
         """
-        positions = position_of_index(self.header.seed, self.header.images)[list(indices)]
-        streams = [self.codes.streams[position] for position in positions]
+        streams = [self.codes.streams[position] for position in self.positions[list(indices)]]
         rows, columns = (-(-side // self.header.autoencoder.downsampling) for side in (height, width))
         symbols = decode_images(self.model, self.codes.level, streams, rows, columns)
         latents = torch.from_numpy(symbols).float() * self.header.latent_step

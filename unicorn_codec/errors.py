@@ -37,6 +37,10 @@ class DamagedSectionWarning(UserWarning):
     """An ancillary section is damaged; the pictures are not touched by it."""
 
 
+class CheckpointWarning(UserWarning):
+    """A checkpoint could not be written; the training goes on."""
+
+
 class InvalidSetting(UnicornError, ValueError):
     """A setting that the caller chose is out of range or contradicts another one."""
 

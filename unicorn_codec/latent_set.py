@@ -68,14 +68,19 @@ def encode_folder(
     return [of_position[position] for position in positions]
 
 
+def places_by_size(sizes: Sequence[tuple[int, int]]) -> dict[tuple[int, int], list[int]]:
+    """Places of the pictures of each size."""
+    by_size: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for place, size in enumerate(sizes):
+        by_size[size].append(place)
+    return by_size
+
+
 def batches_by_size(
     sizes: Sequence[tuple[int, int]], largest: int = IMAGES_TOGETHER, pixels: int = PIXELS_TOGETHER
 ) -> Iterator[list[int]]:
     """Places of equally sized pictures, at most so many pictures and pixels together."""
-    by_size: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for position, size in enumerate(sizes):
-        by_size[size].append(position)
-    for (width, height), places in by_size.items():
+    for (width, height), places in places_by_size(sizes).items():
         together = max(1, min(largest, pixels // (width * height)))
         for start in range(0, len(places), together):
             yield places[start : start + together]

@@ -49,10 +49,10 @@ def output_names(names: Sequence[str], suffix: str) -> list[str]:
 
 
 def output_path(folder: Path | str, name: str) -> Path:
-    """Return where a relative path lies in the output folder, and make its parent folders.
+    """Return where a relative path lies in the output folder.
 
     Raises:
-        OutputError: the path leads outside, also by a link that lies in the folder, or a folder cannot be made.
+        OutputError: the path leads outside, also by a link that lies in the folder.
     """
     root = Path(folder)
     path = root / name
@@ -63,12 +63,19 @@ def output_path(folder: Path | str, name: str) -> Path:
         inside = path.parent.resolve().is_relative_to(root.resolve())
         if not inside:
             raise OutputError(f"{root / printable(name)} leads outside {root}")
-        path.parent.mkdir(parents=True, exist_ok=True)
     except RuntimeError as error:  # pathlib's word for a link that leads to itself
         raise OutputError(f"{root / printable(name)}: its folder is a link to itself") from error
     except OSError as error:
         raise OutputError(f"{root / printable(name)}: {reason_of(error)}") from error
     return path
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, if they are not there. Raises ``OutputError``."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {folder}: {reason_of(error)}") from error
 
 
 def _clean(name: str) -> str:

@@ -4,6 +4,7 @@ pack_into_network: encode_folder > normalise_latents > train_denoiser > encode_w
 """
 
 import hashlib
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,15 +12,21 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from unicorn_codec.autoencoder import Autoencoder
+from unicorn_codec.autoencoder import Autoencoder, EmbeddedAutoencoder
 from unicorn_codec.config import AutoencoderReference, Denoising, Header, PackOptions, ReadOptions
 from unicorn_codec.container import Container
 from unicorn_codec.decoding import NetworkDecoder
 from unicorn_codec.denoiser import Denoiser, load_tensors, tensors_of
-from unicorn_codec.errors import Interrupted, OutputError
+from unicorn_codec.errors import CheckpointMismatch, CheckpointWarning, Interrupted, OutputError
 from unicorn_codec.images import Folder, folder_digest, read_picture
 from unicorn_codec.index_map import index_of_position
-from unicorn_codec.latent_set import LatentSet, batches_by_size, encode_folder, normalise_latents
+from unicorn_codec.latent_set import (
+    PIXELS_TOGETHER,
+    LatentSet,
+    encode_folder,
+    normalise_latents,
+    places_by_size,
+)
 from unicorn_codec.planning import Plan, make_plan
 from unicorn_codec.quantization import fit_format
 from unicorn_codec.reports import Observer, mean_psnr_db
@@ -46,11 +53,7 @@ def pack_into_network(
 
     Raises:
         Interrupted: after Ctrl-C; the checkpoint beside the output is written then.
-        OutputError: there is a checkpoint, and neither to go on from it nor to replace it was asked for.
     """
-    checkpoint = checkpoint_of(output)
-    if checkpoint.exists() and not (options.resume or options.overwrite):
-        raise OutputError(f"{checkpoint} holds unfinished work: --resume goes on from it, --overwrite starts afresh")
     plan = plan_for(pictures, autoencoder.reference, options)
     observer.found(pictures, plan)
     multiple = autoencoder.reference.downsampling * plan.network.patch_size
@@ -64,7 +67,7 @@ def pack_into_network(
         latents,
         options,
         digest=settings_digest(pictures, decoder.header, options),
-        checkpoint=checkpoint,
+        checkpoint=checkpoint_of(output),
         sample=sample,
         observer=observer,
     )
@@ -76,6 +79,20 @@ def pack_into_network(
 def checkpoint_of(output: Path) -> Path:
     """Where the training that belongs to an output is saved."""
     return output.with_name(output.name + ".checkpoint")
+
+
+def check_checkpoint(output: Path, options: PackOptions) -> None:
+    """Refuse to lose unfinished work, or to go on from none.
+
+    Raises:
+        OutputError: there is a checkpoint, and neither to go on from it nor to replace it was asked for.
+        CheckpointMismatch: there is none to go on from.
+    """
+    checkpoint = checkpoint_of(output)
+    if options.resume and not checkpoint.exists():
+        raise CheckpointMismatch(f"there is no checkpoint {checkpoint} to go on from")
+    if checkpoint.exists() and not (options.resume or options.overwrite):
+        raise OutputError(f"{checkpoint} holds unfinished work: --resume goes on from it, --overwrite starts afresh")
 
 
 def new_decoder(denoising: Denoising, autoencoder: Autoencoder, images: int, seed: int) -> NetworkDecoder:
@@ -104,9 +121,10 @@ class Sample:
 
 def take_sample(pictures: Folder, read: ReadOptions, indices: Sequence[int]) -> Sample:
     """Some pictures of the commonest size, evenly from the whole folder."""
-    batches = batches_by_size([(p.width, p.height) for p in pictures.pictures], largest=len(indices))
-    commonest = max(batches, key=len)
-    chosen = commonest[:: -(-len(commonest) // SAMPLE_IMAGES)]
+    by_size = places_by_size([(p.width, p.height) for p in pictures.pictures])
+    (width, height), commonest = max(by_size.items(), key=lambda entry: len(entry[1]))
+    count = max(1, min(SAMPLE_IMAGES, PIXELS_TOGETHER // (width * height)))
+    chosen = commonest[:: -(-len(commonest) // count)]
     return Sample(
         indices=tuple(indices[position] for position in chosen),
         originals=tuple(read_picture(pictures, pictures.pictures[position], read) for position in chosen),
@@ -164,9 +182,15 @@ def train_denoiser(
         CheckpointMismatch: the checkpoint to resume from belongs to something else.
     """
     run = TrainingRun(decoder.denoiser, latents.groups, options.train, seed=options.seed, digest=digest)
-    if options.resume and checkpoint.exists():
+    if options.resume:
         run.load(checkpoint)
     saved_at, previewed_at = run.seconds, run.fraction
+
+    def save() -> None:
+        try:
+            run.save(checkpoint)
+        except OutputError as error:  # the disk may have room again the next time
+            warnings.warn(f"training goes on without a checkpoint: {error}", CheckpointWarning, stacklevel=2)
 
     def report(progress: Progress) -> None:
         nonlocal saved_at, previewed_at
@@ -175,11 +199,12 @@ def train_denoiser(
             observer.preview(sample.psnr_db(decoder))
             previewed_at = progress.fraction
         if progress.seconds - saved_at >= SAVE_SECONDS:
-            run.save(checkpoint)
+            save()
             saved_at = progress.seconds
 
     try:
         run.run(report)
+        save()  # what follows takes a while, and may be interrupted too
     except KeyboardInterrupt:
         run.save(checkpoint)
         raise Interrupted(
@@ -205,6 +230,8 @@ def choose_sampling(decoder: NetworkDecoder, sample: Sample, steps: int | None) 
     if steps is None:
         by_steps = [with_sampling(decoder, n, 1.0) for n in STEP_CANDIDATES]
         decoder = best_of(by_steps, sample)
+    if not isinstance(decoder.autoencoder, EmbeddedAutoencoder):  # only the embedded one heeds it
+        return decoder
     return best_of([with_sampling(decoder, decoder.denoising.steps, s) for s in LATENT_STEP_CANDIDATES], sample)
 
 

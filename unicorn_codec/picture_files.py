@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unicorn_codec.config import MAX_NAME_BYTES
+from unicorn_codec.picture_table import is_forbidden_name
 
 MAX_FILE_BYTES = 1 << 30
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".gif")
@@ -93,6 +94,8 @@ def _name_faults(names: Iterable[str]) -> dict[str, Unreadable]:
         else:
             if size > MAX_NAME_BYTES:
                 faults[name] = Unreadable(printable(name), f"its name has {size} bytes; {MAX_NAME_BYTES} are allowed")
+            elif "\n" in name or is_forbidden_name(name):
+                faults[name] = Unreadable(printable(name), "its name holds a character that no name in a file may hold")
     return faults
 
 

@@ -66,6 +66,11 @@ def _check_pixels(shapes: NDArray[np.int64], uses: NDArray[np.int64]) -> None:
     check(total <= MAX_TOTAL_PIXELS, f"{total} pixels in all, at most {MAX_TOTAL_PIXELS} are allowed")
 
 
+def is_forbidden_name(name: str) -> bool:
+    """Whether the format refuses a name for what it is made of."""
+    return _FORBIDDEN_IN_NAMES.search(name) is not None
+
+
 def serialize_names(names: tuple[str, ...], images: int) -> bytes:
     """Write the payload of ``name``. Raises ``InvalidSetting`` for names that ``check_names`` refuses."""
     check_names(names, images)

@@ -87,6 +87,7 @@ class PackReport:
     """What was written, measured on the file itself.
 
     Args:
+        wanted_bytes: size that was asked for, if any.
         latent_step: quantisation step of the codes; where there are none, what the autoencoder is told.
         seconds: from start to the written file, without measuring.
         network: None for an archive of codes.
@@ -99,6 +100,7 @@ class PackReport:
     bits_per_pixel_with_autoencoder: float
     index_bits: int
     latent_step: float
+    wanted_bytes: float | None
     seconds: float
     measured: Measured
     network: NetworkReport | None

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -20,7 +21,7 @@ from unicorn_codec.config import TrainConfig
 from unicorn_codec.denoiser import Denoiser
 from unicorn_codec.devices import has_fast_bfloat16
 from unicorn_codec.diffusion import add_noise
-from unicorn_codec.errors import CheckpointMismatch
+from unicorn_codec.errors import CheckpointMismatch, OutputError
 
 _EPOCH, _STEP = 0, 1
 
@@ -176,12 +177,17 @@ class TrainingRun:
         return total
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint, whole or not at all."""
+        """Write a checkpoint, whole or not at all. Raises ``OutputError`` where that fails."""
         tensors = {f"denoiser.{k}": v for k, v in self.denoiser.state_dict().items()} | self.optimizers.tensors()
         metadata = {"digest": self.digest, "step": str(self.step), "seconds": repr(self.seconds)}
         partial = path.with_name(path.name + ".part")
-        save_file({k: v.contiguous().cpu() for k, v in tensors.items()}, partial, metadata)
-        partial.replace(path)
+        try:
+            save_file({k: v.contiguous().cpu() for k, v in tensors.items()}, partial, metadata)
+            partial.replace(path)
+        except (OSError, SafetensorError) as error:
+            raise OutputError(f"cannot write {path}: {error}") from error
+        finally:
+            partial.unlink(missing_ok=True)
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint.
@@ -189,8 +195,6 @@ class TrainingRun:
         Raises:
             CheckpointMismatch: it belongs to another folder or other settings.
         """
-        from safetensors import SafetensorError, safe_open
-
         try:
             with safe_open(path, "pt") as file:
                 metadata = file.metadata() or {}
