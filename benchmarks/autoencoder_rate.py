@@ -88,6 +88,12 @@ def at_rate(curve: Sequence[dict[str, float]], rate: float, metric: str) -> floa
     return float(np.interp(np.log(rate), rates, [p[metric] for p in points], left=np.nan, right=np.nan))
 
 
+def shown(curve: Sequence[dict[str, float]], rate: float, metric: str, digits: int) -> str:
+    """A curve's value at a rate as text, a dash outside the curve."""
+    value = at_rate(curve, rate, metric)
+    return "-" if np.isnan(value) else f"{value:.{digits}f}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, nargs="+", required=True)
@@ -118,10 +124,10 @@ def main() -> None:
             columns += [f"{codec} PSNR", "MS-SSIM", "SSIMULACRA2"]
         print("| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|")
         for rate in RATES.get(folder.name, (0.1, 0.15, 0.2)):
-            cells = [f"{at_rate(curves['all'], rate, 'psnr_db'):.2f}", f"{at_rate(curves['all'], rate, 'ms_ssim'):.4f}"]
+            cells = [shown(curves["all"], rate, "psnr_db", 2), shown(curves["all"], rate, "ms_ssim", 4)]
             for curve in (curves["some"], curves["avif"]):
-                cells += [f"{at_rate(curve, rate, 'psnr_db'):.2f}", f"{at_rate(curve, rate, 'ms_ssim'):.4f}"]
-                cells += [f"{at_rate(curve, rate, 'ssimulacra2'):.1f}"]
+                cells += [shown(curve, rate, "psnr_db", 2), shown(curve, rate, "ms_ssim", 4)]
+                cells += [shown(curve, rate, "ssimulacra2", 1)]
             print(f"| {rate} | " + " | ".join(cells) + " |", flush=True)
     results = {"torch": torch.__version__, "machine": platform.machine(), "sets": sets}
     args.out.write_text(json.dumps(results, indent=1) + "\n")

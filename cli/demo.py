@@ -22,4 +22,4 @@ def demo(folder: Path, pictures: int, size: int, seed: int) -> None:
 
     paths = make_demo_pictures(folder, pictures, size, seed)
     click.echo(f"{count(len(paths), 'picture')} of {size}x{size} written to {folder}")
-    click.echo(f"next: unicorn pack {folder} out.uni --time 2m")
+    click.echo(f"next: unicorn pack {folder} out.uni")
