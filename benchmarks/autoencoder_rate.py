@@ -5,13 +5,13 @@
 Latents are rounded to a step and really coded with the package's code model: the rate counts the bytes of all
 codes. AVIF (speed 4) is measured on the bytes of its files, on some of the pictures, beside ours on the same
 ones. Both are read off their curves, linear in the logarithm of the rate, at the rates that are asked for.
+Points that the results file holds already are not measured again.
 """
 
 import argparse
 import io
 import json
 import platform
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,8 +26,11 @@ from unicorn_codec.codes import decode_images, encode_images
 from unicorn_codec.coding import quantise_latents
 from unicorn_codec.metrics import ms_ssim, psnr_db
 
-STEPS = (2.0, 2.9, 4.4)
-QUALITIES = (10, 20, 30, 40, 50)
+STEPS = {"cats-1000": (2.0, 2.9, 4.4), "grocery-1000": (2.0, 2.9, 4.4, 5.6)}
+FINE_STEPS = (1.4,)
+"""Measured on the few pictures alone."""
+
+QUALITIES = (0, 5, 10, 20, 30, 40, 50)
 RATES = {"cats-1000": (0.12, 0.16, 0.21), "grocery-1000": (0.155, 0.21, 0.27)}
 TOGETHER = 200
 
@@ -60,12 +63,12 @@ def code_with_autoencoder(pictures: Sequence[np.ndarray], autoencoder: EmbeddedA
     return coded
 
 
-def code_with_avif(pictures: Sequence[np.ndarray], quality: int) -> Coded:
+def code_with_avif(pictures: Sequence[np.ndarray], quality: float) -> Coded:
     """Pictures through AVIF files."""
     coded: Coded = []
     for picture in pictures:
         file = io.BytesIO()
-        Image.fromarray(picture).save(file, "AVIF", quality=quality, speed=4)
+        Image.fromarray(picture).save(file, "AVIF", quality=int(quality), speed=4)
         coded.append((file.tell(), np.asarray(Image.open(file).convert("RGB"))))
     return coded
 
@@ -88,6 +91,11 @@ def at_rate(curve: Sequence[dict[str, float]], rate: float, metric: str) -> floa
     return float(np.interp(np.log(rate), rates, [p[metric] for p in points], left=np.nan, right=np.nan))
 
 
+def missing(wanted: Sequence[float], curve: Sequence[dict[str, float]], name: str) -> list[float]:
+    """Settings that the curve has no point for."""
+    return [setting for setting in wanted if setting not in {point[name] for point in curve}]
+
+
 def shown(curve: Sequence[dict[str, float]], rate: float, metric: str, digits: int) -> str:
     """A curve's value at a rate as text, a dash outside the curve."""
     value = at_rate(curve, rate, metric)
@@ -102,23 +110,24 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "autoencoder_rate.json")
     args = parser.parse_args()
     autoencoder = EmbeddedAutoencoder(torch.device("cpu"))
-    sets = {}
+    known = json.loads(args.out.read_text())["sets"] if args.out.exists() else {}
+    sets = dict(known)
     for folder in args.data:
-        started = time.monotonic()
         paths = sorted(folder.glob("*.jpg"))[: args.limit]
         pictures = [np.asarray(Image.open(p).convert("RGB")) for p in paths]
         some = pictures[:: args.every]
-        curves: dict[str, list[dict[str, float]]] = {"all": [], "some": [], "avif": []}
-        for step in STEPS:
+        curves = known.get(folder.name) or {"all": [], "some": [], "avif": []}
+        for step in missing(STEPS.get(folder.name, (2.0, 2.9, 4.4)), curves["all"], "step"):
             coded = code_with_autoencoder(pictures, autoencoder, step)
             curves["all"].append({"step": step} | measure(pictures, coded, judge=False))
             curves["some"].append({"step": step} | measure(some, coded[:: args.every], judge=True))
-        for quality in QUALITIES:
+        for step in missing(FINE_STEPS, curves["some"], "step"):
+            coded = code_with_autoencoder(some, autoencoder, step)
+            curves["some"].append({"step": step} | measure(some, coded, judge=True))
+        for quality in missing(QUALITIES, curves["avif"], "quality"):
             curves["avif"].append({"quality": quality} | measure(some, code_with_avif(some, quality), judge=True))
-        sets[folder.name] = {"pictures": len(pictures), "judged": len(some), **curves}
-        print(
-            f"\n{folder.name}: {len(pictures)} pictures, {len(some)} beside AVIF; {time.monotonic() - started:.0f} s\n"
-        )
+        sets[folder.name] = curves | {"pictures": len(pictures), "judged": len(some)}
+        print(f"\n{folder.name}: {len(pictures)} pictures, {len(some)} of them beside AVIF\n")
         columns = ["bits/pixel", "all: PSNR", "MS-SSIM"]
         for codec in ("some:", "AVIF:"):
             columns += [f"{codec} PSNR", "MS-SSIM", "SSIMULACRA2"]
