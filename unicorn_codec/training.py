@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from unicorn_codec.config import TrainConfig
 from unicorn_codec.denoiser import Denoiser
@@ -126,6 +126,8 @@ class TrainingRun:
         self.groups = [group.to(self.device) for group in groups]
         self.optimizers = Optimizers(denoiser, config)
         self.steps_per_epoch = len(plan_batches(self.groups, config.latents_per_batch, torch.Generator()))
+        # Compiling takes a minute or more, which only a GPU's speed pays back.
+        self.predict = torch.compile(denoiser) if self.device.type == "cuda" else denoiser
         self.random = torch.Generator(self.device)
         self.step, self.seconds = 0, 0.0
 
@@ -170,7 +172,7 @@ class TrainingRun:
         values = sum(group.latents.numel() for group in batch)
         total = torch.zeros((), device=self.device)
         for group in batch:
-            loss = x0_loss(self.denoiser, group, self.config, self.random) * (group.latents.numel() / values)
+            loss = x0_loss(self.predict, group, self.config, self.random) * (group.latents.numel() / values)
             loss.backward()
             total += loss.detach()
         self.optimizers.step(self.step, self.fraction)
@@ -233,7 +235,9 @@ def plan_batches(
     return batches
 
 
-def x0_loss(denoiser: nn.Module, group: LatentGroup, config: TrainConfig, random: torch.Generator) -> Tensor:
+def x0_loss(
+    denoiser: Callable[..., Tensor], group: LatentGroup, config: TrainConfig, random: torch.Generator
+) -> Tensor:
     """Mean squared error of x0, at timesteps and noise drawn for one batch of one shape."""
     count, device = len(group.indices), group.latents.device
     draws = torch.rand(3, count, generator=random, device=device)
