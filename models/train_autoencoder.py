@@ -24,21 +24,26 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from unicorn_codec.coding_autoencoder import CodingAutoencoder
+from unicorn_codec.coding_autoencoder import CodingAutoencoder, ResidualBlock
+from unicorn_codec.devices import has_fast_bfloat16
 
-MAX_STEP = 12.0
+MAX_STEP = 36.0
 NETWORK: dict[str, Any] = {
-    "latent_channels": 64,
+    "latent_channels": 96,
     "widths": [32, 64, 128, 160],
-    "encoder_depths": [1, 2, 2, 1],
-    "decoder_depths": [1, 2, 3, 2],
+    "encoder_depths": [1, 2, 2, 2],
+    "decoder_depths": [1, 2, 3, 4],
     "max_step": MAX_STEP,
 }
 LEADING_CHANNELS = 16
 """What an index-only archive keeps: 16 channels at 1/16, as many values as 4 channels at 1/8."""
 
-SLOPE = 55.0
-"""Squared error (255 scale) that one bit per pixel is worth at step 1, where a picture takes about 0.6."""
+SLOPE_STEP, SLOPE = 3.0, 55.0
+"""Squared error (255 scale) that one bit per pixel is worth at this step; it grows with the step's square."""
+
+
+CONTEXT_RATE = 2e-3
+CONTEXT_FIRST = 150
 
 
 class MaskedConv2d(nn.Conv2d):
@@ -193,12 +198,69 @@ def random_crops(pictures: list[np.ndarray], batch: int, size: int, rng: np.rand
     return torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
+class Muon(torch.optim.Optimizer):
+    """Muon (Jordan et al., 2024) in float32: torch's own computes in bfloat16, which many processors only emulate."""
+
+    def __init__(self, matrices: list[nn.Parameter], lr: float) -> None:
+        super().__init__(matrices, {"lr": lr})
+
+    @torch.no_grad()
+    def step(self) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            for matrix in group["params"]:
+                momentum = self.state[matrix].setdefault("momentum", torch.zeros_like(matrix))
+                momentum.lerp_(matrix.grad, 0.05)
+                update = orthogonalise(matrix.grad.lerp(momentum, 0.95))
+                rows, columns = matrix.shape
+                matrix.sub_(update, alpha=group["lr"] * max(1, rows / columns) ** 0.5)
+
+
+def orthogonalise(matrix: Tensor) -> Tensor:
+    """About the nearest matrix with singular values of one: five Newton-Schulz steps with Jordan's coefficients."""
+    wide = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
+    wide = wide / wide.norm().clamp_min(1e-7)
+    for _ in range(5):
+        gram = wide @ wide.T
+        wide = torch.addmm(wide, torch.addmm(gram, gram, gram, beta=-4.775, alpha=2.0315), wide, beta=3.4445)
+    return wide.T if matrix.shape[0] > matrix.shape[1] else wide
+
+
+def counterparts(earlier: nn.Sequential, layers: nn.Sequential) -> Iterator[tuple[nn.Module, nn.Module]]:
+    """Pairs of layers with the same job; a stage's additional blocks, at its end, have none."""
+    waiting = list(earlier)
+    for layer in layers:
+        if not isinstance(layer, ResidualBlock) or isinstance(waiting[0], ResidualBlock):
+            yield waiting.pop(0), layer
+
+
+@torch.no_grad()
+def grow(earlier: CodingAutoencoder, network: CodingAutoencoder) -> None:
+    """Make a network compute what an earlier one does: more blocks start as the identity, more latents unread.
+
+    The earlier latents keep their precision in units of the new finest step, ``SLOPE_STEP`` times finer.
+    """
+    old_last, new_last = earlier.encoder[-1], network.encoder[-1]
+    old_first, new_first = earlier.decoder[0], network.decoder[0]
+    for old, new in [*counterparts(earlier.encoder, network.encoder), *counterparts(earlier.decoder, network.decoder)]:
+        if old is not old_last and old is not old_first:
+            new.load_state_dict(old.state_dict())
+    channels, ratio = earlier.latent_channels, SLOPE_STEP
+    new_last.weight[:channels], new_last.bias[:channels] = ratio * old_last.weight, ratio * old_last.bias
+    new_first.weight.zero_()
+    new_first.weight[:, :channels] = old_first.weight[:, :channels] / ratio
+    # The plane told log(step) / log(max_step), in the earlier unit of the step.
+    span = math.log(earlier.max_step)
+    new_first.weight[:, -1] = old_first.weight[:, -1] * (math.log(network.max_step) / span)
+    new_first.bias.copy_(old_first.bias - old_first.weight[:, -1].sum((1, 2)) * (math.log(ratio) / span))
+
+
 class Trainer:
     """Networks, their averages and optimisers of one run."""
 
     def __init__(self, out: Path, pictures: list[np.ndarray], features: Path | None, args: argparse.Namespace) -> None:
         torch.manual_seed(0)
         self.out, self.args, self.device = out, args, torch.device(args.device)
+        self.fast_bfloat16 = has_fast_bfloat16(self.device)
         self.validation, self.pictures = pictures[::60], [p for i, p in enumerate(pictures) if i % 60]
         self.network = CodingAutoencoder(**NETWORK).to(self.device).to(memory_format=torch.channels_last)
         self.context = ContextModel(NETWORK["latent_channels"]).to(self.device)
@@ -206,7 +268,20 @@ class Trainer:
         self.perceptual = PerceptualDistance(features).to(self.device) if features else None
         self.rng = np.random.default_rng(0)
         self.elapsed, self.step = 0.0, 0
+        if args.start:
+            self.start(args.start)
         self.optimizers = self._optimizers()
+        self.encode, self.decode = torch.compile(self.network.encode), torch.compile(self.network.decode)
+
+    def start(self, folder: Path) -> None:
+        """Take over an earlier network, which may have fewer blocks and latents and another finest step."""
+        from safetensors.torch import load_file
+
+        config = json.loads((folder / "autoencoder.json").read_text())
+        earlier = CodingAutoencoder(**config)
+        earlier.load_state_dict({k: v.float() for k, v in load_file(folder / "autoencoder.safetensors").items()})
+        grow(earlier, self.network)
+        self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
 
     def _optimizers(self) -> list[torch.optim.Optimizer]:
         ends = {self.network.encoder[1].weight, self.network.encoder[-1].weight}
@@ -217,8 +292,8 @@ class Trainer:
         self.kernels = [(p, nn.Parameter(p.data.permute(0, 2, 3, 1).flatten(1))) for p in hidden]
         for kernel, matrix in self.kernels:
             assert matrix.data_ptr() == kernel.data_ptr(), "the optimiser must see the weights, not a copy"
-        muon = torch.optim.Muon([m for _, m in self.kernels], lr=self.args.muon_lr, weight_decay=0.0)
-        groups = [{"params": rest, "lr": 5e-4}, {"params": list(self.context.parameters()), "lr": 2e-3}]
+        muon = Muon([m for _, m in self.kernels], lr=self.args.muon_lr)
+        groups = [{"params": rest, "lr": 5e-4}, {"params": list(self.context.parameters()), "lr": CONTEXT_RATE}]
         adam = torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.0)
         for optimizer in (muon, adam):
             for group in optimizer.param_groups:
@@ -248,10 +323,13 @@ class Trainer:
         self.validate()
 
     def _set_rates(self, progress: float) -> None:
-        factor = min(1.0, (self.step + 1) / 300) * min(1.0, (1 - progress) / 0.7)
+        decay = max(0.0, min(1.0, (1 - progress) / (1 - self.args.decay_from)))
+        # A network that was taken over waits until the context model, which never is, can tell what rate costs.
+        late = self.step - (CONTEXT_FIRST if self.args.start else 0)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = group["peak_lr"] * max(factor, 0.0)
+                age = self.step if group["peak_lr"] == CONTEXT_RATE else late
+                group["lr"] = group["peak_lr"] * decay * max(0.0, min(1.0, (age + 1) / 300))
 
     def train_step(self, progress: float) -> tuple[float, ...]:
         refine = progress > self.args.refine_from
@@ -262,14 +340,14 @@ class Trainer:
         steps = MAX_STEP**levels
         kept = torch.from_numpy(np.where(self.rng.random(batch) < 0.15, LEADING_CHANNELS, NETWORK["latent_channels"]))
         mask = (torch.arange(NETWORK["latent_channels"]) < kept[:, None])[:, :, None, None].to(self.device)
-        with torch.autocast(self.device.type, torch.bfloat16):
-            latents = self.network.encode(images).float()
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.fast_bfloat16):
+            latents = self.encode(images).float()
             scaled = latents / steps[:, None, None, None] * mask
             noisy = scaled + (torch.rand_like(scaled) - 0.5) * mask
             rounded = scaled + (scaled.round() - scaled).detach()
             # Noise alone at first, for smooth gradients; then the decoder sees what it will get.
             shown = noisy if progress < 0.15 else rounded
-            images_out = self.network.decode(shown * steps[:, None, None, None], steps).float()
+            images_out = self.decode(shown * steps[:, None, None, None], steps).float()
         bits = self.context.bits(noisy, shown.detach() if progress < 0.15 else rounded.detach(), levels) * mask
         rate = bits.sum((1, 2, 3)) / size**2
         squared = (images_out - images).square().mean((1, 2, 3)) * 127.5**2
@@ -278,10 +356,11 @@ class Trainer:
             a, b = images_out / 2 + 0.5, images / 2 + 0.5
             distortion = 0.7 * distortion + self.args.structure * (1 - ms_ssim(a, b))
             if self.perceptual is not None:
-                with torch.autocast(self.device.type, torch.bfloat16):
+                with torch.autocast(self.device.type, torch.bfloat16, enabled=self.fast_bfloat16):
                     distortion = distortion + self.args.perceptual * self.perceptual(a, b).float()
         # Times the step: else the finest steps, where both terms are largest, would own the gradient.
-        loss = (distortion / (SLOPE * steps) + rate * steps).mean()
+        relative = steps / SLOPE_STEP
+        loss = (distortion / (SLOPE * relative) + rate * relative).mean()
         for optimizer in self.optimizers:
             optimizer.zero_grad()
         loss.backward()
@@ -326,7 +405,7 @@ class Trainer:
         context.load_state_dict(self.context.state_dict())
         pictures = [p[: p.shape[0] // 16 * 16, : p.shape[1] // 16 * 16] for p in self.validation]
         report = []
-        for step in (1.0, 2.0, 3.5, 6.0, 12.0):
+        for step in (1.0, 3.0, 6.0, 10.5, 18.0, 36.0):
             rows = [evaluate(network, context, p, step) for p in pictures]
             rate, psnr, structure = np.mean(rows, axis=0)
             report.append(f"step {step:g}: {rate:.3f} bpp {psnr:.2f} dB {structure:.4f}")
@@ -342,7 +421,7 @@ def evaluate(
     """Bits per pixel (entropy of the rounded latents under the context model), PSNR in dB, MS-SSIM."""
     image = torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
     steps = torch.tensor([step])
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", torch.bfloat16, enabled=has_fast_bfloat16(torch.device("cpu"))):
         symbols = (network.encode(image).float() / step).round()
         if kept is not None:
             symbols[:, kept:] = 0
@@ -371,6 +450,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder of training pictures")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument("--minutes", type=float, default=75)
+    parser.add_argument(
+        "--start", type=Path, help="folder of an earlier autoencoder.json and .safetensors to grow from"
+    )
+    parser.add_argument("--decay-from", type=float, default=0.3, help="part of the run after which the rates fall")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--features", type=Path, help="SqueezeNet 1.1 features (safetensors), for the perceptual term")
     parser.add_argument("--structure", type=float, default=600.0, help="weight of 1 - MS-SSIM in the last part")
