@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from unicorn_codec.coding_autoencoder import CodingAutoencoder, ResidualBlock
 from unicorn_codec.devices import has_fast_bfloat16
+from unicorn_codec.structure import ms_ssim
 
 MAX_STEP = 36.0
 NETWORK: dict[str, Any] = {
@@ -150,27 +151,6 @@ class PerceptualDistance(nn.Module):
             difference = F.normalize(x, dim=1) - F.normalize(y, dim=1)
             total = total + difference.square().sum(1).mean((1, 2)) / 3
         return total
-
-
-def ms_ssim(a: Tensor, b: Tensor, scales: int = 4) -> Tensor:
-    """Multi-scale SSIM of small crops, 4 scales, (N, 3, H, W) in [0, 1], twice -> (N,)."""
-    weights = torch.tensor([0.0448, 0.2856, 0.3001, 0.2363, 0.1333][:scales])
-    weights = (weights / weights.sum()).tolist()
-    offsets = torch.arange(11.0, device=a.device) - 5
-    window = torch.exp(-(offsets**2) / (2 * 1.5**2))
-    window = (window / window.sum()).expand(15, 1, 1, 11)
-    result = torch.ones(len(a), device=a.device)
-    for scale in range(scales):
-        stacked = torch.cat([a, b, a * a, b * b, a * b], 1)
-        stacked = F.conv2d(F.conv2d(stacked, window, groups=15), window.transpose(2, 3), groups=15)
-        mean_a, mean_b, aa, bb, ab = stacked.chunk(5, 1)
-        var_a, var_b, cov = aa - mean_a**2, bb - mean_b**2, ab - mean_a * mean_b
-        contrast = (2 * cov + 0.0009) / (var_a + var_b + 0.0009)
-        if scale == scales - 1:
-            contrast = contrast * (2 * mean_a * mean_b + 0.0001) / (mean_a**2 + mean_b**2 + 0.0001)
-        result = result * contrast.mean((1, 2, 3)).clamp_min(1e-3) ** weights[scale]
-        a, b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
-    return result
 
 
 def load_pictures(folder: Path) -> list[np.ndarray]:
@@ -302,7 +282,7 @@ class Trainer:
 
     def run(self) -> None:
         budget = self.args.minutes * 60
-        logged = saved = self.elapsed
+        logged = saved = validated = self.elapsed
         started = time.monotonic() - self.elapsed
         totals: list[tuple[float, ...]] = []
         while self.elapsed < budget:
@@ -317,8 +297,10 @@ class Trainer:
                 totals, logged = [], self.elapsed
             if self.elapsed - saved > 300:
                 self.save()
-                self.validate()
                 saved = self.elapsed
+            if self.elapsed - validated > budget / 4:
+                self.validate()
+                validated = self.elapsed
         self.save()
         self.validate()
 
