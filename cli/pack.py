@@ -25,6 +25,12 @@ target_options = together(
         type=click.FloatRange(min=1),
         help="Quantisation step of the codes, instead of a rate or size: 1 is the finest.  [default: 1]",
     ),
+    click.option(
+        "--tune/--no-tune",
+        default=None,
+        help="Fit the autoencoder's decoder to the pictures, where that gains more than its bytes cost: minutes for a "
+        "thousand pictures.  [default: tune]",
+    ),
 )
 
 network_options = together(

@@ -8,10 +8,10 @@ from tqdm import tqdm
 
 from unicorn_codec.images import Folder
 from unicorn_codec.planning import Plan
-from unicorn_codec.reports import Observer
+from unicorn_codec.reports import Observer, Tuned
 from unicorn_codec.training import Progress
 
-from .text import duration
+from .text import duration, short_bytes
 
 LABEL_WIDTH = 10
 TRAINING_FORMAT = "{desc} {percentage:3.0f}% |{bar}| {elapsed}{postfix}"
@@ -61,6 +61,16 @@ class Bars(Observer):
         shown.update(done - shown.n)
         if done == total:
             self._close()
+
+    def tuned(self, tuned: Tuned) -> None:
+        self._close()
+        what = f"a change of rank {tuned.rank}" if tuned.rank else "a change of the biases"
+        verdict = "kept" if tuned.kept else "left out"
+        tqdm.write(
+            f"{'tuned'.ljust(LABEL_WIDTH)} {what}, {short_bytes(tuned.bytes)}: loss {100 * tuned.gain:+.1f} % better "
+            f"than by finer codes of as many bytes, {verdict}",
+            file=sys.stderr,
+        )
 
     def training(self, progress: Progress) -> None:
         shown = self._open("training", 1.0, TRAINING_FORMAT)

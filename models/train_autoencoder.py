@@ -44,7 +44,9 @@ SLOPE_STEP, SLOPE = 3.0, 55.0
 
 
 CONTEXT_RATE = 2e-3
-CONTEXT_FIRST = 150
+CONTEXT_FIRST = 100
+SPIKE = 4.0
+"""A batch whose loss is so many times the usual is left out."""
 
 
 class MaskedConv2d(nn.Conv2d):
@@ -247,7 +249,7 @@ class Trainer:
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
         self.perceptual = PerceptualDistance(features).to(self.device) if features else None
         self.rng = np.random.default_rng(0)
-        self.elapsed, self.step = 0.0, 0
+        self.elapsed, self.step, self.usual_loss = 0.0, 0, 0.0
         if args.start:
             self.start(args.start)
         self.optimizers = self._optimizers()
@@ -273,7 +275,10 @@ class Trainer:
         for kernel, matrix in self.kernels:
             assert matrix.data_ptr() == kernel.data_ptr(), "the optimiser must see the weights, not a copy"
         muon = Muon([m for _, m in self.kernels], lr=self.args.muon_lr)
-        groups = [{"params": rest, "lr": 5e-4}, {"params": list(self.context.parameters()), "lr": CONTEXT_RATE}]
+        groups = [
+            {"params": rest, "lr": self.args.other_lr},
+            {"params": list(self.context.parameters()), "lr": CONTEXT_RATE},
+        ]
         adam = torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.0)
         for optimizer in (muon, adam):
             for group in optimizer.param_groups:
@@ -315,7 +320,8 @@ class Trainer:
 
     def train_step(self, progress: float) -> tuple[float, ...]:
         refine = progress > self.args.refine_from
-        size, batch = (192, 8) if progress > 0.75 else (128, 16)
+        size, batch = (192, 7) if progress > 0.75 or self.args.start else (128, 16)
+        smooth = progress < 0.15 and not self.args.start
         images = random_crops(self.pictures, batch, size, self.rng).to(self.device)
         images = images.contiguous(memory_format=torch.channels_last)
         levels = torch.from_numpy(self.rng.random(batch, dtype=np.float32)).to(self.device)
@@ -328,9 +334,9 @@ class Trainer:
             noisy = scaled + (torch.rand_like(scaled) - 0.5) * mask
             rounded = scaled + (scaled.round() - scaled).detach()
             # Noise alone at first, for smooth gradients; then the decoder sees what it will get.
-            shown = noisy if progress < 0.15 else rounded
+            shown = noisy if smooth else rounded
             images_out = self.decode(shown * steps[:, None, None, None], steps).float()
-        bits = self.context.bits(noisy, shown.detach() if progress < 0.15 else rounded.detach(), levels) * mask
+        bits = self.context.bits(noisy, shown.detach(), levels) * mask
         rate = bits.sum((1, 2, 3)) / size**2
         squared = (images_out - images).square().mean((1, 2, 3)) * 127.5**2
         distortion = squared
@@ -345,6 +351,10 @@ class Trainer:
         loss = (distortion / (SLOPE * relative) + rate * relative).mean()
         for optimizer in self.optimizers:
             optimizer.zero_grad()
+        usual = self.usual_loss or float(loss.detach())
+        if not float(loss.detach()) < SPIKE * usual:  # one such batch can undo an hour; NaN is none either
+            return usual, float(squared.detach().mean()), float(rate.detach().mean())
+        self.usual_loss = 0.98 * usual + 0.02 * float(loss.detach())
         loss.backward()
         torch.nn.utils.clip_grad_norm_([*self.network.parameters(), *self.context.parameters()], 5.0)
         for kernel, matrix in self.kernels:
@@ -442,6 +452,7 @@ def main() -> None:
     parser.add_argument("--perceptual", type=float, default=150.0, help="weight of the perceptual distance there")
     parser.add_argument("--refine-from", type=float, default=0.6, help="part of the run after which it begins")
     parser.add_argument("--muon-lr", type=float, default=0.005)
+    parser.add_argument("--other-lr", type=float, default=5e-4)
     parser.add_argument("--export", action="store_true", help="do not train: write RUN's weights into the package")
     args = parser.parse_args()
     if args.export:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 from torch import Tensor, nn
 from train_autoencoder import load_pictures
 
@@ -21,14 +21,24 @@ from unicorn_codec.autoencoder import EmbeddedAutoencoder
 from unicorn_codec.code_model import FEATURE_BITS, MAX_SYMBOL, MEAN_BITS, PASSES, SCALES, WEIGHT_BITS, level_of
 from unicorn_codec.codes import REACH
 from unicorn_codec.config import MAX_LEVEL
+from unicorn_codec.devices import has_fast_bfloat16
 from unicorn_codec.rans import PRECISION
 
 HIDDEN = 12
+FAST_BFLOAT16 = has_fast_bfloat16(torch.device("cpu"))
 CROP = 16
 BATCH = 16
 SMALLEST_SCALE = 0.06
 LOG_RATIO = 1 / 7
 """Scale class k stands for a logistic density of scale SMALLEST_SCALE * exp(k / 7): 0.06 to 49."""
+
+
+WEIGHTS = ("earlier", "same", "bias", "linear", "mean", "scale", "mean_bias", "scale_bias")
+
+
+def fraction_bits(name: str) -> int:
+    """Bits after the binary point of an integer weight; biases are added to products with features."""
+    return WEIGHT_BITS + FEATURE_BITS * name.endswith("bias")
 
 
 class FloatCodeModel(nn.Module):
@@ -52,6 +62,20 @@ class FloatCodeModel(nn.Module):
         self.register_buffer("earlier_mask", (order[:, None] < order[None, :]).float()[:, None, :, None])
         self.register_buffer("same_mask", known_neighbours())
 
+    @torch.no_grad()
+    def start(self, integers: dict[str, np.ndarray], level_shift: int) -> None:
+        """Take over a model of fewer channels, whose level l is ``l + level_shift`` here."""
+        floats = {name: torch.from_numpy(integers[name]).float() / 2.0 ** fraction_bits(name) for name in WEIGHTS}
+        channels = len(floats["mean"])
+        self.earlier[:channels, :, :channels] = floats["earlier"]
+        for name in ("same", "linear"):
+            getattr(self, name)[:, :channels] = floats[name]
+        for name in ("mean", "scale"):
+            getattr(self, name)[:channels] = floats[name]
+        levels = (torch.arange(MAX_LEVEL) - level_shift).clamp(0, len(floats["bias"]) - 1)
+        for name in ("bias", "mean_bias", "scale_bias"):
+            getattr(self, name)[:, :, :channels] = floats[name][levels]
+
     def masked(self) -> dict[str, Tensor]:
         """Weights with what a causal coder does not know taken out."""
         pairs = torch.cat([self.same_mask, self.same_mask], dim=1)
@@ -69,7 +93,9 @@ class FloatCodeModel(nn.Module):
         pairs = torch.stack([sizes * symbols.sign(), sizes], dim=2).flatten(1, 2)  # (N, 2C, h, w)
         kernel = weights["earlier"].view(channels, 2, 3, 3, channels * HIDDEN).permute(4, 0, 1, 2, 3)
         kernel = kernel.reshape(channels * HIDDEN, 2 * channels, 3, 3)
-        sums = F.conv2d(pairs.bfloat16(), kernel.bfloat16(), padding=1).float()  # most of the work
+        with torch.autocast("cpu", torch.bfloat16, enabled=FAST_BFLOAT16):  # most of the work
+            sums = F.conv2d(pairs, kernel, padding=1)
+        sums = sums.float()
         own = weights["same"].view(4, channels, 2, 3, 3, HIDDEN).permute(0, 1, 5, 2, 3, 4)
         plain = symbols.clamp(-MAX_SYMBOL, MAX_SYMBOL)
         means, scales = torch.zeros_like(symbols), torch.zeros_like(symbols)
@@ -95,13 +121,10 @@ class FloatCodeModel(nn.Module):
 
     def to_integers(self) -> dict[str, np.ndarray]:
         """The weights as the package holds them."""
-        weights = {name: getattr(self, name) for name in ("bias", "mean", "scale", "mean_bias", "scale_bias")}
-        units = dict.fromkeys([*weights, "earlier", "same", "linear"], WEIGHT_BITS)
-        units |= {"bias": WEIGHT_BITS + FEATURE_BITS, "mean_bias": WEIGHT_BITS + FEATURE_BITS}
-        units["scale_bias"] = WEIGHT_BITS + FEATURE_BITS
+        weights = {name: getattr(self, name) for name in WEIGHTS} | self.masked()
         integers = {}
-        for name, tensor in (weights | self.masked()).items():
-            rounded = torch.round(tensor.detach().double() * 2.0 ** units[name])
+        for name, tensor in weights.items():
+            rounded = torch.round(tensor.detach().double() * 2.0 ** fraction_bits(name))
             assert rounded.abs().max() < 2**31, name
             wide = rounded.abs().max() >= 2**15
             integers[name] = rounded.numpy().astype(np.int32 if wide else np.int16)
@@ -163,6 +186,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of training pictures")
     parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--start", type=Path, help="an earlier model's file, which may have fewer channels")
+    parser.add_argument("--level-shift", type=int, default=0, help="levels that the earlier model's unit is coarser")
     parser.add_argument("--limit", type=int, help="training pictures")
     default = Path(__file__).parents[1] / "unicorn_codec" / "pretrained" / "code_model.safetensors"
     parser.add_argument("--out", type=Path, default=default)
@@ -172,6 +197,8 @@ def main() -> None:
     latents = encode_all(load_pictures(args.data)[: args.limit])
     max_step = EmbeddedAutoencoder(torch.device("cpu")).network.max_step
     model = FloatCodeModel(latents[0].shape[0])
+    if args.start:
+        model.start(load_file(args.start), args.level_shift)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, betas=(0.9, 0.98), weight_decay=0.0)
     started, step, totals = time.monotonic(), 0, []
     while (progress := (time.monotonic() - started) / (60 * args.minutes)) < 1:

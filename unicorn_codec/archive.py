@@ -13,7 +13,7 @@ from types import TracebackType
 
 import numpy as np
 
-from unicorn_codec.autoencoder import EMBEDDED, LEADING_CHANNELS, Autoencoder, check_reference, load_autoencoder
+from unicorn_codec.autoencoder import EMBEDDED, LEADING_CHANNELS, Autoencoder, EmbeddedAutoencoder, check_reference, load_autoencoder
 from unicorn_codec.code_model import load_code_model
 from unicorn_codec.coding import pack_into_codes
 from unicorn_codec.config import PackOptions, ReadOptions
@@ -240,6 +240,9 @@ def open_decoder(container: Container, autoencoder: Autoencoder) -> Decoder:
                 f"this archive was made with the code model {found.hex()[:16]} and codes of "
                 f"{header.autoencoder.latent_channels} channels; here are {known.hex()[:16]} and {model.channels}"
             )
+        if container.tuning is not None:
+            assert isinstance(autoencoder, EmbeddedAutoencoder), "no other one has a code model"
+            autoencoder = autoencoder.changed(container.tuning)
         return CodeDecoder(
             header=header,
             codes=container.codes,

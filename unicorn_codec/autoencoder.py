@@ -4,6 +4,7 @@ The embedded one (``CodingAutoencoder``, its weights lie in the package) needs n
 autoencoder of diffusers with the usual interface works too, from a hub name or a local folder.
 """
 
+import copy
 import hashlib
 import json
 from abc import ABC, abstractmethod
@@ -19,6 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import Tensor, nn
 
+from unicorn_codec.adaptation import changed_network, parse_change
 from unicorn_codec.coding_autoencoder import CodingAutoencoder
 from unicorn_codec.config import AutoencoderReference
 from unicorn_codec.errors import AutoencoderMismatch, AutoencoderUnavailable
@@ -90,6 +92,12 @@ class EmbeddedAutoencoder(Autoencoder):
         self.reference = reference_of(
             EMBEDDED, self.network, tensors, config, channels=self.channels, downsampling=self.network.downsampling
         )
+
+    def changed(self, payload: bytes) -> "EmbeddedAutoencoder":
+        """This autoencoder with a decoder that an archive changes. Raises ``InvalidField``; see ``adaptation``."""
+        other = copy.copy(self)
+        other.network = changed_network(self.network, parse_change(payload, self.network))
+        return other
 
     def encode(self, images: Tensor) -> Tensor:
         return self.network.encode(images.contiguous(memory_format=torch.channels_last))[:, : self.channels]

@@ -1,35 +1,29 @@
-"""Packing into codes: latents are quantised and entropy-coded; the step follows from the wanted size.
+"""Packing into codes: the quantisation step follows from the wanted size, and the decoder is tuned to the set.
 
-pack_into_codes: choose_step > encode_batches > quantise_latents > encode_images
+pack_into_codes: fit_codes > tune_decoder > fit_codes, in what the change leaves
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-
-import numpy as np
-from torch import Tensor
+from collections.abc import Callable
 
 from unicorn_codec.autoencoder import Autoencoder, EmbeddedAutoencoder
-from unicorn_codec.code_model import CodeModel, level_of, load_code_model
+from unicorn_codec.code_model import load_code_model
 from unicorn_codec.code_table import Codes
-from unicorn_codec.codes import LARGEST, encode_images
-from unicorn_codec.config import Header, PackOptions, ReadOptions, check
+from unicorn_codec.config import Header, PackOptions, check
 from unicorn_codec.container import Container
 from unicorn_codec.errors import InvalidSetting
+from unicorn_codec.folder_coder import FolderCoder, encode_latents, overhead_of
 from unicorn_codec.images import Folder
-from unicorn_codec.latent_set import encode_batches
-from unicorn_codec.picture_table import serialize_names, serialize_sizes
 from unicorn_codec.reports import Observer
+from unicorn_codec.tuning import tune_decoder
 
-SAMPLE_IMAGES = 48
 TOLERANCE = 0.01
 ROUNDS = 8
 CORRECTIONS = 2
 
 
 def pack_into_codes(pictures: Folder, autoencoder: Autoencoder, options: PackOptions, observer: Observer) -> Container:
-    """Every image in a code of its own.
+    """Every image in a code of its own, and where it pays a change of the decoder that all share.
 
     Raises:
         InvalidSetting: no step gives the wanted size, or the step is too coarse.
@@ -37,14 +31,13 @@ def pack_into_codes(pictures: Folder, autoencoder: Autoencoder, options: PackOpt
     assert isinstance(autoencoder, EmbeddedAutoencoder), "the options ask for no other one"
     observer.found(pictures, None)
     coder = FolderCoder(pictures, options.read, autoencoder, load_code_model())
-    coarsest = autoencoder.network.max_step
-    file_bytes = options.target_bytes(pictures.pixels)
-    if file_bytes is None:
-        step = options.latent_step or 1.0
-        check(step <= coarsest, f"the quantisation step is at most {coarsest:g}, not {step:g}")
-        codes = coder.encode(step, observer.of_stage("coding"))
-    else:
-        step, codes = fit_codes(coder, file_bytes, coarsest, observer)
+    step, codes = code_folder(coder, options, options.target_bytes(pictures.pixels), observer)
+    tuning = None
+    if options.tune:
+        tuning = tune_decoder(coder, step, coder.file_bytes(codes), options.seed, observer)
+    if tuning is not None and options.target_bytes(pictures.pixels) is not None:
+        room = coder.file_bytes(codes) - len(tuning)
+        step, codes = code_folder(coder, options, room, observer)
     header = Header(
         images=len(pictures.pictures),
         seed=options.seed,
@@ -52,56 +45,19 @@ def pack_into_codes(pictures: Folder, autoencoder: Autoencoder, options: PackOpt
         autoencoder=autoencoder.reference,
         denoising=None,
     )
-    return Container(header=header, sizes=pictures.sizes, names=pictures.names, codes=codes)
+    return Container(header=header, sizes=pictures.sizes, names=pictures.names, codes=codes, tuning=tuning)
 
 
-@dataclass(frozen=True, slots=True)
-class FolderCoder:
-    """A folder and what codes it. Latents are made anew for every coding: they would not fit into memory."""
-
-    pictures: Folder
-    read: ReadOptions
-    autoencoder: EmbeddedAutoencoder
-    model: CodeModel
-
-    def encode(self, step: float, progress: Callable[[int, int], None]) -> Codes:
-        """Codes of all pictures, by position."""
-        streams: list[bytes] = [b""] * len(self.pictures.pictures)
-        for batch, latents in self.batches(range(len(streams)), progress):
-            for position, stream in zip(batch, encode_latents(self.model, latents, step), strict=True):
-                streams[position] = stream
-        return Codes(level=level_of(step), model_sha256=self.model.sha256, streams=tuple(streams))
-
-    def sample(self, progress: Callable[[int, int], None]) -> tuple[list[Tensor], float]:
-        """Latents of some pictures, evenly from the folder, and the part of its pixels that they are."""
-        count = len(self.pictures.pictures)
-        positions = range(0, count, -(-count // SAMPLE_IMAGES))
-        pixels = sum(self.pictures.pictures[p].width * self.pictures.pictures[p].height for p in positions)
-        return [latents for _, latents in self.batches(positions, progress)], pixels / self.pictures.pixels
-
-    def batches(
-        self, positions: Sequence[int], progress: Callable[[int, int], None]
-    ) -> Iterator[tuple[list[int], Tensor]]:
-        multiple = self.autoencoder.reference.downsampling
-        return encode_batches(self.pictures, positions, self.read, self.autoencoder, multiple, progress)
-
-
-def overhead_of(pictures: Folder) -> int:
-    """Bytes of an archive's file beside its codes, about: names, sizes, the codes' lengths."""
-    images = len(pictures.pictures)
-    names = len(serialize_names(pictures.names, images)) + len(serialize_sizes(pictures.sizes, images))
-    return names + 320 + 10 * images // 8
-
-
-def quantise_latents(latents: Tensor, step: float) -> np.ndarray:
-    """(..., C, h, w) raw latents to symbols, int64; the inverse, up to rounding, is a multiplication by the step."""
-    # Rounding down more (a dead zone) was measured: it loses more distortion than it saves bits.
-    return (latents / step).round().clamp(-LARGEST, LARGEST).numpy().astype(np.int64)
-
-
-def encode_latents(model: CodeModel, latents: Tensor, step: float) -> list[bytes]:
-    """Code of each of (N, C, h, w) raw latents."""
-    return encode_images(model, level_of(step), quantise_latents(latents, step))
+def code_folder(
+    coder: FolderCoder, options: PackOptions, file_bytes: float | None, observer: Observer
+) -> tuple[float, Codes]:
+    """Step and codes of a wanted size, or of the wanted step."""
+    coarsest = coder.autoencoder.network.max_step
+    if file_bytes is not None:
+        return fit_codes(coder, file_bytes, coarsest, observer)
+    step = options.latent_step or 1.0
+    check(step <= coarsest, f"the quantisation step is at most {coarsest:g}, not {step:g}")
+    return step, coder.encode(step, observer.of_stage("coding"))
 
 
 def choose_step(
@@ -142,7 +98,7 @@ def fit_codes(coder: FolderCoder, wanted_bytes: float, coarsest: float, observer
     step = choose_step(coder, wanted_bytes, coarsest, observer.of_stage("probing"))
     codes = coder.encode(step, observer.of_stage("coding"))
     for _ in range(CORRECTIONS):
-        found = overhead_of(coder.pictures) + sum(map(len, codes.streams))
+        found = coder.file_bytes(codes)
         # The size falls about as the step's power of -1, where most values are zero.
         better = min(coarsest, max(1.0, step * found / wanted_bytes))
         if abs(found / wanted_bytes - 1) <= TOLERANCE or better == step:

@@ -103,6 +103,10 @@ class CodingAutoencoder(nn.Module):
         Returns:
             (N, 3, 16 h, 16 w), about [-1, 1], not clamped.
         """
+        return self.decoder(self.with_step(latents, steps))
+
+    def with_step(self, latents: Tensor, steps: Tensor) -> Tensor:
+        """What the decoder's layers get: the latents, and a plane that tells how coarse they are."""
         coarseness = torch.log(steps) / math.log(self.max_step)
         plane = coarseness.to(latents.dtype).view(-1, 1, 1, 1).expand(-1, 1, *latents.shape[2:])
-        return self.decoder(torch.cat([latents, plane], dim=1))
+        return torch.cat([latents, plane], dim=1)

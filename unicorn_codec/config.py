@@ -14,8 +14,11 @@ MAX_DEPTH = 64
 MAX_LATENT_CHANNELS = 256
 MAX_STEPS = 50
 MAX_NAME_BYTES = 4096
-MAX_LEVEL = 16
+MAX_LEVEL = 24
 """Levels of the code model are below this."""
+
+MAX_RANK = 16
+"""Of a change of the decoder's kernels."""
 
 USUAL_EXPONENT_BITS = 4
 
@@ -241,6 +244,7 @@ class PackOptions:
         bits_per_pixel: wanted rate of the file; decides the quantisation step, or the hidden size.
         file_bytes: wanted size of the file, instead of a rate.
         latent_step: quantisation step of the codes, instead of a rate or size. None: 1, the finest.
+        tune: fit the decoder to the set, where that pays for the bytes that the change takes.
         hidden_size: of the network, as all that follows. None: about ``PARAMETERS_PER_LATENT`` weights a latent value.
         depth: None: 12 as in the paper, or fewer for a small network.
         weight_bits: W, bits of each stored weight, 8 to 32; the exponent's bias is fitted to the weights.
@@ -254,6 +258,7 @@ class PackOptions:
     bits_per_pixel: float | None = None
     file_bytes: int | None = None
     latent_step: float | None = None
+    tune: bool = True
     weight_bits: int = 14
     exponent_bits: int | None = None
     hidden_size: int | None = None

@@ -42,8 +42,8 @@ from unicorn_codec.sections import (
     serialize_sections,
 )
 
-_HEAD, _SIZES, _DENOISING, _WEIGHTS, _CODES = b"HEAD", b"IMGS", b"DENO", b"WGHT", b"CODE"
-_CRITICAL = (_HEAD, _SIZES, _DENOISING, _WEIGHTS, _CODES)
+_HEAD, _SIZES, _DENOISING, _WEIGHTS, _CODES, _TUNING = b"HEAD", b"IMGS", b"DENO", b"WGHT", b"CODE", b"TUNE"
+_CRITICAL = (_HEAD, _SIZES, _DENOISING, _WEIGHTS, _CODES, _TUNING)
 _NAMES = b"name"
 
 
@@ -65,6 +65,7 @@ class Container:
         sizes: (M, 2) int32, width and height of the picture at each position.
         weights: payload of the weight section, see ``weights``; None where the header has no network.
         codes: of the images by position; None if the file has none.
+        tuning: payload of the change of the decoder, see ``adaptation``; None if it is used as it is.
         names: of the pictures by position, strictly ascending; None if the file has none.
         sections: where they lie, if this was read from a file.
     """
@@ -73,12 +74,14 @@ class Container:
     sizes: NDArray[np.int32]
     weights: bytes | None = None
     codes: Codes | None = None
+    tuning: bytes | None = None
     names: tuple[str, ...] | None = None
     sections: tuple[SectionInfo, ...] = ()
 
     def __post_init__(self) -> None:
         check((self.weights is None) == (self.header.denoising is None), "a network and its weights come together")
         check(self.weights is not None or self.codes is not None, "an archive holds a network or codes")
+        check(self.tuning is None or self.codes is not None, "a change of the decoder comes with codes alone")
 
 
 def serialize(container: Container) -> bytes:
@@ -93,6 +96,8 @@ def serialize(container: Container) -> bytes:
         sections.append(Section(_WEIGHTS, container.weights))
     if container.codes is not None:
         sections.append(Section(_CODES, serialize_codes(container.codes, images)))
+    if container.tuning is not None:
+        sections.append(Section(_TUNING, container.tuning))
     if container.names is not None:
         sections.append(Section(_NAMES, serialize_names(container.names, images)))
     return serialize_sections(sections)
@@ -124,6 +129,7 @@ def parse(data: bytes | memoryview, *, strict: bool = False) -> Container:
             sizes=sizes,
             weights=payloads.get(_WEIGHTS),
             codes=codes,
+            tuning=payloads.get(_TUNING),
             names=names,
             sections=tuple(SectionInfo(type=s.type.decode(), offset=s.offset, bytes=s.bytes) for s in found),
         )

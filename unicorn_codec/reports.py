@@ -28,9 +28,31 @@ class Observer:
     def preview(self, psnr_db: float) -> None:
         """Mean PSNR of a few images, decoded with the weights of this moment."""
 
+    def tuned(self, tuned: "Tuned") -> None:
+        """A change of the decoder was fitted and judged."""
+
     def of_stage(self, name: str) -> Callable[[int, int], None]:
         """``stage`` with its name filled in."""
         return lambda done, total: self.stage(name, done, total)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuned:
+    """What fitting the decoder to the set came to.
+
+    Args:
+        rank: of the change of every kernel; 0: biases alone.
+        bytes: that it takes.
+        gain: part by which it lowers the loss, beside codes that are finer by as many bytes. Kept if over 0.
+    """
+
+    rank: int
+    bytes: int
+    gain: float
+
+    @property
+    def kept(self) -> bool:
+        return self.gain > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,95 @@
+"""Whether a change of the decoder is worth its bytes for a set, and the change.
+
+tune_decoder: choose_rank > gather_windows > fit_change > compare at equal bytes
+"""
+
+from collections import defaultdict
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from unicorn_codec.adaptation import (
+    Windows,
+    change_shapes,
+    fit_change,
+    mean_loss,
+    parse_change,
+    serialize_change,
+)
+from unicorn_codec.coding_autoencoder import CodingAutoencoder
+from unicorn_codec.config import MAX_RANK
+from unicorn_codec.folder_coder import FolderCoder
+from unicorn_codec.images import read_picture
+from unicorn_codec.reports import Observer, Tuned
+
+WINDOW_CELLS = 16
+"""Sides of a window, in latents: at most 256 pixels."""
+
+WINDOWS = 1024
+"""At most: bounds memory on large sets."""
+
+BITS_PER_VALUE = 3.2
+LARGEST_SHARE = 0.02
+"""Part of a file that a change may take."""
+
+BATCHES, BATCHES_OF_BIASES = 400, 120
+
+
+def tune_decoder(coder: FolderCoder, step: float, file_bytes: int, seed: int, observer: Observer) -> bytes | None:
+    """Fit a change to the set and hold it against finer codes of the same bytes.
+
+    Args:
+        step: quantisation step at which the file takes ``file_bytes`` without a change.
+
+    Returns:
+        The payload of TUNE; None where the set is too small for a change, or does not gain by one.
+    """
+    network = coder.autoencoder.network
+    rank = choose_rank(network, file_bytes)
+    if rank is None:
+        return None
+    groups = gather_windows(coder, observer.of_stage("cutting"))
+    change = fit_change(
+        network,
+        groups,
+        step,
+        rank=rank,
+        batches=BATCHES if rank else BATCHES_OF_BIASES,
+        seed=seed,
+        progress=observer.of_stage("tuning"),
+    )
+    payload = serialize_change(change, rank)
+    # The size falls about as the step's power of -1: so much coarser are the codes that leave room for the change.
+    coarser = step / (1 - len(payload) / file_bytes)
+    without = mean_loss(network, {}, groups, step)
+    tuned = mean_loss(network, parse_change(payload, network), groups, coarser)
+    observer.tuned(Tuned(rank=rank, bytes=len(payload), gain=1 - tuned / without))
+    return payload if tuned < without else None
+
+
+def choose_rank(network: CodingAutoencoder, file_bytes: float) -> int | None:
+    """The largest rank whose change is small beside the file; None where even the biases' is not."""
+    fitting = [rank for rank in range(MAX_RANK + 1) if change_bytes(network, rank) <= LARGEST_SHARE * file_bytes]
+    return max(fitting, default=None)
+
+
+def change_bytes(network: CodingAutoencoder, rank: int) -> float:
+    """About what a change of a rank takes in the file."""
+    return BITS_PER_VALUE / 8 * sum(rows * columns for rows, columns in change_shapes(network, rank).values())
+
+
+def gather_windows(coder: FolderCoder, progress: Callable[[int, int], None]) -> list[Windows]:
+    """The middle of each picture, or of some of them, evenly from the folder; one group a size."""
+    pictures, cell = coder.pictures.pictures, coder.autoencoder.reference.downsampling
+    positions = range(0, len(pictures), -(-len(pictures) // WINDOWS))
+    cut: dict[torch.Size, list[tuple[Tensor, Tensor]]] = defaultdict(list)
+    for batch, latents in coder.batches(positions, progress):
+        for position, one in zip(batch, latents, strict=True):
+            pixels = torch.from_numpy(read_picture(coder.pictures, pictures[position], coder.read)).permute(2, 0, 1)
+            top, left = (max(0, side // cell - WINDOW_CELLS) // 2 for side in pixels.shape[1:])
+            rows, columns = (max(1, min(WINDOW_CELLS, side // cell)) for side in pixels.shape[1:])
+            window = pixels[:, top * cell : (top + rows) * cell, left * cell : (left + columns) * cell]
+            if window.shape[1] % cell == 0 and window.shape[2] % cell == 0:  # else smaller than one latent
+                cut[window.shape].append((window, one[:, top : top + rows, left : left + columns].half()))
+    return [Windows(*map(torch.stack, zip(*group, strict=True))) for group in cut.values()]
