@@ -12,12 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unicorn_codec.bit_packing import compress, decompress, pack_codes, unpack_codes
-from unicorn_codec.config import Header, NetworkConfig, WeightFormat, check
+from unicorn_codec.config import MAX_WEIGHTS, Header, NetworkConfig, WeightFormat, check
 from unicorn_codec.errors import InvalidField
 from unicorn_codec.quantization import dequantize, quantize
 from unicorn_codec.sections import Fields, refusing
-
-MAX_WEIGHTS = 1 << 28
 
 _FLOAT = 0
 _LAYOUT = "BBBhQ"
