@@ -196,7 +196,9 @@ def to_batch(pixels: Tensor, latents: Tensor, step: float, device: torch.device)
     return pixels.to(device).float() / 127.5 - 1, (latents.to(device).float() / step).round() * step
 
 
-def mean_loss(network: CodingAutoencoder, change: Mapping[str, Tensor], groups: Sequence[Windows], step: float) -> float:
+def mean_loss(
+    network: CodingAutoencoder, change: Mapping[str, Tensor], groups: Sequence[Windows], step: float
+) -> float:
     """Loss of some windows, evenly from all groups, decoded with a change."""
     losses = []
     device = next(network.parameters()).device

@@ -13,7 +13,14 @@ from types import TracebackType
 
 import numpy as np
 
-from unicorn_codec.autoencoder import EMBEDDED, LEADING_CHANNELS, Autoencoder, EmbeddedAutoencoder, check_reference, load_autoencoder
+from unicorn_codec.autoencoder import (
+    EMBEDDED,
+    LEADING_CHANNELS,
+    Autoencoder,
+    EmbeddedAutoencoder,
+    check_reference,
+    load_autoencoder,
+)
 from unicorn_codec.code_model import load_code_model
 from unicorn_codec.coding import pack_into_codes
 from unicorn_codec.config import PackOptions, ReadOptions

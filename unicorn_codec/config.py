@@ -14,10 +14,8 @@ MAX_DEPTH = 64
 MAX_LATENT_CHANNELS = 256
 MAX_STEPS = 50
 MAX_NAME_BYTES = 4096
-MAX_LEVEL = 24
-
 MAX_WEIGHTS = 1 << 28
-MAX_LEVEL = 16
+MAX_LEVEL = 24
 """Levels of the code model are below this."""
 
 MAX_RANK = 16

@@ -4,18 +4,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363)
+WINDOW_TAPS = 11
 
 
-def ms_ssim(a: Tensor, b: Tensor, scales: int = 4) -> Tensor:
-    """Multi-scale SSIM (Wang et al., 2003) of small cuts: borders padded, the first scales alone, differentiable.
+def ms_ssim(a: Tensor, b: Tensor) -> Tensor:
+    """Multi-scale SSIM (Wang et al., 2003) of small cuts, differentiable: the first four scales, or those that fit.
 
     Args:
-        a, b: (N, 3, H, W) in [0, 1].
+        a, b: (N, 3, H, W) in [0, 1], no side below 11.
 
     Returns:
         (N,).
     """
+    scales = sum(min(a.shape[2:]) >> scale >= WINDOW_TAPS for scale in range(len(SCALE_WEIGHTS)))
     weights = torch.tensor(SCALE_WEIGHTS[:scales])
     weights = weights / weights.sum()
     offsets = torch.arange(11.0, device=a.device) - 5
