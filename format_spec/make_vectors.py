@@ -366,8 +366,14 @@ def valid_files() -> list[tuple[str, str, bytes, dict[str, Any]]]:
         (
             "codes-of-512-bytes",
             "UNI-58",
-            archive(HEAD, SIZES, code(long, level=15, bits=10)),
-            expected(None, codes=code_values(long, level=15)),
+            archive(HEAD, SIZES, code(long, level=23, bits=10)),
+            expected(None, codes=code_values(long, level=23)),
+        ),
+        (
+            "codes-and-a-change-of-the-decoder",
+            "UNI-96",
+            archive(HEAD, SIZES, CODE, section(b"TUNE", b"\x10rows")),
+            expected(None, codes=code_values(STREAMS)),
         ),
         (
             "codes-with-a-compressed-table",
@@ -537,7 +543,7 @@ def code_errors() -> list[tuple[str, str, str, bytes]]:
         ("code-table-over-limit", "UNI-21", code(STREAMS, table=stored(bytes(3)))),
         ("code-table-cut", "UNI-25", code(STREAMS, table=stored(b"\x2a"))),
         ("code-table-padding-set", "UNI-26", code(STREAMS, table=table[:-1] + bytes([table[-1] | 1]))),
-        ("code-level-16", "UNI-57", code(STREAMS, level=16)),
+        ("code-level-24", "UNI-57", code(STREAMS, level=24)),
         ("code-lengths-of-0-bits", "UNI-58", code(STREAMS, bits=0, table=stored(b""))),
         ("code-lengths-of-33-bits", "UNI-58", code(STREAMS, bits=33)),
         ("code-lengths-wider-than-needed", "UNI-58", code(STREAMS, bits=4)),
@@ -545,6 +551,9 @@ def code_errors() -> list[tuple[str, str, str, bytes]]:
         ("codes-all-empty", "UNI-58", code([b"", b"", b""], bits=1)),
         ("codes-cut", "UNI-59", section(b"CODE", payload[:-1])),
         ("codes-followed-by-a-byte", "UNI-59", section(b"CODE", payload + b"\0")),
+        ("change-of-rank-17", "UNI-96", CODE + section(b"TUNE", b"\x11rows")),
+        ("change-without-a-rank", "UNI-96", CODE + section(b"TUNE", b"")),
+        ("change-without-codes", "UNI-97", DENO + WGHT + section(b"TUNE", b"\0rows")),
     ]
     return [(name, clause, "InvalidField", archive(HEAD, SIZES, part)) for name, clause, part in payloads]
 

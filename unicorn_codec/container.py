@@ -17,6 +17,7 @@ from unicorn_codec.code_table import Codes, parse_codes, serialize_codes
 from unicorn_codec.config import (
     CONDITIONS,
     INDEX_EMBEDDINGS,
+    MAX_RANK,
     AutoencoderReference,
     Denoising,
     Header,
@@ -81,7 +82,9 @@ class Container:
     def __post_init__(self) -> None:
         check((self.weights is None) == (self.header.denoising is None), "a network and its weights come together")
         check(self.weights is not None or self.codes is not None, "an archive holds a network or codes")
-        check(self.tuning is None or self.codes is not None, "a change of the decoder comes with codes alone")
+        if self.tuning is not None:
+            check(self.codes is not None, "a change of the decoder comes with codes alone")
+            check(max(self.tuning[:1], default=MAX_RANK + 1) <= MAX_RANK, f"its rank is 0 to {MAX_RANK}, and there")
 
 
 def serialize(container: Container) -> bytes:
