@@ -4,7 +4,7 @@ tune_decoder: choose_rank > gather_windows > fit_change > compare at equal bytes
 """
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -60,12 +60,20 @@ def tune_decoder(coder: FolderCoder, step: float, file_bytes: int, seed: int, ob
         progress=observer.of_stage("tuning"),
     )
     payload = serialize_change(change, rank)
-    # The size falls about as the step's power of -1: so much coarser are the codes that leave room for the change.
+    tuned = Tuned(rank=rank, bytes=len(payload), gain=gain_of(payload, network, groups, step, file_bytes))
+    observer.tuned(tuned)
+    return payload if tuned.kept else None
+
+
+def gain_of(
+    payload: bytes, network: CodingAutoencoder, groups: Sequence[Windows], step: float, file_bytes: int
+) -> float:
+    """Part by which a change lowers the loss, at equal bytes: its codes are coarser by what it takes."""
+    # The size falls about as the step's power of -1.
     coarser = step / (1 - len(payload) / file_bytes)
-    without = mean_loss(network, {}, groups, step)
-    tuned = mean_loss(network, parse_change(payload, network), groups, coarser)
-    observer.tuned(Tuned(rank=rank, bytes=len(payload), gain=1 - tuned / without))
-    return payload if tuned < without else None
+    return 1 - mean_loss(network, parse_change(payload, network), groups, coarser) / mean_loss(
+        network, {}, groups, step
+    )
 
 
 def choose_rank(network: CodingAutoencoder, file_bytes: float) -> int | None:

@@ -1,0 +1,83 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from unicorn_codec import tuning
+from unicorn_codec.archive import pack, verify
+from unicorn_codec.autoencoder import EmbeddedAutoencoder
+from unicorn_codec.code_model import load_code_model
+from unicorn_codec.config import MAX_RANK, PackOptions, ReadOptions
+from unicorn_codec.container import read_container, write_container
+from unicorn_codec.folder_coder import FolderCoder
+from unicorn_codec.images import list_folder
+from unicorn_codec.metrics import psnr_db
+from unicorn_codec.reports import Observer, Tuned
+
+
+class Listener(Observer):
+    def __init__(self) -> None:
+        self.heard: list[Tuned] = []
+
+    def tuned(self, tuned: Tuned) -> None:
+        self.heard.append(tuned)
+
+
+@pytest.fixture
+def coder(folder: Path) -> FolderCoder:
+    read = ReadOptions()
+    pictures = list_folder(folder, read, Observer().of_stage(""))
+    return FolderCoder(pictures, read, EmbeddedAutoencoder(torch.device("cpu")), load_code_model())
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tiny sets may be tuned, shortly."""
+    monkeypatch.setattr(tuning, "LARGEST_SHARE", 100.0)
+    monkeypatch.setattr(tuning, "MAX_RANK", 0)
+    monkeypatch.setattr(tuning, "BATCHES_OF_BIASES", 40)
+
+
+def test_the_rank_grows_with_the_file() -> None:
+    network = EmbeddedAutoencoder(torch.device("cpu")).network
+    ranks = [tuning.choose_rank(network, size) for size in (1e3, 1e5, 1e6, 1e9)]
+    assert ranks[0] is None and ranks[1] == 0 and ranks[3] == MAX_RANK
+    assert ranks[2] is not None and 0 < ranks[2] < MAX_RANK
+
+
+def test_windows_are_whole_latents_and_their_pixels(coder: FolderCoder) -> None:
+    groups = tuning.gather_windows(coder, Observer().of_stage(""))
+    assert sorted(tuple(group.pixels.shape[2:]) for group in groups) == [(32, 48), (64, 32)]
+    assert sum(map(len, groups)) == 6
+    for group in groups:
+        assert group.latents.shape[2:] == (group.pixels.shape[2] // 16, group.pixels.shape[3] // 16)
+        decoded = coder.autoencoder.decode_pictures(group.latents.float(), *group.pixels.shape[2:], step=1.0)
+        for pixels, picture in zip(group.pixels.permute(0, 2, 3, 1).numpy(), decoded, strict=True):
+            assert psnr_db(pixels, picture) > 15
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_change_that_pays_is_used_by_the_archive(coder: FolderCoder, folder: Path, tmp_path: Path) -> None:
+    listener = Listener()
+    payload = tuning.tune_decoder(coder, 12.0, 10**7, seed=0, observer=listener)  # the file of many more pictures
+    assert payload is not None and [heard.kept for heard in listener.heard] == [True]
+    plain = pack(folder, tmp_path / "plain.uni", PackOptions(device="cpu", tune=False, latent_step=12.0))
+    container = replace(read_container(tmp_path / "plain.uni"), tuning=payload)
+    write_container(tmp_path / "tuned.uni", container)
+    report = verify(tmp_path / "tuned.uni", folder, device="cpu")
+    assert report.measured is not None and report.measured.psnr_db.mean > plain.measured.psnr_db.mean
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_change_that_does_not_pay_is_left_out(folder: Path, tmp_path: Path) -> None:
+    listener = Listener()
+    pack(folder, tmp_path / "out.uni", PackOptions(device="cpu", latent_step=12.0), listener)
+    assert [heard.kept for heard in listener.heard] == [False]
+    assert read_container(tmp_path / "out.uni").tuning is None
+
+
+def test_nothing_is_tuned_for_a_small_set(folder: Path, tmp_path: Path) -> None:
+    listener = Listener()
+    pack(folder, tmp_path / "out.uni", PackOptions(device="cpu"), listener)
+    assert listener.heard == []
