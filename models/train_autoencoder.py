@@ -44,7 +44,10 @@ SLOPE_STEP, SLOPE = 3.0, 55.0
 
 
 CONTEXT_RATE = 2e-3
-CONTEXT_FIRST = 100
+REVIVING = 300
+"""Batches of a grown network that see fine steps alone, and no rate: new latents must be used before they are paid."""
+
+SILENT = 1.0
 SPIKE = 4.0
 """A batch whose loss is so many times the usual is left out."""
 
@@ -219,14 +222,14 @@ def counterparts(earlier: nn.Sequential, layers: nn.Sequential) -> Iterator[tupl
 def grow(earlier: CodingAutoencoder, network: CodingAutoencoder) -> None:
     """Make a network compute what an earlier one does: more blocks start as the identity, more latents unread.
 
-    The earlier latents keep their precision in units of the new finest step, ``SLOPE_STEP`` times finer.
+    The earlier latents keep their precision in units of the new finest step.
     """
     old_last, new_last = earlier.encoder[-1], network.encoder[-1]
     old_first, new_first = earlier.decoder[0], network.decoder[0]
     for old, new in [*counterparts(earlier.encoder, network.encoder), *counterparts(earlier.decoder, network.decoder)]:
         if old is not old_last and old is not old_first:
             new.load_state_dict(old.state_dict())
-    channels, ratio = earlier.latent_channels, SLOPE_STEP
+    channels, ratio = earlier.latent_channels, network.max_step / earlier.max_step
     new_last.weight[:channels], new_last.bias[:channels] = ratio * old_last.weight, ratio * old_last.bias
     new_first.weight.zero_()
     new_first.weight[:, :channels] = old_first.weight[:, :channels] / ratio
@@ -236,6 +239,27 @@ def grow(earlier: CodingAutoencoder, network: CodingAutoencoder) -> None:
     new_first.bias.copy_(old_first.bias - old_first.weight[:, -1].sum((1, 2)) * (math.log(ratio) / span))
 
 
+@torch.no_grad()
+def revive(network: CodingAutoencoder, images: Tensor, size: float) -> None:
+    """Make latents that say nothing say something new.
+
+    A channel whose values all round to zero gets no gradient but the rate's, which keeps it there.
+
+    Args:
+        size: standard deviation that these channels get.
+    """
+    last, first = network.encoder[-1], network.decoder[0]
+    silent = (network.encode(images).std((0, 2, 3)) < SILENT).nonzero()[:, 0]
+    last.weight[silent] = torch.randn_like(last.weight[silent])
+    last.bias[silent] = 0.0
+    latents = network.encode(images)[:, silent]
+    scale = size / latents.std((0, 2, 3))
+    last.weight[silent] *= scale.view(-1, 1, 1, 1)
+    last.bias[silent] = -scale * latents.mean((0, 2, 3))
+    first.weight[:, silent] = 0.0
+    print(f"{len(silent)} silent channels", flush=True)
+
+
 class Trainer:
     """Networks, their averages and optimisers of one run."""
 
@@ -243,7 +267,7 @@ class Trainer:
         torch.manual_seed(0)
         self.out, self.args, self.device = out, args, torch.device(args.device)
         self.fast_bfloat16 = has_fast_bfloat16(self.device)
-        self.validation, self.pictures = pictures[::60], [p for i, p in enumerate(pictures) if i % 60]
+        self.validation, self.pictures = pictures[::240], [p for i, p in enumerate(pictures) if i % 60]
         self.network = CodingAutoencoder(**NETWORK).to(self.device).to(memory_format=torch.channels_last)
         self.context = ContextModel(NETWORK["latent_channels"]).to(self.device)
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
@@ -263,6 +287,8 @@ class Trainer:
         earlier = CodingAutoencoder(**config)
         earlier.load_state_dict({k: v.float() for k, v in load_file(folder / "autoencoder.safetensors").items()})
         grow(earlier, self.network)
+        size = NETWORK["max_step"] ** 0.1  # that of a fine step, which coarse ones do not see
+        revive(self.network, random_crops(self.pictures, 32, 128, self.rng).to(self.device), 2 * size)
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
 
     def _optimizers(self) -> list[torch.optim.Optimizer]:
@@ -311,12 +337,9 @@ class Trainer:
 
     def _set_rates(self, progress: float) -> None:
         decay = max(0.0, min(1.0, (1 - progress) / (1 - self.args.decay_from)))
-        # A network that was taken over waits until the context model, which never is, can tell what rate costs.
-        late = self.step - (CONTEXT_FIRST if self.args.start else 0)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
-                age = self.step if group["peak_lr"] == CONTEXT_RATE else late
-                group["lr"] = group["peak_lr"] * decay * max(0.0, min(1.0, (age + 1) / 300))
+                group["lr"] = group["peak_lr"] * decay * min(1.0, (self.step + 1) / 100)
 
     def train_step(self, progress: float) -> tuple[float, ...]:
         refine = progress > self.args.refine_from
@@ -324,7 +347,10 @@ class Trainer:
         smooth = progress < 0.15 and not self.args.start
         images = random_crops(self.pictures, batch, size, self.rng).to(self.device)
         images = images.contiguous(memory_format=torch.channels_last)
+        reviving = bool(self.args.start) and self.step < REVIVING
         levels = torch.from_numpy(self.rng.random(batch, dtype=np.float32)).to(self.device)
+        if reviving:
+            levels = levels / 3
         steps = MAX_STEP**levels
         kept = torch.from_numpy(np.where(self.rng.random(batch) < 0.15, LEADING_CHANNELS, NETWORK["latent_channels"]))
         mask = (torch.arange(NETWORK["latent_channels"]) < kept[:, None])[:, :, None, None].to(self.device)
@@ -336,7 +362,7 @@ class Trainer:
             # Noise alone at first, for smooth gradients; then the decoder sees what it will get.
             shown = noisy if smooth else rounded
             images_out = self.decode(shown * steps[:, None, None, None], steps).float()
-        bits = self.context.bits(noisy, shown.detach(), levels) * mask
+        bits = self.context.bits(noisy.detach() if reviving else noisy, shown.detach(), levels) * mask
         rate = bits.sum((1, 2, 3)) / size**2
         squared = (images_out - images).square().mean((1, 2, 3)) * 127.5**2
         distortion = squared
