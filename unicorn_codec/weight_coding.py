@@ -6,7 +6,6 @@ are and so by which table they are coded. Steps, classes and integers go through
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
