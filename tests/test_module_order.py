@@ -33,6 +33,7 @@ ORDER = (
     "code_model",
     "codes",
     "denoiser",
+    "weight_training",
     "diffusion",
     "coding_autoencoder",
     "autoencoder",
