@@ -7,7 +7,7 @@ import torch
 from unicorn_codec.config import NetworkConfig
 from unicorn_codec.denoiser import Denoiser, tensors_of
 from unicorn_codec.weight_coding import encode_rows
-from unicorn_codec.weight_training import WeightRounding
+from unicorn_codec.weight_training import RATE_SHARE, WeightRounding
 
 
 def make_denoiser() -> Denoiser:
@@ -85,6 +85,22 @@ def test_gradients_of_rounded_weights_reach_the_exact_ones() -> None:
         denoiser.patch_in.square().sum().backward()
         wanted = 2 * denoiser.patch_in.detach().clone()
     assert torch.equal(denoiser.patch_in.grad, wanted)
+
+
+def test_the_rate_has_the_gradient_of_the_bits() -> None:
+    denoiser = make_denoiser()
+    set_gradients(denoiser, dict.fromkeys(tensors_of(denoiser), 0.0))
+    WeightRounding(denoiser, 5).add_rate(torch.tensor(2.0))
+    weights = {name: weight.detach().clone().requires_grad_() for name, weight in denoiser.named_parameters()}
+    bits = torch.zeros(())
+    for weight in weights.values():
+        scale = weight.detach().abs().mean() / (2 * np.log(2))
+        sizes = weight.abs() / scale
+        bits = bits + (sizes + 2 * torch.log1p(torch.exp(-sizes))).sum() / np.log(2)
+    (2.0 * RATE_SHARE * bits / sum(weight.numel() for weight in weights.values())).backward()
+    for name, weight in denoiser.named_parameters():
+        assert weight.grad is not None
+        torch.testing.assert_close(weight.grad, weights[name].grad)
 
 
 def test_an_untrained_network_can_be_rounded() -> None:

@@ -201,11 +201,17 @@ class TrainingRun:
                 loss.backward()
                 total += loss.detach()
         if self.rounding is not None:
-            self.rounding.observe()
-            if NOISE_FROM <= self.fraction < FREEZE_FROM and self.step % REFIT_STEPS == 0:
-                self.rounding.fit()
+            self._heed_rounding(self.rounding, total)
         self.optimizers.step(self.step, self.fraction)
         return total
+
+    def _heed_rounding(self, rounding: WeightRounding, loss: Tensor) -> None:
+        rounding.observe()
+        if self.fraction < NOISE_FROM:
+            return
+        if self.fraction < FREEZE_FROM and self.step % REFIT_STEPS == 0:
+            rounding.fit()
+        rounding.add_rate(loss)
 
     def save(self, path: Path) -> None:
         """Write a checkpoint, whole or not at all. Raises ``OutputError`` where that fails."""

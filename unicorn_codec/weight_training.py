@@ -13,9 +13,8 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from unicorn_codec.denoiser import Denoiser
 from unicorn_codec.weight_coding import QuantisedRows, nearest_steps, quantise_rows, step_sizes
 
 NOISE_FROM = 2 / 3
@@ -26,8 +25,8 @@ FREEZE_FROM = 0.9
 REFIT_STEPS = 8
 """Updates from one choice of steps to the next."""
 
-RATE_WEIGHT = 1e-5
-"""Loss that a bit of each weight costs."""
+RATE_SHARE = 5e-3
+"""Part of the present loss that a bit of every weight is held to be worth."""
 
 _MEMORY = 0.95
 _LEAST = 1e-20
@@ -37,29 +36,29 @@ _UNIT_NORMAL_BITS = 0.5 * math.log2(2 * math.pi * math.e)
 
 
 class WeightRounding:
-    """The steps of a denoiser's tensors while it is trained.
+    """The steps of a network's tensors while it is trained.
 
     Args:
-        denoiser: on its device; its parameters keep their exact values, but within ``applied`` and ``with_noise``.
+        network: on its device; its parameters keep their exact values, but within ``applied`` and ``with_noise``.
         bits: wanted mean entropy of a weight.
     """
 
-    def __init__(self, denoiser: Denoiser, bits: float) -> None:
+    def __init__(self, network: nn.Module, bits: float) -> None:
         self.bits = bits
-        self._weights = dict(denoiser.named_parameters())
+        self._weights = dict(network.named_parameters())
         self._rows = {name: rows_of(weight.data) for name, weight in self._weights.items()}
         self._curvatures: dict[str, Tensor] = {}
         self._steps: dict[str, Tensor] = {}
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Within, the denoiser has the weights that it would be stored with."""
+        """Within, the network has the weights that it would be stored with."""
         with self._put(lambda rows, step: torch.round(rows / step) * step):
             yield
 
     @contextmanager
     def with_noise(self, random: torch.Generator) -> Iterator[None]:
-        """Within, the denoiser has weights that are off as rounded ones would be, but never the same way twice."""
+        """Within, the network has weights that are off as rounded ones would be, but never the same way twice."""
 
         def noisy(rows: Tensor, step: Tensor) -> Tensor:
             return rows + step * (torch.rand(rows.shape, generator=random, device=rows.device) - 0.5)
@@ -88,6 +87,21 @@ class WeightRounding:
             before = self._curvatures.get(name, squares)
             self._curvatures[name] = _MEMORY * before + (1 - _MEMORY) * squares
 
+    def add_rate(self, loss: Tensor) -> None:
+        """Add the gradients of the rate: bits of the weights under a logistic distribution of their own scale.
+
+        They pull weights towards 0 where the loss does not hold them, so that the others' steps get finer.
+
+        Args:
+            loss: () the present one.
+        """
+        count = sum(weight.numel() for weight in self._weights.values())
+        for weight in self._weights.values():
+            assert weight.grad is not None
+            scale = weight.data.abs().mean().clamp_min(_LEAST) / (2 * math.log(2))
+            worth = RATE_SHARE * loss / (count * math.log(2) * scale)
+            weight.grad += worth * torch.tanh(weight.data / (2 * scale))
+
     def fit(self) -> None:
         """Choose the steps anew: those of least loss among those of the wanted mean entropy."""
         sizes = {name: float(weight.data.square().mean().sqrt()) for name, weight in self._weights.items()}
@@ -108,7 +122,7 @@ class WeightRounding:
         return max(float(1 / weight.square().mean().clamp_min(_LEAST) if known is None else known), _LEAST)
 
     def quantised(self) -> list[QuantisedRows]:
-        """The weights as they are to be stored, tensors in the order of the file."""
+        """The weights as they are to be stored, in the order of the network's parameters."""
         if not self._steps:
             self.fit()
         return [
