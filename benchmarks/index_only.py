@@ -61,8 +61,9 @@ def pack_some(
     *,
     parameters_per_latent: float,
     device: str,
-    weight_bits: int = 14,
-    exponent_bits: int = 4,
+    weight_format: str = "float",
+    weight_bits: int | None = None,
+    exponent_bits: int | None = None,
 ) -> Row:
     """Pack the first ``count`` pictures; the network has at most the given parameters a latent value."""
     folder, output = work / "pictures", work / "out.uni"
@@ -81,6 +82,7 @@ def pack_some(
         hidden_size=network.hidden_size,
         depth=network.depth,
         device=device,
+        weight_format=weight_format,
         weight_bits=weight_bits,
         exponent_bits=exponent_bits,
         overwrite=True,
@@ -97,6 +99,7 @@ def pack_some(
         "parameters": measured.parameters,
         "parameters_per_latent": round(measured.parameters / values, 3),
         "file_bytes": report.file_bytes,
+        "weight_bytes": next(section.bytes for section in report.sections if section.type == "WGHT"),
         "bits_per_pixel": round(report.bits_per_pixel, 4),
         "psnr_db": round(report.measured.psnr_db.mean, 2),
         "ceiling_db": round(measured.ceiling_psnr_db, 2),

@@ -5,7 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from unicorn_codec.config import MAX_DEPTH, MAX_HIDDEN_SIZE, MAX_STEPS, PackOptions, ReadOptions, TrainConfig
+from unicorn_codec.config import (
+    MAX_DEPTH,
+    MAX_HIDDEN_SIZE,
+    MAX_STEPS,
+    WEIGHT_FORMATS,
+    PackOptions,
+    ReadOptions,
+    TrainConfig,
+)
 
 from .options import a_path, device_option, json_option, overwrite_option, read_options, together
 from .parameters import ByteSize, Duration
@@ -48,11 +56,21 @@ network_options = together(
     click.option(
         "--depth", type=click.IntRange(1, MAX_DEPTH), help="Blocks of the network.  [default: by its size, at most 12]"
     ),
-    click.option("--weight-bits", type=click.IntRange(8, 32), help="Bits of a stored weight.  [default: 14]"),
+    click.option(
+        "--weight-format",
+        type=click.Choice(WEIGHT_FORMATS),
+        help="Weights as the paper's small floats, or as integers that training heeds and an entropy coder "
+        "takes.  [default: float]",
+    ),
+    click.option(
+        "--weight-bits",
+        type=click.IntRange(3, 32),
+        help="Bits of a stored weight: 8 to 32 of a float, 3 to 8 of an integer on average.  [default: 14, or 5]",
+    ),
     click.option(
         "--exponent-bits",
         type=click.IntRange(2, 8),
-        help="How many of them are the exponent.  [default: 4, more above 28 bits]",
+        help="How many bits of a float are the exponent.  [default: 4, more above 28 bits]",
     ),
 )
 
@@ -86,7 +104,7 @@ common_options = together(
 )
 
 
-NETWORK_SETTINGS = ("hidden_size", "depth", "weight_bits", "exponent_bits", "steps")
+NETWORK_SETTINGS = ("hidden_size", "depth", "weight_format", "weight_bits", "exponent_bits", "steps")
 
 
 @click.command()

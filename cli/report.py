@@ -166,8 +166,13 @@ def _network_rows(values: dict[str, Any]) -> list[Row]:
             f"hidden size {network['hidden_size']}",
         ),
         ("", f"condition {network['condition']}, index embedding {network['index_embedding']}"),
-        ("weights", f"{weights['bits_per_weight']} bits each, {exact_bytes(weights['bytes'])}"),
+        ("weights", f"{_bits_each(weights)}, {exact_bytes(weights['bytes'])}"),
     ]
+
+
+def _bits_each(weights: dict[str, Any]) -> str:
+    bits = weights["bits_per_weight"]
+    return f"integers of {bits:.2f} bits on average" if weights["format"] == "integer" else f"{bits} bits each"
 
 
 def _code_rows(codes: dict[str, Any]) -> list[Row]:

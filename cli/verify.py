@@ -80,11 +80,11 @@ def check_integrity(path: Path) -> int:
         FormatError: anything in it is damaged.
     """
     from unicorn_codec.container import read_container
-    from unicorn_codec.weights import parse_weights, split_tensors
+    from unicorn_codec.weights import parse_tensors
 
     container = read_container(path, strict=True)
     if container.weights is not None:
-        split_tensors(parse_weights(container.weights)[1], container.header)
+        parse_tensors(container.weights, container.header)
     return container.header.images
 
 

@@ -188,6 +188,77 @@ def rans_decode(tables: Sequence[Table], steps: Sequence[Step], lanes: int, stre
     return found
 
 
+# Integer weights ----------------------------------------------------------------------------------------------------
+
+DECAYS = (
+    (189236, 386272, 703845, 1165739),
+    (1781813, 2545695, 3436358, 4422426),
+    (5467528, 6535264, 7592926, 8613710),
+    (9577572, 10471081, 11286636, 12021401),
+    (12676159, 13254267, 13760753, 14201607),
+)
+
+
+def integer_table(decay: int) -> Table:
+    """The 50 frequencies that belong to one number of the table."""
+    powers = [decay]
+    for _ in range(24):
+        powers.append(powers[-1] * (decay * decay >> 24) >> 24)
+    tails = [16334 * power // ((1 << 24) + power) for power in powers]
+    side = [1 + tails[i] - tails[i + 1] for i in range(24)]
+    return (*side[::-1], 16335 - 2 * tails[0], *side, 1 + 2 * tails[24])
+
+
+INTEGER_TABLES: list[Table] = [integer_table(decay) for row in DECAYS for decay in row]
+PLAIN_TABLES: list[Table] = [(1 << (14 - bits),) * (1 << bits) for bits in range(13)]
+ALL_TABLES = INTEGER_TABLES + PLAIN_TABLES
+
+
+def integer_symbols(value: int, of_class: int) -> list[tuple[int, int] | None]:
+    """Table and symbol of a value, of its two bytes if it is far, and of its low bits if there are any."""
+    bits = of_class // 4 - 4 if of_class >= 20 else 0
+    number = of_class if of_class < 20 else 16 + of_class % 4
+    shifted = value + (1 << bits) // 2
+    if abs(shifted >> bits) > 24:
+        return [(number, 49), (28, value >> 8 & 255), (28, value & 255), None]
+    return [(number, (shifted >> bits) + 24), None, None, (20 + bits, shifted % (1 << bits)) if bits else None]
+
+
+def integer_part(coded: Sequence[tuple[int, int]], lanes: int) -> list[Step]:
+    """Steps of a part's values, each with its class."""
+    steps: list[Step] = []
+    for first in range(0, len(coded), lanes):
+        columns = [integer_symbols(*each) for each in coded[first : first + lanes]]
+        columns += [[None] * 4] * (lanes - len(columns))
+        steps += [list(step) for step in zip(*columns, strict=True) if any(step)]
+    return steps
+
+
+def integer_stream(
+    rows: Sequence[Sequence[int]],
+    steps: Sequence[int],
+    classes: Sequence[int],
+    of_steps: int = 12,
+    of_classes: int = 9,
+) -> bytes:
+    """All that follows the count in a WGHT of format 1."""
+    lanes = -(-sum(map(len, rows)) // 4096)
+    changes = [
+        [(b - a, of_class) for a, b in zip([first, *numbers], numbers, strict=False)]
+        for first, numbers, of_class in ((160, steps, of_steps), (17, classes, of_classes))
+    ]
+    held = [min(max(of_class, 0), 67) for of_class in classes]  # a class that does not exist has no table
+    values = [(value, of_class) for row, of_class in zip(rows, held, strict=True) for value in row]
+    parts = [step for part in (*changes, values) for step in integer_part(part, lanes)]
+    return bytes([of_steps, of_classes]) + rans_encode(ALL_TABLES, parts, lanes)
+
+
+def step_size(number: int) -> Fraction:
+    """A row's step."""
+    significand = (256, 279, 304, 332, 362, 395, 431, 470)[number % 8]
+    return Fraction(significand, 256) * Fraction(2) ** (number // 8 - 24)
+
+
 # Files --------------------------------------------------------------------------------------------------------------
 
 
@@ -265,6 +336,11 @@ def weights(packed: bytes, form: tuple[int, int, int, int] = (0, 4, 3, 7), count
     return section(b"WGHT", struct.pack("<BBBhQ", *form, count) + packed)
 
 
+def integers(stream: bytes, count: int = WEIGHTS) -> bytes:
+    """WGHT of format 1."""
+    return section(b"WGHT", struct.pack("<BQ", 1, count) + stream)
+
+
 def code(streams: Sequence[bytes], level: int = 5, bits: int = 3, table: bytes | None = None) -> bytes:
     """CODE; the table of lengths is stored unless another one is given."""
     table = stored(pack([len(stream) for stream in streams], bits)) if table is None else table
@@ -327,10 +403,50 @@ def network_values(weight_codes: Sequence[int], exponent_bits: int, mantissa_bit
     }
 
 
+def integer_values(rows: Sequence[Sequence[int]], steps: Sequence[int]) -> dict[str, Any]:
+    """Weights of a file of format 1."""
+    exact = [value * step_size(step) for row, step in zip(rows, steps, strict=True) for value in row]
+    floats = [float(value) for value in exact]
+    packed = struct.pack(f"<{len(floats)}f", *floats)
+    assert [Fraction(value) for value in struct.unpack(f"<{len(floats)}f", packed)] == exact
+    return {
+        "steps": 4,
+        "weights_sha256": hashlib.sha256(packed).hexdigest(),
+        "first_weights": [float32_bits(f) for f in floats[:4]],
+    }
+
+
 def code_values(streams: Sequence[bytes], level: int = 5) -> dict[str, Any]:
     """Values of a CODE."""
     return {"level": level, "model_sha256": MODEL_SHA256.hex(), "streams": [stream.hex() for stream in streams]}
 
+
+def row_lengths(size: int) -> list[int]:
+    """Columns of each row of a network of one block, one channel and patches of one latent position."""
+    return [1] * size + [size] * (1 + 1 + 4 * size) + [4 * size] * size + [size] * 8 * size
+
+
+def integer_rows(size: int, spread: int) -> list[list[int]]:
+    """Rows of integers of either sign, some of them far from the others."""
+    lengths = row_lengths(size)
+    return [
+        [(-1) ** (i * j) * ((i * i + 7 * j * j + i * j) % (spread << i % 5)) for j in range(length)]
+        for i, length in enumerate(lengths)
+    ]
+
+
+ROWS = integer_rows(4, 3)
+STEPS = [130 + 3 * i % 7 for i in range(len(ROWS))]
+CLASSES = [10 + 3 * (i % 5) for i in range(len(ROWS))]
+INTEGERS = integers(integer_stream(ROWS, STEPS, CLASSES))
+# Every shift, far values, the largest ones, and steps and classes at both ends of what there is.
+WIDE_ROWS = integer_rows(16, 9)
+WIDE_ROWS[20] = [32767, -32767, 0, 1, -1, 24, -24, 25, -25, 12287, -12288, 4096, -4096, 5, -7, 300]
+WIDE_ROWS[40:53] = [[(-1) ** j * ((j << i) % 32768) for j in range(16)] for i in range(13)]
+WIDE_STEPS = [i % 2 * 255 for i in range(len(WIDE_ROWS))]
+WIDE_CLASSES = [12 + 3 * (i % 5) for i in range(len(WIDE_ROWS))]
+WIDE_CLASSES[19:22] = [0, 67, 0]
+WIDE_CLASSES[40:53] = [17 + 4 * i for i in range(13)]
 
 FLOAT32_CODES = [struct.unpack("<I", struct.pack("<f", (i - 134) / 7))[0] for i in range(WEIGHTS)]
 
@@ -338,6 +454,7 @@ FLOAT32_CODES = [struct.unpack("<I", struct.pack("<f", (i - 134) / 7))[0] for i 
 def valid_files() -> list[tuple[str, str, bytes, dict[str, Any]]]:
     """(name, clause, bytes, expected values)."""
     listed = ["a.png", "b/c.jpg", "é.webp"]
+    wide = integer_stream(WIDE_ROWS, WIDE_STEPS, WIDE_CLASSES, 38, 30)
     one = archive(head(images=1), sizes([(1, 65536)], stored(b"")), DENO, WGHT)
     float32 = weights(stored(pack(FLOAT32_CODES, 32)), (0, 8, 23, 127))
     other_order = archive(HEAD, section(b"nOTE", b"?"), NAMES, WGHT, DENO, SIZES, section(b"zzzz", b""))
@@ -357,6 +474,18 @@ def valid_files() -> list[tuple[str, str, bytes, dict[str, Any]]]:
             expected([0] * WEIGHTS),
         ),
         ("weights-32-bits", "UNI-55", archive(HEAD, SIZES, DENO, float32), expected(FLOAT32_CODES, (8, 23, 127))),
+        (
+            "weights-integer",
+            "UNI-105",
+            archive(HEAD, SIZES, DENO, INTEGERS),
+            expected(None, **integer_values(ROWS, STEPS)),
+        ),
+        (
+            "weights-integer-of-two-lanes",
+            "UNI-106",
+            archive(HEAD, SIZES, deno(hidden_size=16), integers(wide, sum(row_lengths(16)))),
+            expected(None, **integer_values(WIDE_ROWS, WIDE_STEPS)),
+        ),
         (
             "codes",
             "UNI-58",
@@ -518,7 +647,7 @@ def weight_errors() -> list[tuple[str, str, str, bytes]]:
         ),
         ("zstd-frame-not-shorter", "UNI-24", weights(zstd(8, zeros_frame(256)))),
         ("zstd-expands-too-far", "UNI-24", weights(zstd(BOMB, zeros_frame(BOMB)), count=BOMB)),
-        ("weight-format-1", "UNI-50", weights(good, (1, 4, 3, 7))),
+        ("weight-format-2", "UNI-50", weights(good, (2, 4, 3, 7))),
         ("exponent-bits-1", "UNI-51", weights(good, (0, 1, 6, 7))),
         ("exponent-bits-9", "UNI-51", weights(good, (0, 9, 1, 7))),
         ("mantissa-bits-0", "UNI-51", weights(good, (0, 7, 0, 7))),
@@ -529,6 +658,31 @@ def weight_errors() -> list[tuple[str, str, str, bytes]]:
         ("too-many-weights", "UNI-52", weights(good, count=(1 << 28) + 1)),
         ("weight-above-float32", "UNI-53", weights(above, (0, 8, 23, 127))),
         ("weights-of-another-network", "UNI-54", weights(stored(bytes(CODES[1:])), count=WEIGHTS - 1)),
+    ]
+    return [(name, clause, "InvalidField", archive(HEAD, SIZES, DENO, part)) for name, clause, part in payloads]
+
+
+def integer_errors() -> list[tuple[str, str, str, bytes]]:
+    """Files whose WGHT of format 1 is wrong."""
+    good = INTEGERS[21:-4]
+    payloads: list[tuple[str, str, bytes]] = [
+        ("integer-weights-none", "UNI-52", integers(good, 0)),
+        ("integer-weights-too-many", "UNI-52", integers(good, (1 << 28) + 1)),
+        ("integer-weights-of-another-network", "UNI-54", integers(good, WEIGHTS - 1)),
+        ("integer-weights-cut-in-their-head", "UNI-16", section(b"WGHT", INTEGERS[12:20])),
+        ("integer-weights-of-no-bytes", "UNI-100", integers(b"")),
+        ("integer-step-class-68", "UNI-101", integers(bytes([68]) + good[1:])),
+        ("integer-scale-class-68", "UNI-101", integers(good[:1] + bytes([68]) + good[2:])),
+        ("integer-row-class-68", "UNI-101", integers(integer_stream(ROWS, STEPS, [68, *CLASSES[1:]]))),
+        ("integer-row-class-negative", "UNI-101", integers(integer_stream(ROWS, STEPS, [-1, *CLASSES[1:]]))),
+        ("integer-step-256", "UNI-102", integers(integer_stream(ROWS, [256, *STEPS[1:]], CLASSES))),
+        ("integer-step-negative", "UNI-102", integers(integer_stream(ROWS, [-1, *STEPS[1:]], CLASSES))),
+        ("integer-below-the-least", "UNI-103", integers(integer_stream([[-32768], *ROWS[1:]], STEPS, CLASSES))),
+        ("integer-stream-of-odd-bytes", "UNI-107", integers(good + b"\0")),
+        ("integer-stream-without-states", "UNI-107", integers(good[:4])),
+        ("integer-stream-cut", "UNI-107", integers(good[:-2])),
+        ("integer-stream-too-long", "UNI-107", integers(good + b"\0\0")),
+        ("integer-stream-of-other-state", "UNI-107", integers(good[:2] + bytes([good[2] ^ 1]) + good[3:])),
     ]
     return [(name, clause, "InvalidField", archive(HEAD, SIZES, DENO, part)) for name, clause, part in payloads]
 
@@ -611,6 +765,14 @@ def weight_code_values() -> list[dict[str, Any]]:
     return [weight_format_vectors(*each) for each in [*formats, (8, 23, 127), (2, 23, -125)]]
 
 
+def integer_weight_values() -> dict[str, Any]:
+    """The tables of integer weights and the steps."""
+    return {
+        "frequencies": INTEGER_TABLES,
+        "steps": [float32_bits(float(step_size(number))) for number in range(256)],
+    }
+
+
 def rans_values() -> list[dict[str, Any]]:
     """Streams of one and of several lanes, of frequent, rare and certain symbols, and of none."""
     even: Table = (4096, 4096, 4096, 4096)
@@ -645,7 +807,7 @@ def main(folder: Path) -> None:
 
     for name, clause, data, values in valid_files():
         write(f"valid-{name}.uni", clause, data, expected=values)
-    payload_errors = head_errors() + deno_errors() + size_errors() + weight_errors() + code_errors()
+    payload_errors = head_errors() + deno_errors() + size_errors() + weight_errors() + integer_errors() + code_errors()
     for name, clause, error, data in framing_errors() + payload_errors:
         # A damaged ancillary section stops nobody who only wants the pictures.
         write(f"invalid-{name}.uni", clause, data, error=error, warning_only=clause == "UNI-07")
@@ -657,6 +819,7 @@ def main(folder: Path) -> None:
         ("bit-packing.json", "UNI-25", bit_packing_values()),
         ("weight-codes.json", "UNI-55", weight_code_values()),
         ("rans.json", "UNI-86", rans_values()),
+        ("integer-weights.json", "UNI-104", integer_weight_values()),
     ]
     for name, clause, table in tables:
         write(name, clause, as_json(table))

@@ -26,6 +26,7 @@ from unicorn_codec.errors import (
     OutputError,
 )
 from unicorn_codec.images import list_folder, read_picture, write_picture
+from unicorn_codec.inspection import describe
 from unicorn_codec.metrics import psnr_db
 from unicorn_codec.packing import take_sample
 from unicorn_codec.reports import Observer, PackReport
@@ -217,6 +218,18 @@ def test_fewer_bits_cost_quality_only_where_they_must(folder: Path, tiny_options
         results[weight_bits] = pack(folder, tmp_path / f"{weight_bits}.uni", options)
     assert results[8].file_bytes < results[14].file_bytes < results[32].file_bytes
     assert abs(results[14].measured.psnr_db.mean - results[32].measured.psnr_db.mean) <= 0.3
+
+
+def test_integer_weights_take_less_and_decode_as_they_were_trained(
+    packed: tuple[Path, PackReport], folder: Path, tiny_options: PackOptions, tmp_path: Path
+) -> None:
+    options = replace(tiny_options, weight_format="integer", weight_bits=6)
+    report = pack(folder, tmp_path / "integer.uni", options)
+    assert report.file_bytes < 0.6 * packed[1].file_bytes
+    assert report.measured.psnr_db.mean > packed[1].measured.psnr_db.mean - 1
+    found = describe(tmp_path / "integer.uni")["weights"]
+    assert found["format"] == "integer" and found["bits_per_weight"] == pytest.approx(6, abs=0.5)
+    assert verify(tmp_path / "integer.uni", folder, device="cpu").measured == report.measured
 
 
 def test_weights_of_another_network_are_refused(packed: tuple[Path, PackReport], tmp_path: Path) -> None:

@@ -231,6 +231,13 @@ def test_ctrl_c_is_one_line_and_130(error: BaseException, monkeypatch: pytest.Mo
 # pack
 
 
+def test_integer_weights_imply_a_network(fake_pack: FakePack) -> None:
+    run("pack", "photos", "out.uni", "--weight-format", "integer")
+    options = fake_pack.options
+    assert options.index_only
+    assert (options.weight_format, options.bits_per_weight, options.rounded_bits) == ("integer", 5, 5)
+
+
 def test_pack_hands_all_settings_to_the_library(fake_pack: FakePack) -> None:
     run(
         "pack", "photos", "out.uni", "--hidden-size", 48, "--depth", 3, "--weight-bits", 16, "--exponent-bits", 5,
@@ -240,7 +247,7 @@ def test_pack_hands_all_settings_to_the_library(fake_pack: FakePack) -> None:
     options = fake_pack.options
     assert (fake_pack.folder, fake_pack.output) == (Path("photos"), Path("out.uni"))
     assert (options.hidden_size, options.depth, options.steps, options.seed) == (48, 3, 7, 9)
-    assert (options.weight_bits, options.exponent_bits) == (16, 5)
+    assert (options.weight_format, options.bits_per_weight, options.float_bits) == ("float", 16, (5, 10))
     assert options.train.seconds == 5400
     assert (options.device, options.autoencoder, options.resume, options.overwrite) == ("cpu", "folder", True, True)
     assert options.read.max_side == 64
@@ -303,7 +310,7 @@ def test_pack_json_is_alone_on_stdout(fake_pack: FakePack) -> None:
         (["--time", "0s"], "is no time"),
         (["--time", "1m", "--epochs", "3"], "exclude each other"),
         (["--background", "#12345"], "is no colour"),
-        (["--weight-bits", "7"], "8<=x<=32"),
+        (["--weight-bits", "2"], "3<=x<=32"),
         (["--device", "tpu"], "'auto', 'cpu', 'cuda'"),
         (["--seed", str(1 << 64)], "is not in the range"),
         (["--steps", "51"], "is not in the range"),
@@ -316,7 +323,14 @@ def test_pack_refuses_bad_settings(arguments: list[str], words: str, fake_pack: 
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--bpp", "1", "--hidden-size", "48"], ["--bpp", "0"], ["--weight-bits", "8", "--exponent-bits", "8"]],
+    [
+        ["--bpp", "1", "--hidden-size", "48"],
+        ["--bpp", "0"],
+        ["--weight-bits", "8", "--exponent-bits", "8"],
+        ["--weight-bits", "7"],
+        ["--weight-format", "integer", "--weight-bits", "9"],
+        ["--weight-format", "integer", "--exponent-bits", "4"],
+    ],
 )
 def test_pack_refuses_settings_that_contradict(arguments: list[str], fake_pack: FakePack) -> None:
     assert_refused(run("pack", "photos", "out.uni", *arguments))

@@ -44,7 +44,7 @@ def test_description(path: Path) -> None:
     assert found["autoencoder"]["name"] == "embedded"
     assert found["autoencoder"]["sha256"] == bytes(range(32)).hex()
     assert found["network"]["parameters"] == 268
-    assert found["weights"]["bits_per_weight"] == 8
+    assert (found["weights"]["format"], found["weights"]["bits_per_weight"]) == ("float", 8)
     assert sum(section["bytes"] for section in found["sections"]) + found["preamble_bytes"] == file_bytes
     assert found["codes"] == {"level": None, "latent_step": None, "bytes": 0, "bits_per_pixel": 0.0}
     assert "entries" not in found

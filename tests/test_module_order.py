@@ -33,6 +33,7 @@ ORDER = (
     "code_model",
     "codes",
     "denoiser",
+    "weight_training",
     "diffusion",
     "structure",
     "coding_autoencoder",

@@ -10,15 +10,27 @@ from typing import Any
 import numpy as np
 
 from tests.sample_container import CODES, DENOISING, HEADER
-from unicorn_codec import bit_packing, code_table, config, errors, generator, picture_table, sections, weights
+from unicorn_codec import (
+    bit_packing,
+    code_table,
+    config,
+    errors,
+    generator,
+    picture_table,
+    sections,
+    weight_coding,
+    weight_tables,
+    weights,
+)
 from unicorn_codec.code_model import PASSES, SCALES, load_code_model
 from unicorn_codec.codes import REACH
 from unicorn_codec.container import serialize_denoising, serialize_header
+from unicorn_codec.weight_coding import QuantisedRows
 
 FOLDER = Path(__file__).parent.parent / "format_spec"
 SPEC = (FOLDER / "uni-1.md").read_text()
 MANIFEST: list[dict[str, Any]] = json.loads((FOLDER / "vectors" / "manifest.json").read_text())
-CLAUSES: dict[str, str] = dict(re.findall(r"\*\*(UNI-\d{2,3})\*\*(?: \((\w+)\))?:", SPEC))
+CLAUSES: dict[str, str] = dict(re.findall(r"\*\*(UNI-\d+)\*\*(?: \((\w+)\))?:", SPEC))
 
 
 def rows(heading: str) -> list[list[str]]:
@@ -35,8 +47,8 @@ def test_limits() -> None:
 
 
 def test_each_clause_stands_once() -> None:
-    assert len(CLAUSES) == len(re.findall(r"\*\*UNI-\d{2,3}\*\*", SPEC))
-    assert set(re.findall(r"UNI-\d{2,3}", SPEC)) == set(CLAUSES)
+    assert len(CLAUSES) == len(re.findall(r"\*\*UNI-\d+\*\*", SPEC))
+    assert set(re.findall(r"UNI-\d{2,}", SPEC)) == set(CLAUSES)
 
 
 def test_each_error_clause_has_a_file_that_causes_it() -> None:
@@ -92,6 +104,20 @@ def test_weight_table() -> None:
     head = b"".join(field(kind, value) for kind, value in zip(kinds[:-1], values, strict=True))
     weight_format = config.WeightFormat(exponent_bits=5, mantissa_bits=6, bias=9)
     assert weights.weight_summary(head) == weights.WeightSummary(format=weight_format, count=1)
+
+
+def test_integer_weight_table() -> None:
+    kinds = [kind for _, kind, _ in rows("## Integer weights")]
+    assert kinds == ["u8", "u64", "u8", "u8", "the rest of the payload"]
+    matrix = QuantisedRows(integers=np.array([[3, -1]]), steps=np.array([160]))
+    stream = weight_coding.encode_rows([matrix])
+    head = b"".join(field(kind, value) for kind, value in zip(kinds[:4], (1, 2, *stream[:2]), strict=True))
+    assert weights.serialize_integers([matrix]) == head + stream[2:]
+
+
+def test_weight_scale_table() -> None:
+    listed = [int(cell) for row in rows("### Frequencies of integers") for cell in row[1:]]
+    assert listed == list(weight_tables.DECAYS)
 
 
 def test_code_table() -> None:

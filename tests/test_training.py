@@ -6,7 +6,8 @@ import torch
 from unicorn_codec.config import NetworkConfig, TrainConfig
 from unicorn_codec.denoiser import Denoiser
 from unicorn_codec.errors import CheckpointMismatch
-from unicorn_codec.training import LatentGroup, Progress, TrainingRun, plan_batches
+from unicorn_codec.training import LatentGroup, Progress, TrainingRun, plan_batches, x0_loss
+from unicorn_codec.weight_training import WeightRounding
 
 
 def make_groups() -> list[LatentGroup]:
@@ -16,10 +17,11 @@ def make_groups() -> list[LatentGroup]:
     return [LatentGroup(indices=i, latents=d[0], noise=d[1]) for i, d in zip(numbers, draw, strict=True)]
 
 
-def make_run(config: TrainConfig, digest: str = "d") -> TrainingRun:
+def make_run(config: TrainConfig, digest: str = "d", bits: float | None = None) -> TrainingRun:
     torch.manual_seed(1)
     denoiser = Denoiser(NetworkConfig(hidden_size=16, depth=2, heads=1), seed=1, latent_channels=4)
-    return TrainingRun(denoiser, make_groups(), config, seed=2, digest=digest)
+    rounding = None if bits is None else WeightRounding(denoiser, bits)
+    return TrainingRun(denoiser, make_groups(), config, seed=2, digest=digest, rounding=rounding)
 
 
 def weights_of(denoiser: Denoiser) -> torch.Tensor:
@@ -44,6 +46,18 @@ def test_training_learns_the_set() -> None:
     assert losses[-1] < 0.15 * losses[0]
 
 
+def test_training_that_knows_of_rounding_rounds_at_less_loss() -> None:
+    losses = []
+    for bits in (None, 4):
+        run = make_run(TrainConfig(epochs=250), bits=bits)
+        run.run(lambda p: None)
+        rounding = run.rounding or WeightRounding(run.denoiser, 4)
+        with rounding.applied():
+            random = torch.Generator().manual_seed(0)
+            losses.append(sum(float(x0_loss(run.denoiser, group, run.config, random)) for group in run.groups))
+    assert losses[1] < 0.8 * losses[0]
+
+
 def test_the_same_seed_gives_the_same_weights() -> None:
     weights = []
     for _ in range(2):
@@ -53,18 +67,19 @@ def test_the_same_seed_gives_the_same_weights() -> None:
     assert torch.equal(*weights)
 
 
-def test_a_resumed_run_ends_where_the_unbroken_one_ends(tmp_path: Path) -> None:
-    config = TrainConfig(epochs=5, latents_per_batch=200)
-    unbroken = make_run(config)
+@pytest.mark.parametrize(("bits", "step"), [(None, 7), (4, 7), (4, 18), (4, 24)])
+def test_a_resumed_run_ends_where_the_unbroken_one_ends(bits: float | None, step: int, tmp_path: Path) -> None:
+    config = TrainConfig(epochs=5, latents_per_batch=100)
+    unbroken = make_run(config, bits=bits)
     unbroken.run(lambda p: None)
-    stopped = make_run(config)
+    stopped = make_run(config, bits=bits)
     with pytest.raises(Stop):
-        stopped.run(stop_at(7), interval=0)
+        stopped.run(stop_at(step), interval=0)
     stopped.save(tmp_path / "checkpoint")
-    resumed = make_run(config)
+    resumed = make_run(config, bits=bits)
     resumed.load(tmp_path / "checkpoint")
     resumed.run(lambda p: None)
-    assert resumed.step == unbroken.step
+    assert resumed.step == unbroken.step > step
     assert torch.equal(weights_of(resumed.denoiser), weights_of(unbroken.denoiser))
 
 

@@ -19,7 +19,9 @@ from unicorn_codec.generator import normals, raw
 from unicorn_codec.index_map import index_of_position
 from unicorn_codec.quantization import dequantize, quantize
 from unicorn_codec.rans import Decoder, encode
-from unicorn_codec.weights import parse_weights, split_tensors
+from unicorn_codec.weight_coding import step_sizes
+from unicorn_codec.weight_tables import FREQUENCIES
+from unicorn_codec.weights import parse_tensors
 
 FOLDER = Path(__file__).parent.parent / "format_spec" / "vectors"
 MANIFEST: list[dict[str, Any]] = json.loads((FOLDER / "manifest.json").read_text())
@@ -32,9 +34,8 @@ def read_all(data: bytes, *, strict: bool) -> tuple[Container, NDArray[np.float3
     container = parse(data, strict=strict)
     if container.weights is None:
         return container, None
-    _, values = parse_weights(container.weights)
-    split_tensors(values, container.header)
-    return container, values
+    tensors = parse_tensors(container.weights, container.header)
+    return container, np.concatenate([tensor.ravel() for tensor in tensors.values()])
 
 
 def digits(value: np.float32) -> str:
@@ -130,6 +131,12 @@ def test_weight_code_vectors(case: dict[str, Any]) -> None:
     for code in case["invalid_codes"]:
         with pytest.raises(errors.InvalidField):
             dequantize(np.array([code], dtype=np.uint32), form)
+
+
+def test_integer_weight_vectors() -> None:
+    values = table("integer-weights.json")
+    assert FREQUENCIES.tolist() == values["frequencies"]
+    assert [digits(size) for size in step_sizes(np.arange(256))] == values["steps"]
 
 
 @pytest.mark.parametrize("case", table("rans.json"), ids=lambda c: c["name"])

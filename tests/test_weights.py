@@ -12,9 +12,14 @@ from tests.sample_container import DENOISING, HEADER
 from unicorn_codec.config import WeightFormat
 from unicorn_codec.errors import InvalidField, InvalidSetting
 from unicorn_codec.quantization import dequantize, quantize
+from unicorn_codec.weight_coding import quantise_rows, step_sizes
 from unicorn_codec.weights import (
+    as_matrix,
     join_tensors,
+    parse_integers,
+    parse_tensors,
     parse_weights,
+    serialize_integers,
     serialize_weights,
     split_tensors,
     tensor_shapes,
@@ -74,6 +79,36 @@ def test_tensors_come_back() -> None:
         split_tensors(values[1:], HEADER)
     with pytest.raises(InvalidSetting):
         join_tensors({"gate": values}, HEADER)
+
+
+def integer_payload() -> bytes:
+    shapes = tensor_shapes(DENOISING.network, HEADER.autoencoder.latent_channels).values()
+    values = np.linspace(-1, 1, sum(map(math.prod, shapes)), dtype=np.float32)
+    pieces = np.split(values, np.cumsum([math.prod(shape) for shape in shapes])[:-1])
+    matrices = [piece.reshape(as_matrix(shape)) for piece, shape in zip(pieces, shapes, strict=True)]
+    return serialize_integers([quantise_rows(matrix, np.full(len(matrix), 150)) for matrix in matrices])
+
+
+def test_integers_come_back_as_tensors() -> None:
+    payload = integer_payload()
+    summary = weight_summary(payload)
+    assert (summary.format, summary.count) == (None, 268)
+    tensors = parse_tensors(payload, HEADER)
+    assert {name: tensor.shape for name, tensor in tensors.items()} == tensor_shapes(DENOISING.network, 1)
+    found = join_tensors(tensors, HEADER)
+    assert np.abs(found - np.linspace(-1, 1, 268)).max() <= step_sizes(np.array([150]))[0] / 2
+    floats = serialize_weights(found, WeightFormat(exponent_bits=8, mantissa_bits=23, bias=127))
+    assert np.array_equal(join_tensors(parse_tensors(floats, HEADER), HEADER), found)
+    for length in range(len(payload)):
+        with pytest.raises(InvalidField, match="WGHT"):
+            parse_tensors(payload[:length], HEADER)
+
+
+def test_neither_format_is_taken_for_the_other() -> None:
+    with pytest.raises(InvalidField, match="integers"):
+        parse_weights(integer_payload())
+    with pytest.raises(InvalidField, match="floats"):
+        parse_integers(serialize_weights(VALUES, WeightFormat()), [(1, VALUES.size)])
 
 
 def test_tensors_are_the_denoisers_in_its_order() -> None:

@@ -37,7 +37,7 @@ from unicorn_codec.packing import check_checkpoint, checkpoint_of, new_decoder, 
 from unicorn_codec.picture_files import printable
 from unicorn_codec.picture_table import check_names, serialize_sizes
 from unicorn_codec.reports import Comparison, Measured, NetworkReport, Observer, PackReport, VerifyReport
-from unicorn_codec.weights import count_parameters, parse_weights, split_tensors
+from unicorn_codec.weights import count_parameters, parse_tensors
 
 
 def pack(folder: Path, output: Path, options: PackOptions, observer: Observer | None = None) -> PackReport:
@@ -259,7 +259,7 @@ def open_decoder(container: Container, autoencoder: Autoencoder) -> Decoder:
         )
     assert header.denoising is not None and container.weights is not None, "a container holds codes or a network"
     # Before anything is built: the header alone could claim any size.
-    tensors = split_tensors(parse_weights(container.weights)[1], header)
+    tensors = parse_tensors(container.weights, header)
     decoder = new_decoder(header.denoising, autoencoder, header.images, header.seed)
     load_tensors(decoder.denoiser, tensors)
     return replace(decoder, header=header)

@@ -25,6 +25,8 @@ USUAL_EXPONENT_BITS = 4
 
 CONDITIONS = ("cag",)
 INDEX_EMBEDDINGS = ("grf",)
+WEIGHT_FORMATS = ("float", "integer")
+USUAL_WEIGHT_BITS = {"float": 14, "integer": 5}
 
 
 def check(holds: bool, message: str) -> None:
@@ -248,8 +250,9 @@ class PackOptions:
         tune: fit the decoder to the set, where that pays for the bytes that the change takes.
         hidden_size: of the network, as all that follows. None: about ``PARAMETERS_PER_LATENT`` weights a latent value.
         depth: None: 12 as in the paper, or fewer for a small network.
-        weight_bits: W, bits of each stored weight, 8 to 32; the exponent's bias is fitted to the weights.
-        exponent_bits: None: ``USUAL_EXPONENT_BITS``, or more where a mantissa cannot take the rest.
+        weight_format: ``float``: the paper's small floats; ``integer``: entropy-coded multiples of a step.
+        weight_bits: W, bits of each float, 8 to 32, or of an integer on average, 3 to 8. None: ``USUAL_WEIGHT_BITS``.
+        exponent_bits: of a float. None: ``USUAL_EXPONENT_BITS``, or more where a mantissa cannot take the rest.
         steps: sampling steps. None: the number that measures best.
     """
 
@@ -260,7 +263,8 @@ class PackOptions:
     file_bytes: int | None = None
     latent_step: float | None = None
     tune: bool = True
-    weight_bits: int = 14
+    weight_format: str = "float"
+    weight_bits: int | None = None
     exponent_bits: int | None = None
     hidden_size: int | None = None
     depth: int | None = None
@@ -280,21 +284,40 @@ class PackOptions:
         check(self.index_only or self.autoencoder == "embedded", "another autoencoder is for --index-only alone")
         check(self.file_bytes is None or self.file_bytes > 0, "the file size must be positive")
         check(self.latent_step is None or self.latent_step >= 1, f"the step is at least 1, not {self.latent_step}")
-        check(8 <= self.weight_bits <= 32, f"bits per weight are 8 to 32, not {self.weight_bits}")
-        exponent_bits, mantissa_bits = self.float_bits
-        check(2 <= exponent_bits <= 8, f"exponent bits are 2 to 8, not {exponent_bits}")
-        check(1 <= mantissa_bits <= 23, f"{exponent_bits} exponent bits of {self.weight_bits} leave no usual mantissa")
+        check(self.weight_format in WEIGHT_FORMATS, f"weight format is one of {WEIGHT_FORMATS}: {self.weight_format}")
+        self._check_weight_bits()
         check(self.depth is None or 1 <= self.depth <= MAX_DEPTH, f"depth is 1 to {MAX_DEPTH}, not {self.depth}")
         check(self.steps is None or 1 <= self.steps <= MAX_STEPS, f"steps are 1 to {MAX_STEPS}, not {self.steps}")
         check(0 <= self.seed < 1 << 64, f"the seed is 0 to 2^64 - 1, not {self.seed}")
         check(self.device in ("auto", "cpu", "cuda"), f"device is auto, cpu or cuda, not {self.device}")
+
+    def _check_weight_bits(self) -> None:
+        bits = self.bits_per_weight
+        if self.weight_format == "integer":
+            check(3 <= bits <= 8, f"bits per weight are 3 to 8 where weights are integers, not {bits}")
+            check(self.exponent_bits is None, "integer weights have no exponent bits")
+            return
+        check(8 <= bits <= 32, f"bits per weight are 8 to 32, not {bits}")
+        exponent_bits, mantissa_bits = self.float_bits
+        check(2 <= exponent_bits <= 8, f"exponent bits are 2 to 8, not {exponent_bits}")
+        check(1 <= mantissa_bits <= 23, f"{exponent_bits} exponent bits of {bits} leave no usual mantissa")
 
     def target_bytes(self, pixels: int) -> float | None:
         """Wanted size of a file of so many pixels, if a size or a rate was given."""
         return self.bits_per_pixel * pixels / 8 if self.bits_per_pixel is not None else self.file_bytes
 
     @property
+    def bits_per_weight(self) -> int:
+        """Bits of each stored weight, or on average."""
+        return USUAL_WEIGHT_BITS[self.weight_format] if self.weight_bits is None else self.weight_bits
+
+    @property
+    def rounded_bits(self) -> int | None:
+        """Mean bits of a weight that training is to aim at; None where weights are floats."""
+        return self.bits_per_weight if self.weight_format == "integer" else None
+
+    @property
     def float_bits(self) -> tuple[int, int]:
-        """Bits of exponent and mantissa of a stored weight."""
-        exponent_bits = self.exponent_bits or max(USUAL_EXPONENT_BITS, self.weight_bits - 24)
-        return exponent_bits, self.weight_bits - 1 - exponent_bits
+        """Bits of exponent and mantissa of a stored weight that is a float."""
+        exponent_bits = self.exponent_bits or max(USUAL_EXPONENT_BITS, self.bits_per_weight - 24)
+        return exponent_bits, self.bits_per_weight - 1 - exponent_bits

@@ -74,9 +74,14 @@ def _network(container: Container) -> dict[str, Any]:
 def _weights(weights: bytes | None) -> dict[str, Any]:
     bits = ("bits_per_weight", "exponent_bits", "mantissa_bits", "bias")
     if weights is None:
-        return {**dict.fromkeys(bits), "bytes": 0}
-    form = weight_summary(weights).format
+        return {"format": None, **dict.fromkeys(bits), "bytes": 0}
+    summary = weight_summary(weights)
+    form = summary.format
+    if form is None:
+        mean_bits = 8 * len(weights) / summary.count
+        return {"format": "integer", **dict.fromkeys(bits), bits[0]: mean_bits, "bytes": len(weights)}
     return {
+        "format": "float",
         **dict(zip(bits, (form.bits, form.exponent_bits, form.mantissa_bits, form.bias), strict=True)),
         "bytes": len(weights),
     }

@@ -31,7 +31,8 @@ from unicorn_codec.planning import Plan, make_plan
 from unicorn_codec.quantization import fit_format
 from unicorn_codec.reports import Observer, mean_psnr_db
 from unicorn_codec.training import Progress, TrainingRun
-from unicorn_codec.weights import join_tensors, parse_weights, serialize_weights, split_tensors
+from unicorn_codec.weight_training import WeightRounding
+from unicorn_codec.weights import join_tensors, parse_tensors, serialize_integers, serialize_weights
 
 LATENT_STD = 1 / 3
 """Three sigma within [-1, 1] (paper, section 4.2)."""
@@ -62,16 +63,18 @@ def pack_into_network(
     latents = normalise_latents(raw_latents, indices, LATENT_STD, options.seed)
     decoder = new_decoder(plan_denoising(plan, latents, options.steps), autoencoder, len(indices), options.seed)
     sample = take_sample(pictures, options.read, indices)
+    rounding = rounding_for(decoder.denoiser, options)
     train_denoiser(
         decoder,
         latents,
         options,
+        rounding=rounding,
         digest=settings_digest(pictures, decoder.header, options),
         checkpoint=checkpoint_of(output),
         sample=sample,
         observer=observer,
     )
-    weights = encode_weights(decoder, options)
+    weights = encode_weights(decoder, options, rounding)
     header = choose_sampling(decoder, sample, options.steps).header
     return Container(header=header, sizes=pictures.sizes, names=pictures.names, weights=weights)
 
@@ -144,7 +147,7 @@ def plan_for(folder: Folder, reference: AutoencoderReference, options: PackOptio
         wanted_bytes=options.target_bytes(folder.pixels),
         hidden_size=options.hidden_size,
         depth=options.depth,
-        weight_bits=options.weight_bits,
+        weight_bits=options.bits_per_weight,
     )
 
 
@@ -161,8 +164,14 @@ def plan_denoising(plan: Plan, latents: LatentSet, steps: int | None) -> Denoisi
 
 def settings_digest(folder: Folder, header: Header, options: PackOptions) -> str:
     """SHA-256 over everything that a training run depends on; a checkpoint carries it."""
-    settings = (header, options.train, folder_digest(folder, options.read))
+    settings = (header, options.train, folder_digest(folder, options.read), options.rounded_bits)
     return hashlib.sha256(repr(settings).encode()).hexdigest()
+
+
+def rounding_for(denoiser: Denoiser, options: PackOptions) -> WeightRounding | None:
+    """What makes training heed that weights will be integers; floats need none."""
+    bits = options.rounded_bits
+    return None if bits is None else WeightRounding(denoiser, bits)
 
 
 def train_denoiser(
@@ -170,6 +179,7 @@ def train_denoiser(
     latents: LatentSet,
     options: PackOptions,
     *,
+    rounding: WeightRounding | None,
     digest: str,
     checkpoint: Path,
     sample: Sample,
@@ -181,7 +191,9 @@ def train_denoiser(
         Interrupted: after Ctrl-C, with the checkpoint written.
         CheckpointMismatch: the checkpoint to resume from belongs to something else.
     """
-    run = TrainingRun(decoder.denoiser, latents.groups, options.train, seed=options.seed, digest=digest)
+    run = TrainingRun(
+        decoder.denoiser, latents.groups, options.train, seed=options.seed, digest=digest, rounding=rounding
+    )
     if options.resume:
         run.load(checkpoint)
     saved_at, previewed_at = run.seconds, run.fraction
@@ -196,7 +208,8 @@ def train_denoiser(
         nonlocal saved_at, previewed_at
         observer.training(progress)
         if progress.fraction - previewed_at >= PREVIEW_SHARE:
-            observer.preview(sample.psnr_db(decoder))
+            with run.stored_weights():
+                observer.preview(sample.psnr_db(decoder))
             previewed_at = progress.fraction
         if progress.seconds - saved_at >= SAVE_SECONDS:
             save()
@@ -213,11 +226,14 @@ def train_denoiser(
         ) from None
 
 
-def encode_weights(decoder: NetworkDecoder, options: PackOptions) -> bytes:
+def encode_weights(decoder: NetworkDecoder, options: PackOptions, rounding: WeightRounding | None) -> bytes:
     """Weight section of a trained denoiser, which then has the weights that a reader will get."""
-    values = join_tensors(tensors_of(decoder.denoiser), decoder.header)
-    payload = serialize_weights(values, fit_format(values, *options.float_bits))
-    load_tensors(decoder.denoiser, split_tensors(parse_weights(payload)[1], decoder.header))
+    if rounding is None:
+        values = join_tensors(tensors_of(decoder.denoiser), decoder.header)
+        payload = serialize_weights(values, fit_format(values, *options.float_bits))
+    else:
+        payload = serialize_integers(rounding.quantised())
+    load_tensors(decoder.denoiser, parse_tensors(payload, decoder.header))
     return payload
 
 

@@ -2,11 +2,13 @@
 
 Half of the samples are pure noise (timestep 1), where x0 depends on the index alone: that is what has to
 be learned. Half of the noise is the very noise that decoding will use. Muon trains the hidden matrices,
-AdamW the rest; both rates rise for some steps and then fall to zero.
+AdamW the rest; both rates rise for some steps and then fall to zero. Where the weights will be stored as integers,
+the last third of the run is about those (``weight_training``).
 """
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from unicorn_codec.denoiser import Denoiser
 from unicorn_codec.devices import has_fast_bfloat16
 from unicorn_codec.diffusion import add_noise
 from unicorn_codec.errors import CheckpointMismatch, OutputError
+from unicorn_codec.weight_training import FREEZE_FROM, NOISE_FROM, REFIT_STEPS, ROUND_FROM, WeightRounding
 
 _EPOCH, _STEP = 0, 1
 
@@ -116,15 +119,24 @@ class TrainingRun:
         denoiser: on its device.
         groups: the set, one group a shape.
         digest: of folder and settings; a checkpoint of another one is refused.
+        rounding: how the weights will be stored; None: so exactly that training need not know.
     """
 
     def __init__(
-        self, denoiser: Denoiser, groups: Sequence[LatentGroup], config: TrainConfig, *, seed: int, digest: str
+        self,
+        denoiser: Denoiser,
+        groups: Sequence[LatentGroup],
+        config: TrainConfig,
+        *,
+        seed: int,
+        digest: str,
+        rounding: WeightRounding | None = None,
     ) -> None:
         self.device = next(denoiser.parameters()).device
         self.denoiser, self.config, self.seed, self.digest = denoiser, config, seed, digest
         self.groups = [group.to(self.device) for group in groups]
         self.optimizers = Optimizers(denoiser, config)
+        self.rounding = rounding
         self.steps_per_epoch = len(plan_batches(self.groups, config.latents_per_batch, torch.Generator()))
         # Compiling takes a minute or more, which only a GPU's speed pays back.
         self.predict = torch.compile(denoiser) if self.device.type == "cuda" else denoiser
@@ -136,6 +148,18 @@ class TrainingRun:
         if self.config.seconds is not None:
             return min(1.0, self.seconds / self.config.seconds)
         return min(1.0, self.step / (self.config.epochs * self.steps_per_epoch))
+
+    def stored_weights(self) -> AbstractContextManager[None]:
+        """Within, the denoiser has the weights that it would be stored with, once training heeds that."""
+        if self.rounding is None or self.fraction < NOISE_FROM:
+            return nullcontext()
+        return self.rounding.applied()
+
+    def _training_weights(self) -> AbstractContextManager[None]:
+        """Within, the denoiser has the weights whose loss counts in this part of the run."""
+        if self.rounding is None or self.fraction < NOISE_FROM:
+            return nullcontext()
+        return self.rounding.with_noise(self.random) if self.fraction < ROUND_FROM else self.rounding.applied()
 
     def run(self, report: Callable[[Progress], None], interval: float = 1.0) -> None:
         """Train to the end; calls ``report`` about every ``interval`` seconds."""
@@ -171,16 +195,29 @@ class TrainingRun:
         self.random.manual_seed(self._seed_of(_STEP, self.step))
         values = sum(group.latents.numel() for group in batch)
         total = torch.zeros((), device=self.device)
-        for group in batch:
-            loss = x0_loss(self.predict, group, self.config, self.random) * (group.latents.numel() / values)
-            loss.backward()
-            total += loss.detach()
+        with self._training_weights():
+            for group in batch:
+                loss = x0_loss(self.predict, group, self.config, self.random) * (group.latents.numel() / values)
+                loss.backward()
+                total += loss.detach()
+        if self.rounding is not None:
+            self._heed_rounding(self.rounding, total)
         self.optimizers.step(self.step, self.fraction)
         return total
+
+    def _heed_rounding(self, rounding: WeightRounding, loss: Tensor) -> None:
+        rounding.observe()
+        if self.fraction < NOISE_FROM:
+            return
+        if self.fraction < FREEZE_FROM and self.step % REFIT_STEPS == 0:
+            rounding.fit()
+        rounding.add_rate(loss)
 
     def save(self, path: Path) -> None:
         """Write a checkpoint, whole or not at all. Raises ``OutputError`` where that fails."""
         tensors = {f"denoiser.{k}": v for k, v in self.denoiser.state_dict().items()} | self.optimizers.tensors()
+        if self.rounding is not None:
+            tensors |= self.rounding.tensors()
         metadata = {"digest": self.digest, "step": str(self.step), "seconds": repr(self.seconds)}
         partial = path.with_name(path.name + ".part")
         try:
@@ -211,6 +248,8 @@ class TrainingRun:
         of_denoiser = {k.removeprefix("denoiser."): v for k, v in tensors.items() if k.startswith("denoiser.")}
         self.denoiser.load_state_dict(of_denoiser)
         self.optimizers.load_tensors({k: v for k, v in tensors.items() if not k.startswith("denoiser.")})
+        if self.rounding is not None:
+            self.rounding.load_tensors(tensors)
         self.step, self.seconds = int(metadata["step"]), float(metadata["seconds"])
 
 

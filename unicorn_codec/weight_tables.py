@@ -4,6 +4,8 @@ The scale rises by a quarter octave from class to class. Large scales share the 
 ones: a weight's low bits, which are as good as uniform there, are split off and stored as they are.
 """
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,17 +15,18 @@ REACH = 24
 ESCAPE = 2 * REACH + 1
 """Symbol of a value that is further from 0 than ``REACH``."""
 
-# 2^24 exp(-1 / 2s) for the scales s = 3 * 2^((c - 19) / 4).
-_DECAYS = (
+DECAYS = (
     189236, 386272, 703845, 1165739, 1781813, 2545695, 3436358, 4422426, 5467528, 6535264,
     7592926, 8613710, 9577572, 10471081, 11286636, 12021401, 12676159, 13254267, 13760753, 14201607,
 )  # fmt: skip
+"""2^24 exp(-1 / 2s) of each table, for the scales s = 3 * 2^((table - 19) / 4)."""
+
 _DECAY_BITS = 24
 _LARGEST_SCALE = 3.0
 _CLASSES_PER_OCTAVE = 4
 _MAX_SHIFT = 12
 
-TABLES = len(_DECAYS)
+TABLES = len(DECAYS)
 CLASSES = TABLES + _CLASSES_PER_OCTAVE * _MAX_SHIFT
 
 Integers = NDArray[np.int64]
@@ -54,11 +57,11 @@ def _frequencies(decay: int) -> list[int]:
     for _ in range(REACH + 1):
         tails.append(shared * power // ((1 << _DECAY_BITS) + power))
         power = power * squared >> _DECAY_BITS
-    side = [1 + inner - outer for inner, outer in zip(tails, tails[1:], strict=False)]
+    side = [1 + inner - outer for inner, outer in pairwise(tails)]
     return [*reversed(side), 1 + shared - 2 * tails[0], *side, 1 + 2 * tails[-1]]
 
 
-FREQUENCIES: NDArray[np.uint64] = np.array([_frequencies(decay) for decay in _DECAYS], np.uint64)
+FREQUENCIES: NDArray[np.uint64] = np.array([_frequencies(decay) for decay in DECAYS], np.uint64)
 """(TABLES, ESCAPE + 1) slots of each symbol."""
 
 STARTS: NDArray[np.uint64] = np.cumsum(FREQUENCIES, axis=1) - FREQUENCIES

@@ -1,11 +1,12 @@
 """The denoiser's weights <-> the payload of the weight section (WGHT).
 
-The file holds one vector of numbers; which tensor they belong to follows from the header (``tensor_shapes``).
+The file holds one row of numbers, floats of few bits or integers with a step a row of each matrix; which tensor they
+belong to follows from the header (``tensor_shapes``).
 """
 
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,9 +17,10 @@ from unicorn_codec.config import MAX_WEIGHTS, Header, NetworkConfig, WeightForma
 from unicorn_codec.errors import InvalidField
 from unicorn_codec.quantization import dequantize, quantize
 from unicorn_codec.sections import Fields, refusing
+from unicorn_codec.weight_coding import QuantisedRows, decode_rows, encode_rows
 
-_FLOAT = 0
-_LAYOUT = "BBBhQ"
+_FLOAT, _INTEGER = 0, 1
+_FLOAT_LAYOUT = "BBhQ"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,26 +28,20 @@ class WeightSummary:
     """What the weight section says before the codes themselves.
 
     Args:
-        format: the float that every code is.
+        format: the float that every code is; None: the weights are integers with steps.
         count: number of weights.
     """
 
-    format: WeightFormat
+    format: WeightFormat | None
     count: int
 
 
 def serialize_weights(values: NDArray[np.float32], weight_format: WeightFormat) -> bytes:
     """Write (n,) finite float32 values, rounded to the format. Raises ``InvalidSetting`` for other values."""
     check(values.ndim == 1 and 1 <= values.size <= MAX_WEIGHTS, f"weights are 1 to {MAX_WEIGHTS} in one row")
-    head = struct.pack(
-        "<" + _LAYOUT,
-        _FLOAT,
-        weight_format.exponent_bits,
-        weight_format.mantissa_bits,
-        weight_format.bias,
-        values.size,
-    )
-    return head + compress(pack_codes(quantize(values, weight_format), weight_format.bits))
+    form = weight_format
+    fields = (_FLOAT, form.exponent_bits, form.mantissa_bits, form.bias, values.size)
+    return struct.pack("<B" + _FLOAT_LAYOUT, *fields) + compress(pack_codes(quantize(values, form), form.bits))
 
 
 def parse_weights(payload: bytes) -> tuple[WeightFormat, NDArray[np.float32]]:
@@ -53,9 +49,43 @@ def parse_weights(payload: bytes) -> tuple[WeightFormat, NDArray[np.float32]]:
     with refusing("WGHT"):
         fields = Fields(payload)
         summary = _summary(fields)
+        if summary.format is None:
+            raise InvalidField("the weights are integers, wanted are floats")
         bits = summary.format.bits
         packed = decompress(fields.rest(), -(-summary.count * bits // 8))
         return summary.format, dequantize(unpack_codes(packed, bits, summary.count), summary.format)
+
+
+def serialize_integers(matrices: Sequence[QuantisedRows]) -> bytes:
+    """Write the quantised rows of all tensors. Raises ``InvalidSetting`` for none, or too many."""
+    count = sum(matrix.integers.size for matrix in matrices)
+    return struct.pack("<BQ", _INTEGER, count) + encode_rows(matrices)
+
+
+def parse_integers(payload: bytes, shapes: Sequence[tuple[int, int]]) -> list[QuantisedRows]:
+    """Read matrices of these (rows, columns); the inverse of ``serialize_integers``. Raises ``InvalidField``."""
+    with refusing("WGHT"):
+        fields = Fields(payload)
+        summary = _summary(fields)
+        if summary.format is not None:
+            raise InvalidField("the weights are floats, wanted are integers")
+        wanted = sum(rows * columns for rows, columns in shapes)
+        check(summary.count == wanted, f"{summary.count} weights, the header's network has {wanted}")
+        return decode_rows(fields.rest(), shapes)
+
+
+def parse_tensors(payload: bytes, header: Header) -> dict[str, NDArray[np.float32]]:
+    """Read the tensors of the header's network, in either format. Raises ``InvalidField``."""
+    if weight_summary(payload).format is not None:
+        return split_tensors(parse_weights(payload)[1], header)
+    shapes = _shapes_of(header)
+    matrices = parse_integers(payload, [as_matrix(shape) for shape in shapes.values()])
+    return {name: m.values.reshape(shape) for (name, shape), m in zip(shapes.items(), matrices, strict=True)}
+
+
+def as_matrix(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Rows and columns that a tensor is quantised as: one row an output, a vector is one row."""
+    return (1, shape[0]) if len(shape) == 1 else (shape[0], math.prod(shape[1:]))
 
 
 def weight_summary(payload: bytes) -> WeightSummary:
@@ -65,10 +95,15 @@ def weight_summary(payload: bytes) -> WeightSummary:
 
 
 def _summary(fields: Fields) -> WeightSummary:
-    kind, exponent_bits, mantissa_bits, bias, count = fields.numbers(_LAYOUT)
-    check(kind == _FLOAT, f"weight format {kind}, known is {_FLOAT} (float)")
+    (kind,) = fields.numbers("B")
+    check(kind in (_FLOAT, _INTEGER), f"weight format {kind}, known are {_FLOAT} (float) and {_INTEGER} (integer)")
+    weight_format = None
+    if kind == _FLOAT:
+        exponent_bits, mantissa_bits, bias, count = fields.numbers(_FLOAT_LAYOUT)
+        weight_format = WeightFormat(exponent_bits=exponent_bits, mantissa_bits=mantissa_bits, bias=bias)
+    else:
+        (count,) = fields.numbers("Q")
     check(1 <= count <= MAX_WEIGHTS, f"{count} weights, allowed are 1 to {MAX_WEIGHTS}")
-    weight_format = WeightFormat(exponent_bits=exponent_bits, mantissa_bits=mantissa_bits, bias=bias)
     return WeightSummary(format=weight_format, count=count)
 
 
