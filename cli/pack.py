@@ -5,7 +5,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from unicorn_codec.config import MAX_DEPTH, MAX_HIDDEN_SIZE, MAX_STEPS, PackOptions, ReadOptions, TrainConfig
+from unicorn_codec.config import (
+    CONDITIONS,
+    INDEX_EMBEDDINGS,
+    MAX_DEPTH,
+    MAX_HIDDEN_SIZE,
+    MAX_STEPS,
+    PackOptions,
+    ReadOptions,
+    TrainConfig,
+)
 
 from .options import a_path, device_option, json_option, overwrite_option, read_options, together
 from .parameters import ByteSize, Duration
@@ -48,6 +57,23 @@ network_options = together(
         type=click.IntRange(2, 8),
         help="How many of them are the exponent.  [default: 4, more above 28 bits]",
     ),
+    click.option(
+        "--condition",
+        type=click.Choice(CONDITIONS),
+        help="How the index enters the network: cross-attention with gates (cag) or without (ca), as tokens in context "
+        "(icc), by adaptive norms (alnz).  [default: cag]",
+    ),
+    click.option(
+        "--index-embedding",
+        type=click.Choice(INDEX_EMBEDDINGS),
+        help="What the network sees of the index: waves of random (grf) or decaying frequencies (edf), a learned row an "
+        "image (let), or an MLP of the plain number (mlp).  [default: grf]",
+    ),
+    click.option(
+        "--latent-std",
+        type=click.FloatRange(0, 1000, min_open=True),
+        help="Deviation to which latents are normalised, the paper's 1/3 or 1.  [default: 1/3]",
+    ),
 )
 
 training_options = together(
@@ -80,7 +106,16 @@ common_options = together(
 )
 
 
-NETWORK_SETTINGS = ("hidden_size", "depth", "weight_bits", "exponent_bits", "steps")
+NETWORK_SETTINGS = (
+    "hidden_size",
+    "depth",
+    "weight_bits",
+    "exponent_bits",
+    "steps",
+    "condition",
+    "index_embedding",
+    "latent_std",
+)
 
 
 @click.command()

@@ -18,7 +18,7 @@ def make_groups() -> list[LatentGroup]:
 
 def make_run(config: TrainConfig, digest: str = "d") -> TrainingRun:
     torch.manual_seed(1)
-    denoiser = Denoiser(NetworkConfig(hidden_size=16, depth=2, heads=1), seed=1, latent_channels=4)
+    denoiser = Denoiser(NetworkConfig(hidden_size=16, depth=2, heads=1), images=9, seed=1, latent_channels=4)
     return TrainingRun(denoiser, make_groups(), config, seed=2, digest=digest)
 
 
