@@ -66,8 +66,8 @@ network_options = together(
     click.option(
         "--index-embedding",
         type=click.Choice(INDEX_EMBEDDINGS),
-        help="What the network sees of the index: waves of random (grf) or decaying frequencies (edf), a learned row an "
-        "image (let), or an MLP of the plain number (mlp).  [default: grf]",
+        help="What the network sees of the index: waves of random (grf) or decaying frequencies (edf), a learned row "
+        "an image (let), or an MLP of the plain number (mlp).  [default: grf]",
     ),
     click.option(
         "--latent-std",

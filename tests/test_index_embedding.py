@@ -61,7 +61,9 @@ def test_the_normalised_index_depends_on_the_number_of_images() -> None:
     small, large = NormalisedIndexMlp(CONFIG, images=2, seed=0), NormalisedIndexMlp(CONFIG, images=2000, seed=0)
     large.load_state_dict(small.state_dict())
     # The middle of two images is the middle of two thousand.
-    torch.testing.assert_close(small(torch.tensor([0, 1])).sum(0), large(torch.tensor([500, 1499])).sum(0), atol=1e-2, rtol=0)
+    torch.testing.assert_close(
+        small(torch.tensor([0, 1])).sum(0), large(torch.tensor([500, 1499])).sum(0), atol=1e-2, rtol=0
+    )
 
 
 def test_a_table_holds_a_row_an_image() -> None:
