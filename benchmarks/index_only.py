@@ -74,7 +74,7 @@ def pack_some(
     read = ReadOptions(max_side=max_side)
     pixels = sum(p.width * p.height for p in list_folder(folder, read).pictures)
     values = pixels * LATENT_VALUES_PER_PIXEL
-    network = fit_network(parameters_per_latent * values, None, 16, 16)
+    network = fit_network(parameters_per_latent * values, None, 16, 16, images=count)
     options = PackOptions(
         read=read,
         train=TrainConfig(seconds=seconds),

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from unicorn_codec.config import (
+    CONDITIONS,
+    INDEX_EMBEDDINGS,
     MAX_DEPTH,
     MAX_HIDDEN_SIZE,
     MAX_STEPS,
@@ -72,6 +74,23 @@ network_options = together(
         type=click.IntRange(2, 8),
         help="How many bits of a float are the exponent.  [default: 4, more above 28 bits]",
     ),
+    click.option(
+        "--condition",
+        type=click.Choice(CONDITIONS),
+        help="How the index enters the network: cross-attention with gates (cag) or without (ca), as tokens in context "
+        "(icc), by adaptive norms (alnz).  [default: cag]",
+    ),
+    click.option(
+        "--index-embedding",
+        type=click.Choice(INDEX_EMBEDDINGS),
+        help="What the network sees of the index: waves of random (grf) or decaying frequencies (edf), a learned row "
+        "an image (let), or an MLP of the plain number (mlp).  [default: grf]",
+    ),
+    click.option(
+        "--latent-std",
+        type=click.FloatRange(0, 1000, min_open=True),
+        help="Deviation to which latents are normalised, the paper's 1/3 or 1.  [default: 1/3]",
+    ),
 )
 
 training_options = together(
@@ -104,7 +123,17 @@ common_options = together(
 )
 
 
-NETWORK_SETTINGS = ("hidden_size", "depth", "weight_format", "weight_bits", "exponent_bits", "steps")
+NETWORK_SETTINGS = (
+    "hidden_size",
+    "depth",
+    "weight_format",
+    "weight_bits",
+    "exponent_bits",
+    "steps",
+    "condition",
+    "index_embedding",
+    "latent_std",
+)
 
 
 @click.command()

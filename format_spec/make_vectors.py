@@ -299,8 +299,12 @@ DENO_FIELDS: dict[str, tuple[str, Any]] = {
     "index_embedding": ("<B", 0),
     "index_tokens": ("<B", 1),
     "bandwidth": ("<d", 0.5),
+    "prediction": ("<B", 0),
 }
 WEIGHTS = 268  # of one block 4 wide, one channel, patches of one latent position
+CONDITIONS = {"cag": (0, 268), "icc": (1, 200), "ca": (2, 264), "alnz": (3, 296)}
+EMBEDDINGS = {"grf": (0, 0), "edf": (1, 48), "let": (2, 24), "mlp": (3, 40)}
+"""Id and number of weights: conditions with embedding grf, embeddings on top of that, with two index tokens."""
 
 
 def head(**changes: Any) -> bytes:
@@ -382,6 +386,7 @@ def expected(
         "images": 3,
         "seed": 2026,
         "steps": None,
+        "network": None,
         "sizes": [[24, 8], [8, 16], [24, 8]],
         "names": None,
         "index_of_position": index_of_position(2026, 3),
@@ -398,6 +403,7 @@ def network_values(weight_codes: Sequence[int], exponent_bits: int, mantissa_bit
     floats = [float(magnitude(c & (sign - 1), mantissa_bits, bias)) * (-1 if c & sign else 1) for c in weight_codes]
     return {
         "steps": 4,
+        "network": {"condition": "cag", "index_embedding": "grf", "prediction": "x0"},
         "weights_sha256": hashlib.sha256(struct.pack(f"<{len(floats)}f", *floats)).hexdigest(),
         "first_weights": [float32_bits(f) for f in floats[:4]],
     }
@@ -423,7 +429,7 @@ def code_values(streams: Sequence[bytes], level: int = 5) -> dict[str, Any]:
 
 def row_lengths(size: int) -> list[int]:
     """Columns of each row of a network of one block, one channel and patches of one latent position."""
-    return [1] * size + [size] * (1 + 1 + 4 * size) + [4 * size] * size + [size] * 8 * size
+    return [1] * size + [size] * (1 + 4 * size) + [4 * size] * size + [size] * (1 + 8 * size)
 
 
 def integer_rows(size: int, spread: int) -> list[list[int]]:
@@ -522,7 +528,32 @@ def valid_files() -> list[tuple[str, str, bytes, dict[str, Any]]]:
             archive(HEAD, SIZES, DENO, WGHT, CODE),
             expected(CODES, codes=code_values(STREAMS)),
         ),
+        *networks(),
     ]
+
+
+def networks() -> list[tuple[str, str, bytes, dict[str, Any]]]:
+    """A file of each condition, each index embedding and each prediction that the others do not have."""
+    usual = {"condition": "cag", "index_embedding": "grf", "prediction": "x0"}
+    kinds: list[tuple[dict[str, str], dict[str, int], int]] = [
+        ({"prediction": "noise"}, {"prediction": 1}, WEIGHTS),
+    ]
+    for name, (number, count) in CONDITIONS.items():
+        if number:
+            kinds.append(({"condition": name}, {"condition": number}, count))
+    for name, (number, count) in EMBEDDINGS.items():
+        if number:
+            change = {"index_embedding": number, "index_tokens": 2}
+            kinds.append(({"index_embedding": name}, change, WEIGHTS + count))
+    # Both at once, so that the order of condition and embedding shows.
+    both = {"condition": "alnz", "index_embedding": "let"}
+    kinds.append((both, {"condition": 3, "index_embedding": 2}, 296 + 12))
+    listed = []
+    for named, change, count in kinds:
+        codes = [(7 * i + 3) % 256 for i in range(count)]
+        data = archive(HEAD, SIZES, deno(**change), weights(stored(bytes(codes)), count=count))
+        listed.append((f"network-{'-'.join(named.values())}", "UNI-54", data, expected(codes, network=usual | named)))
+    return listed
 
 
 def framing_errors() -> list[tuple[str, str, str, bytes]]:
@@ -593,6 +624,7 @@ def deno_errors() -> list[tuple[str, str, str, bytes]]:
         ("no-index-tokens", "UNI-37", {"index_tokens": 0}),
         ("unknown-condition", "UNI-38", {"condition": 255}),
         ("unknown-index-embedding", "UNI-38", {"index_embedding": 255}),
+        ("unknown-prediction", "UNI-38", {"prediction": 2}),
         ("bandwidth-zero", "UNI-39", {"bandwidth": 0.0}),
     ]
     listed = [(name, clause, deno(**change)) for name, clause, change in changes]
@@ -659,7 +691,11 @@ def weight_errors() -> list[tuple[str, str, str, bytes]]:
         ("weight-above-float32", "UNI-53", weights(above, (0, 8, 23, 127))),
         ("weights-of-another-network", "UNI-54", weights(stored(bytes(CODES[1:])), count=WEIGHTS - 1)),
     ]
-    return [(name, clause, "InvalidField", archive(HEAD, SIZES, DENO, part)) for name, clause, part in payloads]
+    listed = [(name, clause, "InvalidField", archive(HEAD, SIZES, DENO, part)) for name, clause, part in payloads]
+    # The table has a row an image: 3, not 2.
+    table = weights(stored(bytes(WEIGHTS + 8)), count=WEIGHTS + 8)
+    rows = archive(HEAD, SIZES, deno(index_embedding=2), table)
+    return [*listed, ("weights-of-a-table-for-2-images", "UNI-54", "InvalidField", rows)]
 
 
 def integer_errors() -> list[tuple[str, str, str, bytes]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from tests.sample_container import CODES, DENOISING, HEADER
 from unicorn_codec import (
@@ -66,10 +67,13 @@ def test_header_table() -> None:
 
 def test_denoising_table() -> None:
     network = replace(DENOISING.network, hidden_size=64, depth=5, heads=2, patch_size=4, index_tokens=9)
-    denoising = replace(DENOISING, means=(1.0, 2.0), stds=(3.0, 4.0), network=network)
-    ids = {row[i].strip("`"): int(row[0]) for row in rows("## DENO") if len(row) == 3 for i in (1, 2)}
+    network = replace(network, condition="alnz", index_embedding="let")
+    denoising = replace(DENOISING, means=(1.0, 2.0), stds=(3.0, 4.0), network=network, prediction="noise")
+    listed = [row for row in rows("## DENO") if len(row) == 4]
+    ids = {name.strip("`"): int(number) for number, *names in listed for name in names if name}
     assert written_by_table("## DENO", denoising, ids) == serialize_denoising(denoising)
-    assert ids == {name: i for names in (config.CONDITIONS, config.INDEX_EMBEDDINGS) for i, name in enumerate(names)}
+    known = (config.CONDITIONS, config.INDEX_EMBEDDINGS, config.PREDICTIONS)
+    assert ids == {name: number for names in known for number, name in enumerate(names)}
 
 
 def written_by_table(heading: str, settings: Any, ids: dict[str, int]) -> bytes:
@@ -144,16 +148,20 @@ def test_passes_table() -> None:
     assert tuple((int(row), int(column)) for _, row, column in rows("### Passes")) == PASSES
 
 
-def test_tensor_table() -> None:
-    network = replace(DENOISING.network, hidden_size=8, depth=2, patch_size=2)
-    sizes = {"H": 8, "4H": 32, "P": 4}
+@pytest.mark.parametrize("condition", config.CONDITIONS)
+@pytest.mark.parametrize("index_embedding", config.INDEX_EMBEDDINGS)
+def test_tensor_table(condition: str, index_embedding: str) -> None:
+    kind = {"condition": condition, "index_embedding": index_embedding}
+    network = replace(DENOISING.network, hidden_size=8, depth=2, patch_size=2, index_tokens=3, **kind)
+    sizes = {"H": 8, "4H": 32, "6H": 48, "KH": 24, "P": 4, "M": 5, "2": 2}
     listed = [
         (name.strip("`"), tuple(sizes[side] for side in shape.split(", ")))
-        for name, shape in rows("### Tensors of the denoiser")
+        for name, shape, wanted in rows("### Tensors of the denoiser")
+        if wanted == "any" or {condition, index_embedding} & set(re.findall(r"`(\w+)`", wanted))
     ]
     once = [row for row in listed if ".b." not in row[0]]
     blocks = [(name.replace(".b.", f".{b}."), shape) for b in range(2) for name, shape in listed if ".b." in name]
-    assert once + blocks == list(weights.tensor_shapes(network, HEADER.autoencoder.latent_channels).items())
+    assert once + blocks == list(weights.tensor_shapes(network, HEADER.autoencoder.latent_channels, 5).items())
 
 
 def test_streams() -> None:

@@ -6,7 +6,7 @@ import torch
 from unicorn_codec.config import NetworkConfig, TrainConfig
 from unicorn_codec.denoiser import Denoiser
 from unicorn_codec.errors import CheckpointMismatch
-from unicorn_codec.training import LatentGroup, Progress, TrainingRun, plan_batches, x0_loss
+from unicorn_codec.training import LatentGroup, Progress, TrainingRun, denoising_loss, plan_batches
 from unicorn_codec.weight_training import WeightRounding
 
 
@@ -19,7 +19,7 @@ def make_groups() -> list[LatentGroup]:
 
 def make_run(config: TrainConfig, digest: str = "d", bits: float | None = None) -> TrainingRun:
     torch.manual_seed(1)
-    denoiser = Denoiser(NetworkConfig(hidden_size=16, depth=2, heads=1), seed=1, latent_channels=4)
+    denoiser = Denoiser(NetworkConfig(hidden_size=16, depth=2, heads=1), images=9, seed=1, latent_channels=4)
     rounding = None if bits is None else WeightRounding(denoiser, bits)
     return TrainingRun(denoiser, make_groups(), config, seed=2, digest=digest, rounding=rounding)
 
@@ -54,7 +54,9 @@ def test_training_that_knows_of_rounding_rounds_at_less_loss() -> None:
         rounding = run.rounding or WeightRounding(run.denoiser, 4)
         with rounding.applied():
             random = torch.Generator().manual_seed(0)
-            losses.append(sum(float(x0_loss(run.denoiser, group, run.config, random)) for group in run.groups))
+            losses.append(
+                sum(float(denoising_loss(run.denoiser, group, run.config, random, "x0")) for group in run.groups)
+            )
     assert losses[1] < 0.8 * losses[0]
 
 

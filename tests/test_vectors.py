@@ -59,6 +59,12 @@ def test_valid_file(entry: dict[str, Any]) -> None:
         "images": header.images,
         "seed": header.seed,
         "steps": header.denoising and header.denoising.steps,
+        "network": header.denoising
+        and {
+            "condition": header.denoising.network.condition,
+            "index_embedding": header.denoising.network.index_embedding,
+            "prediction": header.denoising.prediction,
+        },
         "sizes": container.sizes.tolist(),
         "names": None if container.names is None else list(container.names),
         "index_of_position": index_of_position(header.seed, header.images).tolist(),

@@ -9,12 +9,13 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.sample_container import DENOISING, HEADER
-from unicorn_codec.config import WeightFormat
+from unicorn_codec.config import CONDITIONS, INDEX_EMBEDDINGS, NetworkConfig, WeightFormat
 from unicorn_codec.errors import InvalidField, InvalidSetting
 from unicorn_codec.quantization import dequantize, quantize
 from unicorn_codec.weight_coding import quantise_rows, step_sizes
 from unicorn_codec.weights import (
     as_matrix,
+    count_parameters,
     join_tensors,
     parse_integers,
     parse_tensors,
@@ -69,7 +70,7 @@ def test_a_claimed_count_allocates_nothing() -> None:
 
 
 def test_tensors_come_back() -> None:
-    shapes = tensor_shapes(DENOISING.network, HEADER.autoencoder.latent_channels)
+    shapes = tensor_shapes(DENOISING.network, HEADER.autoencoder.latent_channels, HEADER.images)
     count = sum(map(math.prod, shapes.values()))
     values = np.arange(count, dtype=np.float32)
     tensors = split_tensors(values, HEADER)
@@ -82,7 +83,7 @@ def test_tensors_come_back() -> None:
 
 
 def integer_payload() -> bytes:
-    shapes = tensor_shapes(DENOISING.network, HEADER.autoencoder.latent_channels).values()
+    shapes = tensor_shapes(DENOISING.network, HEADER.autoencoder.latent_channels, HEADER.images).values()
     values = np.linspace(-1, 1, sum(map(math.prod, shapes)), dtype=np.float32)
     pieces = np.split(values, np.cumsum([math.prod(shape) for shape in shapes])[:-1])
     matrices = [piece.reshape(as_matrix(shape)) for piece, shape in zip(pieces, shapes, strict=True)]
@@ -94,7 +95,9 @@ def test_integers_come_back_as_tensors() -> None:
     summary = weight_summary(payload)
     assert (summary.format, summary.count) == (None, 268)
     tensors = parse_tensors(payload, HEADER)
-    assert {name: tensor.shape for name, tensor in tensors.items()} == tensor_shapes(DENOISING.network, 1)
+    assert {name: tensor.shape for name, tensor in tensors.items()} == tensor_shapes(
+        DENOISING.network, 1, HEADER.images
+    )
     found = join_tensors(tensors, HEADER)
     assert np.abs(found - np.linspace(-1, 1, 268)).max() <= step_sizes(np.array([150]))[0] / 2
     floats = serialize_weights(found, WeightFormat(exponent_bits=8, mantissa_bits=23, bias=127))
@@ -111,11 +114,41 @@ def test_neither_format_is_taken_for_the_other() -> None:
         parse_integers(serialize_weights(VALUES, WeightFormat()), [(1, VALUES.size)])
 
 
-def test_tensors_are_the_denoisers_in_its_order() -> None:
+@pytest.mark.parametrize("condition", CONDITIONS)
+@pytest.mark.parametrize("index_embedding", INDEX_EMBEDDINGS)
+def test_tensors_are_the_denoisers_in_its_order(condition: str, index_embedding: str) -> None:
     pytest.importorskip("torch")
     from unicorn_codec.denoiser import Denoiser
 
-    network = replace(DENOISING.network, hidden_size=8, depth=2)
-    denoiser = Denoiser(network, seed=HEADER.seed, latent_channels=3)
+    kind = {"condition": condition, "index_embedding": index_embedding}
+    network = replace(DENOISING.network, hidden_size=8, depth=2, index_tokens=3, **kind)
+    denoiser = Denoiser(network, images=5, seed=HEADER.seed, latent_channels=3)
     found = {name: tuple(tensor.shape) for name, tensor in denoiser.state_dict().items()}
-    assert list(found.items()) == list(tensor_shapes(network, 3).items())
+    assert list(found.items()) == list(tensor_shapes(network, 3, 5).items())
+
+
+def network_of(hidden_size: int, condition: str = "cag", index_embedding: str = "grf") -> NetworkConfig:
+    return NetworkConfig(hidden_size=hidden_size, heads=1, condition=condition, index_embedding=index_embedding)
+
+
+@pytest.mark.parametrize("size", [48, 96, 144])
+def test_conditions_cost_what_the_paper_plots(size: int) -> None:
+    """Figure 3: in-context tokens are the cheapest, adaptive norms the dearest, gates nearly free."""
+    counts = {c: count_parameters(network_of(size, c), 4, 1000) for c in CONDITIONS}
+    assert counts["icc"] < counts["ca"] < counts["cag"] < counts["alnz"]
+    assert counts["cag"] - counts["ca"] == 12 * size
+    assert counts["ca"] - counts["icc"] == 12 * 4 * size**2
+    assert counts["alnz"] - counts["icc"] == 12 * 6 * size**2
+
+
+@pytest.mark.parametrize("size", [48, 96, 144])
+def test_index_embeddings_cost_what_the_paper_plots(size: int) -> None:
+    """Random frequencies cost nothing, an MLP the same for every set, a table a row an image."""
+    few, many = (
+        {e: count_parameters(network_of(size, index_embedding=e), 4, images) for e in INDEX_EMBEDDINGS}
+        for images in (250, 2000)
+    )
+    assert many["grf"] < many["mlp"] < many["edf"] < many["let"]
+    assert {e for e in INDEX_EMBEDDINGS if few[e] != many[e]} == {"let"}
+    assert many["let"] - few["let"] == 1750 * 8 * size
+    assert many["grf"] == count_parameters(network_of(size), 4, 1) == 12 * (16 * size**2 + size) + 2 * size * 16

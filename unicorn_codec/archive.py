@@ -111,7 +111,7 @@ def report_on_network(
         ceilings_db.append(psnr_db(original, decoded))
     sample = take_sample(pictures, read, indices)
     return NetworkReport(
-        parameters=count_parameters(network, autoencoder.reference.latent_channels),
+        parameters=count_parameters(network, autoencoder.reference.latent_channels, len(archive)),
         steps=decoder.denoising.steps,
         ceiling_psnr_db=float(np.mean(ceilings_db)),
         other_noise_psnr_db=sample.psnr_db(decoder, seed=decoder.header.seed ^ 1),

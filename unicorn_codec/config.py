@@ -23,8 +23,13 @@ MAX_RANK = 16
 
 USUAL_EXPONENT_BITS = 4
 
-CONDITIONS = ("cag",)
-INDEX_EMBEDDINGS = ("grf",)
+CONDITIONS = ("cag", "icc", "ca", "alnz")
+INDEX_EMBEDDINGS = ("grf", "edf", "let", "mlp")
+PREDICTIONS = ("x0", "noise")
+"""In the order of their ids in the file."""
+
+OPTIMIZERS = ("muon", "adam")
+
 WEIGHT_FORMATS = ("float", "integer")
 USUAL_WEIGHT_BITS = {"float": 14, "integer": 5}
 
@@ -113,7 +118,7 @@ class NetworkConfig:
         condition: how the index enters, one of ``CONDITIONS``.
         index_embedding: how the index becomes tokens, one of ``INDEX_EMBEDDINGS``.
         index_tokens: tokens that carry the index.
-        bandwidth: standard deviation of the index frequencies, in cycles per index.
+        bandwidth: standard deviation of the frequencies of embedding ``grf``, in cycles per index.
     """
 
     hidden_size: int
@@ -132,7 +137,10 @@ class NetworkConfig:
         check(self.hidden_size % (4 * self.heads) == 0, f"hidden size must be a multiple of {4 * self.heads}")
         check(self.patch_size in (1, 2, 4), f"patch size is 1, 2 or 4, not {self.patch_size}")
         check(self.condition in CONDITIONS, f"condition is one of {CONDITIONS}, not {self.condition}")
-        check(self.index_embedding in INDEX_EMBEDDINGS, f"index embedding: {self.index_embedding}")
+        check(
+            self.index_embedding in INDEX_EMBEDDINGS,
+            f"index embedding is one of {INDEX_EMBEDDINGS}, not {self.index_embedding}",
+        )
         check(1 <= self.index_tokens <= 64, f"index tokens are 1 to 64, not {self.index_tokens}")
         check(0 < self.bandwidth < 1e6, f"bandwidth: {self.bandwidth}")
 
@@ -145,6 +153,7 @@ class Denoising:
         steps: sampling steps that decode best, as measured by the packer.
         latent_std: deviation of the normalised latents (paper: 1/3).
         means, stds: of the autoencoder's latents, one a channel, before normalising.
+        prediction: what the network gives, clean latents or their noise: one of ``PREDICTIONS``.
     """
 
     steps: int
@@ -152,8 +161,10 @@ class Denoising:
     means: tuple[float, ...]
     stds: tuple[float, ...]
     network: NetworkConfig
+    prediction: str = "x0"
 
     def __post_init__(self) -> None:
+        check(self.prediction in PREDICTIONS, f"prediction is one of {PREDICTIONS}, not {self.prediction}")
         check(1 <= self.steps <= MAX_STEPS, f"sampling steps are 1 to {MAX_STEPS}, not {self.steps}")
         check(0 < self.latent_std <= 1e3, f"latent deviation: {self.latent_std}")
         check(all(abs(m) <= 1e9 for m in self.means), "latent mean out of range")
@@ -199,25 +210,31 @@ class TrainConfig:
         seconds: wall-clock budget; the schedule follows it. None: ``epochs`` decides.
         epochs: visits of every picture.
         latents_per_batch: latent values of one step's batch, over all its pictures.
-        matrix_rate: peak learning rate of Muon, for the hidden matrices.
-        other_rate: peak learning rate of AdamW, for everything else.
+        optimizer: ``muon``: Muon for the hidden matrices, AdamW for the rest, warm-up and linear decay to zero.
+            ``adam``: Adam for all, its rate halved at each fifth of the run, as in the paper.
+        matrix_rate: peak learning rate of Muon.
+        other_rate: peak learning rate of AdamW, or of Adam.
         warmup: steps of linear warm-up; a tenth of the run where that is shorter.
         terminal_share: part of the samples at the noisiest step.
+        lowest_timestep: the others are uniform from here to 1.
         stored_noise_share: part of the noise that is the very noise decoding uses.
     """
 
     seconds: float | None = None
     epochs: int = 600
     latents_per_batch: int = 1 << 18
+    optimizer: str = "muon"
     matrix_rate: float = 0.02
     other_rate: float = 2e-3
     warmup: int = 100
     terminal_share: float = 0.5
+    lowest_timestep: float = 0.5
     stored_noise_share: float = 0.5
 
     def __post_init__(self) -> None:
         check(self.seconds is None or self.seconds > 0, f"the time must be positive, not {self.seconds}")
         check(self.epochs >= 1, f"epochs must be at least 1, not {self.epochs}")
+        check(self.optimizer in OPTIMIZERS, f"optimizer is one of {OPTIMIZERS}, not {self.optimizer}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,6 +271,9 @@ class PackOptions:
         weight_bits: W, bits of each float, 8 to 32, or of an integer on average, 3 to 8. None: ``USUAL_WEIGHT_BITS``.
         exponent_bits: of a float. None: ``USUAL_EXPONENT_BITS``, or more where a mantissa cannot take the rest.
         steps: sampling steps. None: the number that measures best.
+        condition, index_embedding: of the network.
+        prediction: what it gives, clean latents or their noise.
+        latent_std: deviation of the normalised latents; the paper's 1/3 puts three sigma within [-1, 1].
     """
 
     read: ReadOptions = field(default_factory=ReadOptions)
@@ -269,6 +289,10 @@ class PackOptions:
     hidden_size: int | None = None
     depth: int | None = None
     steps: int | None = None
+    condition: str = "cag"
+    index_embedding: str = "grf"
+    prediction: str = "x0"
+    latent_std: float = 1 / 3
     seed: int = 0
     device: str = "auto"
     autoencoder: str = "embedded"
@@ -288,6 +312,10 @@ class PackOptions:
         self._check_weight_bits()
         check(self.depth is None or 1 <= self.depth <= MAX_DEPTH, f"depth is 1 to {MAX_DEPTH}, not {self.depth}")
         check(self.steps is None or 1 <= self.steps <= MAX_STEPS, f"steps are 1 to {MAX_STEPS}, not {self.steps}")
+        check(self.condition in CONDITIONS, f"condition is one of {CONDITIONS}, not {self.condition}")
+        check(self.index_embedding in INDEX_EMBEDDINGS, f"index embedding is one of {INDEX_EMBEDDINGS}")
+        check(self.prediction in PREDICTIONS, f"prediction is one of {PREDICTIONS}, not {self.prediction}")
+        check(0 < self.latent_std <= 1e3, f"latent deviation: {self.latent_std}")
         check(0 <= self.seed < 1 << 64, f"the seed is 0 to 2^64 - 1, not {self.seed}")
         check(self.device in ("auto", "cpu", "cuda"), f"device is auto, cpu or cuda, not {self.device}")
 

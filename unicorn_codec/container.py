@@ -18,6 +18,7 @@ from unicorn_codec.config import (
     CONDITIONS,
     INDEX_EMBEDDINGS,
     MAX_RANK,
+    PREDICTIONS,
     AutoencoderReference,
     Denoising,
     Header,
@@ -188,7 +189,7 @@ def serialize_denoising(denoising: Denoising) -> bytes:
         struct.pack(f"<{len(denoising.means)}d{len(denoising.stds)}d", *denoising.means, *denoising.stds),
         struct.pack("<HBBB", network.hidden_size, network.depth, network.heads, network.patch_size),
         struct.pack("<BB", CONDITIONS.index(network.condition), INDEX_EMBEDDINGS.index(network.index_embedding)),
-        struct.pack("<Bd", network.index_tokens, network.bandwidth),
+        struct.pack("<BdB", network.index_tokens, network.bandwidth, PREDICTIONS.index(denoising.prediction)),
     ))  # fmt: skip
 
 
@@ -199,24 +200,36 @@ def parse_denoising(payload: bytes, latent_channels: int) -> Denoising:
         steps, latent_std = fields.numbers("Bd")
         means, stds = fields.numbers(f"{latent_channels}d"), fields.numbers(f"{latent_channels}d")
         network = _network(fields)
+        (prediction,) = fields.numbers("B")
         fields.finish()
-        return Denoising(steps=steps, latent_std=latent_std, means=means, stds=stds, network=network)
+        return Denoising(
+            steps=steps,
+            latent_std=latent_std,
+            means=means,
+            stds=stds,
+            network=network,
+            prediction=_known(prediction, PREDICTIONS, "prediction"),
+        )
 
 
 def _network(fields: Fields) -> NetworkConfig:
     hidden_size, depth, heads, patch_size, condition, embedding, tokens, bandwidth = fields.numbers("HBBBBBBd")
-    check(condition < len(CONDITIONS), f"condition {condition}, known are 0 to {len(CONDITIONS) - 1}")
-    check(embedding < len(INDEX_EMBEDDINGS), f"index embedding {embedding}, known are 0 to {len(INDEX_EMBEDDINGS) - 1}")
     return NetworkConfig(
         hidden_size=hidden_size,
         depth=depth,
         heads=heads,
         patch_size=patch_size,
-        condition=CONDITIONS[condition],
-        index_embedding=INDEX_EMBEDDINGS[embedding],
+        condition=_known(condition, CONDITIONS, "condition"),
+        index_embedding=_known(embedding, INDEX_EMBEDDINGS, "index embedding"),
         index_tokens=tokens,
         bandwidth=bandwidth,
     )
+
+
+def _known(number: int, names: tuple[str, ...], what: str) -> str:
+    """The name of an id."""
+    check(number < len(names), f"{what} {number}, known are 0 to {len(names) - 1}")
+    return names[number]
 
 
 def _text(text: str) -> bytes:

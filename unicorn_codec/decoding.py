@@ -19,7 +19,7 @@ from unicorn_codec.code_table import Codes
 from unicorn_codec.codes import decode_images
 from unicorn_codec.config import Denoising, Header
 from unicorn_codec.denoiser import Denoiser
-from unicorn_codec.diffusion import sample_ddim
+from unicorn_codec.diffusion import HIGHEST_WITH_SIGNAL, LIMIT_STDS, latents_from_noise, sample_ddim
 from unicorn_codec.latent_set import denormalise_latents
 
 
@@ -56,12 +56,16 @@ class NetworkDecoder:
         noise = torch.from_numpy(np.stack([generator.noise(seed, index, shape) for index in indices]))
         device = self.autoencoder.device
         numbers = torch.tensor(indices, device=device)
+        steps = self.denoising.steps if steps is None else steps
+        limit = LIMIT_STDS * self.denoising.latent_std
+
+        def latents_of_noise(noisy: Tensor, timesteps: Tensor) -> Tensor:
+            return latents_from_noise(self.denoiser(noisy, timesteps, numbers), noisy, timesteps, limit)
+
         with torch.inference_mode():
-            return sample_ddim(
-                lambda noisy, timesteps: self.denoiser(noisy, timesteps, numbers),
-                noise.to(device),
-                self.denoising.steps if steps is None else steps,
-            )
+            if self.denoising.prediction == "noise":
+                return sample_ddim(latents_of_noise, noise.to(device), steps, highest=HIGHEST_WITH_SIGNAL)
+            return sample_ddim(lambda noisy, t: self.denoiser(noisy, t, numbers), noise.to(device), steps)
 
     def decode(
         self, indices: Sequence[int], width: int, height: int, *, steps: int | None = None, seed: int | None = None

@@ -1,12 +1,12 @@
 """The denoiser: a small transformer that predicts clean latents from noise, timestep and index.
 
-Paper, section 4.2 (prototype Laduree). A block is self-attention, cross-attention to the condition
-(the index tokens and the timestep's) with a gated residual, and an MLP. There are no biases and no
-learned norms: every stored number is worth its bits.
+Paper, section 4.2 (prototype Laduree). Blocks of self-attention and an MLP take patches of latents towards
+their clean ones; how the condition (the index tokens and the timestep's) enters them says ``conditioning``. There
+are no biases and no learned norms: every stored number is worth its bits.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -14,23 +14,18 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from unicorn_codec import generator
+from unicorn_codec.conditioning import CONDITION_CLASSES
 from unicorn_codec.config import NetworkConfig
+from unicorn_codec.index_embedding import embed_indices
+from unicorn_codec.layers import decaying_frequencies, matrix, normalise, waves
 
 TIMESTEP_SCALE = 1000.0
 """Timesteps run from 0 to 1; their sinusoidal features are those of 0 to 1000, as in DiT."""
 
 
-def normalise(tokens: Tensor) -> Tensor:
-    """Root-mean-square norm over the last dimension, without a learned gain."""
-    return F.rms_norm(tokens, tokens.shape[-1:], eps=1e-6)
-
-
 def timestep_features(timesteps: Tensor, size: int) -> Tensor:
     """Sinusoidal features of timesteps in [0, 1]: (N,) -> (N, size)."""
-    exponents = torch.arange(size // 2, device=timesteps.device) / (size // 2)
-    angles = timesteps[:, None] * TIMESTEP_SCALE * torch.exp(-math.log(10000.0) * exponents)
-    return math.sqrt(2) * torch.cat([angles.sin(), angles.cos()], dim=-1)
+    return waves(timesteps[:, None] * TIMESTEP_SCALE * decaying_frequencies(size, timesteps.device)).float()
 
 
 def position_features(height: int, width: int, size: int) -> Tensor:
@@ -48,109 +43,29 @@ def position_features(height: int, width: int, size: int) -> Tensor:
     return math.sqrt(2) * torch.cat([of_row, of_column], dim=-1).reshape(height * width, size).float()
 
 
-class GaussianFourierFeatures(nn.Module):
-    """GRF: an index as tokens of sines and cosines at Gaussian random frequencies (paper, section 4.2).
-
-    The frequencies come from the archive's seed and cost no bytes. With a deviation of half a cycle per
-    index, the features of different indices are as good as independent.
-    """
-
-    frequencies: Tensor
-
-    def __init__(self, config: NetworkConfig, seed: int) -> None:
-        super().__init__()
-        count = config.index_tokens * config.hidden_size // 2
-        normals = torch.from_numpy(generator.normals(seed, generator.FREQUENCIES, count))
-        frequencies = normals.double().view(config.index_tokens, -1) * config.bandwidth
-        self.register_buffer("frequencies", frequencies, persistent=False)
-
-    def forward(self, indices: Tensor) -> Tensor:
-        """(N,) int64 -> (N, index_tokens, hidden_size) float32."""
-        # Float64 and reduced modulo 1: at index 100,000 a float32 phase would be noise.
-        phases = (indices.double()[:, None, None] * self.frequencies) % 1.0
-        angles = 2 * math.pi * phases
-        return (math.sqrt(2) * torch.cat([angles.sin(), angles.cos()], dim=-1)).float()
-
-
-class Attention(nn.Module):
-    """Multi-head attention of tokens to a source of tokens, with normalised queries and keys."""
-
-    def __init__(self, size: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.query = matrix(size, size)
-        self.key = matrix(size, size)
-        self.value = matrix(size, size)
-        self.out = nn.Parameter(torch.zeros(size, size))
-
-    def forward(self, tokens: Tensor, source: Tensor) -> Tensor:
-        query, key, value = (
-            F.linear(x, weight).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for x, weight in ((tokens, self.query), (source, self.key), (source, self.value))
-        )
-        mixed = attend(normalise(query), normalise(key), value)
-        return F.linear(mixed.transpose(1, 2).flatten(2), self.out)
-
-
-def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Softmax attention, (N, heads, T, d) each."""
-    if query.device.type != "cpu":
-        return F.scaled_dot_product_attention(query, key, value)
-    # The fused attention of a CPU is several times slower in bfloat16 than in float32.
-    with torch.autocast("cpu", enabled=False):
-        return F.scaled_dot_product_attention(query.float(), key.float(), value.float())
-
-
-class GatedCrossAttentionBlock(nn.Module):
-    """CAG: self-attention, cross-attention to the condition gated per dimension, MLP (paper, figure 3)."""
-
-    def __init__(self, size: int, heads: int) -> None:
-        super().__init__()
-        self.self_attention = Attention(size, heads)
-        self.cross_attention = Attention(size, heads)
-        self.gate = nn.Parameter(torch.full((size,), 0.5))
-        self.mlp_in = matrix(4 * size, size)
-        self.mlp_out = nn.Parameter(torch.zeros(size, 4 * size))
-
-    def forward(self, tokens: Tensor, condition: Tensor) -> Tensor:
-        """(N, T, H) tokens and (N, K, H) condition -> (N, T, H)."""
-        normed = normalise(tokens)
-        tokens = tokens + self.self_attention(normed, normed)
-        tokens = tokens + self.gate * self.cross_attention(normalise(tokens), condition)
-        return tokens + F.linear(F.relu(F.linear(normalise(tokens), self.mlp_in)).square(), self.mlp_out)
-
-
-INDEX_EMBEDDING_CLASSES: dict[str, Callable[[NetworkConfig, int], nn.Module]] = {"grf": GaussianFourierFeatures}
-CONDITION_CLASSES: dict[str, Callable[[int, int], nn.Module]] = {"cag": GatedCrossAttentionBlock}
-
-
-def matrix(rows: int, columns: int) -> nn.Parameter:
-    """A weight matrix that keeps the variance of its input."""
-    return nn.Parameter(torch.randn(rows, columns) / math.sqrt(columns))
-
-
 class Denoiser(nn.Module):
-    """Predicts clean latents x0 from noisy latents, timestep and index.
+    """Predicts clean latents x0, or the noise in them, from noisy latents, timestep and index.
 
     Args:
         config: the network's sizes.
+        images: M.
         seed: the archive's seed, of which the index frequencies are drawn.
         latent_channels: C.
     """
 
-    def __init__(self, config: NetworkConfig, *, seed: int, latent_channels: int) -> None:
+    def __init__(self, config: NetworkConfig, *, images: int, seed: int, latent_channels: int) -> None:
         super().__init__()
         self.config = config
         self.latent_channels = latent_channels
         values = latent_channels * config.patch_size**2
         self.patch_in = matrix(config.hidden_size, values)
-        self.index_embedding = INDEX_EMBEDDING_CLASSES[config.index_embedding](config, seed)
+        self.index_embedding = embed_indices(config, images=images, seed=seed)
         block = CONDITION_CLASSES[config.condition]
         self.blocks = nn.ModuleList(block(config.hidden_size, config.heads) for _ in range(config.depth))
         self.patch_out = nn.Parameter(torch.zeros(values, config.hidden_size))
 
     def forward(self, noisy_latents: Tensor, timesteps: Tensor, indices: Tensor) -> Tensor:
-        """Predict x0.
+        """Predict x0, or the noise.
 
         Args:
             noisy_latents: (N, C, h, w), h and w multiples of the patch size.
@@ -168,7 +83,7 @@ class Denoiser(nn.Module):
         of_timestep = timestep_features(timesteps, size)[:, None]
         condition = torch.cat([self.index_embedding(indices), of_timestep], dim=1)  # (N, K + 1, H)
         for block in self.blocks:
-            tokens = block(tokens, condition)
+            tokens, condition = block(tokens, condition)
         patches = F.linear(normalise(tokens), self.patch_out)
         return F.pixel_shuffle(patches.transpose(1, 2).unflatten(2, (height, width)), patch)
 

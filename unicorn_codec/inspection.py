@@ -35,6 +35,7 @@ def describe(path: str | os.PathLike[str], *, entries: bool = False) -> dict[str
         "seed": header.seed,
         "steps": 0 if header.denoising is None else header.denoising.steps,
         "latent_std": None if header.denoising is None else header.denoising.latent_std,
+        "prediction": None if header.denoising is None else header.denoising.prediction,
         "latent_step": header.latent_step,
         "preamble_bytes": len(PREAMBLE),
         "autoencoder": _autoencoder(header.autoencoder),

@@ -34,9 +34,6 @@ from unicorn_codec.training import Progress, TrainingRun
 from unicorn_codec.weight_training import WeightRounding
 from unicorn_codec.weights import join_tensors, parse_tensors, serialize_integers, serialize_weights
 
-LATENT_STD = 1 / 3
-"""Three sigma within [-1, 1] (paper, section 4.2)."""
-
 STEP_CANDIDATES = (1, 2, 4, 8)
 LATENT_STEP_CANDIDATES = (1.0, 1.5, 2.0, 3.0, 4.0)
 WORTHWHILE_DB = 0.02
@@ -60,8 +57,8 @@ def pack_into_network(
     multiple = autoencoder.reference.downsampling * plan.network.patch_size
     raw_latents = encode_folder(pictures, options.read, autoencoder, multiple, observer.of_stage("encoding"))
     indices = index_of_position(options.seed, len(raw_latents)).tolist()
-    latents = normalise_latents(raw_latents, indices, LATENT_STD, options.seed)
-    decoder = new_decoder(plan_denoising(plan, latents, options.steps), autoencoder, len(indices), options.seed)
+    latents = normalise_latents(raw_latents, indices, options.latent_std, options.seed)
+    decoder = new_decoder(plan_denoising(plan, latents, options), autoencoder, len(indices), options.seed)
     sample = take_sample(pictures, options.read, indices)
     rounding = rounding_for(decoder.denoiser, options)
     train_denoiser(
@@ -103,7 +100,9 @@ def new_decoder(denoising: Denoising, autoencoder: Autoencoder, images: int, see
     header = Header(images=images, seed=seed, latent_step=1.0, autoencoder=autoencoder.reference, denoising=denoising)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        denoiser = Denoiser(denoising.network, seed=seed, latent_channels=autoencoder.reference.latent_channels)
+        denoiser = Denoiser(
+            denoising.network, images=images, seed=seed, latent_channels=autoencoder.reference.latent_channels
+        )
     return NetworkDecoder(
         header=header, denoising=denoising, denoiser=denoiser.to(autoencoder.device), autoencoder=autoencoder
     )
@@ -148,17 +147,20 @@ def plan_for(folder: Folder, reference: AutoencoderReference, options: PackOptio
         hidden_size=options.hidden_size,
         depth=options.depth,
         weight_bits=options.bits_per_weight,
+        condition=options.condition,
+        index_embedding=options.index_embedding,
     )
 
 
-def plan_denoising(plan: Plan, latents: LatentSet, steps: int | None) -> Denoising:
+def plan_denoising(plan: Plan, latents: LatentSet, options: PackOptions) -> Denoising:
     """How an archive is to be sampled; as long as the steps are not measured, in one."""
     return Denoising(
-        steps=steps or 1,
-        latent_std=float(np.float32(LATENT_STD)),
+        steps=options.steps or 1,
+        latent_std=float(np.float32(options.latent_std)),
         means=latents.means,
         stds=latents.stds,
         network=plan.network,
+        prediction=options.prediction,
     )
 
 
@@ -192,7 +194,13 @@ def train_denoiser(
         CheckpointMismatch: the checkpoint to resume from belongs to something else.
     """
     run = TrainingRun(
-        decoder.denoiser, latents.groups, options.train, seed=options.seed, digest=digest, rounding=rounding
+        decoder.denoiser,
+        latents.groups,
+        options.train,
+        prediction=decoder.denoising.prediction,
+        seed=options.seed,
+        digest=digest,
+        rounding=rounding,
     )
     if options.resume:
         run.load(checkpoint)

@@ -13,6 +13,7 @@ WIDTH_PER_DEPTH = 8
 """Smaller networks get fewer blocks, so that a block is never narrower than this times their number."""
 
 HEAD_SIZE = 48
+INDEX_TOKENS = 8
 PIXELS_PER_TOKEN = 16
 
 
@@ -41,25 +42,41 @@ def choose_heads(hidden_size: int) -> int:
     return max(fitting, default=1)
 
 
-def shape_network(hidden_size: int, depth: int, downsampling: int) -> NetworkConfig:
+def shape_network(
+    hidden_size: int, depth: int, downsampling: int, *, condition: str = "cag", index_embedding: str = "grf"
+) -> NetworkConfig:
     """A network of the given sizes whose tokens stand for 16 x 16 pixels."""
     return NetworkConfig(
         hidden_size=hidden_size,
         depth=depth,
         heads=choose_heads(hidden_size),
         patch_size=max(1, min(4, PIXELS_PER_TOKEN // downsampling)),
+        condition=condition,
+        index_embedding=index_embedding,
+        # Each token of a table costs every image a row's weights, and one learned token can say it all.
+        index_tokens=1 if index_embedding == "let" else INDEX_TOKENS,
     )
 
 
-def fit_network(parameters: float, depth: int | None, latent_channels: int, downsampling: int) -> NetworkConfig:
+def fit_network(
+    parameters: float,
+    depth: int | None,
+    latent_channels: int,
+    downsampling: int,
+    *,
+    images: int,
+    condition: str = "cag",
+    index_embedding: str = "grf",
+) -> NetworkConfig:
     """The widest network of at most this many parameters (the narrowest one where none is small enough)."""
     if depth is None:
         by_size = round((parameters / (16 * WIDTH_PER_DEPTH**2)) ** (1 / 3))
         depth = min(PAPER_DEPTH, max(2, by_size))
-    fitting = shape_network(4, depth, downsampling)
+    kind = {"condition": condition, "index_embedding": index_embedding}
+    fitting = shape_network(4, depth, downsampling, **kind)
     for hidden_size in range(8, MAX_HIDDEN_SIZE + 1, 4):
-        candidate = shape_network(hidden_size, depth, downsampling)
-        if count_parameters(candidate, latent_channels) > parameters:
+        candidate = shape_network(hidden_size, depth, downsampling, **kind)
+        if count_parameters(candidate, latent_channels, images) > parameters:
             break
         fitting = candidate
     return fitting
@@ -76,18 +93,21 @@ def make_plan(
     hidden_size: int | None,
     depth: int | None,
     weight_bits: int,
+    condition: str = "cag",
+    index_embedding: str = "grf",
 ) -> Plan:
     """Choose the network from the wanted rate, or its width, or else from the number of latent values."""
     overhead = 512 + 8 * images
+    kind = {"condition": condition, "index_embedding": index_embedding}
     if hidden_size is not None:
-        network = shape_network(hidden_size, depth or PAPER_DEPTH, downsampling)
+        network = shape_network(hidden_size, depth or PAPER_DEPTH, downsampling, **kind)
     else:
         budget = PARAMETERS_PER_LATENT * latent_values
         if wanted_bytes is not None:
             budget = 8 * (wanted_bytes - overhead) / weight_bits
             check(budget > 0, f"a file of {wanted_bytes:.0f} bytes is too small for a network: names alone take more")
-        network = fit_network(budget, depth, latent_channels, downsampling)
-    parameters = count_parameters(network, latent_channels)
+        network = fit_network(budget, depth, latent_channels, downsampling, images=images, **kind)
+    parameters = count_parameters(network, latent_channels, images)
     return Plan(
         network=network,
         parameters=parameters,

@@ -62,7 +62,7 @@ class Progress:
     Args:
         fraction: done, 0 to 1.
         seconds: spent so far.
-        loss: mean squared error of x0 since the last report.
+        loss: mean squared error of the prediction since the last report.
     """
 
     fraction: float
@@ -71,39 +71,57 @@ class Progress:
     loss: float
 
 
+def is_hidden_matrix(name: str, parameter: Tensor) -> bool:
+    """Whether Muon trains it. Its equal steps in all directions suit neither what reads or writes other things
+    than hidden values (patches, indices) nor what shifts, scales and gates them."""
+    return name.startswith("blocks.") and parameter.ndim == 2 and not name.endswith(".modulation")
+
+
 class Optimizers:
-    """Muon for the hidden matrices and AdamW for the rest, on one schedule."""
+    """Muon for the hidden matrices and AdamW for the rest, on one schedule; or Adam for all on another."""
 
     def __init__(self, denoiser: Denoiser, config: TrainConfig) -> None:
-        hidden = [p for p in denoiser.blocks.parameters() if p.ndim == 2]
-        inside = {id(p) for p in hidden}
-        rest = [p for p in denoiser.parameters() if id(p) not in inside]
+        named = list(denoiser.named_parameters())
         self.config = config
-        self.muon = torch.optim.Muon(hidden, lr=config.matrix_rate, weight_decay=0.0)
-        self.adam = torch.optim.AdamW(rest, lr=config.other_rate, betas=(0.9, 0.95), weight_decay=0.0)
+        # By kind: the optimiser and its peak rate.
+        self.by_kind: dict[str, tuple[torch.optim.Optimizer, float]] = {}
+        if config.optimizer == "adam":
+            adam: torch.optim.Optimizer = torch.optim.Adam([p for _, p in named])
+        else:
+            hidden = [p for name, p in named if is_hidden_matrix(name, p)]
+            rest = [p for name, p in named if not is_hidden_matrix(name, p)]
+            self.by_kind["muon"] = torch.optim.Muon(hidden, weight_decay=0.0), config.matrix_rate
+            adam = torch.optim.AdamW(rest, betas=(0.9, 0.95), weight_decay=0.0)
+        self.by_kind["adam"] = adam, config.other_rate
 
     def step(self, number: int, fraction: float) -> None:
         """One update at step ``number``, with the run done to ``fraction``; gradients are cleared."""
-        warm = max((number + 1) / self.config.warmup, fraction / 0.1)
-        factor = min(1.0, warm) * max(0.0, 1.0 - fraction)
-        for optimizer, rate in ((self.muon, self.config.matrix_rate), (self.adam, self.config.other_rate)):
+        factor = self.rate_factor(number, fraction)
+        for optimizer, rate in self.by_kind.values():
             for group in optimizer.param_groups:
                 group["lr"] = rate * factor
             optimizer.step()
             optimizer.zero_grad()
 
+    def rate_factor(self, number: int, fraction: float) -> float:
+        """Part of the peak learning rates."""
+        if self.config.optimizer == "adam":
+            return 0.5 ** int(5 * fraction)
+        warm = max((number + 1) / self.config.warmup, fraction / 0.1)
+        return min(1.0, warm) * max(0.0, 1.0 - fraction)
+
     def tensors(self) -> dict[str, Tensor]:
         """All state as named tensors, for a checkpoint."""
         return {
             f"{kind}.{number}.{name}": value
-            for kind, optimizer in (("muon", self.muon), ("adam", self.adam))
+            for kind, (optimizer, _) in self.by_kind.items()
             for number, state in optimizer.state_dict()["state"].items()
             for name, value in state.items()
         }
 
     def load_tensors(self, tensors: dict[str, Tensor]) -> None:
         """The inverse of ``tensors``."""
-        for kind, optimizer in (("muon", self.muon), ("adam", self.adam)):
+        for kind, (optimizer, _) in self.by_kind.items():
             saved = optimizer.state_dict()
             for key, value in tensors.items():
                 owner, number, name = key.split(".", 2)
@@ -118,6 +136,7 @@ class TrainingRun:
     Args:
         denoiser: on its device.
         groups: the set, one group a shape.
+        prediction: what the denoiser learns to give, one of ``PREDICTIONS``.
         digest: of folder and settings; a checkpoint of another one is refused.
         rounding: how the weights will be stored; None: so exactly that training need not know.
     """
@@ -128,12 +147,14 @@ class TrainingRun:
         groups: Sequence[LatentGroup],
         config: TrainConfig,
         *,
+        prediction: str = "x0",
         seed: int,
         digest: str,
         rounding: WeightRounding | None = None,
     ) -> None:
         self.device = next(denoiser.parameters()).device
         self.denoiser, self.config, self.seed, self.digest = denoiser, config, seed, digest
+        self.prediction = prediction
         self.groups = [group.to(self.device) for group in groups]
         self.optimizers = Optimizers(denoiser, config)
         self.rounding = rounding
@@ -197,9 +218,9 @@ class TrainingRun:
         total = torch.zeros((), device=self.device)
         with self._training_weights():
             for group in batch:
-                loss = x0_loss(self.predict, group, self.config, self.random) * (group.latents.numel() / values)
-                loss.backward()
-                total += loss.detach()
+                loss = denoising_loss(self.predict, group, self.config, self.random, self.prediction)
+                (loss * (group.latents.numel() / values)).backward()
+                total += loss.detach() * (group.latents.numel() / values)
         if self.rounding is not None:
             self._heed_rounding(self.rounding, total)
         self.optimizers.step(self.step, self.fraction)
@@ -274,18 +295,19 @@ def plan_batches(
     return batches
 
 
-def x0_loss(
-    denoiser: Callable[..., Tensor], group: LatentGroup, config: TrainConfig, random: torch.Generator
+def denoising_loss(
+    denoiser: Callable[..., Tensor], group: LatentGroup, config: TrainConfig, random: torch.Generator, prediction: str
 ) -> Tensor:
-    """Mean squared error of x0, at timesteps and noise drawn for one batch of one shape."""
+    """Mean squared error of x0 or of the noise, at timesteps and noise drawn for one batch of one shape."""
     count, device = len(group.indices), group.latents.device
     draws = torch.rand(3, count, generator=random, device=device)
     # Low noise is nearly free to learn: what is not terminal is drawn from the noisier half.
-    timesteps = torch.where(draws[0] < config.terminal_share, 1.0, 0.5 + 0.5 * draws[1])
+    lowest = config.lowest_timestep
+    timesteps = torch.where(draws[0] < config.terminal_share, 1.0, lowest + (1 - lowest) * draws[1])
     stored = (draws[2] < config.stored_noise_share)[:, None, None, None]
     fresh = torch.randn(group.noise.shape, generator=random, device=device)
     noise = torch.where(stored, group.noise, fresh)
     noisy_latents = add_noise(group.latents, noise, timesteps)
     with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
         predicted = denoiser(noisy_latents, timesteps, group.indices)
-    return F.mse_loss(predicted.float(), group.latents)
+    return F.mse_loss(predicted.float(), noise if prediction == "noise" else group.latents)

@@ -107,35 +107,51 @@ def _summary(fields: Fields) -> WeightSummary:
     return WeightSummary(format=weight_format, count=count)
 
 
-def tensor_shapes(network: NetworkConfig, latent_channels: int) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the denoiser's tensors in the order of the file (condition ``cag``, embedding ``grf``)."""
+def tensor_shapes(network: NetworkConfig, latent_channels: int, images: int) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the denoiser's tensors in the order of the file."""
     size = network.hidden_size
     patch = network.patch_size**2 * latent_channels
     shapes: dict[str, tuple[int, ...]] = {"patch_in": (size, patch), "patch_out": (patch, size)}
+    shapes |= {f"index_embedding.{name}": shape for name, shape in _embedding_shapes(network, images).items()}
     for block in range(network.depth):
-        shapes |= {f"blocks.{block}.{name}": shape for name, shape in _block_shapes(size).items()}
+        shapes |= {f"blocks.{block}.{name}": shape for name, shape in _block_shapes(network).items()}
     return shapes
 
 
-def count_parameters(network: NetworkConfig, latent_channels: int) -> int:
-    """Learnable weights of a denoiser, without building it."""
-    return sum(math.prod(shape) for shape in tensor_shapes(network, latent_channels).values())
+def count_parameters(network: NetworkConfig, latent_channels: int, images: int) -> int:
+    """Learnable weights of a denoiser of M ``images``, without building it."""
+    return sum(math.prod(shape) for shape in tensor_shapes(network, latent_channels, images).values())
 
 
 def _shapes_of(header: Header) -> dict[str, tuple[int, ...]]:
     assert header.denoising is not None  # the section of the weights comes with it
-    return tensor_shapes(header.denoising.network, header.autoencoder.latent_channels)
+    return tensor_shapes(header.denoising.network, header.autoencoder.latent_channels, header.images)
 
 
-def _block_shapes(size: int) -> dict[str, tuple[int, ...]]:
-    matrices = ("query", "key", "value", "out")
-    return {
-        "gate": (size,),
-        "mlp_in": (4 * size, size),
-        "mlp_out": (size, 4 * size),
-        **{f"self_attention.{name}": (size, size) for name in matrices},
-        **{f"cross_attention.{name}": (size, size) for name in matrices},
+def _embedding_shapes(network: NetworkConfig, images: int) -> dict[str, tuple[int, ...]]:
+    size = network.hidden_size
+    of_index = network.index_tokens * size
+    shapes: dict[str, dict[str, tuple[int, ...]]] = {
+        "grf": {},
+        "edf": {"mlp_in": (size, size), "mlp_out": (of_index, size)},
+        "let": {"table": (images, of_index)},
+        "mlp": {"mlp_in": (size, 2), "mlp_out": (of_index, size)},
     }
+    return shapes[network.index_embedding]
+
+
+def _block_shapes(network: NetworkConfig) -> dict[str, tuple[int, ...]]:
+    size, condition = network.hidden_size, network.condition
+    matrices = ("query", "key", "value", "out")
+    shapes: dict[str, tuple[int, ...]] = {"mlp_in": (4 * size, size), "mlp_out": (size, 4 * size)}
+    if condition == "cag":
+        shapes["gate"] = (size,)
+    if condition == "alnz":
+        shapes["modulation"] = (6 * size, size)
+    shapes |= {f"self_attention.{name}": (size, size) for name in matrices}
+    if condition in ("ca", "cag"):
+        shapes |= {f"cross_attention.{name}": (size, size) for name in matrices}
+    return shapes
 
 
 def join_tensors(tensors: Mapping[str, NDArray[np.float32]], header: Header) -> NDArray[np.float32]:

@@ -1,0 +1,129 @@
+"""The paper's choices, one question each, measured on archives really written.
+
+    python -m benchmarks.experiments --question all --data photos --seconds 30      # 64x64 pictures, two CPU cores
+    python -m benchmarks.experiments --question 1 --data photos --size paper --device cuda
+    python -m benchmarks.experiments --report
+
+Finished runs are kept in benchmarks/results/experiments.json and not repeated; --report writes
+benchmarks/results/README.md and its figures. Run it from the repository's root.
+"""
+
+import argparse
+import shlex
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from benchmarks.experiments.pictures import list_sources
+from benchmarks.experiments.questions import SIZES, Question, Work, questions, shrunk, within
+from benchmarks.experiments.report import write_report
+from benchmarks.experiments.results import Results
+from benchmarks.experiments.running import Bench, run
+
+OVERHEAD_S = 10.0
+"""Of each archive beside its training: encoding, choosing the sampling, measuring; on two cores."""
+
+RESULTS = Path(__file__).parent.parent / "results"
+
+Task = tuple[int, Question, str, Work, int]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--question", default="all", help="1 to 9, several with commas, or all")
+    parser.add_argument("--data", type=Path, nargs="+", help="folders of pictures, taken in turn")
+    parser.add_argument("--size", choices=SIZES, default="small")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, help="of training, each  [default: 60, at the paper's size 600]")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--images", type=int, help="at most so many pictures, to try the script out")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--report", action="store_true", help="write the tables, sentences and figures")
+    args = parser.parse_args()
+    if args.data is None and not args.report:
+        parser.error("--data or --report is needed")
+    if args.data is not None:
+        answer(args)
+    if args.report:
+        write_report(args.out)
+
+
+def answer(args: argparse.Namespace) -> None:
+    """Run all that is asked for and not done yet."""
+    size = shrunk(SIZES[args.size], args.images)
+    sources = list_sources(args.data)
+    size = within(size, len(sources))
+    asked = questions(size)
+    numbers = sorted(asked) if args.question == "all" else [int(n) for n in args.question.split(",")]
+    wanted = max(work.images for number in numbers for work in asked[number].works.values())
+    if len(sources) < wanted:
+        raise SystemExit(f"{len(sources)} pictures were found, but {wanted} are needed; --images N takes fewer")
+    results = Results(args.out / "experiments.json")
+    seconds = args.seconds or size.seconds
+    bench = Bench(size=size, sources=tuple(sources[:wanted]), seconds=seconds, device=args.device)
+    circumstances = {
+        "size": args.size,
+        "data": [folder.name for folder in args.data],
+        "seconds": bench.seconds,
+        "device": args.device,
+        "images": args.images,
+    }
+    tasks = unfinished(asked, numbers, args.seeds, results, circumstances)
+    announce(tasks, bench)
+    for task in tasks:
+        perform(task, bench, results, circumstances)
+
+
+def unfinished(
+    asked: dict[int, Question], numbers: list[int], seeds: int, results: Results, circumstances: dict[str, Any]
+) -> list[Task]:
+    """Archives of which a row is still missing, seed after seed, so that an early end leaves whole comparisons."""
+    tasks: list[Task] = []
+    for seed in range(seeds):
+        for number in numbers:
+            question = asked[number]
+            for name, work in question.works.items():
+                rows = question.variants if len(question.works) == 1 else (name,)
+                if not all(results.has(number, row, seed, circumstances) for row in rows):
+                    tasks.append((number, question, name, work, seed))
+    return tasks
+
+
+def announce(tasks: list[Task], bench: Bench) -> None:
+    """Say how long it will take."""
+    distinct = {(repr(work), seed, is_evaluated_again(question)): work for _, question, _, work, seed in tasks}
+    seconds = sum(bench.seconds_of(work) + OVERHEAD_S for work in distinct.values())
+    print(f"{len(tasks)} answers from {len(distinct)} archives to train, about {seconds / 60:.0f} minutes", flush=True)
+
+
+def is_evaluated_again(question: Question) -> bool:
+    """Whether its rows are other ways to store or sample one archive."""
+    return bool(question.weight_bits or question.steps)
+
+
+def perform(task: Task, bench: Bench, results: Results, circumstances: dict[str, Any]) -> None:
+    """Add the rows of one archive: of a new one, or of one that another question had trained."""
+    number, question, name, work, seed = task
+    started = time.monotonic()
+    again = is_evaluated_again(question)
+    found = None if again else results.same_work(asdict(work), seed, circumstances)
+    measured = run(bench, question, work, seed) if found is None else [(None, found)]
+    for variant, row in measured:
+        variant = variant or name
+        if results.has(number, variant, seed, circumstances):
+            continue
+        place = {"question": number, "variant": variant, "seed": seed, "circumstances": circumstances}
+        told = {"work": asdict(work), "again": again, "command": shlex.join(sys.argv[1:])}
+        results.add(row | place | told)
+        took = time.monotonic() - started
+        print(
+            f"{number} {variant}, seed {seed}: {row['psnr_db']:.2f} dB (latents {row['latent_psnr_db']:.2f}), "
+            f"{row['file_bytes']} bytes, {took:.0f} s",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,208 @@
+"""The nine questions: what is varied, what the paper chose, and at what size."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How large the experiments are.
+
+    Args:
+        side: of the square pictures, in pixels.
+        images: M where it does not matter.
+        images_of_embeddings: M where it does.
+        counts: M of question 5.
+        hidden_size, depth, weight_bits: of the network that decides the equal bytes.
+        seconds: of training, for ``images`` pictures.
+    """
+
+    side: int
+    images: int
+    images_of_embeddings: int
+    counts: tuple[int, ...]
+    hidden_size: int
+    depth: int
+    weight_bits: int
+    seconds: float
+
+
+SIZES = {
+    "small": Size(
+        side=64,
+        images=250,
+        images_of_embeddings=500,
+        counts=(125, 250, 500),
+        hidden_size=48,
+        depth=3,
+        weight_bits=14,
+        seconds=60,
+    ),
+    "paper": Size(
+        side=256,
+        images=1000,
+        images_of_embeddings=1000,
+        counts=(125, 250, 500, 1000, 2000),
+        hidden_size=144,
+        depth=12,
+        weight_bits=16,
+        seconds=600,
+    ),
+}
+
+
+def shrunk(size: Size, images: int | None) -> Size:
+    """A size of at most so many pictures, where a number is given."""
+    if images is None:
+        return size
+    counts = (images // 2, images)
+    return replace(size, images=images, images_of_embeddings=images, counts=counts)
+
+
+def within(size: Size, available: int) -> Size:
+    """A size whose question 5 asks for no more pictures than there are."""
+    return replace(size, counts=tuple(count for count in size.counts if count <= available))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """One archive to be trained.
+
+    Args:
+        images: M.
+        relative_size: bytes an image, relative to the usual network.
+        training: one of ``TRAININGS``.
+        similar: neighbouring indices are similar pictures.
+        steps: sampling steps; None: measured by the packer.
+    """
+
+    images: int
+    relative_size: float = 1.0
+    condition: str = "cag"
+    index_embedding: str = "grf"
+    latent_std: float = 1 / 3
+    prediction: str = "x0"
+    training: str = "ours"
+    similar: bool = False
+    weight_bits: int
+    steps: int | None = None
+
+
+UNIFORM = {"terminal_share": 0.0, "stored_noise_share": 0.0, "lowest_timestep": 0.0}
+ADAM = {"optimizer": "adam", "other_rate": 2e-4}
+TRAININGS: Mapping[str, Mapping[str, float | str]] = {
+    "ours": {},
+    "ours, uniform timesteps": UNIFORM,
+    "Adam": ADAM,
+    "Adam, uniform timesteps": ADAM | UNIFORM,
+}
+"""What differs from the software's training. The paper's is the last one: Adam, 2e-4 halved at each fifth."""
+
+WEIGHT_BITS = (8, 10, 12, 14, 16, 20, 24, 32)
+STEPS = (1, 2, 4, 10, 50)
+RELATIVE_SIZES = (0.4, 0.7, 1.0)
+STEPS_OF_NOISE = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What is asked and which archives answer it.
+
+    Args:
+        paper: what the paper says, as a sentence.
+        choice: the variant that the paper chose; "" where it is not one of them.
+        works: by variant.
+        weight_bits: stored again in these widths, each a variant.
+        steps: decoded again with these sampling steps, each a variant.
+    """
+
+    title: str
+    paper: str
+    choice: str
+    works: Mapping[str, Work]
+    weight_bits: tuple[int, ...] = ()
+    steps: tuple[int, ...] = ()
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Rows of its table: the archives, or what becomes of the only one."""
+        again = [f"{bits} bits" for bits in self.weight_bits] or [f"{steps} steps" for steps in self.steps]
+        return tuple(again) or tuple(self.works)
+
+
+def questions(size: Size) -> dict[int, Question]:
+    """All nine, at a size."""
+    base = Work(images=size.images, weight_bits=size.weight_bits)
+    many = replace(base, images=size.images_of_embeddings)
+    noise = replace(base, prediction="noise", steps=STEPS_OF_NOISE)
+    return {
+        1: Question(
+            title="Conditions at equal bytes",
+            paper="The paper chooses cross-attention with gates (CAG) over CA, ICC and ALNZ.",
+            choice="cag",
+            works={name: replace(base, condition=name) for name in ("cag", "ca", "icc", "alnz")},
+        ),
+        2: Question(
+            title="Index embeddings at equal bytes",
+            paper="The paper chooses Gaussian random Fourier features (GRF) over EDF, LET and MLP.",
+            choice="grf",
+            works={name: replace(many, index_embedding=name) for name in ("grf", "edf", "let", "mlp")},
+        ),
+        3: Question(
+            title="Deviation of the normalised latents",
+            paper="The paper normalises latents to a deviation of 1/3, not 1.",
+            choice="1/3",
+            works={"1/3": base, "1": replace(base, latent_std=1.0)},
+        ),
+        4: Question(
+            title="Bits of a stored weight",
+            paper="The paper stores weights in W = 1 + e + m bits, 16 in its main results.",
+            choice="16 bits",
+            works={"trained": replace(base, weight_bits=32)},
+            weight_bits=WEIGHT_BITS,
+        ),
+        5: Question(
+            title="Number of pictures at equal quality",
+            paper="The paper says that the rate an image falls as M grows.",
+            choice="",
+            works={
+                f"M = {count}, size {relative:g}": replace(base, images=count, relative_size=relative)
+                for count in size.counts
+                for relative in RELATIVE_SIZES
+            },
+        ),
+        6: Question(
+            title="Sampling steps",
+            paper="The paper samples an image from noise in many steps.",
+            choice="50 steps",
+            works={"trained": base},
+            steps=STEPS,
+        ),
+        7: Question(
+            title="Random against similarity-ordered indices",
+            paper="The paper draws the index of each image at random.",
+            choice="grf, random",
+            works={
+                f"{name}, {'similar' if similar else 'random'}": replace(many, index_embedding=name, similar=similar)
+                for name in ("grf", "edf", "mlp")
+                for similar in (False, True)
+            },
+        ),
+        8: Question(
+            title="Prediction of clean latents against prediction of the noise",
+            paper="The paper predicts clean latents (x0), not the noise.",
+            choice="x0, uniform timesteps",
+            works={
+                "x0": base,
+                "x0, uniform timesteps": replace(base, training="ours, uniform timesteps"),
+                "noise": noise,
+                "noise, uniform timesteps": replace(noise, training="ours, uniform timesteps"),
+            },
+        ),
+        9: Question(
+            title="Training at equal time",
+            paper="The paper trains by Adam at 2e-4, halved, with uniform timesteps.",
+            choice="Adam, uniform timesteps",
+            works={name: replace(base, training=name) for name in TRAININGS},
+        ),
+    }

@@ -1,0 +1,165 @@
+"""Packs one archive of a question and measures it, from the file really written."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+
+from benchmarks.experiments.pictures import write_pictures
+from benchmarks.experiments.questions import TRAININGS, Question, Size, Work
+from benchmarks.experiments.results import Row
+from unicorn_codec.archive import Archive, pack
+from unicorn_codec.autoencoder import EMBEDDED, LEADING_CHANNELS, load_autoencoder
+from unicorn_codec.config import AutoencoderReference, NetworkConfig, PackOptions, TrainConfig
+from unicorn_codec.container import Container, read_container, write_container
+from unicorn_codec.decoding import NetworkDecoder
+from unicorn_codec.devices import choose_device
+from unicorn_codec.images import Folder, list_folder, read_picture
+from unicorn_codec.latent_set import IMAGES_TOGETHER
+from unicorn_codec.planning import shape_network
+from unicorn_codec.quantization import fit_format
+from unicorn_codec.reports import Observer, PackReport
+from unicorn_codec.weights import count_parameters, parse_weights, serialize_weights
+
+CLOSE_ENOUGH = 0.02
+"""Networks whose bytes differ by less count as equal; among them the usual depth is preferred."""
+
+LATENT_PEAK_STDS = 6.0
+"""Latents of deviation 1/3 are held to lie within [-1, 1]: the peak of their PSNR is six deviations."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What all runs share.
+
+    Args:
+        sources: pictures, at least as many as any question wants.
+        seconds: of training for the usual number of pictures.
+    """
+
+    size: Size
+    sources: tuple[Path, ...]
+    seconds: float
+    device: str
+
+    def seconds_of(self, work: Work) -> float:
+        """Training time: as many visits a picture where there are other numbers of them."""
+        return self.seconds * work.images / self.size.images
+
+
+def network_of(work: Work, size: Size, reference: AutoencoderReference) -> NetworkConfig:
+    """The network whose weights take about the wanted bytes, whatever its condition and embedding."""
+    channels, cell = reference.latent_channels, reference.downsampling
+    usual = count_parameters(shape_network(size.hidden_size, size.depth, cell), channels, work.images)
+    target = usual * work.relative_size * work.images / size.images
+
+    def error(network: NetworkConfig) -> float:
+        return abs(count_parameters(network, channels, work.images) / target - 1)
+
+    shapes = [
+        shape_network(width, depth, cell, condition=work.condition, index_embedding=work.index_embedding)
+        for depth in range(max(1, size.depth - 1), size.depth + 2)
+        for width in range(8, 4 * size.hidden_size, 4)
+    ]
+    close = [network for network in shapes if error(network) <= CLOSE_ENOUGH]
+    return min(close or shapes, key=lambda n: (abs(n.depth - size.depth), error(n)) if close else (0, error(n)))
+
+
+def run(bench: Bench, question: Question, work: Work, seed: int) -> Iterator[tuple[str | None, Row]]:
+    """Train one archive; give its row, or one for each variant that the question makes of it, with its name."""
+    reference = load_autoencoder(EMBEDDED, choose_device("cpu"), LEADING_CHANNELS).reference
+    network = network_of(work, bench.size, reference)
+    with TemporaryDirectory() as made:
+        folder, output = Path(made) / "pictures", Path(made) / "out.uni"
+        sources = bench.sources[: work.images]
+        write_pictures(sources, folder, side=bench.size.side, seed=seed, similar=work.similar)
+        options = options_of(bench, work, network, seed)
+        report = pack(folder, output, options)
+        listed = list_folder(folder, options.read)
+        fixed = {"hidden_size": network.hidden_size, "depth": network.depth, "torch": torch.__version__}
+        for variant, container in variants_of(question, read_container(output)):
+            if container is not None:
+                write_container(output, container, overwrite=True)
+            yield variant, fixed | measure(output, listed, report, options)
+
+
+def options_of(bench: Bench, work: Work, network: NetworkConfig, seed: int) -> PackOptions:
+    """What to pack with."""
+    return PackOptions(
+        index_only=True,
+        hidden_size=network.hidden_size,
+        depth=network.depth,
+        train=TrainConfig(seconds=bench.seconds_of(work), **TRAININGS[work.training]),  # type: ignore[arg-type]
+        condition=work.condition,
+        index_embedding=work.index_embedding,
+        prediction=work.prediction,
+        latent_std=work.latent_std,
+        weight_bits=work.weight_bits,
+        steps=work.steps,
+        seed=seed,
+        device=bench.device,
+    )
+
+
+def variants_of(question: Question, trained: Container) -> Iterator[tuple[str | None, Container | None]]:
+    """What becomes of a trained archive: itself (None), or the same weights stored or sampled in other ways."""
+    denoising = trained.header.denoising
+    assert denoising is not None and trained.weights is not None
+    if question.weight_bits:
+        values = parse_weights(trained.weights)[1]
+        for bits in question.weight_bits:
+            chosen = fit_format(values, *PackOptions(weight_bits=bits).float_bits)
+            yield f"{bits} bits", replace(trained, weights=serialize_weights(values, chosen))
+    elif question.steps:
+        for steps in question.steps:
+            header = replace(trained.header, denoising=replace(denoising, steps=steps))
+            yield f"{steps} steps", replace(trained, header=header)
+    else:
+        yield None, None
+
+
+def measure(output: Path, pictures: Folder, report: PackReport, options: PackOptions) -> Row:
+    """Bytes and distortion of a file, in pixels and in latents."""
+    assert report.network is not None
+    with Archive.open(output, device=options.device) as archive:
+        decoder = archive.decoder
+        assert isinstance(decoder, NetworkDecoder)
+        latent_psnr_db, sampling_s = measure_latents(archive, decoder, pictures, options)
+        pixels = archive.measure(pictures, options.read, Observer())
+        return {
+            "parameters": report.network.parameters,
+            "file_bytes": output.stat().st_size,
+            "bits_per_pixel": 8 * output.stat().st_size / pictures.pixels,
+            "psnr_db": pixels.psnr_db.mean,
+            "ms_ssim": pixels.ms_ssim.mean,
+            "latent_psnr_db": latent_psnr_db,
+            "ceiling_db": report.network.ceiling_psnr_db,
+            "other_noise_db": report.network.other_noise_psnr_db - report.network.same_images_psnr_db,
+            "steps": decoder.denoising.steps,
+            "sampling_ms": 1000 * sampling_s / len(archive),
+        }
+
+
+def measure_latents(
+    archive: Archive, decoder: NetworkDecoder, pictures: Folder, options: PackOptions
+) -> tuple[float, float]:
+    """PSNR of the latents in dB and the seconds that sampling all of them took."""
+    denoising = decoder.denoising
+    stds = torch.tensor(denoising.stds).view(-1, 1, 1)
+    means = torch.tensor(denoising.means).view(-1, 1, 1)
+    squares, seconds = [], 0.0
+    multiple = decoder.header.autoencoder.downsampling * denoising.network.patch_size
+    for start in range(0, len(archive), IMAGES_TOGETHER):
+        chosen = pictures.pictures[start : start + IMAGES_TOGETHER]
+        originals = [read_picture(pictures, picture, options.read) for picture in chosen]
+        wanted = (decoder.autoencoder.encode_pictures(originals, multiple) - means) / stds
+        indices = archive.indices[start : start + IMAGES_TOGETHER]
+        started = time.monotonic()
+        found = decoder.sample(indices, chosen[0].width, chosen[0].height).cpu() / denoising.latent_std
+        seconds += time.monotonic() - started
+        squares.append((found - wanted).square().mean(dim=(1, 2, 3)))
+    error = torch.cat(squares).mean()
+    return float(10 * torch.log10(LATENT_PEAK_STDS**2 / error)), seconds
