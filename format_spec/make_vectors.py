@@ -489,8 +489,14 @@ def size_errors() -> list[tuple[str, str, str, bytes]]:
         ("codes-padding-set", "UNI-26", sizes(SHAPES, stored(b"\xa1"))),
     ]
     cases = [(name, clause, "InvalidField", archive(HEAD, part, DENO, WGHT)) for name, clause, part in payloads]
-    huge = archive(head(images=65537), sizes([(16384, 16384)], stored(b"")), DENO, WGHT)
-    return [*cases, ("pixels-over-limit", "UNI-46", "InvalidField", huge)]
+    # As long as so many images ask for.
+    huge = archive(head(images=65537), sizes([(16384, 16384)], stored(b"")), DENO, WGHT, section(b"zzzz", bytes(8192)))
+    many = archive(head(images=8192), sizes([(8, 8)], stored(b"")), DENO, WGHT)
+    return [
+        *cases,
+        ("pixels-over-limit", "UNI-46", "InvalidField", huge),
+        ("images-over-the-bytes", "UNI-47", "InvalidField", many),
+    ]
 
 
 def weight_errors() -> list[tuple[str, str, str, bytes]]:

@@ -201,6 +201,15 @@ def test_names_that_cannot_be_written(names: tuple[str, ...]) -> None:
         check_names(names, max(1, len(names)))
 
 
+def test_a_small_file_cannot_number_millions() -> None:
+    sizes = np.broadcast_to(np.array([8, 8], np.int32), (2000, 2))
+    many = replace(CONTAINER, header=replace(HEADER, images=2000), sizes=sizes, names=None)
+    assert parse(serialize(many)).header.images == 2000
+    with pytest.raises(errors.InvalidSetting, match="8192 images in a file of"):
+        larger = np.broadcast_to(sizes[0], (8192, 2))
+        serialize(replace(many, header=replace(HEADER, images=8192), sizes=larger))
+
+
 def test_messages_say_where() -> None:
     damaged = bytearray(DATA)
     damaged[len(PREAMBLE) + 20] ^= 1

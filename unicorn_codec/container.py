@@ -17,6 +17,7 @@ from unicorn_codec.code_table import Codes, parse_codes, serialize_codes
 from unicorn_codec.config import (
     CONDITIONS,
     INDEX_EMBEDDINGS,
+    MAX_IMAGES_PER_BYTE,
     AutoencoderReference,
     Denoising,
     Header,
@@ -95,7 +96,14 @@ def serialize(container: Container) -> bytes:
         sections.append(Section(_CODES, serialize_codes(container.codes, images)))
     if container.names is not None:
         sections.append(Section(_NAMES, serialize_names(container.names, images)))
-    return serialize_sections(sections)
+    data = serialize_sections(sections)
+    _check_images(images, len(data))
+    return data
+
+
+def _check_images(images: int, file_bytes: int) -> None:
+    allowed = MAX_IMAGES_PER_BYTE * file_bytes
+    check(images <= allowed, f"{images} images in a file of {file_bytes} bytes, allowed are {allowed}")
 
 
 def parse(data: bytes | memoryview, *, strict: bool = False) -> Container:
@@ -115,6 +123,8 @@ def parse(data: bytes | memoryview, *, strict: bool = False) -> Container:
         denoising = parse_denoising(payloads[_DENOISING], header.autoencoder.latent_channels)
         header = replace(header, denoising=denoising)
     images = header.images
+    with refusing("HEAD"):
+        _check_images(images, len(data))
     sizes = parse_sizes(payloads[_SIZES], images)
     codes = parse_codes(payloads[_CODES], images) if _CODES in payloads else None
     names = _names_or_warning(payloads[_NAMES], images, strict=strict) if _NAMES in payloads else None
