@@ -14,7 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from unicorn_codec.config import TrainConfig
@@ -22,6 +22,7 @@ from unicorn_codec.denoiser import Denoiser
 from unicorn_codec.devices import has_fast_bfloat16
 from unicorn_codec.diffusion import add_noise
 from unicorn_codec.errors import CheckpointMismatch, OutputError
+from unicorn_codec.whole_files import whole_file
 
 _EPOCH, _STEP = 0, 1
 
@@ -182,14 +183,12 @@ class TrainingRun:
         """Write a checkpoint, whole or not at all. Raises ``OutputError`` where that fails."""
         tensors = {f"denoiser.{k}": v for k, v in self.denoiser.state_dict().items()} | self.optimizers.tensors()
         metadata = {"digest": self.digest, "step": str(self.step), "seconds": repr(self.seconds)}
-        partial = path.with_name(path.name + ".part")
+        data = save({k: v.contiguous().cpu() for k, v in tensors.items()}, metadata)
         try:
-            save_file({k: v.contiguous().cpu() for k, v in tensors.items()}, partial, metadata)
-            partial.replace(path)
-        except (OSError, SafetensorError) as error:
-            raise OutputError(f"cannot write {path}: {error}") from error
-        finally:
-            partial.unlink(missing_ok=True)
+            with whole_file(path) as file:
+                file.write(data)
+        except OSError as error:
+            raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint.
