@@ -131,13 +131,13 @@ class Written:
 
 
 def forked(work: Callable[[], object], log: Path, kill_after: float | None = None) -> int:
-    """Exit status of work done in a fork; negative: the signal that ended it."""
+    """Exit status of work done in a fork; negative: the signal that ended it. What it says goes into ``log``."""
     sys.stdout.flush()
+    said, says = os.pipe()  # not the file itself: limits on files would hold for it too
     child = os.fork()
     if child == 0:
-        descriptor = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
-        os.dup2(descriptor, 1)
-        os.dup2(descriptor, 2)
+        os.dup2(says, 1)
+        os.dup2(says, 2)
         status = 70
         try:
             work()
@@ -148,9 +148,12 @@ def forked(work: Callable[[], object], log: Path, kill_after: float | None = Non
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(status)
+    os.close(says)
     if kill_after is not None:
         time.sleep(kill_after)
         os.kill(child, signal.SIGKILL)
+    with open(said, "rb") as pipe:
+        log.write_bytes(pipe.read())
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
