@@ -114,7 +114,7 @@ def test_a_code_of_one_byte_cannot_claim_a_huge_picture(coded: tuple[Path, PackR
         archive[huge]
     assert archive[archive.indices[1]].size == archive.size(archive.indices[1]), "the others come back"
     result = CliRunner().invoke(cli, ["unpack", str(path), "--all", "-o", str(tmp_path / "all")])
-    assert result.exit_code == 1 and "--max-pixels" in result.stderr and result.stderr.count("\n") == 1
+    assert result.exit_code == 1 and "--max-pixels" in result.stderr.splitlines()[-1]
     assert not (tmp_path / "all").exists()
 
 

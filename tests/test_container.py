@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.sample_container import CODED, CODES, CONTAINER, DENOISING, HEADER, NAMES, SIZES
@@ -215,6 +215,7 @@ file_names = st.lists(component, min_size=1, max_size=3).map("/".join).filter(la
 sides = st.integers(1, 300)
 
 
+@settings(deadline=None)
 @given(
     pictures=st.dictionaries(
         file_names, st.tuples(sides, sides, st.binary(min_size=1, max_size=40)), min_size=1, max_size=20

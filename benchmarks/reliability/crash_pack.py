@@ -29,6 +29,7 @@ from unicorn_cli.main import cli
 from unicorn_codec import archive, packing
 from unicorn_codec.container import read_container
 from unicorn_codec.errors import UnicornError
+from unicorn_codec.training import TrainingRun
 
 torch.set_num_threads(1)
 
@@ -252,7 +253,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--training", type=float, default=1.0, help="seconds of training of each network")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args(arguments)
-    packing.SAVE_SECONDS = args.training / 4  # several checkpoints in a second of training
+    # Several checkpoints in a second of training.
+    packing.SAVE_SECONDS = args.training / 4
+    TrainingRun.run.__defaults__ = (args.training / 10,)
     shared = archive.load_autoencoder("embedded", torch.device("cpu"))
     few = archive.load_autoencoder("embedded", torch.device("cpu"), archive.LEADING_CHANNELS)
 

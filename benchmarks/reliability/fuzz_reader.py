@@ -119,13 +119,14 @@ def write_seeds(target: str, folder: Path, seed: int) -> None:
         return
     import numpy as np
 
-    from unicorn_codec.codes import encode_images
+    from unicorn_codec.codes import LARGEST, encode_images
+    from unicorn_codec.config import MAX_LEVEL
 
     model, rng = tiny_code_model(0), np.random.default_rng(seed)
     for number in range(40):
-        level, height, width = (int(n) for n in rng.integers((0, 1, 1), (16, 25, 25)))
+        level, height, width = (int(n) for n in rng.integers((0, 1, 1), (MAX_LEVEL, 25, 25)))
         symbols = np.rint(rng.laplace(0, rng.choice([0.1, 2, 400]), (1, 3, height, width))).astype(np.int64)
-        (code,) = encode_images(model, level, symbols.clip(-32767, 32767))
+        (code,) = encode_images(model, level, symbols.clip(-LARGEST, LARGEST))
         (folder / str(number)).write_bytes(bytes([level, height - 1, width - 1]) + code)
 
 
