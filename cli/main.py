@@ -7,7 +7,7 @@ from typing import Any, NoReturn, TextIO
 import click
 
 from unicorn_codec import __version__
-from unicorn_codec.errors import CheckpointWarning, DamagedSectionWarning, Interrupted, UnicornError
+from unicorn_codec.errors import CanaryWarning, CheckpointWarning, DamagedSectionWarning, Interrupted, UnicornError
 
 from .bench import bench
 from .demo import demo
@@ -52,7 +52,7 @@ def show_warning(
     line: str | None = None,
 ) -> None:
     """Print a warning about a file without the line of code it came from; others as Python does."""
-    if issubclass(category, (CheckpointWarning, DamagedSectionWarning)):
+    if issubclass(category, (CanaryWarning, CheckpointWarning, DamagedSectionWarning)):
         click.echo(f"unicorn: warning: {message}", err=True)
     else:
         click.echo(warnings.formatwarning(message, category, filename, lineno, line), err=True, nl=False)

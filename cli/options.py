@@ -53,6 +53,12 @@ archive_autoencoder_option = click.option(
     help="Where to find the archive's autoencoder.  [default: the name that the file gives]",
 )
 
+max_pixels_option = click.option(
+    "--max-pixels",
+    type=click.IntRange(min=1),
+    help="Refuse to decode larger pictures: a hostile file can claim any size.  [default: 134217728, as packing does]",
+)
+
 read_options = together(
     click.option(
         "--max-side",

@@ -9,6 +9,7 @@ from .options import (
     archive_argument,
     archive_autoencoder_option,
     device_option,
+    max_pixels_option,
     overwrite_option,
     steps_option,
 )
@@ -46,6 +47,7 @@ if TYPE_CHECKING:  # at run time it would load torch
 @steps_option
 @device_option
 @archive_autoencoder_option
+@max_pixels_option
 @overwrite_option
 def unpack(
     archive: Path,
@@ -57,6 +59,7 @@ def unpack(
     steps: int | None,
     device: str,
     autoencoder: str | None,
+    max_pixels: int | None,
     overwrite: bool,
 ) -> None:
     """Get pictures back by --index, by --name, or --all.
@@ -68,11 +71,11 @@ def unpack(
         raise click.UsageError("say which pictures: one of --index, --name and --all")
 
     from unicorn_codec.archive import Archive
-    from unicorn_codec.images import write_format
+    from unicorn_codec.images import MAX_PIXELS, write_format
 
     suffix = "." + (image_format or "png").removeprefix(".")
     write_format(suffix)  # refuses an unknown one before the work
-    with Archive.open(archive, device=device, autoencoder=autoencoder) as opened:
+    with Archive.open(archive, device=device, autoencoder=autoencoder, max_pixels=max_pixels or MAX_PIXELS) as opened:
         if ranges is not None:
             chosen = select_by_index(ranges, len(opened))
         else:

@@ -357,6 +357,11 @@ def names(*listed: bytes) -> bytes:
     return section(b"name", stored(b"\n".join(listed)))
 
 
+def canary(index: int = 1, sums: Sequence[int] = tuple(range(0, 4081, 272))) -> bytes:
+    """cnry."""
+    return section(b"cnry", struct.pack(f"<I{len(sums)}H", index, *sums))
+
+
 SHAPES = [(8, 16), (24, 8)]
 MODEL_SHA256 = bytes(range(64, 96))
 STREAMS = [b"\0", b"codes", b"of\xff\n"]
@@ -419,7 +424,20 @@ def integer_values(rows: Sequence[Sequence[int]], steps: Sequence[int]) -> dict[
         "steps": 4,
         "weights_sha256": hashlib.sha256(packed).hexdigest(),
         "first_weights": [float32_bits(f) for f in floats[:4]],
+        "network": {"condition": "cag", "index_embedding": "grf", "prediction": "x0"},
     }
+
+
+def canary_values(index: int, pixels: Sequence[Sequence[Sequence[int]]]) -> dict[str, Any]:
+    """What cnry holds for a picture of rows of (red, green, blue)."""
+    height, width = len(pixels), len(pixels[0])
+    sums = []
+    for k in range(16):
+        top, left = (2 * (k // 4) + 1) * height // 8 - 2, (2 * (k % 4) + 1) * width // 8 - 2
+        rows = [min(max(row, 0), height - 1) for row in range(top, top + 4)]
+        columns = [min(max(column, 0), width - 1) for column in range(left, left + 4)]
+        sums.append(sum(pixels[row][column][k % 3] for row in rows for column in columns))
+    return {"pixels": pixels, "hex": (struct.pack("<I16H", index, *sums)).hex(), "index": index, "sums": sums}
 
 
 def code_values(streams: Sequence[bytes], level: int = 5) -> dict[str, Any]:
@@ -527,6 +545,12 @@ def valid_files() -> list[tuple[str, str, bytes, dict[str, Any]]]:
             "UNI-10",
             archive(HEAD, SIZES, DENO, WGHT, CODE),
             expected(CODES, codes=code_values(STREAMS)),
+        ),
+        (
+            "canary",
+            "UNI-94",
+            archive(HEAD, SIZES, CODE, canary()),
+            expected(None, codes=code_values(STREAMS), canary={"index": 1, "sums": list(range(0, 4081, 272))}),
         ),
         *networks(),
     ]
@@ -656,8 +680,14 @@ def size_errors() -> list[tuple[str, str, str, bytes]]:
         ("codes-padding-set", "UNI-26", sizes(SHAPES, stored(b"\xa1"))),
     ]
     cases = [(name, clause, "InvalidField", archive(HEAD, part, DENO, WGHT)) for name, clause, part in payloads]
-    huge = archive(head(images=65537), sizes([(16384, 16384)], stored(b"")), DENO, WGHT)
-    return [*cases, ("pixels-over-limit", "UNI-46", "InvalidField", huge)]
+    # As long as so many images ask for.
+    huge = archive(head(images=65537), sizes([(16384, 16384)], stored(b"")), DENO, WGHT, section(b"zzzz", bytes(8192)))
+    many = archive(head(images=8192), sizes([(8, 8)], stored(b"")), DENO, WGHT)
+    return [
+        *cases,
+        ("pixels-over-limit", "UNI-46", "InvalidField", huge),
+        ("images-over-the-bytes", "UNI-47", "InvalidField", many),
+    ]
 
 
 def weight_errors() -> list[tuple[str, str, str, bytes]]:
@@ -768,6 +798,27 @@ def name_errors() -> list[tuple[str, str, str, bytes]]:
     return [(name, clause, "InvalidField", archive(HEAD, SIZES, CODE, part)) for name, clause, part in payloads]
 
 
+def canary_errors() -> list[tuple[str, str, bytes]]:
+    """Files whose cnry is wrong."""
+    payloads = [
+        ("canary-of-no-picture", canary(index=3)),
+        ("canary-too-bright", canary(sums=[0] * 15 + [4081])),
+        ("canary-too-short", canary(sums=[0] * 15)),
+        ("canary-too-long", canary(sums=[0] * 17)),
+    ]
+    return [(name, "InvalidField", archive(HEAD, SIZES, CODE, part)) for name, part in payloads]
+
+
+def canary_cases() -> list[dict[str, Any]]:
+    """Sums of pictures larger and smaller than their blocks."""
+    return [
+        canary_values(
+            n, [[[(7 * y + 13 * x + 31 * c + n) % 256 for c in range(3)] for x in range(w)] for y in range(h)]
+        )
+        for n, (h, w) in enumerate([(1, 1), (3, 5), (8, 17), (21, 16)])
+    ]
+
+
 # Values -------------------------------------------------------------------------------------------------------------
 
 
@@ -849,7 +900,10 @@ def main(folder: Path) -> None:
         write(f"invalid-{name}.uni", clause, data, error=error, warning_only=clause == "UNI-07")
     for name, clause, error, data in name_errors():
         write(f"invalid-{name}.uni", clause, data, error=error, warning_only=True)
+    for name, error, data in canary_errors():
+        write(f"invalid-{name}.uni", "UNI-94", data, error=error, warning_only=True)
     tables = [
+        ("canary.json", "UNI-95", canary_cases()),
         ("generator.json", "UNI-70", generator_values()),
         ("index-map.json", "UNI-72", index_map_values()),
         ("bit-packing.json", "UNI-25", bit_packing_values()),

@@ -148,7 +148,7 @@ class FakeArchive:
         pass
 
     @classmethod
-    def open(cls, path: Path, *, device: str, autoencoder: str | None) -> "FakeArchive":
+    def open(cls, path: Path, *, device: str, autoencoder: str | None, max_pixels: int) -> "FakeArchive":
         return cls()
 
     def __len__(self) -> int:
@@ -418,6 +418,37 @@ def test_existing_files_are_kept(here: Path) -> None:
     run("unpack", "out.uni", "--index", 3, "-o", "all/")
     assert_refused(run("unpack", "out.uni", "--all", "-o", "all"), "exists already")
     assert len(files_below(here / "all")) == 1
+
+
+HOSTILE_NAMES = (
+    "../../x.png", "/etc/passwd", "a\0b", "NUL", "con.jpg", "x" * 5000, "A.png", "a.png", "\u00e9.png", "e\u0301.png",
+    "C:\\x", "..",
+)  # fmt: skip
+
+
+def test_hostile_names_stay_in_the_folder_each_in_a_file(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeArchive, "names", HOSTILE_NAMES)
+    assert run("unpack", "out.uni", "--all", "-o", "deep/down/all").exit_code == 0
+    written = files_below(here)
+    assert len(written) == len({name.casefold() for name in written}) == len(HOSTILE_NAMES)
+    assert all(name.startswith("deep/down/all/") for name in written)
+
+
+def test_links_that_lie_in_the_folder_already_lead_nowhere(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeArchive, "names", ("link/a.png", "b.png", "dangling/c.png"))
+    for name in ("out", "outside"):
+        (here / name).mkdir()
+    (here / "outside" / "b.png").write_bytes(b"precious")
+    (here / "out" / "b.png").symlink_to(here / "outside" / "b.png")
+    (here / "out" / "link").symlink_to(here / "outside")
+    (here / "out" / "dangling").symlink_to(here / "not yet")
+    for index in (0, 2):
+        assert_refused(run("unpack", "out.uni", "--index", index, "-o", "out/", "--overwrite"), "leads outside")
+    assert_refused(run("unpack", "out.uni", "--index", 1, "-o", "out/"), "exists already")
+    assert run("unpack", "out.uni", "--index", 1, "-o", "out/", "--overwrite").exit_code == 0
+    assert not (here / "out" / "b.png").is_symlink()
+    assert files_below(here / "outside") == ["b.png"]
+    assert (here / "outside" / "b.png").read_bytes() == b"precious" and not (here / "not yet").exists()
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.sample_container import CODED, CODES, CONTAINER, DENOISING, HEADER, NAMES, SIZES
 from unicorn_codec import errors, sections
-from unicorn_codec.config import MAX_NAME_BYTES
+from unicorn_codec.config import MAX_LEVEL, MAX_NAME_BYTES
 from unicorn_codec.container import (
     Container,
     check_output,
@@ -27,7 +29,14 @@ from unicorn_codec.container import (
     serialize_header,
     write_container,
 )
-from unicorn_codec.picture_table import check_names, parse_names, parse_sizes, serialize_names, serialize_sizes
+from unicorn_codec.picture_table import (
+    check_names,
+    is_forbidden_name,
+    parse_names,
+    parse_sizes,
+    serialize_names,
+    serialize_sizes,
+)
 from unicorn_codec.sections import FRAME_BYTES, PREAMBLE, Section, parse_sections, serialize_sections
 
 DATA = serialize(CONTAINER)
@@ -199,6 +208,45 @@ def test_unusual_names_are_names(name: str) -> None:
 def test_names_that_cannot_be_written(names: tuple[str, ...]) -> None:
     with pytest.raises(errors.InvalidSetting):
         check_names(names, max(1, len(names)))
+
+
+component = st.text(st.characters(exclude_characters="/\\", exclude_categories=("Cc", "Cs")), min_size=1, max_size=6)
+file_names = st.lists(component, min_size=1, max_size=3).map("/".join).filter(lambda name: not is_forbidden_name(name))
+sides = st.integers(1, 300)
+
+
+@settings(deadline=None)
+@given(
+    pictures=st.dictionaries(
+        file_names, st.tuples(sides, sides, st.binary(min_size=1, max_size=40)), min_size=1, max_size=20
+    ),
+    seed=st.integers(0, (1 << 64) - 1),
+    level=st.integers(0, MAX_LEVEL - 1),
+    step=st.floats(1e-300, 1e3),
+    named=st.booleans(),
+)
+def test_any_archive_of_codes_comes_back(
+    pictures: dict[str, tuple[int, int, bytes]], seed: int, level: int, step: float, named: bool
+) -> None:
+    listed = sorted(pictures)
+    wanted = Container(
+        header=replace(HEAD, images=len(listed), seed=seed, latent_step=step),
+        sizes=np.array([pictures[name][:2] for name in listed], np.int32),
+        codes=replace(CODES, level=level, streams=tuple(pictures[name][2] for name in listed)),
+        names=tuple(listed) if named else None,
+    )
+    data = serialize(wanted)
+    assert_equal(parse(data, strict=True), wanted)
+    assert serialize(parse(data)) == data
+
+
+def test_a_small_file_cannot_number_millions() -> None:
+    sizes = np.broadcast_to(np.array([8, 8], np.int32), (2000, 2))
+    many = replace(CONTAINER, header=replace(HEADER, images=2000), sizes=sizes, names=None)
+    assert parse(serialize(many)).header.images == 2000
+    with pytest.raises(errors.InvalidSetting, match="8192 images in a file of"):
+        larger = np.broadcast_to(sizes[0], (8192, 2))
+        serialize(replace(many, header=replace(HEADER, images=8192), sizes=larger))
 
 
 def test_messages_say_where() -> None:

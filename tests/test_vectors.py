@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from unicorn_codec import errors
 from unicorn_codec.bit_packing import pack_codes, unpack_codes
+from unicorn_codec.canary import Canary, block_sums, serialize_canary
 from unicorn_codec.config import WeightFormat
 from unicorn_codec.container import Container, parse
 from unicorn_codec.generator import normals, raw
@@ -54,7 +55,7 @@ def file_id(entry: dict[str, Any]) -> str:
 @pytest.mark.parametrize("entry", VALID, ids=file_id)
 def test_valid_file(entry: dict[str, Any]) -> None:
     container, values = read_all((FOLDER / entry["file"]).read_bytes(), strict=True)
-    header, codes = container.header, container.codes
+    header, codes, canary = container.header, container.codes, container.canary
     assert entry["expected"] == {
         "images": header.images,
         "seed": header.seed,
@@ -76,6 +77,7 @@ def test_valid_file(entry: dict[str, Any]) -> None:
             "model_sha256": codes.model_sha256.hex(),
             "streams": [stream.hex() for stream in codes.streams],
         },
+        **({} if canary is None else {"canary": {"index": canary.index, "sums": list(canary.sums)}}),
     }
 
 
@@ -93,7 +95,7 @@ def test_invalid_file_when_unpacking(entry: dict[str, Any]) -> None:
     if entry["warning_only"]:
         with pytest.warns(errors.DamagedSectionWarning):
             container, _ = read_all(data, strict=False)
-        assert container.names is None
+        assert container.names is None and container.canary is None
     else:
         with pytest.raises(errors.FormatError):
             read_all(data, strict=False)
@@ -166,6 +168,13 @@ def test_rans_vectors(case: dict[str, Any]) -> None:
         assert (~here | ((start <= found) & (found < start + frequency))).all()
         decoder.advance(start, frequency, here)
     decoder.finish()
+
+
+@pytest.mark.parametrize("case", table("canary.json"), ids=lambda c: str(c["index"]))
+def test_canary_vectors(case: dict[str, Any]) -> None:
+    sums = block_sums(np.array(case["pixels"], np.uint8))
+    assert list(sums) == case["sums"]
+    assert serialize_canary(Canary(index=case["index"], sums=sums), 4).hex() == case["hex"]
 
 
 def test_manifest_lists_every_file() -> None:

@@ -5,6 +5,7 @@ unpack: read_container > CodeDecoder, or NetworkDecoder > picture
 """
 
 import time
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
@@ -21,6 +22,7 @@ from unicorn_codec.autoencoder import (
     check_reference,
     load_autoencoder,
 )
+from unicorn_codec.canary import Canary, block_sums
 from unicorn_codec.code_model import load_code_model
 from unicorn_codec.coding import pack_into_codes
 from unicorn_codec.config import PackOptions, ReadOptions
@@ -28,8 +30,16 @@ from unicorn_codec.container import Container, check_output, read_container, wri
 from unicorn_codec.decoding import CodeDecoder, Decoder, NetworkDecoder
 from unicorn_codec.denoiser import load_tensors
 from unicorn_codec.devices import choose_device
-from unicorn_codec.errors import AutoencoderMismatch, AutoencoderUnavailable, IndexOutOfRange, UnsupportedVersion
-from unicorn_codec.images import Folder, PillowImage, list_folder, read_picture, to_image
+from unicorn_codec.errors import (
+    AutoencoderMismatch,
+    AutoencoderUnavailable,
+    CanaryWarning,
+    DecoderMismatch,
+    IndexOutOfRange,
+    PictureTooLarge,
+    UnsupportedVersion,
+)
+from unicorn_codec.images import MAX_PIXELS, Folder, PillowImage, list_folder, read_picture, to_image
 from unicorn_codec.index_map import index_of_position, position_of_index
 from unicorn_codec.latent_set import IMAGES_TOGETHER, batches_by_size
 from unicorn_codec.metrics import bits_per_pixel, psnr_db
@@ -60,10 +70,18 @@ def pack(folder: Path, output: Path, options: PackOptions, observer: Observer | 
         container = pack_into_network(pictures, autoencoder, output, options, observer)
     else:
         container = pack_into_codes(pictures, autoencoder, options, observer)
+    container = add_canary(container, autoencoder)
     write_container(output, container, overwrite=options.overwrite)
     if options.index_only:
         checkpoint_of(output).unlink(missing_ok=True)
     return report_on(output, pictures, autoencoder, options, observer, time.monotonic() - started)
+
+
+def add_canary(container: Container, autoencoder: Autoencoder) -> Container:
+    """The container with what its first picture decodes to here."""
+    width, height = container.sizes[position_of_index(container.header.seed, container.header.images)[0]].tolist()
+    (pixels,) = open_decoder(container, autoencoder).decode([0], width, height)
+    return replace(container, canary=Canary(index=0, sums=block_sums(pixels)))
 
 
 def report_on(
@@ -126,17 +144,26 @@ class Archive:
     ...     archive[42].save("42.png")
     """
 
-    def __init__(self, container: Container, decoder: Decoder) -> None:
+    def __init__(self, container: Container, decoder: Decoder, *, max_pixels: int = MAX_PIXELS) -> None:
         self.container = container
         self.decoder = decoder
+        self.max_pixels = max_pixels
         self._positions = position_of_index(container.header.seed, container.header.images)
 
     @classmethod
-    def open(cls, path: Path | str, *, device: str = "auto", autoencoder: str | None = None) -> "Archive":
+    def open(
+        cls,
+        path: Path | str,
+        *,
+        device: str = "auto",
+        autoencoder: str | None = None,
+        max_pixels: int = MAX_PIXELS,
+    ) -> "Archive":
         """Read a file and make ready to decode.
 
         Args:
             autoencoder: hub name or folder, where it is not the one that the file names.
+            max_pixels: larger pictures are not decoded: a file of some bytes could claim one that fills the memory.
 
         Raises:
             FormatError: the file is not a valid archive.
@@ -153,7 +180,7 @@ class Archive:
             )
         found = load_autoencoder(autoencoder or wanted.name, choose_device(device), wanted.latent_channels)
         check_reference(wanted, found.reference)
-        return cls(container, open_decoder(container, found))
+        return cls(container, open_decoder(container, found), max_pixels=max_pixels)
 
     def __enter__(self) -> "Archive":
         return self
@@ -194,6 +221,7 @@ class Archive:
 
         Raises:
             IndexOutOfRange: no image has such a number.
+            PictureTooLarge: one of them has more than ``max_pixels``.
         """
         wanted = list(indices)
         pictures = dict(self.iterate(dict.fromkeys(wanted), batch_size=batch_size, steps=steps))
@@ -204,16 +232,56 @@ class Archive:
     ) -> Iterator[tuple[int, np.ndarray]]:
         """Pairs of index and pixels, uint8 (H, W, 3), as they get ready: sizes are grouped, so the order may change.
 
+        Warns with a ``CanaryWarning`` where the archive tells what a picture decodes to, and it decodes to another.
+
         Raises:
             IndexOutOfRange: no image has such a number.
+            PictureTooLarge: one of them has more than ``max_pixels``.
         """
         wanted = list(indices)
         for index in wanted:
-            if not 0 <= index < len(self):
-                raise IndexOutOfRange(f"there is no image {index}: the archive has 0 to {len(self) - 1}")
+            self._check_allowed(index)
         for batch in batches_by_size([self.size(index) for index in wanted], batch_size):
             numbers = [wanted[place] for place in batch]
-            yield from zip(numbers, self.decoder.decode(numbers, *self.size(numbers[0]), steps=steps), strict=True)
+            decoded = self.decoder.decode(numbers, *self.size(numbers[0]), steps=steps)
+            for index, pixels in zip(numbers, decoded, strict=True):
+                if steps is None and (fault := self._canary_fault(index, pixels)):
+                    warnings.warn(fault, CanaryWarning, stacklevel=2)
+                yield index, pixels
+
+    def check_canary(self) -> None:
+        """Decode the picture that the archive tells the outcome of, if it does.
+
+        Raises:
+            DecoderMismatch: it is another one.
+            PictureTooLarge: it has more than ``max_pixels``.
+        """
+        canary = self.container.canary
+        if canary is None:
+            return
+        self._check_allowed(canary.index)
+        (pixels,) = self.decoder.decode([canary.index], *self.size(canary.index))
+        if fault := self._canary_fault(canary.index, pixels):
+            raise DecoderMismatch(fault)
+
+    def _check_allowed(self, index: int) -> None:
+        if not 0 <= index < len(self):
+            raise IndexOutOfRange(f"there is no image {index}: the archive has 0 to {len(self) - 1}")
+        width, height = self.size(index)
+        if width * height > self.max_pixels:
+            raise PictureTooLarge(
+                f"image {index} has {width}x{height} pixels, allowed are {self.max_pixels} in all; "
+                "--max-pixels (max_pixels of Archive.open) allows more, if this file can be trusted"
+            )
+
+    def _canary_fault(self, index: int, pixels: np.ndarray) -> str | None:
+        canary = self.container.canary
+        if canary is None or index != canary.index or canary.agrees(pixels):
+            return None
+        return (
+            f"image {index} decodes to another picture than when the archive was made: parts of it differ by "
+            f"{canary.difference(pixels):.1f} levels in the mean. Software or libraries compute differently here"
+        )
 
     def measure(self, pictures: Folder, read: ReadOptions, observer: Observer) -> Measured:
         """Distortion of every image that the folder has the original of."""
@@ -272,16 +340,19 @@ def verify(
     read: ReadOptions | None = None,
     device: str = "auto",
     autoencoder: str | None = None,
+    max_pixels: int = MAX_PIXELS,
     observer: Observer | None = None,
 ) -> VerifyReport:
     """Decode an archive and compare every image with its original.
 
     Raises:
         FormatError: the file is damaged.
+        DecoderMismatch: its pictures decode to others here than where it was made.
         ImageFolderError: the folder cannot be read.
     """
     read, observer = read or ReadOptions(), observer or Observer()
-    archive = Archive.open(path, device=device, autoencoder=autoencoder)
+    archive = Archive.open(path, device=device, autoencoder=autoencoder, max_pixels=max_pixels)
+    archive.check_canary()
     pictures = list_folder(against, read, observer.of_stage("reading"))
     sizes = {name: archive.size(index) for index, name in enumerate(archive.names)}
     matching, problems = [], []

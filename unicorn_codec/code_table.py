@@ -50,13 +50,16 @@ def parse_codes(payload: bytes, images: int) -> Codes:
     with refusing("CODE"):
         level, model_sha256, bits, table_bytes = fields.numbers(_LAYOUT)
         check(1 <= bits <= MAX_CODE_BITS, f"lengths of {bits} bits, allowed are 1 to {MAX_CODE_BITS}")
-        table = decompress(fields.take(table_bytes), -(-images * bits // 8))
+        packed = fields.take(table_bytes)
+        streams = fields.rest()
+        # Before the lengths are unpacked: they take memory for each image, however well they are packed.
+        check(images <= len(streams), f"codes of {images} images, but {len(streams)} bytes are there")
+        table = decompress(packed, -(-images * bits // 8))
         lengths = unpack_codes(table, bits, images)
         longest = int(lengths.max())
         check(longest.bit_length() == bits, f"lengths of {bits} bits, but the longest is {longest}")
         check(bool(lengths.all()), "a code has at least one byte")
         ends = np.cumsum(lengths, dtype=np.int64).tolist()
-        streams = fields.rest()
         # Held against the bytes that are there before a single code is cut out.
         check(ends[-1] == len(streams), f"codes of {ends[-1]} bytes in all, but {len(streams)} are there")
         return Codes(

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from unicorn_codec.errors import InvalidSetting
 
 MAX_IMAGES = 1 << 24
+MAX_IMAGES_PER_BYTE = 8
+"""A file has a bit for each image at least: a tiny one cannot make its reader number millions."""
+
 MAX_SIDE = 1 << 16
 MAX_HIDDEN_SIZE = 4096
 MAX_DEPTH = 64

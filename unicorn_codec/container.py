@@ -4,19 +4,22 @@ Layouts and limits: ``format_spec/uni-1.md``. No other place judges these bytes.
 """
 
 import os
-import secrets
 import struct
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from unicorn_codec.canary import Canary, parse_canary, serialize_canary
 from unicorn_codec.code_table import Codes, parse_codes, serialize_codes
 from unicorn_codec.config import (
     CONDITIONS,
     INDEX_EMBEDDINGS,
+    MAX_IMAGES_PER_BYTE,
     MAX_RANK,
     PREDICTIONS,
     AutoencoderReference,
@@ -43,10 +46,13 @@ from unicorn_codec.sections import (
     refusing,
     serialize_sections,
 )
+from unicorn_codec.whole_files import whole_file
 
 _HEAD, _SIZES, _DENOISING, _WEIGHTS, _CODES, _TUNING = b"HEAD", b"IMGS", b"DENO", b"WGHT", b"CODE", b"TUNE"
 _CRITICAL = (_HEAD, _SIZES, _DENOISING, _WEIGHTS, _CODES, _TUNING)
-_NAMES = b"name"
+_NAMES, _CANARY = b"name", b"cnry"
+
+Parsed = TypeVar("Parsed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +75,7 @@ class Container:
         codes: of the images by position; None if the file has none.
         tuning: payload of the change of the decoder, see ``adaptation``; None if it is used as it is.
         names: of the pictures by position, strictly ascending; None if the file has none.
+        canary: what one picture decodes to; None if the file does not tell.
         sections: where they lie, if this was read from a file.
     """
 
@@ -78,6 +85,7 @@ class Container:
     codes: Codes | None = None
     tuning: bytes | None = None
     names: tuple[str, ...] | None = None
+    canary: Canary | None = None
     sections: tuple[SectionInfo, ...] = ()
 
     def __post_init__(self) -> None:
@@ -104,13 +112,23 @@ def serialize(container: Container) -> bytes:
         sections.append(Section(_TUNING, container.tuning))
     if container.names is not None:
         sections.append(Section(_NAMES, serialize_names(container.names, images)))
-    return serialize_sections(sections)
+    if container.canary is not None:
+        sections.append(Section(_CANARY, serialize_canary(container.canary, images)))
+    data = serialize_sections(sections)
+    _check_images(images, len(data))
+    return data
+
+
+def _check_images(images: int, file_bytes: int) -> None:
+    allowed = MAX_IMAGES_PER_BYTE * file_bytes
+    check(images <= allowed, f"{images} images in a file of {file_bytes} bytes, allowed are {allowed}")
 
 
 def parse(data: bytes | memoryview, *, strict: bool = False) -> Container:
     """Read a ``.uni`` file.
 
-    A damaged ancillary section (names) is left out with a ``DamagedSectionWarning``; with ``strict`` it is an error.
+    A damaged ancillary section (names, canary) is left out with a ``DamagedSectionWarning``; with ``strict`` it is an
+    error.
 
     Raises:
         FormatError: its subclass names the reason, the message says where, what was found and what is allowed.
@@ -124,9 +142,12 @@ def parse(data: bytes | memoryview, *, strict: bool = False) -> Container:
         denoising = parse_denoising(payloads[_DENOISING], header.autoencoder.latent_channels)
         header = replace(header, denoising=denoising)
     images = header.images
+    with refusing("HEAD"):
+        _check_images(images, len(data))
     sizes = parse_sizes(payloads[_SIZES], images)
     codes = parse_codes(payloads[_CODES], images) if _CODES in payloads else None
-    names = _names_or_warning(payloads[_NAMES], images, strict=strict) if _NAMES in payloads else None
+    names = _or_warning(parse_names, payloads.get(_NAMES), images, "the names are", strict=strict)
+    canary = _or_warning(parse_canary, payloads.get(_CANARY), images, "the canary is", strict=strict)
     with refusing("the file"):
         return Container(
             header=header,
@@ -135,17 +156,21 @@ def parse(data: bytes | memoryview, *, strict: bool = False) -> Container:
             codes=codes,
             tuning=payloads.get(_TUNING),
             names=names,
+            canary=canary,
             sections=tuple(SectionInfo(type=s.type.decode(), offset=s.offset, bytes=s.bytes) for s in found),
         )
 
 
-def _names_or_warning(payload: bytes, images: int, *, strict: bool) -> tuple[str, ...] | None:
+def _or_warning(
+    parse_payload: Callable[[bytes, int], Parsed], payload: bytes | None, images: int, what: str, *, strict: bool
+) -> Parsed | None:
+    """What an ancillary section says, if there is one."""
     try:
-        return parse_names(payload, images)
+        return None if payload is None else parse_payload(payload, images)
     except FormatError as error:
         if strict:
             raise
-        warnings.warn(f"the names are left out: {error}", DamagedSectionWarning, stacklevel=3)
+        warnings.warn(f"{what} left out: {error}", DamagedSectionWarning, stacklevel=3)
         return None
 
 
@@ -259,29 +284,12 @@ def write_container(path: str | os.PathLike[str], container: Container, *, overw
     path = Path(path)
     data = serialize(container)
     check_output(path, overwrite=overwrite)
-    temporary = path.with_name(f".{secrets.token_hex(8)}.uni-part")
     try:
-        with open(temporary, "xb") as file:
+        with whole_file(path) as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        _sync_folder(path.parent)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
     return len(data)
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name != "posix":  # elsewhere a folder cannot be opened
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def read_container(path: str | os.PathLike[str], *, strict: bool = False) -> Container:

@@ -37,6 +37,10 @@ class DamagedSectionWarning(UserWarning):
     """An ancillary section is damaged; the pictures are not touched by it."""
 
 
+class CanaryWarning(UserWarning):
+    """A picture decodes to other pixels than when the archive was made, or it could not be tried."""
+
+
 class CheckpointWarning(UserWarning):
     """A checkpoint could not be written; the training goes on."""
 
@@ -70,6 +74,14 @@ class AutoencoderUnavailable(UnicornError):
 
 class AutoencoderMismatch(UnicornError):
     """The archive was made with another autoencoder than the one at hand."""
+
+
+class DecoderMismatch(UnicornError):
+    """Pictures of the archive decode to other pixels here than when it was made."""
+
+
+class PictureTooLarge(UnicornError):
+    """A picture of the archive has more pixels than the caller allows to be decoded."""
 
 
 class CheckpointMismatch(UnicornError):

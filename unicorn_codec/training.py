@@ -16,7 +16,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from unicorn_codec.config import TrainConfig
@@ -25,6 +25,7 @@ from unicorn_codec.devices import has_fast_bfloat16
 from unicorn_codec.diffusion import add_noise
 from unicorn_codec.errors import CheckpointMismatch, OutputError
 from unicorn_codec.weight_training import FREEZE_FROM, NOISE_FROM, REFIT_STEPS, ROUND_FROM, WeightRounding
+from unicorn_codec.whole_files import whole_file
 
 _EPOCH, _STEP = 0, 1
 
@@ -240,14 +241,12 @@ class TrainingRun:
         if self.rounding is not None:
             tensors |= self.rounding.tensors()
         metadata = {"digest": self.digest, "step": str(self.step), "seconds": repr(self.seconds)}
-        partial = path.with_name(path.name + ".part")
+        data = save({k: v.contiguous().cpu() for k, v in tensors.items()}, metadata)
         try:
-            save_file({k: v.contiguous().cpu() for k, v in tensors.items()}, partial, metadata)
-            partial.replace(path)
-        except (OSError, SafetensorError) as error:
-            raise OutputError(f"cannot write {path}: {error}") from error
-        finally:
-            partial.unlink(missing_ok=True)
+            with whole_file(path) as file:
+                file.write(data)
+        except OSError as error:
+            raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint.

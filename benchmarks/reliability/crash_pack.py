@@ -1,0 +1,287 @@
+"""Kills ``unicorn pack`` (as kill -9 does) at every named moment of its writing and at random times.
+
+    python benchmarks/reliability/crash_pack.py --kills 100
+
+A moment is a call by which a file is opened, written, synchronised, renamed or removed; a run without a kill names
+them all, then one run dies before and one after each, a write also half-way. After each death: the output is whole or
+not there, what stood there before is untouched or replaced by something whole, nothing else lies there but the
+checkpoint and one unfinished file, and the next run, with --resume where there is a checkpoint, ends well and leaves
+nothing behind. POSIX only: each run is a fork.
+"""
+
+import argparse
+import builtins
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from samples import draw_pictures, print_result
+
+from unicorn_cli.main import cli
+from unicorn_codec import archive, packing
+from unicorn_codec.container import read_container
+from unicorn_codec.errors import UnicornError
+from unicorn_codec.training import TrainingRun
+
+torch.set_num_threads(1)
+
+OLD = b"what stood there before"
+CODES = ("--seed", "3", "--device", "cpu")
+NETWORK = (*CODES, "--index-only", "--hidden-size", "8", "--depth", "1")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One way to pack."""
+
+    name: str
+    arguments: tuple[str, ...]
+    has_old: bool
+
+    @property
+    def makes_checkpoints(self) -> bool:
+        return "--index-only" in self.arguments
+
+
+def cases(seconds: float) -> tuple[Case, ...]:
+    network = (*NETWORK, "--time", f"{seconds}s")
+    return (
+        Case("codes", CODES, False),
+        Case("codes over an existing file", (*CODES, "--overwrite"), True),
+        Case("network", network, False),
+        Case("network over an existing file", (*network, "--overwrite"), True),
+    )
+
+
+class Moments:
+    """Counts the calls that change files below a folder, and dies at the chosen one.
+
+    Args:
+        fatal: number of the moment to die at; -1: none.
+    """
+
+    def __init__(self, folder: Path, fatal: int) -> None:
+        self.folder, self.fatal, self.names = str(folder), fatal, list[str]()
+
+    def reach(self, name: str, before_death: Callable[[], object] = lambda: None) -> None:
+        if len(self.names) == self.fatal:
+            before_death()
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.names.append(name)
+
+    def install(self) -> None:
+        """Watch this process from now on."""
+        for name in ("fsync", "replace", "rename", "unlink", "remove"):
+            setattr(os, name, self._around(name, getattr(os, name)))
+        builtins.open = self._open(builtins.open)  # type: ignore[assignment]
+
+    def _around(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            if name != "fsync" and not str(args[0]).startswith(self.folder):
+                return call(*args, **kwargs)
+            self.reach(f"before {name}")
+            result = call(*args, **kwargs)
+            self.reach(f"after {name}")
+            return result
+
+        return watched
+
+    def _open(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def watched(file: Any, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
+            opened = call(file, mode, *args, **kwargs)
+            if str(file).startswith(self.folder) and set(mode) & set("wxa+"):
+                self.reach("after open")
+                return Written(opened, self)
+            return opened
+
+        return watched
+
+
+class Written:
+    """A file that can die half-way through a write."""
+
+    def __init__(self, file: Any, moments: Moments) -> None:
+        self._file, self._moments = file, moments
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def __enter__(self) -> "Written":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def write(self, data: bytes) -> int:
+        def half() -> None:
+            self._file.write(bytes(data)[: len(data) // 2])
+            self._file.flush()
+
+        self._moments.reach("half a write", half)
+        count: int = self._file.write(data)
+        self._moments.reach("after write")
+        return count
+
+
+def forked(work: Callable[[], object], log: Path, kill_after: float | None = None) -> int:
+    """Exit status of work done in a fork; negative: the signal that ended it. What it says goes into ``log``."""
+    sys.stdout.flush()
+    said, says = os.pipe()  # not the file itself: limits on files would hold for it too
+    child = os.fork()
+    if child == 0:
+        os.dup2(says, 1)
+        os.dup2(says, 2)
+        status = 70
+        try:
+            work()
+            status = 0
+        except SystemExit as ended:
+            status = int(ended.code or 0)
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+    os.close(says)
+    if kill_after is not None:
+        time.sleep(kill_after)
+        os.kill(child, signal.SIGKILL)
+    with open(said, "rb") as pipe:
+        log.write_bytes(pipe.read())
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+class Attack:
+    """Packs a folder again and again, and looks at what each death left."""
+
+    def __init__(self, pictures: Path, work: Path) -> None:
+        self.pictures, self.work, self.log = pictures, work, work.parent / "log"
+        self.output = work / "out.uni"
+        self.checkpoint = work / "out.uni.checkpoint"
+        self.problems: list[str] = []
+        self.unfinished = 0
+
+    def pack(
+        self, case: Case, *more: str, fatal: int = -1, names: Path | None = None, kill_after: float | None = None
+    ) -> int:
+        """One run."""
+
+        def work() -> None:
+            moments = Moments(self.work, fatal)
+            moments.install()
+            try:
+                cli(["pack", str(self.pictures), str(self.output), *case.arguments, *more])
+            finally:
+                if names is not None:
+                    names.write_text("\n".join(moments.names))
+
+        return forked(work, self.log, kill_after)
+
+    def prepare(self, case: Case) -> None:
+        for path in self.work.iterdir():
+            path.unlink()
+        if case.has_old:
+            self.output.write_bytes(OLD)
+
+    def judge(self, case: Case, when: str) -> None:
+        """After a death: look, run again, look."""
+        problems = list(self._output_problems(case))
+        others = [path for path in self.work.iterdir() if path not in (self.output, self.checkpoint)]
+        self.unfinished += bool(others)
+        if len(others) > 1:
+            problems.append(f"left {sorted(path.name for path in others)}")
+        more = ["--resume"] if case.makes_checkpoints and self.checkpoint.exists() else []
+        if self.output.exists() and "--overwrite" not in case.arguments:
+            more.append("--overwrite")
+        status = self.pack(case, *more)
+        if status != 0:
+            problems.append(f"the next run ({' '.join(more)}) ends with {status}: {self.log.read_text()[-300:]}")
+        elif self._whole() is not None:
+            problems.append("the next run's file is not whole")
+        if left := sorted(path.name for path in self.work.iterdir() if path != self.output):
+            problems.append(f"after the next run there are still {left}")
+        self.problems += [f"{case.name}, {when}: {problem}" for problem in problems]
+
+    def _output_problems(self, case: Case) -> list[str]:
+        if not self.output.exists():
+            return ["the file that stood there is gone"] if case.has_old else []
+        if case.has_old and self.output.read_bytes() == OLD:
+            return []
+        fault = self._whole()
+        return [] if fault is None else [f"the output is not whole: {fault}"]
+
+    def _whole(self) -> str | None:
+        try:
+            read_container(self.output, strict=True)
+        except UnicornError as error:
+            return str(error)
+        return None
+
+
+def attack_case(attack: Attack, case: Case, kills: int, rng: random.Random) -> dict[str, int]:
+    """Every named moment, then random ones."""
+    attack.prepare(case)
+    names, started = attack.work.parent / "names", time.monotonic()
+    status = attack.pack(case, names=names)
+    seconds = time.monotonic() - started
+    if status != 0:
+        sys.exit(f"packing fails without any attack: {attack.log.read_text()}")
+    moments = names.read_text().split("\n")
+    for number, moment in enumerate(moments):
+        attack.prepare(case)
+        if attack.pack(case, fatal=number) != -signal.SIGKILL:
+            continue  # training saved less often this time
+        attack.judge(case, f"killed {moment} (moment {number + 1} of {len(moments)})")
+    for _ in range(kills):
+        attack.prepare(case)
+        when = rng.uniform(0, seconds)
+        if attack.pack(case, kill_after=when) == -signal.SIGKILL:
+            attack.judge(case, f"killed after {when:.3f} s")
+    return {"moments": len(moments), "random": kills}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=100, help="random kills in all, spread over the four ways to pack")
+    parser.add_argument("--training", type=float, default=1.0, help="seconds of training of each network")
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args(arguments)
+    # Several checkpoints in a second of training.
+    packing.SAVE_SECONDS = args.training / 4
+    TrainingRun.run.__defaults__ = (args.training / 10,)
+    shared = archive.load_autoencoder("embedded", torch.device("cpu"))
+    few = archive.load_autoencoder("embedded", torch.device("cpu"), archive.LEADING_CHANNELS)
+
+    def loaded(name: str, device: torch.device, channels: int | None = None) -> Any:
+        return few if channels == archive.LEADING_CHANNELS else shared
+
+    archive.load_autoencoder = loaded  # each fork would read it again
+    rng = random.Random(args.seed)
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name) / "work"
+        work.mkdir()
+        attack = Attack(draw_pictures(Path(name) / "pictures"), work)
+        all_cases = cases(args.training)
+        done = {case.name: attack_case(attack, case, args.kills // len(all_cases), rng) for case in all_cases}
+    for problem in attack.problems:
+        print(problem, file=sys.stderr)
+    print_result(
+        script="crash_pack",
+        seed=args.seed,
+        cases=done,
+        unfinished_files_left_by_kills=attack.unfinished,
+        problems=len(attack.problems),
+        ok=not attack.problems,
+    )
+    sys.exit(bool(attack.problems))
+
+
+if __name__ == "__main__":
+    main()
