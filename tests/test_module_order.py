@@ -30,12 +30,14 @@ ORDER = (
     "rans",
     "code_model",
     "codes",
+    "avif_container",
     "denoiser",
     "diffusion",
     "coding_autoencoder",
     "autoencoder",
     "picture_files",
     "images",
+    "classic",
     "output_files",
     "demo_pictures",
     "training",
@@ -47,7 +49,6 @@ ORDER = (
     "packing",
     "archive",
     "bench.picture_set",
-    "bench.avif_payload",
     "bench.rivals",
     "bench.video_rivals",
     "bench.trial",
@@ -120,7 +121,9 @@ def test_light_modules_import_neither_torch_nor_pillow(module: str) -> None:
     assert not packages_of(path_of(module)) & {"torch", "PIL", "diffusers", "safetensors"}
 
 
-@pytest.mark.parametrize(("package", "owners"), [("diffusers", {"autoencoder"}), ("PIL", {"images", "bench.rivals"})])
+@pytest.mark.parametrize(
+    ("package", "owners"), [("diffusers", {"autoencoder"}), ("PIL", {"images", "classic", "bench.rivals"})]
+)
 def test_a_heavy_package_has_its_importers(package: str, owners: set[str]) -> None:
     assert {module for module in modules() if package in packages_of(path_of(module))} == owners
     assert not any(package in packages_of(path) for path in COMMAND_LINE.glob("*.py"))

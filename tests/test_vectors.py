@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import features
 
 from unicorn_codec import errors
 from unicorn_codec.bit_packing import pack_codes, unpack_codes
+from unicorn_codec.classic import decode_classic
 from unicorn_codec.config import WeightFormat
 from unicorn_codec.container import Container, parse
 from unicorn_codec.generator import normals, raw
@@ -153,6 +155,20 @@ def test_rans_vectors(case: dict[str, Any]) -> None:
         assert (~here | ((start <= found) & (found < start + frequency))).all()
         decoder.advance(start, frequency, here)
     decoder.finish()
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
+@pytest.mark.parametrize("case", table("classic-codes.json"), ids=lambda c: c["name"])
+def test_classic_code_vectors(case: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    code, size = bytes.fromhex(case["hex"]), (case["width"], case["height"])
+    if "colour" in case:
+        pixels = decode_classic(code, *size)
+        assert pixels.shape == (8, 8, 3)
+        assert np.abs(pixels.astype(int) - case["colour"]).max() <= 4
+        return
+    monkeypatch.setattr("unicorn_codec.classic._decode", None)  # a decoder must not see it
+    with pytest.raises(getattr(errors, case["error"])):
+        decode_classic(code, *size)
 
 
 def test_manifest_lists_every_file() -> None:

@@ -12,6 +12,9 @@ MAX_SIDE = 1 << 16
 MAX_HIDDEN_SIZE = 4096
 MAX_DEPTH = 64
 MAX_LATENT_CHANNELS = 256
+MAX_CODED_CHANNELS = 254
+"""Of an archive with codes: a code's first byte counts channels, and 255 marks a classic code."""
+
 MAX_STEPS = 50
 MAX_NAME_BYTES = 4096
 MAX_LEVEL = 16

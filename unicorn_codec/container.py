@@ -17,6 +17,7 @@ from unicorn_codec.code_table import Codes, parse_codes, serialize_codes
 from unicorn_codec.config import (
     CONDITIONS,
     INDEX_EMBEDDINGS,
+    MAX_CODED_CHANNELS,
     AutoencoderReference,
     Denoising,
     Header,
@@ -79,6 +80,8 @@ class Container:
     def __post_init__(self) -> None:
         check((self.weights is None) == (self.header.denoising is None), "a network and its weights come together")
         check(self.weights is not None or self.codes is not None, "an archive holds a network or codes")
+        channels = self.header.autoencoder.latent_channels
+        check(self.codes is None or channels <= MAX_CODED_CHANNELS, f"codes of {channels} latent channels")
 
 
 def serialize(container: Container) -> bytes:
