@@ -322,6 +322,11 @@ def names(*listed: bytes) -> bytes:
     return section(b"name", stored(b"\n".join(listed)))
 
 
+def qualities(lowest: int, bits: int, codes: Sequence[int]) -> bytes:
+    """qual, stored."""
+    return section(b"qual", struct.pack("<HB", lowest, bits) + stored(pack(codes, bits)))
+
+
 SHAPES = [(8, 16), (24, 8)]
 MODEL_SHA256 = bytes(range(64, 96))
 STREAMS = [b"\0", b"codes", b"of\xff\n"]
@@ -353,6 +358,7 @@ def expected(
         "steps": None,
         "sizes": [[24, 8], [8, 16], [24, 8]],
         "names": None,
+        "psnrs": None,
         "index_of_position": index_of_position(2026, 3),
         "weights_sha256": None,
         "first_weights": None,
@@ -425,6 +431,18 @@ def valid_files() -> list[tuple[str, str, bytes, dict[str, Any]]]:
                 index_of_position=index_of_position(2026, 128),
                 codes=code_values(short, level=0),
             ),
+        ),
+        (
+            "qualities",
+            "UNI-65",
+            archive(HEAD, SIZES, CODE, qualities(2417, 10, [0, 1023, 1022])),
+            expected(None, codes=code_values(STREAMS), psnrs=[2417, None, 3439]),
+        ),
+        (
+            "all-identical",
+            "UNI-65",
+            archive(HEAD, SIZES, DENO, WGHT, NAMES, qualities(0, 0, [])),
+            expected(CODES, names=listed, psnrs=[None] * 3),
         ),
         (
             "network-and-codes",
@@ -599,7 +617,7 @@ def code_errors() -> list[tuple[str, str, str, bytes]]:
 
 
 def name_errors() -> list[tuple[str, str, str, bytes]]:
-    """Files whose names are wrong: an error for who verifies, a warning for who unpacks."""
+    """Files whose names or PSNRs are wrong: an error for who verifies, a warning for who unpacks."""
     long = b"x" * 4097
     payloads: list[tuple[str, str, bytes]] = [
         ("names-too-few", "UNI-60", names(b"a", b"b")),
@@ -614,6 +632,13 @@ def name_errors() -> list[tuple[str, str, str, bytes]]:
         ("name-with-an-empty-component", "UNI-63", names(b"a", b"b//c", b"d")),
         ("names-not-ascending", "UNI-64", names(b"b", b"a", b"c")),
         ("name-twice", "UNI-64", names(b"a", b"a", b"b")),
+    ]
+    payloads += [
+        ("qualities-cut", "UNI-16", section(b"qual", b"\0\1")),
+        ("qualities-too-few", "UNI-25", qualities(2417, 10, [0, 1])),
+        ("qualities-of-16-bits", "UNI-65", qualities(0, 16, [0, 1, 2])),
+        ("quality-over-limit", "UNI-66", qualities(19_000, 10, [0, 1001, 1023])),
+        ("lowest-quality-over-limit", "UNI-66", qualities(20_001, 1, [0, 1, 0])),
     ]
     return [(name, clause, "InvalidField", archive(HEAD, SIZES, CODE, part)) for name, clause, part in payloads]
 

@@ -10,7 +10,17 @@ from typing import Any
 import numpy as np
 
 from tests.sample_container import CODES, DENOISING, HEADER
-from unicorn_codec import bit_packing, code_table, config, errors, generator, picture_table, sections, weights
+from unicorn_codec import (
+    bit_packing,
+    code_table,
+    config,
+    errors,
+    generator,
+    picture_table,
+    quality_table,
+    sections,
+    weights,
+)
 from unicorn_codec.code_model import PASSES, SCALES, load_code_model
 from unicorn_codec.codes import REACH
 from unicorn_codec.container import serialize_denoising, serialize_header
@@ -29,7 +39,7 @@ def rows(heading: str) -> list[list[str]]:
 
 
 def test_limits() -> None:
-    modules = (config, bit_packing, sections, picture_table, code_table, weights)
+    modules = (config, bit_packing, sections, picture_table, code_table, quality_table, weights)
     in_code = {name: value for module in modules for name, value in vars(module).items() if name.startswith("MAX_")}
     assert {name.strip("`"): int(value) for name, value in rows("## Limits")} == in_code
 

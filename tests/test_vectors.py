@@ -19,6 +19,7 @@ from unicorn_codec.config import WeightFormat
 from unicorn_codec.container import Container, parse
 from unicorn_codec.generator import normals, raw
 from unicorn_codec.index_map import index_of_position
+from unicorn_codec.quality_table import IDENTICAL
 from unicorn_codec.quantization import dequantize, quantize
 from unicorn_codec.rans import Decoder, encode
 from unicorn_codec.weights import parse_weights, split_tensors
@@ -62,6 +63,9 @@ def test_valid_file(entry: dict[str, Any]) -> None:
         "steps": header.denoising and header.denoising.steps,
         "sizes": container.sizes.tolist(),
         "names": None if container.names is None else list(container.names),
+        "psnrs": None
+        if container.psnrs is None
+        else [None if value == IDENTICAL else value for value in container.psnrs.tolist()],
         "index_of_position": index_of_position(header.seed, header.images).tolist(),
         "weights_sha256": None if values is None else hashlib.sha256(values.astype("<f4").tobytes()).hexdigest(),
         "first_weights": None if values is None else [digits(value) for value in values[:4]],
@@ -89,6 +93,7 @@ def test_invalid_file_when_unpacking(entry: dict[str, Any]) -> None:
         with pytest.warns(errors.DamagedSectionWarning):
             container, _ = read_all(data, strict=False)
         assert container.names is None
+        assert container.psnrs is None
     else:
         with pytest.raises(errors.FormatError):
             read_all(data, strict=False)

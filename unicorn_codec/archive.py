@@ -1,6 +1,6 @@
 """Pack a folder of pictures into one ``.uni`` file, and get any of them back by its number.
 
-pack:   list_folder > pack_into_codes, or pack_into_network > write_container > measure
+pack:   list_folder > pack_into_codes, or pack_into_network > serialize > measure > write_container
 unpack: read_container > CodeDecoder, or NetworkDecoder > picture
 """
 
@@ -15,9 +15,10 @@ import numpy as np
 
 from unicorn_codec.autoencoder import EMBEDDED, LEADING_CHANNELS, Autoencoder, check_reference, load_autoencoder
 from unicorn_codec.code_model import load_code_model
+from unicorn_codec.code_table import is_classic
 from unicorn_codec.coding import pack_into_codes
 from unicorn_codec.config import PackOptions, ReadOptions
-from unicorn_codec.container import Container, check_output, read_container, write_container
+from unicorn_codec.container import Container, check_output, parse, read_container, serialize, write_container
 from unicorn_codec.decoding import CodeDecoder, Decoder, NetworkDecoder
 from unicorn_codec.denoiser import load_tensors
 from unicorn_codec.devices import choose_device
@@ -29,6 +30,7 @@ from unicorn_codec.metrics import bits_per_pixel, psnr_db
 from unicorn_codec.packing import check_checkpoint, checkpoint_of, new_decoder, pack_into_network, take_sample
 from unicorn_codec.picture_files import printable
 from unicorn_codec.picture_table import check_names, serialize_sizes
+from unicorn_codec.quality_table import Hundredths, to_hundredths
 from unicorn_codec.reports import Comparison, Measured, NetworkReport, Observer, PackReport, VerifyReport
 from unicorn_codec.weights import count_parameters, parse_weights, split_tensors
 
@@ -53,19 +55,25 @@ def pack(folder: Path, output: Path, options: PackOptions, observer: Observer | 
         container = pack_into_network(pictures, autoencoder, output, options, observer)
     else:
         container = pack_into_codes(pictures, autoencoder, options, observer)
-    write_container(output, container, overwrite=options.overwrite)
+    seconds = time.monotonic() - started
+    # Measured is what a reader will get: what comes out of the very bytes of the file, not what went into them.
+    archive = Archive.of(parse(serialize(container), strict=True), autoencoder)
+    measured = archive.measure(pictures, options.read, observer)
+    write_container(output, replace(container, psnrs=archive.by_position(measured)), overwrite=options.overwrite)
     if options.index_only:
         checkpoint_of(output).unlink(missing_ok=True)
-    return report_on(output, pictures, autoencoder, options, observer, time.monotonic() - started)
+    return report_on(output, pictures, autoencoder, options, measured, seconds)
 
 
 def report_on(
-    output: Path, pictures: Folder, autoencoder: Autoencoder, options: PackOptions, observer: Observer, seconds: float
+    output: Path, pictures: Folder, autoencoder: Autoencoder, options: PackOptions, measured: Measured, seconds: float
 ) -> PackReport:
-    """Open a file again and measure it."""
+    """Open a file again and tell what it holds."""
     with Archive.open(output, device=options.device, autoencoder=options.autoencoder) as archive:
         header = archive.container.header
         file_bytes = output.stat().st_size
+        codes = archive.container.codes
+        classic = [] if codes is None else [code for code in codes.streams if is_classic(code)]
         return PackReport(
             images=len(archive),
             file_bytes=file_bytes,
@@ -78,7 +86,10 @@ def report_on(
             latent_step=header.latent_step,
             wanted_bytes=options.target_bytes(pictures.pixels),
             seconds=seconds,
-            measured=archive.measure(pictures, options.read, observer),
+            measured=measured,
+            avif_images=len(classic),
+            avif_bytes=sum(map(len, classic)),
+            below_target=measured.below(options.min_psnr_db, options.min_ms_ssim),
             network=report_on_network(archive, pictures, autoencoder, options.read),
             skipped=pictures.skipped,
             flattened=pictures.flattened,
@@ -145,8 +156,13 @@ class Archive:
                 "by --autoencoder HUB-ID or FOLDER"
             )
         found = load_autoencoder(autoencoder or wanted.name, choose_device(device), wanted.latent_channels)
-        check_reference(wanted, found.reference)
-        return cls(container, open_decoder(container, found))
+        return cls.of(container, found)
+
+    @classmethod
+    def of(cls, container: Container, autoencoder: Autoencoder) -> "Archive":
+        """Make ready to decode what was read already. Raises as ``open_decoder``, and ``AutoencoderMismatch``."""
+        check_reference(container.header.autoencoder, autoencoder.reference)
+        return cls(container, open_decoder(container, autoencoder))
 
     def __enter__(self) -> "Archive":
         return self
@@ -219,6 +235,11 @@ class Archive:
             comparison.add(index, names[index], original, decoded)
             observer.stage("measuring", done, len(indices))
         return comparison.measured()
+
+    def by_position(self, measured: Measured) -> Hundredths:
+        """PSNRs of all images as a file holds them."""
+        of_index = {row.index: row.psnr_db for row in measured.rows}
+        return to_hundredths([of_index[index] for index in self.indices])
 
 
 def open_decoder(container: Container, autoencoder: Autoencoder) -> Decoder:

@@ -1,22 +1,25 @@
 """Packing into codes: latents are quantised and entropy-coded; the step follows from the wanted size.
 
-pack_into_codes: choose_step > encode_batches > quantise_latents > encode_images
+pack_into_codes: choose_step > encode_batches > quantise_latents > encode_images > hold_quality
 """
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from torch import Tensor
 
 from unicorn_codec.autoencoder import Autoencoder, EmbeddedAutoencoder
+from unicorn_codec.classic import check_avif
 from unicorn_codec.code_model import CodeModel, level_of, load_code_model
 from unicorn_codec.code_table import Codes
 from unicorn_codec.codes import LARGEST, encode_images
 from unicorn_codec.config import Header, PackOptions, ReadOptions, check
 from unicorn_codec.container import Container
+from unicorn_codec.decoding import CodeDecoder
 from unicorn_codec.errors import InvalidSetting
+from unicorn_codec.guarantee import Guarantee
 from unicorn_codec.images import Folder
 from unicorn_codec.latent_set import encode_batches
 from unicorn_codec.picture_table import serialize_names, serialize_sizes
@@ -26,6 +29,8 @@ SAMPLE_IMAGES = 48
 TOLERANCE = 0.01
 ROUNDS = 8
 CORRECTIONS = 2
+MOST_EXCESS = 0.03
+"""Part of the wanted bytes that a file may have more, before the step is chosen again."""
 
 
 def pack_into_codes(pictures: Folder, autoencoder: Autoencoder, options: PackOptions, observer: Observer) -> Container:
@@ -33,26 +38,77 @@ def pack_into_codes(pictures: Folder, autoencoder: Autoencoder, options: PackOpt
 
     Raises:
         InvalidSetting: no step gives the wanted size, or the step is too coarse.
+        PackageMissing: a picture needs AVIF, which this Pillow has not.
     """
     assert isinstance(autoencoder, EmbeddedAutoencoder), "the options ask for no other one"
+    if options.guarantees_quality:
+        check_avif()  # what cannot be done must not wait for the end
     observer.found(pictures, None)
     coder = FolderCoder(pictures, options.read, autoencoder, load_code_model())
-    coarsest = autoencoder.network.max_step
-    file_bytes = options.target_bytes(pictures.pixels)
-    if file_bytes is None:
+    wanted_bytes = options.target_bytes(pictures.pixels)
+    container = code_folder(coder, options, wanted_bytes, observer)
+    return hold_quality(coder, options, container, observer) if options.guarantees_quality else container
+
+
+def code_folder(
+    coder: "FolderCoder", options: PackOptions, wanted_bytes: float | None, observer: Observer
+) -> Container:
+    """All pictures in latents, of the wanted bytes or, without any, of the wanted step."""
+    coarsest = coder.autoencoder.network.max_step
+    if wanted_bytes is None:
         step = options.latent_step or 1.0
         check(step <= coarsest, f"the quantisation step is at most {coarsest:g}, not {step:g}")
         codes = coder.encode(step, observer.of_stage("coding"))
     else:
-        step, codes = fit_codes(coder, file_bytes, coarsest, observer)
+        step, codes = fit_codes(coder, wanted_bytes, coarsest, observer)
+    pictures = coder.pictures
     header = Header(
         images=len(pictures.pictures),
         seed=options.seed,
         latent_step=step,
-        autoencoder=autoencoder.reference,
+        autoencoder=coder.autoencoder.reference,
         denoising=None,
     )
     return Container(header=header, sizes=pictures.sizes, names=pictures.names, codes=codes)
+
+
+def hold_quality(coder: "FolderCoder", options: PackOptions, container: Container, observer: Observer) -> Container:
+    """The container with every picture of too low a quality stored by AVIF.
+
+    If that makes the file larger than wanted, the others get a coarser step, where there is one that helps.
+    """
+    guarantee = Guarantee(pictures=coder.pictures, options=options)
+    held = held_by(guarantee, coder, container, observer)
+    wanted_bytes = room = options.target_bytes(coder.pictures.pixels)
+    for _ in range(CORRECTIONS):
+        if wanted_bytes is None or room is None or bytes_of(coder, held) <= wanted_bytes * (1 + MOST_EXCESS):
+            break
+        room -= bytes_of(coder, held) - wanted_bytes
+        try:
+            coarser = code_folder(coder, options, room, observer)
+        except InvalidSetting:  # not even the coarsest step leaves room for the pictures in AVIF: the report says so
+            break
+        held = min(held, held_by(guarantee, coder, coarser, observer), key=lambda one: bytes_of(coder, one))
+    return held
+
+
+def held_by(guarantee: Guarantee, coder: "FolderCoder", container: Container, observer: Observer) -> Container:
+    """A container with the codes that a guarantee asks for."""
+    assert container.codes is not None, "there is no guarantee for networks"
+    decoder = CodeDecoder(
+        header=container.header,
+        codes=container.codes,
+        positions=np.arange(container.header.images),
+        autoencoder=coder.autoencoder,
+        model=coder.model,
+    )
+    return replace(container, codes=guarantee.hold(decoder, observer.of_stage("judging")))
+
+
+def bytes_of(coder: "FolderCoder", container: Container) -> int:
+    """Bytes of a container's file, about."""
+    assert container.codes is not None
+    return overhead_of(coder.pictures) + sum(map(len, container.codes.streams))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +146,7 @@ def overhead_of(pictures: Folder) -> int:
     """Bytes of an archive's file beside its codes, about: names, sizes, the codes' lengths."""
     images = len(pictures.pictures)
     names = len(serialize_names(pictures.names, images)) + len(serialize_sizes(pictures.sizes, images))
-    return names + 320 + 10 * images // 8
+    return names + 348 + 22 * images // 8  # beside the rest, a length and a PSNR each
 
 
 def quantise_latents(latents: Tensor, step: float) -> np.ndarray:

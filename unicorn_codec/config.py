@@ -244,6 +244,7 @@ class PackOptions:
         bits_per_pixel: wanted rate of the file; decides the quantisation step, or the hidden size.
         file_bytes: wanted size of the file, instead of a rate.
         latent_step: quantisation step of the codes, instead of a rate or size. None: 1, the finest.
+        min_psnr_db, min_ms_ssim: pictures that come back less well are stored by AVIF, at the quality that it takes.
         hidden_size: of the network, as all that follows. None: about ``PARAMETERS_PER_LATENT`` weights a latent value.
         depth: None: 12 as in the paper, or fewer for a small network.
         weight_bits: W, bits of each stored weight, 8 to 32; the exponent's bias is fitted to the weights.
@@ -257,6 +258,8 @@ class PackOptions:
     bits_per_pixel: float | None = None
     file_bytes: int | None = None
     latent_step: float | None = None
+    min_psnr_db: float | None = None
+    min_ms_ssim: float | None = None
     weight_bits: int = 14
     exponent_bits: int | None = None
     hidden_size: int | None = None
@@ -273,6 +276,9 @@ class PackOptions:
         targets = (self.bits_per_pixel, self.file_bytes, self.latent_step, self.hidden_size)
         check(sum(t is not None for t in targets) <= 1, "give one of a rate, a file size, a step and a hidden size")
         check(not (self.index_only and self.latent_step), "a quantisation step is for codes, not for a network")
+        check(not (self.index_only and self.guarantees_quality), "a least quality is for codes, not for a network")
+        check(self.min_psnr_db is None or 0 < self.min_psnr_db < 200, f"the least PSNR, dB: {self.min_psnr_db}")
+        check(self.min_ms_ssim is None or 0 < self.min_ms_ssim <= 1, f"the least MS-SSIM: {self.min_ms_ssim}")
         check(self.index_only or not self.resume, "there is nothing to resume: codes are packed in one go")
         check(self.index_only or self.autoencoder == "embedded", "another autoencoder is for --index-only alone")
         check(self.file_bytes is None or self.file_bytes > 0, "the file size must be positive")
@@ -289,6 +295,11 @@ class PackOptions:
     def target_bytes(self, pixels: int) -> float | None:
         """Wanted size of a file of so many pixels, if a size or a rate was given."""
         return self.bits_per_pixel * pixels / 8 if self.bits_per_pixel is not None else self.file_bytes
+
+    @property
+    def guarantees_quality(self) -> bool:
+        """Whether there is a quality that no picture may be below."""
+        return self.min_psnr_db is not None or self.min_ms_ssim is not None
 
     @property
     def float_bits(self) -> tuple[int, int]:

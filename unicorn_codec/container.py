@@ -7,8 +7,10 @@ import os
 import secrets
 import struct
 import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +35,7 @@ from unicorn_codec.errors import (
     OutputError,
 )
 from unicorn_codec.picture_table import parse_names, parse_sizes, serialize_names, serialize_sizes
+from unicorn_codec.quality_table import Hundredths, parse_psnrs, serialize_psnrs
 from unicorn_codec.sections import (
     SIGNATURE,
     Fields,
@@ -45,7 +48,10 @@ from unicorn_codec.sections import (
 
 _HEAD, _SIZES, _DENOISING, _WEIGHTS, _CODES = b"HEAD", b"IMGS", b"DENO", b"WGHT", b"CODE"
 _CRITICAL = (_HEAD, _SIZES, _DENOISING, _WEIGHTS, _CODES)
-_NAMES = b"name"
+_NAMES, _QUALITIES = b"name", b"qual"
+
+
+Payload = TypeVar("Payload")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +73,7 @@ class Container:
         weights: payload of the weight section, see ``weights``; None where the header has no network.
         codes: of the images by position; None if the file has none.
         names: of the pictures by position, strictly ascending; None if the file has none.
+        psnrs: (M,) of the pictures by position as measured when packed, see ``quality_table``; None if not told.
         sections: where they lie, if this was read from a file.
     """
 
@@ -75,6 +82,7 @@ class Container:
     weights: bytes | None = None
     codes: Codes | None = None
     names: tuple[str, ...] | None = None
+    psnrs: Hundredths | None = None
     sections: tuple[SectionInfo, ...] = ()
 
     def __post_init__(self) -> None:
@@ -98,13 +106,15 @@ def serialize(container: Container) -> bytes:
         sections.append(Section(_CODES, serialize_codes(container.codes, images)))
     if container.names is not None:
         sections.append(Section(_NAMES, serialize_names(container.names, images)))
+    if container.psnrs is not None:
+        sections.append(Section(_QUALITIES, serialize_psnrs(container.psnrs, images)))
     return serialize_sections(sections)
 
 
 def parse(data: bytes | memoryview, *, strict: bool = False) -> Container:
     """Read a ``.uni`` file.
 
-    A damaged ancillary section (names) is left out with a ``DamagedSectionWarning``; with ``strict`` it is an error.
+    A damaged ancillary section is left out with a ``DamagedSectionWarning``; with ``strict`` it is an error.
 
     Raises:
         FormatError: its subclass names the reason, the message says where, what was found and what is allowed.
@@ -120,25 +130,35 @@ def parse(data: bytes | memoryview, *, strict: bool = False) -> Container:
     images = header.images
     sizes = parse_sizes(payloads[_SIZES], images)
     codes = parse_codes(payloads[_CODES], images) if _CODES in payloads else None
-    names = _names_or_warning(payloads[_NAMES], images, strict=strict) if _NAMES in payloads else None
     with refusing("the file"):
         return Container(
             header=header,
             sizes=sizes,
             weights=payloads.get(_WEIGHTS),
             codes=codes,
-            names=names,
+            names=_ancillary(_NAMES, parse_names, payloads, images, strict=strict),
+            psnrs=_ancillary(_QUALITIES, parse_psnrs, payloads, images, strict=strict),
             sections=tuple(SectionInfo(type=s.type.decode(), offset=s.offset, bytes=s.bytes) for s in found),
         )
 
 
-def _names_or_warning(payload: bytes, images: int, *, strict: bool) -> tuple[str, ...] | None:
+def _ancillary(
+    kind: bytes,
+    parse_payload: Callable[[bytes, int], Payload],
+    payloads: Mapping[bytes, bytes],
+    images: int,
+    *,
+    strict: bool,
+) -> Payload | None:
+    """What a section holds that no decoder needs; None without it or, after a warning, if it is not valid."""
+    if kind not in payloads:
+        return None
     try:
-        return parse_names(payload, images)
+        return parse_payload(payloads[kind], images)
     except FormatError as error:
         if strict:
             raise
-        warnings.warn(f"the names are left out: {error}", DamagedSectionWarning, stacklevel=3)
+        warnings.warn(f"the section {kind.decode()!r} is left out: {error}", DamagedSectionWarning, stacklevel=3)
         return None
 
 
