@@ -276,7 +276,7 @@ class PackOptions:
         targets = (self.bits_per_pixel, self.file_bytes, self.latent_step, self.hidden_size)
         check(sum(t is not None for t in targets) <= 1, "give one of a rate, a file size, a step and a hidden size")
         check(not (self.index_only and self.latent_step), "a quantisation step is for codes, not for a network")
-        check(not (self.index_only and self.guarantees_quality), "a least quality is for codes, not for a network")
+        check(not (self.index_only and self.guarantees_quality), "a least quality is for codes, not for --index-only")
         check(self.min_psnr_db is None or 0 < self.min_psnr_db < 200, f"the least PSNR, dB: {self.min_psnr_db}")
         check(self.min_ms_ssim is None or 0 < self.min_ms_ssim <= 1, f"the least MS-SSIM: {self.min_ms_ssim}")
         check(self.index_only or not self.resume, "there is nothing to resume: codes are packed in one go")

@@ -67,7 +67,8 @@ class Measured:
 
     def below(self, min_psnr_db: float | None, min_ms_ssim: float | None) -> tuple[ImageDistortion, ...]:
         """Those that miss what was wanted, the worst first."""
-        least_db, least_similarity = min_psnr_db or -math.inf, min_ms_ssim or -math.inf
+        least_db = -math.inf if min_psnr_db is None else min_psnr_db
+        least_similarity = -math.inf if min_ms_ssim is None else min_ms_ssim
         return tuple(row for row in self.rows if not (row.psnr_db >= least_db and row.ms_ssim >= least_similarity))
 
 
