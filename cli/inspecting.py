@@ -11,7 +11,7 @@ from .values import to_json
 
 @click.command()
 @archive_argument
-@click.option("--entries", is_flag=True, help="List every picture: index, size, name.")
+@click.option("--entries", is_flag=True, help="List every picture: index, size, code, PSNR as packed, name.")
 @json_option
 def inspect(archive: Path, entries: bool, as_json: bool) -> None:
     """Show what a file holds.

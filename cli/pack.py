@@ -43,6 +43,16 @@ target_options = together(
     ),
 )
 
+quality_options = together(
+    click.option(
+        "--min-psnr",
+        "min_psnr_db",
+        type=float,
+        help="Store every picture that comes back with a lower PSNR, in dB, by AVIF at the quality that it takes.",
+    ),
+    click.option("--min-ms-ssim", type=float, help="The same for MS-SSIM, 0 to 1."),
+)
+
 network_options = together(
     click.option(
         "--index-only",
@@ -140,6 +150,7 @@ NETWORK_SETTINGS = (
 @click.argument("folder", type=a_path)
 @click.argument("output", metavar="OUTPUT.uni", type=a_path)
 @target_options
+@quality_options
 @network_options
 @training_options
 @common_options

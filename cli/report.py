@@ -76,6 +76,8 @@ def pack_text(output: Path, report: "PackReport") -> str:
         *_changed_rows(report.flattened, report.scaled, report.skipped),
     ])  # fmt: skip
     parts = [done, measured_text(report.measured)]
+    if report.below_target:
+        parts.append("below what was wanted, and AVIF cannot do better\n" + indented(worst_text(report.below_target)))
     if report.skipped:
         parts.append("left out\n" + indented(skipped_text(report.skipped)))
     return "\n\n".join(parts)
@@ -88,7 +90,7 @@ def _coded_rows(report: "PackReport") -> list[Row]:
         wanted = report.wanted_bytes
         missed = wanted is not None and report.file_bytes < 0.95 * wanted
         less = f": the finest, of fewer than the wanted {short_bytes(round(wanted or 0))}" if missed else ""
-        return [("codes", f"quantisation step {report.latent_step:.3g}{less}")]
+        return [("codes", f"quantisation step {report.latent_step:.3g}{less}"), *_avif_rows(report)]
     return [
         ("network", f"{count(network.parameters, 'parameter')}, {count(network.steps, 'sampling step')}"),
         ("ceiling", f"{network.ceiling_psnr_db:.2f} dB PSNR: the autoencoder alone"),
@@ -98,6 +100,20 @@ def _coded_rows(report: "PackReport") -> list[Row]:
             f"the stored seed's noise {network.same_images_psnr_db:.2f} dB",
         ),
     ]
+
+
+def _avif_rows(report: "PackReport") -> list[Row]:
+    """What the wanted quality took, and whether it took more than the wanted size."""
+    rows = []
+    if report.avif_images:
+        stored = f"{count(report.avif_images, 'picture')} stored by AVIF"
+        rows.append(("", f"{stored}, {exact_bytes(report.avif_bytes)}"))
+        if report.wanted_bytes is not None and report.file_bytes > 1.03 * report.wanted_bytes:
+            rows.append(("warning", f"larger than the wanted {short_bytes(report.wanted_bytes)}: {stored}"))
+    if report.below_target:
+        missing = count(len(report.below_target), "picture")
+        rows.append(("warning", f"{missing} below the wanted quality, listed below: AVIF cannot do better"))
+    return rows
 
 
 def skipped_text(skipped: Sequence[Unreadable]) -> str:
@@ -186,19 +202,26 @@ def _code_rows(codes: dict[str, Any]) -> list[Row]:
 
 
 def _entries_text(entries: list[dict[str, Any]]) -> str:
-    """A table of all images, with the bytes of their codes where they have any."""
-    coded = "code_bytes" in entries[0]
+    """A table of all images, with what the file tells of each beside its size."""
+    shown = {"code_bytes": "code bytes", "codec": "codec", "psnr_db": "PSNR, dB"}
+    told = [key for key in shown if key in entries[0]]
     rows = [
         (
             str(entry["index"]),
             f"{entry['width']}x{entry['height']}",
-            *([f"{entry['code_bytes']:,}"] if coded else []),
+            *(_cell(entry[key]) for key in told),
             _name(entry["name"]),
         )
         for entry in entries
     ]
-    columns = ("index", "size", *(["code bytes"] if coded else []), "name")
+    columns = ("index", "size", *(shown[key] for key in told), "name")
     return table(columns, rows, left=(len(columns) - 1,))
+
+
+def _cell(value: float | str) -> str:
+    if isinstance(value, str):
+        return value
+    return f"{value:,}" if isinstance(value, int) else f"{value:.2f}"
 
 
 def _name(name: str | None) -> str:

@@ -8,6 +8,7 @@ import click
 
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.errors import AutoencoderUnavailable, CanaryWarning, DecoderMismatch, FormatError
+from unicorn_codec.picture_files import printable
 
 from .options import (
     a_path,
@@ -85,13 +86,15 @@ def verify(
             max_pixels=max_pixels or MAX_PIXELS,
             observer=bars,
         )
-    values = verify_values(images, report, too_bad(report.measured, min_psnr))
+    missing = too_bad(report.measured, min_psnr)
+    values = verify_values(images, report, missing)
     if as_json:
         click.echo(to_json(values))
     else:
         click.echo(intact_text(archive, images))
         click.echo("" if report.measured is None else "\n" + measured_text(report.measured))
-        click.echo(shortened(values["problems"]))
+        # A wrong folder may have very many; those that miss are all told, for somebody to act on.
+        click.echo("\n".join(filter(None, [shortened(report.problems), *missing])))
     ctx.exit(0 if values["ok"] else 1)
 
 
@@ -137,5 +140,5 @@ def too_bad(measured: "Measured | None", min_psnr: float | None) -> list[str]:
     """All pictures below the wanted PSNR, the worst first, as problems."""
     if measured is None or min_psnr is None:
         return []
-    missing = [image for image in measured.rows if image.psnr_db < min_psnr]
-    return [f"{image.name}: {image.psnr_db:.2f} dB PSNR, wanted are {min_psnr:g}" for image in missing]
+    missing = measured.below(min_psnr, None)
+    return [f"{printable(image.name)}: {image.psnr_db:.2f} dB PSNR, wanted are {min_psnr:g}" for image in missing]

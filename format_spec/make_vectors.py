@@ -352,6 +352,51 @@ def code(streams: Sequence[bytes], level: int = 5, bits: int = 3, table: bytes |
     return section(b"CODE", fields + table + b"".join(streams))
 
 
+def obu(first: int, content: bytes) -> bytes:
+    """An open bitstream unit of AV1, of less than 128 bytes."""
+    return bytes([first, len(content)]) + content
+
+
+def sequence_header(profile: int = 1, flags: tuple[int, int, int, int] = (1, 1, 0, 0), side: int = 8) -> bytes:
+    """Of a still picture as high as wide: profile, still, reduced, level 0, size, six tools, bit depth, monochrome."""
+    still, reduced, high, mono = flags
+    bits = f"{profile:03b}{still}{reduced}00000" + "0110" * 2 + f"{side - 1:07b}" * 2 + "0" * 6 + f"{high}{mono}"
+    return obu(0x0A, pack([int(bit) for bit in bits + "0" * 16], 1))
+
+
+def avif(stream: bytes, extent: int | None = None, items: int = 1) -> bytes:
+    """An AVIF file of an 8 by 8 picture in 4:4:4; its item is all of the stream, or the ``extent`` bytes given."""
+
+    def box(kind: bytes, *parts: bytes, version: int | None = 0) -> bytes:
+        head = b"" if version is None else struct.pack(">I", version << 24)
+        content = head + b"".join(parts)
+        return struct.pack(">I4s", 8 + len(content), kind) + content
+
+    def meta(start: int) -> bytes:
+        length = len(stream) if extent is None else extent
+        properties = [
+            box(b"ispe", struct.pack(">II", 8, 8)),
+            box(b"pixi", bytes([3, 8, 8, 8])),
+            box(b"av1C", bytes([0x81, 0x20, 0, 0]), version=None),
+        ]
+        return box(
+            b"meta",
+            box(b"hdlr", bytes(4) + b"pict" + bytes(13)),
+            box(b"pitm", b"\0\1"),
+            box(b"iloc", struct.pack(">HH", 0x4400, items), struct.pack(">HHHII", 1, 0, 1, start, length) * items),
+            box(b"iinf", b"\0\1", box(b"infe", b"\0\1\0\0av01\0", version=2)),
+            box(
+                b"iprp",
+                box(b"ipco", *properties, version=None),
+                box(b"ipma", struct.pack(">IHB3B", 1, 1, 3, 1, 2, 0x83)),
+                version=None,
+            ),
+        )
+
+    kind = box(b"ftyp", b"avif\0\0\0\0avifmif1miaf", version=None)
+    return kind + meta(len(kind + meta(0)) + 8) + box(b"mdat", stream, version=None)
+
+
 def names(*listed: bytes) -> bytes:
     """name, stored."""
     return section(b"name", stored(b"\n".join(listed)))
@@ -360,6 +405,11 @@ def names(*listed: bytes) -> bytes:
 def canary(index: int = 1, sums: Sequence[int] = tuple(range(0, 4081, 272))) -> bytes:
     """cnry."""
     return section(b"cnry", struct.pack(f"<I{len(sums)}H", index, *sums))
+
+
+def qualities(lowest: int, bits: int, codes: Sequence[int]) -> bytes:
+    """qual, stored."""
+    return section(b"qual", struct.pack("<HB", lowest, bits) + stored(pack(codes, bits)))
 
 
 SHAPES = [(8, 16), (24, 8)]
@@ -394,6 +444,7 @@ def expected(
         "network": None,
         "sizes": [[24, 8], [8, 16], [24, 8]],
         "names": None,
+        "psnrs": None,
         "index_of_position": index_of_position(2026, 3),
         "weights_sha256": None,
         "first_weights": None,
@@ -539,6 +590,18 @@ def valid_files() -> list[tuple[str, str, bytes, dict[str, Any]]]:
                 index_of_position=index_of_position(2026, 128),
                 codes=code_values(short, level=0),
             ),
+        ),
+        (
+            "qualities",
+            "UNI-65",
+            archive(HEAD, SIZES, CODE, qualities(2417, 10, [0, 1023, 1022])),
+            expected(None, codes=code_values(STREAMS), psnrs=[2417, None, 3439]),
+        ),
+        (
+            "all-identical",
+            "UNI-65",
+            archive(HEAD, SIZES, DENO, WGHT, NAMES, qualities(0, 0, [])),
+            expected(CODES, names=listed, psnrs=[None] * 3),
         ),
         (
             "network-and-codes",
@@ -775,11 +838,15 @@ def code_errors() -> list[tuple[str, str, str, bytes]]:
         ("change-without-a-rank", "UNI-96", CODE + section(b"TUNE", b"")),
         ("change-without-codes", "UNI-97", DENO + WGHT + section(b"TUNE", b"\0rows")),
     ]
-    return [(name, clause, "InvalidField", archive(HEAD, SIZES, part)) for name, clause, part in payloads]
+    cases = [(name, clause, "InvalidField", archive(HEAD, SIZES, part)) for name, clause, part in payloads]
+    return [
+        *cases,
+        ("codes-of-255-channels", "UNI-90", "InvalidField", archive(head(latent_channels=255), SIZES, CODE)),
+    ]
 
 
 def name_errors() -> list[tuple[str, str, str, bytes]]:
-    """Files whose names are wrong: an error for who verifies, a warning for who unpacks."""
+    """Files whose names or PSNRs are wrong: an error for who verifies, a warning for who unpacks."""
     long = b"x" * 4097
     payloads: list[tuple[str, str, bytes]] = [
         ("names-too-few", "UNI-60", names(b"a", b"b")),
@@ -794,6 +861,13 @@ def name_errors() -> list[tuple[str, str, str, bytes]]:
         ("name-with-an-empty-component", "UNI-63", names(b"a", b"b//c", b"d")),
         ("names-not-ascending", "UNI-64", names(b"b", b"a", b"c")),
         ("name-twice", "UNI-64", names(b"a", b"a", b"b")),
+    ]
+    payloads += [
+        ("qualities-cut", "UNI-16", section(b"qual", b"\0\1")),
+        ("qualities-too-few", "UNI-25", qualities(2417, 10, [0, 1])),
+        ("qualities-of-16-bits", "UNI-65", qualities(0, 16, [0, 1, 2])),
+        ("quality-over-limit", "UNI-66", qualities(19_000, 10, [0, 1001, 1023])),
+        ("lowest-quality-over-limit", "UNI-66", qualities(20_001, 1, [0, 1, 0])),
     ]
     return [(name, clause, "InvalidField", archive(HEAD, SIZES, CODE, part)) for name, clause, part in payloads]
 
@@ -877,6 +951,56 @@ def rans_values() -> list[dict[str, Any]]:
     return [rans_case(*each) for each in listed]
 
 
+# Two pictures of 8 by 8 pixels, all of them (200, 60, 30) before coding, as libaom wrote them: in 4:2:0 and in 4:4:4.
+HALF_CHROMA = bytes.fromhex("0a081808bf688086834232181ac78785e1cc30c30280000090358e3c7ee3db3f0560f9c8")
+FULL_CHROMA = bytes.fromhex("0a083808bf69010d0690321917826304c24924932800000048543661ac646bc12b31c15b5c")
+
+
+def classic_code_values() -> list[dict[str, Any]]:
+    """Classic codes of a picture of 8 by 8 pixels of one colour, and such as a decoder refuses."""
+    bare, whole, frame = b"\xff\0", b"\xff\1", obu(0x32, bytes(20))
+    header, rest = FULL_CHROMA[:10], FULL_CHROMA[10:]
+    valid = [
+        ("bare-4:2:0", bare + HALF_CHROMA),
+        ("bare-4:4:4", bare + FULL_CHROMA),
+        ("whole", whole + avif(FULL_CHROMA)),
+        ("whole-with-a-temporal-delimiter", whole + avif(b"\x12\0" + FULL_CHROMA)),
+    ]
+    invalid = [
+        ("nothing", "UNI-91", b"\xff"),
+        ("codec-2", "UNI-91", b"\xff\2" + FULL_CHROMA),
+        ("another-size", "UNI-91", bare + sequence_header(side=9) + rest),
+        ("whole-of-another-size", "UNI-91", whole + avif(sequence_header(side=128) + rest)),
+        ("no-stream", "UNI-92", bare),
+        ("no-frame", "UNI-92", bare + header),
+        ("two-frames", "UNI-92", bare + FULL_CHROMA + rest),
+        ("two-sequence-headers", "UNI-92", bare + header + FULL_CHROMA),
+        ("temporal-delimiter", "UNI-92", bare + b"\x12\0" + FULL_CHROMA),
+        ("unit-with-an-extension", "UNI-92", bare + b"\x0e" + FULL_CHROMA[1:]),
+        ("unit-without-a-size", "UNI-92", bare + header + b"\x30" + rest[2:]),
+        ("unit-over-the-end", "UNI-92", bare + FULL_CHROMA[:-1]),
+        ("unit-with-a-size-cut", "UNI-92", bare + header + b"\x32\x80"),
+        ("unit-with-a-size-of-9-bytes", "UNI-92", bare + header + b"\x32" + b"\x99" + b"\x80" * 7 + b"\0" + rest[2:]),
+        ("sequence-header-cut", "UNI-92", bare + obu(0x0A, FULL_CHROMA[2:5]) + rest),
+        ("profile-2", "UNI-92", bare + sequence_header(profile=2) + frame),
+        ("film", "UNI-92", bare + sequence_header(flags=(0, 0, 0, 0)) + frame),
+        ("header-not-reduced", "UNI-92", bare + sequence_header(flags=(1, 0, 0, 0)) + frame),
+        ("10-bits", "UNI-92", bare + sequence_header(flags=(1, 1, 1, 0)) + frame),
+        ("monochrome", "UNI-92", bare + sequence_header(profile=0, flags=(1, 1, 0, 1)) + frame),
+        ("whole-without-boxes", "UNI-93", whole + FULL_CHROMA),
+        ("whole-cut", "UNI-93", whole + avif(FULL_CHROMA)[:-1]),
+        ("whole-with-a-box-behind", "UNI-93", whole + avif(FULL_CHROMA) + b"\0\0\0\x08free"),
+        ("whole-with-two-items", "UNI-93", whole + avif(FULL_CHROMA, items=2)),
+        ("whole-with-data-beside-its-item", "UNI-93", whole + avif(FULL_CHROMA + b"\0", extent=len(FULL_CHROMA))),
+        ("whole-with-a-film", "UNI-92", whole + avif(sequence_header(flags=(0, 0, 0, 0)) + frame)),
+    ]
+    shape = {"width": 8, "height": 8}
+    return [{"name": name, **shape, "hex": data.hex(), "colour": [200, 60, 30]} for name, data in valid] + [
+        {"name": name, **shape, "hex": data.hex(), "error": "InvalidField", "clause": clause}
+        for name, clause, data in invalid
+    ]
+
+
 def rans_case(name: str, tables: list[Table], steps: list[Step], lanes: int) -> dict[str, Any]:
     """A stream that comes back as it went in."""
     stream = rans_encode(tables, steps, lanes)
@@ -910,6 +1034,7 @@ def main(folder: Path) -> None:
         ("weight-codes.json", "UNI-55", weight_code_values()),
         ("rans.json", "UNI-86", rans_values()),
         ("integer-weights.json", "UNI-104", integer_weight_values()),
+        ("classic-codes.json", "UNI-91", classic_code_values()),
     ]
     for name, clause, table in tables:
         write(name, clause, as_json(table))

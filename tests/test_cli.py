@@ -5,6 +5,7 @@ import runpy
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
@@ -58,6 +59,9 @@ REPORT = PackReport(
         other_noise_psnr_db=28.4,
         same_images_psnr_db=float("inf"),
     ),
+    avif_images=0,
+    avif_bytes=0,
+    below_target=(),
     skipped=(Unreadable("bad.png", "it is empty"),),
     flattened=2,
     scaled=1,
@@ -289,6 +293,31 @@ def test_pack_tells_before_and_after(fake_pack: FakePack) -> None:
         assert label in result.stderr
         assert label not in result.stdout
     assert "23.46 dB" in result.stderr
+
+
+def test_pack_tells_what_the_wanted_quality_took(fake_pack: FakePack, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = replace(
+        REPORT, network=None, avif_images=2, avif_bytes=1234, below_target=ROWS[:1], wanted_bytes=100_000.0
+    )
+    monkeypatch.setattr(library, "pack", lambda *_: report)
+    said = run("pack", "photos", "out.uni", "--min-psnr", 24, "--size", "100kB").stdout
+    for words in (
+        "2 pictures stored by AVIF, 1,234 bytes",
+        "larger than the wanted 100.0 kB: 2 pictures stored by AVIF",
+        "1 picture below the wanted quality",
+        "AVIF cannot do better\n  index  PSNR",
+    ):
+        assert words in said
+    values = json.loads(run("pack", "photos", "out.uni", "--json").stdout)
+    assert (values["avif_images"], values["avif_bytes"]) == (2, 1234)
+    assert values["below_target"][0]["name"] == "cats/0.jpg"
+
+
+def test_a_least_quality_is_handed_on(fake_pack: FakePack) -> None:
+    run("pack", "photos", "out.uni", "--min-psnr", 24.5, "--min-ms-ssim", 0.9)
+    assert (fake_pack.options.min_psnr_db, fake_pack.options.min_ms_ssim) == (24.5, 0.9)
+    for arguments in (["--min-psnr", 24, "--index-only"], ["--min-psnr", "nan"], ["--min-ms-ssim", 1.5]):
+        assert_refused(run("pack", "photos", "out.uni", *arguments), "least")
 
 
 def test_pack_json_is_alone_on_stdout(fake_pack: FakePack) -> None:
@@ -586,6 +615,14 @@ def test_verify_lists_what_misses(uni: Path, monkeypatch: pytest.MonkeyPatch) ->
         assert words in result.stdout
     assert "cats/2.jpg: " not in result.stdout
     assert json.loads(run("verify", uni, "--against", "photos", "--json").stdout)["ok"] is False
+
+
+def test_verify_names_every_picture_that_misses(uni: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library, "verify", lambda *_, **__: VerifyReport(measured=MEASURED, problems=()))
+    result = run("verify", uni, "--against", "photos", "--min-psnr", 70)
+    assert result.exit_code == 1
+    assert result.stdout.count("dB PSNR, wanted are 70") == 50
+    assert run("verify", uni, "--against", "photos", "--min-psnr", "nan").exit_code == 1
 
 
 def test_verify_against_nothing_in_common(uni: Path, monkeypatch: pytest.MonkeyPatch) -> None:

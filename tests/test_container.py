@@ -37,6 +37,7 @@ from unicorn_codec.picture_table import (
     serialize_names,
     serialize_sizes,
 )
+from unicorn_codec.quality_table import IDENTICAL, in_db, parse_psnrs, to_hundredths
 from unicorn_codec.sections import FRAME_BYTES, PREAMBLE, Section, parse_sections, serialize_sections
 
 DATA = serialize(CONTAINER)
@@ -335,3 +336,39 @@ def test_another_file_is_named_in_the_message(tmp_path: Path) -> None:
     path.write_bytes(b"hello")
     with pytest.raises(errors.NotUniFile, match=r"a\.uni"):
         read_container(path)
+
+
+@pytest.mark.parametrize("psnrs", [[2817, IDENTICAL, 3301], [2400] * 3, [IDENTICAL] * 3, [0, 20_000, IDENTICAL]])
+def test_psnrs_come_back(psnrs: list[int]) -> None:
+    wanted = np.array(psnrs, np.uint16)
+    found = parse(serialize(replace(CODED, psnrs=wanted)), strict=True).psnrs
+    assert found is not None and found.dtype == np.uint16 and not found.flags.writeable
+    assert found.tolist() == psnrs
+
+
+def test_psnrs_of_many_images_take_no_memory() -> None:
+    assert parse_psnrs(struct.pack("<HBBQ", 0, 0, 0, 0), 1 << 24).strides == (0,)
+
+
+def test_psnrs_are_rounded_to_hundredths() -> None:
+    found = to_hundredths([28.174, 28.176, 0.0, -0.0, float("inf"), 1e9]).tolist()
+    assert found == [2817, 2818, 0, 0, IDENTICAL, 20_000]
+    assert [in_db(value) for value in found[:2]] == [28.17, 28.18]
+    assert in_db(IDENTICAL) == float("inf")
+
+
+def test_psnrs_that_cannot_be_written() -> None:
+    for psnrs in ([2817], [1, 2, 20_001]):
+        with pytest.raises(errors.InvalidSetting):
+            serialize(replace(CODED, psnrs=np.array(psnrs, np.uint16)))
+
+
+def test_damaged_psnrs_are_a_warning_and_nothing_else() -> None:
+    psnrs = np.array([2817, IDENTICAL, 3301], np.uint16)
+    data = serialize(replace(CODED, psnrs=psnrs))
+    place = data.index(b"qual") + 14
+    damaged = data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
+    with pytest.warns(errors.DamagedSectionWarning, match="qual"):
+        found = parse(damaged)
+    assert found.psnrs is None
+    assert_equal(found, CODED)

@@ -16,6 +16,7 @@ from unicorn_codec.container import Container, write_container
 from unicorn_codec.errors import DamagedSectionWarning
 from unicorn_codec.index_map import index_of_position
 from unicorn_codec.inspection import describe
+from unicorn_codec.quality_table import IDENTICAL
 
 
 @pytest.fixture
@@ -67,6 +68,21 @@ def test_description_of_codes(tmp_path: Path) -> None:
     assert {*found["network"].values(), *found["weights"].values()} == {None}
     for position, index in enumerate(index_of_position(HEADER.seed, 3).tolist()):
         assert found["entries"][index]["code_bytes"] == len(CODES.streams[position])
+        assert found["entries"][index]["codec"] == "latents"
+        assert "psnr_db" not in found["entries"][index]
+
+
+def test_entries_tell_codec_and_psnr(tmp_path: Path) -> None:
+    codes = replace(CODES, streams=(b"\0", b"\xff\0stream", b"more codes"))
+    psnrs = np.array([2817, IDENTICAL, 3301], np.uint16)
+    write_container(tmp_path / "a.uni", replace(CODED, codes=codes, psnrs=psnrs))
+    entries = describe(tmp_path / "a.uni", entries=True)["entries"]
+    by_position = [entries[index] for index in index_of_position(HEADER.seed, 3).tolist()]
+    assert [entry["codec"] for entry in by_position] == ["latents", "avif", "latents"]
+    assert [entry["psnr_db"] for entry in by_position] == [28.17, float("inf"), 33.01]
+    write_container(tmp_path / "b.uni", replace(CONTAINER, psnrs=psnrs))
+    (entry, *_) = describe(tmp_path / "b.uni", entries=True)["entries"]
+    assert "psnr_db" in entry and "codec" not in entry
 
 
 def test_keys_do_not_depend_on_what_is_held(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ ORDER = (
     "picture_table",
     "code_table",
     "canary",
+    "quality_table",
     "container",
     "rans",
     "weight_tables",
@@ -37,6 +38,7 @@ ORDER = (
     "layers",
     "index_embedding",
     "conditioning",
+    "avif_container",
     "denoiser",
     "weight_training",
     "diffusion",
@@ -46,12 +48,14 @@ ORDER = (
     "autoencoder",
     "picture_files",
     "images",
+    "classic",
     "output_files",
     "demo_pictures",
     "training",
     "metrics",
     "latent_set",
     "decoding",
+    "guarantee",
     "reports",
     "folder_coder",
     "tuning",
@@ -59,7 +63,6 @@ ORDER = (
     "packing",
     "archive",
     "bench.picture_set",
-    "bench.avif_payload",
     "bench.rivals",
     "bench.video_rivals",
     "bench.trial",
@@ -132,7 +135,9 @@ def test_light_modules_import_neither_torch_nor_pillow(module: str) -> None:
     assert not packages_of(path_of(module)) & {"torch", "PIL", "diffusers", "safetensors"}
 
 
-@pytest.mark.parametrize(("package", "owners"), [("diffusers", {"autoencoder"}), ("PIL", {"images", "bench.rivals"})])
+@pytest.mark.parametrize(
+    ("package", "owners"), [("diffusers", {"autoencoder"}), ("PIL", {"images", "classic", "bench.rivals"})]
+)
 def test_a_heavy_package_has_its_importers(package: str, owners: set[str]) -> None:
     assert {module for module in modules() if package in packages_of(path_of(module))} == owners
     assert not any(package in packages_of(path) for path in COMMAND_LINE.glob("*.py"))

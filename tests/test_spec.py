@@ -18,6 +18,7 @@ from unicorn_codec import (
     errors,
     generator,
     picture_table,
+    quality_table,
     sections,
     weight_coding,
     weight_tables,
@@ -42,7 +43,7 @@ def rows(heading: str) -> list[list[str]]:
 
 
 def test_limits() -> None:
-    modules = (config, bit_packing, sections, picture_table, code_table, weights)
+    modules = (config, bit_packing, sections, picture_table, code_table, quality_table, weights)
     in_code = {name: value for module in modules for name, value in vars(module).items() if name.startswith("MAX_")}
     assert {name.strip("`"): int(value) for name, value in rows("## Limits")} == in_code
 

@@ -10,14 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import features
 
 from unicorn_codec import errors
 from unicorn_codec.bit_packing import pack_codes, unpack_codes
 from unicorn_codec.canary import Canary, block_sums, serialize_canary
+from unicorn_codec.classic import decode_classic
 from unicorn_codec.config import WeightFormat
 from unicorn_codec.container import Container, parse
 from unicorn_codec.generator import normals, raw
 from unicorn_codec.index_map import index_of_position
+from unicorn_codec.quality_table import IDENTICAL
 from unicorn_codec.quantization import dequantize, quantize
 from unicorn_codec.rans import Decoder, encode
 from unicorn_codec.weight_coding import step_sizes
@@ -68,6 +71,9 @@ def test_valid_file(entry: dict[str, Any]) -> None:
         },
         "sizes": container.sizes.tolist(),
         "names": None if container.names is None else list(container.names),
+        "psnrs": None
+        if container.psnrs is None
+        else [None if value == IDENTICAL else value for value in container.psnrs.tolist()],
         "index_of_position": index_of_position(header.seed, header.images).tolist(),
         "weights_sha256": None if values is None else hashlib.sha256(values.astype("<f4").tobytes()).hexdigest(),
         "first_weights": None if values is None else [digits(value) for value in values[:4]],
@@ -95,7 +101,7 @@ def test_invalid_file_when_unpacking(entry: dict[str, Any]) -> None:
     if entry["warning_only"]:
         with pytest.warns(errors.DamagedSectionWarning):
             container, _ = read_all(data, strict=False)
-        assert container.names is None and container.canary is None
+        assert container.names is None and container.canary is None and container.psnrs is None
     else:
         with pytest.raises(errors.FormatError):
             read_all(data, strict=False)
@@ -175,6 +181,20 @@ def test_canary_vectors(case: dict[str, Any]) -> None:
     sums = block_sums(np.array(case["pixels"], np.uint8))
     assert list(sums) == case["sums"]
     assert serialize_canary(Canary(index=case["index"], sums=sums), 4).hex() == case["hex"]
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
+@pytest.mark.parametrize("case", table("classic-codes.json"), ids=lambda c: c["name"])
+def test_classic_code_vectors(case: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    code, size = bytes.fromhex(case["hex"]), (case["width"], case["height"])
+    if "colour" in case:
+        pixels = decode_classic(code, *size)
+        assert pixels.shape == (8, 8, 3)
+        assert np.abs(pixels.astype(int) - case["colour"]).max() <= 4
+        return
+    monkeypatch.setattr("unicorn_codec.classic._decode", None)  # a decoder must not see it
+    with pytest.raises(getattr(errors, case["error"])):
+        decode_classic(code, *size)
 
 
 def test_manifest_lists_every_file() -> None:

@@ -1,6 +1,6 @@
 """Pack a folder of pictures into one ``.uni`` file, and get any of them back by its number.
 
-pack:   list_folder > pack_into_codes, or pack_into_network > write_container > measure
+pack:   list_folder > pack_into_codes, or pack_into_network > serialize > measure > write_container
 unpack: read_container > CodeDecoder, or NetworkDecoder > picture
 """
 
@@ -24,9 +24,10 @@ from unicorn_codec.autoencoder import (
 )
 from unicorn_codec.canary import Canary, block_sums
 from unicorn_codec.code_model import load_code_model
+from unicorn_codec.code_table import is_classic
 from unicorn_codec.coding import pack_into_codes
 from unicorn_codec.config import PackOptions, ReadOptions
-from unicorn_codec.container import Container, check_output, read_container, write_container
+from unicorn_codec.container import Container, check_output, parse, read_container, serialize, write_container
 from unicorn_codec.decoding import CodeDecoder, Decoder, NetworkDecoder
 from unicorn_codec.denoiser import load_tensors
 from unicorn_codec.devices import choose_device
@@ -46,6 +47,7 @@ from unicorn_codec.metrics import bits_per_pixel, psnr_db
 from unicorn_codec.packing import check_checkpoint, checkpoint_of, new_decoder, pack_into_network, take_sample
 from unicorn_codec.picture_files import printable
 from unicorn_codec.picture_table import check_names, serialize_sizes
+from unicorn_codec.quality_table import Hundredths, to_hundredths
 from unicorn_codec.reports import Comparison, Measured, NetworkReport, Observer, PackReport, VerifyReport
 from unicorn_codec.weights import count_parameters, parse_tensors
 
@@ -70,27 +72,32 @@ def pack(folder: Path, output: Path, options: PackOptions, observer: Observer | 
         container = pack_into_network(pictures, autoencoder, output, options, observer)
     else:
         container = pack_into_codes(pictures, autoencoder, options, observer)
-    container = add_canary(container, autoencoder)
+    seconds = time.monotonic() - started
+    # Measured is what a reader will get: what comes out of the very bytes of the file, not what went into them.
+    archive = Archive.of(parse(serialize(container), strict=True), autoencoder)
+    measured = archive.measure(pictures, options.read, observer)
+    container = replace(container, psnrs=archive.by_position(measured), canary=canary_of(archive))
     write_container(output, container, overwrite=options.overwrite)
     if options.index_only:
         checkpoint_of(output).unlink(missing_ok=True)
-    return report_on(output, pictures, autoencoder, options, observer, time.monotonic() - started)
+    return report_on(output, pictures, autoencoder, options, measured, seconds)
 
 
-def add_canary(container: Container, autoencoder: Autoencoder) -> Container:
-    """The container with what its first picture decodes to here."""
-    width, height = container.sizes[position_of_index(container.header.seed, container.header.images)[0]].tolist()
-    (pixels,) = open_decoder(container, autoencoder).decode([0], width, height)
-    return replace(container, canary=Canary(index=0, sums=block_sums(pixels)))
+def canary_of(archive: "Archive") -> Canary:
+    """What an archive's first picture decodes to here."""
+    (pixels,) = archive.decoder.decode([0], *archive.size(0))
+    return Canary(index=0, sums=block_sums(pixels))
 
 
 def report_on(
-    output: Path, pictures: Folder, autoencoder: Autoencoder, options: PackOptions, observer: Observer, seconds: float
+    output: Path, pictures: Folder, autoencoder: Autoencoder, options: PackOptions, measured: Measured, seconds: float
 ) -> PackReport:
-    """Open a file again and measure it."""
+    """Open a file again and tell what it holds."""
     with Archive.open(output, device=options.device, autoencoder=options.autoencoder) as archive:
         header = archive.container.header
         file_bytes = output.stat().st_size
+        codes = archive.container.codes
+        classic = [] if codes is None else [code for code in codes.streams if is_classic(code)]
         return PackReport(
             images=len(archive),
             file_bytes=file_bytes,
@@ -103,7 +110,10 @@ def report_on(
             latent_step=header.latent_step,
             wanted_bytes=options.target_bytes(pictures.pixels),
             seconds=seconds,
-            measured=archive.measure(pictures, options.read, observer),
+            measured=measured,
+            avif_images=len(classic),
+            avif_bytes=sum(map(len, classic)),
+            below_target=measured.below(options.min_psnr_db, options.min_ms_ssim),
             network=report_on_network(archive, pictures, autoencoder, options.read),
             skipped=pictures.skipped,
             flattened=pictures.flattened,
@@ -179,8 +189,13 @@ class Archive:
                 "by --autoencoder HUB-ID or FOLDER"
             )
         found = load_autoencoder(autoencoder or wanted.name, choose_device(device), wanted.latent_channels)
-        check_reference(wanted, found.reference)
-        return cls(container, open_decoder(container, found), max_pixels=max_pixels)
+        return cls.of(container, found, max_pixels=max_pixels)
+
+    @classmethod
+    def of(cls, container: Container, autoencoder: Autoencoder, *, max_pixels: int = MAX_PIXELS) -> "Archive":
+        """Make ready to decode what was read already. Raises as ``open_decoder``, and ``AutoencoderMismatch``."""
+        check_reference(container.header.autoencoder, autoencoder.reference)
+        return cls(container, open_decoder(container, autoencoder), max_pixels=max_pixels)
 
     def __enter__(self) -> "Archive":
         return self
@@ -294,6 +309,11 @@ class Archive:
             comparison.add(index, names[index], original, decoded)
             observer.stage("measuring", done, len(indices))
         return comparison.measured()
+
+    def by_position(self, measured: Measured) -> Hundredths:
+        """PSNRs of all images as a file holds them."""
+        of_index = {row.index: row.psnr_db for row in measured.rows}
+        return to_hundredths([of_index[index] for index in self.indices])
 
 
 def open_decoder(container: Container, autoencoder: Autoencoder) -> Decoder:

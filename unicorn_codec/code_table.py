@@ -12,10 +12,13 @@ from unicorn_codec.sections import Fields, refusing
 
 _LAYOUT = "B32sBQ"
 
+CLASSIC = 255
+"""First byte of a code that a classic codec made; of any other it is a number of channels."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Codes:
-    """Entropy-coded latents of all images.
+    """Entropy-coded latents of all images, or what a classic codec made of some.
 
     Args:
         level: coarseness of the quantisation step that the code model is told, below ``MAX_LEVEL``.
@@ -31,6 +34,11 @@ class Codes:
         check(0 <= self.level < MAX_LEVEL, f"the level is 0 to {MAX_LEVEL - 1}, not {self.level}")
         check(len(self.model_sha256) == 32, "a SHA-256 has 32 bytes")
         check(all(self.streams), "a code has at least one byte")
+
+
+def is_classic(code: bytes) -> bool:
+    """Whether a code is for ``classic`` to read."""
+    return code[0] == CLASSIC
 
 
 def serialize_codes(codes: Codes, images: int) -> bytes:

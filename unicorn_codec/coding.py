@@ -1,18 +1,24 @@
-"""Packing into codes: the quantisation step follows from the wanted size, and the decoder is tuned to the set.
+"""Packing into codes: the step follows from the wanted size, the decoder is tuned to the set, quality is held.
 
-pack_into_codes: fit_codes > tune_decoder > fit_codes, in what the change leaves
+pack_into_codes: code_folder > tune_decoder > code_folder, in what the change leaves > hold_quality
 """
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
 
 from unicorn_codec.autoencoder import Autoencoder, EmbeddedAutoencoder
+from unicorn_codec.classic import check_avif
 from unicorn_codec.code_model import load_code_model
 from unicorn_codec.code_table import Codes
 from unicorn_codec.config import Header, PackOptions, check
 from unicorn_codec.container import Container
+from unicorn_codec.decoding import CodeDecoder
 from unicorn_codec.errors import InvalidSetting
 from unicorn_codec.folder_coder import FolderCoder, encode_latents, overhead_of
+from unicorn_codec.guarantee import Guarantee
 from unicorn_codec.images import Folder
 from unicorn_codec.reports import Observer
 from unicorn_codec.tuning import tune_decoder
@@ -20,6 +26,8 @@ from unicorn_codec.tuning import tune_decoder
 TOLERANCE = 0.01
 ROUNDS = 8
 CORRECTIONS = 2
+MOST_EXCESS = 0.03
+"""Part of the wanted bytes that a file may have more, before the step is chosen again."""
 
 
 def pack_into_codes(pictures: Folder, autoencoder: Autoencoder, options: PackOptions, observer: Observer) -> Container:
@@ -27,37 +35,89 @@ def pack_into_codes(pictures: Folder, autoencoder: Autoencoder, options: PackOpt
 
     Raises:
         InvalidSetting: no step gives the wanted size, or the step is too coarse.
+        PackageMissing: quality is to be held, and this Pillow has no AVIF.
     """
     assert isinstance(autoencoder, EmbeddedAutoencoder), "the options ask for no other one"
+    if options.guarantees_quality:
+        check_avif()  # what cannot be done must not wait for the end
     observer.found(pictures, None)
     coder = FolderCoder(pictures, options.read, autoencoder, load_code_model())
-    step, codes = code_folder(coder, options, options.target_bytes(pictures.pixels), observer)
-    tuning = None
+    wanted_bytes = options.target_bytes(pictures.pixels)
+    container = code_folder(coder, options, wanted_bytes, None, observer)
     if options.tune:
-        tuning = tune_decoder(coder, step, coder.file_bytes(codes), options.seed, observer)
-    if tuning is not None and options.target_bytes(pictures.pixels) is not None:
-        room = coder.file_bytes(codes) - len(tuning)
-        step, codes = code_folder(coder, options, room, observer)
+        step, file_bytes = container.header.latent_step, bytes_of(coder, container)
+        tuning = tune_decoder(coder, step, file_bytes, options.seed, observer)
+        if tuning is not None and wanted_bytes is None:
+            container = replace(container, tuning=tuning)
+        elif tuning is not None:
+            container = code_folder(coder, options, wanted_bytes, tuning, observer)
+    return hold_quality(coder, options, container, observer) if options.guarantees_quality else container
+
+
+def code_folder(
+    coder: FolderCoder, options: PackOptions, wanted_bytes: float | None, tuning: bytes | None, observer: Observer
+) -> Container:
+    """All pictures in latents, of the wanted bytes or, without any, of the wanted step.
+
+    Args:
+        tuning: a change of the decoder, which the wanted bytes have to hold too.
+    """
+    coarsest = coder.autoencoder.network.max_step
+    if wanted_bytes is None:
+        step = options.latent_step or 1.0
+        check(step <= coarsest, f"the quantisation step is at most {coarsest:g}, not {step:g}")
+        codes = coder.encode(step, observer.of_stage("coding"))
+    else:
+        step, codes = fit_codes(coder, wanted_bytes - len(tuning or b""), coarsest, observer)
+    pictures = coder.pictures
     header = Header(
         images=len(pictures.pictures),
         seed=options.seed,
         latent_step=step,
-        autoencoder=autoencoder.reference,
+        autoencoder=coder.autoencoder.reference,
         denoising=None,
     )
     return Container(header=header, sizes=pictures.sizes, names=pictures.names, codes=codes, tuning=tuning)
 
 
-def code_folder(
-    coder: FolderCoder, options: PackOptions, file_bytes: float | None, observer: Observer
-) -> tuple[float, Codes]:
-    """Step and codes of a wanted size, or of the wanted step."""
-    coarsest = coder.autoencoder.network.max_step
-    if file_bytes is not None:
-        return fit_codes(coder, file_bytes, coarsest, observer)
-    step = options.latent_step or 1.0
-    check(step <= coarsest, f"the quantisation step is at most {coarsest:g}, not {step:g}")
-    return step, coder.encode(step, observer.of_stage("coding"))
+def hold_quality(coder: FolderCoder, options: PackOptions, container: Container, observer: Observer) -> Container:
+    """The container with every picture of too low a quality stored by AVIF.
+
+    If that makes the file larger than wanted, the others get a coarser step, where there is one that helps.
+    """
+    guarantee = Guarantee(pictures=coder.pictures, options=options)
+    held = held_by(guarantee, coder, container, observer)
+    wanted_bytes = room = options.target_bytes(coder.pictures.pixels)
+    for _ in range(CORRECTIONS):
+        if wanted_bytes is None or room is None or bytes_of(coder, held) <= wanted_bytes * (1 + MOST_EXCESS):
+            break
+        room -= bytes_of(coder, held) - wanted_bytes
+        try:
+            coarser = code_folder(coder, options, room, container.tuning, observer)
+        except InvalidSetting:  # not even the coarsest step leaves room for the pictures in AVIF: the report says so
+            break
+        held = min(held, held_by(guarantee, coder, coarser, observer), key=lambda one: bytes_of(coder, one))
+    return held
+
+
+def held_by(guarantee: Guarantee, coder: FolderCoder, container: Container, observer: Observer) -> Container:
+    """A container with the codes that a guarantee asks for."""
+    assert container.codes is not None, "there is no guarantee for networks"
+    changed = coder.autoencoder if container.tuning is None else coder.autoencoder.changed(container.tuning)
+    decoder = CodeDecoder(
+        header=container.header,
+        codes=container.codes,
+        positions=np.arange(container.header.images),
+        autoencoder=changed,
+        model=coder.model,
+    )
+    return replace(container, codes=guarantee.hold(decoder, observer.of_stage("judging")))
+
+
+def bytes_of(coder: FolderCoder, container: Container) -> int:
+    """Bytes of a container's file, about."""
+    assert container.codes is not None
+    return coder.file_bytes(container.codes) + len(container.tuning or b"")
 
 
 def choose_step(

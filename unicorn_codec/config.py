@@ -15,6 +15,9 @@ MAX_SIDE = 1 << 16
 MAX_HIDDEN_SIZE = 4096
 MAX_DEPTH = 64
 MAX_LATENT_CHANNELS = 256
+MAX_CODED_CHANNELS = 254
+"""Of an archive with codes: a code's first byte counts channels, and 255 marks a classic code."""
+
 MAX_STEPS = 50
 MAX_NAME_BYTES = 4096
 MAX_WEIGHTS = 1 << 28
@@ -268,6 +271,7 @@ class PackOptions:
         file_bytes: wanted size of the file, instead of a rate.
         latent_step: quantisation step of the codes, instead of a rate or size. None: 1, the finest.
         tune: fit the decoder to the set, where that pays for the bytes that the change takes.
+        min_psnr_db, min_ms_ssim: pictures that come back less well are stored by AVIF, at the quality that it takes.
         hidden_size: of the network, as all that follows. None: about ``PARAMETERS_PER_LATENT`` weights a latent value.
         depth: None: 12 as in the paper, or fewer for a small network.
         weight_format: ``float``: the paper's small floats; ``integer``: entropy-coded multiples of a step.
@@ -286,6 +290,8 @@ class PackOptions:
     file_bytes: int | None = None
     latent_step: float | None = None
     tune: bool = True
+    min_psnr_db: float | None = None
+    min_ms_ssim: float | None = None
     weight_format: str = "float"
     weight_bits: int | None = None
     exponent_bits: int | None = None
@@ -307,6 +313,9 @@ class PackOptions:
         targets = (self.bits_per_pixel, self.file_bytes, self.latent_step, self.hidden_size)
         check(sum(t is not None for t in targets) <= 1, "give one of a rate, a file size, a step and a hidden size")
         check(not (self.index_only and self.latent_step), "a quantisation step is for codes, not for a network")
+        check(not (self.index_only and self.guarantees_quality), "a least quality is for codes, not for --index-only")
+        check(self.min_psnr_db is None or 0 < self.min_psnr_db < 200, f"the least PSNR, dB: {self.min_psnr_db}")
+        check(self.min_ms_ssim is None or 0 < self.min_ms_ssim <= 1, f"the least MS-SSIM: {self.min_ms_ssim}")
         check(self.index_only or not self.resume, "there is nothing to resume: codes are packed in one go")
         check(self.index_only or self.autoencoder == "embedded", "another autoencoder is for --index-only alone")
         check(self.file_bytes is None or self.file_bytes > 0, "the file size must be positive")
@@ -346,6 +355,11 @@ class PackOptions:
     def rounded_bits(self) -> int | None:
         """Mean bits of a weight that training is to aim at; None where weights are floats."""
         return self.bits_per_weight if self.weight_format == "integer" else None
+
+    @property
+    def guarantees_quality(self) -> bool:
+        """Whether there is a quality that no picture may be below."""
+        return self.min_psnr_db is not None or self.min_ms_ssim is not None
 
     @property
     def float_bits(self) -> tuple[int, int]:

@@ -6,7 +6,7 @@ Layouts and limits: ``format_spec/uni-1.md``. No other place judges these bytes.
 import os
 import struct
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -19,6 +19,7 @@ from unicorn_codec.code_table import Codes, parse_codes, serialize_codes
 from unicorn_codec.config import (
     CONDITIONS,
     INDEX_EMBEDDINGS,
+    MAX_CODED_CHANNELS,
     MAX_IMAGES_PER_BYTE,
     MAX_RANK,
     PREDICTIONS,
@@ -37,6 +38,7 @@ from unicorn_codec.errors import (
     OutputError,
 )
 from unicorn_codec.picture_table import parse_names, parse_sizes, serialize_names, serialize_sizes
+from unicorn_codec.quality_table import Hundredths, parse_psnrs, serialize_psnrs
 from unicorn_codec.sections import (
     SIGNATURE,
     Fields,
@@ -50,9 +52,9 @@ from unicorn_codec.whole_files import whole_file
 
 _HEAD, _SIZES, _DENOISING, _WEIGHTS, _CODES, _TUNING = b"HEAD", b"IMGS", b"DENO", b"WGHT", b"CODE", b"TUNE"
 _CRITICAL = (_HEAD, _SIZES, _DENOISING, _WEIGHTS, _CODES, _TUNING)
-_NAMES, _CANARY = b"name", b"cnry"
+_NAMES, _CANARY, _QUALITIES = b"name", b"cnry", b"qual"
 
-Parsed = TypeVar("Parsed")
+Payload = TypeVar("Payload")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +78,7 @@ class Container:
         tuning: payload of the change of the decoder, see ``adaptation``; None if it is used as it is.
         names: of the pictures by position, strictly ascending; None if the file has none.
         canary: what one picture decodes to; None if the file does not tell.
+        psnrs: (M,) of the pictures by position as measured when packed, see ``quality_table``; None if not told.
         sections: where they lie, if this was read from a file.
     """
 
@@ -86,6 +89,7 @@ class Container:
     tuning: bytes | None = None
     names: tuple[str, ...] | None = None
     canary: Canary | None = None
+    psnrs: Hundredths | None = None
     sections: tuple[SectionInfo, ...] = ()
 
     def __post_init__(self) -> None:
@@ -94,6 +98,8 @@ class Container:
         if self.tuning is not None:
             check(self.codes is not None, "a change of the decoder comes with codes alone")
             check(max(self.tuning[:1], default=MAX_RANK + 1) <= MAX_RANK, f"its rank is 0 to {MAX_RANK}, and there")
+        channels = self.header.autoencoder.latent_channels
+        check(self.codes is None or channels <= MAX_CODED_CHANNELS, f"codes of {channels} latent channels")
 
 
 def serialize(container: Container) -> bytes:
@@ -114,6 +120,8 @@ def serialize(container: Container) -> bytes:
         sections.append(Section(_NAMES, serialize_names(container.names, images)))
     if container.canary is not None:
         sections.append(Section(_CANARY, serialize_canary(container.canary, images)))
+    if container.psnrs is not None:
+        sections.append(Section(_QUALITIES, serialize_psnrs(container.psnrs, images)))
     data = serialize_sections(sections)
     _check_images(images, len(data))
     return data
@@ -127,8 +135,7 @@ def _check_images(images: int, file_bytes: int) -> None:
 def parse(data: bytes | memoryview, *, strict: bool = False) -> Container:
     """Read a ``.uni`` file.
 
-    A damaged ancillary section (names, canary) is left out with a ``DamagedSectionWarning``; with ``strict`` it is an
-    error.
+    A damaged ancillary section is left out with a ``DamagedSectionWarning``; with ``strict`` it is an error.
 
     Raises:
         FormatError: its subclass names the reason, the message says where, what was found and what is allowed.
@@ -146,31 +153,37 @@ def parse(data: bytes | memoryview, *, strict: bool = False) -> Container:
         _check_images(images, len(data))
     sizes = parse_sizes(payloads[_SIZES], images)
     codes = parse_codes(payloads[_CODES], images) if _CODES in payloads else None
-    names = _or_warning(parse_names, payloads.get(_NAMES), images, "the names are", strict=strict)
-    canary = _or_warning(parse_canary, payloads.get(_CANARY), images, "the canary is", strict=strict)
     with refusing("the file"):
         return Container(
             header=header,
             sizes=sizes,
             weights=payloads.get(_WEIGHTS),
             codes=codes,
+            names=_ancillary(_NAMES, parse_names, payloads, images, strict=strict),
             tuning=payloads.get(_TUNING),
-            names=names,
-            canary=canary,
+            canary=_ancillary(_CANARY, parse_canary, payloads, images, strict=strict),
+            psnrs=_ancillary(_QUALITIES, parse_psnrs, payloads, images, strict=strict),
             sections=tuple(SectionInfo(type=s.type.decode(), offset=s.offset, bytes=s.bytes) for s in found),
         )
 
 
-def _or_warning(
-    parse_payload: Callable[[bytes, int], Parsed], payload: bytes | None, images: int, what: str, *, strict: bool
-) -> Parsed | None:
-    """What an ancillary section says, if there is one."""
+def _ancillary(
+    kind: bytes,
+    parse_payload: Callable[[bytes, int], Payload],
+    payloads: Mapping[bytes, bytes],
+    images: int,
+    *,
+    strict: bool,
+) -> Payload | None:
+    """What a section holds that no decoder needs; None without it or, after a warning, if it is not valid."""
+    if kind not in payloads:
+        return None
     try:
-        return None if payload is None else parse_payload(payload, images)
+        return parse_payload(payloads[kind], images)
     except FormatError as error:
         if strict:
             raise
-        warnings.warn(f"{what} left out: {error}", DamagedSectionWarning, stacklevel=3)
+        warnings.warn(f"the section {kind.decode()!r} is left out: {error}", DamagedSectionWarning, stacklevel=3)
         return None
 
 

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from unicorn_codec import generator
 from unicorn_codec.autoencoder import Autoencoder
+from unicorn_codec.classic import decode_classic
 from unicorn_codec.code_model import CodeModel
-from unicorn_codec.code_table import Codes
+from unicorn_codec.code_table import Codes, is_classic
 from unicorn_codec.codes import decode_images
 from unicorn_codec.config import Denoising, Header
 from unicorn_codec.denoiser import Denoiser
@@ -92,9 +93,17 @@ class CodeDecoder:
 
         Raises:
             InvalidField: a code is damaged.
+            PackageMissing: one is of a classic codec that is not installed.
         """
-        streams = [self.codes.streams[position] for position in self.positions[list(indices)]]
+        codes = [self.codes.streams[position] for position in self.positions[list(indices)]]
+        pictures = {n: decode_classic(code, width, height) for n, code in enumerate(codes) if is_classic(code)}
+        if latent := [n for n in range(len(codes)) if n not in pictures]:
+            decoded = self._decode_latents([codes[n] for n in latent], width, height)
+            pictures |= zip(latent, decoded, strict=True)
+        return [pictures[n] for n in range(len(codes))]
+
+    def _decode_latents(self, codes: Sequence[bytes], width: int, height: int) -> list[np.ndarray]:
         rows, columns = (-(-side // self.header.autoencoder.downsampling) for side in (height, width))
-        symbols = decode_images(self.model, self.codes.level, streams, rows, columns)
+        symbols = decode_images(self.model, self.codes.level, codes, rows, columns)
         latents = torch.from_numpy(symbols).float() * self.header.latent_step
         return self.autoencoder.decode_pictures(latents, height, width, self.header.latent_step)

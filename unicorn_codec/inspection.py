@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from unicorn_codec.code_table import is_classic
 from unicorn_codec.config import AutoencoderReference, NetworkConfig
 from unicorn_codec.container import Container, read_container
 from unicorn_codec.index_map import position_of_index
+from unicorn_codec.quality_table import in_db
 from unicorn_codec.sections import FORMAT_VERSION, FRAME_BYTES, PREAMBLE
 from unicorn_codec.weights import weight_summary
 
@@ -102,15 +104,23 @@ def _codes(container: Container, pixels: int) -> dict[str, Any]:
 
 
 def _entries(container: Container) -> list[dict[str, Any]]:
-    """One entry an image, by index; the name is None if the file has no names."""
-    header, names, codes = container.header, container.names, container.codes
+    """One entry an image, by index; the name is None if the file has no names.
+
+    Bytes and codec stand there if it has codes, ``psnr_db`` if it says how well its pictures came back.
+    """
+    header, names, codes, psnrs = container.header, container.names, container.codes, container.psnrs
     return [
         {
             "index": index,
             "name": None if names is None else names[position],
             "width": int(container.sizes[position, 0]),
             "height": int(container.sizes[position, 1]),
-            **({} if codes is None else {"code_bytes": len(codes.streams[position])}),
+            **({} if codes is None else _of_code(codes.streams[position])),
+            **({} if psnrs is None else {"psnr_db": in_db(int(psnrs[position]))}),
         }
         for index, position in enumerate(position_of_index(header.seed, header.images).tolist())
     ]
+
+
+def _of_code(code: bytes) -> dict[str, Any]:
+    return {"code_bytes": len(code), "codec": "avif" if is_classic(code) else "latents"}

@@ -1,5 +1,6 @@
 """What packing and verifying tell: while they run (``Observer``) and when they are done."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -86,6 +87,12 @@ class Measured:
         """The five that came back least well."""
         return self.rows[:5]
 
+    def below(self, min_psnr_db: float | None, min_ms_ssim: float | None) -> tuple[ImageDistortion, ...]:
+        """Those that miss what was wanted, the worst first."""
+        least_db = -math.inf if min_psnr_db is None else min_psnr_db
+        least_similarity = -math.inf if min_ms_ssim is None else min_ms_ssim
+        return tuple(row for row in self.rows if not (row.psnr_db >= least_db and row.ms_ssim >= least_similarity))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkReport:
@@ -111,8 +118,10 @@ class PackReport:
     Args:
         wanted_bytes: size that was asked for, if any.
         latent_step: quantisation step of the codes; where there are none, what the autoencoder is told.
-        seconds: from start to the written file, without measuring.
+        seconds: from start to the file, without measuring it.
         network: None for an archive of codes.
+        avif_images: pictures that AVIF stores instead of latents, of ``avif_bytes`` together.
+        below_target: what came back less well than wanted nevertheless, the worst first.
     """
 
     images: int
@@ -126,6 +135,9 @@ class PackReport:
     seconds: float
     measured: Measured
     network: NetworkReport | None
+    avif_images: int
+    avif_bytes: int
+    below_target: tuple[ImageDistortion, ...]
     skipped: tuple[Unreadable, ...]
     flattened: int
     scaled: int

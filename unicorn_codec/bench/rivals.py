@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 from PIL import Image, features
 
-from unicorn_codec.bench.avif_payload import take_payload, wrap_payload
+from unicorn_codec.avif_container import take_stream, wrap_stream
 from unicorn_codec.bench.picture_set import PictureSet
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.errors import RivalFailed
@@ -127,10 +127,10 @@ class BareAvif(Avif):
     name, title, suffix = "avif-bare", "AVIF without container", ".obu"
 
     def encode_picture(self, pixels: Pixels, quality: Any) -> bytes:
-        return take_payload(super().encode_picture(pixels, quality))
+        return take_stream(super().encode_picture(pixels, quality))
 
     def decode_picture(self, data: bytes, size: tuple[int, int]) -> Pixels:
-        return super().decode_picture(wrap_payload(data), size)
+        return super().decode_picture(wrap_stream(data), size)
 
 
 class HalfAvif(Avif):

@@ -1,0 +1,137 @@
+"""No picture of a packed folder is below the wanted quality, and AVIF is spent only where it must be."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import features
+
+from tests.conftest import draw
+from unicorn_codec import guarantee
+from unicorn_codec.archive import Archive, pack
+from unicorn_codec.classic import decode_classic, encode_classic
+from unicorn_codec.config import PackOptions
+from unicorn_codec.container import read_container
+from unicorn_codec.errors import InvalidSetting
+from unicorn_codec.guarantee import PSNR_MARGIN_DB, Guarantee, smallest_avif
+from unicorn_codec.images import list_folder, write_picture
+from unicorn_codec.inspection import describe
+from unicorn_codec.metrics import psnr_db
+from unicorn_codec.quality_table import in_db
+from unicorn_codec.reports import PackReport
+
+pytestmark = pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
+
+WANTED_DB = 26.0
+OPTIONS = PackOptions(device="cpu", latent_step=6.0, min_psnr_db=WANTED_DB)
+
+
+def noise(seed: int, width: int, height: int) -> np.ndarray:
+    """What latents cannot hold."""
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3)).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def mixed_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two smooth pictures and one of noise."""
+    root = tmp_path_factory.mktemp("smooth and not")
+    for number in range(2):
+        write_picture(draw(number, 48, 32), root / f"smooth {number}.png")
+    write_picture(noise(1, 48, 32), root / "noise.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def held(mixed_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, PackReport]:
+    path = tmp_path_factory.mktemp("archives") / "held.uni"
+    return path, pack(mixed_folder, path, OPTIONS)
+
+
+def test_no_picture_is_ruined(held: tuple[Path, PackReport]) -> None:
+    path, report = held
+    assert report.measured.psnr_db.min >= WANTED_DB
+    assert report.below_target == ()
+    entries = {entry["name"]: entry for entry in describe(path, entries=True)["entries"]}
+    codecs = {name: entry["codec"] for name, entry in entries.items()}
+    assert codecs == {"noise.png": "avif", "smooth 0.png": "latents", "smooth 1.png": "latents"}
+    assert (report.avif_images, report.avif_bytes) == (1, entries["noise.png"]["code_bytes"])
+
+
+def test_the_file_tells_the_quality_of_each_picture(held: tuple[Path, PackReport]) -> None:
+    path, report = held
+    entries = describe(path, entries=True)["entries"]
+    for row in report.measured.rows:
+        assert entries[row.index]["psnr_db"] == pytest.approx(row.psnr_db, abs=0.0051)
+
+
+def test_an_index_only_file_tells_it_too(packed: tuple[Path, PackReport]) -> None:
+    psnrs = read_container(packed[0], strict=True).psnrs
+    assert psnrs is not None
+    archive = Archive.open(packed[0], device="cpu")
+    for row in packed[1].measured.rows:
+        assert in_db(int(psnrs[archive.indices.index(row.index)])) == pytest.approx(row.psnr_db, abs=0.0051)
+
+
+def test_the_smallest_avif_that_reaches_the_target_is_taken() -> None:
+    picture, asked = draw(4, 40, 40), []
+
+    def is_reached(original: np.ndarray, decoded: np.ndarray) -> bool:
+        asked.append(psnr_db(original, decoded))
+        return asked[-1] >= 36
+
+    code = smallest_avif(picture, is_reached)
+    assert psnr_db(picture, decode_classic(code, 40, 40)) >= 36
+    assert len(asked) <= 7
+    (quality,) = [q for q in range(101) if encode_classic(picture, q)[0] == code][:1]
+    assert quality == 0 or psnr_db(picture, encode_classic(picture, quality - 1)[1]) < 36
+
+
+def test_a_target_that_nothing_reaches_gets_the_best() -> None:
+    picture = noise(3, 16, 16)
+    assert smallest_avif(picture, lambda *_: False) == encode_classic(picture, 100)[0]
+    assert smallest_avif(picture, lambda *_: True) == encode_classic(picture, 0)[0]
+
+
+def test_what_cannot_be_reached_is_named(mixed_folder: Path, tmp_path: Path) -> None:
+    report = pack(mixed_folder, tmp_path / "out.uni", replace(OPTIONS, min_psnr_db=90.0))
+    assert report.avif_images == 3
+    assert {row.name for row in report.below_target} == {"noise.png", "smooth 0.png", "smooth 1.png"}
+
+
+def test_both_measures_have_to_be_reached(mixed_folder: Path) -> None:
+    pictures, (a, b) = list_folder(mixed_folder, OPTIONS.read), (draw(1, 48, 32), draw(1, 48, 32) ^ 2)
+    found_db = psnr_db(a, b)
+    for options, reached in (
+        (replace(OPTIONS, min_psnr_db=found_db - 2 * PSNR_MARGIN_DB), True),
+        (replace(OPTIONS, min_psnr_db=found_db), False),
+        (replace(OPTIONS, min_ms_ssim=1.0), False),
+        (replace(OPTIONS, min_psnr_db=None, min_ms_ssim=0.5), True),
+    ):
+        assert Guarantee(pictures=pictures, options=options).is_reached(a, b) == reached
+    assert Guarantee(pictures=pictures, options=replace(OPTIONS, min_ms_ssim=1.0)).is_reached(a, a)
+    assert psnr_db(a, a) == math.inf
+
+
+def test_the_wanted_size_is_that_of_the_whole_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pictures").mkdir()
+    for number in range(6):
+        write_picture(draw(number, 128, 96) // 2 + noise(number, 128, 96) // 8, tmp_path / "pictures" / f"{number}.png")
+    write_picture(noise(9, 32, 32), tmp_path / "pictures" / "noise.png")
+    asked: list[int] = []
+
+    def counting(*arguments: object) -> bytes:
+        asked.append(1)
+        return smallest_avif(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(guarantee, "smallest_avif", counting)
+    options = PackOptions(device="cpu", file_bytes=9000, min_psnr_db=18.0)
+    report = pack(tmp_path / "pictures", tmp_path / "out.uni", options)
+    assert report.avif_images == 1 and report.file_bytes <= 1.03 * 9000
+    assert len(asked) == 1, "what AVIF makes of a picture does not depend on the step"
+
+
+def test_a_network_promises_nothing() -> None:
+    with pytest.raises(InvalidSetting, match="--index-only"):
+        PackOptions(index_only=True, min_psnr_db=24.0)
