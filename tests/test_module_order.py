@@ -29,6 +29,7 @@ ORDER = (
     "devices",
     "rans",
     "code_model",
+    "code_context",
     "codes",
     "denoiser",
     "diffusion",
