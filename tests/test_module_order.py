@@ -14,6 +14,7 @@ COMMAND_LINE = ROOT / "cli"
 
 ORDER = (
     "errors",
+    "concurrency",
     "config",
     "generator",
     "index_map",
@@ -34,6 +35,7 @@ ORDER = (
     "denoiser",
     "diffusion",
     "coding_autoencoder",
+    "tiling",
     "autoencoder",
     "picture_files",
     "images",

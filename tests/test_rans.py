@@ -17,7 +17,7 @@ Words = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Case:
-    """Symbols of T steps, N streams, L lanes, each with one of K tables of S frequencies; silent ones have all slots."""
+    """Symbols of T steps, N streams, L lanes, each with one of K tables of S frequencies, or none."""
 
     frequencies: Words
     tables: NDArray[np.int64]

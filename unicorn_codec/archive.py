@@ -12,10 +12,12 @@ from pathlib import Path
 from types import TracebackType
 
 import numpy as np
+from torch import Tensor
 
 from unicorn_codec.autoencoder import EMBEDDED, LEADING_CHANNELS, Autoencoder, check_reference, load_autoencoder
 from unicorn_codec.code_model import load_code_model
 from unicorn_codec.coding import pack_into_codes
+from unicorn_codec.concurrency import prefetch
 from unicorn_codec.config import PackOptions, ReadOptions
 from unicorn_codec.container import Container, check_output, read_container, write_container
 from unicorn_codec.decoding import CodeDecoder, Decoder, NetworkDecoder
@@ -204,9 +206,13 @@ class Archive:
         for index in wanted:
             if not 0 <= index < len(self):
                 raise IndexOutOfRange(f"there is no image {index}: the archive has 0 to {len(self) - 1}")
-        for batch in batches_by_size([self.size(index) for index in wanted], batch_size):
-            numbers = [wanted[place] for place in batch]
-            yield from zip(numbers, self.decoder.decode(numbers, *self.size(numbers[0]), steps=steps), strict=True)
+        for numbers, latents in prefetch(self._latents(wanted, batch_size, steps)):
+            yield from zip(numbers, self.decoder.pictures(latents, *self.size(numbers[0])), strict=True)
+
+    def _latents(self, indices: list[int], batch_size: int, steps: int | None) -> Iterator[tuple[list[int], Tensor]]:
+        for batch in batches_by_size([self.size(index) for index in indices], batch_size):
+            numbers = [indices[place] for place in batch]
+            yield numbers, self.decoder.latents(numbers, *self.size(numbers[0]), steps=steps)
 
     def measure(self, pictures: Folder, read: ReadOptions, observer: Observer) -> Measured:
         """Distortion of every image that the folder has the original of."""

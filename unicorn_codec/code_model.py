@@ -98,7 +98,7 @@ class CodeModel:
 
     @cached_property
     def kernels(self) -> Singles:
-        """(9, 2C, C H) of ``earlier`` for each neighbour: its features, signed and magnitude of one channel after the other."""
+        """(9, 2C, C H) of ``earlier``, for each neighbour: signed value and magnitude of one channel after the other."""
         channels, hidden = self.mean.shape
         pairs = self.earlier.reshape(channels, 2, 9, channels * hidden).transpose(2, 0, 1, 3)
         return np.ascontiguousarray(pairs, np.float32).reshape(9, 2 * channels, channels * hidden)
@@ -110,7 +110,7 @@ class CodeModel:
 
     @cached_property
     def own(self) -> tuple[Floats, ...]:
-        """For each pass (C, 3k, H + 1): from signed and magnitude and value of k ``known`` neighbours to hidden and mean."""
+        """(C, 3k, H + 1) for each pass: from the ``known`` neighbours' features and plain values to sums and mean."""
         passes = []
         for step in range(len(PASSES)):
             places = known(step)

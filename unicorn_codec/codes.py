@@ -134,7 +134,9 @@ def _slots(model: CodeModel, tables: _Tables, values: NDArray[np.integer]) -> tu
         bytes_of_value = np.stack([values[steps] >> 8 & 0xFF, values[steps] & 0xFF], axis=1)
         plain = np.broadcast_to(far[steps][:, None], bytes_of_value.shape).reshape(2 * len(steps), -1)
         after = np.repeat(steps + 1, 2)
-        starts = np.insert(starts, after, np.where(plain, bytes_of_value.reshape(plain.shape) * _PLAIN_WIDTH, 0), axis=0)
+        starts = np.insert(
+            starts, after, np.where(plain, bytes_of_value.reshape(plain.shape) * _PLAIN_WIDTH, 0), axis=0
+        )
         widths = np.insert(widths, after, np.where(plain, _PLAIN_WIDTH, TOTAL), axis=0)
     return starts, widths
 

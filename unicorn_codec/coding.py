@@ -1,11 +1,10 @@
 """Packing into codes: latents are quantised and entropy-coded; the step follows from the wanted size.
 
-pack_into_codes: choose_step > encode_batches > quantise_latents > encode_images
+pack_into_codes: SizeCurve > encode_batches > quantise_latents > encode_images
 """
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from torch import Tensor
@@ -24,8 +23,10 @@ from unicorn_codec.reports import Observer
 
 SAMPLE_IMAGES = 48
 TOLERANCE = 0.01
-ROUNDS = 8
+ROUNDS = 6
 CORRECTIONS = 2
+KEPT_BYTES = 1 << 28
+"""Latents that are kept for another coding, at most."""
 
 
 def pack_into_codes(pictures: Folder, autoencoder: Autoencoder, options: PackOptions, observer: Observer) -> Container:
@@ -55,19 +56,19 @@ def pack_into_codes(pictures: Folder, autoencoder: Autoencoder, options: PackOpt
     return Container(header=header, sizes=pictures.sizes, names=pictures.names, codes=codes)
 
 
-@dataclass(frozen=True, slots=True)
 class FolderCoder:
-    """A folder and what codes it. Latents are made anew for every coding: they would not fit into memory."""
+    """A folder and what codes it. It keeps its first latents; all those of a large folder would not fit into memory."""
 
-    pictures: Folder
-    read: ReadOptions
-    autoencoder: EmbeddedAutoencoder
-    model: CodeModel
+    def __init__(self, pictures: Folder, read: ReadOptions, autoencoder: EmbeddedAutoencoder, model: CodeModel) -> None:
+        self.pictures, self.model = pictures, model
+        self._read, self._autoencoder = read, autoencoder
+        self._kept: list[tuple[list[int], Tensor]] = []
+        self._room = KEPT_BYTES
 
     def encode(self, step: float, progress: Callable[[int, int], None]) -> Codes:
         """Codes of all pictures, by position."""
         streams: list[bytes] = [b""] * len(self.pictures.pictures)
-        for batch, latents in self.batches(range(len(streams)), progress):
+        for batch, latents in self._all_latents(progress):
             for position, stream in zip(batch, encode_latents(self.model, latents, step), strict=True):
                 streams[position] = stream
         return Codes(level=level_of(step), model_sha256=self.model.sha256, streams=tuple(streams))
@@ -77,13 +78,24 @@ class FolderCoder:
         count = len(self.pictures.pictures)
         positions = range(0, count, -(-count // SAMPLE_IMAGES))
         pixels = sum(self.pictures.pictures[p].width * self.pictures.pictures[p].height for p in positions)
-        return [latents for _, latents in self.batches(positions, progress)], pixels / self.pictures.pixels
+        return [latents for _, latents in self._latents(positions, progress)], pixels / self.pictures.pixels
 
-    def batches(
+    def _all_latents(self, progress: Callable[[int, int], None]) -> Iterator[tuple[list[int], Tensor]]:
+        yield from self._kept
+        count = len(self.pictures.pictures)
+        kept = {position for batch, _ in self._kept for position in batch}
+        rest = [position for position in range(count) if position not in kept]
+        for batch, latents in self._latents(rest, lambda done, _: progress(len(kept) + done, count)):
+            self._room -= latents.nbytes
+            if self._room >= 0:
+                self._kept.append((batch, latents))
+            yield batch, latents
+
+    def _latents(
         self, positions: Sequence[int], progress: Callable[[int, int], None]
     ) -> Iterator[tuple[list[int], Tensor]]:
-        multiple = self.autoencoder.reference.downsampling
-        return encode_batches(self.pictures, positions, self.read, self.autoencoder, multiple, progress)
+        multiple = self._autoencoder.reference.downsampling
+        return encode_batches(self.pictures, positions, self._read, self._autoencoder, multiple, progress)
 
 
 def overhead_of(pictures: Folder) -> int:
@@ -94,9 +106,9 @@ def overhead_of(pictures: Folder) -> int:
 
 
 def quantise_latents(latents: Tensor, step: float) -> np.ndarray:
-    """(..., C, h, w) raw latents to symbols, int64; the inverse, up to rounding, is a multiplication by the step."""
+    """(..., C, h, w) raw latents to symbols, int16; the inverse, up to rounding, is a multiplication by the step."""
     # Rounding down more (a dead zone) was measured: it loses more distortion than it saves bits.
-    return (latents / step).round().clamp(-LARGEST, LARGEST).numpy().astype(np.int64)
+    return (latents / step).round().clamp(-LARGEST, LARGEST).numpy().astype(np.int16)
 
 
 def encode_latents(model: CodeModel, latents: Tensor, step: float) -> list[bytes]:
@@ -104,47 +116,72 @@ def encode_latents(model: CodeModel, latents: Tensor, step: float) -> list[bytes
     return encode_images(model, level_of(step), quantise_latents(latents, step))
 
 
-def choose_step(
-    coder: FolderCoder, wanted_bytes: float, coarsest: float, progress: Callable[[int, int], None]
-) -> float:
-    """Quantisation step at which the file has the wanted bytes, or 1, the finest, where that takes less.
+class SizeCurve:
+    """Bytes of a folder's file by the quantisation step, as some of its pictures tell that are really coded.
 
-    Searched on a sample of the pictures, by really coding them.
+    Args:
+        batches: latents of these pictures.
+        share: the part of all pixels that they are.
+        overhead: bytes of the file beside its codes.
+    """
+
+    def __init__(self, model: CodeModel, batches: Sequence[Tensor], share: float, overhead: int) -> None:
+        self._model, self._batches, self._share, self._overhead = model, batches, share, overhead
+        self._known: dict[float, float] = {}
+
+    def size(self, step: float) -> float:
+        """Bytes at a step."""
+        if step not in self._known:
+            codes = (code for latents in self._batches for code in encode_latents(self._model, latents, step))
+            self._known[step] = self._overhead + sum(map(len, codes)) / self._share
+        return self._known[step]
+
+    def step_of(self, wanted: float, coarsest: float) -> float:
+        """The step, 1 to ``coarsest``, that comes nearest to the wanted bytes."""
+        if wanted >= self.size(1.0):
+            return 1.0
+        if wanted <= self.size(coarsest):
+            return coarsest
+        for _ in range(ROUNDS):
+            fine = max(step for step, size in self._known.items() if size > wanted)
+            coarse = min(step for step, size in self._known.items() if size <= wanted and step > fine)
+            larger, smaller = self.size(fine), self.size(coarse)
+            # The size falls about as a power of the step.
+            step = fine * (coarse / fine) ** (math.log(larger / wanted) / math.log(larger / smaller))
+            if abs(self.size(step) / wanted - 1) <= TOLERANCE / 4:
+                break
+        return step
+
+
+def measure_sizes(
+    coder: FolderCoder, wanted_bytes: float, coarsest: float, progress: Callable[[int, int], None]
+) -> SizeCurve:
+    """The folder's sizes by step.
 
     Raises:
-        InvalidSetting: even the coarsest step takes more.
+        InvalidSetting: even the coarsest step takes more than wanted.
     """
-    batches, share = coder.sample(progress)
-    overhead = overhead_of(coder.pictures)
-
-    def whole(step: float) -> float:
-        codes = [code for latents in batches for code in encode_latents(coder.model, latents, step)]
-        return overhead + sum(map(len, codes)) / share
-
-    if wanted_bytes >= whole(1.0):
-        return 1.0
-    smallest = whole(coarsest)
-    if wanted_bytes < smallest * (1 - 3 * TOLERANCE):
+    curve = SizeCurve(coder.model, *coder.sample(progress), overhead_of(coder.pictures))
+    if wanted_bytes < curve.size(coarsest) * (1 - 3 * TOLERANCE):
+        smallest = curve.size(coarsest)
         least, wanted = (8 * size / coder.pictures.pixels for size in (smallest, wanted_bytes))
         raise InvalidSetting(
             f"these pictures take at least about {smallest:.0f} bytes ({least:.3f} bits per pixel), "
             f"not {wanted_bytes:.0f} ({wanted:.3f})"
         )
-    low, high = 0.0, math.log(coarsest)
-    for _ in range(ROUNDS):
-        middle = (low + high) / 2
-        low, high = (low, middle) if whole(math.exp(middle)) < wanted_bytes else (middle, high)
-    return math.exp((low + high) / 2)
+    return curve
 
 
 def fit_codes(coder: FolderCoder, wanted_bytes: float, coarsest: float, observer: Observer) -> tuple[float, Codes]:
     """Step and codes with which the file has the wanted bytes, within ``TOLERANCE`` where a step can do so."""
-    step = choose_step(coder, wanted_bytes, coarsest, observer.of_stage("probing"))
+    overhead = overhead_of(coder.pictures)
+    curve = measure_sizes(coder, wanted_bytes, coarsest, observer.of_stage("probing"))
+    step = curve.step_of(wanted_bytes, coarsest)
     codes = coder.encode(step, observer.of_stage("coding"))
     for _ in range(CORRECTIONS):
-        found = overhead_of(coder.pictures) + sum(map(len, codes.streams))
-        # The size falls about as the step's power of -1, where most values are zero.
-        better = min(coarsest, max(1.0, step * found / wanted_bytes))
+        found = overhead + sum(map(len, codes.streams))
+        # What the sample is wrong by at one step, it is about wrong by at those near to it.
+        better = curve.step_of(wanted_bytes * curve.size(step) / found, coarsest)
         if abs(found / wanted_bytes - 1) <= TOLERANCE or better == step:
             break
         step, codes = better, coder.encode(better, observer.of_stage("coding"))

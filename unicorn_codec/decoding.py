@@ -24,10 +24,13 @@ from unicorn_codec.latent_set import denormalise_latents
 
 
 class Decoder(Protocol):
-    """What an archive needs to get its pictures."""
+    """What an archive needs to get its pictures, in two halves that may run side by side."""
 
-    def decode(self, indices: Sequence[int], width: int, height: int, *, steps: int | None = None) -> list[np.ndarray]:
-        """Pictures, uint8 (height, width, 3), of images that are all of one size."""
+    def latents(self, indices: Sequence[int], width: int, height: int, *, steps: int | None = None) -> Tensor:
+        """Raw latents (N, C, h, w) of images that are all of one size."""
+
+    def pictures(self, latents: Tensor, width: int, height: int) -> list[np.ndarray]:
+        """Their pictures, uint8 (height, width, 3)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,10 +70,19 @@ class NetworkDecoder:
         self, indices: Sequence[int], width: int, height: int, *, steps: int | None = None, seed: int | None = None
     ) -> list[np.ndarray]:
         """Pictures, uint8 (height, width, 3), of images that are all of one size."""
-        latents = self.sample(indices, width, height, steps=steps, seed=seed)
+        return self.pictures(self.latents(indices, width, height, steps=steps, seed=seed), width, height)
+
+    def latents(
+        self, indices: Sequence[int], width: int, height: int, *, steps: int | None = None, seed: int | None = None
+    ) -> Tensor:
+        """Raw latents (N, C, h, w) of images that are all of one size."""
+        normalised = self.sample(indices, width, height, steps=steps, seed=seed)
         denoising = self.denoising
-        raw = denormalise_latents(latents, denoising.means, denoising.stds, denoising.latent_std)
-        return self.autoencoder.decode_pictures(raw, height, width, self.header.latent_step)
+        return denormalise_latents(normalised, denoising.means, denoising.stds, denoising.latent_std)
+
+    def pictures(self, latents: Tensor, width: int, height: int) -> list[np.ndarray]:
+        """Pictures, uint8 (height, width, 3), of raw latents."""
+        return self.autoencoder.decode_pictures(latents, height, width, self.header.latent_step)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +95,8 @@ class CodeDecoder:
     autoencoder: Autoencoder
     model: CodeModel
 
-    def decode(self, indices: Sequence[int], width: int, height: int, *, steps: int | None = None) -> list[np.ndarray]:
-        """Pictures, uint8 (height, width, 3), of images that are all of one size; there is nothing to step.
+    def latents(self, indices: Sequence[int], width: int, height: int, *, steps: int | None = None) -> Tensor:
+        """Raw latents (N, C, h, w) of images that are all of one size; there is nothing to step.
 
         Raises:
             InvalidField: a code is damaged.
@@ -92,5 +104,8 @@ class CodeDecoder:
         streams = [self.codes.streams[position] for position in self.positions[list(indices)]]
         rows, columns = (-(-side // self.header.autoencoder.downsampling) for side in (height, width))
         symbols = decode_images(self.model, self.codes.level, streams, rows, columns)
-        latents = torch.from_numpy(symbols).float() * self.header.latent_step
+        return torch.from_numpy(symbols).float() * self.header.latent_step
+
+    def pictures(self, latents: Tensor, width: int, height: int) -> list[np.ndarray]:
+        """Pictures, uint8 (height, width, 3), of raw latents."""
         return self.autoencoder.decode_pictures(latents, height, width, self.header.latent_step)
