@@ -98,7 +98,7 @@ class CodeModel:
 
     @cached_property
     def kernels(self) -> Singles:
-        """(9, 2C, C H) of ``earlier``, for each neighbour: signed value and magnitude of one channel after the other."""
+        """(9, 2C, C H) of ``earlier``, for each neighbour: signed feature and magnitude, channel by channel."""
         channels, hidden = self.mean.shape
         pairs = self.earlier.reshape(channels, 2, 9, channels * hidden).transpose(2, 0, 1, 3)
         return np.ascontiguousarray(pairs, np.float32).reshape(9, 2 * channels, channels * hidden)
