@@ -1,9 +1,13 @@
-"""How fast archives open and decode, and what packing takes in memory.
+"""How fast archives open and decode, what the time goes into, and what packing takes in memory.
 
     python benchmarks/speed.py --data cats-1000
+    python benchmarks/speed.py --data cats-1000 --large
+    python benchmarks/speed.py --data cats-1000 --shares --pictures 64
 
 Every figure is of a file really written from the first pictures of the folder; commands are timed as whole
-processes, cold (median of five), decoding through the API, warm (best of three).
+processes, cold (median of five), decoding through the API, warm (best of three). ``--large`` packs and unpacks one
+picture of 12 megapixels, a mosaic of the folder's, and tells what memory that took. ``--shares`` does the parts of
+packing and unpacking one after the other and tells the processor time of each.
 """
 
 import argparse
@@ -17,14 +21,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from unicorn_codec.archive import Archive, pack
 from unicorn_codec.autoencoder import EmbeddedAutoencoder
-from unicorn_codec.config import PackOptions, TrainConfig
+from unicorn_codec.code_model import load_code_model
+from unicorn_codec.coding import encode_latents
+from unicorn_codec.config import PackOptions, ReadOptions, TrainConfig
+from unicorn_codec.images import list_folder, read_picture, write_picture
+from unicorn_codec.latent_set import batches_by_size
 
 COMMAND = [sys.executable, "-m", "unicorn_cli"]
 
@@ -59,11 +70,91 @@ def take(data: Path, work: Path, count: int) -> Path:
     return folder
 
 
+def peak_megabytes(*arguments: str) -> float:
+    """Largest memory of a command as a new process."""
+    process = subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    assert status == 0, f"{arguments} failed"
+    return usage.ru_maxrss / 1000
+
+
+def mosaic(data: Path, width: int, height: int) -> np.ndarray:
+    """A large picture (height, width, 3) of a folder's pictures side by side."""
+    folder = list_folder(data, ReadOptions())
+    side = folder.pictures[0].width
+    columns = -(-width // side)
+    tiles = [
+        read_picture(folder, picture, ReadOptions()) for picture in folder.pictures[: columns * -(-height // side)]
+    ]
+    rows = [np.concatenate(tiles[start : start + columns], axis=1) for start in range(0, len(tiles), columns)]
+    return np.concatenate(rows)[:height, :width]
+
+
+def measure_large(data: Path, work: Path, tell: Callable[[str, float], None]) -> None:
+    """Peak memory of packing one picture of 12 megapixels and of unpacking it."""
+    folder = work / "large"
+    folder.mkdir()
+    write_picture(mosaic(data, 4000, 3000), folder / "large.png")
+    packed = ("pack", str(folder), "-o", f"{work}/large.uni", "--max-side", "0", "--bpp", "0.2")
+    tell("pack_12_megapixels_peak_mb", peak_megabytes(*packed))
+    tell("unpack_12_megapixels_peak_mb", peak_megabytes("unpack", f"{work}/large.uni", "--all", "-o", f"{work}/out"))
+
+
+class Stopwatch:
+    """Processor seconds of parts of some work."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        started = time.process_time()
+        yield
+        self.seconds[name] += time.process_time() - started
+
+    def tell(self, what: str, pictures: int, tell: Callable[[str, float], None]) -> None:
+        for name, seconds in self.seconds.items():
+            tell(f"{what}_{name}_ms_a_picture", 1000 * seconds / pictures)
+            tell(f"{what}_{name}_share", seconds / sum(self.seconds.values()))
+
+
+def measure_shares(folder: Path, work: Path, tell: Callable[[str, float], None]) -> None:
+    """Processor time of the parts of packing a folder at 0.1 bits per pixel, and of unpacking it."""
+    report = pack(folder, work / "shares.uni", PackOptions(bits_per_pixel=0.1))
+    watch, model = Stopwatch(), load_code_model()
+    autoencoder = EmbeddedAutoencoder(torch.device("cpu"))
+    with watch.part("reading"):
+        listed = list_folder(folder, ReadOptions())
+    for batch in batches_by_size([(p.width, p.height) for p in listed.pictures]):
+        with watch.part("reading"):
+            pixels = [read_picture(listed, listed.pictures[place], ReadOptions()) for place in batch]
+        with watch.part("autoencoder"):
+            latents = autoencoder.encode_pictures(pixels, autoencoder.reference.downsampling)
+        with watch.part("entropy_coding"):
+            encode_latents(model, latents, report.latent_step)
+    watch.tell("pack", report.images, tell)
+    watch = Stopwatch()
+    with Archive.open(work / "shares.uni") as archive:
+        for batch in batches_by_size([archive.size(index) for index in range(len(archive))]):
+            size = archive.size(batch[0])
+            with watch.part("entropy_decoding"):
+                latents = archive.decoder.latents(batch, *size)
+            with watch.part("autoencoder"):
+                pictures = archive.decoder.pictures(latents, *size)
+            with watch.part("writing"):
+                for index, pixels in zip(batch, pictures, strict=True):
+                    write_picture(pixels, work / f"{index}.png")
+    watch.tell("unpack", report.images, tell)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of pictures of 256x256")
     parser.add_argument("--pictures", type=int, default=1000)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "speed.json")
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--large", action="store_true", help="only the memory of one large picture; writes no file")
+    only.add_argument("--shares", action="store_true", help="only what the time goes into; writes no file")
     args = parser.parse_args()
     found: dict[str, float | str | int | None] = {
         "torch": torch.__version__,
@@ -75,8 +166,16 @@ def main() -> None:
         found[what] = round(value, 4)
         print(f"{what}: {value:.4g}", flush=True)
 
+    if args.large or args.shares:
+        with tempfile.TemporaryDirectory() as name:
+            if args.large:
+                measure_large(args.data, Path(name), tell)
+            else:
+                measure_shares(take(args.data, Path(name), args.pictures), Path(name), tell)
+        return
+
     autoencoder = EmbeddedAutoencoder(torch.device("cpu"))
-    latents = torch.randn(1, 64, 16, 16) * 3
+    latents = torch.randn(1, autoencoder.network.latent_channels, 16, 16) * 3
     tell("autoencoder_decode_ms", 1000 * warm(lambda: autoencoder.decode_pictures(latents, 256, 256, 2.0)))
     network = autoencoder.network.to(torch.bfloat16)
     step = torch.tensor([2.0])
@@ -102,6 +201,8 @@ def main() -> None:
         everything = ["unpack", f"{work}/codes.uni", "--all", "-o", f"{work}/all"]
         subprocess.run([*COMMAND, *everything], check=True, capture_output=True)
         tell("unpack_all_codes_s", time.monotonic() - started)
+        measure_shares(many, work, tell)
+        measure_large(args.data, work, tell)
     args.out.write_text(json.dumps(found, indent=1) + "\n")
 
 

@@ -18,6 +18,8 @@ from .report import shortened
 from .selection import names_one_file, paths_in_folder, refuse_existing, select_by_index, select_by_name
 
 if TYPE_CHECKING:  # at run time it would load torch
+    import numpy as np
+
     from unicorn_codec.archive import Archive
 
 
@@ -110,16 +112,20 @@ def path_of_file(output: str, image_format: str | None) -> Path:
 
 
 def write_pictures(opened: "Archive", paths: dict[int, Path], *, steps: int | None, overwrite: bool) -> None:
-    """Decode the pictures and write each as soon as it is there; a bar if there are several."""
+    """Decode the pictures and write each while the next ones are decoded; a bar if there are several."""
+    from unicorn_codec.concurrency import in_threads
     from unicorn_codec.images import write_picture
     from unicorn_codec.output_files import make_folder
 
     from .progress import bar
 
+    def write(picture: tuple[int, "np.ndarray"]) -> None:
+        index, pixels = picture
+        make_folder(paths[index].parent)
+        write_picture(pixels, paths[index], overwrite)
+
     with bar("unpacking", len(paths), hidden=len(paths) == 1) as shown:
-        for index, pixels in opened.iterate(paths, steps=steps):
-            make_folder(paths[index].parent)
-            write_picture(pixels, paths[index], overwrite)
+        for _ in in_threads(write, opened.iterate(paths, steps=steps)):
             shown.update()
 
 

@@ -14,6 +14,7 @@ COMMAND_LINE = ROOT / "cli"
 
 ORDER = (
     "errors",
+    "concurrency",
     "config",
     "whole_files",
     "generator",
@@ -34,6 +35,7 @@ ORDER = (
     "planning",
     "devices",
     "code_model",
+    "code_context",
     "codes",
     "layers",
     "index_embedding",
@@ -45,6 +47,7 @@ ORDER = (
     "structure",
     "coding_autoencoder",
     "adaptation",
+    "tiling",
     "autoencoder",
     "picture_files",
     "images",

@@ -6,7 +6,7 @@ unpack: read_container > CodeDecoder, or NetworkDecoder > picture
 
 import time
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +26,7 @@ from unicorn_codec.canary import Canary, block_sums
 from unicorn_codec.code_model import load_code_model
 from unicorn_codec.code_table import is_classic
 from unicorn_codec.coding import pack_into_codes
+from unicorn_codec.concurrency import prefetch
 from unicorn_codec.config import PackOptions, ReadOptions
 from unicorn_codec.container import Container, check_output, parse, read_container, serialize, write_container
 from unicorn_codec.decoding import CodeDecoder, Decoder, NetworkDecoder
@@ -85,7 +86,7 @@ def pack(folder: Path, output: Path, options: PackOptions, observer: Observer | 
 
 def canary_of(archive: "Archive") -> Canary:
     """What an archive's first picture decodes to here."""
-    (pixels,) = archive.decoder.decode([0], *archive.size(0))
+    (pixels,) = archive.decoder.read([0], *archive.size(0))()
     return Canary(index=0, sums=block_sums(pixels))
 
 
@@ -256,13 +257,18 @@ class Archive:
         wanted = list(indices)
         for index in wanted:
             self._check_allowed(index)
-        for batch in batches_by_size([self.size(index) for index in wanted], batch_size):
-            numbers = [wanted[place] for place in batch]
-            decoded = self.decoder.decode(numbers, *self.size(numbers[0]), steps=steps)
-            for index, pixels in zip(numbers, decoded, strict=True):
+        for numbers, pictures in prefetch(self._read(wanted, batch_size, steps)):
+            for index, pixels in zip(numbers, pictures(), strict=True):
                 if steps is None and (fault := self._canary_fault(index, pixels)):
                     warnings.warn(fault, CanaryWarning, stacklevel=2)
                 yield index, pixels
+
+    def _read(
+        self, indices: list[int], batch_size: int, steps: int | None
+    ) -> Iterator[tuple[list[int], Callable[[], list[np.ndarray]]]]:
+        for batch in batches_by_size([self.size(index) for index in indices], batch_size):
+            numbers = [indices[place] for place in batch]
+            yield numbers, self.decoder.read(numbers, *self.size(numbers[0]), steps=steps)
 
     def check_canary(self) -> None:
         """Decode the picture that the archive tells the outcome of, if it does.
@@ -275,7 +281,7 @@ class Archive:
         if canary is None:
             return
         self._check_allowed(canary.index)
-        (pixels,) = self.decoder.decode([canary.index], *self.size(canary.index))
+        (pixels,) = self.decoder.read([canary.index], *self.size(canary.index))()
         if fault := self._canary_fault(canary.index, pixels):
             raise DecoderMismatch(fault)
 

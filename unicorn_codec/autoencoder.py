@@ -24,6 +24,7 @@ from unicorn_codec.adaptation import changed_network, parse_change
 from unicorn_codec.coding_autoencoder import CodingAutoencoder
 from unicorn_codec.config import AutoencoderReference
 from unicorn_codec.errors import AutoencoderMismatch, AutoencoderUnavailable
+from unicorn_codec.tiling import margin_of, tiles
 
 EMBEDDED = "embedded"
 LEADING_CHANNELS = 16
@@ -38,6 +39,9 @@ class Autoencoder(ABC):
 
     reference: AutoencoderReference
     device: torch.device
+    encoder_margin: int | None = None
+    decoder_margin: int | None = None
+    """Cells of the latents' grid around a tile that it depends on; None: pictures cannot be cut into tiles."""
 
     @abstractmethod
     def encode(self, images: Tensor) -> Tensor:
@@ -57,22 +61,44 @@ class Autoencoder(ABC):
             (N, C, h, w) float32 on the CPU.
         """
         height, width = pictures[0].shape[:2]
+        together = max(1, PIXELS_AT_ONCE // (height * width))
         latents = []
-        for batch in torch.from_numpy(np.stack(pictures)).split(max(1, PIXELS_AT_ONCE // (height * width))):
-            images = batch.to(self.device).permute(0, 3, 1, 2).float() / 127.5 - 1
-            images = F.pad(images, (0, -width % multiple, 0, -height % multiple), mode="replicate")
-            with torch.inference_mode():
-                latents.append(self.encode(images).float().cpu())
+        for start in range(0, len(pictures), together):
+            padding = ((0, 0), (0, -height % multiple), (0, -width % multiple), (0, 0))
+            batch = np.pad(np.stack(pictures[start : start + together]), padding, mode="edge")
+            latents.append(self._encode_in_tiles(torch.from_numpy(batch)))
         return torch.cat(latents)
+
+    def _encode_in_tiles(self, pixels: Tensor) -> Tensor:
+        """(N, C, h, w) latents of pixels (N, H, W, 3), uint8."""
+        cell = self.reference.downsampling
+        count, rows, columns = len(pixels), pixels.shape[1] // cell, pixels.shape[2] // cell
+        latents = torch.empty(count, self.reference.latent_channels, rows, columns)
+        for row, column in tiles(rows, columns, cell, self.encoder_margin):
+            tile = pixels[:, row.taken(cell), column.taken(cell)].to(self.device).permute(0, 3, 1, 2)
+            with torch.inference_mode():
+                encoded = self.encode(tile.float() / 127.5 - 1)
+            latents[:, :, row.given(1), column.given(1)] = encoded[:, :, row.kept(1), column.kept(1)].cpu()
+        return latents
 
     def decode_pictures(self, latents: Tensor, height: int, width: int, step: float) -> list[np.ndarray]:
         """Pictures of raw latents, the padding cut off: uint8 (height, width, 3) each."""
         pictures: list[np.ndarray] = []
         for batch in latents.split(max(1, PIXELS_AT_ONCE // (height * width))):
+            pictures.extend(self._decode_in_tiles(batch, height, width, step))
+        return pictures
+
+    def _decode_in_tiles(self, latents: Tensor, height: int, width: int, step: float) -> np.ndarray:
+        """(N, height, width, 3) uint8."""
+        cell = self.reference.downsampling
+        pictures = np.empty((len(latents), height, width, 3), np.uint8)
+        for row, column in tiles(*latents.shape[2:], cell, self.decoder_margin):
             with torch.inference_mode():
-                images = self.decode(batch.to(self.device), step)[:, :, :height, :width]
+                tile = latents[:, :, row.taken(1), column.taken(1)].to(self.device)
+                images = self.decode(tile, step)[:, :, row.kept(cell), column.kept(cell)]
                 pixels = ((images.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-            pictures.extend(pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy())
+            place = pictures[:, row.given(cell), column.given(cell)]  # ends where the picture does
+            place[:] = pixels.permute(0, 2, 3, 1).cpu().numpy()[:, : place.shape[1], : place.shape[2]]
         return pictures
 
 
@@ -88,6 +114,9 @@ class EmbeddedAutoencoder(Autoencoder):
         self.network = CodingAutoencoder(**config)
         self.network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
         self.network.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)  # type: ignore[call-overload]
+        cell = self.network.downsampling
+        self.encoder_margin = margin_of(self.network.encoder, cell, from_pixels=True)
+        self.decoder_margin = margin_of(self.network.decoder, cell, from_pixels=False)
         self.channels = min(channels or self.network.latent_channels, self.network.latent_channels)
         self.reference = reference_of(
             EMBEDDED, self.network, tensors, config, channels=self.channels, downsampling=self.network.downsampling

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from unicorn_codec.config import MAX_LEVEL
 
 Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
 Integers = NDArray[np.int64]
 
 PASSES = ((0, 0), (1, 1), (0, 1), (1, 0))
@@ -34,8 +35,9 @@ MEAN_BITS = 3
 
 SCALES = 48
 
+NEIGHBOURS = tuple((row, column) for row in (-1, 0, 1) for column in (-1, 0, 1))
+
 _WHOLE = ("mean_bias", "scale_bias", "frequencies")
-_NEIGHBOURS = tuple((row, column) for row in (-1, 0, 1) for column in (-1, 0, 1))
 
 
 @dataclass(frozen=True)
@@ -70,73 +72,65 @@ class CodeModel:
     def channels(self) -> int:
         return self.mean.shape[0]
 
+    @property
+    def hidden(self) -> int:
+        return self.mean.shape[1]
+
     @cached_property
-    def starts(self) -> NDArray[np.uint64]:
-        """(SCALES, 8, S) first slot of each symbol."""
-        return (np.cumsum(self.frequencies, axis=-1) - self.frequencies).astype(np.uint64)
+    def starts(self) -> Integers:
+        """(SCALES 8 S + S) first slot of each symbol, flat; behind all tables one of a symbol that takes all slots."""
+        starts = np.cumsum(self.frequencies, axis=-1) - self.frequencies
+        return np.append(starts.ravel(), np.zeros(self.frequencies.shape[-1], np.int64))
+
+    @cached_property
+    def widths(self) -> Integers:
+        """(SCALES 8 S + S) how many slots each symbol has."""
+        symbols = self.frequencies.shape[-1]
+        return np.append(self.frequencies.ravel(), np.full(symbols, self.frequencies[0, 0].sum()))
 
     @cached_property
     def symbol_of_slot(self) -> NDArray[np.uint8]:
-        """(SCALES, 8, slots) which symbol owns a slot."""
+        """(SCALES 8 slots + slots) which symbol owns a slot; the first one has all slots of the last table."""
         tables = self.frequencies.reshape(-1, self.frequencies.shape[-1])
         symbols = np.arange(tables.shape[1], dtype=np.uint8)
-        owners = np.stack([np.repeat(symbols, table) for table in tables])
-        return owners.reshape(*self.frequencies.shape[:2], -1)
+        owners = [np.repeat(symbols, table) for table in tables]
+        return np.concatenate([*owners, np.zeros_like(owners[0])])
 
-    def features(self, plane: Integers) -> Floats:
-        """(N, h, w) values -> (N, h, w, 18) features of the 3x3 neighbourhood; outside there are zeros."""
-        signs, sizes = np.sign(plane), self.magnitudes[np.minimum(np.abs(plane), MAX_SYMBOL)]
-        return np.concatenate([neighbourhood(signs * sizes), neighbourhood(sizes)], axis=-1)
+    @cached_property
+    def kernels(self) -> Singles:
+        """(9, 2C, C H) of ``earlier``, for each neighbour: signed feature and magnitude, channel by channel."""
+        channels, hidden = self.mean.shape
+        pairs = self.earlier.reshape(channels, 2, 9, channels * hidden).transpose(2, 0, 1, 3)
+        return np.ascontiguousarray(pairs, np.float32).reshape(9, 2 * channels, channels * hidden)
+
+    @cached_property
+    def reach(self) -> Floats:
+        """(C, C H) how much a channel's features, if none is over 1, can add to or take from each sum."""
+        return np.abs(self.earlier).sum(axis=1).reshape(self.channels, -1)
+
+    @cached_property
+    def own(self) -> tuple[Floats, ...]:
+        """(C, 3k, H + 1) for each pass: from the ``known`` neighbours' features and plain values to sums and mean."""
+        passes = []
+        for step in range(len(PASSES)):
+            places = known(step)
+            weights = np.zeros((self.channels, len(places), 3, self.hidden + 1))
+            weights[:, :, 0, :-1] = self.same[step][:, places]
+            weights[:, :, 1, :-1] = self.same[step][:, [9 + place for place in places]]
+            weights[:, :, 2, -1] = self.linear[step][:, places] * (1 << FEATURE_BITS)
+            passes.append(weights.reshape(self.channels, -1, self.hidden + 1))
+        return tuple(passes)
+
+    @cached_property
+    def heads(self) -> Floats:
+        """(C, H, 2) from the hidden values to mean and scale."""
+        return np.stack([self.mean, self.scale], axis=-1)
 
 
-def neighbourhood(plane: NDArray[np.generic]) -> Floats:
-    """(N, h, w) -> (N, h, w, 9): each position's 3x3 window, row by row, zero outside."""
-    padded = np.pad(plane, ((0, 0), (1, 1), (1, 1)))
-    height, width = plane.shape[1:]
-    windows = [padded[:, 1 + r : 1 + r + height, 1 + c : 1 + c + width] for r, c in _NEIGHBOURS]
-    return np.stack(windows, axis=-1).astype(np.float64)
-
-
-class Context:
-    """What is known of N equally sized images while their leading channels are coded one by one."""
-
-    def __init__(self, model: CodeModel, level: int, channels: int, shape: tuple[int, int, int]) -> None:
-        self._model, self._level, self._channels = model, level, channels
-        self._sums = np.zeros((*shape, channels, model.mean.shape[1]))
-        self._plane = np.zeros(shape, np.int64)
-
-    def predict(self, channel: int, step: int) -> tuple[Integers, Integers]:
-        """Means (in 1/8) and scale classes of the channel's values in a pass, (N, rows, columns) each.
-
-        The values of the channel's earlier passes must have been ``put``.
-        """
-        model, level = self._model, self._level
-        rows, columns = PASSES[step]
-        here = (slice(None), slice(rows, None, 2), slice(columns, None, 2))
-        sums = self._sums[here][..., channel, :] + model.bias[level, step, channel]
-        sums += model.features(self._plane)[here] @ model.same[step, channel]
-        hidden = np.clip(np.floor(sums / (1 << WEIGHT_BITS)), 0, HIDDEN_LIMIT)
-        plain = neighbourhood(np.clip(self._plane, -MAX_SYMBOL, MAX_SYMBOL))[here] @ model.linear[step, channel]
-        shift = WEIGHT_BITS + FEATURE_BITS
-        mean = (hidden @ model.mean[channel] + plain * (1 << FEATURE_BITS)).astype(np.int64)
-        mean += model.mean_bias[level, step, channel]
-        scale = (hidden @ model.scale[channel]).astype(np.int64) + model.scale_bias[level, step, channel]
-        half = 1 << (shift - MEAN_BITS - 1)
-        return (mean + half) >> (shift - MEAN_BITS), np.clip((scale + (1 << (shift - 1))) >> shift, 0, SCALES - 1)
-
-    def put(self, step: int, values: Integers) -> None:
-        """Tell a pass's values of the present channel, (N, rows, columns)."""
-        rows, columns = PASSES[step]
-        self._plane[:, rows::2, columns::2] = values
-
-    def close(self, channel: int) -> Integers:
-        """End a channel: later ones see it. Returns its values (N, h, w)."""
-        model, plane = self._model, self._plane
-        later = model.earlier[channel, :, channel + 1 : self._channels]
-        if plane.any() and channel + 1 < self._channels:
-            self._sums[..., channel + 1 :, :] += np.tensordot(model.features(plane), later, axes=1)
-        self._plane = np.zeros_like(plane)
-        return plane
+def known(step: int) -> list[int]:
+    """Which of the 9 neighbours in its own channel a value of a pass is predicted from."""
+    row, column = PASSES[step]
+    return [k for k, (r, c) in enumerate(NEIGHBOURS) if ((row + r) % 2, (column + c) % 2) in PASSES[:step]]
 
 
 @cache

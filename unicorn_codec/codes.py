@@ -2,26 +2,34 @@
 
 A value is coded as its distance from the predicted mean's integer part, by the frequency table of its scale
 class and of the mean's fraction; one that is further away than ``REACH`` follows in 16 plain bits. Channels
-after the last one that is not silent take no bytes. Images of one size are coded in lockstep.
+after the last one that is not silent take no bytes. Images of one size are coded in lockstep, many at a time.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unicorn_codec.code_model import MEAN_BITS, PASSES, CodeModel, Context
+from unicorn_codec.code_context import Context
+from unicorn_codec.code_model import MEAN_BITS, PASSES, SCALES, CodeModel, Integers
 from unicorn_codec.errors import InvalidField
-from unicorn_codec.rans import PRECISION, Decoder, Words, encode
+from unicorn_codec.rans import PRECISION, TOTAL, Decoder, encode
 
 REACH = 24
+FAR = 2 * REACH + 1
+"""Symbol of a value that is further away; the last one of a table."""
+
 VALUES_PER_LANE = 256
 """Positions of the grid that each lane takes: small images have one lane, large ones decode as fast as they."""
 
-LARGEST = (1 << 15) - 1
-_PLAIN_SHIFT = PRECISION - 8
+POSITIONS_TOGETHER = 1 << 17
+"""Images that are coded in lockstep have at most so many positions of their grids: bounds the memory."""
 
-Symbols = NDArray[np.int64]
+LARGEST = (1 << 15) - 1
+_PLAIN_WIDTH = TOTAL >> 8
+
+Symbols = NDArray[np.int16]
 
 
 def lanes_of(height: int, width: int) -> int:
@@ -37,40 +45,13 @@ def encode_images(model: CodeModel, level: int, symbols: Symbols) -> list[bytes]
     """
     images, channels, height, width = symbols.shape
     assert channels == model.channels and np.abs(symbols).max(initial=0) <= LARGEST
-    lanes = lanes_of(height, width)
     counts = channel_counts(symbols)
-    starts_of = model.starts
-    coded_channels = int(counts.max(initial=0))
-    context = Context(model, level, coded_channels, (images, height, width))
-    steps: list[tuple[Words, Words, NDArray[np.bool_]]] = []
-    for channel in range(coded_channels):
-        coded = counts > channel
-        for step in range(4):
-            means, scales = context.predict(channel, step)
-            values = symbols[:, channel][_of_pass(step)]
-            context.put(step, values)
-            rows = [_in_steps(x, lanes) for x in (values, means, scales)]
-            for value, mean, scale in zip(*rows, strict=True):
-                active = coded[:, None] & (scale >= 0)
-                residual = value - (mean >> MEAN_BITS)
-                far = active & (np.abs(residual) > REACH)
-                symbol = np.where(far, 2 * REACH + 1, residual + REACH) * active
-                table = (scale * active, mean & ((1 << MEAN_BITS) - 1), symbol)
-                frequency = model.frequencies[table].astype(np.uint64)
-                steps.append((starts_of[table], frequency, active))
-                if far.any():
-                    steps += [(part, np.full_like(frequency, 1 << _PLAIN_SHIFT), far) for part in _plain(value)]
-        context.close(channel)
-    if not steps:
-        return [bytes([0])] * images
-    streams = encode(*(np.stack(column) for column in zip(*steps, strict=True)))
-    return [bytes([count]) + stream * bool(count) for count, stream in zip(counts.tolist(), streams, strict=True)]
-
-
-def channel_counts(symbols: Symbols) -> Symbols:
-    """(N,) leading channels of each image up to the last one that is not silent."""
-    loudest = np.abs(symbols).max(axis=(2, 3), initial=0)
-    return np.max(np.where(loudest > 0, np.arange(1, symbols.shape[1] + 1), 0), axis=1, initial=0)
+    codes = [bytes([0])] * images
+    for group in _groups(counts, height, width):
+        streams = _encode(model, level, symbols[group], counts[group])
+        for image, stream in zip(group.tolist(), streams, strict=True):
+            codes[image] = bytes([counts[image]]) + stream
+    return codes
 
 
 def decode_images(model: CodeModel, level: int, codes: Sequence[bytes], height: int, width: int) -> Symbols:
@@ -79,52 +60,136 @@ def decode_images(model: CodeModel, level: int, codes: Sequence[bytes], height: 
     Raises:
         InvalidField: a code is damaged.
     """
-    counts = np.array([code[0] if code else 255 for code in codes])
+    counts = np.array([code[0] if code else 255 for code in codes], np.int64)
     if (counts > model.channels).any():
         raise InvalidField(f"a code of {counts.max()} channels, allowed are {model.channels}")
     if any(len(code) != 1 for code, count in zip(codes, counts, strict=True) if count == 0):
         raise InvalidField("a code of no channels with bytes behind it")
-    symbols = np.zeros((len(codes), model.channels, height, width), np.int64)
-    coding = np.flatnonzero(counts)
-    if len(coding):
-        streams = [codes[image][1:] for image in coding.tolist()]
-        symbols[coding] = _decode(model, level, streams, counts[coding], height, width)
+    symbols = np.zeros((len(codes), model.channels, height, width), np.int16)
+    for group in _groups(counts, height, width):
+        streams = [codes[image][1:] for image in group.tolist()]
+        symbols[group] = _decode(model, level, streams, counts[group], height, width)
     return symbols
+
+
+def channel_counts(symbols: Symbols) -> Integers:
+    """(N,) leading channels of each image up to the last one that is not silent."""
+    loud = symbols.any(axis=(2, 3))
+    return np.max(np.where(loud, np.arange(1, symbols.shape[1] + 1), 0), axis=1, initial=0)
+
+
+def _groups(counts: Integers, height: int, width: int) -> Iterator[Integers]:
+    """Numbers of the images that are coded together: those with channels, of most channels first."""
+    order = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
+    together = max(1, POSITIONS_TOGETHER // (height * width))
+    yield from (order[start : start + together] for start in range(0, len(order), together))
+
+
+@dataclass(frozen=True, slots=True)
+class _Tables:
+    """What a pass is coded by, a row a step, (T, N L) each: numbers of tables, and values of their first symbols.
+
+    Lanes that have no value in the last step get the table behind all others, of one symbol, and the value 0.
+    """
+
+    numbers: Integers
+    lowest: Integers
+
+    @classmethod
+    def predicted(cls, means: Integers, scales: Integers, lanes: int) -> "_Tables":
+        fractions = 1 << MEAN_BITS
+        numbers = scales * fractions + (means & (fractions - 1))
+        return cls(_in_steps(numbers, lanes, SCALES * fractions), _in_steps((means >> MEAN_BITS) - REACH, lanes, 0))
+
+
+def _encode(model: CodeModel, level: int, symbols: Symbols, counts: Integers) -> list[bytes]:
+    images, _, height, width = symbols.shape
+    lanes = lanes_of(height, width)
+    context = Context(model, level, int(counts[0]), (images, height, width))
+    starts, widths = [], []
+    for channel in range(counts[0]):
+        coding = int(np.count_nonzero(counts > channel))
+        silent = ((0, 0), (0, (images - coding) * lanes))
+        context.keep(coding)
+        for step in range(len(PASSES)):
+            values = symbols[:coding, channel][_of_pass(step)]
+            tables = _Tables.predicted(*context.predict(channel, step), lanes)
+            start, width_of_symbol = _slots(model, tables, _in_steps(values, lanes, 0))
+            starts.append(np.pad(start.astype(np.uint16), silent))
+            widths.append(np.pad(width_of_symbol.astype(np.uint16), silent, constant_values=TOTAL))
+            context.put(step, values)
+        context.close(channel)
+    shape = (-1, images, lanes)
+    return encode(np.concatenate(starts).reshape(shape), np.concatenate(widths).reshape(shape))
+
+
+def _slots(model: CodeModel, tables: _Tables, values: NDArray[np.integer]) -> tuple[Integers, Integers]:
+    """First slots and numbers of slots of a pass's values, (T, N L); values out of reach bring steps of their own."""
+    symbols = values - tables.lowest
+    far = (symbols < 0) | (symbols >= FAR)
+    found = tables.numbers * (FAR + 1) + np.where(far, FAR, symbols)
+    starts, widths = model.starts[found], model.widths[found]
+    steps = np.flatnonzero(far.any(axis=1))
+    if steps.size:
+        bytes_of_value = np.stack([values[steps] >> 8 & 0xFF, values[steps] & 0xFF], axis=1)
+        plain = np.broadcast_to(far[steps][:, None], bytes_of_value.shape).reshape(2 * len(steps), -1)
+        after = np.repeat(steps + 1, 2)
+        starts = np.insert(
+            starts, after, np.where(plain, bytes_of_value.reshape(plain.shape) * _PLAIN_WIDTH, 0), axis=0
+        )
+        widths = np.insert(widths, after, np.where(plain, _PLAIN_WIDTH, TOTAL), axis=0)
+    return starts, widths
 
 
 def _decode(
-    model: CodeModel, level: int, streams: Sequence[bytes], counts: Symbols, height: int, width: int
+    model: CodeModel, level: int, streams: Sequence[bytes], counts: Integers, height: int, width: int
 ) -> Symbols:
     lanes = lanes_of(height, width)
-    starts_of, symbol_of = model.starts, model.symbol_of_slot
     decoder = Decoder(streams, lanes)
-    coded_channels = int(counts.max())
-    context = Context(model, level, coded_channels, (len(streams), height, width))
-    symbols = np.zeros((len(streams), model.channels, height, width), np.int64)
-    for channel in range(coded_channels):
-        coded = counts > channel
-        for step in range(4):
+    context = Context(model, level, int(counts[0]), (len(streams), height, width))
+    symbols = np.zeros((len(streams), model.channels, height, width), np.int16)
+    for channel in range(counts[0]):
+        coding = int(np.count_nonzero(counts > channel))
+        context.keep(coding)
+        decoder.keep(coding)
+        for step in range(len(PASSES)):
             means, scales = context.predict(channel, step)
-            decoded = []
-            for mean, scale in zip(_in_steps(means, lanes), _in_steps(scales, lanes), strict=True):
-                active = coded[:, None] & (scale >= 0)
-                table = (scale * active, mean & ((1 << MEAN_BITS) - 1))
-                symbol = symbol_of[(*table, decoder.slots().astype(np.int64))].astype(np.int64)
-                found = (*table, symbol)
-                decoder.advance(starts_of[found], model.frequencies[found].astype(np.uint64), active)
-                value = symbol - REACH + (mean >> MEAN_BITS)
-                far = active & (symbol == 2 * REACH + 1)
-                if far.any():
-                    value = np.where(far, _read_plain(decoder, far), value)
-                decoded.append(np.where(active, value, 0))
-            values = _from_steps(decoded, means.shape)
+            read = _read(model, decoder, _Tables.predicted(means, scales, lanes))
+            values = _from_steps(read, means.shape)
+            if np.abs(values).max(initial=0) > LARGEST:
+                raise InvalidField(f"a code holds a value beyond +-{LARGEST}")
             context.put(step, values)
-            symbols[:, channel][_of_pass(step)] = values
+            symbols[:coding, channel][_of_pass(step)] = values
         context.close(channel)
-    if np.abs(symbols).max(initial=0) > LARGEST:
-        raise InvalidField(f"a code holds a value beyond +-{LARGEST}")
     decoder.finish()
     return symbols
+
+
+def _read(model: CodeModel, decoder: Decoder, tables: _Tables) -> Integers:
+    """(T, N L) values of a pass; the inverse of ``_slots``."""
+    values = np.empty_like(tables.lowest)
+    first_slots, first_symbols = tables.numbers << PRECISION, tables.numbers * (FAR + 1)
+    for step in range(len(values)):
+        slots = decoder.slots()
+        symbols = model.symbol_of_slot.take(first_slots[step] + slots)
+        found = first_symbols[step] + symbols
+        decoder.advance(slots, model.starts.take(found), model.widths.take(found))
+        values[step] = symbols
+        if symbols.max() == FAR:
+            far = symbols == FAR
+            values[step, far] = (_read_plain(decoder, far) - tables.lowest[step])[far]
+    return values + tables.lowest
+
+
+def _read_plain(decoder: Decoder, far: NDArray[np.bool_]) -> Integers:
+    """Values of two bytes, of the lanes that have one."""
+    value = np.zeros(far.shape, np.int64)
+    for _ in range(2):
+        slots = decoder.slots()
+        byte = slots // _PLAIN_WIDTH
+        decoder.advance(slots, np.where(far, byte * _PLAIN_WIDTH, 0), np.where(far, _PLAIN_WIDTH, TOTAL))
+        value = (value << 8) | byte
+    return value - ((value >> 15) << 16)
 
 
 def _of_pass(step: int) -> tuple[slice, slice, slice]:
@@ -132,32 +197,16 @@ def _of_pass(step: int) -> tuple[slice, slice, slice]:
     return slice(None), slice(row, None, 2), slice(column, None, 2)
 
 
-def _in_steps(values: Symbols, lanes: int) -> Symbols:
-    """(N, rows, columns) of a pass -> (T, N, lanes), -1 where the last step has no value for a lane."""
-    flat = values.reshape(len(values), -1)
+def _in_steps(values: NDArray[np.integer], lanes: int, missing: int) -> Integers:
+    """(N, rows, columns) of a pass -> (T, N lanes), filled up where the last step has no value for a lane."""
+    flat = values.reshape(len(values), -1).astype(np.int64)
     short = -flat.shape[1] % lanes
-    return np.pad(flat, ((0, 0), (0, short)), constant_values=-1).reshape(len(values), -1, lanes).transpose(1, 0, 2)
+    filled = np.pad(flat, ((0, 0), (0, short)), constant_values=missing).reshape(len(values), -1, lanes)
+    return np.ascontiguousarray(filled.transpose(1, 0, 2)).reshape(-1, len(values) * lanes)
 
 
-def _from_steps(steps: Sequence[Symbols], shape: tuple[int, ...]) -> Symbols:
+def _from_steps(steps: Integers, shape: tuple[int, ...]) -> Integers:
     """The inverse of ``_in_steps``."""
-    if not steps:
-        return np.zeros(shape, np.int64)
-    flat = np.stack(steps, axis=1).reshape(shape[0], -1)
-    return flat[:, : shape[1] * shape[2]].reshape(shape)
-
-
-def _plain(values: Symbols) -> Iterator[Words]:
-    """First slots of a value's two bytes, the high one first."""
-    for byte in ((values >> 8) & 0xFF, values & 0xFF):
-        yield (byte << _PLAIN_SHIFT).astype(np.uint64)
-
-
-def _read_plain(decoder: Decoder, far: NDArray[np.bool_]) -> Symbols:
-    """Values of two bytes, of the lanes that have one."""
-    value = np.zeros(far.shape, np.int64)
-    for _ in range(2):
-        byte = decoder.slots() >> np.uint64(_PLAIN_SHIFT)
-        decoder.advance(byte << np.uint64(_PLAIN_SHIFT), np.full_like(byte, 1 << _PLAIN_SHIFT), far)
-        value = (value << 8) | byte.astype(np.int64)
-    return value - ((value >> 15) << 16)
+    images, rows, columns = shape
+    flat = steps.reshape(len(steps), images, -1).transpose(1, 0, 2).reshape(images, -1)
+    return flat[:, : rows * columns].reshape(shape)

@@ -4,27 +4,28 @@ pack_into_codes: code_folder > tune_decoder > code_folder, in what the change le
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
+from torch import Tensor
 
 from unicorn_codec.autoencoder import Autoencoder, EmbeddedAutoencoder
 from unicorn_codec.classic import check_avif
-from unicorn_codec.code_model import load_code_model
+from unicorn_codec.code_model import CodeModel, load_code_model
 from unicorn_codec.code_table import Codes
 from unicorn_codec.config import Header, PackOptions, check
 from unicorn_codec.container import Container
 from unicorn_codec.decoding import CodeDecoder
 from unicorn_codec.errors import InvalidSetting
-from unicorn_codec.folder_coder import FolderCoder, encode_latents, overhead_of
+from unicorn_codec.folder_coder import FolderCoder, encode_latents
 from unicorn_codec.guarantee import Guarantee
 from unicorn_codec.images import Folder
 from unicorn_codec.reports import Observer
 from unicorn_codec.tuning import tune_decoder
 
 TOLERANCE = 0.01
-ROUNDS = 8
+ROUNDS = 6
 CORRECTIONS = 2
 MOST_EXCESS = 0.03
 """Part of the wanted bytes that a file may have more, before the step is chosen again."""
@@ -120,47 +121,71 @@ def bytes_of(coder: FolderCoder, container: Container) -> int:
     return coder.file_bytes(container.codes) + len(container.tuning or b"")
 
 
-def choose_step(
-    coder: FolderCoder, wanted_bytes: float, coarsest: float, progress: Callable[[int, int], None]
-) -> float:
-    """Quantisation step at which the file has the wanted bytes, or 1, the finest, where that takes less.
+class SizeCurve:
+    """Bytes of a folder's file by the quantisation step, as some of its pictures tell that are really coded.
 
-    Searched on a sample of the pictures, by really coding them.
+    Args:
+        batches: latents of these pictures.
+        share: the part of all pixels that they are.
+        overhead: bytes of the file beside its codes.
+    """
+
+    def __init__(self, model: CodeModel, batches: Sequence[Tensor], share: float, overhead: int) -> None:
+        self._model, self._batches, self._share, self._overhead = model, batches, share, overhead
+        self._known: dict[float, float] = {}
+
+    def size(self, step: float) -> float:
+        """Bytes at a step."""
+        if step not in self._known:
+            codes = (code for latents in self._batches for code in encode_latents(self._model, latents, step))
+            self._known[step] = self._overhead + sum(map(len, codes)) / self._share
+        return self._known[step]
+
+    def step_of(self, wanted: float, coarsest: float) -> float:
+        """The step, 1 to ``coarsest``, that comes nearest to the wanted bytes."""
+        if wanted >= self.size(1.0):
+            return 1.0
+        if wanted <= self.size(coarsest):
+            return coarsest
+        for _ in range(ROUNDS):
+            fine = max(step for step, size in self._known.items() if size > wanted)
+            coarse = min(step for step, size in self._known.items() if size <= wanted and step > fine)
+            larger, smaller = self.size(fine), self.size(coarse)
+            # The size falls about as a power of the step.
+            step = fine * (coarse / fine) ** (math.log(larger / wanted) / math.log(larger / smaller))
+            if abs(self.size(step) / wanted - 1) <= TOLERANCE / 4:
+                break
+        return step
+
+
+def measure_sizes(
+    coder: FolderCoder, wanted_bytes: float, coarsest: float, progress: Callable[[int, int], None]
+) -> SizeCurve:
+    """The folder's sizes by step.
 
     Raises:
-        InvalidSetting: even the coarsest step takes more.
+        InvalidSetting: even the coarsest step takes more than wanted.
     """
-    batches, share = coder.sample(progress)
-    overhead = overhead_of(coder.pictures)
-
-    def whole(step: float) -> float:
-        codes = [code for latents in batches for code in encode_latents(coder.model, latents, step)]
-        return overhead + sum(map(len, codes)) / share
-
-    if wanted_bytes >= whole(1.0):
-        return 1.0
-    smallest = whole(coarsest)
-    if wanted_bytes < smallest * (1 - 3 * TOLERANCE):
+    curve = SizeCurve(coder.model, *coder.sample(progress), coder.overhead)
+    if wanted_bytes < curve.size(coarsest) * (1 - 3 * TOLERANCE):
+        smallest = curve.size(coarsest)
         least, wanted = (8 * size / coder.pictures.pixels for size in (smallest, wanted_bytes))
         raise InvalidSetting(
             f"these pictures take at least about {smallest:.0f} bytes ({least:.3f} bits per pixel), "
             f"not {wanted_bytes:.0f} ({wanted:.3f})"
         )
-    low, high = 0.0, math.log(coarsest)
-    for _ in range(ROUNDS):
-        middle = (low + high) / 2
-        low, high = (low, middle) if whole(math.exp(middle)) < wanted_bytes else (middle, high)
-    return math.exp((low + high) / 2)
+    return curve
 
 
 def fit_codes(coder: FolderCoder, wanted_bytes: float, coarsest: float, observer: Observer) -> tuple[float, Codes]:
     """Step and codes with which the file has the wanted bytes, within ``TOLERANCE`` where a step can do so."""
-    step = choose_step(coder, wanted_bytes, coarsest, observer.of_stage("probing"))
+    curve = measure_sizes(coder, wanted_bytes, coarsest, observer.of_stage("probing"))
+    step = curve.step_of(wanted_bytes, coarsest)
     codes = coder.encode(step, observer.of_stage("coding"))
     for _ in range(CORRECTIONS):
         found = coder.file_bytes(codes)
-        # The size falls about as the step's power of -1, where most values are zero.
-        better = min(coarsest, max(1.0, step * found / wanted_bytes))
+        # What the sample is wrong by at one step, it is about wrong by at those near to it.
+        better = curve.step_of(wanted_bytes * curve.size(step) / found, coarsest)
         if abs(found / wanted_bytes - 1) <= TOLERANCE or better == step:
             break
         step, codes = better, coder.encode(better, observer.of_stage("coding"))

@@ -3,7 +3,7 @@
 What unpacking does, and what packing looks at its work with.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,8 +27,13 @@ from unicorn_codec.latent_set import denormalise_latents
 class Decoder(Protocol):
     """What an archive needs to get its pictures."""
 
-    def decode(self, indices: Sequence[int], width: int, height: int, *, steps: int | None = None) -> list[np.ndarray]:
-        """Pictures, uint8 (height, width, 3), of images that are all of one size."""
+    def read(
+        self, indices: Sequence[int], width: int, height: int, *, steps: int | None = None
+    ) -> Callable[[], list[np.ndarray]]:
+        """What makes the pictures, uint8 (height, width, 3), of images that are all of one size.
+
+        All but the autoencoder's work is done: it leaves a thread the time to read the next images.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,14 +73,14 @@ class NetworkDecoder:
                 return sample_ddim(latents_of_noise, noise.to(device), steps, highest=HIGHEST_WITH_SIGNAL)
             return sample_ddim(lambda noisy, t: self.denoiser(noisy, t, numbers), noise.to(device), steps)
 
-    def decode(
+    def read(
         self, indices: Sequence[int], width: int, height: int, *, steps: int | None = None, seed: int | None = None
-    ) -> list[np.ndarray]:
-        """Pictures, uint8 (height, width, 3), of images that are all of one size."""
-        latents = self.sample(indices, width, height, steps=steps, seed=seed)
+    ) -> Callable[[], list[np.ndarray]]:
+        """What makes the pictures, uint8 (height, width, 3), of images that are all of one size."""
+        normalised = self.sample(indices, width, height, steps=steps, seed=seed)
         denoising = self.denoising
-        raw = denormalise_latents(latents, denoising.means, denoising.stds, denoising.latent_std)
-        return self.autoencoder.decode_pictures(raw, height, width, self.header.latent_step)
+        latents = denormalise_latents(normalised, denoising.means, denoising.stds, denoising.latent_std)
+        return lambda: self.autoencoder.decode_pictures(latents, height, width, self.header.latent_step)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,22 +93,25 @@ class CodeDecoder:
     autoencoder: Autoencoder
     model: CodeModel
 
-    def decode(self, indices: Sequence[int], width: int, height: int, *, steps: int | None = None) -> list[np.ndarray]:
-        """Pictures, uint8 (height, width, 3), of images that are all of one size; there is nothing to step.
+    def read(
+        self, indices: Sequence[int], width: int, height: int, *, steps: int | None = None
+    ) -> Callable[[], list[np.ndarray]]:
+        """What makes the pictures, uint8 (height, width, 3), of images that are all of one size; there are no steps.
 
         Raises:
             InvalidField: a code is damaged.
             PackageMissing: one is of a classic codec that is not installed.
         """
         codes = [self.codes.streams[position] for position in self.positions[list(indices)]]
-        pictures = {n: decode_classic(code, width, height) for n, code in enumerate(codes) if is_classic(code)}
-        if latent := [n for n in range(len(codes)) if n not in pictures]:
-            decoded = self._decode_latents([codes[n] for n in latent], width, height)
-            pictures |= zip(latent, decoded, strict=True)
-        return [pictures[n] for n in range(len(codes))]
-
-    def _decode_latents(self, codes: Sequence[bytes], width: int, height: int) -> list[np.ndarray]:
+        classic = {n: decode_classic(code, width, height) for n, code in enumerate(codes) if is_classic(code)}
+        latent = [n for n in range(len(codes)) if n not in classic]
         rows, columns = (-(-side // self.header.autoencoder.downsampling) for side in (height, width))
-        symbols = decode_images(self.model, self.codes.level, codes, rows, columns)
-        latents = torch.from_numpy(symbols).float() * self.header.latent_step
-        return self.autoencoder.decode_pictures(latents, height, width, self.header.latent_step)
+        symbols = decode_images(self.model, self.codes.level, [codes[n] for n in latent], rows, columns)
+
+        def pictures() -> list[np.ndarray]:
+            latents = torch.from_numpy(symbols).float() * self.header.latent_step
+            decoded = self.autoencoder.decode_pictures(latents, height, width, self.header.latent_step)
+            of_place = classic | dict(zip(latent, decoded, strict=True))
+            return [of_place[n] for n in range(len(codes))]
+
+        return pictures

@@ -4,7 +4,6 @@ read_picture > Autoencoder.encode > quantise_latents > encode_images
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from torch import Tensor
@@ -19,39 +18,54 @@ from unicorn_codec.latent_set import encode_batches
 from unicorn_codec.picture_table import serialize_names, serialize_sizes
 
 SAMPLE_IMAGES = 48
+KEPT_BYTES = 1 << 28
+"""Latents that are kept for another coding, at most."""
 
 
-@dataclass(frozen=True, slots=True)
 class FolderCoder:
-    """A folder and what codes it. Latents are made anew for every coding: they would not fit into memory."""
+    """A folder and what codes it. It keeps its first latents; all those of a large folder would not fit into memory."""
 
-    pictures: Folder
-    read: ReadOptions
-    autoencoder: EmbeddedAutoencoder
-    model: CodeModel
+    def __init__(self, pictures: Folder, read: ReadOptions, autoencoder: EmbeddedAutoencoder, model: CodeModel) -> None:
+        self.pictures, self.model = pictures, model
+        self.read, self.autoencoder = read, autoencoder
+        self._kept: list[tuple[list[int], Tensor]] = []
+        self._room = KEPT_BYTES
+        self.overhead = overhead_of(pictures)
 
     def encode(self, step: float, progress: Callable[[int, int], None]) -> Codes:
         """Codes of all pictures, by position."""
         streams: list[bytes] = [b""] * len(self.pictures.pictures)
-        for batch, latents in self.batches(range(len(streams)), progress):
+        for batch, latents in self._all_latents(progress):
             for position, stream in zip(batch, encode_latents(self.model, latents, step), strict=True):
                 streams[position] = stream
         return Codes(level=level_of(step), model_sha256=self.model.sha256, streams=tuple(streams))
 
     def file_bytes(self, codes: Codes) -> int:
         """Bytes of an archive's file with these codes, about."""
-        return overhead_of(self.pictures) + sum(map(len, codes.streams))
+        return self.overhead + sum(map(len, codes.streams))
 
     def sample(self, progress: Callable[[int, int], None]) -> tuple[list[Tensor], float]:
         """Latents of some pictures, evenly from the folder, and the part of its pixels that they are."""
         count = len(self.pictures.pictures)
         positions = range(0, count, -(-count // SAMPLE_IMAGES))
         pixels = sum(self.pictures.pictures[p].width * self.pictures.pictures[p].height for p in positions)
-        return [latents for _, latents in self.batches(positions, progress)], pixels / self.pictures.pixels
+        return [latents for _, latents in self.latents(positions, progress)], pixels / self.pictures.pixels
 
-    def batches(
+    def _all_latents(self, progress: Callable[[int, int], None]) -> Iterator[tuple[list[int], Tensor]]:
+        yield from self._kept
+        count = len(self.pictures.pictures)
+        kept = {position for batch, _ in self._kept for position in batch}
+        rest = [position for position in range(count) if position not in kept]
+        for batch, latents in self.latents(rest, lambda done, _: progress(len(kept) + done, count)):
+            self._room -= latents.nbytes
+            if self._room >= 0:
+                self._kept.append((batch, latents))
+            yield batch, latents
+
+    def latents(
         self, positions: Sequence[int], progress: Callable[[int, int], None]
     ) -> Iterator[tuple[list[int], Tensor]]:
+        """Raw latents of some pictures, a batch of one size at a time."""
         multiple = self.autoencoder.reference.downsampling
         return encode_batches(self.pictures, positions, self.read, self.autoencoder, multiple, progress)
 
@@ -64,9 +78,9 @@ def overhead_of(pictures: Folder) -> int:
 
 
 def quantise_latents(latents: Tensor, step: float) -> np.ndarray:
-    """(..., C, h, w) raw latents to symbols, int64; the inverse, up to rounding, is a multiplication by the step."""
+    """(..., C, h, w) raw latents to symbols, int16; the inverse, up to rounding, is a multiplication by the step."""
     # Rounding down more (a dead zone) was measured: it loses more distortion than it saves bits.
-    return (latents / step).round().clamp(-LARGEST, LARGEST).numpy().astype(np.int64)
+    return (latents / step).round().clamp(-LARGEST, LARGEST).numpy().astype(np.int16)
 
 
 def encode_latents(model: CodeModel, latents: Tensor, step: float) -> list[bytes]:

@@ -43,7 +43,7 @@ class Guarantee:
         sizes = [(picture.width, picture.height) for picture in self.pictures.pictures]
         done = 0
         for batch in batches_by_size(sizes):
-            for position, decoded in zip(batch, decoder.decode(batch, *sizes[batch[0]]), strict=True):
+            for position, decoded in zip(batch, decoder.read(batch, *sizes[batch[0]])(), strict=True):
                 original = read_picture(self.pictures, self.pictures.pictures[position], self.options.read)
                 if not self.is_reached(original, decoded):
                     streams[position] = self._avif_of(position, original)

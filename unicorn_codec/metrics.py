@@ -1,7 +1,7 @@
 """Rate and distortion. Distortion is measured on decoded 8-bit pixels, rate on the bytes of the real file."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ Planes = NDArray[np.float32]
 
 PEAK = 255
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+STRIP_PIXELS = 1 << 18
 WINDOW_TAPS = 11
 WINDOW_SIGMA = 1.5
 LUMINANCE_FLOOR = (0.01 * PEAK) ** 2
@@ -47,9 +48,11 @@ def bits_per_pixel(file_bytes: int, pixels: int) -> float:
 def psnr_db(original: Pixels, decoded: Pixels) -> float:
     """Return the peak signal-to-noise ratio in dB over all channels; infinite for identical pictures."""
     _check_pair(original, decoded)
-    difference = original.astype(np.int32) - decoded
-    squares = int(np.square(difference).sum(dtype=np.int64))
-    return 10 * math.log10(PEAK**2 * difference.size / squares) if squares else math.inf
+    squares = 0
+    for rows in _strips(*original.shape[:2]):
+        difference = original[rows].astype(np.int32) - decoded[rows]
+        squares += int(np.square(difference).sum(dtype=np.int64))
+    return 10 * math.log10(PEAK**2 * original.size / squares) if squares else math.inf
 
 
 def ms_ssim(original: Pixels, decoded: Pixels) -> float:
@@ -60,17 +63,23 @@ def ms_ssim(original: Pixels, decoded: Pixels) -> float:
     A side below 11 leaves plain SSIM with the largest odd window that fits: a value that compares with no other.
     """
     _check_pair(original, decoded)
-    a, b = (np.ascontiguousarray(np.moveaxis(picture, 2, 0), np.float32) for picture in (original, decoded))
-    weights = np.array(SCALE_WEIGHTS[: _scales(min(original.shape[:2]))])
+    channels = range(original.shape[2])  # one after the other: as floats, all of a large picture are a lot
+    return float(np.mean([_ms_ssim(original[..., c], decoded[..., c]) for c in channels]))
+
+
+def _ms_ssim(original: Pixels, decoded: Pixels) -> float:
+    """Return the similarity of two planes (H, W)."""
+    a, b = (np.ascontiguousarray(plane, np.float32) for plane in (original, decoded))
+    weights = np.array(SCALE_WEIGHTS[: _scales(min(original.shape))])
     weights *= sum(SCALE_WEIGHTS) / weights.sum()  # the paper's own sum is 1.0001
-    similarity = np.ones(a.shape[0])
+    similarity = 1.0
     for scale, weight in enumerate(weights, start=1):
         contrast, whole = _similarity(a, b)
         factor = whole if scale == len(weights) else contrast
-        similarity *= np.maximum(factor, 0) ** weight
+        similarity *= max(factor, 0.0) ** weight
         if scale < len(weights):
             a, b = _halve(a), _halve(b)
-    return float(similarity.mean())
+    return similarity
 
 
 def _check_pair(original: Pixels, decoded: Pixels) -> None:
@@ -87,32 +96,41 @@ def _scales(side: int) -> int:
     return scales
 
 
-def _similarity(a: Planes, b: Planes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the mean contrast-structure term and the mean SSIM of each channel; planes: (C, H, W).
+def _similarity(a: Planes, b: Planes) -> tuple[float, float]:
+    """Return the mean contrast-structure term and the mean SSIM of two planes (H, W).
 
     Worked out from the sum and the difference of the pictures: four blurs where the textbook needs five, and
     exactly 1 for identical pictures.
     """
-    contrasts, wholes = [], []
-    for total, difference in zip(a + b, a - b, strict=True):  # one plane at a time stays in the cache
-        total_mean, difference_mean = _blur(total) ** 2, _blur(difference) ** 2
-        total_variance = _blur(total * total) - total_mean
-        difference_variance = _blur(difference * difference) - difference_mean
+    taps = min(WINDOW_TAPS, min(a.shape) - 1 + min(a.shape) % 2)
+    contrasts = wholes = 0.0
+    count = 0
+    for rows in _strips(*a.shape, overlap=taps - 1):  # a strip at a time stays in the cache
+        total, difference = a[rows] + b[rows], a[rows] - b[rows]
+        total_mean, difference_mean = _blur(total, taps) ** 2, _blur(difference, taps) ** 2
+        total_variance = _blur(total * total, taps) - total_mean
+        difference_variance = _blur(difference * difference, taps) - difference_mean
         contrast = (total_variance - difference_variance + 2 * CONTRAST_FLOOR) / (
             total_variance + difference_variance + 2 * CONTRAST_FLOOR
         )
         luminance = (total_mean - difference_mean + 2 * LUMINANCE_FLOOR) / (
             total_mean + difference_mean + 2 * LUMINANCE_FLOOR
         )
-        contrasts.append(contrast.mean(dtype=np.float64))
-        wholes.append((luminance * contrast).mean(dtype=np.float64))
-    return np.array(contrasts), np.array(wholes)
+        contrasts += float(contrast.sum(dtype=np.float64))
+        wholes += float((luminance * contrast).sum(dtype=np.float64))
+        count += contrast.size
+    return contrasts / count, wholes / count
 
 
-def _blur(plane: Planes) -> Planes:
+def _strips(height: int, width: int, overlap: int = 0) -> Iterator[slice]:
+    """Rows of a picture in strips of about ``STRIP_PIXELS``, each with some rows of the next one."""
+    rows = max(1, STRIP_PIXELS // width)
+    for start in range(0, height - overlap, rows):
+        yield slice(start, min(start + rows, height - overlap) + overlap)
+
+
+def _blur(plane: Planes, taps: int) -> Planes:
     """Blur (H, W) with the Gaussian window along both sides, keeping the positions where all of it fits."""
-    side = min(plane.shape)
-    taps = min(WINDOW_TAPS, side - 1 + side % 2)
     window = np.exp(-0.5 * ((np.arange(taps) - taps // 2) / WINDOW_SIGMA) ** 2)
     window = (window / window.sum()).astype(np.float32)
     return _slide(_slide(plane, window).T, window).T
@@ -131,9 +149,8 @@ def _slide(plane: Planes, window: NDArray[np.float32]) -> Planes:
     return result
 
 
-def _halve(planes: Planes) -> Planes:
-    """Average 2 x 2 neighbours of (C, H, W). An odd side gets a row of zeros in front, as the usual packages do."""
-    _, height, width = planes.shape
-    even = np.pad(planes, ((0, 0), (height % 2, 0), (width % 2, 0)))
-    rows = even[:, ::2] + even[:, 1::2]
-    return (rows[:, :, ::2] + rows[:, :, 1::2]) * np.float32(0.25)
+def _halve(plane: Planes) -> Planes:
+    """Average 2 x 2 neighbours of (H, W). An odd side gets a row of zeros in front, as the usual packages do."""
+    even = np.pad(plane, [(side % 2, 0) for side in plane.shape])
+    rows = even[::2] + even[1::2]
+    return (rows[:, ::2] + rows[:, 1::2]) * np.float32(0.25)

@@ -118,7 +118,7 @@ class Sample:
     def psnr_db(self, decoder: NetworkDecoder, *, steps: int | None = None, seed: int | None = None) -> float:
         """Mean PSNR of the images as they decode now."""
         height, width = self.originals[0].shape[:2]
-        return mean_psnr_db(self.originals, decoder.decode(self.indices, width, height, steps=steps, seed=seed))
+        return mean_psnr_db(self.originals, decoder.read(self.indices, width, height, steps=steps, seed=seed)())
 
 
 def take_sample(pictures: Folder, read: ReadOptions, indices: Sequence[int]) -> Sample:

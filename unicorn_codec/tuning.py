@@ -92,7 +92,7 @@ def gather_windows(coder: FolderCoder, progress: Callable[[int, int], None]) -> 
     pictures, cell = coder.pictures.pictures, coder.autoencoder.reference.downsampling
     positions = range(0, len(pictures), -(-len(pictures) // WINDOWS))
     cut: dict[torch.Size, list[tuple[Tensor, Tensor]]] = defaultdict(list)
-    for batch, latents in coder.batches(positions, progress):
+    for batch, latents in coder.latents(positions, progress):
         for position, one in zip(batch, latents, strict=True):
             pixels = torch.from_numpy(read_picture(coder.pictures, pictures[position], coder.read)).permute(2, 0, 1)
             top, left = (max(0, side // cell - WINDOW_CELLS) // 2 for side in pixels.shape[1:])

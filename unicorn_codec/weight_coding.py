@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from unicorn_codec.bit_packing import MAX_EXPANSION
 from unicorn_codec.config import MAX_WEIGHTS, check
 from unicorn_codec.errors import InvalidField
-from unicorn_codec.rans import PRECISION, Decoder, Words, encode
+from unicorn_codec.rans import PRECISION, TOTAL, Decoder, encode
 from unicorn_codec.weight_tables import (
     CLASSES,
     COSTS,
@@ -169,7 +169,7 @@ def _in_lanes(numbers: Integers, lanes: int) -> Integers:
     return np.pad(numbers, (0, -len(numbers) % lanes), constant_values=-1).reshape(-1, lanes)
 
 
-def _coded(integers: Integers, classes: Integers, lanes: int) -> tuple[Words, Words, NDArray[np.bool_]]:
+def _coded(integers: Integers, classes: Integers, lanes: int) -> tuple[Integers, Integers]:
     """What ``rans.encode`` wants of a part, (T, lanes) each: a symbol, two bytes of a far value, or low bits."""
     value, of_class = _in_lanes(integers, lanes), _in_lanes(classes, lanes)
     active = of_class >= 0
@@ -184,10 +184,10 @@ def _coded(integers: Integers, classes: Integers, lanes: int) -> tuple[Words, Wo
     frequencies = [FREQUENCIES[found], *(1 << width for width in widths)]
     used = np.stack([active, far, far, active & ~far & (shift > 0)], axis=1)
     places = used.any(axis=2)
+    # Lanes that have nothing to code get a symbol of all slots.
     return (
-        np.stack(starts, axis=1).astype(np.uint64)[places],
-        np.stack(frequencies, axis=1).astype(np.uint64)[places],
-        used[places],
+        np.where(used, np.stack(starts, axis=1), 0)[places],
+        np.where(used, np.stack(frequencies, axis=1), TOTAL)[places],
     )
 
 
@@ -198,10 +198,12 @@ def _decoded(decoder: Decoder, classes: Integers, lanes: int) -> Integers:
     tables, shifts = table_of(np.maximum(of_class, 0)), shift_of(of_class)
     eight = np.full(lanes, 8)
     for step, (table, shift, active) in enumerate(zip(tables, shifts, of_class >= 0, strict=True)):
-        symbol = OWNERS[table, decoder.slots().astype(np.int64)]
-        decoder.advance(STARTS[table, symbol], FREQUENCIES[table, symbol], active[None])
-        value = symbol[0].astype(np.int64) - REACH
-        far = active & (symbol[0] == ESCAPE)
+        slots = decoder.slots()
+        symbol = OWNERS[table, slots]
+        found = (table, symbol)
+        decoder.advance(slots, np.where(active, STARTS[found], 0), np.where(active, FREQUENCIES[found], TOTAL))
+        value = symbol.astype(np.int64) - REACH
+        far = active & (symbol == ESCAPE)
         near = active & ~far & (shift > 0)
         if far.any():
             high, low = _plain(decoder, eight, far), _plain(decoder, eight, far)
@@ -215,10 +217,10 @@ def _decoded(decoder: Decoder, classes: Integers, lanes: int) -> Integers:
 
 def _plain(decoder: Decoder, bits: Integers, active: NDArray[np.bool_]) -> Integers:
     """(lanes,) numbers of so many bits each, of the lanes that have one."""
-    width = (PRECISION - bits).astype(np.uint64)
-    number = decoder.slots() >> width
-    decoder.advance(number << width, np.uint64(1) << width, active[None])
-    return number[0].astype(np.int64)
+    slots, width = decoder.slots(), PRECISION - bits
+    number = slots >> width
+    decoder.advance(slots, np.where(active, number << width, 0), np.where(active, 1 << width, TOTAL))
+    return number
 
 
 def choose_classes(matrices: Sequence[Integers]) -> Integers:

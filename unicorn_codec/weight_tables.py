@@ -61,10 +61,10 @@ def _frequencies(decay: int) -> list[int]:
     return [*reversed(side), 1 + shared - 2 * tails[0], *side, 1 + 2 * tails[-1]]
 
 
-FREQUENCIES: NDArray[np.uint64] = np.array([_frequencies(decay) for decay in DECAYS], np.uint64)
+FREQUENCIES: NDArray[np.int64] = np.array([_frequencies(decay) for decay in DECAYS], np.int64)
 """(TABLES, ESCAPE + 1) slots of each symbol."""
 
-STARTS: NDArray[np.uint64] = np.cumsum(FREQUENCIES, axis=1) - FREQUENCIES
+STARTS: NDArray[np.int64] = np.cumsum(FREQUENCIES, axis=1) - FREQUENCIES
 """(TABLES, ESCAPE + 1) first slot of each symbol."""
 
 COSTS: NDArray[np.float64] = PRECISION - np.log2(FREQUENCIES)

@@ -1,0 +1,80 @@
+"""A picture in tiles is the picture in one piece."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from unicorn_codec import tiling
+from unicorn_codec.autoencoder import EmbeddedAutoencoder
+from unicorn_codec.coding_autoencoder import CodingAutoencoder
+from unicorn_codec.tiling import Span, margin_of, spans, tiles
+
+from conftest import draw
+
+
+@pytest.fixture(scope="module")
+def embedded() -> EmbeddedAutoencoder:
+    """One with weights everywhere, and of the least size that has every kind of layer at two resolutions."""
+    autoencoder = EmbeddedAutoencoder(torch.device("cpu"))
+    torch.manual_seed(0)
+    network = CodingAutoencoder(
+        latent_channels=6, widths=[8, 8, 8, 8], encoder_depths=[1, 0, 1, 0], decoder_depths=[0, 1, 0, 1], max_step=12.0
+    )
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.normal_(layer.weight, std=0.15)
+    network.requires_grad_(False)
+    autoencoder.network = network
+    autoencoder.channels = 6
+    object.__setattr__(autoencoder.reference, "latent_channels", 6)
+    autoencoder.encoder_margin = margin_of(network.encoder, 16, from_pixels=True)
+    autoencoder.decoder_margin = margin_of(network.decoder, 16, from_pixels=False)
+    return autoencoder
+
+
+@pytest.fixture
+def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tiling, "UNTILED_PIXELS", 1)
+    monkeypatch.setattr(tiling, "TILE_SIDE", 48)
+
+
+def test_spans_cover_a_side_once() -> None:
+    assert spans(10, 4, 2) == [Span(0, 3, 0, 5), Span(3, 6, 1, 8), Span(6, 10, 4, 10)]
+    assert spans(4, 4, 9) == [Span(0, 4, 0, 4)]
+
+
+def test_small_pictures_and_unknown_networks_are_one_tile() -> None:
+    assert len(list(tiles(90, 90, 16, 9))) == 1
+    assert len(list(tiles(500, 500, 16, None))) == 1
+    assert len(list(tiles(65, 200, 16, 9))) == 2 * 4
+
+
+def test_margins_follow_from_the_layers(embedded: EmbeddedAutoencoder) -> None:
+    # A convolution of 3x3 sees one cell further: of 2, 2, 2, 8, 8, 16 pixels; of 16, 16, 16, 4, 4, 2 pixels.
+    assert embedded.encoder_margin == -(-38 // 16)
+    assert embedded.decoder_margin == -(-58 // 16)
+
+
+@pytest.mark.parametrize(("width", "height"), [(250, 131), (17, 300), (160, 160)])
+def test_tiles_join_without_seams(
+    embedded: EmbeddedAutoencoder, width: int, height: int, request: pytest.FixtureRequest
+) -> None:
+    picture = draw(1, width, height)
+    latents = embedded.encode_pictures([picture, picture[::-1]], 16)
+    decoded = embedded.decode_pictures(latents, height, width, 2.0)
+    request.getfixturevalue("small_tiles")
+    tiled = embedded.encode_pictures([picture, picture[::-1]], 16)
+    assert latents.std() > 0.01
+    torch.testing.assert_close(tiled, latents, atol=1e-4, rtol=1e-4)
+    for a, b in zip(decoded, embedded.decode_pictures(latents, height, width, 2.0), strict=True):
+        assert a.std() > 1 and np.abs(a.astype(int) - b).max() <= 1 and (a != b).mean() < 1e-3
+
+
+@pytest.mark.usefixtures("small_tiles")
+def test_a_smaller_margin_would_show(embedded: EmbeddedAutoencoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = draw(1, 250, 131)
+    latents = embedded.encode_pictures([picture], 16)
+    assert embedded.encoder_margin is not None
+    monkeypatch.setattr(embedded, "encoder_margin", embedded.encoder_margin - 1)
+    assert (embedded.encode_pictures([picture], 16) - latents).abs().max() > 1e-3
