@@ -115,7 +115,7 @@ def perform(task: Task, bench: Bench, results: Results, circumstances: dict[str,
         if results.has(number, variant, seed, circumstances):
             continue
         place = {"question": number, "variant": variant, "seed": seed, "circumstances": circumstances}
-        told = {"work": asdict(work), "again": again, "command": shlex.join(sys.argv[1:])}
+        told = {"work": asdict(work), "again": again, "command": command_line()}
         results.add(row | place | told)
         took = time.monotonic() - started
         print(
@@ -123,6 +123,11 @@ def perform(task: Task, bench: Bench, results: Results, circumstances: dict[str,
             f"{row['file_bytes']} bytes, {took:.0f} s",
             flush=True,
         )
+
+
+def command_line() -> str:
+    """The arguments as given; of paths the last part alone, for the rest means nothing on another machine."""
+    return shlex.join(Path(part).name if "/" in part else part for part in sys.argv[1:])
 
 
 if __name__ == "__main__":

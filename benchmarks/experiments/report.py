@@ -78,8 +78,9 @@ def question_text(number: int, question: Question, rows: Sequence[Row], folder: 
     by_variant = {name: found for name, found in by_variant.items() if found}
     images = sorted({row["work"]["images"] for row in rows})
     seeds = len({row["seed"] for row in rows})
+    spread_text = f"mean ± standard deviation of {seeds} seeds" if seeds > 1 else "one seed, so no spread is known"
     sentence = sentence_of(question, by_variant)
-    on_what = f"M = {', '.join(map(str, images))}; mean ± standard deviation of {seeds} seeds."
+    on_what = f"M = {', '.join(map(str, images))}; {spread_text}."
     command = f"python -m benchmarks.experiments {rows[0]['command']}"
     figure = draw(number, question, by_variant, folder, circumstances)
     lines = [
