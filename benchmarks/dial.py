@@ -8,7 +8,6 @@ says what is done already: the same command goes on from there. dial.md and the 
 """
 
 import argparse
-import hashlib
 import json
 import shlex
 import shutil
@@ -17,7 +16,6 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +26,7 @@ from unicorn_codec.bench.comparison import point_line, rivals, split_runnable
 from unicorn_codec.bench.equal_bytes import HANDICAP_DB, equal_bytes_table
 from unicorn_codec.bench.measuring import Measuring, measuring, point_from, point_values
 from unicorn_codec.bench.network_rivals import Coin, RoundedLatents
-from unicorn_codec.bench.origin import origin_of
+from unicorn_codec.bench.origin import models_sha256, origin_of
 from unicorn_codec.bench.own_codec import OWN_NAME, Unicorn
 from unicorn_codec.bench.picture_set import PictureSet
 from unicorn_codec.bench.plots import draw_plots
@@ -136,14 +134,6 @@ class Results:
         part.replace(self.path)
 
 
-def models_sha256() -> str:
-    """Over the files that the package ships as its models."""
-    digest = hashlib.sha256()
-    for file in sorted((resources.files("unicorn_codec") / "pretrained").iterdir(), key=lambda file: file.name):
-        digest.update(file.name.encode() + file.read_bytes())
-    return digest.hexdigest()
-
-
 def own_codec(args: argparse.Namespace) -> Unicorn:
     common = PackOptions(seed=args.seed, device=args.device)
     rates = {f"{rate:g} bpp": replace(common, bits_per_pixel=rate) for rate in RATES}
@@ -167,7 +157,8 @@ def seconds_of(codec: Codec, count: int, every: int) -> float:
     """About what a setting takes on an idle core."""
     stored = min(count, codec.most_pictures or count)
     each = SECONDS.get(codec.name, 0.5) if not isinstance(codec, Coin) else COIN_STEP_SECONDS * codec.steps
-    return START_SECONDS + stored * each + METRIC_SECONDS * -(-stored // every)
+    looked_at = -(-stored // every) if stored == count else stored
+    return START_SECONDS + stored * each + METRIC_SECONDS * looked_at
 
 
 class Clock:
@@ -214,6 +205,8 @@ def measure_run(args: argparse.Namespace, results: Results, folder: Path, run: R
     with tempfile.TemporaryDirectory(prefix="unicorn-dial-") as name:
         work = Path(name)
         pictures = PictureSet.open(folder, ReadOptions()).copy_some(work / "originals", run.count, args.seed)
+        if len(pictures) != run.count:
+            sys.exit(f"{folder} holds {len(pictures)} pictures, not {run.count}")
         run.pixels = pictures.pixels
         codecs = {codec.name: codec for codec, _ in todo}
         runnable, run.skipped = split_runnable(codecs.values(), pictures, lambda line: print(line, flush=True))
@@ -270,7 +263,8 @@ def report(results: Results, output: Path) -> None:
     (output / "dial.md").write_text("\n\n".join(part for part in parts if part) + "\n")
 
 
-def main() -> None:
+def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
+    """The command line's settings."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders of pictures")
     parser.add_argument("--count", type=int, nargs="+", default=[200, 1000], help="pictures, drawn from each folder")
@@ -284,7 +278,11 @@ def main() -> None:
     parser.add_argument("--files", type=Path, help="folder that keeps everything written")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
-    args = parser.parse_args()
+    return parser.parse_args(arguments)
+
+
+def main() -> None:
+    args = parse_arguments(sys.argv[1:])
     check_packages(args.features)
     args.out.mkdir(parents=True, exist_ok=True)
     settings = {

@@ -52,7 +52,8 @@ class Measuring:
         pictures = self.pictures.evenly(codec.most_pictures)
         cost = run_trial(codec, setting, pictures, output / files, self.decoded)
         whole = cost.bytes + autoencoder_bytes(output / files) if codec.name == OWN_NAME else None
-        positions = range(0, len(pictures), self.every)
+        # Of the few pictures that a slow codec stores, all are looked at.
+        positions = range(0, len(pictures), self.every if len(pictures) == len(self.pictures) else 1)
         return Point(
             codec=codec.name,
             title=codec.title,

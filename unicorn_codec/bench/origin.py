@@ -1,9 +1,11 @@
 """Where figures come from: command, date, seed, device and versions, for the record beside them."""
 
+import hashlib
 import importlib.metadata
 import os
 import platform
 from datetime import UTC, datetime
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,14 @@ def origin_of(command: str, seed: int, device: str) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "versions": {"python": platform.python_version(), **_versions()},
     }
+
+
+def models_sha256() -> str:
+    """Over the files that the package ships as its models."""
+    digest = hashlib.sha256()
+    for file in sorted((resources.files("unicorn_codec") / "pretrained").iterdir(), key=lambda file: file.name):
+        digest.update(file.name.encode() + file.read_bytes())
+    return digest.hexdigest()
 
 
 def device_name(device: str) -> str:
