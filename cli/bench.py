@@ -22,7 +22,7 @@ from .parameters import Duration
     help="Which to run, such as unicorn,avif,jpeg; all for every one, hours of work.  [default: eleven]",
 )
 @click.option(
-    "--points", type=click.IntRange(min=1), default=4, show_default=True, help="At most so many settings of each codec."
+    "--points", type=click.IntRange(min=1), default=4, show_default=True, help="At most so many settings of each rival."
 )
 @click.option(
     "--metrics-every",
@@ -61,7 +61,7 @@ def bench(
     All are packed and decoded, and measured from the files really written. First comes one sentence: whether this
     codec pays here. The output folder then holds bench.json, table.md, a plot a metric (PNG, SVG) and, below files/,
     everything that was written. What cannot run here is skipped with a line that says why. Needs the packages of
-    unicorn-codec[bench].
+    unicorn-codec[bench]; unicorn-codec[metrics] adds measures whose weights are on this machine.
     """
     from unicorn_codec.bench import comparison as library
     from unicorn_codec.bench.own_codec import Unicorn, own_settings

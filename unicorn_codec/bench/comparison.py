@@ -44,7 +44,7 @@ class BenchOptions:
 
     Args:
         pictures: at most so many, drawn at random from the seed. None: all.
-        points: at most so many settings of each codec. None: all.
+        points: at most so many settings of each rival. None: all.
         metrics_every: one picture in so many is looked at; the rate is always that of all.
         features: SqueezeNet features for the perceptual distance.
         command: as it was typed, for the record.
@@ -112,7 +112,8 @@ def bench(
         decoded = Path(work) / "decoded"
         with measuring(pictures, decoded, features=options.features, every=options.metrics_every) as run:
             for codec in runnable:
-                chosen = codec if options.points is None else codec.thinned(options.points)
+                is_whole = options.points is None or codec.name == OWN_NAME
+                chosen = _with_few_settings(codec, options.points)
                 started = time.monotonic()
                 for setting in chosen.settings:
                     # Its files stay in the output folder, so that anybody can count them again.
@@ -151,6 +152,11 @@ def split_runnable(codecs: Iterable[Codec], pictures: PictureSet, say: Say) -> t
         else:
             runnable.append(codec)
     return runnable, skipped
+
+
+def _with_few_settings(codec: Codec, points: int | None) -> Codec:
+    """A rival with at most so many settings; ours keeps all."""
+    return codec if points is None or codec.name == OWN_NAME else codec.thinned(points)
 
 
 def point_line(point: Point) -> str:

@@ -48,7 +48,7 @@ class RoundedLatents(Codec):
 
     def encode(self, pictures: PictureSet, setting: str, folder: Path) -> None:
         autoencoder = _embedded()
-        (step,) = np.float32([autoencoder.network.max_step ** self.settings[setting]])
+        step = float(np.float32(autoencoder.network.max_step ** self.settings[setting]))
         cell = autoencoder.reference.downsampling
         latents = torch.cat([autoencoder.encode_pictures([pixels], cell)[0].flatten(1) for pixels in pictures], dim=1)
         symbols = (latents / step).round().clamp(-LARGEST_SYMBOL, LARGEST_SYMBOL).to(torch.int64).numpy()
