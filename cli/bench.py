@@ -16,8 +16,23 @@ from .parameters import Duration
 @click.argument("folder", type=a_path)
 @click.option("--out", "output", metavar="FOLDER", type=a_path, required=True, help="Where table, plots and files go.")
 @click.option("--pictures", type=click.IntRange(min=1), help="At most so many, drawn at random.  [default: all]")
-@click.option("--codecs", metavar="NAME,...", help="Which to run, such as unicorn,avif,jpeg.  [default: all]")
-@click.option("--time", "seconds", type=Duration(), default=60.0, help="Training time of each network.  [default: 60s]")
+@click.option(
+    "--codecs",
+    metavar="NAME,...",
+    help="Which to run, such as unicorn,avif,jpeg; all for every one, hours of work.  [default: eleven]",
+)
+@click.option(
+    "--points", type=click.IntRange(min=1), default=4, show_default=True, help="At most so many settings of each rival."
+)
+@click.option(
+    "--metrics-every",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Look at one picture in N; bytes are always those of all.",
+)
+@click.option("--time", "seconds", type=Duration(), help="Also index-only archives, with so much training for each.")
 @click.option("--features", metavar="FILE", type=a_path, help="SqueezeNet 1.1 features, for the perceptual distance.")
 @click.option(
     "--seed", type=click.IntRange(0, (1 << 64) - 1), default=0, show_default=True, help="Decides all but the times."
@@ -30,7 +45,9 @@ def bench(
     output: Path,
     pictures: int | None,
     codecs: str | None,
-    seconds: float,
+    points: int,
+    metrics_every: int,
+    seconds: float | None,
     features: Path | None,
     seed: int,
     device: str,
@@ -44,7 +61,7 @@ def bench(
     All are packed and decoded, and measured from the files really written. First comes one sentence: whether this
     codec pays here. The output folder then holds bench.json, table.md, a plot a metric (PNG, SVG) and, below files/,
     everything that was written. What cannot run here is skipped with a line that says why. Needs the packages of
-    unicorn-codec[bench].
+    unicorn-codec[bench]; unicorn-codec[metrics] adds measures whose weights are on this machine.
     """
     from unicorn_codec.bench import comparison as library
     from unicorn_codec.bench.own_codec import Unicorn, own_settings
@@ -56,12 +73,14 @@ def bench(
         pictures=pictures,
         seed=seed,
         device=device,
+        points=points,
+        metrics_every=metrics_every,
         features=features,
         command=shlex.join(["unicorn", *sys.argv[1:]]),
         overwrite=overwrite,
     )
     names = [name.strip() for name in codecs.split(",")] if codecs else []
-    chosen = library.select_codecs([own, *library.rivals(read)], names)
+    chosen = library.select_codecs([own, *library.rivals(read, seed)], names)
     result = library.bench(folder, output, chosen, options, lambda line: click.echo(line, err=True))
     click.echo(result.verdict)
     click.echo(f"see {output / library.TABLE_NAME}")

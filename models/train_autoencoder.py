@@ -24,6 +24,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
+from unicorn_codec.bench.perceptual import PerceptualDistance
 from unicorn_codec.coding_autoencoder import CodingAutoencoder, ResidualBlock
 from unicorn_codec.devices import has_fast_bfloat16
 from unicorn_codec.structure import ms_ssim
@@ -118,44 +119,6 @@ class ContextModel(nn.Module):
         # The upper tail of both ends: keeps its precision where the two sigmoids are nearly equal.
         mass = torch.sigmoid((0.5 - distance) / scale) - torch.sigmoid((-0.5 - distance) / scale)
         return -torch.log2(mass.clamp_min(1e-7))
-
-
-class PerceptualDistance(nn.Module):
-    """Squared difference of normalised SqueezeNet features after ReLUs 1, 4 and 7. It is not LPIPS."""
-
-    def __init__(self, weights: Path) -> None:
-        super().__init__()
-        from safetensors.torch import load_file
-
-        for name, tensor in load_file(weights).items():
-            self.register_buffer(name.removeprefix("features.").replace(".", "_"), tensor)
-
-    def _conv(self, name: str, x: Tensor, stride: int = 1, padding: int = 0) -> Tensor:
-        return F.relu(
-            F.conv2d(x, getattr(self, f"{name}_weight"), getattr(self, f"{name}_bias"), stride, padding=padding)
-        )
-
-    def _fire(self, number: int, x: Tensor) -> Tensor:
-        squeezed = self._conv(f"{number}_squeeze", x)
-        return torch.cat(
-            [self._conv(f"{number}_expand1x1", squeezed), self._conv(f"{number}_expand3x3", squeezed, padding=1)], 1
-        )
-
-    def features(self, images: Tensor) -> Iterator[Tensor]:
-        x = self._conv("0", images, stride=2)
-        yield x
-        x = self._fire(4, self._fire(3, F.max_pool2d(x, 3, 2, ceil_mode=True)))
-        yield x
-        x = self._fire(7, self._fire(6, F.max_pool2d(x, 3, 2, ceil_mode=True)))
-        yield x
-
-    def forward(self, a: Tensor, b: Tensor) -> Tensor:
-        """(N, 3, H, W) in [0, 1], twice -> (N,)."""
-        total = torch.zeros(len(a), device=a.device)
-        for x, y in zip(self.features(a), self.features(b), strict=True):
-            difference = F.normalize(x, dim=1) - F.normalize(y, dim=1)
-            total = total + difference.square().sum(1).mean((1, 2)) / 3
-        return total
 
 
 def load_pictures(folder: Path) -> list[np.ndarray]:

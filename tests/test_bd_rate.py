@@ -19,6 +19,7 @@ def test_a_constant_factor_is_found_exactly(factor: float) -> None:
     assert found is not None
     assert found.percent == pytest.approx(100 * (factor - 1), abs=1e-9)
     assert (found.low, found.high) == (25, 33)
+    assert (found.low_rate, found.high_rate) == pytest.approx((np.exp(5), np.exp(6.6)))
 
 
 def test_two_slopes_average_over_the_shared_interval() -> None:

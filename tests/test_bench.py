@@ -2,7 +2,6 @@
 
 import json
 import math
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,11 +14,14 @@ from safetensors.torch import save_file
 
 from tests.conftest import draw
 from unicorn_cli.main import cli
-from unicorn_codec.bench.learned_distances import LEAST_SIDE, PerceptualDistance, learned_distances
+from unicorn_codec.bench.equal_bytes import at_equal_bytes, equal_bytes_table
+from unicorn_codec.bench.learned_metrics import SOURCES, frechet_distance, learned_measures, planes_of
+from unicorn_codec.bench.measuring import point_from, point_values
 from unicorn_codec.bench.own_codec import Unicorn, own_settings
+from unicorn_codec.bench.perceptual import LEAST_SIDE, PerceptualDistance
 from unicorn_codec.bench.picture_set import PictureSet
 from unicorn_codec.bench.plots import STYLES, draw_plots, spread
-from unicorn_codec.bench.qualities import METRICS, check_packages, mean_values, measure_pair
+from unicorn_codec.bench.qualities import METRICS, check_packages, measure_pair, of_set
 from unicorn_codec.bench.report import DASH, Point, bd_table, markdown, point_table, verdict
 from unicorn_codec.bench.rivals import Codec, Jpeg, Sizes, Zip
 from unicorn_codec.config import PackOptions
@@ -28,7 +30,7 @@ from unicorn_codec.errors import InvalidSetting, OutputError, PackageMissing
 pytest.importorskip("matplotlib")
 pytest.importorskip("ssimulacra2")
 
-from unicorn_codec.bench.comparison import BenchOptions, BenchResult, bench, rivals, select_codecs
+from unicorn_codec.bench.comparison import USUAL_CODECS, BenchOptions, BenchResult, bench, rivals, select_codecs
 
 ORIGIN = {
     "pictures": 6,
@@ -65,8 +67,10 @@ def ran(
     """A benchmark of four pictures with our codec, two rivals, one that is absent and one that breaks."""
     output, lines = tmp_path_factory.mktemp("bench"), []
     own: Codec = Unicorn(settings={"tiny": tiny_options})
-    codecs = [own, jpeg(low=5, broken="no number", high=60), Zip(tiny_options.read), Absent()]
-    options = BenchOptions(pictures=4, seed=1, device="cpu", command="unicorn bench x --out y")
+    few = jpeg(low=5, high=60)
+    few.name, few.title, few.most_pictures, few.note = "few", "Few", 2, "for show"
+    codecs = [own, jpeg(low=5, broken="no number", high=60), few, Zip(tiny_options.read), Absent()]
+    options = BenchOptions(pictures=4, seed=1, device="cpu", metrics_every=3, command="unicorn bench x --out y")
     result = bench(folder, output, codecs, options, lines.append)
     return output, result, lines
 
@@ -74,11 +78,12 @@ def ran(
 def test_bytes_are_the_sizes_of_the_files_on_disk(ran: tuple[Path, BenchResult, list[str]]) -> None:
     output, result, _ = ran
     written = json.loads((output / "bench.json").read_text())
-    assert len(written["points"]) == len(result.points) == 1 + 2 + 1
+    assert len(written["points"]) == len(result.points) == 1 + 2 + 2 + 1
     for point in written["points"]:
         files = [path for path in (output / point["files"]).rglob("*") if path.is_file()]
         assert point["bytes"] == sum(path.stat().st_size for path in files) > 0
-        assert point["bits_per_pixel"] == pytest.approx(8 * point["bytes"] / written["pixels"])
+        if point["pictures"] == written["pictures"]:
+            assert point["bits_per_pixel"] == pytest.approx(8 * point["bytes"] / written["pixels"])
 
 
 def test_the_json_says_what_was_measured_and_where(ran: tuple[Path, BenchResult, list[str]]) -> None:
@@ -101,9 +106,24 @@ def test_the_json_says_what_was_measured_and_where(ran: tuple[Path, BenchResult,
     assert lossless["metrics"]["ssimulacra2"] == pytest.approx(100)
 
 
+def test_points_say_how_many_pictures_they_are_of(ran: tuple[Path, BenchResult, list[str]]) -> None:
+    output, result, lines = ran
+    counts = {point.codec: (point.pictures, point.measured_pictures, point.note) for point in result.points}
+    assert counts == {"unicorn": (4, 2, None), "jpeg": (4, 2, None), "few": (2, 2, "for show"), "zip": (4, 2, None)}
+    text = (output / "table.md").read_text()
+    for part in ("| Few (2 pictures) |", "Few: for show.", "Metrics are of 2 pictures, bytes of 4."):
+        assert part in text
+    assert sum(line.endswith(" s in all") for line in lines) == 4
+
+
+def test_points_survive_json(ran: tuple[Path, BenchResult, list[str]]) -> None:
+    _, result, _ = ran
+    assert [point_from(json.loads(json.dumps(point_values(point)))) for point in result.points] == list(result.points)
+
+
 def test_only_what_really_ran_appears_and_the_rest_is_named(ran: tuple[Path, BenchResult, list[str]]) -> None:
     output, result, lines = ran
-    assert {point.codec for point in result.points} == {"unicorn", "jpeg", "zip"}
+    assert {point.codec for point in result.points} == {"unicorn", "jpeg", "few", "zip"}
     assert "Absent: skipped, nobody sells it" in result.skipped
     assert any(line.startswith("JPEG, broken: skipped, ") for line in result.skipped)
     assert set(result.skipped) <= set(lines)
@@ -158,14 +178,20 @@ def replace_file_name(own: Unicorn, name: str) -> Unicorn:
 
 
 def test_default_settings_are_valid_and_named_by_rate() -> None:
+    assert not any(
+        o.index_only for o in own_settings(read=PackOptions().read, seconds=None, seed=3, device="cpu").values()
+    )
     settings = own_settings(read=PackOptions().read, seconds=5, seed=3, device="cpu")
     assert {options.index_only for options in settings.values()} == {True, False}
     assert all(options.seed == 3 and f"{options.bits_per_pixel:g}" in name for name, options in settings.items())
 
 
 def test_codecs_are_chosen_by_name() -> None:
-    codecs = rivals(PackOptions().read)
+    codecs = rivals(PackOptions().read, 0)
     assert len({codec.name for codec in codecs}) == len(codecs)
+    assert {codec.name for codec in select_codecs(codecs, [])} | {"unicorn"} == set(USUAL_CODECS)
+    assert len(USUAL_CODECS) > 6
+    assert select_codecs(codecs, ["all"]) == codecs
     assert [codec.name for codec in select_codecs(codecs, ["zip", "jpeg"])] == ["jpeg", "zip"]
     with pytest.raises(InvalidSetting, match=r"no codec 'gif'.*jpeg"):
         select_codecs(codecs, ["gif"])
@@ -189,6 +215,9 @@ def curve(codec: str, title: str, points: list[tuple[float, float]]) -> list[Poi
             title=title,
             setting=str(number),
             files="f",
+            pictures=6,
+            measured_pictures=6,
+            note=None,
             bytes=round(1000 * rate),
             bits_per_pixel=rate,
             bits_per_pixel_with_autoencoder=None,
@@ -257,10 +286,11 @@ def test_without_rivals_or_without_us_there_is_no_verdict() -> None:
 
 def test_tables_show_a_dash_for_what_is_not_known() -> None:
     row = point_table(AVIF).splitlines()[2]
-    assert row == f"| AVIF | 0 | 100 | 0.1000 | 22.00 | 0.9000 | 10.0 | {DASH} | {DASH} | {DASH} | 1.00 | 1.00 | 1 |"
+    dashes = " | ".join([DASH] * (len(METRICS) - 3))
+    assert row == f"| AVIF | 0 | 100 | 0.1000 | 22.00 | 0.9000 | 10.0 | {dashes} | 1.00 | 1.00 | 1 |"
     apart = curve("webp", "WebP", [(0.1, 65), (0.2, 74)])
     rows = bd_table([*AVIF, *JPEG, *apart]).splitlines()
-    assert rows[2].startswith("| JPEG | +100.0 % (22.0 to 34.0) |")
+    assert rows[2].startswith("| JPEG | +100.0 % (22.0 to 34.0; 0.10 to 0.80 bpp) |")
     assert rows[3].split(" | ")[0::3] == ["| WebP", f"{DASH} |"]
 
 
@@ -268,6 +298,45 @@ def test_the_report_names_its_origin_and_the_skipped() -> None:
     text = markdown("Sentence.", AVIF, ["X: skipped, no X"], ORIGIN)
     for part in ("Sentence.", "6 of 9 pictures", "an abacus", "seed 3", "unicorn bench x", "- X: skipped, no X"):
         assert part in text
+
+
+def test_pictures_of_another_number_are_not_compared() -> None:
+    few = [replace(point, pictures=2) for point in JPEG]
+    assert "JPEG" not in bd_table([*AVIF, *few])
+    assert "no rival ran" in verdict(
+        [*curve("unicorn", "unicorn", [(0.1, 10)]), *[replace(p, pictures=2) for p in AVIF]]
+    )
+
+
+HALF = curve("avif-half", "AVIF, half size", [(0.05, 5), (0.09, 20), (0.11, 25)])
+
+
+@pytest.mark.parametrize(
+    ("quality", "ms_ssim", "psnr_db", "is_won"),
+    [(30, 0.95, 25.0, True), (30, 0.95, 24.4, False), (24, 0.95, 25.0, False), (30, 0.9, 25.0, False)],
+)
+def test_at_equal_bytes_the_smallest_files_no_smaller_than_ours_count(
+    quality: float, ms_ssim: float, psnr_db: float, is_won: bool
+) -> None:
+    """Beside our 0.101 stand AVIF's 0.2 (26 dB) and half-size AVIF's 0.11 (25 dB); smaller and larger ones do not."""
+    metrics = dict.fromkeys(METRICS) | {"psnr_db": psnr_db, "ms_ssim": ms_ssim, "ssimulacra2": quality}
+    (own,) = curve("unicorn", "unicorn", [(0.101, 0)])
+    avif = [
+        p if p.bits_per_pixel != 0.2 else replace(p, metrics=p.metrics | {"ssimulacra2": 20, "psnr_db": 24})
+        for p in AVIF
+    ]
+    found = at_equal_bytes([replace(own, metrics=metrics), *avif, *HALF], 0.1, ["avif", "avif-half"])
+    assert found is not None
+    assert [point.bits_per_pixel for point in found.rivals] == [0.2, 0.11]
+    assert found.best("ssimulacra2").codec == "avif-half"
+    assert found.is_won is is_won
+
+
+def test_a_rate_that_we_did_not_reach_is_told() -> None:
+    points = [*curve("unicorn", "unicorn", [(0.11, 10)]), *AVIF]
+    assert at_equal_bytes(points, 0.1, ["avif"]) is None
+    assert "no file to compare" in equal_bytes_table(points, [0.1], ["avif"])
+    assert equal_bytes_table(points, [0.11], ["avif"]).splitlines()[2].endswith("| no |")
 
 
 def test_every_curve_of_a_plot_has_its_own_look(tmp_path: Path) -> None:
@@ -310,12 +379,13 @@ def features(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def test_the_perceptual_distance_needs_its_features(features: Path) -> None:
     a, b = draw(1, 64, 48), draw(2, 64, 48)
-    assert measure_pair(a, b, None)["perceptual_distance"] is None
-    distance = measure_pair(a, b, features)["perceptual_distance"]
+    assert measure_pair(a, b, None).values["perceptual_distance"] is None
+    distance = measure_pair(a, b, features).values["perceptual_distance"]
     assert distance is not None
     assert 0 < distance < 4  # the squared difference of two unit vectors
-    assert PerceptualDistance(features)(a, a) == 0
-    assert PerceptualDistance(features)(a[: LEAST_SIDE - 1], b[: LEAST_SIDE - 1]) is None
+    assert PerceptualDistance(features)(planes_of(a), planes_of(a)) == 0
+    small = measure_pair(a[: LEAST_SIDE - 1], b[: LEAST_SIDE - 1], features)
+    assert small.values["perceptual_distance"] is None
 
 
 @pytest.mark.parametrize("content", [b"", b"not safetensors", None])
@@ -330,20 +400,39 @@ def test_features_that_are_none_are_refused(content: bytes | None, tmp_path: Pat
 
 
 def test_no_metric_has_a_substitute(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "lpips", None)
-    assert not learned_distances(None).keys() & {"perceptual_distance"}
-    values = measure_pair(draw(1, 20, 20), draw(2, 20, 20), None)
+    monkeypatch.setattr("torch.hub.get_dir", lambda: "/nowhere")
+    monkeypatch.setattr("pathlib.Path.expanduser", lambda path: path)
+    learned_measures.cache_clear()
+    assert learned_measures(None) == {}
+    assert set(SOURCES) < set(METRICS)
+    values = measure_pair(draw(1, 20, 20), draw(2, 20, 20), None).values
     assert [name for name, value in values.items() if value is not None] == ["psnr_db", "ms_ssim", "ssimulacra2"]
 
 
 def test_ssimulacra2_knows_identical_pictures_and_leaves_tiny_ones_out() -> None:
     same = measure_pair(draw(1, 30, 20), draw(1, 30, 20), None)
-    assert same["ssimulacra2"] == pytest.approx(100)
-    assert same["psnr_db"] == math.inf
+    assert same.values["ssimulacra2"] == pytest.approx(100)
+    assert same.values["psnr_db"] == math.inf
     tiny = measure_pair(draw(1, 7, 20), draw(1, 7, 20), None)
-    assert tiny["ssimulacra2"] is None
-    assert mean_values([same, tiny])["ssimulacra2"] is None
-    assert mean_values([same, same])["ssimulacra2"] == pytest.approx(100)
+    assert tiny.values["ssimulacra2"] is None
+    assert of_set([same, tiny])["ssimulacra2"] is None
+    assert of_set([same, same])["ssimulacra2"] == pytest.approx(100)
+
+
+def test_the_frechet_distance_of_normal_distributions() -> None:
+    """Means d apart and covariances s and t times the identity: d^2 + n (sqrt s - sqrt t)^2, here n = 3."""
+    corners = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], np.float64)
+    scale = 8 / 7  # the variance of the corners, over count - 1
+    far = frechet_distance(list(corners), list(2 * corners + [3, 0, 4]))
+    assert far == pytest.approx(25 + 3 * scale * (2 - 1) ** 2)
+    assert frechet_distance(list(corners), list(corners)) == pytest.approx(0, abs=1e-9)
+
+
+def test_a_set_has_a_frechet_distance_where_every_picture_has_features() -> None:
+    pair = measure_pair(draw(1, 30, 20), draw(2, 30, 20), None)
+    rows = [replace(pair, original_features=np.eye(4)[i], decoded_features=np.eye(4)[i]) for i in range(3)]
+    assert of_set(rows)["fid"] == pytest.approx(0, abs=1e-9)
+    assert of_set([*rows, pair])["fid"] is None
 
 
 def test_missing_packages_are_named_before_the_work(monkeypatch: pytest.MonkeyPatch) -> None:

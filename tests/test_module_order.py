@@ -70,11 +70,16 @@ ORDER = (
     "bench.video_rivals",
     "bench.trial",
     "bench.own_codec",
+    "bench.network_rivals",
     "bench.bd_rate",
-    "bench.learned_distances",
+    "bench.perceptual",
+    "bench.learned_metrics",
     "bench.qualities",
     "bench.report",
+    "bench.equal_bytes",
     "bench.plots",
+    "bench.origin",
+    "bench.measuring",
     "bench.comparison",
 )  # fmt: skip
 LIGHT = ORDER[: ORDER.index("devices")]

@@ -24,11 +24,18 @@ class RatePoint:
 
 @dataclass(frozen=True, slots=True)
 class BdRate:
-    """Mean difference in rate, and the interval of quality that it was averaged over. Less than 0 % is a saving."""
+    """Mean difference in rate; less than 0 % is a saving.
+
+    Args:
+        low, high: the interval of quality that it was averaged over.
+        low_rate, high_rate: bits per pixel of the anchor at its ends.
+    """
 
     percent: float
     low: float
     high: float
+    low_rate: float
+    high_rate: float
 
 
 class RateCurve:
@@ -92,7 +99,13 @@ def bd_rate(anchor: Sequence[RatePoint], test: Sequence[RatePoint], least_overla
     for node in (-1 / math.sqrt(3), 1 / math.sqrt(3)):
         places = middles + node * halves
         total += float(((second.log_rate(places) - first.log_rate(places)) * halves).sum())
-    return BdRate(percent=100 * math.expm1(total / (high - low)), low=low, high=high)
+    return BdRate(
+        percent=100 * math.expm1(total / (high - low)),
+        low=low,
+        high=high,
+        low_rate=first.bits_per_pixel(low),
+        high_rate=first.bits_per_pixel(high),
+    )
 
 
 def frontier(points: Sequence[RatePoint]) -> list[RatePoint]:

@@ -3,46 +3,37 @@
 bench: PictureSet > run_trial, one process a codec and setting > measure_position > Point > bench.json, table, plots
 """
 
-import hashlib
-import importlib.metadata
 import json
-import math
-import os
-import platform
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
-from functools import partial
-from multiprocessing import get_context
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import torch
-
-from unicorn_codec.bench.own_codec import OWN_NAME, autoencoder_bytes
+from unicorn_codec.bench.measuring import measuring, point_values
+from unicorn_codec.bench.network_rivals import network_rivals
+from unicorn_codec.bench.origin import origin_of
+from unicorn_codec.bench.own_codec import OWN_NAME
 from unicorn_codec.bench.picture_set import PictureSet
 from unicorn_codec.bench.plots import draw_plots
-from unicorn_codec.bench.qualities import Values, check_packages, mean_values, measure_position
+from unicorn_codec.bench.qualities import check_packages
 from unicorn_codec.bench.report import Point, markdown, verdict
 from unicorn_codec.bench.rivals import Codec, picture_rivals
-from unicorn_codec.bench.trial import read_decoded, run_trial
 from unicorn_codec.bench.video_rivals import video_rivals
 from unicorn_codec.config import ReadOptions
-from unicorn_codec.devices import choose_device
 from unicorn_codec.errors import InvalidSetting, OutputError, UnicornError
-from unicorn_codec.metrics import bits_per_pixel
 
 JSON_NAME = "bench.json"
 TABLE_NAME = "table.md"
 FILES_NAME = "files"
-NAMED_PACKAGES = (
-    *("unicorn-codec", "torch", "diffusers", "numpy", "pillow", "imagecodecs", "imageio-ffmpeg", "ssimulacra2"),
-    *("lpips", "piq"),
+
+USUAL_CODECS = (
+    *(OWN_NAME, "jpeg", "webp", "avif", "avif-half", "jpeg-xl", "jpeg-2000", "hevc-intra", "svt-av1-film"),
+    *("latents-zstd", "zip"),
 )
+"""What runs where nobody chooses: 50 small pictures are to be done within ten minutes on two cores."""
+EVERY_CODEC = "all"
 
 Say = Callable[[str], None]
 
@@ -53,6 +44,8 @@ class BenchOptions:
 
     Args:
         pictures: at most so many, drawn at random from the seed. None: all.
+        points: at most so many settings of each rival. None: all.
+        metrics_every: one picture in so many is looked at; the rate is always that of all.
         features: SqueezeNet features for the perceptual distance.
         command: as it was typed, for the record.
     """
@@ -61,6 +54,8 @@ class BenchOptions:
     pictures: int | None = None
     seed: int = 0
     device: str = "auto"
+    points: int | None = None
+    metrics_every: int = 1
     features: Path | None = None
     command: str = ""
     overwrite: bool = False
@@ -75,22 +70,23 @@ class BenchResult:
     skipped: tuple[str, ...]
 
 
-def rivals(read: ReadOptions) -> list[Codec]:
+def rivals(read: ReadOptions, seed: int) -> list[Codec]:
     """Every codec that this one is compared with."""
-    return [*picture_rivals(read), *video_rivals()]
+    return [*picture_rivals(read), *video_rivals(), *network_rivals(seed)]
 
 
 def select_codecs(codecs: Sequence[Codec], names: Sequence[str]) -> list[Codec]:
-    """Those with the given names, in their own order; all of them without any name.
+    """Those with the given names, in their own order; the usual ones without any name, every one for ``all``.
 
     Raises:
         InvalidSetting: a name that no codec has.
     """
     known = [codec.name for codec in codecs]
     for name in names:
-        if name not in known:
-            raise InvalidSetting(f"there is no codec {name!r}; there are {', '.join(known)}")
-    return [codec for codec in codecs if not names or codec.name in names]
+        if name not in (*known, EVERY_CODEC):
+            raise InvalidSetting(f"there is no codec {name!r}; there are {', '.join(known)}, and {EVERY_CODEC}")
+    wanted = known if EVERY_CODEC in names else names or USUAL_CODECS
+    return [codec for codec in codecs if codec.name in wanted]
 
 
 def bench(
@@ -111,17 +107,24 @@ def bench(
     with tempfile.TemporaryDirectory(prefix="unicorn-bench-") as work:
         everything = PictureSet.open(folder, options.read)
         pictures = everything.copy_some(Path(work) / "originals", options.pictures, options.seed)
-        runnable, skipped = _split(codecs, pictures, say)
+        runnable, skipped = split_runnable(codecs, pictures, say)
         points: list[Point] = []
         decoded = Path(work) / "decoded"
-        with _quality_of(pictures, decoded, options.features) as quality:
-            for codec, setting in [(each, setting) for each in runnable for setting in each.settings]:
-                try:
-                    points.append(_run(codec, setting, pictures, output, decoded, quality))
-                    say(_line(points[-1]))
-                except UnicornError as error:
-                    skipped.append(f"{codec.title}, {setting}: skipped, {error}")
-                    say(skipped[-1])
+        with measuring(pictures, decoded, features=options.features, every=options.metrics_every) as run:
+            for codec in runnable:
+                is_whole = options.points is None or codec.name == OWN_NAME
+                chosen = _with_few_settings(codec, options.points)
+                started = time.monotonic()
+                for setting in chosen.settings:
+                    # Its files stay in the output folder, so that anybody can count them again.
+                    files = Path(FILES_NAME, codec.name, str(list(codec.settings).index(setting) + 1))
+                    try:
+                        points.append(run.run(chosen, setting, output, files))
+                        say(point_line(points[-1]))
+                    except UnicornError as error:
+                        skipped.append(f"{codec.title}, {setting}: skipped, {error}")
+                        say(skipped[-1])
+                say(f"{codec.title}: {time.monotonic() - started:.0f} s in all")
     result = BenchResult(verdict=verdict(points), points=tuple(points), skipped=tuple(skipped))
     _write(output, result, everything, pictures, options)
     return result
@@ -139,7 +142,7 @@ def _prepare(output: Path, *, overwrite: bool) -> None:
         raise OutputError(f"{output}: {error.strerror}") from error
 
 
-def _split(codecs: Iterable[Codec], pictures: PictureSet, say: Say) -> tuple[list[Codec], list[str]]:
+def split_runnable(codecs: Iterable[Codec], pictures: PictureSet, say: Say) -> tuple[list[Codec], list[str]]:
     """Codecs that can run, and a line about each that cannot."""
     runnable, skipped = [], []
     for codec in codecs:
@@ -151,62 +154,23 @@ def _split(codecs: Iterable[Codec], pictures: PictureSet, say: Say) -> tuple[lis
     return runnable, skipped
 
 
-def _run(
-    codec: Codec, setting: str, pictures: PictureSet, output: Path, decoded: Path, quality: Callable[[], Values]
-) -> Point:
-    """Run one codec at one setting; its files stay in the output folder, so that anybody can count them again."""
-    files = Path(FILES_NAME, codec.name, str(list(codec.settings).index(setting) + 1))
-    cost = run_trial(codec, setting, pictures, output / files, decoded)
-    whole = cost.bytes + autoencoder_bytes(output / files) if codec.name == OWN_NAME else None
-    return Point(
-        codec=codec.name,
-        title=codec.title,
-        setting=setting,
-        files=files.as_posix(),
-        bytes=cost.bytes,
-        bits_per_pixel=bits_per_pixel(cost.bytes, pictures.pixels),
-        bits_per_pixel_with_autoencoder=None if whole is None else bits_per_pixel(whole, pictures.pixels),
-        metrics=quality(),
-        pack_s=cost.pack_s,
-        unpack_s=cost.unpack_s,
-        peak_mb=cost.peak_mb,
+def _with_few_settings(codec: Codec, points: int | None) -> Codec:
+    """A rival with at most so many settings; ours keeps all."""
+    return codec if points is None or codec.name == OWN_NAME else codec.thinned(points)
+
+
+def point_line(point: Point) -> str:
+    """A point in a line, for whoever waits."""
+    return (
+        f"{point.title}, {point.setting}: {point.bytes:,} bytes, {point.bits_per_pixel:.4f} bits per pixel, "
+        f"{point.pack_s + point.unpack_s:.1f} s"
     )
-
-
-@contextmanager
-def _quality_of(pictures: PictureSet, decoded: Path, features: Path | None) -> Iterator[Callable[[], Values]]:
-    """A function that measures what the last trial decoded; the same pixels, decoded again, are not measured again."""
-    known: dict[str, Values] = {}
-    positions = range(len(pictures))
-    measure = partial(measure_position, pictures, decoded, features)
-    with ProcessPoolExecutor(min(len(pictures), os.cpu_count() or 1), get_context("spawn")) as pool:
-
-        def quality() -> Values:
-            digest = hashlib.sha256()
-            for position in positions:
-                digest.update(read_decoded(decoded, position).tobytes())
-            if digest.hexdigest() not in known:
-                known[digest.hexdigest()] = mean_values(list(pool.map(measure, positions)))
-            return known[digest.hexdigest()]
-
-        yield quality
-
-
-def _line(point: Point) -> str:
-    return f"{point.title}, {point.setting}: {point.bytes:,} bytes, {point.bits_per_pixel:.4f} bits per pixel"
 
 
 def _write(
     output: Path, result: BenchResult, everything: PictureSet, pictures: PictureSet, options: BenchOptions
 ) -> None:
-    origin = {
-        "command": options.command,
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seed": options.seed,
-        "device": _device_name(options.device),
-        "cores": os.cpu_count(),
-        "versions": {"python": platform.python_version(), **_versions()},
-    }
+    origin = origin_of(options.command, options.seed, options.device)
     measured = {"pictures": len(pictures), "of_pictures": len(everything), "pixels": pictures.pixels}
     text = markdown(result.verdict, result.points, result.skipped, origin | measured)
     values = {
@@ -214,7 +178,7 @@ def _write(
         **origin,
         **measured,
         "skipped": list(result.skipped),
-        "points": [_finite(asdict(point)) for point in result.points],
+        "points": [point_values(point) for point in result.points],
     }
     try:
         (output / TABLE_NAME).write_text(text, encoding="utf-8")
@@ -223,28 +187,3 @@ def _write(
         (output / JSON_NAME).write_text(json_text + "\n", encoding="utf-8")
     except OSError as error:
         raise OutputError(f"{output}: {error.strerror}") from error
-
-
-def _finite(value: Any) -> Any:
-    """The PSNR of a lossless codec is null in JSON, which knows no infinity."""
-    if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _device_name(device: str) -> str:
-    if choose_device(device).type == "cuda":
-        return torch.cuda.get_device_name()
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text(errors="replace").splitlines() if cpuinfo.exists() else []
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in NAMED_PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found

@@ -13,7 +13,7 @@ from unicorn_codec.images import Pixels
 from unicorn_codec.inspection import describe
 
 OWN_NAME = "unicorn"
-CODE_RATES = (0.12, 0.16, 0.21, 0.3)
+CODE_RATES = (0.05, 0.1, 0.15, 0.2, 0.3)
 INDEX_ONLY_RATES = (0.5, 1.0)
 """Bits per pixel that a benchmark asks for by default."""
 
@@ -45,17 +45,18 @@ class Unicorn(Codec):
                     due = next(wanted, None)
 
 
-def own_settings(*, read: ReadOptions, seconds: float, seed: int, device: str) -> dict[str, PackOptions]:
+def own_settings(*, read: ReadOptions, seconds: float | None, seed: int, device: str) -> dict[str, PackOptions]:
     """The settings that a benchmark runs by default: codes at some rates, index-only networks of some sizes.
 
     Args:
-        seconds: of training, for each network.
+        seconds: of training, for each network. None: no index-only archives.
     """
     common = PackOptions(read=read, seed=seed, device=device)
-    trained = replace(common, index_only=True, train=TrainConfig(seconds=seconds))
     codes = {f"codes, {rate:g} bpp": replace(common, bits_per_pixel=rate) for rate in CODE_RATES}
-    networks = {f"index only, {rate:g} bpp": replace(trained, bits_per_pixel=rate) for rate in INDEX_ONLY_RATES}
-    return codes | networks
+    if seconds is None:
+        return codes
+    trained = replace(common, index_only=True, train=TrainConfig(seconds=seconds))
+    return codes | {f"index only, {rate:g} bpp": replace(trained, bits_per_pixel=rate) for rate in INDEX_ONLY_RATES}
 
 
 def autoencoder_bytes(folder: Path) -> int:

@@ -3,7 +3,7 @@
 import random
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from unicorn_codec.config import ReadOptions
@@ -36,6 +36,13 @@ class PictureSet:
             path.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(self.path(position), path)
         return PictureSet.open(target, self.read)
+
+    def evenly(self, pictures: int | None) -> "PictureSet":
+        """At most so many of the pictures, evenly from the set; the files stay where they are."""
+        if pictures is None or pictures >= len(self):
+            return self
+        chosen = tuple(self.folder.pictures[place * len(self) // pictures] for place in range(pictures))
+        return PictureSet(replace(self.folder, pictures=chosen), self.read)
 
     def path(self, position: int) -> Path:
         return self.folder.root / self.folder.pictures[position].name

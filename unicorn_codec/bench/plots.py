@@ -68,11 +68,20 @@ STYLES = (
     Style("#a0a000", "h", (0, (5, 1.5))),
     Style("#2f6b2f", "d", (0, (1.2, 2.4))),
     Style("#e08a70", "p", (0, (6, 1.5, 1.2, 1.5))),
+    Style("#404040", "x", (0, (1.2, 1.2))),
+    Style("#005f73", "8", (0, (3, 1))),
+    Style("#9b2226", "H", (0, (5, 1.5))),
+    Style("#6a994e", "+", "solid"),
+    Style("#b5838d", "1", (0, (8, 2))),
+    Style("#4a4e69", "2", (0, (2, 2))),
+    Style("#bc6c25", "3", (0, (1.2, 2.4))),
+    Style("#277da1", "4", (0, (4, 1.2, 1, 1.2, 1, 1.2))),
+    Style("#7f4f9c", "|", (0, (6, 1.5, 1.2, 1.5))),
 )
 
 
-def draw_plots(points: Sequence[Point], output: Path) -> list[Path]:
-    """Write ``rd-METRIC.png`` and ``.svg`` for every metric with values; lossless codecs have no place in a plot."""
+def draw_plots(points: Sequence[Point], output: Path, stem: str = "rd") -> list[Path]:
+    """Write ``STEM-METRIC.png`` and ``.svg`` for every metric with values; lossless codecs have no place in a plot."""
     import matplotlib
 
     lossy = [point for point in points if not point.is_lossless]
@@ -88,7 +97,7 @@ def draw_plots(points: Sequence[Point], output: Path) -> list[Path]:
         with matplotlib.rc_context(SETTINGS):
             figure = rate_distortion_figure(drawn, titles_of(points), styles, metric)
             for suffix in ("png", "svg"):
-                paths.append(output / f"rd-{name}.{suffix}")
+                paths.append(output / f"{stem}-{name}.{suffix}")
                 stamp = {"Date": None} if suffix == "svg" else {"Software": None}
                 figure.savefig(paths[-1], dpi=DOTS_PER_INCH, metadata=stamp)
     return paths

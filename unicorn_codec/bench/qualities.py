@@ -1,7 +1,8 @@
 """How good decoded pictures are: every measure that a benchmark knows, and which of them can be had here.
 
-PSNR, MS-SSIM and SSIMULACRA2 always. The perceptual distance needs SqueezeNet's features in a file; LPIPS and DISTS
-need their packages and weights on this machine already. What is missing is None, never something else instead.
+PSNR, MS-SSIM and SSIMULACRA2 always. The perceptual distance needs SqueezeNet's features in a file; LPIPS, DISTS, FID,
+CLIP-IQA, NIQE and BRISQUE need their packages and weights on this machine already. What is missing is None, never
+something else instead.
 """
 
 import importlib
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from unicorn_codec.bench.picture_set import PictureSet
 from unicorn_codec.bench.trial import read_decoded
@@ -32,6 +34,10 @@ def similarity_to_db(value: float) -> float:
     return -10 * math.log10(1 - value) if value < 1 else math.inf
 
 
+def negated(value: float) -> float:
+    return -value
+
+
 def distance_to_db(value: float) -> float:
     """A distance as a quality, of which more is better."""
     return -10 * math.log10(value) if value > 0 else math.inf
@@ -46,7 +52,8 @@ class Metric:
         decimals: that a table shows.
         axis: the scale of ``quality``, with its unit.
         quality: its values on a scale where more is better and equal steps mean about as much.
-        least_overlap: on that scale; curves that share less of it have no BD-rate.
+        least_overlap: on that scale; curves that share less of it have no BD-rate. Infinite for measures that do
+            not look at the original: less of what they dislike is not more of the picture.
     """
 
     title: str
@@ -65,13 +72,29 @@ METRICS: Mapping[str, Metric] = {
     ),
     "lpips": Metric("LPIPS", 4, "LPIPS, as -10 log₁₀ x (dB)", distance_to_db, 2.0),
     "dists": Metric("DISTS", 4, "DISTS, as -10 log₁₀ x (dB)", distance_to_db, 2.0),
+    "fid": Metric("FID", 2, "FID, as -10 log₁₀ x (dB)", distance_to_db, 2.0),
+    "clip_iqa": Metric("CLIP-IQA", 3, "CLIP-IQA (0 to 1)", as_it_is, math.inf),
+    "niqe": Metric("NIQE", 2, "-NIQE (points)", negated, math.inf),
+    "brisque": Metric("BRISQUE", 1, "-BRISQUE (points)", negated, math.inf),
 }
 JUDGE = "ssimulacra2"
 
+LEARNED_PACKAGES = ("lpips", "piq", "pyiqa")
+
 Values = dict[str, float | None]
+Features = NDArray[np.float64]
 
 
-def measure_pair(original: Pixels, decoded: Pixels, features: Path | None) -> Values:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureQuality:
+    """One picture's measures, and what a measure of the whole set (FID) needs of it, if that can be had."""
+
+    values: Values
+    original_features: Features | None
+    decoded_features: Features | None
+
+
+def measure_pair(original: Pixels, decoded: Pixels, features: Path | None) -> PictureQuality:
     """Every measure of one picture; None where it cannot be had."""
     values: Values = dict.fromkeys(METRICS)
     values |= {
@@ -79,29 +102,39 @@ def measure_pair(original: Pixels, decoded: Pixels, features: Path | None) -> Va
         "ms_ssim": ms_ssim(original, decoded),
         "ssimulacra2": ssimulacra2(original, decoded),
     }
-    return values | _learned(original, decoded, features)
+    if not _has_learned(features):
+        return PictureQuality(values=values, original_features=None, decoded_features=None)
+    from unicorn_codec.bench.learned_metrics import inception_features, measure_learned
+
+    return PictureQuality(
+        values=values | measure_learned(original, decoded, features),
+        original_features=inception_features(original),
+        decoded_features=inception_features(decoded),
+    )
 
 
-def measure_position(pictures: PictureSet, decoded: Path, features: Path | None, position: int) -> Values:
+def measure_position(pictures: PictureSet, decoded: Path, features: Path | None, position: int) -> PictureQuality:
     """Measure one picture that a trial decoded; for a process of its own, of which there is one a core."""
     return measure_pair(pictures[position], read_decoded(decoded, position), features)
 
 
-def _learned(original: Pixels, decoded: Pixels, features: Path | None) -> Values:
-    """Distances by networks; torch is loaded only if there are any."""
-    if features is None and not any(map(importlib.util.find_spec, ("lpips", "piq"))):
-        return {}
-    from unicorn_codec.bench.learned_distances import learned_distances
-
-    return {name: distance(original, decoded) for name, distance in learned_distances(features).items()}
+def _has_learned(features: Path | None) -> bool:
+    """Whether any measure may need torch, which takes seconds to load."""
+    return features is not None or any(map(importlib.util.find_spec, LEARNED_PACKAGES))
 
 
-def mean_values(rows: Sequence[Values]) -> Values:
-    """Mean of each measure over the pictures; None where a picture has none."""
+def of_set(rows: Sequence[PictureQuality]) -> Values:
+    """Mean of each measure over the pictures, None where a picture has none; and FID."""
     means: Values = {}
     for name in METRICS:
-        found = [value for row in rows if (value := row[name]) is not None]
+        found = [value for row in rows if (value := row.values[name]) is not None]
         means[name] = float(np.mean(found)) if len(found) == len(rows) else None
+    originals = [row.original_features for row in rows if row.original_features is not None]
+    decoded = [row.decoded_features for row in rows if row.decoded_features is not None]
+    if len(originals) == len(decoded) == len(rows) > 1:
+        from unicorn_codec.bench.learned_metrics import frechet_distance
+
+        means["fid"] = frechet_distance(originals, decoded)
     return means
 
 
@@ -131,5 +164,7 @@ def check_packages(features: Path | None) -> None:
     absent = [name for name in ("matplotlib", "ssimulacra2") if importlib.util.find_spec(name) is None]
     if absent:
         raise PackageMissing(f"not installed: {', '.join(absent)}; pip install 'unicorn-codec[bench]'")
-    blank = np.zeros((LEAST_SSIMULACRA2_SIDE, LEAST_SSIMULACRA2_SIDE, 3), np.uint8)
-    _learned(blank, blank, features)
+    if features is not None:
+        from unicorn_codec.bench.learned_metrics import learned_measures
+
+        learned_measures(features)

@@ -6,24 +6,34 @@ from dataclasses import dataclass
 from typing import Any
 
 from unicorn_codec.bench.bd_rate import RateCurve, RatePoint, bd_rate, frontier
+from unicorn_codec.bench.network_rivals import RoundedLatents
 from unicorn_codec.bench.own_codec import OWN_NAME
 from unicorn_codec.bench.qualities import JUDGE, METRICS, Values
-from unicorn_codec.bench.rivals import Avif, BareAvif
+from unicorn_codec.bench.rivals import Avif, BareAvif, BareHalfAvif
 
 DASH = "—"
 ANCHOR = Avif.name
-THOUGHT_EXPERIMENTS = (BareAvif.name,)
+THOUGHT_EXPERIMENTS = (BareAvif.name, BareHalfAvif.name, RoundedLatents.name)
 """Rivals that show something but that nobody can use: no verdict names them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """One codec at one setting, measured on the files in the folder ``files``."""
+    """One codec at one setting, measured on the files in the folder ``files``.
+
+    Args:
+        pictures: that the files hold.
+        measured_pictures: how many of them the metrics are means of.
+        note: what a reader must know of the codec, if anything.
+    """
 
     codec: str
     title: str
     setting: str
     files: str
+    pictures: int
+    measured_pictures: int
+    note: str | None
     bytes: int
     bits_per_pixel: float
     bits_per_pixel_with_autoencoder: float | None
@@ -69,12 +79,20 @@ def curve_of(points: Sequence[Point], codec: str, metric: str) -> list[RatePoint
 
 
 def titles_of(points: Sequence[Point]) -> dict[str, str]:
-    """Title of every codec by its name, in the order they were run."""
-    return {point.codec: point.title for point in points}
+    """Title of every codec by its name, in the order they were run; it says where not all pictures were stored."""
+    most = max((point.pictures for point in points), default=0)
+    return {p.codec: p.title if p.pictures == most else f"{p.title} ({p.pictures} pictures)" for p in points}
+
+
+def on_all_pictures(points: Sequence[Point]) -> list[Point]:
+    """Points that compare with each other: those of codecs that stored every picture."""
+    most = max((point.pictures for point in points), default=0)
+    return [point for point in points if point.pictures == most]
 
 
 def verdict(points: Sequence[Point]) -> str:
     """One sentence: whether this codec pays on these pictures."""
+    points = on_all_pictures(points)
     metric = JUDGE if any(point.metrics[JUDGE] is not None for point in points) else "psnr_db"
     own = frontier(curve_of(points, OWN_NAME, metric))
     if not own:
@@ -147,6 +165,12 @@ def _short(metric: str) -> str:
     return METRICS[metric].title.split(" (")[0]
 
 
+BD_TEXT = (
+    "Mean difference of the bytes at equal quality; less than 0 % is a saving. In brackets the interval that it "
+    "covers: of quality, and of AVIF's bits per pixel (bpp). A dash: the curves share too little."
+)
+
+
 def markdown(sentence: str, points: Sequence[Point], skipped: Sequence[str], origin: Mapping[str, Any]) -> str:
     """The whole report: verdict, all points, BD-rates, and where it comes from."""
     versions = ", ".join(f"{name} {version}" for name, version in origin["versions"].items())
@@ -156,9 +180,10 @@ def markdown(sentence: str, points: Sequence[Point], skipped: Sequence[str], ori
         f"{origin['pictures']:,} of {origin['of_pictures']:,} pictures, {origin['pixels']:,} pixels; {origin['date']}, "
         f"{origin['device']}, {origin['cores']} cores, seed {origin['seed']}.",
         point_table(points),
+        *notes(points),
         "Bytes are those of the files on disk; names of pictures count where a file holds them (zip, unicorn). "
-        "Metrics are means over the pictures. Times are from picture files to coded files and back to pixels; "
-        "unicorn's includes measuring its own file. Memory is the peak of the whole process, "
+        "Metrics are means over the pictures looked at. Times are from picture files to coded files and back to "
+        "pixels; unicorn's includes measuring its own file. Memory is the peak of the whole process, "
         "interpreter included.",
     ]
     dear = [p for p in points if p.bits_per_pixel_with_autoencoder is not None]
@@ -166,54 +191,68 @@ def markdown(sentence: str, points: Sequence[Point], skipped: Sequence[str], ori
         rates = ", ".join(f"{p.bits_per_pixel_with_autoencoder:.3f}" for p in dear)
         parts.append(f"With the autoencoder's weights in each file, unicorn's rates would be {rates} bits per pixel.")
     if any(point.codec == ANCHOR for point in points):
-        parts += [
-            "## BD-rate against AVIF",
-            "Mean difference of the bytes at equal quality, and the interval of quality that it covers; "
-            "less than 0 % is a saving. A dash: the curves share too little.",
-            bd_table(points),
-        ]
+        parts += ["## BD-rate against AVIF", BD_TEXT, bd_table(points)]
     if skipped:
         parts += ["## Skipped", "\n".join(f"- {line}" for line in skipped)]
     parts += ["## Made with", f"`{origin['command']}`", versions]
     return "\n\n".join(parts) + "\n"
 
 
+def notes(points: Sequence[Point]) -> list[str]:
+    """What a reader of the table must know: codecs with a note, and how many pictures the metrics are of."""
+    found = [f"{p.title}: {p.note}." for p in {p.codec: p for p in points}.values() if p.note]
+    looked_at = {(p.measured_pictures, p.pictures) for p in on_all_pictures(points)}
+    found += [
+        f"Metrics are of {some:,} pictures, bytes of {all_:,}." for some, all_ in sorted(looked_at) if some < all_
+    ]
+    return found
+
+
 def point_table(points: Sequence[Point]) -> str:
     """Every point, with every metric that there is; a dash where it could not be had."""
+    titles = titles_of(points)
     head = ["codec", "setting", "bytes", "bits per pixel", *(metric.title for metric in METRICS.values())]
     rows = [
         [
-            *(point.title, point.setting, f"{point.bytes:,}", f"{point.bits_per_pixel:.4f}"),
-            *(_value(point.metrics[name], metric.decimals) for name, metric in METRICS.items()),
+            *(titles[point.codec], point.setting, f"{point.bytes:,}", f"{point.bits_per_pixel:.4f}"),
+            *(value_text(point.metrics[name], metric.decimals) for name, metric in METRICS.items()),
             *(f"{point.pack_s:.2f}", f"{point.unpack_s:.2f}", f"{point.peak_mb:.0f}"),
         ]
         for point in points
     ]
-    return _table([*head, "pack, s", "unpack, s", "peak, MB"], rows, left=2)
+    return markdown_table([*head, "pack, s", "unpack, s", "peak, MB"], rows, left=2)
 
 
 def bd_table(points: Sequence[Point]) -> str:
     """BD-rate of every other codec against the anchor."""
+    points = on_all_pictures(points)
     measured = {name: m for name, m in METRICS.items() if any(p.metrics[name] is not None for p in points)}
-    rows = []
-    for codec, title in titles_of(points).items():
-        if codec == ANCHOR:
-            continue
-        row = [title]
-        for name, metric in measured.items():
-            found = bd_rate(curve_of(points, ANCHOR, name), curve_of(points, codec, name), metric.least_overlap)
-            row.append(f"{found.percent:+.1f} % ({found.low:.1f} to {found.high:.1f})" if found else DASH)
-        rows.append(row)
-    return _table(["codec", *(metric.axis for metric in measured.values())], rows, left=1)
+    judged = {name: metric for name, metric in measured.items() if math.isfinite(metric.least_overlap)}
+    rows = [
+        [title, *(bd_text(points, codec, name) for name in judged)]
+        for codec, title in titles_of(points).items()
+        if codec != ANCHOR
+    ]
+    return markdown_table(["codec", *(metric.axis for metric in judged.values())], rows, left=1)
 
 
-def _value(value: float | None, decimals: int) -> str:
+def bd_text(points: Sequence[Point], codec: str, metric: str) -> str:
+    """A codec's BD-rate against the anchor and the interval that it covers, or a dash."""
+    anchor, test = (curve_of(points, name, metric) for name in (ANCHOR, codec))
+    found = bd_rate(anchor, test, METRICS[metric].least_overlap)
+    if found is None:
+        return DASH
+    rates = f"{found.low_rate:.2f} to {found.high_rate:.2f} bpp"
+    return f"{found.percent:+.1f} % ({found.low:.1f} to {found.high:.1f}; {rates})"
+
+
+def value_text(value: float | None, decimals: int) -> str:
     if value is None:
         return DASH
     return f"{value:.{decimals}f}" if math.isfinite(value) else "∞"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]], *, left: int) -> str:
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, left: int) -> str:
     """A Markdown table with its first ``left`` columns to the left, the others to the right."""
     rule = [":--" if column < left else "--:" for column in range(len(head))]
     return "\n".join("| " + " | ".join(row) + " |" for row in (head, rule, *rows))

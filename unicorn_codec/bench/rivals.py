@@ -3,6 +3,7 @@
 What a decoder is told beside the files is the size of every picture: any collection's table of contents holds it.
 """
 
+import copy
 import importlib
 import io
 import tempfile
@@ -11,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from PIL import Image, features
@@ -30,11 +31,25 @@ class Codec(ABC):
 
     ``name`` is what ``--codecs`` and ``bench.json`` call it, ``title`` what a table and a plot call it; ``settings``
     maps the name of each setting to whatever the codec makes of it, from the smallest files to the largest.
+    ``most_pictures``: a codec too slow for all of them stores so many, evenly from the set. ``note`` stands beside
+    its points.
     """
 
     name: str
     title: str
     settings: Mapping[str, Any]
+    most_pictures: int | None = None
+    note: str | None = None
+
+    def thinned(self, count: int) -> Self:
+        """The same codec with at most so many of its settings, evenly from the first to the last."""
+        names = list(self.settings)
+        count = min(count, len(names))
+        places = {round(i * (len(names) - 1) / max(1, count - 1)) for i in range(count)}
+        twin = copy.copy(self)
+        kept = {name: self.settings[name] for place, name in enumerate(names) if place in places}
+        object.__setattr__(twin, "settings", kept)  # some codecs are frozen
+        return twin
 
     def missing(self, sizes: Sizes) -> str | None:
         """Why it cannot run here on pictures of these sizes; None if it can."""
@@ -105,39 +120,32 @@ class PillowCodec(OneFileEach):
 
 class Jpeg(PillowCodec):
     name, title, suffix, file_format = "jpeg", "JPEG", ".jpg", "JPEG"
-    settings = named("quality", 5, 10, 20, 40, 60)
+    settings = named("quality", 1, 5, 10, 20, 40, 60, 78)
     parameters: ClassVar = {"optimize": True, "progressive": True}
 
 
 class WebP(PillowCodec):
     name, title, suffix, file_format = "webp", "WebP", ".webp", "WEBP"
-    settings = named("quality", 0, 10, 30, 60)
+    settings = named("quality", 0, 2, 10, 30, 60, 80)
     parameters: ClassVar = {"method": 6}
 
 
 class Avif(PillowCodec):
     name, title, suffix, file_format = "avif", "AVIF", ".avif", "AVIF"
-    settings = named("quality", 0, 10, 20, 30, 45)
+    settings = named("quality", 0, 5, 10, 20, 30, 45, 60, 72)
     parameters: ClassVar = {"speed": 4}
 
 
-class BareAvif(Avif):
-    """AVIF's own coded data, without the container around it."""
-
-    name, title, suffix = "avif-bare", "AVIF without container", ".obu"
-
-    def encode_picture(self, pixels: Pixels, quality: Any) -> bytes:
-        return take_stream(super().encode_picture(pixels, quality))
-
-    def decode_picture(self, data: bytes, size: tuple[int, int]) -> Pixels:
-        return super().decode_picture(wrap_stream(data), size)
+class SlowAvif(Avif):
+    name, title = "avif-speed-0", "AVIF, speed 0"
+    parameters: ClassVar = {"speed": 0}
 
 
 class HalfAvif(Avif):
     """AVIF of the picture at half its size, scaled up again: often better at the lowest rates."""
 
     name, title = "avif-half", "AVIF, half size"
-    settings = named("quality", 5, 20, 40, 60)
+    settings = named("quality", 0, 5, 10, 15, 20, 25, 30, 40, 60, 80)
 
     def encode_picture(self, pixels: Pixels, quality: Any) -> bytes:
         image = Image.fromarray(pixels)
@@ -148,6 +156,26 @@ class HalfAvif(Avif):
 
     def decode_picture(self, data: bytes, size: tuple[int, int]) -> Pixels:
         return np.asarray(_load(data).resize(size, Image.Resampling.LANCZOS))
+
+
+class WithoutContainer(PillowCodec):
+    """Put in front of a kind of AVIF: its own coded data alone."""
+
+    suffix: ClassVar[str] = ".obu"
+
+    def encode_picture(self, pixels: Pixels, quality: Any) -> bytes:
+        return take_stream(super().encode_picture(pixels, quality))
+
+    def decode_picture(self, data: bytes, size: tuple[int, int]) -> Pixels:
+        return super().decode_picture(wrap_stream(data), size)
+
+
+class BareAvif(WithoutContainer, Avif):
+    name, title = "avif-bare", "AVIF without container"
+
+
+class BareHalfAvif(WithoutContainer, HalfAvif):
+    name, title = "avif-half-bare", "AVIF, half size, without container"
 
 
 class ImagecodecsCodec(OneFileEach):
@@ -165,7 +193,7 @@ class ImagecodecsCodec(OneFileEach):
 
 class JpegXl(ImagecodecsCodec):
     name, title, suffix, family = "jpeg-xl", "JPEG XL", ".jxl", "JPEGXL"
-    settings = named("distance", 15, 8, 4, 2)
+    settings = named("distance", 25, 15, 8, 4, 2, 1)
 
     def encode_picture(self, pixels: Pixels, quality: Any) -> bytes:
         return bytes(_imagecodecs().jpegxl_encode(pixels, distance=quality, effort=7, usecontainer=False))
@@ -178,7 +206,7 @@ class Jpeg2000(ImagecodecsCodec):
     """The bare codestream; its setting is the PSNR that it aims at."""
 
     name, title, suffix, family = "jpeg-2000", "JPEG 2000", ".j2k", "JPEG2K"
-    settings = named("PSNR", 26, 29, 32, 35)
+    settings = named("PSNR", 20, 23, 26, 29, 32, 35, 38)
 
     def encode_picture(self, pixels: Pixels, quality: Any) -> bytes:
         return bytes(_imagecodecs().jpeg2k_encode(pixels, level=quality, codecformat="j2k", reversible=False))
@@ -212,7 +240,10 @@ class Zip(Codec):
 
 def picture_rivals(read: ReadOptions) -> list[Codec]:
     """Every rival that needs no video encoder."""
-    return [Jpeg(), WebP(), Avif(), BareAvif(), HalfAvif(), JpegXl(), Jpeg2000(), Zip(read)]
+    return [
+        *(Jpeg(), WebP(), Avif(), SlowAvif(), BareAvif(), HalfAvif(), BareHalfAvif()),
+        *(JpegXl(), Jpeg2000(), Zip(read)),
+    ]
 
 
 def _imagecodecs() -> ModuleType:

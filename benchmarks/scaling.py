@@ -1,0 +1,220 @@
+"""The more, the cheaper? Bits per pixel of archives of 125 to 1000 pictures at equal quality.
+
+    python benchmarks/scaling.py --data cats-1000 grocery-1000
+
+The quality is that of the largest archive at --bpp: its mean PSNR. For each smaller count the same pictures are
+packed, as so many archives as they make, all with one quantisation step: the one that brings their mean PSNR to the
+same, to --tolerance dB. So no count is helped by easier pictures, unless --parts takes fewer archives. Rates are of
+whole files. scaling.json is written after each archive, and the same command goes on from there.
+"""
+
+import argparse
+import json
+import math
+import shlex
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from unicorn_codec.archive import pack
+from unicorn_codec.bench.origin import models_sha256, origin_of
+from unicorn_codec.bench.picture_set import PictureSet
+from unicorn_codec.config import PackOptions, ReadOptions
+
+Row = dict[str, Any]
+
+TRIALS = 8
+DB_PER_OCTAVE = 4.0
+"""What halving the step brings, about; only the first guess depends on it."""
+
+MARKERS = ("o", "s", "^", "D", "v")
+DASHES = ("solid", "dashed", "dotted", "dashdot", (0, (5, 1, 1, 1)))
+
+
+def pack_part(pictures: PictureSet, positions: Sequence[int], options: PackOptions) -> Row:
+    """Pack the pictures at some positions."""
+    with tempfile.TemporaryDirectory(prefix="unicorn-scaling-") as name:
+        folder = Path(name) / "pictures"
+        for position in positions:
+            target = folder / pictures.folder.pictures[position].name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.symlink_to(pictures.path(position).resolve())
+        report = pack(folder, Path(name) / "out.uni", options)
+        assert report.measured is not None
+        return {
+            "step": report.latent_step,
+            "bytes": report.file_bytes,
+            "bits_per_pixel": report.bits_per_pixel,
+            "psnr_db": report.measured.psnr_db.mean,
+            "ms_ssim": report.measured.ms_ssim.mean,
+            "pack_s": report.seconds,
+        }
+
+
+def next_step(trials: Sequence[Row], psnr_db: float) -> float:
+    """Quantisation step to try after others, the last of which is the best known."""
+    slope = -DB_PER_OCTAVE
+    if len(trials) > 1 and trials[-1]["step"] != trials[-2]["step"]:
+        octaves = math.log2(trials[-1]["step"] / trials[-2]["step"])
+        slope = min(-0.5, (trials[-1]["psnr_db"] - trials[-2]["psnr_db"]) / octaves)
+    return max(1.0, trials[-1]["step"] * 2 ** ((psnr_db - trials[-1]["psnr_db"]) / slope))
+
+
+def parts_of(total: int, count: int, most: int | None) -> list[range]:
+    """Positions of disjoint archives of ``count`` pictures, every so-and-so-many-th picture in each."""
+    parts = total // count
+    return [range(part, parts * count, parts) for part in range(parts)][:most]
+
+
+class Results:
+    """What ``scaling.json`` holds: for each set and count the trials of a step, each with its archives."""
+
+    def __init__(self, path: Path, origin: dict[str, Any], settings: dict[str, Any]) -> None:
+        kept = json.loads(path.read_text()) if path.exists() else {"settings": settings, "sets": {}}
+        if kept["settings"] != settings:
+            sys.exit(f"{path} was measured with {kept['settings']}, not {settings}; move it away")
+        self.path, self.origin, self.settings = path, origin, settings
+        self.sets: dict[str, dict[str, list[Row]]] = kept["sets"]
+
+    def trials(self, name: str, count: int) -> list[Row]:
+        return self.sets.setdefault(name, {}).setdefault(str(count), [])
+
+    def write(self) -> None:
+        values = {**self.origin, "settings": self.settings, "sets": self.sets}
+        self.path.write_text(json.dumps(values, indent=1) + "\n")
+
+
+def best_of(trials: Sequence[Row], psnr_db: float) -> Row:
+    """The complete trial whose mean PSNR is nearest."""
+    return min((trial for trial in trials if trial["is_complete"]), key=lambda trial: abs(trial["psnr_db"] - psnr_db))
+
+
+def measure_set(args: argparse.Namespace, folder: Path, results: Results) -> None:
+    """Measure what is missing of one set."""
+    pictures = PictureSet.open(folder, ReadOptions())
+    if len(pictures) < max(args.count):
+        sys.exit(f"{folder} holds {len(pictures)} pictures, not {max(args.count)}")
+    common = PackOptions(seed=args.seed, device=args.device)
+    for count in sorted(args.count, reverse=True):
+        trials, whole = results.trials(folder.name, count), results.trials(folder.name, max(args.count))
+        while not is_done(trials, whole, args.tolerance):
+            if whole is trials:
+                options = replace(common, bits_per_pixel=args.bpp)
+            else:
+                step = next_step(trials, whole[0]["psnr_db"]) if trials and trials[-1]["is_complete"] else None
+                options = replace(common, latent_step=step or (trials or whole)[-1]["step"])
+            if not trials or trials[-1]["is_complete"]:
+                trials.append({"archives": [], "is_complete": False, "step": options.latent_step})
+            run_trial(trials[-1], pictures, parts_of(max(args.count), count, args.parts), options, results)
+            found = trials[-1]
+            print(f"{folder.name} {count}: {found['bits_per_pixel']:.4f} bpp, {found['psnr_db']:.3f} dB", flush=True)
+
+
+def is_done(trials: Sequence[Row], whole: Sequence[Row], tolerance: float) -> bool:
+    """Whether the wanted quality is reached, or will not be."""
+    if not trials or not trials[-1]["is_complete"]:
+        return False
+    near = abs(trials[-1]["psnr_db"] - whole[0]["psnr_db"]) <= tolerance
+    return near or len(trials) == TRIALS or (len(trials) > 1 and trials[-1]["step"] == trials[-2]["step"])
+
+
+def run_trial(trial: Row, pictures: PictureSet, parts: Sequence[range], options: PackOptions, results: Results) -> None:
+    """Pack all archives of a count with one step; those that are there already stay."""
+    archives = trial["archives"]
+    for positions in parts[len(archives) :]:
+        archives.append(pack_part(pictures, positions, options))
+        results.write()
+    for name in ("step", "bits_per_pixel", "psnr_db", "ms_ssim"):
+        trial[name] = fmean(archive[name] for archive in archives)
+    trial["is_complete"] = True
+    results.write()
+
+
+def rates_of(by_count: dict[str, list[Row]]) -> dict[int, Row]:
+    """The trial of each count that stands for it."""
+    psnr_db = by_count[str(max(map(int, by_count)))][0]["psnr_db"]
+    return {int(count): best_of(by_count[count], psnr_db) for count in sorted(by_count, key=int)}
+
+
+def table(sets: dict[str, dict[str, list[Row]]]) -> str:
+    """Mean rate and PSNR of each count, and the rate against that of half as many pictures."""
+    lines = [
+        "| set | pictures | archives | bits per pixel | PSNR (dB) | against half as many |",
+        "|:--" + "|--:" * 5 + "|",
+    ]
+    for name, by_count in sets.items():
+        found = rates_of(by_count)
+        for count, trial in found.items():
+            rate, half = trial["bits_per_pixel"], found.get(count // 2)
+            gain = f"{100 * (rate / half['bits_per_pixel'] - 1):+.1f} %" if half else "—"
+            lines.append(
+                f"| {name} | {count} | {len(trial['archives'])} | {rate:.4f} | {trial['psnr_db']:.2f} | {gain} |"
+            )
+    return "\n".join(lines)
+
+
+def draw(sets: dict[str, dict[str, list[Row]]], path: Path) -> None:
+    """Rate over the number of pictures; one line a set, bars from its best to its worst archive."""
+    figure = Figure(figsize=(5.2, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    ticks = sorted({int(count) for by_count in sets.values() for count in by_count})
+    for place, (name, by_count) in enumerate(sets.items()):
+        found, grey = rates_of(by_count), str(0.15 * place)
+        mean = [trial["bits_per_pixel"] for trial in found.values()]
+        single = [[archive["bits_per_pixel"] for archive in trial["archives"]] for trial in found.values()]
+        style = {"marker": MARKERS[place % 5], "linestyle": DASHES[place % 5], "markerfacecolor": "white"}
+        axes.plot(list(found), mean, color=grey, **style)
+        axes.vlines(list(found), list(map(min, single)), list(map(max, single)), colors=grey, linewidth=0.8)
+        label = f"{name}\n{found[max(found)]['psnr_db']:.1f} dB"
+        offset = {"xytext": (8, 0), "textcoords": "offset points", "verticalalignment": "center"}
+        axes.annotate(label, (max(found), mean[-1]), fontsize=8.5, **offset)
+    axes.set_xscale("log")
+    axes.set_xticks(ticks, [str(tick) for tick in ticks])
+    axes.minorticks_off()
+    axes.set_xlim(ticks[0] * 0.9, ticks[-1] * 1.7)
+    axes.set_xlabel("pictures in an archive (logarithmic)")
+    axes.set_ylabel("rate at equal PSNR (bits per pixel)")
+    axes.grid(color="0.9", linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+    for suffix in (".png", ".svg"):
+        figure.savefig(path.with_suffix(suffix), dpi=200)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, nargs="+", required=True)
+    parser.add_argument("--count", type=int, nargs="+", default=[125, 250, 500, 1000])
+    parser.add_argument("--parts", type=int, help="at most so many archives of each count")
+    parser.add_argument("--bpp", type=float, default=0.1, help="rate of the largest archive")
+    parser.add_argument("--tolerance", type=float, default=0.03, help="dB")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "scaling", help="no suffix")
+    args = parser.parse_args()
+    settings = {
+        "bpp": args.bpp,
+        "tolerance": args.tolerance,
+        "seed": args.seed,
+        "parts": args.parts,
+        "largest": max(args.count),
+        "models_sha256": models_sha256(),
+    }
+    origin = origin_of(shlex.join(["python", *sys.argv]), args.seed, args.device)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    results = Results(args.out.with_suffix(".json"), origin, settings)
+    for folder in args.data:
+        measure_set(args, folder, results)
+    text = table(results.sets)
+    print(text)
+    args.out.with_suffix(".md").write_text(text + "\n")
+    draw(results.sets, args.out)
+
+
+if __name__ == "__main__":
+    main()

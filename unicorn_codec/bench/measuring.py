@@ -1,0 +1,102 @@
+"""One codec after another on one set of pictures, each measured on the files that it really wrote."""
+
+import hashlib
+import math
+import os
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from unicorn_codec.bench.own_codec import OWN_NAME, autoencoder_bytes
+from unicorn_codec.bench.picture_set import PictureSet
+from unicorn_codec.bench.qualities import Values, measure_position, of_set
+from unicorn_codec.bench.report import Point
+from unicorn_codec.bench.rivals import Codec
+from unicorn_codec.bench.trial import read_decoded, run_trial
+from unicorn_codec.metrics import bits_per_pixel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measuring:
+    """A set of pictures and how codecs are measured on it.
+
+    Args:
+        decoded: folder for the pictures that come back; emptied for each codec.
+        features: SqueezeNet's, for the perceptual distance.
+        every: one picture in so many is looked at; the rate is always that of all.
+        pool: processes that look at pictures, one a core.
+        known: measures of pixels that were measured before: some codecs differ in their bytes alone.
+    """
+
+    pictures: PictureSet
+    decoded: Path
+    features: Path | None
+    every: int
+    pool: ProcessPoolExecutor
+    known: dict[str, Values] = field(default_factory=dict)
+
+    def run(self, codec: Codec, setting: str, output: Path, files: Path) -> Point:
+        """Run a codec at a setting.
+
+        Args:
+            output, files: its files go into the folder ``output / files``, which is emptied before, and stay there.
+
+        Raises:
+            UnicornError: whatever the codec could not do.
+        """
+        pictures = self.pictures.evenly(codec.most_pictures)
+        cost = run_trial(codec, setting, pictures, output / files, self.decoded)
+        whole = cost.bytes + autoencoder_bytes(output / files) if codec.name == OWN_NAME else None
+        # Of the few pictures that a slow codec stores, all are looked at.
+        positions = range(0, len(pictures), self.every if len(pictures) == len(self.pictures) else 1)
+        return Point(
+            codec=codec.name,
+            title=codec.title,
+            setting=setting,
+            files=files.as_posix(),
+            pictures=len(pictures),
+            measured_pictures=len(positions),
+            note=codec.note,
+            bytes=cost.bytes,
+            bits_per_pixel=bits_per_pixel(cost.bytes, pictures.pixels),
+            bits_per_pixel_with_autoencoder=None if whole is None else bits_per_pixel(whole, pictures.pixels),
+            metrics=self._quality(pictures, positions),
+            pack_s=cost.pack_s,
+            unpack_s=cost.unpack_s,
+            peak_mb=cost.peak_mb,
+        )
+
+    def _quality(self, pictures: PictureSet, positions: range) -> Values:
+        digest = hashlib.sha256(str(len(pictures)).encode())
+        for position in positions:
+            digest.update(read_decoded(self.decoded, position).tobytes())
+        if digest.hexdigest() not in self.known:
+            measure = partial(measure_position, pictures, self.decoded, self.features)
+            self.known[digest.hexdigest()] = of_set(list(self.pool.map(measure, positions)))
+        return self.known[digest.hexdigest()]
+
+
+@contextmanager
+def measuring(pictures: PictureSet, decoded: Path, *, features: Path | None, every: int) -> Iterator[Measuring]:
+    """Start the processes that look at pictures, and end them."""
+    with ProcessPoolExecutor(min(len(pictures), os.cpu_count() or 1), get_context("spawn")) as pool:
+        yield Measuring(pictures=pictures, decoded=decoded, features=features, every=every, pool=pool)
+
+
+def point_values(point: Point) -> dict[str, Any]:
+    """A point for JSON, which knows no infinity: there the PSNR of a lossless codec is null."""
+    finite = {name: value if value is None or math.isfinite(value) else None for name, value in point.metrics.items()}
+    return asdict(point) | {"metrics": finite}
+
+
+def point_from(values: Mapping[str, Any]) -> Point:
+    """The inverse of ``point_values``."""
+    metrics = dict(values["metrics"])
+    if metrics["psnr_db"] is None:  # it is always measured
+        metrics["psnr_db"] = math.inf
+    return Point(**{**values, "metrics": metrics})

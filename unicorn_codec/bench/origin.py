@@ -1,0 +1,58 @@
+"""Where figures come from: command, date, seed, device and versions, for the record beside them."""
+
+import hashlib
+import importlib.metadata
+import os
+import platform
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from unicorn_codec.devices import choose_device
+
+NAMED_PACKAGES = (
+    *("unicorn-codec", "torch", "diffusers", "numpy", "pillow", "imagecodecs", "imageio-ffmpeg", "ssimulacra2"),
+    *("zstandard", "lpips", "piq", "pyiqa", "compressai"),
+)
+
+
+def origin_of(command: str, seed: int, device: str) -> dict[str, Any]:
+    """What a results file says of the run that made it."""
+    return {
+        "command": command,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seed": seed,
+        "device": device_name(device),
+        "cores": os.cpu_count(),
+        "versions": {"python": platform.python_version(), **_versions()},
+    }
+
+
+def models_sha256() -> str:
+    """Over the files that the package ships as its models."""
+    digest = hashlib.sha256()
+    for file in sorted((resources.files("unicorn_codec") / "pretrained").iterdir(), key=lambda file: file.name):
+        digest.update(file.name.encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+def device_name(device: str) -> str:
+    """The GPU's name, or the processor's."""
+    if choose_device(device).type == "cuda":
+        return torch.cuda.get_device_name()
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(errors="replace").splitlines() if cpuinfo.exists() else []
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in NAMED_PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
