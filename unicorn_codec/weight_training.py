@@ -25,7 +25,7 @@ FREEZE_FROM = 0.9
 REFIT_STEPS = 8
 """Updates from one choice of steps to the next."""
 
-RATE_SHARE = 5e-3
+RATE_SHARE = 1e-3
 """Part of the present loss that a bit of every weight is held to be worth."""
 
 _MEMORY = 0.95
