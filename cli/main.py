@@ -1,5 +1,6 @@
 """The command ``unicorn``: its subcommands, and the one place where an error becomes a line and an exit code."""
 
+import os
 import sys
 import warnings
 from typing import Any, NoReturn, TextIO
@@ -15,6 +16,9 @@ from .inspecting import inspect
 from .pack import pack
 from .unpack import unpack
 from .verify import verify
+
+# NumPy's own threads spin while they wait, and so take the processor from torch's, which run beside them.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 FAILED = 1
 INTERRUPTED = 130

@@ -101,6 +101,7 @@ def test_products_stay_exact_in_float64(model: CodeModel) -> None:
     features = model.magnitudes.max()
     sums = features * (np.abs(model.earlier).sum((0, 1)).max() + np.abs(model.same).sum(2).max())
     assert sums + np.abs(model.bias).max() < 2**53
+    assert np.abs(model.earlier).max() < 2**24  # each weight alone is held in float32
 
 
 def test_levels_are_quarter_octaves() -> None:

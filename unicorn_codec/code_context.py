@@ -5,6 +5,7 @@ time, which keeps them small and gives large matrix products; these run in float
 sum is certain to be an integer below 2^24, then in float64: exact in either.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,17 +23,16 @@ from unicorn_codec.code_model import (
     CodeModel,
     Floats,
     Integers,
-    Singles,
     known,
 )
 
-Sums = NDArray[np.floating]
+Sums = NDArray[np.floating[Any]]
 
 BLOCK = 8
 """Channels whose sums over earlier channels are made together."""
 
-CELLS_AT_ONCE = 1 << 12
-"""Rows of a matrix product: what it writes stays in the processor's cache."""
+CELLS_AT_ONCE = 1 << 11
+"""Columns of a matrix product: what it reads and writes stays in the processor's cache."""
 
 EXACT_IN_SINGLES = 1 << 24
 
@@ -52,11 +52,11 @@ class Context:
         self._model, self._level, self._channels = model, level, channels
         self._images, self._height, self._width = shape
         self._margin = self._width + 2
-        cells = self._images * (self._height + 1) * (self._width + 1)
-        self._features = np.zeros((cells + 2 * self._margin, 2 * channels), np.float32)
-        self._plane = np.zeros((cells + 2 * self._margin, 3))
+        cells = self._cells + 2 * self._margin
+        self._features = np.zeros((2 * channels, cells), np.float32)
+        self._plane = np.zeros((3, cells))
         self._bounds = np.zeros(model.reach.shape[1])
-        self._sums = self._sums_of_block(0)
+        self._begin_block(0)
 
     def keep(self, images: int) -> None:
         """Go on with so many images alone, the first ones."""
@@ -67,99 +67,92 @@ class Context:
 
         The values of the channel's earlier passes must have been ``put``.
         """
-        model, level, hidden = self._model, self._level, self._model.hidden
-        first = channel % BLOCK * hidden
-        sums = self._of_pass(self._sums[: self._cells], step)[..., first : first + hidden].astype(np.float64)
-        sums += model.bias[level, step, channel]
-        biases = np.array([array[level, step, channel] for array in (model.mean_bias, model.scale_bias)], np.float64)
+        hidden, first = self._model.hidden, channel % BLOCK * self._model.hidden
+        sums = self._of_pass(self._sums[first : first + hidden, : self._cells], step)
+        windows = [self._of_pass(self._window(self._plane, place), step) for place in known(step)]
+        means, scales = (np.empty(sums.shape[1:], np.int64) for _ in range(2))
+        together = max(1, 2 * CELLS_AT_ONCE // (self._height * self._width))
+        for start in range(0, self._images, together):
+            some = slice(start, start + together)
+            found = self._predict(channel, step, sums[:, some], [window[:, some] for window in windows])
+            means[some], scales[some] = (array.reshape(means[some].shape) for array in found)
+        return means, scales
+
+    def _predict(self, channel: int, step: int, sums: Sums, windows: Sequence[Floats]) -> tuple[Integers, Integers]:
+        """Means and scale classes, flat, of (H, N, rows, columns) sums and the own channel's (3, N, rows, columns)."""
+        model, level = self._model, self._level
+        hidden = sums.reshape(len(sums), -1) + model.bias[level, step, channel, :, None]
         plain: Floats | float = 0.0
-        if places := known(step):
-            windows = np.stack([self._of_pass(self._window(self._plane, place), step) for place in places], axis=-2)
-            weights = model.own[step][channel]
-            own = windows.reshape(*sums.shape[:3], len(weights)) @ weights
-            sums += own[..., :-1]
-            plain = own[..., -1]
-        sums *= 1 / (1 << WEIGHT_BITS)
-        np.floor(sums, out=sums)
-        np.clip(sums, 0, HIDDEN_LIMIT, out=sums)
-        found = sums @ model.heads[channel] + biases
-        found[..., 0] += plain
+        if windows:
+            own = model.own[step][channel] @ np.stack(windows).reshape(3 * len(windows), -1)
+            hidden += own[:-1]
+            plain = own[-1]
+        hidden *= 1 / (1 << WEIGHT_BITS)
+        np.floor(hidden, out=hidden)
+        np.clip(hidden, 0, HIDDEN_LIMIT, out=hidden)
+        mean, scale = model.heads[channel] @ hidden
+        mean += plain
+        mean += float(model.mean_bias[level, step, channel])
+        scale += float(model.scale_bias[level, step, channel])
         shift = WEIGHT_BITS + FEATURE_BITS
-        mean = np.floor(found[..., 0] / (1 << (shift - MEAN_BITS)) + 0.5)
-        scale = np.floor(found[..., 1] / (1 << shift) + 0.5)
-        return mean.astype(np.int64), np.clip(scale, 0, SCALES - 1).astype(np.int64)
+        means = np.floor(mean / (1 << (shift - MEAN_BITS)) + 0.5)
+        classes = np.clip(np.floor(scale / (1 << shift) + 0.5), 0, SCALES - 1)
+        return means.astype(np.int64), classes.astype(np.int64)
 
     def put(self, step: int, values: NDArray[np.integer]) -> None:
         """Tell a pass's values of the present channel, (N, rows, columns)."""
-        sizes = self._model.magnitudes[np.minimum(np.abs(values), MAX_SYMBOL)]
         plane = self._of_pass(self._window(self._plane, len(NEIGHBOURS) // 2), step)
-        plane[..., 0] = np.sign(values) * sizes
-        plane[..., 1] = sizes
-        plane[..., 2] = np.clip(values, -MAX_SYMBOL, MAX_SYMBOL)
+        sizes = self._model.magnitudes[np.minimum(np.abs(values), MAX_SYMBOL)]
+        plane[0], plane[1] = np.sign(values) * sizes, sizes
+        plane[2] = np.clip(values, -MAX_SYMBOL, MAX_SYMBOL)
 
     def close(self, channel: int) -> None:
         """End a channel: later ones see it."""
         following = channel + 1
-        pair = self._plane[:, :2].astype(np.float32)
+        pair = self._features[2 * channel : 2 * following]
+        pair[:] = self._plane[:2]
         self._plane[:] = 0
-        largest = float(pair[:, 1].max())
+        largest = float(pair[1].max())
         self._bounds += largest * self._model.reach[channel]
-        self._features[:, 2 * channel : following * 2] = pair
         if following == self._channels:
             return
         if following % BLOCK == 0:
-            self._sums = self._sums_of_block(following)
+            self._begin_block(following)
         elif largest:
-            self._add_within_block(channel, pair)
+            self._add(slice(2 * channel, 2 * following), following)
 
     @property
     def _cells(self) -> int:
         return self._images * (self._height + 1) * (self._width + 1)
 
-    def _window(self, plane: NDArray[np.generic], place: int, start: int = 0, stop: int | None = None) -> Any:
-        """(stop - start, ...) the cells' neighbours in one place of the nine."""
+    def _window(self, planes: NDArray[np.generic], place: int, start: int = 0, stop: int | None = None) -> Any:
+        """(..., stop - start) the cells' neighbours in one place of the nine."""
         row, column = NEIGHBOURS[place]
         first = self._margin + row * (self._width + 1) + column
-        return plane[first + start : first + (self._cells if stop is None else stop)]
+        return planes[..., first + start : first + (self._cells if stop is None else stop)]
 
-    def _of_pass(self, cells: NDArray[np.generic], step: int) -> Any:
-        """(N, rows, columns, ...) the cells of a pass."""
+    def _of_pass(self, planes: NDArray[np.generic], step: int) -> Any:
+        """(..., N, rows, columns) the cells of a pass."""
         row, column = PASSES[step]
-        grid = cells.reshape(self._images, self._height + 1, self._width + 1, *cells.shape[1:])
-        return grid[:, row : self._height : 2, column : self._width : 2]
+        grids = planes.reshape(*planes.shape[:-1], self._images, self._height + 1, self._width + 1)
+        return grids[..., row : self._height : 2, column : self._width : 2]
 
-    def _exact(self, columns: slice) -> type[np.float32] | type[np.float64]:
-        return np.float32 if self._bounds[columns].max(initial=0) < EXACT_IN_SINGLES else np.float64
+    def _begin_block(self, first: int) -> None:
+        """Make sums, (channels of the block x H, cells), over all features of the channels before a block."""
+        channels = min(BLOCK, self._channels - first)
+        self._sums: Sums = np.zeros((channels * self._model.hidden, self._cells), np.float32)
+        if first:
+            self._add(slice(0, 2 * first), first)
 
-    def _columns(self, first: int) -> slice:
-        """Of the hidden values from a channel on, to the end of its block."""
-        last = min((first // BLOCK + 1) * BLOCK, self._channels)
-        return slice(first * self._model.hidden, last * self._model.hidden)
-
-    def _sums_of_block(self, first: int) -> Sums:
-        """(cells, channels of the block x H) over all features of the channels before the block."""
-        columns = self._columns(first)
-        kind = self._exact(columns)
-        sums = np.zeros((self._cells, columns.stop - columns.start), kind)
-        if first == 0:
-            return sums
-        kernels = self._model.kernels[:, : 2 * first, columns].astype(kind)
-        product = np.empty((CELLS_AT_ONCE, sums.shape[1]), kind)
+    def _add(self, inputs: slice, first: int) -> None:
+        """Add what some of the features bring to the sums of the block's channels from one on."""
+        count = (min((first // BLOCK + 1) * BLOCK, self._channels) - first) * self._model.hidden
+        outputs = slice(first * self._model.hidden, first * self._model.hidden + count)
+        exact = self._bounds[outputs].max() < EXACT_IN_SINGLES
+        kind = np.result_type(self._sums, np.float32 if exact else np.float64)
+        self._sums = self._sums.astype(kind, copy=False)
+        kernel = self._model.kernels[outputs, :, inputs].astype(kind).reshape(count, -1)
         for start in range(0, self._cells, CELLS_AT_ONCE):
-            rows = sums[start : start + CELLS_AT_ONCE]
-            for place, kernel in enumerate(kernels):
-                features = self._window(self._features, place, start, start + len(rows))[:, : 2 * first]
-                rows += np.matmul(features.astype(kind, copy=False), kernel, out=product[: len(rows)])
-        return sums
-
-    def _add_within_block(self, channel: int, pair: Singles) -> None:
-        """Add a channel's part to the sums of those that follow it in its block."""
-        columns = self._columns(channel + 1)
-        kind = self._exact(columns)
-        self._sums = self._sums.astype(np.result_type(self._sums, kind), copy=False)
-        kernels = self._model.kernels[:, 2 * channel : 2 * channel + 2, columns].astype(kind)
-        kernel = kernels.reshape(-1, kernels.shape[2])
-        for start in range(0, self._cells, CELLS_AT_ONCE):
-            rows = self._sums[start : min(start + CELLS_AT_ONCE, self._cells), -kernel.shape[1] :]
-            windows = [self._window(pair, place, start, start + len(rows)) for place in range(len(NEIGHBOURS))]
-            rows += np.concatenate(windows, axis=1).astype(kind, copy=False) @ kernel
+            stop = min(start + CELLS_AT_ONCE, self._cells)
+            windows = [self._window(self._features[inputs], place, start, stop) for place in range(len(NEIGHBOURS))]
+            self._sums[-count:, start:stop] += kernel @ np.concatenate(windows, dtype=kind)

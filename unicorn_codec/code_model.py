@@ -98,10 +98,10 @@ class CodeModel:
 
     @cached_property
     def kernels(self) -> Singles:
-        """(9, 2C, C H) of ``earlier``, for each neighbour: signed feature and magnitude, channel by channel."""
+        """(C H, 9, 2C) of ``earlier``, for each neighbour: signed feature and magnitude, channel by channel."""
         channels, hidden = self.mean.shape
-        pairs = self.earlier.reshape(channels, 2, 9, channels * hidden).transpose(2, 0, 1, 3)
-        return np.ascontiguousarray(pairs, np.float32).reshape(9, 2 * channels, channels * hidden)
+        pairs = self.earlier.reshape(channels, 2, 9, channels * hidden).transpose(3, 2, 0, 1)
+        return np.ascontiguousarray(pairs, np.float32).reshape(channels * hidden, 9, 2 * channels)
 
     @cached_property
     def reach(self) -> Floats:
@@ -110,21 +110,21 @@ class CodeModel:
 
     @cached_property
     def own(self) -> tuple[Floats, ...]:
-        """(C, 3k, H + 1) for each pass: from the ``known`` neighbours' features and plain values to sums and mean."""
+        """(C, H + 1, 3k) for each pass: from the ``known`` neighbours' features and plain values to sums and mean."""
         passes = []
         for step in range(len(PASSES)):
             places = known(step)
-            weights = np.zeros((self.channels, len(places), 3, self.hidden + 1))
-            weights[:, :, 0, :-1] = self.same[step][:, places]
-            weights[:, :, 1, :-1] = self.same[step][:, [9 + place for place in places]]
-            weights[:, :, 2, -1] = self.linear[step][:, places] * (1 << FEATURE_BITS)
-            passes.append(weights.reshape(self.channels, -1, self.hidden + 1))
+            weights = np.zeros((self.channels, self.hidden + 1, len(places), 3))
+            weights[:, :-1, :, 0] = self.same[step][:, places].swapaxes(1, 2)
+            weights[:, :-1, :, 1] = self.same[step][:, [9 + place for place in places]].swapaxes(1, 2)
+            weights[:, -1, :, 2] = self.linear[step][:, places] * (1 << FEATURE_BITS)
+            passes.append(weights.reshape(self.channels, self.hidden + 1, 3 * len(places)))
         return tuple(passes)
 
     @cached_property
     def heads(self) -> Floats:
-        """(C, H, 2) from the hidden values to mean and scale."""
-        return np.stack([self.mean, self.scale], axis=-1)
+        """(C, 2, H) from the hidden values to mean and scale."""
+        return np.stack([self.mean, self.scale], axis=1)
 
 
 def known(step: int) -> list[int]:

@@ -9,7 +9,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 THREADS = 2
-WAITING = 16
+WAITING = 8
 """Items that may wait for a thread: bounds the memory."""
 
 

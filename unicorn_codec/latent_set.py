@@ -13,8 +13,8 @@ from unicorn_codec.config import ReadOptions
 from unicorn_codec.images import Folder, read_picture
 from unicorn_codec.training import LatentGroup
 
-IMAGES_TOGETHER = 128
-PIXELS_TOGETHER = 1 << 23
+IMAGES_TOGETHER = 512
+PIXELS_TOGETHER = 1 << 25
 """Pictures that go through a step together: at most so many, of at most so many pixels."""
 
 

@@ -1,0 +1,55 @@
+"""Work beside other work gives what it would give alone, in order, and ends when something fails."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from unicorn_codec.concurrency import in_threads, prefetch
+
+
+def failing() -> Iterator[int]:
+    yield 1
+    raise OSError("no more")
+
+
+def test_items_come_in_order() -> None:
+    assert list(prefetch(range(50))) == list(range(50))
+    assert list(in_threads(lambda n: n * n, range(50))) == [n * n for n in range(50)]
+    assert list(prefetch(())) == list(in_threads(str, ())) == []
+
+
+def test_the_next_item_is_made_while_the_caller_has_one() -> None:
+    begun = threading.Event()
+
+    def items() -> Iterator[int]:
+        yield 0
+        begun.set()
+        yield 1
+
+    assert all(begun.wait(10) for _ in prefetch(items()))
+
+
+def test_errors_of_the_maker_arrive() -> None:
+    for made in (prefetch(failing()), in_threads(str, failing())):
+        with pytest.raises(OSError, match="no more"):
+            list(made)
+
+
+def test_after_an_error_little_more_is_begun() -> None:
+    done = []
+
+    def work(number: int) -> None:
+        if number == 3:
+            raise OSError("full")
+        done.append(number)
+
+    with pytest.raises(OSError, match="full"):
+        list(in_threads(work, range(1000)))
+    assert len(done) < 50
+
+
+def test_a_caller_may_stop() -> None:
+    for made in (prefetch(iter(range(10))), in_threads(str, range(10))):
+        next(made)
+        made.close()  # type: ignore[attr-defined]
