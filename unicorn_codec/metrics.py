@@ -105,7 +105,7 @@ def _similarity(a: Planes, b: Planes) -> tuple[float, float]:
     taps = min(WINDOW_TAPS, min(a.shape) - 1 + min(a.shape) % 2)
     contrasts = wholes = 0.0
     count = 0
-    for rows in _strips(*a.shape, overlap=taps - 1):  # a strip at a time stays in the cache
+    for rows in _strips(a.shape[0], a.shape[1], overlap=taps - 1):  # a strip at a time stays in the cache
         total, difference = a[rows] + b[rows], a[rows] - b[rows]
         total_mean, difference_mean = _blur(total, taps) ** 2, _blur(difference, taps) ** 2
         total_variance = _blur(total * total, taps) - total_mean

@@ -71,6 +71,10 @@ class RoundedLatents(Codec):
             start += rows * columns
 
 
+COIN_SHAPES = ((8, 2), (12, 3), (16, 4), (24, 5), (32, 6))
+"""At 256x256 pixels 0.03, 0.09, 0.22, 0.62 and 1.34 bits per pixel."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Coin(OneFileEach):
     """COIN (Dupont et al. 2021): a sine network from coordinates to colours for each picture, its weights as float16.
@@ -121,10 +125,6 @@ class Coin(OneFileEach):
             colours = network(coordinates(size[1], size[0])).clamp(0, 1) * 255
         pixels: Pixels = colours.round().to(torch.uint8).reshape(size[1], size[0], 3).numpy()
         return pixels
-
-
-COIN_SHAPES = ((8, 2), (12, 3), (16, 4), (24, 5), (32, 6))
-"""At 256x256 pixels 0.03, 0.09, 0.22, 0.62 and 1.34 bits per pixel."""
 
 
 class Sine(nn.Module):

@@ -107,7 +107,7 @@ def measure_pair(original: Pixels, decoded: Pixels, features: Path | None) -> Pi
     from unicorn_codec.bench.learned_metrics import inception_features, measure_learned
 
     return PictureQuality(
-        values=values | measure_learned(original, decoded, features),
+        values={**values, **measure_learned(original, decoded, features)},
         original_features=inception_features(original),
         decoded_features=inception_features(decoded),
     )
