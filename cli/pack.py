@@ -16,6 +16,7 @@ from unicorn_codec.config import (
     ReadOptions,
     TrainConfig,
 )
+from unicorn_codec.quality import USUAL_QUALITY
 
 from .options import a_path, device_option, json_option, overwrite_option, read_options, together
 from .parameters import ByteSize, Duration
@@ -30,10 +31,16 @@ target_options = together(
     click.option("--bpp", "bits_per_pixel", type=float, help="Wanted rate of the file, in bits per pixel."),
     click.option("--size", "file_bytes", type=ByteSize(), help="Wanted size of the file, such as 300kB or 3MB."),
     click.option(
+        "--quality",
+        type=click.FloatRange(0, 100),
+        help="Wanted quality instead: about the SSIMULACRA2 that photographs reach. 30 is low, 50 medium, 70 high, 90 "
+        f"hard to tell from the original. What latents do not reach is stored by AVIF.  [default: {USUAL_QUALITY:g}]",
+    ),
+    click.option(
         "--step",
         "latent_step",
         type=click.FloatRange(min=1),
-        help="Quantisation step of the codes, instead of a rate or size: 1 is the finest.  [default: 1]",
+        help="Quantisation step of the codes instead: 1 is the finest.",
     ),
     click.option(
         "--tune/--no-tune",

@@ -1,9 +1,8 @@
-"""Measure what SSIMULACRA2 each quantisation step reaches: the table behind ``--quality``.
+"""Measure what SSIMULACRA2 each quantisation step, and each quality of AVIF, reaches: the tables behind ``--quality``.
 
     python models/calibrate_quality.py --data PICTURES
 
-On the training pictures that the autoencoder's training held out; prints the lines of
-``unicorn_codec.quality.QUALITY_OF_STEP``.
+On the training pictures that the autoencoder's training held out; prints the lines of ``unicorn_codec/quality.py``.
 """
 
 import argparse
@@ -15,8 +14,10 @@ from train_autoencoder import load_pictures
 
 from unicorn_codec.autoencoder import EmbeddedAutoencoder
 from unicorn_codec.bench.qualities import ssimulacra2
+from unicorn_codec.classic import encode_classic
 
 STEPS = (1.0, 1.5, 2.0, 3.0, 4.5, 6.5, 9.5, 14.0, 20.0, 28.0, 36.0)
+AVIF_QUALITIES = (0, 10, 20, 30, 40, 49, 50, 60, 70, 80, 90, 100)
 
 
 def main() -> None:
@@ -26,14 +27,15 @@ def main() -> None:
     args = parser.parse_args()
     held_out = load_pictures(args.data)[::60]
     autoencoder = EmbeddedAutoencoder(torch.device("cpu"))
-    qualities = np.array([
-        reached(autoencoder, picture) for picture in held_out[:: max(1, len(held_out) // args.pictures)]
-    ])  # fmt: skip
-    for step, mean, low in zip(STEPS, qualities.mean(0), np.quantile(qualities, 0.1, axis=0), strict=True):
-        print(f"    ({step:g}, {mean:.1f}),  # 10th percentile {low:.1f}")
+    chosen = held_out[:: max(1, len(held_out) // args.pictures)]
+    steps = np.mean([reached_by_latents(autoencoder, picture) for picture in chosen], axis=0)
+    qualities = np.mean([reached_by_avif(picture) for picture in chosen], axis=0)
+    for name, places, means in (("STEP", STEPS, steps), ("AVIF", AVIF_QUALITIES, qualities)):
+        print(f"QUALITY_OF_{name} = (")
+        print("".join(f"    ({place}, {mean:.1f}),\n" for place, mean in zip(places, means, strict=True)) + ")")
 
 
-def reached(autoencoder: EmbeddedAutoencoder, picture: np.ndarray) -> list[float]:
+def reached_by_latents(autoencoder: EmbeddedAutoencoder, picture: np.ndarray) -> list[float]:
     """SSIMULACRA2 of a picture at each step."""
     height, width = picture.shape[:2]
     latents = autoencoder.encode_pictures([picture], 16)
@@ -41,6 +43,11 @@ def reached(autoencoder: EmbeddedAutoencoder, picture: np.ndarray) -> list[float
         ssimulacra2(picture, autoencoder.decode_pictures((latents / step).round() * step, height, width, step)[0])
         for step in STEPS
     ]
+
+
+def reached_by_avif(picture: np.ndarray) -> list[float]:
+    """SSIMULACRA2 of a picture at each of Pillow's qualities."""
+    return [ssimulacra2(picture, encode_classic(picture, quality)[1]) for quality in AVIF_QUALITIES]
 
 
 if __name__ == "__main__":

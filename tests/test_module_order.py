@@ -16,6 +16,7 @@ ORDER = (
     "errors",
     "concurrency",
     "config",
+    "quality",
     "whole_files",
     "generator",
     "index_map",

@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from unicorn_codec.autoencoder import Autoencoder, EmbeddedAutoencoder
-from unicorn_codec.classic import check_avif
+from unicorn_codec.classic import check_avif, encode_classic
 from unicorn_codec.code_model import CodeModel, load_code_model
 from unicorn_codec.code_table import Codes
 from unicorn_codec.config import Header, PackOptions, check
@@ -20,7 +20,8 @@ from unicorn_codec.decoding import CodeDecoder
 from unicorn_codec.errors import InvalidSetting
 from unicorn_codec.folder_coder import FolderCoder, encode_latents
 from unicorn_codec.guarantee import Guarantee
-from unicorn_codec.images import Folder
+from unicorn_codec.images import Folder, read_picture
+from unicorn_codec.quality import USUAL_QUALITY, avif_quality_of, step_of_quality
 from unicorn_codec.reports import Observer
 from unicorn_codec.tuning import tune_decoder
 
@@ -44,6 +45,11 @@ def pack_into_codes(pictures: Folder, autoencoder: Autoencoder, options: PackOpt
     observer.found(pictures, None)
     coder = FolderCoder(pictures, options.read, autoencoder, load_code_model())
     wanted_bytes = options.target_bytes(pictures.pixels)
+    if wanted_bytes is None and options.latent_step is None:
+        step = step_of_quality(USUAL_QUALITY if options.quality is None else options.quality)
+        if step is None:
+            return code_classically(coder, options, observer)
+        options = replace(options, quality=None, latent_step=step)
     container = code_folder(coder, options, wanted_bytes, None, observer)
     if options.tune:
         step, file_bytes = container.header.latent_step, bytes_of(coder, container)
@@ -65,11 +71,19 @@ def code_folder(
     """
     coarsest = coder.autoencoder.network.max_step
     if wanted_bytes is None:
-        step = options.latent_step or 1.0
+        step = options.latent_step
+        assert step is not None, "the options were given a step"
         check(step <= coarsest, f"the quantisation step is at most {coarsest:g}, not {step:g}")
         codes = coder.encode(step, observer.of_stage("coding"))
     else:
         step, codes = fit_codes(coder, wanted_bytes - len(tuning or b""), coarsest, observer)
+    return container_of(coder, options, step, codes, tuning)
+
+
+def container_of(
+    coder: FolderCoder, options: PackOptions, step: float, codes: Codes, tuning: bytes | None = None
+) -> Container:
+    """A folder's codes with all that a decoder needs beside them."""
     pictures = coder.pictures
     header = Header(
         images=len(pictures.pictures),
@@ -79,6 +93,23 @@ def code_folder(
         denoising=None,
     )
     return Container(header=header, sizes=pictures.sizes, names=pictures.names, codes=codes, tuning=tuning)
+
+
+def code_classically(coder: FolderCoder, options: PackOptions, observer: Observer) -> Container:
+    """All pictures by AVIF, in a quality that latents do not reach.
+
+    Raises ``PackageMissing`` if this Pillow has no AVIF.
+    """
+    check_avif()
+    assert options.quality is not None, "a usual quality is one of latents"
+    pictures, quality = coder.pictures, avif_quality_of(options.quality)
+    streams = []
+    for done, picture in enumerate(pictures.pictures, start=1):
+        code, _ = encode_classic(read_picture(pictures, picture, options.read), quality)
+        streams.append(code)
+        observer.stage("coding", done, len(pictures.pictures))
+    codes = Codes(level=0, model_sha256=coder.model.sha256, streams=tuple(streams))
+    return container_of(coder, options, 1.0, codes)
 
 
 def hold_quality(coder: FolderCoder, options: PackOptions, container: Container, observer: Observer) -> Container:

@@ -269,7 +269,8 @@ class PackOptions:
         index_only: put everything into a network's weights, as the paper does; else into a code an image.
         bits_per_pixel: wanted rate of the file; decides the quantisation step, or the hidden size.
         file_bytes: wanted size of the file, instead of a rate.
-        latent_step: quantisation step of the codes, instead of a rate or size. None: 1, the finest.
+        latent_step: quantisation step of the codes, instead of a rate or size.
+        quality: 0 to 100, instead of these; see ``quality``. None of them given: ``USUAL_QUALITY``.
         tune: fit the decoder to the set, where that pays for the bytes that the change takes.
         min_psnr_db, min_ms_ssim: pictures that come back less well are stored by AVIF, at the quality that it takes.
         hidden_size: of the network, as all that follows. None: about ``PARAMETERS_PER_LATENT`` weights a latent value.
@@ -289,6 +290,7 @@ class PackOptions:
     bits_per_pixel: float | None = None
     file_bytes: int | None = None
     latent_step: float | None = None
+    quality: float | None = None
     tune: bool = True
     min_psnr_db: float | None = None
     min_ms_ssim: float | None = None
@@ -310,8 +312,10 @@ class PackOptions:
 
     def __post_init__(self) -> None:
         check(self.bits_per_pixel is None or self.bits_per_pixel > 0, "bits per pixel must be positive")
-        targets = (self.bits_per_pixel, self.file_bytes, self.latent_step, self.hidden_size)
-        check(sum(t is not None for t in targets) <= 1, "give one of a rate, a file size, a step and a hidden size")
+        targets = (self.bits_per_pixel, self.file_bytes, self.latent_step, self.quality, self.hidden_size)
+        check(sum(t is not None for t in targets) <= 1, "give one of a rate, a size, a step, a quality, a hidden size")
+        check(self.quality is None or 0 <= self.quality <= 100, f"the quality is 0 to 100, not {self.quality}")
+        check(not (self.index_only and self.quality is not None), "a quality is for codes, not for a network")
         check(not (self.index_only and self.latent_step), "a quantisation step is for codes, not for a network")
         check(not (self.index_only and self.guarantees_quality), "a least quality is for codes, not for --index-only")
         check(self.min_psnr_db is None or 0 < self.min_psnr_db < 200, f"the least PSNR, dB: {self.min_psnr_db}")
