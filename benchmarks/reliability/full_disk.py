@@ -3,8 +3,8 @@
     python benchmarks/reliability/full_disk.py
 
 A file system that is full (needs root, else skipped with a line), a read-only one (the same), a limit on file sizes,
-and errors injected into opening, writing, synchronising and renaming, for packing into codes and into a network and for
-unpacking. --rounds repeats all of it. POSIX only: each run is a fork.
+and errors injected into opening, writing, synchronising and renaming, for packing into codes and into a network and
+for unpacking. --rounds repeats all of it. POSIX only: each run is a fork.
 """
 
 import argparse
