@@ -23,11 +23,11 @@ from ssimulacra2 import compute_ssimulacra2
 from unicorn_codec.autoencoder import EmbeddedAutoencoder
 from unicorn_codec.code_model import level_of, load_code_model
 from unicorn_codec.codes import decode_images, encode_images
-from unicorn_codec.coding import quantise_latents
+from unicorn_codec.folder_coder import quantise_latents
 from unicorn_codec.metrics import ms_ssim, psnr_db
 
-STEPS = {"cats-1000": (2.0, 2.9, 4.4), "grocery-1000": (2.0, 2.9, 4.4, 5.6)}
-FINE_STEPS = (1.4,)
+STEPS = {"cats-1000": (6.0, 9.0, 13.0), "grocery-1000": (6.0, 9.0, 13.0, 17.0)}
+FINE_STEPS = (1.0, 2.0, 4.0)
 """Measured on the few pictures alone."""
 
 QUALITIES = (0, 5, 10, 20, 30, 40, 50)

@@ -208,7 +208,5 @@ def _in_steps(values: NDArray[np.integer], lanes: int, missing: int) -> Integers
 def _from_steps(steps: Integers, shape: tuple[int, ...]) -> Integers:
     """The inverse of ``_in_steps``."""
     images, rows, columns = shape
-    if not steps.size:  # a pass without positions
-        return np.zeros(shape, np.int64)
-    flat = steps.reshape(len(steps), images, -1).transpose(1, 0, 2).reshape(images, -1)
+    flat = steps.reshape(len(steps), images, steps.shape[1] // images).transpose(1, 0, 2).reshape(images, -1)
     return flat[:, : rows * columns].reshape(shape)
