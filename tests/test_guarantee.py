@@ -3,15 +3,18 @@
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import features
 
 from tests.conftest import draw
-from unicorn_codec import guarantee
+from unicorn_codec import coding, guarantee
 from unicorn_codec.archive import Archive, pack
 from unicorn_codec.classic import decode_classic, encode_classic
+from unicorn_codec.code_table import Codes
 from unicorn_codec.config import PackOptions
 from unicorn_codec.container import read_container
 from unicorn_codec.errors import InvalidSetting
@@ -20,7 +23,7 @@ from unicorn_codec.images import list_folder, write_picture
 from unicorn_codec.inspection import describe
 from unicorn_codec.metrics import psnr_db
 from unicorn_codec.quality_table import in_db
-from unicorn_codec.reports import PackReport
+from unicorn_codec.reports import Observer, PackReport
 
 pytestmark = pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
 
@@ -114,22 +117,58 @@ def test_both_measures_have_to_be_reached(mixed_folder: Path) -> None:
     assert psnr_db(a, a) == math.inf
 
 
-def test_the_wanted_size_is_that_of_the_whole_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "pictures").mkdir()
-    for number in range(6):
-        write_picture(draw(number, 128, 96) // 2 + noise(number, 128, 96) // 8, tmp_path / "pictures" / f"{number}.png")
-    write_picture(noise(9, 32, 32), tmp_path / "pictures" / "noise.png")
-    asked: list[int] = []
+class Codings:
+    """Stands for what codes a folder into so many bytes; AVIF then adds the bytes that each room is said to cost."""
 
-    def counting(*arguments: object) -> bytes:
-        asked.append(1)
-        return smallest_avif(*arguments)  # type: ignore[arg-type]
+    def __init__(self, added: dict[int, int]) -> None:
+        self.added, self.rooms = added, list[int]()
 
-    monkeypatch.setattr(guarantee, "smallest_avif", counting)
-    options = PackOptions(device="cpu", file_bytes=9000, min_psnr_db=18.0)
-    report = pack(tmp_path / "pictures", tmp_path / "out.uni", options)
-    assert report.avif_images == 1 and report.file_bytes <= 1.03 * 9000
-    assert len(asked) == 1, "what AVIF makes of a picture does not depend on the step"
+    def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(coding, "code_folder", self.code)
+        monkeypatch.setattr(coding, "held_by", lambda _guarantee, _coder, room, _observer: room + self.added[room])
+        monkeypatch.setattr(coding, "bytes_of", lambda _coder, held: held)
+
+    def code(self, coder: object, options: object, room: int, observer: object) -> int:
+        self.rooms.append(room)
+        if room not in self.added:
+            raise InvalidSetting("these pictures take more")
+        return room
+
+
+@pytest.mark.parametrize(
+    ("added", "rooms", "held"),
+    [
+        ({9000: 200}, [], 9200),
+        ({9000: 1000, 8000: 1100}, [8000], 9100),
+        ({9000: 1000, 8000: 1500, 7500: 1600}, [8000, 7500], 9100),
+        ({9000: 1000}, [8000], 10_000),
+        ({9000: 1000, 8000: 3000}, [8000, 7000], 10_000),
+    ],
+    ids=["small enough", "once coarser", "twice coarser", "no step is coarse enough", "a coarser one is larger"],
+)
+def test_the_wanted_size_is_that_of_the_whole_file(
+    added: dict[int, int], rooms: list[int], held: int, mixed_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codings = Codings(added)
+    codings.install(monkeypatch)
+    options = PackOptions(file_bytes=9000, min_psnr_db=18.0)
+    coder: Any = SimpleNamespace(pictures=list_folder(mixed_folder, options.read))
+    container: Any = 9000
+    assert coding.hold_quality(coder, options, container, Observer()) == held
+    assert codings.rooms == rooms
+
+
+def test_what_avif_made_is_kept_for_the_next_step(mixed_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(guarantee, "smallest_avif", lambda *_: asked.append("") or b"avif")
+    held = Guarantee(pictures=list_folder(mixed_folder, OPTIONS.read), options=OPTIONS)
+    decoder: Any = SimpleNamespace(
+        codes=Codes(level=0, model_sha256=bytes(32), streams=(b"a", b"b", b"c")),
+        decode=lambda batch, width, height: [draw(0 if n == 1 else 7, width, height) for n in batch],
+    )
+    for _ in range(2):
+        assert held.hold(decoder, lambda *_: None).streams == (b"avif", b"b", b"avif")
+    assert len(asked) == 2
 
 
 def test_a_network_promises_nothing() -> None:
