@@ -54,7 +54,7 @@ def test_training_that_knows_of_rounding_rounds_at_less_loss() -> None:
         rounding = run.rounding or WeightRounding(run.denoiser, 4)
         with rounding.applied():
             random = torch.Generator().manual_seed(0)
-            losses.append(sum(float(x0_loss(run.denoiser, group, run.config, random)) for group in run.groups))
+            losses.append(sum(x0_loss(run.denoiser, group, run.config, random).item() for group in run.groups))
     assert losses[1] < 0.8 * losses[0]
 
 
