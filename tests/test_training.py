@@ -55,7 +55,7 @@ def test_training_that_knows_of_rounding_rounds_at_less_loss() -> None:
         with rounding.applied():
             random = torch.Generator().manual_seed(0)
             losses.append(
-                sum(float(denoising_loss(run.denoiser, group, run.config, random, "x0")) for group in run.groups)
+                sum(denoising_loss(run.denoiser, group, run.config, random, "x0").item() for group in run.groups)
             )
     assert losses[1] < 0.8 * losses[0]
 
