@@ -112,7 +112,6 @@ def bench(
         decoded = Path(work) / "decoded"
         with measuring(pictures, decoded, features=options.features, every=options.metrics_every) as run:
             for codec in runnable:
-                is_whole = options.points is None or codec.name == OWN_NAME
                 chosen = _with_few_settings(codec, options.points)
                 started = time.monotonic()
                 for setting in chosen.settings:
