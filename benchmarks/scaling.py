@@ -20,11 +20,13 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from unicorn_codec.archive import pack
 from unicorn_codec.bench.origin import models_sha256, origin_of
 from unicorn_codec.bench.picture_set import PictureSet
+from unicorn_codec.bench.plots import spread
 from unicorn_codec.config import PackOptions, ReadOptions
 
 Row = dict[str, Any]
@@ -164,6 +166,7 @@ def draw(sets: dict[str, dict[str, list[Row]]], path: Path) -> None:
     figure = Figure(figsize=(5.2, 3.6), layout="constrained")
     axes = figure.add_subplot()
     ticks = sorted({int(count) for by_count in sets.values() for count in by_count})
+    starts: list[tuple[float, str]] = []
     for place, (name, by_count) in enumerate(sets.items()):
         found, grey = rates_of(by_count), str(0.15 * place)
         mean = [trial["bits_per_pixel"] for trial in found.values()]
@@ -171,19 +174,29 @@ def draw(sets: dict[str, dict[str, list[Row]]], path: Path) -> None:
         style = {"marker": MARKERS[place % 5], "linestyle": DASHES[place % 5], "markerfacecolor": "white"}
         axes.plot(list(found), mean, color=grey, **style)
         axes.vlines(list(found), list(map(min, single)), list(map(max, single)), colors=grey, linewidth=0.8)
-        label = f"{name}\n{found[max(found)]['psnr_db']:.1f} dB"
-        offset = {"xytext": (8, 0), "textcoords": "offset points", "verticalalignment": "center"}
-        axes.annotate(label, (max(found), mean[-1]), fontsize=8.5, **offset)
+        starts.append((mean[0], f"{name}\n{found[max(found)]['psnr_db']:.1f} dB"))
     axes.set_xscale("log")
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
     axes.minorticks_off()
-    axes.set_xlim(ticks[0] * 0.9, ticks[-1] * 1.7)
+    axes.set_xlim(ticks[0] * 0.3, ticks[-1] * 1.15)
+    axes.set_ylim(0, 1.08 * axes.get_ylim()[1])
+    label_starts(axes, ticks[0], starts)
     axes.set_xlabel("pictures in an archive (logarithmic)")
     axes.set_ylabel("rate at equal PSNR (bits per pixel)")
     axes.grid(color="0.9", linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     for suffix in (".png", ".svg"):
         figure.savefig(path.with_suffix(suffix), dpi=200)
+
+
+def label_starts(axes: Axes, count: int, starts: Sequence[tuple[float, str]]) -> None:
+    """Names on the left: on the right all lines meet, since every set's largest archive has the same rate."""
+    ordered = sorted(starts)
+    heights = spread([rate / axes.get_ylim()[1] for rate, _ in ordered], 0.12)
+    for (rate, label), height in zip(ordered, heights, strict=True):
+        leader = {"arrowstyle": "-", "linewidth": 0.4, "shrinkB": 4}
+        place = {"xytext": (0.02, height), "textcoords": "axes fraction", "verticalalignment": "center"}
+        axes.annotate(label, (count, rate), fontsize=8.5, arrowprops=leader, **place)
 
 
 def main() -> None:
