@@ -1,6 +1,7 @@
+import pytest
 import torch
 
-from unicorn_codec.diffusion import add_noise, sample_ddim, signal_and_noise
+from unicorn_codec.diffusion import HIGHEST_WITH_SIGNAL, add_noise, latents_from_noise, sample_ddim, signal_and_noise
 
 
 def test_the_noisiest_step_holds_no_signal() -> None:
@@ -37,3 +38,21 @@ def test_one_step_calls_the_denoiser_once() -> None:
     calls = []
     sample_ddim(lambda x, t: calls.append(t) or x, torch.randn(1, 1, 2, 2), 1)
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7, 50])
+def test_sampling_with_the_true_noise_gives_its_latents(steps: int) -> None:
+    answer = (torch.randn(2, 4, 3, 3) / 3).clamp(-1, 1)
+    noise = torch.randn(2, 4, 3, 3)
+    start = add_noise(answer, noise, torch.full((2,), HIGHEST_WITH_SIGNAL))
+
+    def predict(noisy_latents: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
+        return latents_from_noise(noise, noisy_latents, timesteps, limit=4 / 3)
+
+    found = sample_ddim(predict, start, steps, highest=HIGHEST_WITH_SIGNAL)
+    torch.testing.assert_close(found, answer, atol=1e-3, rtol=0)
+
+
+def test_latents_of_a_wrong_noise_stay_within_the_limit() -> None:
+    latents = latents_from_noise(torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2), torch.tensor([0.999]), limit=0.5)
+    assert latents.max() == 0.5

@@ -17,11 +17,11 @@ def make_groups() -> list[LatentGroup]:
     return [LatentGroup(indices=i, latents=d[0], noise=d[1]) for i, d in zip(numbers, draw, strict=True)]
 
 
-def make_run(config: TrainConfig, digest: str = "d", bits: float | None = None) -> TrainingRun:
+def make_run(config: TrainConfig, digest: str = "d", bits: float | None = None, prediction: str = "x0") -> TrainingRun:
     torch.manual_seed(1)
     denoiser = Denoiser(NetworkConfig(hidden_size=16, depth=2, heads=1), images=9, seed=1, latent_channels=4)
     rounding = None if bits is None else WeightRounding(denoiser, bits)
-    return TrainingRun(denoiser, make_groups(), config, seed=2, digest=digest, rounding=rounding)
+    return TrainingRun(denoiser, make_groups(), config, prediction=prediction, seed=2, digest=digest, rounding=rounding)
 
 
 def weights_of(denoiser: Denoiser) -> torch.Tensor:
@@ -58,6 +58,26 @@ def test_training_that_knows_of_rounding_rounds_at_less_loss() -> None:
                 sum(denoising_loss(run.denoiser, group, run.config, random, "x0").item() for group in run.groups)
             )
     assert losses[1] < 0.8 * losses[0]
+
+
+def test_training_learns_to_predict_the_noise() -> None:
+    losses: list[float] = []
+    config = TrainConfig(epochs=250, terminal_share=0.0, lowest_timestep=0.0, stored_noise_share=0.0)
+    make_run(config, prediction="noise").run(lambda p: losses.append(p.loss), interval=0)
+    assert losses[0] == pytest.approx(1, abs=0.2), "the noise's variance, for a fresh network gives zeros"
+    assert sum(losses[-50:]) < 0.7 * 50, "what is left is at timesteps with little noise in sight"
+
+
+def test_adams_rate_is_halved_at_each_fifth() -> None:
+    optimizers = make_run(TrainConfig(optimizer="adam", other_rate=2e-4)).optimizers
+    assert [optimizers.rate_factor(0, fraction) for fraction in (0.0, 0.19, 0.2, 0.5, 0.99)] == [
+        1,
+        1,
+        0.5,
+        0.25,
+        0.0625,
+    ]
+    assert list(optimizers.by_kind) == ["adam"]
 
 
 def test_the_same_seed_gives_the_same_weights() -> None:
