@@ -99,7 +99,7 @@ def learned_measures(features: Path | None) -> Mapping[str, Measure]:
     return found | {name: source.build(importlib.import_module(source.package)) for name, source in here.items()}
 
 
-def measure_learned(original: Pixels, decoded: Pixels, features: Path | None) -> dict[str, float]:
+def measure_learned(original: Pixels, decoded: Pixels, features: Path | None) -> dict[str, float | None]:
     """Every measure of a picture that can be had; none of a picture with a side below ``LEAST_SIDE``."""
     if min(original.shape[:2]) < LEAST_SIDE:
         return {}
