@@ -26,8 +26,8 @@ from unicorn_codec.codes import decode_images, encode_images
 from unicorn_codec.folder_coder import quantise_latents
 from unicorn_codec.metrics import ms_ssim, psnr_db
 
-STEPS = {"cats-1000": (6.0, 9.0, 13.0), "grocery-1000": (6.0, 9.0, 13.0, 17.0)}
-FINE_STEPS = (1.0, 2.0, 4.0)
+STEPS = {"cats-1000": (2.0, 2.9, 4.4), "grocery-1000": (2.0, 2.9, 4.4, 5.6)}
+FINE_STEPS = (1.4,)
 """Measured on the few pictures alone."""
 
 QUALITIES = (0, 5, 10, 20, 30, 40, 50)

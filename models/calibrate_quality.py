@@ -16,7 +16,7 @@ from unicorn_codec.autoencoder import EmbeddedAutoencoder
 from unicorn_codec.bench.qualities import ssimulacra2
 from unicorn_codec.classic import encode_classic
 
-STEPS = (1.0, 1.5, 2.0, 3.0, 4.5, 6.5, 9.5, 14.0, 20.0, 28.0, 36.0)
+STEPS = (1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0, 12.0)
 AVIF_QUALITIES = (0, 10, 20, 30, 40, 49, 50, 60, 70, 80, 90, 100)
 
 

@@ -3,7 +3,7 @@
     python models/train_autoencoder.py --data PICTURES --out RUN --minutes 80
     python models/train_autoencoder.py --out RUN --export     # writes the package's safetensors
 
-Every sample draws its own quantisation step, log-uniform over a factor of ``MAX_STEP``; its loss is
+Every sample draws its own quantisation step, log-uniform over the network's range; its loss is
 distortion / step^2 + rate. The rate comes from a causal context model that exists in training only.
 Distortion is the squared error at first, later also MS-SSIM and, where features are given, a perceptual
 distance. The run can be stopped and started again: it goes on from RUN/checkpoint.pt.
@@ -29,19 +29,26 @@ from unicorn_codec.coding_autoencoder import CodingAutoencoder, ResidualBlock
 from unicorn_codec.devices import has_fast_bfloat16
 from unicorn_codec.structure import ms_ssim
 
-MAX_STEP = 36.0
 NETWORK: dict[str, Any] = {
-    "latent_channels": 96,
+    "latent_channels": 64,
     "widths": [32, 64, 128, 160],
+    "encoder_depths": [1, 2, 2, 1],
+    "decoder_depths": [1, 2, 3, 2],
+    "max_step": 12.0,
+}
+GROWN: dict[str, Any] = NETWORK | {
+    "latent_channels": 96,
     "encoder_depths": [1, 2, 2, 2],
     "decoder_depths": [1, 2, 3, 4],
-    "max_step": MAX_STEP,
+    "max_step": 36.0,
 }
+"""What ``--start`` makes of an earlier network. 38 minutes of it on two CPU cores gained nothing: see the model card."""
+
 LEADING_CHANNELS = 16
 """What an index-only archive keeps: 16 channels at 1/16, as many values as 4 channels at 1/8."""
 
-SLOPE_STEP, SLOPE = 3.0, 55.0
-"""Squared error (255 scale) that one bit per pixel is worth at this step; it grows with the step's square."""
+SLOPE = 55.0
+"""Squared error (255 scale) that one bit per pixel is worth at the coarsest step's twelfth; with the step squared."""
 
 
 CONTEXT_RATE = 2e-3
@@ -106,7 +113,7 @@ class ContextModel(nn.Module):
         Args:
             symbols: (N, C, h, w) latents in units of their step, rounded or with noise.
             context: (N, C, h, w) what the decoder knows of them.
-            levels: (N,) log step / log ``MAX_STEP``.
+            levels: (N,) log step / log of the coarsest step.
         """
         squeezed = torch.asinh(context)
         pairs = torch.stack([squeezed, squeezed.abs()], dim=2).flatten(1, 2)
@@ -231,8 +238,9 @@ class Trainer:
         self.out, self.args, self.device = out, args, torch.device(args.device)
         self.fast_bfloat16 = has_fast_bfloat16(self.device)
         self.validation, self.pictures = pictures[::240], [p for i, p in enumerate(pictures) if i % 60]
-        self.network = CodingAutoencoder(**NETWORK).to(self.device).to(memory_format=torch.channels_last)
-        self.context = ContextModel(NETWORK["latent_channels"]).to(self.device)
+        self.shape = GROWN if args.start else NETWORK
+        self.network = CodingAutoencoder(**self.shape).to(self.device).to(memory_format=torch.channels_last)
+        self.context = ContextModel(self.shape["latent_channels"]).to(self.device)
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
         self.perceptual = PerceptualDistance(features).to(self.device) if features else None
         self.rng = np.random.default_rng(0)
@@ -250,7 +258,7 @@ class Trainer:
         earlier = CodingAutoencoder(**config)
         earlier.load_state_dict({k: v.float() for k, v in load_file(folder / "autoencoder.safetensors").items()})
         grow(earlier, self.network)
-        size = NETWORK["max_step"] ** 0.1  # that of a fine step, which coarse ones do not see
+        size = self.shape["max_step"] ** 0.1  # that of a fine step, which coarse ones do not see
         revive(self.network, random_crops(self.pictures, 32, 128, self.rng).to(self.device), 2 * size)
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
 
@@ -314,9 +322,11 @@ class Trainer:
         levels = torch.from_numpy(self.rng.random(batch, dtype=np.float32)).to(self.device)
         if reviving:
             levels = levels / 3
-        steps = MAX_STEP**levels
-        kept = torch.from_numpy(np.where(self.rng.random(batch) < 0.15, LEADING_CHANNELS, NETWORK["latent_channels"]))
-        mask = (torch.arange(NETWORK["latent_channels"]) < kept[:, None])[:, :, None, None].to(self.device)
+        steps = self.shape["max_step"] ** levels
+        kept = torch.from_numpy(
+            np.where(self.rng.random(batch) < 0.15, LEADING_CHANNELS, self.shape["latent_channels"])
+        )
+        mask = (torch.arange(self.shape["latent_channels"]) < kept[:, None])[:, :, None, None].to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.fast_bfloat16):
             latents = self.encode(images).float()
             scaled = latents / steps[:, None, None, None] * mask
@@ -336,7 +346,7 @@ class Trainer:
                 with torch.autocast(self.device.type, torch.bfloat16, enabled=self.fast_bfloat16):
                     distortion = distortion + self.args.perceptual * self.perceptual(a, b).float()
         # Times the step: else the finest steps, where both terms are largest, would own the gradient.
-        relative = steps / SLOPE_STEP
+        relative = 12 * steps / self.shape["max_step"]
         loss = (distortion / (SLOPE * relative) + rate * relative).mean()
         for optimizer in self.optimizers:
             optimizer.zero_grad()
@@ -380,13 +390,13 @@ class Trainer:
         torch.manual_seed(self.step)
 
     def validate(self) -> None:
-        network = CodingAutoencoder(**NETWORK)
+        network = CodingAutoencoder(**self.shape)
         network.load_state_dict(self.average)
-        context = ContextModel(NETWORK["latent_channels"])
+        context = ContextModel(self.shape["latent_channels"])
         context.load_state_dict(self.context.state_dict())
         pictures = [p[: p.shape[0] // 16 * 16, : p.shape[1] // 16 * 16] for p in self.validation]
         report = []
-        for step in (1.0, 3.0, 6.0, 10.5, 18.0, 36.0):
+        for step in self.shape["max_step"] * np.array([1 / 12, 1 / 6, 1 / 3.5, 1 / 2, 1]):
             rows = [evaluate(network, context, p, step) for p in pictures]
             rate, psnr, structure = np.mean(rows, axis=0)
             report.append(f"step {step:g}: {rate:.3f} bpp {psnr:.2f} dB {structure:.4f}")
@@ -407,7 +417,7 @@ def evaluate(
         if kept is not None:
             symbols[:, kept:] = 0
         decoded = network.decode(symbols * step, steps).float()
-    bits = context.bits(symbols, symbols, torch.log(steps) / math.log(MAX_STEP)).sum()
+    bits = context.bits(symbols, symbols, torch.log(steps) / math.log(network.max_step)).sum()
     shown = ((decoded.clamp(-1, 1) + 1) * 127.5).round()
     squared = float((shown - (image + 1) * 127.5).square().mean())
     structure = float(ms_ssim(shown / 255, image / 2 + 0.5))
@@ -423,7 +433,8 @@ def export(run: Path) -> None:
     folder.mkdir(exist_ok=True)
     weights = {name: tensor.half().contiguous() for name, tensor in state["average"].items()}
     save_file(weights, folder / "autoencoder.safetensors")
-    (folder / "autoencoder.json").write_text(json.dumps(NETWORK) + "\n")
+    settings = json.loads((run / "settings.json").read_text())
+    (folder / "autoencoder.json").write_text(json.dumps(settings["network"]) + "\n")
 
 
 def main() -> None:
@@ -449,7 +460,9 @@ def main() -> None:
     if args.data is None:
         parser.error("--data is needed to train")
     args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "settings.json").write_text(json.dumps({"network": NETWORK, **vars(args)}, default=str, indent=2))
+    (args.out / "settings.json").write_text(
+        json.dumps({"network": GROWN if args.start else NETWORK, **vars(args)}, default=str, indent=2)
+    )
     trainer = Trainer(args.out, load_pictures(args.data), args.features, args)
     if (args.out / "checkpoint.pt").exists():
         trainer.resume()

@@ -21,7 +21,7 @@ MAX_CODED_CHANNELS = 254
 MAX_STEPS = 50
 MAX_NAME_BYTES = 4096
 MAX_WEIGHTS = 1 << 28
-MAX_LEVEL = 24
+MAX_LEVEL = 16
 """Levels of the code model are below this."""
 
 MAX_RANK = 16
