@@ -42,7 +42,7 @@ GROWN: dict[str, Any] = NETWORK | {
     "decoder_depths": [1, 2, 3, 4],
     "max_step": 36.0,
 }
-"""What ``--start`` makes of an earlier network. 38 minutes of it on two CPU cores gained nothing: see the model card."""
+"""What ``--start`` makes of an earlier network; what came of it stands in the model card."""
 
 LEADING_CHANNELS = 16
 """What an index-only archive keeps: 16 channels at 1/16, as many values as 4 channels at 1/8."""

@@ -29,6 +29,7 @@ from unicorn_codec.images import list_folder, read_picture, write_picture
 from unicorn_codec.inspection import describe
 from unicorn_codec.metrics import psnr_db
 from unicorn_codec.packing import take_sample
+from unicorn_codec.quality import USUAL_QUALITY, step_of_quality
 from unicorn_codec.reports import Observer, PackReport
 from unicorn_codec.training import Progress
 
@@ -58,7 +59,7 @@ def test_every_picture_comes_back_with_name_size_and_content(
 
 def test_codes_are_reported_as_they_lie_on_the_disk(coded: tuple[Path, PackReport]) -> None:
     path, report = coded
-    assert report.network is None and report.latent_step == 1.0
+    assert report.network is None and report.latent_step == step_of_quality(USUAL_QUALITY)
     assert report.file_bytes == path.stat().st_size
     assert report.measured.psnr_db.mean > 25
 
@@ -78,6 +79,16 @@ def test_the_wanted_rate_is_met(tmp_path: Path) -> None:
         pack(tmp_path / "demo", tmp_path / "out.uni", replace(options, bits_per_pixel=0.02))
     report = pack(tmp_path / "demo", tmp_path / "out.uni", replace(options, bits_per_pixel=9.0))
     assert report.latent_step == 1.0, "more bytes than the finest step takes are not spent"
+
+
+def test_a_quality_that_latents_do_not_reach_is_had_from_avif(folder: Path, tmp_path: Path) -> None:
+    reports = [
+        pack(folder, tmp_path / f"{quality}.uni", PackOptions(quality=quality, device="cpu")) for quality in (0, 20, 95)
+    ]
+    assert [report.avif_images for report in reports] == [0, 0, 6]
+    psnrs = [report.measured.psnr_db.mean for report in reports]
+    assert psnrs[0] < psnrs[1] < psnrs[2] and psnrs[2] > 35
+    assert verify(tmp_path / "95.uni", folder, device="cpu").ok
 
 
 def test_codes_of_another_code_model_are_refused(coded: tuple[Path, PackReport], tmp_path: Path) -> None:

@@ -8,18 +8,35 @@ import math
 from itertools import pairwise
 
 QUALITY_OF_STEP = (
-    (1.0, 48.0),
-    (36.0, -30.0),
+    (1.0, 39.8),
+    (1.4, 35.8),
+    (2.0, 29.1),
+    (2.8, 19.2),
+    (4.0, 3.9),
+    (5.6, -14.2),
+    (8.0, -36.0),
+    (12.0, -56.2),
 )
 """Quantisation steps of the embedded autoencoder's latents, and the quality that each reaches."""
 
 QUALITY_OF_AVIF = (
-    (0, -30.0),
-    (100, 92.0),
+    (0, -24.0),
+    (10, -4.3),
+    (20, 15.5),
+    (30, 33.2),
+    (40, 49.9),
+    (49, 62.4),
+    (50, 65.3),
+    (60, 75.9),
+    (70, 83.5),
+    (80, 87.5),
+    (90, 91.0),
+    (100, 94.0),
 )
 """Pillow's qualities of AVIF, and the quality that each reaches."""
 
-USUAL_QUALITY = 40.0
+USUAL_QUALITY = 35.0
+"""Near the best that latents reach."""
 
 
 def step_of_quality(quality: float) -> float | None:
