@@ -43,10 +43,10 @@ target_options = together(
         help="Quantisation step of the codes instead: 1 is the finest.",
     ),
     click.option(
-        "--tune/--no-tune",
-        default=None,
-        help="Fit the autoencoder's decoder to the pictures, where that gains more than its bytes cost: minutes for a "
-        "thousand pictures.  [default: tune]",
+        "--tune",
+        is_flag=True,
+        help="Fit the autoencoder's decoder to the pictures, where that gains more than its bytes cost. Takes many "
+        "minutes, and is for files of half a megabyte and more.",
     ),
 )
 

@@ -117,6 +117,12 @@ def test_both_measures_have_to_be_reached(mixed_folder: Path) -> None:
     assert psnr_db(a, a) == math.inf
 
 
+class Untuned(int):
+    """Stands for a container of so many bytes, without a change of the decoder."""
+
+    tuning = None
+
+
 class Codings:
     """Stands for what codes a folder into so many bytes; AVIF then adds the bytes that each room is said to cost."""
 
@@ -128,7 +134,7 @@ class Codings:
         monkeypatch.setattr(coding, "held_by", lambda _guarantee, _coder, room, _observer: room + self.added[room])
         monkeypatch.setattr(coding, "bytes_of", lambda _coder, held: held)
 
-    def code(self, coder: object, options: object, room: int, observer: object) -> int:
+    def code(self, coder: object, options: object, room: int, tuning: None, observer: object) -> int:
         self.rooms.append(room)
         if room not in self.added:
             raise InvalidSetting("these pictures take more")
@@ -153,7 +159,7 @@ def test_the_wanted_size_is_that_of_the_whole_file(
     codings.install(monkeypatch)
     options = PackOptions(file_bytes=9000, min_psnr_db=18.0)
     coder: Any = SimpleNamespace(pictures=list_folder(mixed_folder, options.read))
-    container: Any = 9000
+    container: Any = Untuned(9000)
     assert coding.hold_quality(coder, options, container, Observer()) == held
     assert codings.rooms == rooms
 
@@ -164,7 +170,7 @@ def test_what_avif_made_is_kept_for_the_next_step(mixed_folder: Path, monkeypatc
     held = Guarantee(pictures=list_folder(mixed_folder, OPTIONS.read), options=OPTIONS)
     decoder: Any = SimpleNamespace(
         codes=Codes(level=0, model_sha256=bytes(32), streams=(b"a", b"b", b"c")),
-        decode=lambda batch, width, height: [draw(0 if n == 1 else 7, width, height) for n in batch],
+        read=lambda batch, width, height: lambda: [draw(0 if n == 1 else 7, width, height) for n in batch],
     )
     for _ in range(2):
         assert held.hold(decoder, lambda *_: None).streams == (b"avif", b"b", b"avif")

@@ -291,7 +291,7 @@ class PackOptions:
     file_bytes: int | None = None
     latent_step: float | None = None
     quality: float | None = None
-    tune: bool = True
+    tune: bool = False
     min_psnr_db: float | None = None
     min_ms_ssim: float | None = None
     weight_format: str = "float"

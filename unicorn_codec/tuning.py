@@ -33,7 +33,7 @@ BITS_PER_VALUE = 3.2
 LARGEST_SHARE = 0.02
 """Part of a file that a change may take."""
 
-BATCHES, BATCHES_OF_BIASES = 400, 120
+BATCHES = 400
 
 
 def tune_decoder(coder: FolderCoder, step: float, file_bytes: int, seed: int, observer: Observer) -> bytes | None:
@@ -55,7 +55,7 @@ def tune_decoder(coder: FolderCoder, step: float, file_bytes: int, seed: int, ob
         groups,
         step,
         rank=rank,
-        batches=BATCHES if rank else BATCHES_OF_BIASES,
+        batches=BATCHES,
         seed=seed,
         progress=observer.of_stage("tuning"),
     )
@@ -77,8 +77,9 @@ def gain_of(
 
 
 def choose_rank(network: CodingAutoencoder, file_bytes: float) -> int | None:
-    """The largest rank whose change is small beside the file; None where even the biases' is not."""
-    fitting = [rank for rank in range(MAX_RANK + 1) if change_bytes(network, rank) <= LARGEST_SHARE * file_bytes]
+    """The largest rank whose change is small beside the file; None where there is none."""
+    # Biases alone (rank 0) never paid: on 200 pictures at 0.1 bits per pixel they lost 0.1 % of the loss.
+    fitting = [rank for rank in range(1, MAX_RANK + 1) if change_bytes(network, rank) <= LARGEST_SHARE * file_bytes]
     return max(fitting, default=None)
 
 
