@@ -244,6 +244,7 @@ def attack_case(attack: Attack, case: Case, kills: int, rng: random.Random) -> d
         when = rng.uniform(0, seconds)
         if attack.pack(case, kill_after=when) == -signal.SIGKILL:
             attack.judge(case, f"killed after {when:.3f} s")
+    print(f"{case.name}: {len(moments)} moments, {kills} random kills", file=sys.stderr, flush=True)
     return {"moments": len(moments), "random": kills}
 
 
