@@ -207,7 +207,9 @@ class Attack:
             problems.append("the next run's file is not whole")
         if left := sorted(path.name for path in self.work.iterdir() if path != self.output):
             problems.append(f"after the next run there are still {left}")
-        self.problems += [f"{case.name}, {when}: {problem}" for problem in problems]
+        for problem in problems:
+            self.problems.append(f"{case.name}, {when}: {problem}")
+            print(self.problems[-1], file=sys.stderr, flush=True)
 
     def _output_problems(self, case: Case) -> list[str]:
         if not self.output.exists():
@@ -244,6 +246,7 @@ def attack_case(attack: Attack, case: Case, kills: int, rng: random.Random) -> d
         when = rng.uniform(0, seconds)
         if attack.pack(case, kill_after=when) == -signal.SIGKILL:
             attack.judge(case, f"killed after {when:.3f} s")
+    print(f"{case.name}: {len(moments)} moments, {kills} random kills", file=sys.stderr, flush=True)
     return {"moments": len(moments), "random": kills}
 
 
@@ -254,7 +257,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args(arguments)
     # Several checkpoints in a second of training.
-    packing.SAVE_SECONDS = args.training / 4
+    packing.SAVE_SECONDS = args.training / 3
     TrainingRun.run.__defaults__ = (args.training / 10,)
     shared = archive.load_autoencoder("embedded", torch.device("cpu"))
     few = archive.load_autoencoder("embedded", torch.device("cpu"), archive.LEADING_CHANNELS)
@@ -270,8 +273,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         attack = Attack(draw_pictures(Path(name) / "pictures"), work)
         all_cases = cases(args.training)
         done = {case.name: attack_case(attack, case, args.kills // len(all_cases), rng) for case in all_cases}
-    for problem in attack.problems:
-        print(problem, file=sys.stderr)
     print_result(
         script="crash_pack",
         seed=args.seed,

@@ -68,7 +68,9 @@ def read_together(path: Path, work: Path) -> bool:
     command = [sys.executable, "-m", "unicorn_cli", "unpack", str(path), "--all", "--device", "cpu", "-o"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     readers = [
-        subprocess.Popen([*command, str(work / str(n))], env=environment, stdout=subprocess.DEVNULL)
+        subprocess.Popen(
+            [*command, str(work / str(n))], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         for n in range(READERS)
     ]
     ended = [reader.wait() for reader in readers]
