@@ -90,7 +90,7 @@ class Autoencoder(ABC):
         """(N, height, width, 3) uint8."""
         cell = self.reference.downsampling
         pictures = np.empty((len(latents), height, width, 3), np.uint8)
-        for row, column in tiles(*latents.shape[2:], cell, self.decoder_margin):
+        for row, column in tiles(latents.shape[2], latents.shape[3], cell, self.decoder_margin):
             with torch.inference_mode():
                 tile = latents[:, :, row.taken(1), column.taken(1)].to(self.device)
                 images = self.decode(tile, step)[:, :, row.kept(cell), column.kept(cell)]

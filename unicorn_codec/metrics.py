@@ -49,7 +49,7 @@ def psnr_db(original: Pixels, decoded: Pixels) -> float:
     """Return the peak signal-to-noise ratio in dB over all channels; infinite for identical pictures."""
     _check_pair(original, decoded)
     squares = 0
-    for rows in _strips(*original.shape[:2]):
+    for rows in _strips(len(original), original.shape[1]):
         difference = original[rows].astype(np.int32) - decoded[rows]
         squares += int(np.square(difference).sum(dtype=np.int64))
     return 10 * math.log10(PEAK**2 * original.size / squares) if squares else math.inf
@@ -105,7 +105,7 @@ def _similarity(a: Planes, b: Planes) -> tuple[float, float]:
     taps = min(WINDOW_TAPS, min(a.shape) - 1 + min(a.shape) % 2)
     contrasts = wholes = 0.0
     count = 0
-    for rows in _strips(*a.shape, overlap=taps - 1):  # a strip at a time stays in the cache
+    for rows in _strips(len(a), a.shape[1], taps - 1):  # a strip at a time stays in the cache
         total, difference = a[rows] + b[rows], a[rows] - b[rows]
         total_mean, difference_mean = _blur(total, taps) ** 2, _blur(difference, taps) ** 2
         total_variance = _blur(total * total, taps) - total_mean

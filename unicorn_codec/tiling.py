@@ -56,7 +56,7 @@ def tiles(rows: int, columns: int, cell: int, margin: int | None) -> Iterator[tu
     """
     whole = margin is None or rows * columns * cell**2 <= UNTILED_PIXELS
     longest = max(rows, columns) if whole else max(1, TILE_SIDE // cell)
-    return product(*(spans(length, longest, margin or 0) for length in (rows, columns)))
+    return product(spans(rows, longest, margin or 0), spans(columns, longest, margin or 0))
 
 
 def margin_of(network: nn.Module, cell: int, *, from_pixels: bool) -> int:
