@@ -95,7 +95,7 @@ def measure_large(data: Path, work: Path, tell: Callable[[str, float], None]) ->
     folder = work / "large"
     folder.mkdir()
     write_picture(mosaic(data, 4000, 3000), folder / "large.png")
-    packed = ("pack", str(folder), "-o", f"{work}/large.uni", "--max-side", "0", "--bpp", "0.2")
+    packed = ("pack", str(folder), f"{work}/large.uni", "--max-side", "0", "--bpp", "0.2")
     tell("pack_12_megapixels_peak_mb", peak_megabytes(*packed))
     tell("unpack_12_megapixels_peak_mb", peak_megabytes("unpack", f"{work}/large.uni", "--all", "-o", f"{work}/out"))
 

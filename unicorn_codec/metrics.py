@@ -49,7 +49,7 @@ def psnr_db(original: Pixels, decoded: Pixels) -> float:
     """Return the peak signal-to-noise ratio in dB over all channels; infinite for identical pictures."""
     _check_pair(original, decoded)
     squares = 0
-    for rows in _strips(*original.shape[:2]):
+    for rows in _strips(len(original), original.shape[1]):
         difference = original[rows].astype(np.int32) - decoded[rows]
         squares += int(np.square(difference).sum(dtype=np.int64))
     return 10 * math.log10(PEAK**2 * original.size / squares) if squares else math.inf
