@@ -889,7 +889,7 @@ def canary_cases() -> list[dict[str, Any]]:
         canary_values(
             n, [[[(7 * y + 13 * x + 31 * c + n) % 256 for c in range(3)] for x in range(w)] for y in range(h)]
         )
-        for n, (h, w) in enumerate([(1, 1), (3, 5), (8, 17), (21, 16)])
+        for n, (h, w) in enumerate([(1, 1), (3, 5), (8, 17)])
     ]
 
 
