@@ -62,8 +62,8 @@ max_pixels_option = click.option(
 read_options = together(
     click.option(
         "--max-side",
-        type=click.IntRange(1, MAX_SIDE),
-        help="Scale larger pictures down to this side (Lanczos).  [default: never scale]",
+        type=click.IntRange(0, MAX_SIDE),
+        help="Scale larger pictures down to this side (Lanczos); 0: never.  [default: 0]",
     ),
     click.option(
         "--background",
