@@ -85,9 +85,12 @@ def pack(folder: Path, output: Path, options: PackOptions, observer: Observer | 
 
 
 def canary_of(archive: "Archive") -> Canary:
-    """What an archive's first picture decodes to here."""
-    (pixels,) = archive.decoder.read([0], *archive.size(0))()
-    return Canary(index=0, sums=block_sums(pixels))
+    """What an archive's first picture decodes to here, of those that the autoencoder decodes if there are any."""
+    codes, positions = archive.container.codes, position_of_index(archive.container.header.seed, len(archive))
+    latent = (n for n, p in enumerate(positions.tolist()) if codes is None or not is_classic(codes.streams[p]))
+    index = next(latent, 0)
+    (pixels,) = archive.decoder.read([index], *archive.size(index))()
+    return Canary(index=index, sums=block_sums(pixels))
 
 
 def report_on(
