@@ -604,12 +604,6 @@ def valid_files() -> list[tuple[str, str, bytes, dict[str, Any]]]:
             expected(CODES, names=listed, psnrs=[None] * 3),
         ),
         (
-            "network-and-codes",
-            "UNI-10",
-            archive(HEAD, SIZES, DENO, WGHT, CODE),
-            expected(CODES, codes=code_values(STREAMS)),
-        ),
-        (
             "canary",
             "UNI-94",
             archive(HEAD, SIZES, CODE, canary()),
@@ -667,6 +661,7 @@ def framing_errors() -> list[tuple[str, str, str, bytes]]:
         ("network-missing", "UNI-10", "InvalidField", archive(HEAD, SIZES, WGHT)),
         ("network-missing-beside-codes", "UNI-10", "InvalidField", archive(HEAD, SIZES, WGHT, CODE)),
         ("neither-network-nor-codes", "UNI-10", "InvalidField", archive(HEAD, SIZES)),
+        ("network-and-codes", "UNI-10", "InvalidField", archive(HEAD, SIZES, DENO, WGHT, CODE)),
         ("unknown-critical-section", "UNI-11", "UnsupportedVersion", archive(HEAD, SIZES, CODE, section(b"MORE", b""))),
         ("digest-of-another-file", "UNI-13", "ChecksumMismatch", PREAMBLE + body + section(b"DONE", bytes(32))),
         ("digest-too-short", "UNI-13", "InvalidField", PREAMBLE + body + section(b"DONE", bytes(31))),

@@ -39,7 +39,6 @@ from unicorn_codec.errors import (
     DecoderMismatch,
     IndexOutOfRange,
     PictureTooLarge,
-    UnsupportedVersion,
 )
 from unicorn_codec.images import MAX_PIXELS, Folder, PillowImage, list_folder, read_picture, to_image
 from unicorn_codec.index_map import index_of_position, position_of_index
@@ -331,12 +330,9 @@ def open_decoder(container: Container, autoencoder: Autoencoder) -> Decoder:
     Raises:
         FormatError: the weights are not those of the network.
         AutoencoderMismatch: the codes were made with another code model than this software's.
-        UnsupportedVersion: the archive holds both, which has no meaning yet.
     """
     header = container.header
     if container.codes is not None:
-        if header.denoising is not None:
-            raise UnsupportedVersion("the archive holds a network beside codes; this software decodes one of them")
         model = load_code_model()
         found, known = container.codes.model_sha256, model.sha256
         if found != known or header.autoencoder.latent_channels != model.channels:

@@ -68,7 +68,7 @@ class SectionInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Container:
-    """All that a ``.uni`` file holds: pictures as a network, as codes, or both.
+    """All that a ``.uni`` file holds: pictures as a network or as codes.
 
     Args:
         header: what the decoder needs beside sizes, weights and codes.
@@ -94,7 +94,7 @@ class Container:
 
     def __post_init__(self) -> None:
         check((self.weights is None) == (self.header.denoising is None), "a network and its weights come together")
-        check(self.weights is not None or self.codes is not None, "an archive holds a network or codes")
+        check((self.weights is None) != (self.codes is None), "an archive holds either a network or codes")
         if self.tuning is not None:
             check(self.codes is not None, "a change of the decoder comes with codes alone")
             check(max(self.tuning[:1], default=MAX_RANK + 1) <= MAX_RANK, f"its rank is 0 to {MAX_RANK}, and there")

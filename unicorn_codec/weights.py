@@ -76,9 +76,12 @@ def parse_integers(payload: bytes, shapes: Sequence[tuple[int, int]]) -> list[Qu
 
 def parse_tensors(payload: bytes, header: Header) -> dict[str, NDArray[np.float32]]:
     """Read the tensors of the header's network, in either format. Raises ``InvalidField``."""
-    if weight_summary(payload).format is not None:
-        return split_tensors(parse_weights(payload)[1], header)
     shapes = _shapes_of(header)
+    summary, wanted = weight_summary(payload), sum(map(math.prod, shapes.values()))
+    if summary.count != wanted:  # before they are unpacked: a small file may claim very many
+        raise InvalidField(f"WGHT: {summary.count} weights, the header's network has {wanted}")
+    if summary.format is not None:
+        return split_tensors(parse_weights(payload)[1], header)
     matrices = parse_integers(payload, [as_matrix(shape) for shape in shapes.values()])
     return {name: m.values.reshape(shape) for (name, shape), m in zip(shapes.items(), matrices, strict=True)}
 
