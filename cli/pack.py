@@ -9,8 +9,11 @@ from unicorn_codec.config import (
     CONDITIONS,
     INDEX_EMBEDDINGS,
     MAX_DEPTH,
+    MAX_EFFORT,
     MAX_HIDDEN_SIZE,
     MAX_STEPS,
+    USUAL_EFFORT,
+    USUAL_ROUND_PIXELS,
     WEIGHT_FORMATS,
     PackOptions,
     ReadOptions,
@@ -41,6 +44,13 @@ target_options = together(
         "latent_step",
         type=click.FloatRange(min=1),
         help="Quantisation step of the codes instead: 1 is the finest.",
+    ),
+    click.option(
+        "--effort",
+        type=click.IntRange(0, MAX_EFFORT),
+        help="Rounds in which each picture's code is refined: decoded, and changed for a better picture of fewer bits. "
+        f"A round takes about as long as decoding three times.  [default: {USUAL_EFFORT}, fewer above "
+        f"{USUAL_ROUND_PIXELS // USUAL_EFFORT // 10**6} megapixels in all]",
     ),
     click.option(
         "--tune",

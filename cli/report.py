@@ -90,7 +90,9 @@ def _coded_rows(report: "PackReport") -> list[Row]:
         wanted = report.wanted_bytes
         missed = wanted is not None and report.file_bytes < 0.95 * wanted
         less = f": the finest, of fewer than the wanted {short_bytes(round(wanted or 0))}" if missed else ""
-        return [("codes", f"quantisation step {report.latent_step:.3g}{less}"), *_avif_rows(report)]
+        step = f"quantisation step {report.latent_step:.3g}{less}"
+        refined = [("", f"refined in {count(report.rounds, 'round')}")] if report.rounds else []
+        return [("codes", step), *refined, *_avif_rows(report)]
     return [
         ("network", f"{count(network.parameters, 'parameter')}, {count(network.steps, 'sampling step')}"),
         ("ceiling", f"{network.ceiling_psnr_db:.2f} dB PSNR: the autoencoder alone"),

@@ -15,6 +15,10 @@ from train_autoencoder import load_pictures
 from unicorn_codec.autoencoder import EmbeddedAutoencoder
 from unicorn_codec.bench.qualities import ssimulacra2
 from unicorn_codec.classic import encode_classic
+from unicorn_codec.code_model import load_code_model
+from unicorn_codec.config import USUAL_EFFORT
+from unicorn_codec.rate_model import RateModel
+from unicorn_codec.refinement import refine_latents
 
 STEPS = (1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0, 12.0)
 AVIF_QUALITIES = (0, 10, 20, 30, 40, 49, 50, 60, 70, 80, 90, 100)
@@ -36,13 +40,15 @@ def main() -> None:
 
 
 def reached_by_latents(autoencoder: EmbeddedAutoencoder, picture: np.ndarray) -> list[float]:
-    """SSIMULACRA2 of a picture at each step."""
+    """SSIMULACRA2 of a picture at each step, refined as usual."""
     height, width = picture.shape[:2]
-    latents = autoencoder.encode_pictures([picture], 16)
-    return [
-        ssimulacra2(picture, autoencoder.decode_pictures((latents / step).round() * step, height, width, step)[0])
-        for step in STEPS
-    ]
+    latents, rate = autoencoder.encode_pictures([picture], 16), RateModel.of(load_code_model())
+    pixels, found = torch.from_numpy(picture.copy())[None], []
+    for step in STEPS:
+        refined = refine_latents(autoencoder, rate, pixels, latents, step, USUAL_EFFORT)
+        (decoded,) = autoencoder.decode_pictures((refined / step).round() * step, height, width, step)
+        found.append(ssimulacra2(picture, decoded))
+    return found
 
 
 def reached_by_avif(picture: np.ndarray) -> list[float]:

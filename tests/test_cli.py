@@ -49,6 +49,7 @@ REPORT = PackReport(
     bits_per_pixel_with_autoencoder=10.25,
     index_bits=6,
     latent_step=1.0,
+    rounds=0,
     wanted_bytes=None,
     seconds=603.0,
     measured=MEASURED,

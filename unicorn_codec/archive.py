@@ -111,6 +111,7 @@ def report_on(
             ),
             index_bits=header.index_bits,
             latent_step=header.latent_step,
+            rounds=0 if codes is None or len(classic) == len(archive) else options.rounds(pictures.pixels),
             wanted_bytes=options.target_bytes(pictures.pixels),
             seconds=seconds,
             measured=measured,

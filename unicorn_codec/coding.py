@@ -69,14 +69,16 @@ def code_folder(
     Args:
         tuning: a change of the decoder, which the wanted bytes have to hold too.
     """
-    coarsest = coder.autoencoder.network.max_step
+    coder, coarsest = coder.tuned(tuning), coder.autoencoder.network.max_step
+    rounds = options.rounds(coder.pictures.pixels)
     if wanted_bytes is None:
-        step = options.latent_step
+        step, codes = options.latent_step, None
         assert step is not None, "the options were given a step"
         check(step <= coarsest, f"the quantisation step is at most {coarsest:g}, not {step:g}")
-        codes = coder.encode(step, observer.of_stage("coding"))
     else:
-        step, codes = fit_codes(coder, wanted_bytes - len(tuning or b""), coarsest, observer)
+        step, codes = fit_codes(coder, wanted_bytes - len(tuning or b""), coarsest, rounds, observer)
+    if rounds or codes is None:
+        codes = coder.encode(step, observer.of_stage("refining" if rounds else "coding"), rounds=rounds)
     return container_of(coder, options, step, codes, tuning)
 
 
@@ -208,10 +210,21 @@ def measure_sizes(
     return curve
 
 
-def fit_codes(coder: FolderCoder, wanted_bytes: float, coarsest: float, observer: Observer) -> tuple[float, Codes]:
-    """Step and codes with which the file has the wanted bytes, within ``TOLERANCE`` where a step can do so."""
+def fit_codes(
+    coder: FolderCoder, wanted_bytes: float, coarsest: float, rounds: int, observer: Observer
+) -> tuple[float, Codes]:
+    """Step with which the file has the wanted bytes, within ``TOLERANCE`` where a step can do so, and its plain codes.
+
+    Args:
+        rounds: in which the codes will be refined. That takes long, so the step is chosen by plain codes, and what
+            refinement adds to them is known from a sample.
+    """
     curve = measure_sizes(coder, wanted_bytes, coarsest, observer.of_stage("probing"))
     step = curve.step_of(wanted_bytes, coarsest)
+    if rounds:
+        growth = coder.growth_by_refinement(step, rounds, observer.of_stage("probing"))
+        wanted_bytes = coder.overhead + (wanted_bytes - coder.overhead) / growth
+        step = curve.step_of(wanted_bytes, coarsest)
     codes = coder.encode(step, observer.of_stage("coding"))
     for _ in range(CORRECTIONS):
         found = coder.file_bytes(codes)

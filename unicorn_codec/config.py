@@ -39,6 +39,11 @@ OPTIMIZERS = ("muon", "adam")
 WEIGHT_FORMATS = ("float", "integer")
 USUAL_WEIGHT_BITS = {"float": 14, "integer": 5}
 
+MAX_EFFORT = 100
+USUAL_EFFORT = 6
+USUAL_ROUND_PIXELS = 400_000_000
+"""Pixels times rounds of refinement that packing takes on unasked, some ten minutes of two processor cores."""
+
 
 def check(holds: bool, message: str) -> None:
     """Raise ``InvalidSetting(message)`` unless the condition holds."""
@@ -271,6 +276,7 @@ class PackOptions:
         file_bytes: wanted size of the file, instead of a rate.
         latent_step: quantisation step of the codes, instead of a rate or size.
         quality: 0 to 100, instead of these; see ``quality``. None of them given: ``USUAL_QUALITY``.
+        effort: rounds in which codes are refined, see ``refinement``. None: ``USUAL_EFFORT``, or for many pixels less.
         tune: fit the decoder to the set, where that pays for the bytes that the change takes.
         min_psnr_db, min_ms_ssim: pictures that come back less well are stored by AVIF, at the quality that it takes.
         hidden_size: of the network, as all that follows. None: about ``PARAMETERS_PER_LATENT`` weights a latent value.
@@ -291,6 +297,7 @@ class PackOptions:
     file_bytes: int | None = None
     latent_step: float | None = None
     quality: float | None = None
+    effort: int | None = None
     tune: bool = False
     min_psnr_db: float | None = None
     min_ms_ssim: float | None = None
@@ -320,6 +327,8 @@ class PackOptions:
         check(not (self.index_only and self.guarantees_quality), "a least quality is for codes, not for --index-only")
         check(self.min_psnr_db is None or 0 < self.min_psnr_db < 200, f"the least PSNR, dB: {self.min_psnr_db}")
         check(self.min_ms_ssim is None or 0 < self.min_ms_ssim <= 1, f"the least MS-SSIM: {self.min_ms_ssim}")
+        check(self.effort is None or 0 <= self.effort <= MAX_EFFORT, f"the effort is 0 to {MAX_EFFORT}: {self.effort}")
+        check(not (self.index_only and self.effort is not None), "an effort is for codes, not for a network")
         check(self.index_only or not self.resume, "there is nothing to resume: codes are packed in one go")
         check(self.index_only or self.autoencoder == "embedded", "another autoencoder is for --index-only alone")
         check(self.file_bytes is None or self.file_bytes > 0, "the file size must be positive")
@@ -349,6 +358,10 @@ class PackOptions:
     def target_bytes(self, pixels: int) -> float | None:
         """Wanted size of a file of so many pixels, if a size or a rate was given."""
         return self.bits_per_pixel * pixels / 8 if self.bits_per_pixel is not None else self.file_bytes
+
+    def rounds(self, pixels: int) -> int:
+        """In how many rounds codes of so many pixels in all are refined."""
+        return min(USUAL_EFFORT, USUAL_ROUND_PIXELS // pixels) if self.effort is None else self.effort
 
     @property
     def bits_per_weight(self) -> int:

@@ -118,6 +118,7 @@ class PackReport:
     Args:
         wanted_bytes: size that was asked for, if any.
         latent_step: quantisation step of the codes; where there are none, what the autoencoder is told.
+        rounds: in which the codes were refined.
         seconds: from start to the file, without measuring it.
         network: None for an archive of codes.
         avif_images: pictures that AVIF stores instead of latents, of ``avif_bytes`` together.
@@ -131,6 +132,7 @@ class PackReport:
     bits_per_pixel_with_autoencoder: float
     index_bits: int
     latent_step: float
+    rounds: int
     wanted_bytes: float | None
     seconds: float
     measured: Measured

@@ -1,0 +1,142 @@
+"""Refined latents against plain ones: cheaper by their own measure, and smaller or better in real files."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from unicorn_codec import archive, errors, refinement
+from unicorn_codec.autoencoder import EmbeddedAutoencoder
+from unicorn_codec.code_model import level_of, load_code_model
+from unicorn_codec.config import USUAL_EFFORT, USUAL_ROUND_PIXELS, PackOptions
+from unicorn_codec.demo_pictures import make_demo_pictures
+from unicorn_codec.folder_coder import encode_latents, quantise_latents
+from unicorn_codec.rate_model import RateModel
+from unicorn_codec.refinement import cost_in_bits, refine_latents
+
+STEP = 5.0
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photographs")
+    make_demo_pictures(folder, count=4, size=96)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def autoencoder() -> EmbeddedAutoencoder:
+    return EmbeddedAutoencoder(torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def rate() -> RateModel:
+    return RateModel.of(load_code_model())
+
+
+@pytest.fixture(scope="module")
+def pixels(photographs: Path) -> Tensor:
+    paths = sorted(path for path in photographs.iterdir() if path.suffix == ".png")
+    return torch.from_numpy(np.stack([np.asarray(Image.open(path).convert("RGB")) for path in paths]))
+
+
+def encoded(autoencoder: EmbeddedAutoencoder, pixels: Tensor) -> Tensor:
+    return autoencoder.encode_pictures(list(pixels.numpy()), 16)
+
+
+def costs(autoencoder: EmbeddedAutoencoder, rate: RateModel, pixels: Tensor, latents: Tensor) -> Tensor:
+    images = pixels.permute(0, 3, 1, 2).float() / 127.5 - 1
+    return cost_in_bits(autoencoder, rate, images, (latents / STEP).round(), STEP)
+
+
+@pytest.mark.parametrize("step", [1.0, 2.3, 6.0, 12.0])
+def test_the_rate_is_that_of_the_real_codes(
+    autoencoder: EmbeddedAutoencoder, rate: RateModel, pixels: Tensor, step: float
+) -> None:
+    latents = encoded(autoencoder, pixels)
+    symbols = torch.from_numpy(quantise_latents(latents, step).astype(np.float32))
+    bits = rate.bits(symbols, torch.full((len(symbols),), level_of(step))).sum((1, 2, 3))
+    codes = encode_latents(load_code_model(), latents, step)
+    for wanted, code in zip(bits.tolist(), codes, strict=True):
+        assert -0.03 * wanted <= 8 * len(code) - wanted <= 0.03 * wanted + 56, "a code has a head and a last state"
+
+
+def test_a_few_rounds_lower_the_cost_of_every_picture_by_some_percent(
+    autoencoder: EmbeddedAutoencoder, rate: RateModel, pixels: Tensor
+) -> None:
+    plain = encoded(autoencoder, pixels)
+    refined = refine_latents(autoencoder, rate, pixels, plain, STEP, rounds=6)
+    before, after = (costs(autoencoder, rate, pixels, latents) for latents in (plain, refined))
+    assert (after <= before).all()
+    assert after.sum() < 0.96 * before.sum()
+
+
+def test_a_descent_that_goes_astray_changes_nothing(
+    autoencoder: EmbeddedAutoencoder, rate: RateModel, pixels: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refinement, "PACE", 10.0)
+    plain = encoded(autoencoder, pixels)
+    torch.testing.assert_close(refine_latents(autoencoder, rate, pixels, plain, STEP, rounds=2), plain)
+
+
+def test_no_rounds_change_nothing(autoencoder: EmbeddedAutoencoder, rate: RateModel, pixels: Tensor) -> None:
+    plain = encoded(autoencoder, pixels)
+    torch.testing.assert_close(refine_latents(autoencoder, rate, pixels, plain, STEP, rounds=0), plain)
+
+
+def test_pieces_cover_a_picture_and_gain_as_much(
+    autoencoder: EmbeddedAutoencoder, rate: RateModel, pixels: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut = pixels[:, :90, :83]  # no multiples of a latent
+    plain = encoded(autoencoder, cut)
+    whole = refine_latents(autoencoder, rate, cut, plain, STEP, rounds=3)
+    monkeypatch.setattr(refinement, "PIECE_CELLS", 3)
+    pieces = refine_latents(autoencoder, rate, cut, plain, STEP, rounds=3)
+    before, of_whole, of_pieces = (costs(autoencoder, rate, cut, latents).sum() for latents in (plain, whole, pieces))
+    assert before - of_pieces > 0.7 * (before - of_whole) > 0
+    changed = (pieces != plain).any(dim=1).any(dim=0)
+    assert changed[0].any()
+    assert changed[-1].any()
+    assert changed[:, -1].any()
+
+
+@pytest.mark.parametrize("size", [(16, 16), (1, 1), (7, 40)])
+def test_small_pictures_are_refined_too(
+    autoencoder: EmbeddedAutoencoder, rate: RateModel, size: tuple[int, int]
+) -> None:
+    pixels = torch.randint(0, 256, (2, *size, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    plain = encoded(autoencoder, pixels)
+    refined = refine_latents(autoencoder, rate, pixels, plain, STEP, rounds=2)
+    assert refined.shape == plain.shape
+    assert torch.isfinite(refined).all()
+
+
+def test_a_file_of_the_same_size_comes_back_better(photographs: Path, tmp_path: Path) -> None:
+    reports = [
+        archive.pack(photographs, tmp_path / f"{effort}.uni", PackOptions(bits_per_pixel=0.4, effort=effort))
+        for effort in (0, 8)
+    ]
+    plain, refined = reports
+    for report in reports:
+        assert report.wanted_bytes is not None
+        assert abs(report.file_bytes / report.wanted_bytes - 1) <= 0.03
+    assert [report.rounds for report in reports] == [0, 8]
+    assert refined.measured.psnr_db.mean > plain.measured.psnr_db.mean + 0.1
+    assert refined.measured.ms_ssim.mean > plain.measured.ms_ssim.mean
+
+
+def test_many_pixels_get_fewer_rounds() -> None:
+    options = PackOptions()
+    assert options.rounds(1000 * 256 * 256) == USUAL_EFFORT
+    assert options.rounds(USUAL_ROUND_PIXELS // 2) == 2
+    assert options.rounds(2 * USUAL_ROUND_PIXELS) == 0
+    assert PackOptions(effort=9).rounds(2 * USUAL_ROUND_PIXELS) == 9
+
+
+@pytest.mark.parametrize("settings", [{"effort": -1}, {"effort": 101}, {"effort": 3, "index_only": True}])
+def test_an_effort_is_a_few_rounds_for_codes(settings: dict[str, int]) -> None:
+    with pytest.raises(errors.InvalidSetting, match="effort"):
+        PackOptions(**settings)

@@ -1,0 +1,127 @@
+"""The code model in floating point, differentiable: what is trained before it is rounded to ``code_model``'s integers,
+and what tells an encoder how many bits a change of its latents costs.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unicorn_codec.code_model import FEATURE_BITS, MAX_SYMBOL, PASSES, SCALES, WEIGHT_BITS, CodeModel, known
+from unicorn_codec.config import MAX_LEVEL
+from unicorn_codec.devices import has_fast_bfloat16
+
+SMALLEST_SCALE = 0.06
+LOG_RATIO = 1 / 7
+"""Scale class k stands for a logistic density of scale SMALLEST_SCALE * exp(k / 7): 0.06 to 49."""
+
+WEIGHTS = ("earlier", "same", "bias", "linear", "mean", "scale", "mean_bias", "scale_bias")
+
+
+def fraction_bits(name: str) -> int:
+    """Bits after the binary point of an integer weight; biases are added to products with features."""
+    return WEIGHT_BITS + FEATURE_BITS * name.endswith("bias")
+
+
+class RateModel(nn.Module):
+    """The integer network's shadow; weights in the same order, activations in units of 1."""
+
+    earlier_mask: Tensor
+    same_mask: Tensor
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.channels, self.hidden = channels, hidden
+        self.earlier = nn.Parameter(torch.randn(channels, 18, channels, hidden) * 0.01)
+        self.same = nn.Parameter(torch.randn(4, channels, 18, hidden) * 0.1)
+        self.bias = nn.Parameter(torch.rand(MAX_LEVEL, 4, channels, hidden) * 0.2)
+        self.linear = nn.Parameter(torch.zeros(4, channels, 9))
+        self.mean = nn.Parameter(torch.randn(channels, hidden) * 0.05)
+        self.scale = nn.Parameter(torch.rand(channels, hidden) * 1.0)
+        self.mean_bias = nn.Parameter(torch.zeros(MAX_LEVEL, 4, channels))
+        self.scale_bias = nn.Parameter(torch.full((MAX_LEVEL, 4, channels), 8.0))
+        order = torch.arange(channels)
+        self.register_buffer("earlier_mask", (order[:, None] < order[None, :]).float()[:, None, :, None])
+        self.register_buffer("same_mask", known_neighbours())
+
+    @classmethod
+    def of(cls, model: CodeModel) -> "RateModel":
+        """The shadow of a model that exists, not to be trained."""
+        shadow = cls(model.channels, model.hidden)
+        shadow.take_over({name: getattr(model, name) for name in WEIGHTS})
+        return shadow.requires_grad_(requires_grad=False)
+
+    @torch.no_grad()
+    def take_over(self, integers: Mapping[str, np.ndarray], level_shift: int = 0) -> None:
+        """Take over a model, which may have fewer channels; its level l is ``l + level_shift`` here."""
+        floats = {name: torch.from_numpy(integers[name]).float() / 2.0 ** fraction_bits(name) for name in WEIGHTS}
+        channels = len(floats["mean"])
+        self.earlier[:channels, :, :channels] = floats["earlier"]
+        for name in ("same", "linear"):
+            getattr(self, name)[:, :channels] = floats[name]
+        for name in ("mean", "scale"):
+            getattr(self, name)[:channels] = floats[name]
+        levels = (torch.arange(MAX_LEVEL) - level_shift).clamp(0, len(floats["bias"]) - 1)
+        for name in ("bias", "mean_bias", "scale_bias"):
+            getattr(self, name)[:, :, :channels] = floats[name][levels]
+
+    def masked(self) -> dict[str, Tensor]:
+        """Weights with what a causal coder does not know taken out."""
+        pairs = torch.cat([self.same_mask, self.same_mask], dim=1)
+        return {
+            "earlier": self.earlier * self.earlier_mask,
+            "same": self.same * pairs[:, None, :, None],
+            "linear": self.linear * self.same_mask[:, None],
+        }
+
+    def forward(self, symbols: Tensor, levels: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, C, h, w) symbols -> means and scale classes (real numbers), (N, C, h, w) each."""
+        count, channels, height, width = symbols.shape
+        weights, hidden_size, kind = self.masked(), self.hidden, symbols.device.type
+        sizes = torch.asinh(symbols.abs().clamp_max(MAX_SYMBOL))
+        pairs = torch.stack([sizes * symbols.sign(), sizes], dim=2).flatten(1, 2)  # (N, 2C, h, w)
+        kernel = weights["earlier"].view(channels, 2, 3, 3, channels * hidden_size).permute(4, 0, 1, 2, 3)
+        kernel = kernel.reshape(channels * hidden_size, 2 * channels, 3, 3)
+        with torch.autocast(kind, torch.bfloat16, enabled=has_fast_bfloat16(symbols.device)):  # most of the work
+            sums = F.conv2d(pairs, kernel, padding=1)
+        sums = sums.float()
+        own = weights["same"].view(4, channels, 2, 3, 3, hidden_size).permute(0, 1, 5, 2, 3, 4)
+        plain = symbols.clamp(-MAX_SYMBOL, MAX_SYMBOL)
+        means, scales = torch.zeros_like(symbols), torch.zeros_like(symbols)
+        for step, (row, column) in enumerate(PASSES):
+            kernel = own[step].reshape(channels * hidden_size, 2, 3, 3)
+            here = sums + F.conv2d(pairs, kernel, padding=1, groups=channels)
+            here = here.view(count, channels, hidden_size, height, width)[..., row::2, column::2]
+            hidden = F.relu(here + self.bias[levels, step][..., None, None])
+            linear = F.conv2d(plain, weights["linear"][step].view(channels, 1, 3, 3), padding=1, groups=channels)
+            mean = (hidden * self.mean[..., None, None]).sum(2) + linear[..., row::2, column::2]
+            means[..., row::2, column::2] = mean + self.mean_bias[levels, step][..., None, None]
+            scale = (hidden * self.scale[..., None, None]).sum(2)
+            scales[..., row::2, column::2] = scale + self.scale_bias[levels, step][..., None, None]
+        return means, scales
+
+    def bits(self, symbols: Tensor, levels: Tensor) -> Tensor:
+        """Bits of every symbol under a logistic density.
+
+        Args:
+            symbols: (N, C, h, w).
+            levels: (N,), see ``code_model.level_of``.
+
+        Returns:
+            (N, C, h, w).
+        """
+        means, classes = self(symbols, levels)
+        scale = SMALLEST_SCALE * torch.exp(LOG_RATIO * classes.clamp(-2, SCALES + 1))
+        distance = (symbols - means).abs()
+        mass = torch.sigmoid((0.5 - distance) / scale) - torch.sigmoid((-0.5 - distance) / scale)
+        return -torch.log2(mass.clamp_min(2.0**-16))
+
+
+def known_neighbours() -> Tensor:
+    """(4, 9): which of the 3x3 neighbours in its own channel a pass knows from the passes before."""
+    mask = torch.zeros(len(PASSES), 9)
+    for step in range(len(PASSES)):
+        mask[step, known(step)] = 1.0
+    return mask
