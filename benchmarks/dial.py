@@ -36,8 +36,8 @@ from unicorn_codec.bench.rivals import Avif, Codec, Zip
 from unicorn_codec.config import PackOptions, ReadOptions
 from unicorn_codec.errors import UnicornError
 
-RATES = (0.03, 0.05, 0.075, 0.1, 0.15, 0.2)
-STEPS = (4.0, 2.0, 1.0)
+RATES = (0.03, 0.05, 0.1, 0.2)
+STEPS = (2.0,)
 """Our settings: bits per pixel, then quantisation steps for what lies above."""
 
 BAR_RATES = (0.05, 0.1)
@@ -64,7 +64,7 @@ SECONDS = {
     "svt-av1-intra": 0.06,
     "svt-av1-film": 0.06,
     "vvc-intra": 1.0,
-    OWN_NAME: 0.25,
+    OWN_NAME: 1.5,
 }
 """Processor seconds of a picture of 256x256, about, there and back."""
 

@@ -9,9 +9,9 @@ from unicorn_codec.config import (
     CONDITIONS,
     INDEX_EMBEDDINGS,
     MAX_DEPTH,
-    MAX_EFFORT,
     MAX_HIDDEN_SIZE,
     MAX_STEPS,
+    MOST_EFFORT,
     USUAL_EFFORT,
     USUAL_ROUND_PIXELS,
     WEIGHT_FORMATS,
@@ -47,7 +47,7 @@ target_options = together(
     ),
     click.option(
         "--effort",
-        type=click.IntRange(0, MAX_EFFORT),
+        type=click.IntRange(0, MOST_EFFORT),
         help="Rounds in which each picture's code is refined: decoded, and changed for a better picture of fewer bits. "
         f"A round takes about as long as decoding three times.  [default: {USUAL_EFFORT}, fewer above "
         f"{USUAL_ROUND_PIXELS // USUAL_EFFORT // 10**6} megapixels in all]",

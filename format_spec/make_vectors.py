@@ -821,7 +821,7 @@ def code_errors() -> list[tuple[str, str, str, bytes]]:
         ("code-table-over-limit", "UNI-21", code(STREAMS, table=stored(bytes(3)))),
         ("code-table-cut", "UNI-25", code(STREAMS, table=stored(b"\x2a"))),
         ("code-table-padding-set", "UNI-26", code(STREAMS, table=table[:-1] + bytes([table[-1] | 1]))),
-        ("code-level-16", "UNI-57", code(STREAMS, level=16)),
+        ("code-level-20", "UNI-57", code(STREAMS, level=20)),
         ("code-lengths-of-0-bits", "UNI-58", code(STREAMS, bits=0, table=stored(b""))),
         ("code-lengths-of-33-bits", "UNI-58", code(STREAMS, bits=33)),
         ("code-lengths-wider-than-needed", "UNI-58", code(STREAMS, bits=4)),
@@ -836,7 +836,7 @@ def code_errors() -> list[tuple[str, str, str, bytes]]:
     cases = [(name, clause, "InvalidField", archive(HEAD, SIZES, part)) for name, clause, part in payloads]
     return [
         *cases,
-        ("codes-of-255-channels", "UNI-90", "InvalidField", archive(head(latent_channels=255), SIZES, CODE)),
+        ("codes-of-127-channels", "UNI-90", "InvalidField", archive(head(latent_channels=127), SIZES, CODE)),
     ]
 
 

@@ -18,7 +18,7 @@ from unicorn_codec.classic import encode_classic
 from unicorn_codec.code_model import load_code_model
 from unicorn_codec.config import USUAL_EFFORT
 from unicorn_codec.rate_model import RateModel
-from unicorn_codec.refinement import refine_latents
+from unicorn_codec.refinement import Objective
 
 STEPS = (1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0, 12.0)
 AVIF_QUALITIES = (0, 10, 20, 30, 40, 49, 50, 60, 70, 80, 90, 100)
@@ -40,12 +40,13 @@ def main() -> None:
 
 
 def reached_by_latents(autoencoder: EmbeddedAutoencoder, picture: np.ndarray) -> list[float]:
-    """SSIMULACRA2 of a picture at each step, refined as usual."""
+    """SSIMULACRA2 of a picture at each step, refined as usual, at full size."""
     height, width = picture.shape[:2]
     latents, rate = autoencoder.encode_pictures([picture], 16), RateModel.of(load_code_model())
     pixels, found = torch.from_numpy(picture.copy())[None], []
     for step in STEPS:
-        refined = refine_latents(autoencoder, rate, pixels, latents, step, USUAL_EFFORT)
+        objective = Objective(autoencoder=autoencoder, rate=rate, step=step, half=False)
+        refined = objective.refine(pixels, latents, USUAL_EFFORT)
         (decoded,) = autoencoder.decode_pictures((refined / step).round() * step, height, width, step)
         found.append(ssimulacra2(picture, decoded))
     return found

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from unicorn_codec.archive import Archive, pack, verify
+from unicorn_codec.code_table import is_half
 from unicorn_codec.config import PackOptions, ReadOptions, TrainConfig
 from unicorn_codec.container import read_container, serialize
 from unicorn_codec.demo_pictures import make_demo_pictures
@@ -79,6 +80,25 @@ def test_the_wanted_rate_is_met(tmp_path: Path) -> None:
         pack(tmp_path / "demo", tmp_path / "out.uni", replace(options, bits_per_pixel=0.02))
     report = pack(tmp_path / "demo", tmp_path / "out.uni", replace(options, bits_per_pixel=9.0))
     assert report.latent_step == 1.0, "more bytes than the finest step takes are not spent"
+
+
+@pytest.mark.parametrize("step", [11.9, 20.0])
+def test_coarse_codes_are_of_pictures_at_half_size_where_that_costs_less(
+    step: float, folder: Path, tmp_path: Path
+) -> None:
+    make_demo_pictures(tmp_path / "demo", count=3, size=96)
+    for source in (folder, tmp_path / "demo"):
+        path = tmp_path / f"{source.name}.uni"
+        report = pack(source, path, PackOptions(latent_step=step, effort=1, device="cpu"))
+        codes = read_container(path).codes
+        assert codes is not None
+        halves = sum(map(is_half, codes.streams))
+        assert halves == report.images or step < 12
+        assert halves > 0
+        together, originals = decode_all(path), originals_of(source)
+        assert min(psnr_db(originals[name], together[name]) for name in originals) > 17
+        alone = decode_all(path, batch_size=1)
+        assert min(psnr_db(alone[name], together[name]) for name in alone) >= 50
 
 
 def test_a_quality_that_latents_do_not_reach_is_had_from_avif(folder: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.sample_container import CODES
 from unicorn_codec.bit_packing import compress, pack_codes
-from unicorn_codec.code_table import Codes, parse_codes, serialize_codes
+from unicorn_codec.code_table import Codes, is_classic, is_half, parse_codes, serialize_codes, told_level
 from unicorn_codec.config import MAX_LEVEL
 from unicorn_codec.errors import InvalidField, InvalidSetting
 
@@ -36,12 +36,24 @@ def test_the_layout() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"level": MAX_LEVEL}, {"level": -1}, {"model_sha256": bytes(31)}, {"streams": (b"a", b"")}],
+    [{"level": MAX_LEVEL + 4}, {"level": -1}, {"model_sha256": bytes(31)}, {"streams": (b"a", b"")}],
     ids=["level", "negative", "digest", "empty"],
 )
 def test_codes_that_cannot_be(changes: dict[str, object]) -> None:
     with pytest.raises(InvalidSetting):
         replace(CODES, **changes)  # type: ignore[arg-type]
+
+
+def test_the_model_is_told_an_octave_less_of_halves() -> None:
+    whole = [told_level(level, half=False) for level in (0, 3, 15, 16, 19)]
+    half = [told_level(level, half=True) for level in (0, 3, 4, 15, 19)]
+    assert whole == [0, 3, 15, 15, 15]
+    assert half == [0, 0, 0, 11, 15]
+
+
+def test_the_first_byte_tells_what_a_code_is() -> None:
+    found = [(is_half(bytes([first])), is_classic(bytes([first]))) for first in (0, 126, 127, 128, 254, 255)]
+    assert found == [(False, False)] * 3 + [(True, False)] * 2 + [(False, True)]
 
 
 def test_one_code_an_image() -> None:

@@ -223,7 +223,7 @@ sides = st.integers(1, 300)
         file_names, st.tuples(sides, sides, st.binary(min_size=1, max_size=20)), min_size=1, max_size=8
     ),
     seed=st.integers(0, (1 << 64) - 1),
-    level=st.integers(0, MAX_LEVEL - 1),
+    level=st.integers(0, MAX_LEVEL + 3),
     step=st.floats(1e-300, 1e3),
     named=st.booleans(),
 )

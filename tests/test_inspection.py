@@ -73,12 +73,12 @@ def test_description_of_codes(tmp_path: Path) -> None:
 
 
 def test_entries_tell_codec_and_psnr(tmp_path: Path) -> None:
-    codes = replace(CODES, streams=(b"\0", b"\xff\0stream", b"more codes"))
+    codes = replace(CODES, streams=(b"\0", b"\xff\0stream", b"\x85codes"))
     psnrs = np.array([2817, IDENTICAL, 3301], np.uint16)
     write_container(tmp_path / "a.uni", replace(CODED, codes=codes, psnrs=psnrs))
     entries = describe(tmp_path / "a.uni", entries=True)["entries"]
     by_position = [entries[index] for index in index_of_position(HEADER.seed, 3).tolist()]
-    assert [entry["codec"] for entry in by_position] == ["latents", "avif", "latents"]
+    assert [entry["codec"] for entry in by_position] == ["latents", "avif", "half-size"]
     assert [entry["psnr_db"] for entry in by_position] == [28.17, float("inf"), 33.01]
     write_container(tmp_path / "b.uni", replace(CONTAINER, psnrs=psnrs))
     (entry, *_) = describe(tmp_path / "b.uni", entries=True)["entries"]

@@ -50,6 +50,7 @@ ORDER = (
     "coding_autoencoder",
     "adaptation",
     "tiling",
+    "resampling",
     "autoencoder",
     "refinement",
     "picture_files",

@@ -63,11 +63,15 @@ def test_tiles_join_without_seams(
     picture = draw(1, width, height)
     latents = embedded.encode_pictures([picture, picture[::-1]], 16)
     decoded = embedded.decode_pictures(latents, height, width, 2.0)
+    doubled = embedded.decode_pictures(latents, 2 * height - 1, 2 * width, 2.0, half=True)
     request.getfixturevalue("small_tiles")
     tiled = embedded.encode_pictures([picture, picture[::-1]], 16)
     assert latents.std() > 0.01
     torch.testing.assert_close(tiled, latents, atol=1e-4, rtol=1e-4)
-    for a, b in zip(decoded, embedded.decode_pictures(latents, height, width, 2.0), strict=True):
+    decoded_again = embedded.decode_pictures(latents, height, width, 2.0)
+    doubled_again = embedded.decode_pictures(latents, 2 * height - 1, 2 * width, 2.0, half=True)
+    for a, b in zip(decoded + doubled, decoded_again + doubled_again, strict=True):
+        assert a.shape == b.shape
         assert a.std() > 1 and np.abs(a.astype(int) - b).max() <= 1 and (a != b).mean() < 1e-3
 
 

@@ -24,6 +24,7 @@ from unicorn_codec.adaptation import changed_network, parse_change
 from unicorn_codec.coding_autoencoder import CodingAutoencoder
 from unicorn_codec.config import AutoencoderReference
 from unicorn_codec.errors import AutoencoderMismatch, AutoencoderUnavailable
+from unicorn_codec.resampling import double
 from unicorn_codec.tiling import margin_of, tiles
 
 EMBEDDED = "embedded"
@@ -81,22 +82,31 @@ class Autoencoder(ABC):
             latents[:, :, row.given(1), column.given(1)] = encoded[:, :, row.kept(1), column.kept(1)].cpu()
         return latents
 
-    def decode_pictures(self, latents: Tensor, height: int, width: int, step: float) -> list[np.ndarray]:
-        """Pictures of raw latents, the padding cut off: uint8 (height, width, 3) each."""
+    def decode_pictures(
+        self, latents: Tensor, height: int, width: int, step: float, *, half: bool = False
+    ) -> list[np.ndarray]:
+        """Pictures of raw latents, the padding cut off: uint8 (height, width, 3) each.
+
+        Args:
+            half: the latents are of the pictures at half size.
+        """
         pictures: list[np.ndarray] = []
         for batch in latents.split(max(1, PIXELS_AT_ONCE // (height * width))):
-            pictures.extend(self._decode_in_tiles(batch, height, width, step))
+            pictures.extend(self._decode_in_tiles(batch, height, width, step, half=half))
         return pictures
 
-    def _decode_in_tiles(self, latents: Tensor, height: int, width: int, step: float) -> np.ndarray:
+    def _decode_in_tiles(self, latents: Tensor, height: int, width: int, step: float, *, half: bool) -> np.ndarray:
         """(N, height, width, 3) uint8."""
-        cell = self.reference.downsampling
+        cell, margin = self.reference.downsampling, self.decoder_margin
+        if half:  # doubling sees two pixels around its own
+            cell, margin = 2 * cell, None if margin is None else margin + 1
         pictures = np.empty((len(latents), height, width, 3), np.uint8)
         rows, columns = latents.shape[2:]
-        for row, column in tiles(rows, columns, cell, self.decoder_margin):
+        for row, column in tiles(rows, columns, cell, margin):
             with torch.inference_mode():
                 tile = latents[:, :, row.taken(1), column.taken(1)].to(self.device)
-                images = self.decode(tile, step)[:, :, row.kept(cell), column.kept(cell)]
+                images = self.decode(tile, step)
+                images = (double(images.float()) if half else images)[:, :, row.kept(cell), column.kept(cell)]
                 pixels = ((images.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
             place = pictures[:, row.given(cell), column.given(cell)]  # ends where the picture does
             place[:] = pixels.permute(0, 2, 3, 1).cpu().numpy()[:, : place.shape[1], : place.shape[2]]

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unicorn_codec.code_table import HALF_LEVELS
 from unicorn_codec.config import MAX_LEVEL
 
 Floats = NDArray[np.float64]
@@ -147,4 +148,4 @@ def load_code_model() -> CodeModel:
 
 def level_of(step: float) -> int:
     """Level that stands for a quantisation step: the nearest quarter octave, from 1 on."""
-    return int(np.clip(np.rint(4 * np.log2(step)), 0, MAX_LEVEL - 1))
+    return int(np.clip(np.rint(4 * np.log2(step)), 0, MAX_LEVEL + HALF_LEVELS - 1))

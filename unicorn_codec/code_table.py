@@ -12,8 +12,13 @@ from unicorn_codec.sections import Fields, refusing
 
 _LAYOUT = "B32sBQ"
 
+HALF = 128
 CLASSIC = 255
-"""First byte of a code that a classic codec made; of any other it is a number of channels."""
+"""First byte of a code that a classic codec made. Of any other it is a number of channels, of which ``HALF`` more says
+that the code is of the picture at half size."""
+
+HALF_LEVELS = 4
+"""Levels that the step of a half-size code is finer: an octave."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +26,7 @@ class Codes:
     """Entropy-coded latents of all images, or what a classic codec made of some.
 
     Args:
-        level: coarseness of the quantisation step that the code model is told, below ``MAX_LEVEL``.
+        level: coarseness of the quantisation step, see ``told_level``, below ``MAX_LEVEL + HALF_LEVELS``.
         model_sha256: of the code model that they were made with; no other one can read them.
         streams: the code of the image at each position, none empty.
     """
@@ -31,7 +36,8 @@ class Codes:
     streams: tuple[bytes, ...]
 
     def __post_init__(self) -> None:
-        check(0 <= self.level < MAX_LEVEL, f"the level is 0 to {MAX_LEVEL - 1}, not {self.level}")
+        levels = MAX_LEVEL + HALF_LEVELS
+        check(0 <= self.level < levels, f"the level is 0 to {levels - 1}, not {self.level}")
         check(len(self.model_sha256) == 32, "a SHA-256 has 32 bytes")
         check(all(self.streams), "a code has at least one byte")
 
@@ -39,6 +45,16 @@ class Codes:
 def is_classic(code: bytes) -> bool:
     """Whether a code is for ``classic`` to read."""
     return code[0] == CLASSIC
+
+
+def is_half(code: bytes) -> bool:
+    """Whether a code is of a picture at half size."""
+    return HALF <= code[0] < CLASSIC
+
+
+def told_level(level: int, *, half: bool) -> int:
+    """The level that the code model is told of."""
+    return max(0, level - HALF_LEVELS) if half else min(level, MAX_LEVEL - 1)
 
 
 def serialize_codes(codes: Codes, images: int) -> bytes:

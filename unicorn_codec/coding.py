@@ -4,28 +4,29 @@ pack_into_codes: code_folder > tune_decoder > code_folder, in what the change le
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from torch import Tensor
 
 from unicorn_codec.autoencoder import Autoencoder, EmbeddedAutoencoder
 from unicorn_codec.classic import check_avif, encode_classic
-from unicorn_codec.code_model import CodeModel, load_code_model
+from unicorn_codec.code_model import load_code_model
 from unicorn_codec.code_table import Codes
 from unicorn_codec.config import Header, PackOptions, check
 from unicorn_codec.container import Container
 from unicorn_codec.decoding import CodeDecoder
 from unicorn_codec.errors import InvalidSetting
-from unicorn_codec.folder_coder import FolderCoder, encode_latents
+from unicorn_codec.folder_coder import FolderCoder
 from unicorn_codec.guarantee import Guarantee
 from unicorn_codec.images import Folder, read_picture
 from unicorn_codec.quality import USUAL_QUALITY, avif_quality_of, step_of_quality
 from unicorn_codec.reports import Observer
 from unicorn_codec.tuning import tune_decoder
 
-TOLERANCE = 0.01
+TOLERANCE, TOLERANCE_REFINED = 0.01, 0.02
+"""Part that a file's size may be off: finding another step takes long where codes are refined."""
+
 ROUNDS = 6
 CORRECTIONS = 2
 MOST_EXCESS = 0.03
@@ -69,16 +70,14 @@ def code_folder(
     Args:
         tuning: a change of the decoder, which the wanted bytes have to hold too.
     """
-    coder, coarsest = coder.tuned(tuning), coder.autoencoder.network.max_step
-    rounds = options.rounds(coder.pictures.pixels)
+    coder, rounds = coder.tuned(tuning), options.rounds(coder.pictures.pixels)
     if wanted_bytes is None:
-        step, codes = options.latent_step, None
+        step = options.latent_step
         assert step is not None, "the options were given a step"
-        check(step <= coarsest, f"the quantisation step is at most {coarsest:g}, not {step:g}")
+        check(step <= coder.coarsest, f"the quantisation step is at most {coder.coarsest:g}, not {step:g}")
+        codes = coder.encode(step, observer.of_stage("coding"), rounds=rounds)
     else:
-        step, codes = fit_codes(coder, wanted_bytes - len(tuning or b""), coarsest, rounds, observer)
-    if rounds or codes is None:
-        codes = coder.encode(step, observer.of_stage("refining" if rounds else "coding"), rounds=rounds)
+        step, codes = fit_codes(coder, wanted_bytes - len(tuning or b""), rounds, observer)
     return container_of(coder, options, step, codes, tuning)
 
 
@@ -155,31 +154,28 @@ def bytes_of(coder: FolderCoder, container: Container) -> int:
 
 
 class SizeCurve:
-    """Bytes of a folder's file by the quantisation step, as some of its pictures tell that are really coded.
+    """Bytes of a folder's file by the quantisation step.
 
     Args:
-        batches: latents of these pictures.
-        share: the part of all pixels that they are.
-        overhead: bytes of the file beside its codes.
+        measure: the bytes at a step; it is asked once for each.
     """
 
-    def __init__(self, model: CodeModel, batches: Sequence[Tensor], share: float, overhead: int) -> None:
-        self._model, self._batches, self._share, self._overhead = model, batches, share, overhead
+    def __init__(self, measure: Callable[[float], float], coarsest: float) -> None:
+        self._measure, self._coarsest = measure, coarsest
         self._known: dict[float, float] = {}
 
     def size(self, step: float) -> float:
         """Bytes at a step."""
         if step not in self._known:
-            codes = (code for latents in self._batches for code in encode_latents(self._model, latents, step))
-            self._known[step] = self._overhead + sum(map(len, codes)) / self._share
+            self._known[step] = self._measure(step)
         return self._known[step]
 
-    def step_of(self, wanted: float, coarsest: float) -> float:
-        """The step, 1 to ``coarsest``, that comes nearest to the wanted bytes."""
+    def step_of(self, wanted: float) -> float:
+        """The step, 1 to the coarsest, that comes nearest to the wanted bytes."""
         if wanted >= self.size(1.0):
             return 1.0
-        if wanted <= self.size(coarsest):
-            return coarsest
+        if wanted <= self.size(self._coarsest):
+            return self._coarsest
         for _ in range(ROUNDS):
             fine = max(step for step, size in self._known.items() if size > wanted)
             coarse = min(step for step, size in self._known.items() if size <= wanted and step > fine)
@@ -191,46 +187,34 @@ class SizeCurve:
         return step
 
 
-def measure_sizes(
-    coder: FolderCoder, wanted_bytes: float, coarsest: float, progress: Callable[[int, int], None]
-) -> SizeCurve:
-    """The folder's sizes by step.
+def fit_codes(coder: FolderCoder, wanted_bytes: float, rounds: int, observer: Observer) -> tuple[float, Codes]:
+    """Step and codes with which the file has the wanted bytes, about, where a step can do so.
+
+    Args:
+        rounds: in which the codes are refined. That takes long: what it adds to them is known from a sample.
 
     Raises:
         InvalidSetting: even the coarsest step takes more than wanted.
     """
-    curve = SizeCurve(coder.model, *coder.sample(progress), coder.overhead)
-    if wanted_bytes < curve.size(coarsest) * (1 - 3 * TOLERANCE):
-        smallest = curve.size(coarsest)
+    sample = coder.sample(observer.of_stage("encoding"))
+    curve = SizeCurve(sample.file_bytes, coder.coarsest)
+    smallest = curve.size(coder.coarsest)
+    if wanted_bytes < smallest * (1 - 3 * TOLERANCE):
         least, wanted = (8 * size / coder.pictures.pixels for size in (smallest, wanted_bytes))
         raise InvalidSetting(
             f"these pictures take at least about {smallest:.0f} bytes ({least:.3f} bits per pixel), "
             f"not {wanted_bytes:.0f} ({wanted:.3f})"
         )
-    return curve
-
-
-def fit_codes(
-    coder: FolderCoder, wanted_bytes: float, coarsest: float, rounds: int, observer: Observer
-) -> tuple[float, Codes]:
-    """Step with which the file has the wanted bytes, within ``TOLERANCE`` where a step can do so, and its plain codes.
-
-    Args:
-        rounds: in which the codes will be refined. That takes long, so the step is chosen by plain codes, and what
-            refinement adds to them is known from a sample.
-    """
-    curve = measure_sizes(coder, wanted_bytes, coarsest, observer.of_stage("probing"))
-    step = curve.step_of(wanted_bytes, coarsest)
+    step = curve.step_of(wanted_bytes)
     if rounds:
-        growth = coder.growth_by_refinement(step, rounds, observer.of_stage("probing"))
-        wanted_bytes = coder.overhead + (wanted_bytes - coder.overhead) / growth
-        step = curve.step_of(wanted_bytes, coarsest)
-    codes = coder.encode(step, observer.of_stage("coding"))
+        growth = sample.growth_by_refinement(step, rounds, observer.of_stage("probing"))
+        step = curve.step_of(coder.overhead + (wanted_bytes - coder.overhead) / growth)
+    codes = coder.encode(step, observer.of_stage("coding"), rounds=rounds)
     for _ in range(CORRECTIONS):
         found = coder.file_bytes(codes)
         # What the sample is wrong by at one step, it is about wrong by at those near to it.
-        better = curve.step_of(wanted_bytes * curve.size(step) / found, coarsest)
-        if abs(found / wanted_bytes - 1) <= TOLERANCE or better == step:
+        better = curve.step_of(wanted_bytes * curve.size(step) / found)
+        if abs(found / wanted_bytes - 1) <= (TOLERANCE_REFINED if rounds else TOLERANCE) or better == step:
             break
-        step, codes = better, coder.encode(better, observer.of_stage("coding"))
+        step, codes = better, coder.encode(better, observer.of_stage("coding"), rounds=rounds)
     return step, codes

@@ -15,7 +15,7 @@ MAX_SIDE = 1 << 16
 MAX_HIDDEN_SIZE = 4096
 MAX_DEPTH = 64
 MAX_LATENT_CHANNELS = 256
-MAX_CODED_CHANNELS = 254
+MAX_CODED_CHANNELS = 126
 """Of an archive with codes: a code's first byte counts channels, and 255 marks a classic code."""
 
 MAX_STEPS = 50
@@ -39,7 +39,7 @@ OPTIMIZERS = ("muon", "adam")
 WEIGHT_FORMATS = ("float", "integer")
 USUAL_WEIGHT_BITS = {"float": 14, "integer": 5}
 
-MAX_EFFORT = 100
+MOST_EFFORT = 100
 USUAL_EFFORT = 6
 USUAL_ROUND_PIXELS = 400_000_000
 """Pixels times rounds of refinement that packing takes on unasked, some ten minutes of two processor cores."""
@@ -327,7 +327,9 @@ class PackOptions:
         check(not (self.index_only and self.guarantees_quality), "a least quality is for codes, not for --index-only")
         check(self.min_psnr_db is None or 0 < self.min_psnr_db < 200, f"the least PSNR, dB: {self.min_psnr_db}")
         check(self.min_ms_ssim is None or 0 < self.min_ms_ssim <= 1, f"the least MS-SSIM: {self.min_ms_ssim}")
-        check(self.effort is None or 0 <= self.effort <= MAX_EFFORT, f"the effort is 0 to {MAX_EFFORT}: {self.effort}")
+        check(
+            self.effort is None or 0 <= self.effort <= MOST_EFFORT, f"the effort is 0 to {MOST_EFFORT}: {self.effort}"
+        )
         check(not (self.index_only and self.effort is not None), "an effort is for codes, not for a network")
         check(self.index_only or not self.resume, "there is nothing to resume: codes are packed in one go")
         check(self.index_only or self.autoencoder == "embedded", "another autoencoder is for --index-only alone")

@@ -16,7 +16,7 @@ from unicorn_codec import generator
 from unicorn_codec.autoencoder import Autoencoder
 from unicorn_codec.classic import decode_classic
 from unicorn_codec.code_model import CodeModel
-from unicorn_codec.code_table import Codes, is_classic
+from unicorn_codec.code_table import HALF, Codes, is_classic, is_half, told_level
 from unicorn_codec.codes import decode_images
 from unicorn_codec.config import Denoising, Header
 from unicorn_codec.denoiser import Denoiser
@@ -102,16 +102,33 @@ class CodeDecoder:
             InvalidField: a code is damaged.
             PackageMissing: one is of a classic codec that is not installed.
         """
-        codes = [self.codes.streams[position] for position in self.positions[list(indices)]]
-        classic = {n: decode_classic(code, width, height) for n, code in enumerate(codes) if is_classic(code)}
-        latent = [n for n in range(len(codes)) if n not in classic]
-        rows, columns = (-(-side // self.header.autoencoder.downsampling) for side in (height, width))
-        symbols = decode_images(self.model, self.codes.level, [codes[n] for n in latent], rows, columns)
+        codes = dict(enumerate(self.codes.streams[position] for position in self.positions[list(indices)]))
+        classic = {n: decode_classic(code, width, height) for n, code in codes.items() if is_classic(code)}
+        halves = {n: bytes([code[0] - HALF]) + code[1:] for n, code in codes.items() if is_half(code)}
+        whole = {n: code for n, code in codes.items() if n not in classic and n not in halves}
+        makers = [self._read(of_size, width, height, half=of_size is halves) for of_size in (whole, halves) if of_size]
 
         def pictures() -> list[np.ndarray]:
-            latents = torch.from_numpy(symbols).float() * self.header.latent_step
-            decoded = self.autoencoder.decode_pictures(latents, height, width, self.header.latent_step)
-            of_place = classic | dict(zip(latent, decoded, strict=True))
-            return [of_place[n] for n in range(len(codes))]
+            of_place = classic.copy()
+            for make in makers:
+                of_place |= make()
+            return [of_place[n] for n in codes]
+
+        return pictures
+
+    def _read(
+        self, codes: dict[int, bytes], width: int, height: int, *, half: bool
+    ) -> Callable[[], dict[int, np.ndarray]]:
+        """What makes the pictures of codes of latents, all of pictures at half size or none."""
+        cell = self.header.autoencoder.downsampling * (2 if half else 1)
+        step = self.header.latent_step / (2 if half else 1)
+        rows, columns = (-(-side // cell) for side in (height, width))
+        level = told_level(self.codes.level, half=half)
+        symbols = decode_images(self.model, level, list(codes.values()), rows, columns)
+
+        def pictures() -> dict[int, np.ndarray]:
+            latents = torch.from_numpy(symbols).float() * step
+            decoded = self.autoencoder.decode_pictures(latents, height, width, step, half=half)
+            return dict(zip(codes, decoded, strict=True))
 
         return pictures

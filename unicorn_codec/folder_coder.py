@@ -1,10 +1,11 @@
 """A folder's pictures to codes of a step, again and again: latents are made anew for every coding.
 
-read_picture > Autoencoder.encode > refine_latents > quantise_latents > encode_images
+read_picture > Autoencoder.encode, of it and its half > the cheaper one of both > Objective.refine > encode_images
 """
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -13,17 +14,24 @@ from torch import Tensor
 
 from unicorn_codec.autoencoder import EmbeddedAutoencoder
 from unicorn_codec.code_model import CodeModel, level_of
-from unicorn_codec.code_table import Codes
+from unicorn_codec.code_table import HALF, Codes, told_level
 from unicorn_codec.codes import LARGEST, encode_images
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.images import Folder, read_picture
 from unicorn_codec.latent_set import encode_batches
 from unicorn_codec.picture_table import serialize_names, serialize_sizes
 from unicorn_codec.rate_model import RateModel
-from unicorn_codec.refinement import PIXELS_AT_ONCE, refine_latents
+from unicorn_codec.refinement import PIXELS_AT_ONCE, Objective
+from unicorn_codec.resampling import halve
+
+FINEST_WITH_HALVES = 2.0
+"""From this step on pictures may be coded at half size, with latents of half the step."""
 
 SAMPLE_IMAGES = 48
-REFINED_SAMPLE_IMAGES = 24
+REFINED_IMAGES = 24
+"""Pictures that tell how large a file becomes, and those of them that tell what refinement adds to it."""
+
+SHARE_STEP = 4.0
 KEPT_BYTES = 1 << 28
 """Latents that are kept for another coding, at most."""
 
@@ -46,64 +54,44 @@ class FolderCoder:
         other.autoencoder = self.autoencoder.changed(tuning)
         return other
 
+    @property
+    def coarsest(self) -> float:
+        """The coarsest step: that of half-size codes alone."""
+        return 2 * self.autoencoder.network.max_step
+
     def encode(self, step: float, progress: Callable[[int, int], None], *, rounds: int = 0) -> Codes:
         """Codes of all pictures, by position, refined in so many rounds."""
         count = len(self.pictures.pictures)
         streams, done = [b""] * count, 0
         for batch, latents in self._all_latents():
-            for some, moved in self._refined(batch, latents, step, rounds):
-                for position, stream in zip(some, encode_latents(self.model, moved, step), strict=True):
-                    streams[position] = stream
+            for some, codes in self.codes_of(batch, latents, step, rounds):
+                for position, code in zip(some, codes, strict=True):
+                    streams[position] = code
                 done += len(some)
                 progress(done, count)
         return Codes(level=level_of(step), model_sha256=self.model.sha256, streams=tuple(streams))
-
-    def growth_by_refinement(self, step: float, rounds: int, progress: Callable[[int, int], None]) -> float:
-        """How many times as long refined codes are as plain ones, as some pictures tell."""
-        positions = self._sample(REFINED_SAMPLE_IMAGES)
-        plain = refined = done = 0
-        for batch, latents in self.latents(positions, lambda *_: None):
-            plain += sum(map(len, encode_latents(self.model, latents, step)))
-            for some, moved in self._refined(batch, latents, step, rounds):
-                refined += sum(map(len, encode_latents(self.model, moved, step)))
-                done += len(some)
-                progress(done, len(positions))
-        return refined / plain
-
-    @cached_property
-    def _rate(self) -> RateModel:
-        return RateModel.of(self.model).to(self.autoencoder.device)
-
-    def _refined(
-        self, batch: Sequence[int], latents: Tensor, step: float, rounds: int
-    ) -> Iterator[tuple[Sequence[int], Tensor]]:
-        """Pictures of one size and their latents to be rounded, a part of the batch at a time."""
-        if not rounds:
-            yield batch, latents
-            return
-        pictures = self.pictures.pictures
-        together = max(1, PIXELS_AT_ONCE // (pictures[batch[0]].width * pictures[batch[0]].height))
-        for start in range(0, len(batch), together):
-            some = batch[start : start + together]
-            read = [read_picture(self.pictures, pictures[position], self.read) for position in some]
-            pixels = torch.from_numpy(np.stack(read))
-            part = latents[start : start + together]
-            yield some, refine_latents(self.autoencoder, self._rate, pixels, part, step, rounds)
 
     def file_bytes(self, codes: Codes) -> int:
         """Bytes of an archive's file with these codes, about."""
         return self.overhead + sum(map(len, codes.streams))
 
-    def sample(self, progress: Callable[[int, int], None]) -> tuple[list[Tensor], float]:
-        """Latents of some pictures, evenly from the folder, and the part of its pixels that they are."""
-        positions = self._sample(SAMPLE_IMAGES)
-        pixels = sum(self.pictures.pictures[p].width * self.pictures.pictures[p].height for p in positions)
-        return [latents for _, latents in self.latents(positions, progress)], pixels / self.pictures.pixels
-
-    def _sample(self, images: int) -> range:
-        """Positions of about so many pictures, evenly from the folder."""
+    def sample(self, progress: Callable[[int, int], None]) -> "Sample":
+        """Some pictures, evenly from the folder."""
         count = len(self.pictures.pictures)
-        return range(0, count, -(-count // images))
+        positions = range(0, count, -(-count // SAMPLE_IMAGES))
+        chosen, of_all, done = set(positions), 0, 0
+        batches, of_sample = [], 0
+        for batch, latents in self._all_latents():
+            # What share of a file's bytes is theirs hardly depends on the step, and is known without looking at pixels.
+            sizes = [len(code) for code in encode_latents(self.model, latents, SHARE_STEP)]
+            places = [place for place, position in enumerate(batch) if position in chosen]
+            of_all += sum(sizes)
+            of_sample += sum(sizes[place] for place in places)
+            if places:
+                batches.append(([batch[place] for place in places], latents[places]))
+            done += len(batch)
+            progress(done, count)
+        return Sample(coder=self, batches=batches, share=of_sample / of_all)
 
     def _all_latents(self) -> Iterator[tuple[list[int], Tensor]]:
         yield from self._kept
@@ -115,12 +103,88 @@ class FolderCoder:
                 self._kept.append((batch, latents))
             yield batch, latents
 
+    @cached_property
+    def _rate(self) -> RateModel:
+        return RateModel.of(self.model).to(self.autoencoder.device)
+
+    def codes_of(
+        self, batch: Sequence[int], latents: Tensor, step: float, rounds: int
+    ) -> Iterator[tuple[Sequence[int], list[bytes]]]:
+        """Pictures of one size and their codes, a part of the batch at a time."""
+        if not rounds and step < FINEST_WITH_HALVES:  # no need to look at pixels
+            yield batch, encode_latents(self.model, latents, step)
+            return
+        pictures = self.pictures.pictures
+        together = max(1, PIXELS_AT_ONCE // (pictures[batch[0]].width * pictures[batch[0]].height))
+        for start in range(0, len(batch), together):
+            some = batch[start : start + together]
+            read = [read_picture(self.pictures, pictures[position], self.read) for position in some]
+            pixels = torch.from_numpy(np.stack(read))
+            yield some, self._codes_of_pixels(pixels, latents[start : start + together], step, rounds)
+
+    def _codes_of_pixels(self, pixels: Tensor, latents: Tensor, step: float, rounds: int) -> list[bytes]:
+        """Codes of pictures, each at half size where that costs less."""
+        whole, halved = (
+            Objective(autoencoder=self.autoencoder, rate=self._rate, step=step, half=half) for half in (False, True)
+        )
+        ways = [(whole, latents)]
+        if step >= FINEST_WITH_HALVES:
+            halves = self.autoencoder.encode_pictures(list(halve(pixels).numpy()), whole.cell)
+            ways = [(halved, halves)] if step > self.autoencoder.network.max_step else [*ways, (halved, halves)]
+        chosen = np.zeros(len(pixels), np.int64)
+        if len(ways) > 1:
+            costs = [objective.cost_of_pictures(pixels, of_way) for objective, of_way in ways]
+            chosen = torch.stack(costs).argmin(0).numpy()
+        codes = [b""] * len(pixels)
+        for number, (objective, of_way) in enumerate(ways):
+            places = np.flatnonzero(chosen == number)
+            if places.size:
+                refined = objective.refine(pixels[places], of_way[places], rounds) if rounds else of_way[places]
+                found = encode_latents(self.model, refined, step, half=objective.half)
+                for place, code in zip(places.tolist(), found, strict=True):
+                    codes[place] = code
+        return codes
+
     def latents(
         self, positions: Sequence[int], progress: Callable[[int, int], None]
     ) -> Iterator[tuple[list[int], Tensor]]:
         """Raw latents of some pictures, a batch of one size at a time."""
         multiple = self.autoencoder.reference.downsampling
         return encode_batches(self.pictures, positions, self.read, self.autoencoder, multiple, progress)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """Some of a folder's pictures, which tell how large its file becomes.
+
+    Args:
+        batches: positions of pictures of one size, and their latents.
+        share: part of the codes' bytes that is theirs.
+    """
+
+    coder: FolderCoder
+    batches: list[tuple[list[int], Tensor]]
+    share: float
+
+    def file_bytes(self, step: float) -> float:
+        """Bytes of the folder's file at a step, if its codes are not refined."""
+        codes = (part for batch in self.batches for _, part in self.coder.codes_of(*batch, step, 0))
+        return self.coder.overhead + sum(len(code) for part in codes for code in part) / self.share
+
+    def growth_by_refinement(self, step: float, rounds: int, progress: Callable[[int, int], None]) -> float:
+        """How many times as long refined codes are as plain ones."""
+        images = sum(len(positions) for positions, _ in self.batches)
+        every = -(-images // REFINED_IMAGES)
+        plain = refined = done = 0
+        for positions, latents in self.batches:
+            batch = (positions[::every], latents[::every])
+            plain += sum(len(code) for _, part in self.coder.codes_of(*batch, step, 0) for code in part)
+            for some, part in self.coder.codes_of(*batch, step, rounds):
+                refined += sum(map(len, part))
+                done += len(some)
+                progress(min(done, REFINED_IMAGES - 1), REFINED_IMAGES)
+        progress(REFINED_IMAGES, REFINED_IMAGES)
+        return refined / plain
 
 
 def overhead_of(pictures: Folder) -> int:
@@ -136,6 +200,8 @@ def quantise_latents(latents: Tensor, step: float) -> np.ndarray:
     return (latents / step).round().clamp(-LARGEST, LARGEST).numpy().astype(np.int16)
 
 
-def encode_latents(model: CodeModel, latents: Tensor, step: float) -> list[bytes]:
-    """Code of each of (N, C, h, w) raw latents."""
-    return encode_images(model, level_of(step), quantise_latents(latents, step))
+def encode_latents(model: CodeModel, latents: Tensor, step: float, *, half: bool = False) -> list[bytes]:
+    """Code of each of (N, C, h, w) raw latents, which may be of pictures at half size."""
+    symbols = quantise_latents(latents, step / 2 if half else step)
+    codes = encode_images(model, told_level(level_of(step), half=half), symbols)
+    return [bytes([code[0] + HALF]) + code[1:] for code in codes] if half else codes

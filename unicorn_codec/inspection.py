@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from unicorn_codec.code_table import is_classic
+from unicorn_codec.code_table import is_classic, is_half
 from unicorn_codec.config import AutoencoderReference, NetworkConfig
 from unicorn_codec.container import Container, read_container
 from unicorn_codec.index_map import position_of_index
@@ -123,4 +123,5 @@ def _entries(container: Container) -> list[dict[str, Any]]:
 
 
 def _of_code(code: bytes) -> dict[str, Any]:
-    return {"code_bytes": len(code), "codec": "avif" if is_classic(code) else "latents"}
+    codec = "avif" if is_classic(code) else "half-size" if is_half(code) else "latents"
+    return {"code_bytes": len(code), "codec": codec}

@@ -1,37 +1,37 @@
 """The scale of ``--quality``: a number from 0 to 100 is the SSIMULACRA2 that photographs reach in the mean.
 
-Measured by ``models/calibrate_quality.py`` on photographs that nothing was trained on. A set may come out some points
-above or below; qualities that latents do not reach are had from AVIF.
+Measured by ``models/calibrate_quality.py --pictures 16`` on photographs that nothing was trained on. A set may come out
+some points above or below; qualities that latents do not reach are had from AVIF.
 """
 
 import math
 from itertools import pairwise
 
 QUALITY_OF_STEP = (
-    (1.0, 39.8),
-    (1.4, 35.8),
-    (2.0, 29.1),
-    (2.8, 19.2),
-    (4.0, 3.9),
-    (5.6, -14.2),
-    (8.0, -36.0),
-    (12.0, -56.2),
+    (1.0, 41.5),
+    (1.4, 38.2),
+    (2.0, 31.9),
+    (2.8, 22.9),
+    (4.0, 8.9),
+    (5.6, -7.9),
+    (8.0, -28.8),
+    (12.0, -51.7),
 )
 """Quantisation steps of the embedded autoencoder's latents, and the quality that each reaches."""
 
 QUALITY_OF_AVIF = (
-    (0, -24.0),
-    (10, -4.3),
-    (20, 15.5),
-    (30, 33.2),
-    (40, 49.9),
-    (49, 62.4),
-    (50, 65.3),
-    (60, 75.9),
+    (0, -23.5),
+    (10, -4.5),
+    (20, 15.2),
+    (30, 32.9),
+    (40, 49.5),
+    (49, 62.1),
+    (50, 64.9),
+    (60, 75.4),
     (70, 83.5),
     (80, 87.5),
     (90, 91.0),
-    (100, 94.0),
+    (100, 94.1),
 )
 """Pillow's qualities of AVIF, and the quality that each reaches."""
 

@@ -6,15 +6,21 @@ image compression"): the rounded latents are decoded and priced, and what that c
 ones, as if rounding were not there. Nothing in the format knows of it.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+
 import torch
 from torch import Tensor
 
 from unicorn_codec.autoencoder import EmbeddedAutoencoder
 from unicorn_codec.code_model import level_of
+from unicorn_codec.code_table import told_level
 from unicorn_codec.devices import has_fast_bfloat16
 from unicorn_codec.rate_model import RateModel
+from unicorn_codec.resampling import double
 from unicorn_codec.structure import ms_ssim
-from unicorn_codec.tiling import spans
+from unicorn_codec.tiling import Span, spans
 
 SLOPE = 30.0
 """Squared error (255 scale) that a bit per pixel is worth, over the squared step: with it the rate stays as it is."""
@@ -35,61 +41,98 @@ PIXELS_AT_ONCE = 1 << 19
 """What is decoded together, about: keeps the gradients' memory at some hundred megabytes."""
 
 
-def refine_latents(
-    autoencoder: EmbeddedAutoencoder, rate: RateModel, pixels: Tensor, latents: Tensor, step: float, rounds: int
-) -> Tensor:
-    """Latents to round instead of the encoder's.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objective:
+    """What is minimised: the bits of a code and what its distortion is worth in bits.
 
     Args:
-        pixels: (N, H, W, 3) uint8.
-        latents: (N, C, h, w) the encoder's.
-        step: quantisation step that they are to be rounded with.
-        rounds: of descent; each decodes the pictures and goes back through the decoder once.
-
-    Returns:
-        (N, C, h, w). Of no piece of a picture the cost, distortion and rate together, is higher than before.
+        step: the archive's quantisation step; it decides what distortion is worth.
+        half: the code is of the picture at half size. An error of one of its pixels is one of four, so that its latents
+            have half the step where bits are worth the same.
     """
-    cell, refined = autoencoder.reference.downsampling, latents.clone()
-    for row in spans(latents.shape[2], PIECE_CELLS, MARGIN_CELLS):
-        for column in spans(latents.shape[3], PIECE_CELLS, MARGIN_CELLS):
-            part = refined[:, :, row.taken(1), column.taken(1)].to(autoencoder.device)
-            shown = pixels[:, row.taken(cell), column.taken(cell)].to(autoencoder.device).permute(0, 3, 1, 2)
-            best = _descend(autoencoder, rate, shown.float() / 127.5 - 1, part, step, rounds).cpu()
-            refined[:, :, row.given(1), column.given(1)] = best[:, :, row.kept(1), column.kept(1)]
-    return refined
+
+    autoencoder: EmbeddedAutoencoder
+    rate: RateModel
+    step: float
+    half: bool
+
+    @property
+    def own_step(self) -> float:
+        """That the latents are rounded with."""
+        return self.step / 2 if self.half else self.step
+
+    @property
+    def cell(self) -> int:
+        """Pixels that a latent's side stands for."""
+        return self.autoencoder.reference.downsampling * (2 if self.half else 1)
+
+    def cost(self, images: Tensor, symbols: Tensor) -> Tensor:
+        """(N,) bits.
+
+        Args:
+            images: (N, 3, H, W) in [-1, 1].
+            symbols: (N, C, h, w) rounded latents.
+        """
+        height, width = images.shape[2:]
+        level, device = told_level(level_of(self.step), half=self.half), symbols.device
+        bits = self.rate.bits(symbols, torch.full((len(symbols),), level, device=device)).sum((1, 2, 3))
+        with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
+            decoded = self.autoencoder.decode(symbols * self.own_step, self.own_step)
+        decoded = (double(decoded.float()) if self.half else decoded.float())[:, :, :height, :width]
+        squared = (decoded - images).square().mean((1, 2, 3)) * 127.5**2
+        similarity = ms_ssim(decoded / 2 + 0.5, images / 2 + 0.5, without=1)
+        distortion = SQUARED_ERROR * squared + STRUCTURE * (1 - similarity)
+        return bits + height * width * distortion / (SLOPE * self.step**2)
+
+    def cost_of_pictures(self, pixels: Tensor, latents: Tensor) -> Tensor:
+        """(N,) bits for pictures (N, H, W, 3), uint8, and their latents, rounded, a piece after the other."""
+        costs = torch.zeros(len(pixels))
+        with torch.inference_mode():
+            for row, column in _pieces(latents, 0):
+                images = self._images(pixels, row, column)
+                symbols = latents[:, :, row.taken(1), column.taken(1)].to(self.autoencoder.device) / self.own_step
+                costs += self.cost(images, symbols.round()).cpu()
+        return costs
+
+    def refine(self, pixels: Tensor, latents: Tensor, rounds: int) -> Tensor:
+        """Latents to round instead of the encoder's.
+
+        Args:
+            pixels: (N, H, W, 3) uint8.
+            latents: (N, C, h, w) the encoder's, of the pictures or of their halves.
+            rounds: of descent; each decodes the pictures and goes back through the decoder once.
+
+        Returns:
+            (N, C, h, w). Of no piece of a picture the cost is higher than before.
+        """
+        refined = latents.clone()
+        for row, column in _pieces(latents, MARGIN_CELLS):
+            part = refined[:, :, row.taken(1), column.taken(1)].to(self.autoencoder.device)
+            best = self._descend(self._images(pixels, row, column), part / self.own_step, rounds).cpu()
+            refined[:, :, row.given(1), column.given(1)] = best[:, :, row.kept(1), column.kept(1)] * self.own_step
+        return refined
+
+    def _images(self, pixels: Tensor, row: Span, column: Span) -> Tensor:
+        cut = pixels[:, row.taken(self.cell), column.taken(self.cell)]
+        return cut.to(self.autoencoder.device).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+    def _descend(self, images: Tensor, symbols: Tensor, rounds: int) -> Tensor:
+        best, velocity = symbols, torch.zeros_like(symbols)
+        lowest = torch.full((len(symbols),), torch.inf, device=symbols.device)
+        for number in range(rounds + 1):
+            symbols = symbols.detach().requires_grad_(number < rounds)
+            with torch.set_grad_enabled(number < rounds):
+                rounded = symbols + (symbols.round() - symbols).detach()
+                cost = self.cost(images, rounded)
+            best = torch.where((cost < lowest).view(-1, 1, 1, 1), symbols.detach(), best)
+            lowest = torch.minimum(lowest, cost.detach())
+            if number < rounds:
+                (gradient,) = torch.autograd.grad(cost.sum(), symbols)
+                velocity = MOMENTUM * velocity + gradient
+                symbols = symbols - PACE * (1 - number / rounds) ** 0.5 * velocity
+        return best
 
 
-def _descend(
-    autoencoder: EmbeddedAutoencoder, rate: RateModel, images: Tensor, latents: Tensor, step: float, rounds: int
-) -> Tensor:
-    symbols = latents / step
-    best, velocity = symbols, torch.zeros_like(symbols)
-    lowest = torch.full((len(symbols),), torch.inf, device=symbols.device)
-    for number in range(rounds + 1):
-        symbols = symbols.detach().requires_grad_(number < rounds)
-        with torch.set_grad_enabled(number < rounds):
-            rounded = symbols + (symbols.round() - symbols).detach()
-            cost = cost_in_bits(autoencoder, rate, images, rounded, step)
-        best = torch.where((cost < lowest).view(-1, 1, 1, 1), symbols.detach(), best)
-        lowest = torch.minimum(lowest, cost.detach())
-        if number < rounds:
-            (gradient,) = torch.autograd.grad(cost.sum(), symbols)
-            velocity = MOMENTUM * velocity + gradient
-            symbols = symbols - PACE * (1 - number / rounds) ** 0.5 * velocity
-    return best * step
-
-
-def cost_in_bits(
-    autoencoder: EmbeddedAutoencoder, rate: RateModel, images: Tensor, symbols: Tensor, step: float
-) -> Tensor:
-    """(N,) bits that the symbols take, and what their distortion is worth in bits."""
-    height, width = images.shape[2:]
-    levels = torch.full((len(symbols),), level_of(step), device=symbols.device)
-    bits = rate.bits(symbols, levels).sum((1, 2, 3))
-    with torch.autocast(symbols.device.type, torch.bfloat16, enabled=has_fast_bfloat16(symbols.device)):
-        decoded = autoencoder.decode(symbols * step, step)
-    decoded = decoded.float()[:, :, :height, :width]
-    squared = (decoded - images).square().mean((1, 2, 3)) * 127.5**2
-    similarity = ms_ssim(decoded / 2 + 0.5, images / 2 + 0.5, without=1)
-    distortion = SQUARED_ERROR * squared + STRUCTURE * (1 - similarity)
-    return bits + height * width * distortion / (SLOPE * step**2)
+def _pieces(latents: Tensor, margin: int) -> Iterator[tuple[Span, Span]]:
+    rows, columns = latents.shape[2:]
+    return product(spans(rows, PIECE_CELLS, margin), spans(columns, PIECE_CELLS, margin))
