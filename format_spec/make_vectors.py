@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 SIGNATURE = b"\x89UNI\r\n\x1a\n"
-PREAMBLE = SIGNATURE + struct.pack("<HH", 0, 0)
+PREAMBLE = SIGNATURE + struct.pack("<HH", 1, 0)
 MASK = (1 << 64) - 1
 FLOAT32_MAX = 2.0**128 - 2.0**104
 
@@ -646,8 +646,9 @@ def framing_errors() -> list[tuple[str, str, str, bytes]]:
         ("empty", "UNI-01", "NotUniFile", b""),
         ("signature-of-a-text-transfer", "UNI-01", "NotUniFile", MINIMAL.replace(b"\r\n", b"\n")),
         ("preamble-cut", "UNI-04", "TruncatedFile", PREAMBLE[:10]),
-        ("version-1", "UNI-02", "UnsupportedVersion", SIGNATURE + b"\1\0\0\0" + body + done),
-        ("preamble-reserved", "UNI-03", "InvalidField", SIGNATURE + b"\0\0\1\0" + body + done),
+        ("version-0", "UNI-02", "UnsupportedVersion", SIGNATURE + b"\0\0\0\0" + body + done),
+        ("version-2", "UNI-02", "UnsupportedVersion", SIGNATURE + b"\2\0\0\0" + body + done),
+        ("preamble-reserved", "UNI-03", "InvalidField", SIGNATURE + b"\1\0\1\0" + body + done),
         ("no-end-section", "UNI-04", "TruncatedFile", MINIMAL[:-48]),
         ("length-over-the-file", "UNI-04", "TruncatedFile", PREAMBLE + b"HEAD" + b"\xff" * 8 + bytes(40)),
         ("type-with-a-digit", "UNI-05", "InvalidField", archive(HEAD, SIZES, DENO, WGHT, section(b"na3e", b""))),

@@ -25,7 +25,7 @@ from unicorn_codec.errors import (
 )
 
 SIGNATURE = b"\x89UNI\r\n\x1a\n"
-FORMAT_VERSION = 0
+FORMAT_VERSION = 1
 MAX_SECTIONS = 256
 
 PREAMBLE = SIGNATURE + struct.pack("<HH", FORMAT_VERSION, 0)

@@ -1,0 +1,57 @@
+"""Archives of format version 1, written when it was frozen: every later reader opens them and gets the same pictures."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from unicorn_codec.archive import Archive
+from unicorn_codec.container import parse, serialize
+from unicorn_codec.inspection import describe
+from unicorn_codec.metrics import psnr_db
+
+FOLDER = Path(__file__).parent / "golden"
+ARCHIVES = sorted(FOLDER.glob("*.uni"))
+NAMES = ("mug-000.png", "mug-001.png", "mug-002.png", "small/mug-000.png")
+
+LEAST_DB = 50.0
+"""What the format allows two machines to be apart."""
+
+LEAST_DB_AVIF = 40.0
+"""Decoders of AVIF bring chroma of half the resolution to the pixels in their own ways."""
+
+
+@pytest.fixture(params=[1, 2], ids=["one-thread", "two-threads"])
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    usual = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(usual)
+
+
+def test_there_are_all_kinds() -> None:
+    kinds = {"codes", "half-size-codes", "codes-and-avif", "tuned-codes", "network", "network-of-integers"}
+    assert {path.stem for path in ARCHIVES} == kinds
+    codecs = {entry.get("codec") for path in ARCHIVES for entry in describe(path, entries=True)["entries"]}
+    assert codecs == {"latents", "half-size", "avif", None}
+    assert {describe(path)["weights"]["format"] for path in ARCHIVES} == {"float", "integer", None}
+
+
+@pytest.mark.parametrize("path", ARCHIVES, ids=lambda path: path.stem)
+def test_a_golden_archive_gives_the_pictures_of_then(path: Path, threads: int) -> None:
+    archive = Archive.open(path, device="cpu")
+    assert tuple(sorted(archive.names)) == NAMES
+    archive.check_canary()
+    codecs = [entry.get("codec") for entry in describe(path, entries=True)["entries"]]
+    for index, pixels in archive.iterate(range(len(archive)), batch_size=threads):
+        then = np.asarray(Image.open(FOLDER / path.stem / f"{index}.png"))
+        assert pixels.shape == then.shape
+        assert psnr_db(then, pixels) >= (LEAST_DB_AVIF if codecs[index] == "avif" else LEAST_DB)
+
+
+@pytest.mark.parametrize("path", ARCHIVES, ids=lambda path: path.stem)
+def test_a_golden_archive_is_written_again_as_it_was(path: Path) -> None:
+    assert serialize(parse(path.read_bytes(), strict=True)) == path.read_bytes()
