@@ -40,6 +40,12 @@ target_options = together(
         f"hard to tell from the original. What latents do not reach is stored by AVIF.  [default: {USUAL_QUALITY:g}]",
     ),
     click.option(
+        "--lambda",
+        "slope",
+        type=click.FloatRange(0, min_open=True),
+        help="The squared error that a bit per pixel is worth instead: 100 is fine, 3000 coarse.",
+    ),
+    click.option(
         "--step",
         "latent_step",
         type=click.FloatRange(min=1),

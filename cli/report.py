@@ -70,7 +70,7 @@ def pack_text(output: Path, report: "PackReport") -> str:
         ("pictures", f"{count(report.images, 'picture')}, {count(report.pixels, 'pixel')}"),
         ("took", duration(report.seconds)),
         ("rate", f"{rate(report.bits_per_pixel)} bits per pixel"),
-        ("", f"{rate(report.bits_per_pixel_with_autoencoder)} bits per pixel with the autoencoder's weights"),
+        *_autoencoder_row(report.bits_per_pixel, report.bits_per_pixel_with_autoencoder),
         ("index", f"{count(report.index_bits, 'bit')} a picture"),
         *_coded_rows(report),
         *_changed_rows(report.flattened, report.scaled, report.skipped),
@@ -81,6 +81,13 @@ def pack_text(output: Path, report: "PackReport") -> str:
     if report.skipped:
         parts.append("left out\n" + indented(skipped_text(report.skipped)))
     return "\n\n".join(parts)
+
+
+def _autoencoder_row(plain: float, with_weights: float) -> list[Row]:
+    """None for a file that needs no autoencoder."""
+    if plain == with_weights:
+        return []
+    return [("", f"{rate(with_weights)} bits per pixel with the autoencoder's weights")]
 
 
 def _coded_rows(report: "PackReport") -> list[Row]:
@@ -157,7 +164,7 @@ def inspect_text(path: Path, values: dict[str, Any]) -> str:
         ("size", exact_bytes(values["file_bytes"])),
         ("pictures", f"{count(values['images'], 'picture')}, {count(values['pixels'], 'pixel')}"),
         ("rate", f"{rate(values['bits_per_pixel'])} bits per pixel"),
-        ("", f"{rate(values['bits_per_pixel_with_autoencoder'])} bits per pixel with the autoencoder's weights"),
+        *_autoencoder_row(values["bits_per_pixel"], values["bits_per_pixel_with_autoencoder"]),
         ("index", f"{count(values['index_bits'], 'bit')} a picture, seed {values['seed']}"),
         *_network_rows(values),
         *_code_rows(values["codes"]),

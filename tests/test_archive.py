@@ -31,6 +31,7 @@ from unicorn_codec.inspection import describe
 from unicorn_codec.metrics import psnr_db
 from unicorn_codec.packing import take_sample
 from unicorn_codec.quality import USUAL_QUALITY, step_of_quality
+from unicorn_codec.refinement import SLOPE
 from unicorn_codec.reports import Observer, PackReport
 from unicorn_codec.training import Progress
 
@@ -82,6 +83,12 @@ def test_the_wanted_rate_is_met(tmp_path: Path) -> None:
     assert report.latent_step == 1.0, "more bytes than the finest step takes are not spent"
 
 
+def test_a_lambda_is_what_refinement_minimises_by(folder: Path, tmp_path: Path) -> None:
+    for slope, step in ((SLOPE * 9.0, 3.0), (1e-3, 1.0), (1e9, 24.0)):
+        options = PackOptions(slope=slope, effort=0, device="cpu", overwrite=True)
+        assert pack(folder, tmp_path / "a.uni", options).latent_step == pytest.approx(step)
+
+
 @pytest.mark.parametrize("step", [11.9, 20.0])
 def test_coarse_codes_are_of_pictures_at_half_size_where_that_costs_less(
     step: float, folder: Path, tmp_path: Path
@@ -108,6 +115,7 @@ def test_a_quality_that_latents_do_not_reach_is_had_from_avif(folder: Path, tmp_
     assert [report.avif_images for report in reports] == [0, 0, 6]
     psnrs = [report.measured.psnr_db.mean for report in reports]
     assert psnrs[0] < psnrs[1] < psnrs[2] and psnrs[2] > 35
+    assert reports[2].bits_per_pixel_with_autoencoder == reports[2].bits_per_pixel, "AVIF needs none"
     assert verify(tmp_path / "95.uni", folder, device="cpu").ok
 
 

@@ -1,7 +1,12 @@
 """Work beside other work gives what it would give alone, in order, and ends when something fails."""
 
+import subprocess
+import sys
+import tempfile
 import threading
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -53,3 +58,36 @@ def test_a_caller_may_stop() -> None:
     for made in (prefetch(iter(range(10))), in_threads(str, range(10))):
         next(made)
         made.close()  # type: ignore[attr-defined]
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="looks at processes as Linux shows them")
+def test_processes_of_a_pool_end_with_a_parent_that_is_killed() -> None:
+    script = """
+import os, time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from unicorn_codec.concurrency import end_with_parent
+if __name__ == "__main__":
+    with ProcessPoolExecutor(1, get_context("spawn"), end_with_parent) as pool:
+        print(pool.submit(os.getpid).result(), flush=True)
+        time.sleep(60)
+"""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "main.py"
+        path.write_text(script)
+        with subprocess.Popen([sys.executable, path], stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            child = int(process.stdout.readline())
+            process.kill()
+    for _ in range(100):
+        if not is_alive(child):
+            return
+        time.sleep(0.1)
+    pytest.fail(f"process {child} lives on")
+
+
+def is_alive(process: int) -> bool:
+    try:
+        return "(zombie)" not in Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return False

@@ -1,4 +1,4 @@
-"""Archives of format version 1, written when it was frozen: every later reader opens them and gets the same pictures."""
+"""Archives of format version 1, written when it was frozen: every reader since gets the same pictures."""
 
 from collections.abc import Iterator
 from pathlib import Path

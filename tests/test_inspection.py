@@ -31,7 +31,7 @@ def test_description(path: Path) -> None:
     file_bytes = path.stat().st_size
     pixels = 16 * 8 + 8 * 8 + 16 * 8
     expected = {
-        "format_version": 0,
+        "format_version": 1,
         "images": 3,
         "index_bits": 2,
         "file_bytes": file_bytes,

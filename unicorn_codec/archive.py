@@ -42,6 +42,7 @@ from unicorn_codec.errors import (
 )
 from unicorn_codec.images import MAX_PIXELS, Folder, PillowImage, list_folder, read_picture, to_image
 from unicorn_codec.index_map import index_of_position, position_of_index
+from unicorn_codec.inspection import needed_weight_bytes
 from unicorn_codec.latent_set import IMAGES_TOGETHER, batches_by_size
 from unicorn_codec.metrics import bits_per_pixel, psnr_db
 from unicorn_codec.packing import check_checkpoint, checkpoint_of, new_decoder, pack_into_network, take_sample
@@ -107,7 +108,7 @@ def report_on(
             pixels=pictures.pixels,
             bits_per_pixel=bits_per_pixel(file_bytes, pictures.pixels),
             bits_per_pixel_with_autoencoder=bits_per_pixel(
-                file_bytes + header.autoencoder.weight_bytes, pictures.pixels
+                file_bytes + needed_weight_bytes(archive.container), pictures.pixels
             ),
             index_bits=header.index_bits,
             latent_step=header.latent_step,

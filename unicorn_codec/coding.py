@@ -21,6 +21,7 @@ from unicorn_codec.folder_coder import FolderCoder
 from unicorn_codec.guarantee import Guarantee
 from unicorn_codec.images import Folder, read_picture
 from unicorn_codec.quality import USUAL_QUALITY, avif_quality_of, step_of_quality
+from unicorn_codec.refinement import SLOPE
 from unicorn_codec.reports import Observer
 from unicorn_codec.tuning import tune_decoder
 
@@ -47,10 +48,10 @@ def pack_into_codes(pictures: Folder, autoencoder: Autoencoder, options: PackOpt
     coder = FolderCoder(pictures, options.read, autoencoder, load_code_model())
     wanted_bytes = options.target_bytes(pictures.pixels)
     if wanted_bytes is None and options.latent_step is None:
-        step = step_of_quality(USUAL_QUALITY if options.quality is None else options.quality)
+        step = wanted_step(options, coder.coarsest)
         if step is None:
             return code_classically(coder, options, observer)
-        options = replace(options, quality=None, latent_step=step)
+        options = replace(options, quality=None, slope=None, latent_step=step)
     container = code_folder(coder, options, wanted_bytes, None, observer)
     if options.tune:
         step, file_bytes = container.header.latent_step, bytes_of(coder, container)
@@ -60,6 +61,13 @@ def pack_into_codes(pictures: Folder, autoencoder: Autoencoder, options: PackOpt
         elif tuning is not None:
             container = code_folder(coder, options, wanted_bytes, tuning, observer)
     return hold_quality(coder, options, container, observer) if options.guarantees_quality else container
+
+
+def wanted_step(options: PackOptions, coarsest: float) -> float | None:
+    """The step that a lambda or a quality comes to; None for a quality that no step reaches."""
+    if options.slope is not None:
+        return min(max(1.0, math.sqrt(options.slope / SLOPE)), coarsest)
+    return step_of_quality(USUAL_QUALITY if options.quality is None else options.quality)
 
 
 def code_folder(

@@ -1,8 +1,11 @@
 """Work on one thing while the next one is being made: NumPy, torch and zlib let other threads run meanwhile."""
 
+import multiprocessing
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Thread
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -37,3 +40,15 @@ def in_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterato
         finally:
             for future in waiting:  # after an error nothing more is begun
                 future.cancel()
+
+
+def end_with_parent() -> None:
+    """Initializer of a pool's processes: they end with the one that started them, even if that is killed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "this runs in the processes of a pool"
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    Thread(target=wait, daemon=True).start()

@@ -3,6 +3,7 @@
 Field limits that belong to the file format stand in ``format_spec/uni-1.md`` under the same names.
 """
 
+import math
 from dataclasses import dataclass, field
 
 from unicorn_codec.errors import InvalidSetting
@@ -276,6 +277,7 @@ class PackOptions:
         file_bytes: wanted size of the file, instead of a rate.
         latent_step: quantisation step of the codes, instead of a rate or size.
         quality: 0 to 100, instead of these; see ``quality``. None of them given: ``USUAL_QUALITY``.
+        slope: squared error, of 255, that a bit per pixel is worth (lambda), instead of these.
         effort: rounds in which codes are refined, see ``refinement``. None: ``USUAL_EFFORT``, or for many pixels less.
         tune: fit the decoder to the set, where that pays for the bytes that the change takes.
         min_psnr_db, min_ms_ssim: pictures that come back less well are stored by AVIF, at the quality that it takes.
@@ -297,6 +299,7 @@ class PackOptions:
     file_bytes: int | None = None
     latent_step: float | None = None
     quality: float | None = None
+    slope: float | None = None
     effort: int | None = None
     tune: bool = False
     min_psnr_db: float | None = None
@@ -319,10 +322,13 @@ class PackOptions:
 
     def __post_init__(self) -> None:
         check(self.bits_per_pixel is None or self.bits_per_pixel > 0, "bits per pixel must be positive")
-        targets = (self.bits_per_pixel, self.file_bytes, self.latent_step, self.quality, self.hidden_size)
-        check(sum(t is not None for t in targets) <= 1, "give one of a rate, a size, a step, a quality, a hidden size")
+        targets = (self.bits_per_pixel, self.file_bytes, self.latent_step, self.quality, self.slope, self.hidden_size)
+        one_of = "a rate, a size, a step, a quality, a lambda, a hidden size"
+        check(sum(target is not None for target in targets) <= 1, f"give one of {one_of}")
         check(self.quality is None or 0 <= self.quality <= 100, f"the quality is 0 to 100, not {self.quality}")
         check(not (self.index_only and self.quality is not None), "a quality is for codes, not for a network")
+        check(self.slope is None or 0 < self.slope < math.inf, f"lambda is positive and finite, not {self.slope}")
+        check(not (self.index_only and self.slope is not None), "a lambda is for codes, not for a network")
         check(not (self.index_only and self.latent_step), "a quantisation step is for codes, not for a network")
         check(not (self.index_only and self.guarantees_quality), "a least quality is for codes, not for --index-only")
         check(self.min_psnr_db is None or 0 < self.min_psnr_db < 200, f"the least PSNR, dB: {self.min_psnr_db}")

@@ -33,7 +33,7 @@ def describe(path: str | os.PathLike[str], *, entries: bool = False) -> dict[str
         "file_bytes": file_bytes,
         "pixels": pixels,
         "bits_per_pixel": 8 * file_bytes / pixels,
-        "bits_per_pixel_with_autoencoder": 8 * (file_bytes + header.autoencoder.weight_bytes) / pixels,
+        "bits_per_pixel_with_autoencoder": 8 * (file_bytes + needed_weight_bytes(container)) / pixels,
         "seed": header.seed,
         "steps": 0 if header.denoising is None else header.denoising.steps,
         "latent_std": None if header.denoising is None else header.denoising.latent_std,
@@ -60,6 +60,13 @@ def _autoencoder(autoencoder: AutoencoderReference) -> dict[str, Any]:
         "latent_channels": autoencoder.latent_channels,
         "downsampling": autoencoder.downsampling,
     }
+
+
+def needed_weight_bytes(container: Container) -> int:
+    """Bytes of the autoencoder's weights; none for an archive whose pictures are all of a classic codec."""
+    codes = container.codes
+    is_needed = codes is None or not all(map(is_classic, codes.streams))
+    return container.header.autoencoder.weight_bytes if is_needed else 0
 
 
 def _network(container: Container) -> dict[str, Any]:

@@ -108,15 +108,16 @@ def variants_of(question: Question, trained: Container) -> Iterator[tuple[str | 
     """What becomes of a trained archive: itself (None), or the same weights stored or sampled in other ways."""
     denoising = trained.header.denoising
     assert denoising is not None and trained.weights is not None
+    changed = replace(trained, canary=None)  # which tells of the pictures as they were trained
     if question.weight_bits:
         values = parse_weights(trained.weights)[1]
         for bits in question.weight_bits:
             chosen = fit_format(values, *PackOptions(weight_bits=bits).float_bits)
-            yield f"{bits} bits", replace(trained, weights=serialize_weights(values, chosen))
+            yield f"{bits} bits", replace(changed, weights=serialize_weights(values, chosen))
     elif question.steps:
         for steps in question.steps:
             header = replace(trained.header, denoising=replace(denoising, steps=steps))
-            yield f"{steps} steps", replace(trained, header=header)
+            yield f"{steps} steps", replace(changed, header=header)
     else:
         yield None, None
 

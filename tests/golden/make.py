@@ -1,6 +1,6 @@
 """Write the golden archives and what they decode to. Once for each format version: they are never to change again.
 
-    python tests/golden/make.py
+python tests/golden/make.py
 """
 
 import tempfile

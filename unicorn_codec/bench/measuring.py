@@ -18,6 +18,7 @@ from unicorn_codec.bench.qualities import Values, measure_position, of_set
 from unicorn_codec.bench.report import Point
 from unicorn_codec.bench.rivals import Codec
 from unicorn_codec.bench.trial import read_decoded, run_trial
+from unicorn_codec.concurrency import end_with_parent
 from unicorn_codec.metrics import bits_per_pixel
 
 
@@ -84,7 +85,8 @@ class Measuring:
 @contextmanager
 def measuring(pictures: PictureSet, decoded: Path, *, features: Path | None, every: int) -> Iterator[Measuring]:
     """Start the processes that look at pictures, and end them."""
-    with ProcessPoolExecutor(min(len(pictures), os.cpu_count() or 1), get_context("spawn")) as pool:
+    processes = min(len(pictures), os.cpu_count() or 1)
+    with ProcessPoolExecutor(processes, get_context("spawn"), end_with_parent) as pool:
         yield Measuring(pictures=pictures, decoded=decoded, features=features, every=every, pool=pool)
 
 

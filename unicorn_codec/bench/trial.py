@@ -17,6 +17,7 @@ import numpy as np
 
 from unicorn_codec.bench.picture_set import PictureSet
 from unicorn_codec.bench.rivals import Codec
+from unicorn_codec.concurrency import end_with_parent
 from unicorn_codec.errors import RivalFailed
 from unicorn_codec.images import Pixels
 
@@ -48,7 +49,7 @@ def run_trial(codec: Codec, setting: str, pictures: PictureSet, files: Path, dec
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=1, mp_context=spawn) as pool:
+    with ProcessPoolExecutor(1, spawn, end_with_parent) as pool:
         try:
             return pool.submit(_measure, codec, setting, pictures, files, decoded).result()
         except BrokenProcessPool as error:
