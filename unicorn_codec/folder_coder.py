@@ -56,7 +56,10 @@ class FolderCoder:
 
     @property
     def coarsest(self) -> float:
-        """The coarsest step: that of half-size codes alone."""
+        """The coarsest step, at which half-size codes have the coarsest one that the autoencoder was trained with.
+
+        Codes of the whole size are decoded somewhat beyond it, and lose against half-size ones before that does harm.
+        """
         return 2 * self.autoencoder.network.max_step
 
     def encode(self, step: float, progress: Callable[[int, int], None], *, rounds: int = 0) -> Codes:
@@ -130,7 +133,7 @@ class FolderCoder:
         ways = [(whole, latents)]
         if step >= FINEST_WITH_HALVES:
             halves = self.autoencoder.encode_pictures(list(halve(pixels).numpy()), whole.cell)
-            ways = [(halved, halves)] if step > self.autoencoder.network.max_step else [*ways, (halved, halves)]
+            ways.append((halved, halves))
         chosen = np.zeros(len(pixels), np.int64)
         if len(ways) > 1:
             costs = [objective.cost_of_pictures(pixels, of_way) for objective, of_way in ways]
