@@ -134,7 +134,7 @@ training_options = together(
     ),
     click.option("--time", "seconds", type=Duration(), help="Training time, such as 90s, 10m or 1.5h."),
     click.option("--epochs", type=click.IntRange(min=1), help="Visits of every picture, instead of a time."),
-    click.option("--resume", is_flag=True, help="Go on from the checkpoint that Ctrl-C left."),
+    click.option("--resume", is_flag=True, help="Go on from the checkpoint that Ctrl-C, or a crash, left."),
 )
 
 common_options = together(
@@ -186,8 +186,8 @@ def pack(folder: Path, output: Path, as_json: bool, **settings: Any) -> None:
     JPEG, PNG, WebP, AVIF, TIFF, BMP and GIF (its first frame) are read; names and sizes are kept. The file is opened
     again in the end and measured.
 
-    Every picture gets a code of its own, which takes seconds; --index-only trains a network on all of them instead.
-    Ctrl-C leaves a checkpoint of that beside the output; --resume goes on from it.
+    Every picture gets a code of its own, which is refined; --index-only trains a network on all of them instead.
+    Ctrl-C leaves a checkpoint beside the output; --resume goes on from it.
     """
     options = pack_options(**settings)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from unicorn_codec.archive import Archive, pack, verify
 from unicorn_codec.code_table import is_half
@@ -31,7 +32,7 @@ from unicorn_codec.inspection import describe
 from unicorn_codec.metrics import psnr_db
 from unicorn_codec.packing import take_sample
 from unicorn_codec.quality import USUAL_QUALITY, step_of_quality
-from unicorn_codec.refinement import SLOPE
+from unicorn_codec.refinement import SLOPE, Objective
 from unicorn_codec.reports import Observer, PackReport
 from unicorn_codec.training import Progress
 
@@ -207,10 +208,11 @@ def test_an_interrupted_pack_leaves_a_checkpoint_and_goes_on(folder: Path, tmp_p
     with pytest.raises(Interrupted, match="--resume"):
         pack(folder, output, options, StopAfter(0.3))
     assert [p.name for p in tmp_path.iterdir()] == ["out.uni.checkpoint"]
-    with pytest.raises(OutputError, match="unfinished work"):
-        pack(folder, output, options)
-    pack(folder, tmp_path / "out.uni", PackOptions(device="cpu"))  # another way of packing leaves the checkpoint alone
-    output.unlink()
+    for other in (options, PackOptions(device="cpu")):
+        with pytest.raises(OutputError, match="unfinished work"):
+            pack(folder, output, other)
+    with pytest.raises(CheckpointMismatch):
+        pack(folder, output, PackOptions(device="cpu", resume=True))
     with pytest.raises(CheckpointMismatch):
         pack(folder, output, replace(options, seed=1, resume=True))
     assert not output.exists()
@@ -224,6 +226,43 @@ def test_an_interrupted_pack_leaves_a_checkpoint_and_goes_on(folder: Path, tmp_p
     assert seen[0] > 0.25, "it went on, and did not start again"
     assert report.measured.psnr_db.mean > 15
     assert [p.name for p in tmp_path.iterdir()] == ["out.uni"]
+
+
+class StopAtTheSecond(Observer):
+    def stage(self, name: str, done: int, total: int) -> None:
+        if name == "coding" and done == total:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("is_killed", [False, True], ids=["interrupted", "killed"])
+def test_codes_that_were_refined_are_not_refined_again(
+    is_killed: bool, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output, options = tmp_path / "out.uni", PackOptions(latent_step=3.0, effort=2, device="cpu")
+    refined: list[int] = []
+    refine = Objective.refine
+
+    def watched(self: Objective, pixels: Tensor, latents: Tensor, rounds: int) -> Tensor:
+        if is_killed and refined:
+            raise SystemExit  # nothing is saved at the end
+        refined.append(len(pixels))
+        return refine(self, pixels, latents, rounds)
+
+    monkeypatch.setattr(Objective, "refine", watched)
+    monkeypatch.setattr("unicorn_codec.checkpoints.SAVE_SECONDS", 0.0)
+    with pytest.raises(SystemExit if is_killed else Interrupted, match=None if is_killed else "--resume"):
+        pack(folder, output, options, StopAtTheSecond())
+    assert [path.name for path in tmp_path.iterdir()] == ["out.uni.checkpoint"]
+    with pytest.raises(CheckpointMismatch):
+        pack(folder, output, replace(options, effort=3, resume=True))
+    before, is_killed = sum(refined), False
+    report = pack(folder, output, replace(options, resume=True))
+    assert sum(refined) == 6, "each picture once"
+    assert 0 < before <= 6
+    assert [path.name for path in tmp_path.iterdir()] == ["out.uni"]
+    unbroken = pack(folder, tmp_path / "unbroken.uni", options)
+    assert report.measured == unbroken.measured
+    assert read_container(output).codes == read_container(tmp_path / "unbroken.uni").codes
 
 
 def test_nothing_is_overwritten_unasked(

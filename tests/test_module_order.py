@@ -35,6 +35,7 @@ ORDER = (
     "inspection",
     "planning",
     "devices",
+    "checkpoints",
     "code_model",
     "code_context",
     "codes",

@@ -23,6 +23,7 @@ from unicorn_codec.autoencoder import (
     load_autoencoder,
 )
 from unicorn_codec.canary import Canary, block_sums
+from unicorn_codec.checkpoints import check_checkpoint, checkpoint_of
 from unicorn_codec.code_model import load_code_model
 from unicorn_codec.code_table import is_classic
 from unicorn_codec.coding import pack_into_codes
@@ -45,7 +46,7 @@ from unicorn_codec.index_map import index_of_position, position_of_index
 from unicorn_codec.inspection import needed_weight_bytes
 from unicorn_codec.latent_set import IMAGES_TOGETHER, batches_by_size
 from unicorn_codec.metrics import bits_per_pixel, psnr_db
-from unicorn_codec.packing import check_checkpoint, checkpoint_of, new_decoder, pack_into_network, take_sample
+from unicorn_codec.packing import new_decoder, pack_into_network, take_sample
 from unicorn_codec.picture_files import printable
 from unicorn_codec.picture_table import check_names, serialize_sizes
 from unicorn_codec.quality_table import Hundredths, to_hundredths
@@ -62,8 +63,7 @@ def pack(folder: Path, output: Path, options: PackOptions, observer: Observer | 
     observer = observer or Observer()
     started = time.monotonic()
     check_output(output, overwrite=options.overwrite)
-    if options.index_only:
-        check_checkpoint(output, options)
+    check_checkpoint(output, options)
     channels = LEADING_CHANNELS if options.index_only else None
     autoencoder = load_autoencoder(options.autoencoder, choose_device(options.device), channels)
     pictures = list_folder(folder, options.read, observer.of_stage("reading"))
@@ -72,15 +72,14 @@ def pack(folder: Path, output: Path, options: PackOptions, observer: Observer | 
     if options.index_only:
         container = pack_into_network(pictures, autoencoder, output, options, observer)
     else:
-        container = pack_into_codes(pictures, autoencoder, options, observer)
+        container = pack_into_codes(pictures, autoencoder, output, options, observer)
     seconds = time.monotonic() - started
     # Measured is what a reader will get: what comes out of the very bytes of the file, not what went into them.
     archive = Archive.of(parse(serialize(container), strict=True), autoencoder)
     measured = archive.measure(pictures, options.read, observer)
     container = replace(container, psnrs=archive.by_position(measured), canary=canary_of(archive))
     write_container(output, container, overwrite=options.overwrite)
-    if options.index_only:
-        checkpoint_of(output).unlink(missing_ok=True)
+    checkpoint_of(output).unlink(missing_ok=True)
     return report_on(output, pictures, autoencoder, options, measured, seconds)
 
 

@@ -1,25 +1,28 @@
 """Packing into codes: the step follows from the wanted size, the decoder is tuned to the set, quality is held.
 
-pack_into_codes: code_folder > tune_decoder > code_folder, in what the change leaves > hold_quality
+make_codes: code_folder > tune_decoder > code_folder, in what the change leaves > hold_quality
 """
 
+import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from unicorn_codec.autoencoder import Autoencoder, EmbeddedAutoencoder
+from unicorn_codec.checkpoints import KeptCodes, checkpoint_of
 from unicorn_codec.classic import check_avif, encode_classic
 from unicorn_codec.code_model import load_code_model
 from unicorn_codec.code_table import Codes
 from unicorn_codec.config import Header, PackOptions, check
 from unicorn_codec.container import Container
 from unicorn_codec.decoding import CodeDecoder
-from unicorn_codec.errors import InvalidSetting
+from unicorn_codec.errors import Interrupted, InvalidSetting
 from unicorn_codec.folder_coder import FolderCoder
 from unicorn_codec.guarantee import Guarantee
-from unicorn_codec.images import Folder, read_picture
+from unicorn_codec.images import Folder, folder_digest, read_picture
 from unicorn_codec.quality import USUAL_QUALITY, avif_quality_of, step_of_quality
 from unicorn_codec.refinement import SLOPE
 from unicorn_codec.reports import Observer
@@ -34,18 +37,41 @@ MOST_EXCESS = 0.03
 """Part of the wanted bytes that a file may have more, before the step is chosen again."""
 
 
-def pack_into_codes(pictures: Folder, autoencoder: Autoencoder, options: PackOptions, observer: Observer) -> Container:
+def pack_into_codes(
+    pictures: Folder, autoencoder: Autoencoder, output: Path, options: PackOptions, observer: Observer
+) -> Container:
     """Every image in a code of its own, and where it pays a change of the decoder that all share.
 
     Raises:
         InvalidSetting: no step gives the wanted size, or the step is too coarse.
         PackageMissing: quality is to be held, and this Pillow has no AVIF.
+        CheckpointMismatch: the checkpoint to resume from belongs to something else.
+        Interrupted: after Ctrl-C, where codes were refined already; the checkpoint beside the output holds them.
     """
     assert isinstance(autoencoder, EmbeddedAutoencoder), "the options ask for no other one"
     if options.guarantees_quality:
         check_avif()  # what cannot be done must not wait for the end
+    model = load_code_model()
+    settings = replace(options, resume=False, overwrite=False)
+    made_with = (settings, folder_digest(pictures, options.read), autoencoder.reference, model.sha256)
+    digest = hashlib.sha256(repr(made_with).encode()).hexdigest()
+    kept = KeptCodes(checkpoint_of(output), digest, resume=options.resume)
     observer.found(pictures, None)
-    coder = FolderCoder(pictures, options.read, autoencoder, load_code_model())
+    try:
+        return make_codes(FolderCoder(pictures, options.read, autoencoder, model, kept), options, observer)
+    except KeyboardInterrupt:
+        if not kept.codes:
+            raise
+        kept.save()
+        raise Interrupted(
+            f"stopped; {kept.path} holds the codes of {len(kept.codes)} pictures: "
+            "give the same command with --resume to go on"
+        ) from None
+
+
+def make_codes(coder: FolderCoder, options: PackOptions, observer: Observer) -> Container:
+    """The archive of a folder: its step, its codes, and what they are decoded with."""
+    pictures = coder.pictures
     wanted_bytes = options.target_bytes(pictures.pixels)
     if wanted_bytes is None and options.latent_step is None:
         step = wanted_step(options, coder.coarsest)

@@ -337,7 +337,6 @@ class PackOptions:
             self.effort is None or 0 <= self.effort <= MOST_EFFORT, f"the effort is 0 to {MOST_EFFORT}: {self.effort}"
         )
         check(not (self.index_only and self.effort is not None), "an effort is for codes, not for a network")
-        check(self.index_only or not self.resume, "there is nothing to resume: codes are packed in one go")
         check(self.index_only or self.autoencoder == "embedded", "another autoencoder is for --index-only alone")
         check(self.file_bytes is None or self.file_bytes > 0, "the file size must be positive")
         check(self.latent_step is None or self.latent_step >= 1, f"the step is at least 1, not {self.latent_step}")

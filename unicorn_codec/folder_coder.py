@@ -4,6 +4,7 @@ read_picture > Autoencoder.encode, of it and its half > the cheaper one of both 
 """
 
 import copy
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from unicorn_codec.autoencoder import EmbeddedAutoencoder
+from unicorn_codec.checkpoints import KeptCodes
 from unicorn_codec.code_model import CodeModel, level_of
 from unicorn_codec.code_table import HALF, Codes, told_level
 from unicorn_codec.codes import LARGEST, encode_images
@@ -28,7 +30,7 @@ FINEST_WITH_HALVES = 2.0
 """From this step on pictures may be coded at half size, with latents of half the step."""
 
 SAMPLE_IMAGES = 48
-REFINED_IMAGES = 24
+REFINED_IMAGES = 12
 """Pictures that tell how large a file becomes, and those of them that tell what refinement adds to it."""
 
 SHARE_STEP = 4.0
@@ -39,11 +41,18 @@ KEPT_BYTES = 1 << 28
 class FolderCoder:
     """A folder and what codes it. It keeps its first latents; all those of a large folder would not fit into memory."""
 
-    def __init__(self, pictures: Folder, read: ReadOptions, autoencoder: EmbeddedAutoencoder, model: CodeModel) -> None:
-        self.pictures, self.model = pictures, model
+    def __init__(
+        self,
+        pictures: Folder,
+        read: ReadOptions,
+        autoencoder: EmbeddedAutoencoder,
+        model: CodeModel,
+        kept_codes: KeptCodes | None = None,
+    ) -> None:
+        self.pictures, self.model, self.kept_codes = pictures, model, kept_codes
         self.read, self.autoencoder = read, autoencoder
         self._kept: list[tuple[list[int], Tensor]] = []
-        self._room = KEPT_BYTES
+        self._room, self._tuning = KEPT_BYTES, b""
         self.overhead = overhead_of(pictures)
 
     def tuned(self, tuning: bytes | None) -> "FolderCoder":
@@ -52,6 +61,7 @@ class FolderCoder:
             return self
         other = copy.copy(self)
         other.autoencoder = self.autoencoder.changed(tuning)
+        other._tuning = tuning
         return other
 
     @property
@@ -65,14 +75,20 @@ class FolderCoder:
     def encode(self, step: float, progress: Callable[[int, int], None], *, rounds: int = 0) -> Codes:
         """Codes of all pictures, by position, refined in so many rounds."""
         count = len(self.pictures.pictures)
-        streams, done = [b""] * count, 0
+        kept = self.kept_codes if rounds else None
+        if kept is not None:
+            kept.begin(f"step {step!r}, {rounds} rounds, change {hashlib.sha256(self._tuning).hexdigest()}")
+        codes = {} if kept is None else dict(kept.codes)
         for batch, latents in self._all_latents():
-            for some, codes in self.codes_of(batch, latents, step, rounds):
-                for position, code in zip(some, codes, strict=True):
-                    streams[position] = code
-                done += len(some)
-                progress(done, count)
-        return Codes(level=level_of(step), model_sha256=self.model.sha256, streams=tuple(streams))
+            places = [place for place, position in enumerate(batch) if position not in codes]
+            for some, found in self.codes_of([batch[p] for p in places], latents[places], step, rounds):
+                for position, code in zip(some, found, strict=True):
+                    codes[position] = code
+                    if kept is not None:
+                        kept.add(position, code)
+                progress(len(codes), count)
+        streams = tuple(codes[position] for position in range(count))
+        return Codes(level=level_of(step), model_sha256=self.model.sha256, streams=streams)
 
     def file_bytes(self, codes: Codes) -> int:
         """Bytes of an archive's file with these codes, about."""
@@ -114,6 +130,8 @@ class FolderCoder:
         self, batch: Sequence[int], latents: Tensor, step: float, rounds: int
     ) -> Iterator[tuple[Sequence[int], list[bytes]]]:
         """Pictures of one size and their codes, a part of the batch at a time."""
+        if not batch:
+            return
         if not rounds and step < FINEST_WITH_HALVES:  # no need to look at pixels
             yield batch, encode_latents(self.model, latents, step)
             return

@@ -13,11 +13,12 @@ import numpy as np
 import torch
 
 from unicorn_codec.autoencoder import Autoencoder, EmbeddedAutoencoder
+from unicorn_codec.checkpoints import SAVE_SECONDS, checkpoint_of
 from unicorn_codec.config import AutoencoderReference, Denoising, Header, PackOptions, ReadOptions
 from unicorn_codec.container import Container
 from unicorn_codec.decoding import NetworkDecoder
 from unicorn_codec.denoiser import Denoiser, load_tensors, tensors_of
-from unicorn_codec.errors import CheckpointMismatch, CheckpointWarning, Interrupted, OutputError
+from unicorn_codec.errors import CheckpointWarning, Interrupted, OutputError
 from unicorn_codec.images import Folder, folder_digest, read_picture
 from unicorn_codec.index_map import index_of_position
 from unicorn_codec.latent_set import (
@@ -40,7 +41,6 @@ WORTHWHILE_DB = 0.02
 """More sampling steps must gain this much: each costs every later decoding its time."""
 
 SAMPLE_IMAGES = 16
-SAVE_SECONDS = 30.0
 PREVIEW_SHARE = 1 / 12
 
 
@@ -74,25 +74,6 @@ def pack_into_network(
     weights = encode_weights(decoder, options, rounding)
     header = choose_sampling(decoder, sample, options.steps).header
     return Container(header=header, sizes=pictures.sizes, names=pictures.names, weights=weights)
-
-
-def checkpoint_of(output: Path) -> Path:
-    """Where the training that belongs to an output is saved."""
-    return output.with_name(output.name + ".checkpoint")
-
-
-def check_checkpoint(output: Path, options: PackOptions) -> None:
-    """Refuse to lose unfinished work, or to go on from none.
-
-    Raises:
-        OutputError: there is a checkpoint, and neither to go on from it nor to replace it was asked for.
-        CheckpointMismatch: there is none to go on from.
-    """
-    checkpoint = checkpoint_of(output)
-    if options.resume and not checkpoint.exists():
-        raise CheckpointMismatch(f"there is no checkpoint {checkpoint} to go on from")
-    if checkpoint.exists() and not (options.resume or options.overwrite):
-        raise OutputError(f"{checkpoint} holds unfinished work: --resume goes on from it, --overwrite starts afresh")
 
 
 def new_decoder(denoising: Denoising, autoencoder: Autoencoder, images: int, seed: int) -> NetworkDecoder:

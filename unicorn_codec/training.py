@@ -15,17 +15,15 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from unicorn_codec.checkpoints import read_metadata, write_checkpoint
 from unicorn_codec.config import TrainConfig
 from unicorn_codec.denoiser import Denoiser
 from unicorn_codec.devices import has_fast_bfloat16
 from unicorn_codec.diffusion import add_noise
-from unicorn_codec.errors import CheckpointMismatch, OutputError
 from unicorn_codec.weight_training import FREEZE_FROM, NOISE_FROM, REFIT_STEPS, ROUND_FROM, WeightRounding
-from unicorn_codec.whole_files import whole_file
 
 _EPOCH, _STEP = 0, 1
 
@@ -241,12 +239,7 @@ class TrainingRun:
         if self.rounding is not None:
             tensors |= self.rounding.tensors()
         metadata = {"digest": self.digest, "step": str(self.step), "seconds": repr(self.seconds)}
-        data = save({k: v.contiguous().cpu() for k, v in tensors.items()}, metadata)
-        try:
-            with whole_file(path) as file:
-                file.write(data)
-        except OSError as error:
-            raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+        write_checkpoint(path, save({k: v.contiguous().cpu() for k, v in tensors.items()}, metadata))
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint.
@@ -254,17 +247,8 @@ class TrainingRun:
         Raises:
             CheckpointMismatch: it belongs to another folder or other settings.
         """
-        try:
-            with safe_open(path, "pt") as file:
-                metadata = file.metadata() or {}
-            tensors = load_file(path, str(self.device))
-        except (OSError, SafetensorError) as error:
-            raise CheckpointMismatch(f"{path}: not a checkpoint ({error})") from error
-        if metadata.get("digest") != self.digest:
-            raise CheckpointMismatch(
-                f"{path} was made from other pictures or with other settings; "
-                "pack with those, or without --resume to start afresh"
-            )
+        metadata = read_metadata(path, self.digest)
+        tensors = load_file(path, str(self.device))
         of_denoiser = {k.removeprefix("denoiser."): v for k, v in tensors.items() if k.startswith("denoiser.")}
         self.denoiser.load_state_dict(of_denoiser)
         self.optimizers.load_tensors({k: v for k, v in tensors.items() if not k.startswith("denoiser.")})

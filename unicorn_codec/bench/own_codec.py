@@ -13,7 +13,7 @@ from unicorn_codec.images import Pixels
 from unicorn_codec.inspection import describe
 
 OWN_NAME = "unicorn"
-CODE_RATES = (0.05, 0.1, 0.15, 0.2, 0.3)
+CODE_RATES = (0.05, 0.1, 0.2, 0.3)
 INDEX_ONLY_RATES = (0.5, 1.0)
 """Bits per pixel that a benchmark asks for by default."""
 

@@ -1,0 +1,114 @@
+"""Unfinished work beside an output, so that a pack that was interrupted or killed can go on."""
+
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import load_file, save
+
+from unicorn_codec.config import PackOptions
+from unicorn_codec.errors import CheckpointMismatch, CheckpointWarning, OutputError
+from unicorn_codec.whole_files import whole_file
+
+SAVE_SECONDS = 20.0
+"""So much work, and what saving takes, is lost at most when a pack is killed."""
+
+
+def checkpoint_of(output: Path) -> Path:
+    """Where unfinished work of an output lies."""
+    return output.with_name(output.name + ".checkpoint")
+
+
+def check_checkpoint(output: Path, options: PackOptions) -> None:
+    """Refuse to lose unfinished work, or to go on from none.
+
+    Raises:
+        OutputError: there is a checkpoint, and neither to go on from it nor to replace it was asked for.
+        CheckpointMismatch: there is none to go on from.
+    """
+    checkpoint = checkpoint_of(output)
+    if options.resume and not checkpoint.exists():
+        raise CheckpointMismatch(f"there is no checkpoint {checkpoint} to go on from")
+    if checkpoint.exists() and not (options.resume or options.overwrite):
+        raise OutputError(f"{checkpoint} holds unfinished work: --resume goes on from it, --overwrite starts afresh")
+
+
+def write_checkpoint(path: Path, data: bytes) -> None:
+    """Write a checkpoint, whole or not at all. Raises ``OutputError`` where that fails."""
+    try:
+        with whole_file(path) as file:
+            file.write(data)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def read_metadata(path: Path, digest: str) -> dict[str, str]:
+    """What a checkpoint says beside its tensors.
+
+    Args:
+        digest: of the pictures and settings that it must have been made with.
+
+    Raises:
+        CheckpointMismatch: it was made with others, or is no checkpoint.
+    """
+    try:
+        with safe_open(path, "np") as file:
+            metadata: dict[str, str] = file.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise CheckpointMismatch(f"{path}: not a checkpoint ({error})") from error
+    if metadata.get("digest") != digest:
+        raise CheckpointMismatch(
+            f"{path} was made from other pictures or with other settings; "
+            "pack with those, or without --resume to start afresh"
+        )
+    return metadata
+
+
+class KeptCodes:
+    """Refined codes of a folder's pictures, those of one way to refine them at a time.
+
+    Args:
+        path: of the checkpoint, written now and then.
+        digest: of pictures and settings.
+        resume: go on from what the checkpoint holds.
+
+    Raises:
+        CheckpointMismatch: there are other pictures or settings in it.
+    """
+
+    def __init__(self, path: Path, digest: str, *, resume: bool) -> None:
+        self.path, self._digest = path, digest
+        self._way, self.codes = "", dict[int, bytes]()
+        self._saved_at = time.monotonic()
+        if resume:
+            self._way = read_metadata(path, digest)["way"]
+            tensors = load_file(path)
+            ends = np.cumsum(tensors["lengths"])[:-1]
+            pieces = np.split(tensors["codes"], ends)
+            self.codes = {p: piece.tobytes() for p, piece in zip(tensors["positions"].tolist(), pieces, strict=True)}
+
+    def begin(self, way: str) -> None:
+        """Go on refining in a way, all of which decides the codes; what was made in another one is dropped."""
+        if way != self._way:
+            self._way, self.codes = way, {}
+
+    def add(self, position: int, code: bytes) -> None:
+        """Keep a picture's code."""
+        self.codes[position] = code
+        if time.monotonic() - self._saved_at >= SAVE_SECONDS:
+            try:
+                self.save()
+            except OutputError as error:  # the disk may have room again the next time
+                warnings.warn(f"packing goes on without a checkpoint: {error}", CheckpointWarning, stacklevel=2)
+            self._saved_at = time.monotonic()
+
+    def save(self) -> None:
+        """Write the checkpoint. Raises ``OutputError`` where that fails."""
+        tensors: dict[str, np.ndarray] = {
+            "positions": np.array(list(self.codes), np.int64),
+            "lengths": np.array(list(map(len, self.codes.values())), np.int64),
+            "codes": np.frombuffer(b"".join(self.codes.values()), np.uint8),
+        }
+        write_checkpoint(self.path, save(tensors, {"digest": self._digest, "way": self._way}))
