@@ -42,10 +42,10 @@ def spread(values: Sequence[float]) -> Spread:
 def write_report(folder: Path) -> None:
     """Write the figures, and all else between the markers of ``README.md``; what stands around them is kept."""
     results = Results(folder / "experiments.json")
-    parts = ["# The paper's choices, measured\n", "Written by `python -m benchmarks.experiments --report`.\n"]
+    parts = ["## The paper's choices, measured\n", "Written by `python -m benchmarks.experiments --report`.\n"]
     for circumstances in distinct([row["circumstances"] for row in results.rows]):
         rows = [row for row in results.rows if row["circumstances"] == circumstances]
-        parts.append(f"## {setting_text(circumstances, rows)}\n")
+        parts.append(f"### {setting_text(circumstances, rows)}\n")
         size = shrunk(SIZES[circumstances["size"]], circumstances["images"])
         for number, question in questions(size).items():
             of_question = [row for row in rows if row["question"] == number]
@@ -85,7 +85,7 @@ def question_text(number: int, question: Question, rows: Sequence[Row], folder: 
     command = f"python -m benchmarks.experiments {rows[0]['command']}"
     figure = draw(number, question, by_variant, folder, circumstances)
     lines = [
-        f"### {number}. {question.title}\n",
+        f"#### {number}. {question.title}\n",
         f"{question.paper} {sentence} {on_what}\n",
         f"`{command}`\n",
         "| " + " | ".join(COLUMNS) + " |\n" + "|---" * len(COLUMNS) + "|",
