@@ -1,7 +1,9 @@
 """Unfinished work beside an output, so that a pack that was interrupted or killed can go on."""
 
+import hashlib
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +35,19 @@ def check_checkpoint(output: Path, options: PackOptions) -> None:
         raise CheckpointMismatch(f"there is no checkpoint {checkpoint} to go on from")
     if checkpoint.exists() and not (options.resume or options.overwrite):
         raise OutputError(f"{checkpoint} holds unfinished work: --resume goes on from it, --overwrite starts afresh")
+
+
+def digest_of(*settings: object) -> str:
+    """SHA-256 over everything that unfinished work depends on; a checkpoint carries it."""
+    return hashlib.sha256(repr(settings).encode()).hexdigest()
+
+
+def save_or_warn(save: Callable[[], None], work: str) -> None:
+    """Save a checkpoint, or warn that the work goes on without: the disk may have room again the next time."""
+    try:
+        save()
+    except OutputError as error:
+        warnings.warn(f"{work} goes on without a checkpoint: {error}", CheckpointWarning, stacklevel=3)
 
 
 def write_checkpoint(path: Path, data: bytes) -> None:
@@ -98,10 +113,7 @@ class KeptCodes:
         """Keep a picture's code."""
         self.codes[position] = code
         if time.monotonic() - self._saved_at >= SAVE_SECONDS:
-            try:
-                self.save()
-            except OutputError as error:  # the disk may have room again the next time
-                warnings.warn(f"packing goes on without a checkpoint: {error}", CheckpointWarning, stacklevel=2)
+            save_or_warn(self.save, "packing")
             self._saved_at = time.monotonic()
 
     def save(self) -> None:

@@ -57,6 +57,21 @@ def told_level(level: int, *, half: bool) -> int:
     return max(0, level - HALF_LEVELS) if half else min(level, MAX_LEVEL - 1)
 
 
+def told_step(step: float, *, half: bool) -> float:
+    """The step of a code's latents, which the autoencoder's decoder is told of."""
+    return step / 2 if half else step
+
+
+def marked_half(code: bytes) -> bytes:
+    """The code of a picture at half size, from that of its latents alone."""
+    return bytes([code[0] + HALF]) + code[1:]
+
+
+def unmarked(code: bytes) -> bytes:
+    """The inverse of ``marked_half``."""
+    return bytes([code[0] - HALF]) + code[1:]
+
+
 def serialize_codes(codes: Codes, images: int) -> bytes:
     """Write the payload of CODE. Raises ``InvalidSetting`` unless there is one code an image, of less than 4 GiB."""
     check(len(codes.streams) == images, f"{len(codes.streams)} codes for {images} images")

@@ -3,7 +3,6 @@
 make_codes: code_folder > tune_decoder > code_folder, in what the change leaves > hold_quality
 """
 
-import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from unicorn_codec.autoencoder import Autoencoder, EmbeddedAutoencoder
-from unicorn_codec.checkpoints import KeptCodes, checkpoint_of
+from unicorn_codec.checkpoints import KeptCodes, checkpoint_of, digest_of
 from unicorn_codec.classic import check_avif, encode_classic
 from unicorn_codec.code_model import load_code_model
 from unicorn_codec.code_table import Codes
@@ -53,8 +52,7 @@ def pack_into_codes(
         check_avif()  # what cannot be done must not wait for the end
     model = load_code_model()
     settings = replace(options, resume=False, overwrite=False)
-    made_with = (settings, folder_digest(pictures, options.read), autoencoder.reference, model.sha256)
-    digest = hashlib.sha256(repr(made_with).encode()).hexdigest()
+    digest = digest_of(settings, folder_digest(pictures, options.read), autoencoder.reference, model.sha256)
     kept = KeptCodes(checkpoint_of(output), digest, resume=options.resume)
     observer.found(pictures, None)
     try:
@@ -246,9 +244,11 @@ def fit_codes(coder: FolderCoder, wanted_bytes: float, rounds: int, observer: Ob
     codes = coder.encode(step, observer.of_stage("coding"), rounds=rounds)
     for _ in range(CORRECTIONS):
         found = coder.file_bytes(codes)
+        if abs(found / wanted_bytes - 1) <= (TOLERANCE_REFINED if rounds else TOLERANCE):
+            break
         # What the sample is wrong by at one step, it is about wrong by at those near to it.
         better = curve.step_of(wanted_bytes * curve.size(step) / found)
-        if abs(found / wanted_bytes - 1) <= (TOLERANCE_REFINED if rounds else TOLERANCE) or better == step:
+        if better == step:
             break
         step, codes = better, coder.encode(better, observer.of_stage("coding"), rounds=rounds)
     return step, codes

@@ -17,7 +17,7 @@ MAX_HIDDEN_SIZE = 4096
 MAX_DEPTH = 64
 MAX_LATENT_CHANNELS = 256
 MAX_CODED_CHANNELS = 126
-"""Of an archive with codes: a code's first byte counts channels, and 255 marks a classic code."""
+"""Of an archive with codes: a code's first byte counts channels, 128 more mark half size, and 255 a classic code."""
 
 MAX_STEPS = 50
 MAX_NAME_BYTES = 4096

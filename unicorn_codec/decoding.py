@@ -16,7 +16,7 @@ from unicorn_codec import generator
 from unicorn_codec.autoencoder import Autoencoder
 from unicorn_codec.classic import decode_classic
 from unicorn_codec.code_model import CodeModel
-from unicorn_codec.code_table import HALF, Codes, is_classic, is_half, told_level
+from unicorn_codec.code_table import Codes, is_classic, is_half, told_level, told_step, unmarked
 from unicorn_codec.codes import decode_images
 from unicorn_codec.config import Denoising, Header
 from unicorn_codec.denoiser import Denoiser
@@ -104,7 +104,7 @@ class CodeDecoder:
         """
         codes = dict(enumerate(self.codes.streams[position] for position in self.positions[list(indices)]))
         classic = {n: decode_classic(code, width, height) for n, code in codes.items() if is_classic(code)}
-        halves = {n: bytes([code[0] - HALF]) + code[1:] for n, code in codes.items() if is_half(code)}
+        halves = {n: unmarked(code) for n, code in codes.items() if is_half(code)}
         whole = {n: code for n, code in codes.items() if n not in classic and n not in halves}
         makers = [self._read(of_size, width, height, half=of_size is halves) for of_size in (whole, halves) if of_size]
 
@@ -121,7 +121,7 @@ class CodeDecoder:
     ) -> Callable[[], dict[int, np.ndarray]]:
         """What makes the pictures of codes of latents, all of pictures at half size or none."""
         cell = self.header.autoencoder.downsampling * (2 if half else 1)
-        step = self.header.latent_step / (2 if half else 1)
+        step = told_step(self.header.latent_step, half=half)
         rows, columns = (-(-side // cell) for side in (height, width))
         level = told_level(self.codes.level, half=half)
         symbols = decode_images(self.model, level, list(codes.values()), rows, columns)

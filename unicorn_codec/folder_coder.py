@@ -16,7 +16,7 @@ from torch import Tensor
 from unicorn_codec.autoencoder import EmbeddedAutoencoder
 from unicorn_codec.checkpoints import KeptCodes
 from unicorn_codec.code_model import CodeModel, level_of
-from unicorn_codec.code_table import HALF, Codes, told_level
+from unicorn_codec.code_table import Codes, marked_half, told_level, told_step
 from unicorn_codec.codes import LARGEST, encode_images
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.images import Folder, read_picture
@@ -194,17 +194,16 @@ class Sample:
 
     def growth_by_refinement(self, step: float, rounds: int, progress: Callable[[int, int], None]) -> float:
         """How many times as long refined codes are as plain ones."""
-        images = sum(len(positions) for positions, _ in self.batches)
-        every = -(-images // REFINED_IMAGES)
+        every = -(-sum(len(positions) for positions, _ in self.batches) // REFINED_IMAGES)
+        batches = [(positions[::every], latents[::every]) for positions, latents in self.batches]
+        images = sum(len(positions) for positions, _ in batches)
         plain = refined = done = 0
-        for positions, latents in self.batches:
-            batch = (positions[::every], latents[::every])
+        for batch in batches:
             plain += sum(len(code) for _, part in self.coder.codes_of(*batch, step, 0) for code in part)
             for some, part in self.coder.codes_of(*batch, step, rounds):
                 refined += sum(map(len, part))
                 done += len(some)
-                progress(min(done, REFINED_IMAGES - 1), REFINED_IMAGES)
-        progress(REFINED_IMAGES, REFINED_IMAGES)
+                progress(done, images)
         return refined / plain
 
 
@@ -223,6 +222,6 @@ def quantise_latents(latents: Tensor, step: float) -> np.ndarray:
 
 def encode_latents(model: CodeModel, latents: Tensor, step: float, *, half: bool = False) -> list[bytes]:
     """Code of each of (N, C, h, w) raw latents, which may be of pictures at half size."""
-    symbols = quantise_latents(latents, step / 2 if half else step)
+    symbols = quantise_latents(latents, told_step(step, half=half))
     codes = encode_images(model, told_level(level_of(step), half=half), symbols)
-    return [bytes([code[0] + HALF]) + code[1:] for code in codes] if half else codes
+    return list(map(marked_half, codes)) if half else codes

@@ -3,8 +3,6 @@
 pack_into_network: encode_folder > normalise_latents > train_denoiser > encode_weights > choose_sampling
 """
 
-import hashlib
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,12 +11,12 @@ import numpy as np
 import torch
 
 from unicorn_codec.autoencoder import Autoencoder, EmbeddedAutoencoder
-from unicorn_codec.checkpoints import SAVE_SECONDS, checkpoint_of
+from unicorn_codec.checkpoints import SAVE_SECONDS, checkpoint_of, digest_of, save_or_warn
 from unicorn_codec.config import AutoencoderReference, Denoising, Header, PackOptions, ReadOptions
 from unicorn_codec.container import Container
 from unicorn_codec.decoding import NetworkDecoder
 from unicorn_codec.denoiser import Denoiser, load_tensors, tensors_of
-from unicorn_codec.errors import CheckpointWarning, Interrupted, OutputError
+from unicorn_codec.errors import Interrupted
 from unicorn_codec.images import Folder, folder_digest, read_picture
 from unicorn_codec.index_map import index_of_position
 from unicorn_codec.latent_set import (
@@ -147,8 +145,7 @@ def plan_denoising(plan: Plan, latents: LatentSet, options: PackOptions) -> Deno
 
 def settings_digest(folder: Folder, header: Header, options: PackOptions) -> str:
     """SHA-256 over everything that a training run depends on; a checkpoint carries it."""
-    settings = (header, options.train, folder_digest(folder, options.read), options.rounded_bits)
-    return hashlib.sha256(repr(settings).encode()).hexdigest()
+    return digest_of(header, options.train, folder_digest(folder, options.read), options.rounded_bits)
 
 
 def rounding_for(denoiser: Denoiser, options: PackOptions) -> WeightRounding | None:
@@ -188,10 +185,7 @@ def train_denoiser(
     saved_at, previewed_at = run.seconds, run.fraction
 
     def save() -> None:
-        try:
-            run.save(checkpoint)
-        except OutputError as error:  # the disk may have room again the next time
-            warnings.warn(f"training goes on without a checkpoint: {error}", CheckpointWarning, stacklevel=2)
+        save_or_warn(lambda: run.save(checkpoint), "training")
 
     def report(progress: Progress) -> None:
         nonlocal saved_at, previewed_at

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from unicorn_codec.autoencoder import EmbeddedAutoencoder
 from unicorn_codec.code_model import level_of
-from unicorn_codec.code_table import told_level
+from unicorn_codec.code_table import told_level, told_step
 from unicorn_codec.devices import has_fast_bfloat16
 from unicorn_codec.rate_model import RateModel
 from unicorn_codec.resampling import double
@@ -59,7 +59,7 @@ class Objective:
     @property
     def own_step(self) -> float:
         """That the latents are rounded with."""
-        return self.step / 2 if self.half else self.step
+        return told_step(self.step, half=self.half)
 
     @property
     def cell(self) -> int:
