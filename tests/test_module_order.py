@@ -66,6 +66,7 @@ ORDER = (
     "guarantee",
     "reports",
     "folder_coder",
+    "size_forecast",
     "tuning",
     "coding",
     "packing",

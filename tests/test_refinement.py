@@ -166,3 +166,16 @@ def test_many_pixels_get_fewer_rounds() -> None:
 def test_an_effort_is_a_few_rounds_for_codes(settings: dict[str, int]) -> None:
     with pytest.raises(errors.InvalidSetting, match="effort"):
         PackOptions(**settings)
+
+
+def test_the_cost_of_a_large_picture_does_not_depend_on_its_pieces(
+    objective: Objective, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    make_demo_pictures(tmp_path, count=1, size=560)
+    (path,) = tmp_path.glob("*.png")
+    pixels = torch.from_numpy(np.asarray(Image.open(path).convert("RGB")).copy())[None]
+    latents = encoded(objective, pixels)
+    in_pieces = objective.cost_of_pictures(pixels, latents)
+    monkeypatch.setattr(refinement, "PIECE_CELLS", 64)
+    monkeypatch.setattr(refinement, "PIECE_PIXELS", 1024)
+    assert in_pieces.item() == pytest.approx(objective.cost_of_pictures(pixels, latents).item(), rel=0.02)

@@ -4,7 +4,6 @@ make_codes: code_folder > tune_decoder > code_folder, in what the change leaves 
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,12 +24,12 @@ from unicorn_codec.images import Folder, folder_digest, read_picture
 from unicorn_codec.quality import USUAL_QUALITY, avif_quality_of, step_of_quality
 from unicorn_codec.refinement import SLOPE
 from unicorn_codec.reports import Observer
+from unicorn_codec.size_forecast import SizeCurve, take_sample
 from unicorn_codec.tuning import tune_decoder
 
 TOLERANCE, TOLERANCE_REFINED = 0.01, 0.02
 """Part that a file's size may be off: finding another step takes long where codes are refined."""
 
-ROUNDS = 6
 CORRECTIONS = 2
 MOST_EXCESS = 0.03
 """Part of the wanted bytes that a file may have more, before the step is chosen again."""
@@ -185,40 +184,6 @@ def bytes_of(coder: FolderCoder, container: Container) -> int:
     return coder.file_bytes(container.codes) + len(container.tuning or b"")
 
 
-class SizeCurve:
-    """Bytes of a folder's file by the quantisation step.
-
-    Args:
-        measure: the bytes at a step; it is asked once for each.
-    """
-
-    def __init__(self, measure: Callable[[float], float], coarsest: float) -> None:
-        self._measure, self._coarsest = measure, coarsest
-        self._known: dict[float, float] = {}
-
-    def size(self, step: float) -> float:
-        """Bytes at a step."""
-        if step not in self._known:
-            self._known[step] = self._measure(step)
-        return self._known[step]
-
-    def step_of(self, wanted: float) -> float:
-        """The step, 1 to the coarsest, that comes nearest to the wanted bytes."""
-        if wanted >= self.size(1.0):
-            return 1.0
-        if wanted <= self.size(self._coarsest):
-            return self._coarsest
-        for _ in range(ROUNDS):
-            fine = max(step for step, size in self._known.items() if size > wanted)
-            coarse = min(step for step, size in self._known.items() if size <= wanted and step > fine)
-            larger, smaller = self.size(fine), self.size(coarse)
-            # The size falls about as a power of the step.
-            step = fine * (coarse / fine) ** (math.log(larger / wanted) / math.log(larger / smaller))
-            if abs(self.size(step) / wanted - 1) <= TOLERANCE / 4:
-                break
-        return step
-
-
 def fit_codes(coder: FolderCoder, wanted_bytes: float, rounds: int, observer: Observer) -> tuple[float, Codes]:
     """Step and codes with which the file has the wanted bytes, about, where a step can do so.
 
@@ -228,7 +193,7 @@ def fit_codes(coder: FolderCoder, wanted_bytes: float, rounds: int, observer: Ob
     Raises:
         InvalidSetting: even the coarsest step takes more than wanted.
     """
-    sample = coder.sample(observer.of_stage("encoding"))
+    sample = take_sample(coder, observer.of_stage("encoding"))
     curve = SizeCurve(sample.file_bytes, coder.coarsest)
     smallest = curve.size(coder.coarsest)
     if wanted_bytes < smallest * (1 - 3 * TOLERANCE):

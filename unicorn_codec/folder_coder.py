@@ -6,11 +6,11 @@ read_picture > Autoencoder.encode, of it and its half > the cheaper one of both 
 import copy
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from unicorn_codec.autoencoder import EmbeddedAutoencoder
@@ -29,11 +29,6 @@ from unicorn_codec.resampling import halve
 FINEST_WITH_HALVES = 2.0
 """From this step on pictures may be coded at half size, with latents of half the step."""
 
-SAMPLE_IMAGES = 48
-REFINED_IMAGES = 12
-"""Pictures that tell how large a file becomes, and those of them that tell what refinement adds to it."""
-
-SHARE_STEP = 4.0
 KEPT_BYTES = 1 << 28
 """Latents that are kept for another coding, at most."""
 
@@ -79,7 +74,7 @@ class FolderCoder:
         if kept is not None:
             kept.begin(f"step {step!r}, {rounds} rounds, change {hashlib.sha256(self._tuning).hexdigest()}")
         codes = {} if kept is None else dict(kept.codes)
-        for batch, latents in self._all_latents():
+        for batch, latents in self.all_latents():
             places = [place for place, position in enumerate(batch) if position not in codes]
             for some, found in self.codes_of([batch[p] for p in places], latents[places], step, rounds):
                 for position, code in zip(some, found, strict=True):
@@ -94,25 +89,8 @@ class FolderCoder:
         """Bytes of an archive's file with these codes, about."""
         return self.overhead + sum(map(len, codes.streams))
 
-    def sample(self, progress: Callable[[int, int], None]) -> "Sample":
-        """Some pictures, evenly from the folder."""
-        count = len(self.pictures.pictures)
-        positions = range(0, count, -(-count // SAMPLE_IMAGES))
-        chosen, of_all, done = set(positions), 0, 0
-        batches, of_sample = [], 0
-        for batch, latents in self._all_latents():
-            # What share of a file's bytes is theirs hardly depends on the step, and is known without looking at pixels.
-            sizes = [len(code) for code in encode_latents(self.model, latents, SHARE_STEP)]
-            places = [place for place, position in enumerate(batch) if position in chosen]
-            of_all += sum(sizes)
-            of_sample += sum(sizes[place] for place in places)
-            if places:
-                batches.append(([batch[place] for place in places], latents[places]))
-            done += len(batch)
-            progress(done, count)
-        return Sample(coder=self, batches=batches, share=of_sample / of_all)
-
-    def _all_latents(self) -> Iterator[tuple[list[int], Tensor]]:
+    def all_latents(self) -> Iterator[tuple[list[int], Tensor]]:
+        """Raw latents of all pictures, a batch of one size at a time."""
         yield from self._kept
         kept = {position for batch, _ in self._kept for position in batch}
         rest = [position for position in range(len(self.pictures.pictures)) if position not in kept]
@@ -145,26 +123,40 @@ class FolderCoder:
 
     def _codes_of_pixels(self, pixels: Tensor, latents: Tensor, step: float, rounds: int) -> list[bytes]:
         """Codes of pictures, each at half size where that costs less."""
-        whole, halved = (
-            Objective(autoencoder=self.autoencoder, rate=self._rate, step=step, half=half) for half in (False, True)
-        )
-        ways = [(whole, latents)]
-        if step >= FINEST_WITH_HALVES:
-            halves = self.autoencoder.encode_pictures(list(halve(pixels).numpy()), whole.cell)
-            ways.append((halved, halves))
-        chosen = np.zeros(len(pixels), np.int64)
-        if len(ways) > 1:
-            costs = [objective.cost_of_pictures(pixels, of_way) for objective, of_way in ways]
-            chosen = torch.stack(costs).argmin(0).numpy()
         codes = [b""] * len(pixels)
-        for number, (objective, of_way) in enumerate(ways):
-            places = np.flatnonzero(chosen == number)
+        ways = [(False, latents, np.ones(len(pixels), bool))]
+        if step >= FINEST_WITH_HALVES:
+            halves = self.halves(pixels)
+            chosen = self.are_cheaper_at_half(pixels, latents, halves, step)
+            ways = [(False, latents, ~chosen), (True, halves, chosen)]
+        for half, of_way, taken in ways:
+            places = np.flatnonzero(taken)
             if places.size:
-                refined = objective.refine(pixels[places], of_way[places], rounds) if rounds else of_way[places]
-                found = encode_latents(self.model, refined, step, half=objective.half)
-                for place, code in zip(places.tolist(), found, strict=True):
+                found = of_way[places]
+                if rounds:
+                    found = self._objective(step, half=half).refine(pixels[places], found, rounds)
+                for place, code in zip(places, encode_latents(self.model, found, step, half=half), strict=True):
                     codes[place] = code
         return codes
+
+    def whole(self, pixels: Tensor) -> Tensor:
+        """Raw latents of pictures (N, H, W, 3), uint8."""
+        return self.autoencoder.encode_pictures(list(pixels.numpy()), self.autoencoder.reference.downsampling)
+
+    def halves(self, pixels: Tensor) -> Tensor:
+        """Raw latents of pictures (N, H, W, 3), uint8, at half size."""
+        return self.whole(halve(pixels))
+
+    def are_cheaper_at_half(self, pixels: Tensor, latents: Tensor, halves: Tensor, step: float) -> NDArray[np.bool_]:
+        """(N,) whether the codes of pictures cost less at half size, if they are not refined."""
+        whole, half = (
+            self._objective(step, half=half).cost_of_pictures(pixels, of_way)
+            for half, of_way in ((False, latents), (True, halves))
+        )
+        return (half < whole).numpy()
+
+    def _objective(self, step: float, *, half: bool) -> Objective:
+        return Objective(autoencoder=self.autoencoder, rate=self._rate, step=step, half=half)
 
     def latents(
         self, positions: Sequence[int], progress: Callable[[int, int], None]
@@ -172,39 +164,6 @@ class FolderCoder:
         """Raw latents of some pictures, a batch of one size at a time."""
         multiple = self.autoencoder.reference.downsampling
         return encode_batches(self.pictures, positions, self.read, self.autoencoder, multiple, progress)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
-    """Some of a folder's pictures, which tell how large its file becomes.
-
-    Args:
-        batches: positions of pictures of one size, and their latents.
-        share: part of the codes' bytes that is theirs.
-    """
-
-    coder: FolderCoder
-    batches: list[tuple[list[int], Tensor]]
-    share: float
-
-    def file_bytes(self, step: float) -> float:
-        """Bytes of the folder's file at a step, if its codes are not refined."""
-        codes = (part for batch in self.batches for _, part in self.coder.codes_of(*batch, step, 0))
-        return self.coder.overhead + sum(len(code) for part in codes for code in part) / self.share
-
-    def growth_by_refinement(self, step: float, rounds: int, progress: Callable[[int, int], None]) -> float:
-        """How many times as long refined codes are as plain ones."""
-        every = -(-sum(len(positions) for positions, _ in self.batches) // REFINED_IMAGES)
-        batches = [(positions[::every], latents[::every]) for positions, latents in self.batches]
-        images = sum(len(positions) for positions, _ in batches)
-        plain = refined = done = 0
-        for batch in batches:
-            plain += sum(len(code) for _, part in self.coder.codes_of(*batch, step, 0) for code in part)
-            for some, part in self.coder.codes_of(*batch, step, rounds):
-                refined += sum(map(len, part))
-                done += len(some)
-                progress(done, images)
-        return refined / plain
 
 
 def overhead_of(pictures: Folder) -> int:

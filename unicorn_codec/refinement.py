@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -36,6 +37,9 @@ MOMENTUM = 0.5
 PIECE_CELLS = 32
 MARGIN_CELLS = 2
 """Large pictures are refined in pieces of so many latents a side, decoded with so many around them."""
+
+PIECE_PIXELS = 512
+"""Large pictures are compared in pieces of so many pixels a side."""
 
 PIXELS_AT_ONCE = 1 << 19
 """What is decoded together, about: keeps the gradients' memory at some hundred megabytes."""
@@ -74,24 +78,38 @@ class Objective:
             symbols: (N, C, h, w) rounded latents.
         """
         height, width = images.shape[2:]
-        level, device = told_level(level_of(self.step), half=self.half), symbols.device
-        bits = self.rate.bits(symbols, torch.full((len(symbols),), level, device=device)).sum((1, 2, 3))
+        device = symbols.device
         with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
             decoded = self.autoencoder.decode(symbols * self.own_step, self.own_step)
         decoded = (double(decoded.float()) if self.half else decoded.float())[:, :, :height, :width]
+        return self._bits(symbols) + self._worth(decoded, images)
+
+    def _bits(self, symbols: Tensor) -> Tensor:
+        """(N,) of codes."""
+        level = told_level(level_of(self.step), half=self.half)
+        return self.rate.bits(symbols, torch.full((len(symbols),), level, device=symbols.device)).sum((1, 2, 3))
+
+    def _worth(self, decoded: Tensor, images: Tensor) -> Tensor:
+        """(N,) bits that the distortion of images (N, 3, H, W) in [-1, 1] is worth."""
         squared = (decoded - images).square().mean((1, 2, 3)) * 127.5**2
         similarity = ms_ssim(decoded / 2 + 0.5, images / 2 + 0.5, without=1)
         distortion = SQUARED_ERROR * squared + STRUCTURE * (1 - similarity)
-        return bits + height * width * distortion / (SLOPE * self.step**2)
+        return images[0, 0].numel() * distortion / (SLOPE * self.step**2)
 
     def cost_of_pictures(self, pixels: Tensor, latents: Tensor) -> Tensor:
-        """(N,) bits for pictures (N, H, W, 3), uint8, and their latents, rounded, a piece after the other."""
+        """(N,) bits for pictures (N, H, W, 3), uint8, and their latents, which are rounded."""
+        height, width = pixels.shape[1:3]
+        symbols = (latents / self.own_step).round()
         costs = torch.zeros(len(pixels))
+        decoded = self.autoencoder.decode_pictures(
+            symbols * self.own_step, height, width, self.own_step, half=self.half
+        )
         with torch.inference_mode():
             for row, column in _pieces(latents, 0):
-                images = self._images(pixels, row, column)
-                symbols = latents[:, :, row.taken(1), column.taken(1)].to(self.autoencoder.device) / self.own_step
-                costs += self.cost(images, symbols.round()).cpu()
+                costs += self._bits(symbols[:, :, row.taken(1), column.taken(1)].to(self.autoencoder.device)).cpu()
+            both = torch.from_numpy(np.stack(decoded)), pixels
+            for row, column in product(spans(height, PIECE_PIXELS, 0), spans(width, PIECE_PIXELS, 0)):
+                costs += self._worth(*(self._images(of_both, row, column, 1) for of_both in both)).cpu()
         return costs
 
     def refine(self, pixels: Tensor, latents: Tensor, rounds: int) -> Tensor:
@@ -108,12 +126,13 @@ class Objective:
         refined = latents.clone()
         for row, column in _pieces(latents, MARGIN_CELLS):
             part = refined[:, :, row.taken(1), column.taken(1)].to(self.autoencoder.device)
-            best = self._descend(self._images(pixels, row, column), part / self.own_step, rounds).cpu()
+            best = self._descend(self._images(pixels, row, column, self.cell), part / self.own_step, rounds).cpu()
             refined[:, :, row.given(1), column.given(1)] = best[:, :, row.kept(1), column.kept(1)] * self.own_step
         return refined
 
-    def _images(self, pixels: Tensor, row: Span, column: Span) -> Tensor:
-        cut = pixels[:, row.taken(self.cell), column.taken(self.cell)]
+    def _images(self, pixels: Tensor, row: Span, column: Span, cell: int) -> Tensor:
+        """(N, 3, H, W) in [-1, 1]: a piece of pictures (N, H, W, 3), uint8, by cells of so many pixels."""
+        cut = pixels[:, row.taken(cell), column.taken(cell)]
         return cut.to(self.autoencoder.device).permute(0, 3, 1, 2).float() / 127.5 - 1
 
     def _descend(self, images: Tensor, symbols: Tensor, rounds: int) -> Tensor:

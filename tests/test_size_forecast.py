@@ -1,0 +1,74 @@
+"""The size that is foretold against the size that comes out, and the search for a step."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from unicorn_codec.autoencoder import EmbeddedAutoencoder
+from unicorn_codec.code_model import load_code_model
+from unicorn_codec.config import ReadOptions
+from unicorn_codec.demo_pictures import make_demo_pictures
+from unicorn_codec.folder_coder import FolderCoder
+from unicorn_codec.images import list_folder
+from unicorn_codec.size_forecast import NEAR, SizeCurve, take_sample
+
+STEPS = (9.0, 1.5, 24.0, 4.0, 6.0)
+
+
+@pytest.fixture(scope="module")
+def coder(tmp_path_factory: pytest.TempPathFactory) -> FolderCoder:
+    folder = tmp_path_factory.mktemp("photographs")
+    make_demo_pictures(folder / "small", count=5, size=96)
+    make_demo_pictures(folder / "other", count=2, size=128)
+    options = ReadOptions()
+    return FolderCoder(
+        list_folder(folder, options), options, EmbeddedAutoencoder(torch.device("cpu")), load_code_model()
+    )
+
+
+def test_a_sample_of_all_pictures_foretells_their_size(coder: FolderCoder) -> None:
+    told: list[tuple[int, int]] = []
+    sample = take_sample(coder, lambda done, count: told.append((done, count)))
+    assert told[-1] == (len(coder.pictures.pictures),) * 2
+    assert sample.share == 1
+    for step in STEPS:  # in no order: what is known of one step must not mislead at another
+        found = coder.file_bytes(coder.encode(step, lambda *_: None))
+        assert sample.file_bytes(step) == pytest.approx(found, rel=0.01), step
+
+
+def test_refinement_makes_codes_of_a_sample_neither_vanish_nor_explode(coder: FolderCoder) -> None:
+    sample = take_sample(coder, lambda *_: None)
+    growth = sample.growth_by_refinement(4.0, 2, lambda *_: None)
+    refined = coder.encode(4.0, lambda *_: None, rounds=2)
+    plain = coder.encode(4.0, lambda *_: None)
+    lengths = [sum(map(len, codes.streams)) for codes in (refined, plain)]
+    assert growth == pytest.approx(lengths[0] / lengths[1], rel=0.01)
+
+
+def test_pictures_beyond_the_window_are_judged_by_their_middle(tmp_path: Path) -> None:
+    make_demo_pictures(tmp_path, count=2, size=560)
+    options = ReadOptions()
+    coder = FolderCoder(
+        list_folder(tmp_path, options), options, EmbeddedAutoencoder(torch.device("cpu")), load_code_model()
+    )
+    sample = take_sample(coder, lambda *_: None)
+    for step in (3.0, 16.0):
+        found = coder.file_bytes(coder.encode(step, lambda *_: None))
+        assert sample.file_bytes(step) == pytest.approx(found, rel=0.25), step
+
+
+@pytest.mark.parametrize("wanted", [10.0, 400.0, 1000.0, 4000.0, 90_000.0])
+def test_the_search_comes_near_with_few_questions(wanted: float) -> None:
+    asked: list[float] = []
+
+    def measure(step: float) -> float:
+        asked.append(step)
+        return 300 + 5000 / step**1.2 * (0.8 if step > 5 else 1)  # pictures that change to half size: a jump
+
+    curve = SizeCurve(measure, 24.0)
+    step = curve.step_of(wanted)
+    assert len(asked) == len(set(asked)) <= 8
+    least, most = measure(24.0), measure(1.0)
+    jumps = measure(5.0001) < wanted < measure(4.9999)
+    assert jumps or measure(step) == pytest.approx(min(max(wanted, least), most), rel=NEAR)
