@@ -32,7 +32,9 @@ LARGE_SIDE = 250
 RAW_SHARE = 0.05
 """Part of the mutations that leave the checksums as they fall."""
 
-TYPES = (b"HEAD", b"IMGS", b"DENO", b"WGHT", b"CODE", b"name", b"cnry", b"zzzz", b"MORE")
+PROCESS_SECONDS = 1200
+
+TYPES = (b"HEAD", b"IMGS", b"DENO", b"WGHT", b"CODE", b"TUNE", b"name", b"qual", b"cnry", b"zzzz", b"MORE")
 CLAIMS = tuple(sorted({0, 1, *((1 << bits) + d for bits in (8, 16, 24, 26, 28, 31, 32, 44, 63) for d in (-1, 0, 1))}))
 Mutate = Callable[[bytes, int], bytes]
 
@@ -273,24 +275,31 @@ def main() -> None:
         corpus.mkdir()
         write_seeds(args.target, corpus, args.seed)
         (Path(name) / "words").write_text(dictionary())
-        command = [sys.executable, __file__, "--target", args.target, "--work", str(corpus)]
-        command += [f"-seed={args.seed}", f"-max_total_time={args.seconds}", f"-runs={args.runs}"]
-        command += [f"-max_len={MAX_INPUT_BYTES}", f"-dict={name}/words", "-timeout=60", "-rss_limit_mb=4096"]
-        command += [f"-artifact_prefix={args.finds}/{args.target}-", "-print_final_stats=1"]
-        ended = subprocess.run(command, capture_output=True, text=True, errors="replace")
+        common = [sys.executable, __file__, "--target", args.target, "--work", str(corpus)]
+        common += [f"-max_len={MAX_INPUT_BYTES}", f"-dict={name}/words", "-timeout=60", "-rss_limit_mb=4096"]
+        common += [f"-artifact_prefix={args.finds}/{args.target}-", "-print_final_stats=1"]
+        executions, coverage, failed = 0, 0, False
+        started, seed = time.monotonic(), args.seed
+        while not failed and (left := args.seconds - int(time.monotonic() - started)) > 0 and executions != args.runs:
+            # Tracing takes some kilobytes an execution and never gives them back: one process for all would swell.
+            bounds = [f"-max_total_time={min(left, PROCESS_SECONDS)}", f"-runs={max(-1, args.runs - executions)}"]
+            ended = subprocess.run(
+                [*common, f"-seed={seed}", *bounds], capture_output=True, text=True, errors="replace"
+            )
+            said, seed = ended.stdout + ended.stderr, seed + 1
+            executed = re.search(r"number_of_executed_units: (\d+)", said)
+            failed = ended.returncode != 0 or executed is None
+            executions += int(executed[1]) if executed else 0
+            coverage = max(coverage, *(int(found) for found in re.findall(r"cov: (\d+)", said)), 0)
         inputs = len(list(corpus.iterdir()))
-    said = ended.stdout + ended.stderr
-    executed = re.search(r"number_of_executed_units: (\d+)", said)
-    coverage = re.findall(r"cov: (\d+) ft: (\d+)", said)
-    failed = ended.returncode != 0 or executed is None
     if failed:
         print("\n".join(said.splitlines()[-40:]), file=sys.stderr)
     print_result(
         script="fuzz_reader",
         target=args.target,
         seed=args.seed,
-        executions=int(executed[1]) if executed else 0,
-        coverage=int(coverage[-1][0]) if coverage else 0,
+        executions=executions,
+        coverage=coverage,
         corpus=inputs,
         finds=sorted(path.name for path in args.finds.glob(f"{args.target}-*")),
         ok=not failed,
