@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 DEMO := demo
 
-.PHONY: demo test check docs clean
+.PHONY: demo test test-torch check docs clean
 
 demo: $(READY)  ## make pictures, pack them both ways, get number 17 back from each file
 	rm -rf $(DEMO)
@@ -20,6 +20,15 @@ demo: $(READY)  ## make pictures, pack them both ways, get number 17 back from e
 test: $(READY)
 	$(BIN)/python -m pytest
 
+TORCH ?= 2.15.0
+OTHER := $(VENV)-torch-$(TORCH)
+
+test-torch:  ## what decodes, with another PyTorch than the tests' own: make test-torch TORCH=2.15.0
+	$(PYTHON) -m venv $(OTHER)
+	grep -v '^torch==' constraints.txt > $(OTHER)/constraints.txt
+	$(OTHER)/bin/python -m pip install --quiet -c $(OTHER)/constraints.txt torch==$(TORCH) -e '.[dev]'
+	$(OTHER)/bin/python -m pytest tests/test_golden.py tests/test_canary.py tests/test_vectors.py tests/test_codes.py
+
 check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -30,7 +39,7 @@ docs: $(READY)  ## write the help texts into docs/commands.md
 	$(BIN)/python docs/make_commands.py
 
 clean:
-	rm -rf $(VENV) $(DEMO)
+	rm -rf $(VENV) $(VENV)-torch-* $(DEMO)
 
 $(READY): setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
