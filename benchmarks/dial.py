@@ -136,14 +136,17 @@ class Results:
 
 def own_codec(args: argparse.Namespace) -> Unicorn:
     common = PackOptions(seed=args.seed, device=args.device)
-    rates = {f"{rate:g} bpp": replace(common, bits_per_pixel=rate) for rate in RATES}
-    return Unicorn(settings=rates | {f"step {step:g}": replace(common, latent_step=step) for step in STEPS})
+    rates = {f"{rate:g} bpp": replace(common, bits_per_pixel=rate) for rate in args.rates}
+    steps = {f"step {step:g}": replace(common, latent_step=step) for step in args.steps}
+    return Unicorn(settings=rates | steps)
 
 
 def codecs_for(args: argparse.Namespace, count: int) -> list[Codec]:
     """What runs on so many pictures."""
     others = [codec for codec in rivals(ReadOptions(), args.seed) if not isinstance(codec, (Zip, Coin))]
     coin = Coin(steps=args.coin_steps, most_pictures=args.coin_pictures, seed=args.seed)
+    if args.points is not None:
+        others = [codec.thinned(args.points) for codec in others]
     codecs = [own_codec(args), *others, coin]
     chosen = [codec for codec in codecs if args.codecs is None or codec.name in args.codecs]
     return [codec for codec in chosen if count == min(args.count) or not is_slow(codec)]
@@ -271,6 +274,9 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     parser.add_argument("--codecs", nargs="+", metavar="NAME", help="these alone")
     parser.add_argument("--again", nargs="+", default=[], metavar="NAME", help="codecs to measure once more")
+    parser.add_argument("--rates", type=float, nargs="*", default=RATES, help="ours, in bits per pixel")
+    parser.add_argument("--steps", type=float, nargs="*", default=STEPS, help="ours, for what lies above")
+    parser.add_argument("--points", type=int, metavar="N", help="at most so many settings of each rival")
     parser.add_argument("--metrics-every", type=int, default=5, metavar="K")
     parser.add_argument("--features", type=Path, help="SqueezeNet 1.1 features, for the perceptual distance")
     parser.add_argument("--coin-pictures", type=int, default=4)

@@ -102,7 +102,7 @@ def measure_set(args: argparse.Namespace, folder: Path, results: Results) -> Non
     pictures = PictureSet.open(folder, ReadOptions())
     if len(pictures) < max(args.count):
         sys.exit(f"{folder} holds {len(pictures)} pictures, not {max(args.count)}")
-    common = PackOptions(seed=args.seed, device=args.device)
+    common = PackOptions(seed=args.seed, device=args.device, effort=args.effort, tune=args.tune)
     for count in sorted(args.count, reverse=True):
         trials, whole = results.trials(folder.name, count), results.trials(folder.name, max(args.count))
         while not is_done(trials, whole, args.tolerance):
@@ -205,6 +205,8 @@ def main() -> None:
     parser.add_argument("--count", type=int, nargs="+", default=[125, 250, 500, 1000])
     parser.add_argument("--parts", type=int, help="at most so many archives of each count")
     parser.add_argument("--bpp", type=float, default=0.1, help="rate of the largest archive")
+    parser.add_argument("--effort", type=int, help="as that of pack")
+    parser.add_argument("--tune", action="store_true", help="as that of pack")
     parser.add_argument("--tolerance", type=float, default=0.03, help="dB")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
@@ -212,6 +214,8 @@ def main() -> None:
     args = parser.parse_args()
     settings = {
         "bpp": args.bpp,
+        "effort": args.effort,
+        "tune": args.tune,
         "tolerance": args.tolerance,
         "seed": args.seed,
         "parts": args.parts,

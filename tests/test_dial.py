@@ -99,3 +99,12 @@ def test_slow_rivals_run_on_the_smallest_count_alone() -> None:
     assert {"unicorn", "avif", "avif-half", "avif-bare", "webp", "jpeg-xl", "latents-zstd"} <= many
     assert {"avif-speed-0", "coin", "hevc-intra", "av1-film"} <= few - many
     assert few - {"coin", "mbt2018-mean", "cheng2020-anchor"} <= set(dial.SECONDS)
+
+
+def test_settings_may_be_fewer() -> None:
+    shorter = ["--rates", "0.05", "0.1", "--steps", "--points", "2"]
+    args = dial.parse_arguments(["--data", "x", "--count", "200", *shorter])
+    settings = {codec.name: list(codec.settings) for codec in dial.codecs_for(args, 200)}
+    assert settings["unicorn"] == ["0.05 bpp", "0.1 bpp"]
+    whole = {codec.name: list(codec.settings) for codec in dial.rivals(dial.ReadOptions(), 0)}
+    assert settings["avif"] == [whole["avif"][0], whole["avif"][-1]]
