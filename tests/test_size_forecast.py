@@ -66,8 +66,11 @@ def test_the_search_comes_near_with_few_questions(wanted: float) -> None:
         asked.append(step)
         return 300 + 5000 / step**1.2 * (0.8 if step > 5 else 1)  # pictures that change to half size: a jump
 
-    curve = SizeCurve(measure, 24.0)
+    told: list[tuple[int, int]] = []
+    curve = SizeCurve(measure, 24.0, lambda done, total: told.append((done, total)))
     step = curve.step_of(wanted)
+    assert all(done < total for done, total in told[:-1])
+    assert not told or told[-1][0] == told[-1][1]
     assert len(asked) == len(set(asked)) <= 8
     least, most = measure(24.0), measure(1.0)
     jumps = measure(5.0001) < wanted < measure(4.9999)

@@ -194,7 +194,7 @@ def fit_codes(coder: FolderCoder, wanted_bytes: float, rounds: int, observer: Ob
         InvalidSetting: even the coarsest step takes more than wanted.
     """
     sample = take_sample(coder, observer.of_stage("encoding"))
-    curve = SizeCurve(sample.file_bytes, coder.coarsest)
+    curve = SizeCurve(sample.file_bytes, coder.coarsest, observer.of_stage("searching"))
     smallest = curve.size(coder.coarsest)
     if wanted_bytes < smallest * (1 - 3 * TOLERANCE):
         least, wanted = (8 * size / coder.pictures.pixels for size in (smallest, wanted_bytes))

@@ -145,10 +145,13 @@ class SizeCurve:
 
     Args:
         measure: the bytes at a step; it is asked once for each.
+        progress: told how far a search is, in rounds.
     """
 
-    def __init__(self, measure: Callable[[float], float], coarsest: float) -> None:
-        self._measure, self._coarsest = measure, coarsest
+    def __init__(
+        self, measure: Callable[[float], float], coarsest: float, progress: Callable[[int, int], None]
+    ) -> None:
+        self._measure, self._coarsest, self._progress = measure, coarsest, progress
         self._known: dict[float, float] = {}
 
     def size(self, step: float) -> float:
@@ -163,7 +166,8 @@ class SizeCurve:
             return 1.0
         if wanted <= self.size(self._coarsest):
             return self._coarsest
-        for _ in range(ROUNDS):
+        for done in range(ROUNDS):
+            self._progress(done, ROUNDS)
             fine = max(step for step, size in self._known.items() if size > wanted)
             coarse = min(step for step, size in self._known.items() if size <= wanted and step > fine)
             larger, smaller = self._known[fine], self._known[coarse]
@@ -172,4 +176,5 @@ class SizeCurve:
             if min(larger / wanted - 1, 1 - smaller / wanted) <= NEAR:
                 break
             self.size(step)
+        self._progress(ROUNDS, ROUNDS)
         return step
