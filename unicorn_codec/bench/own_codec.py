@@ -13,9 +13,11 @@ from unicorn_codec.images import Pixels
 from unicorn_codec.inspection import describe
 
 OWN_NAME = "unicorn"
-CODE_RATES = (0.05, 0.1, 0.2, 0.3)
+CODE_STEPS = (8.0, 4.8, 2.3, 1.5)
+"""Quantisation steps that a benchmark takes by default: each folder has its rates there, none must be looked for."""
+
 INDEX_ONLY_RATES = (0.5, 1.0)
-"""Bits per pixel that a benchmark asks for by default."""
+"""Bits per pixel of its networks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,13 +48,13 @@ class Unicorn(Codec):
 
 
 def own_settings(*, read: ReadOptions, seconds: float | None, seed: int, device: str) -> dict[str, PackOptions]:
-    """The settings that a benchmark runs by default: codes at some rates, index-only networks of some sizes.
+    """The settings that a benchmark runs by default: codes of some steps, index-only networks of some sizes.
 
     Args:
         seconds: of training, for each network. None: no index-only archives.
     """
     common = PackOptions(read=read, seed=seed, device=device)
-    codes = {f"codes, {rate:g} bpp": replace(common, bits_per_pixel=rate) for rate in CODE_RATES}
+    codes = {f"codes, step {step:g}": replace(common, latent_step=step) for step in CODE_STEPS}
     if seconds is None:
         return codes
     trained = replace(common, index_only=True, train=TrainConfig(seconds=seconds))
