@@ -132,7 +132,13 @@ training_options = together(
         type=click.IntRange(1, MAX_STEPS),
         help="Sampling steps that the file asks for.  [default: the number that measures best]",
     ),
-    click.option("--time", "seconds", type=Duration(), help="Training time, such as 90s, 10m or 1.5h."),
+    click.option(
+        "--time",
+        "seconds",
+        type=Duration(),
+        help="Such as 90s, 10m or 1.5h: how long a network is trained, or, without one, how long packing may take, "
+        "about: it decides the effort.",
+    ),
     click.option("--epochs", type=click.IntRange(min=1), help="Visits of every picture, instead of a time."),
     click.option("--resume", is_flag=True, help="Go on from the checkpoint that Ctrl-C, or a crash, left."),
 )
@@ -216,12 +222,13 @@ def pack_options(
     """The library's settings from the command's; what was not given keeps the library's default."""
     if seconds is not None and epochs is not None:
         raise click.UsageError("--time and --epochs exclude each other")
-    of_network = _given(**{name: others.get(name) for name in NETWORK_SETTINGS}, seconds=seconds, epochs=epochs)
+    of_network = _given(**{name: others.get(name) for name in NETWORK_SETTINGS}, epochs=epochs)
+    is_network = index_only or bool(of_network)
     return PackOptions(
-        index_only=index_only or bool(of_network),
+        index_only=is_network,
         read=ReadOptions(max_side=max_side or 0, background=background, skip_unreadable=skip_unreadable),
-        train=TrainConfig(**_given(seconds=seconds, epochs=epochs)),
-        **_given(**others),
+        train=TrainConfig(**_given(seconds=seconds if is_network else None, epochs=epochs)),
+        **_given(**others, seconds=None if is_network else seconds),
     )
 
 

@@ -268,6 +268,14 @@ def test_pack_keeps_the_librarys_defaults(fake_pack: FakePack) -> None:
     assert fake_pack.options.train.seconds is None
 
 
+def test_a_time_is_that_of_packing_or_of_training(fake_pack: FakePack) -> None:
+    run("pack", "photos", "out.uni", "--time", "5m")
+    assert (fake_pack.options.index_only, fake_pack.options.seconds) == (False, 300)
+    run("pack", "photos", "out.uni", "--time", "5m", "--index-only")
+    assert (fake_pack.options.seconds, fake_pack.options.train.seconds) == (None, 300)
+    assert "not both" in run("pack", "photos", "out.uni", "--time", "5m", "--effort", 3).stderr
+
+
 def test_pack_tells_before_and_after(fake_pack: FakePack) -> None:
     result = run("pack", "photos", "out.uni")
     assert result.exit_code == 0

@@ -8,8 +8,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from unicorn_codec import archive, errors, refinement
+from unicorn_codec import archive, coding, errors, refinement
 from unicorn_codec.autoencoder import EmbeddedAutoencoder
+from unicorn_codec.checkpoints import KeptCodes
 from unicorn_codec.code_model import level_of, load_code_model
 from unicorn_codec.config import USUAL_EFFORT, USUAL_ROUND_PIXELS, PackOptions
 from unicorn_codec.demo_pictures import make_demo_pictures
@@ -160,6 +161,30 @@ def test_many_pixels_get_fewer_rounds() -> None:
     assert options.rounds(USUAL_ROUND_PIXELS // 2) == 2
     assert options.rounds(2 * USUAL_ROUND_PIXELS) == 0
     assert PackOptions(effort=9).rounds(2 * USUAL_ROUND_PIXELS) == 9
+
+
+def test_a_time_decides_the_effort(photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def rounds(seconds: float) -> int:
+        options = PackOptions(latent_step=4.0, seconds=seconds, overwrite=True)
+        return archive.pack(photographs, tmp_path / "out.uni", options).rounds
+
+    assert rounds(0.01) == 0
+    now = iter(range(10_000))
+    with monkeypatch.context() as patch:  # a clock on which 4 pictures take 1 second, whatever is done with them
+        patch.setattr(coding.time, "monotonic", lambda: next(now))
+        assert rounds(40) == coding.USEFUL_EFFORT, "a round takes no time at all"
+    assert 0 < rounds(5) <= coding.USEFUL_EFFORT
+
+
+def test_unfinished_work_keeps_the_effort_it_was_begun_with(tmp_path: Path) -> None:
+    kept = KeptCodes(tmp_path / "checkpoint", "digest", resume=False)
+    kept.begin("some way")
+    kept.add(0, b"code")
+    kept.save()
+    assert KeptCodes(kept.path, "digest", resume=True).effort is None
+    kept.effort = 7
+    kept.save()
+    assert KeptCodes(kept.path, "digest", resume=True).effort == 7
 
 
 @pytest.mark.parametrize("settings", [{"effort": -1}, {"effort": 101}, {"effort": 3, "index_only": True}])

@@ -70,9 +70,9 @@ def pack(folder: Path, output: Path, options: PackOptions, observer: Observer | 
     check_names(pictures.names, len(pictures.names))  # what no file can hold must not wait for the end
     serialize_sizes(pictures.sizes, len(pictures.names))
     if options.index_only:
-        container = pack_into_network(pictures, autoencoder, output, options, observer)
+        container, rounds = pack_into_network(pictures, autoencoder, output, options, observer), 0
     else:
-        container = pack_into_codes(pictures, autoencoder, output, options, observer)
+        container, rounds = pack_into_codes(pictures, autoencoder, output, options, observer)
     seconds = time.monotonic() - started
     # Measured is what a reader will get: what comes out of the very bytes of the file, not what went into them.
     archive = Archive.of(parse(serialize(container), strict=True), autoencoder)
@@ -80,7 +80,7 @@ def pack(folder: Path, output: Path, options: PackOptions, observer: Observer | 
     container = replace(container, psnrs=archive.by_position(measured), canary=canary_of(archive))
     write_container(output, container, overwrite=options.overwrite)
     checkpoint_of(output).unlink(missing_ok=True)
-    return report_on(output, pictures, autoencoder, options, measured, seconds)
+    return report_on(output, pictures, autoencoder, options, measured, rounds=rounds, seconds=seconds)
 
 
 def canary_of(archive: "Archive") -> Canary:
@@ -93,7 +93,14 @@ def canary_of(archive: "Archive") -> Canary:
 
 
 def report_on(
-    output: Path, pictures: Folder, autoencoder: Autoencoder, options: PackOptions, measured: Measured, seconds: float
+    output: Path,
+    pictures: Folder,
+    autoencoder: Autoencoder,
+    options: PackOptions,
+    measured: Measured,
+    *,
+    rounds: int,
+    seconds: float,
 ) -> PackReport:
     """Open a file again and tell what it holds."""
     with Archive.open(output, device=options.device, autoencoder=options.autoencoder) as archive:
@@ -111,7 +118,7 @@ def report_on(
             ),
             index_bits=header.index_bits,
             latent_step=header.latent_step,
-            rounds=0 if codes is None or len(classic) == len(archive) else options.rounds(pictures.pixels),
+            rounds=0 if len(classic) == len(archive) else rounds,
             wanted_bytes=options.target_bytes(pictures.pixels),
             seconds=seconds,
             measured=measured,

@@ -89,6 +89,8 @@ class KeptCodes:
         digest: of pictures and settings.
         resume: go on from what the checkpoint holds.
 
+    ``effort``, where it was measured and not asked for, is kept too: it must not change under way.
+
     Raises:
         CheckpointMismatch: there are other pictures or settings in it.
     """
@@ -96,9 +98,12 @@ class KeptCodes:
     def __init__(self, path: Path, digest: str, *, resume: bool) -> None:
         self.path, self._digest = path, digest
         self._way, self.codes = "", dict[int, bytes]()
+        self.effort: int | None = None
         self._saved_at = time.monotonic()
         if resume:
-            self._way = read_metadata(path, digest)["way"]
+            metadata = read_metadata(path, digest)
+            self._way = metadata["way"]
+            self.effort = int(metadata["effort"]) if "effort" in metadata else None
             tensors = load_file(path)
             ends = np.cumsum(tensors["lengths"])[:-1]
             pieces = np.split(tensors["codes"], ends)
@@ -123,4 +128,7 @@ class KeptCodes:
             "lengths": np.array(list(map(len, self.codes.values())), np.int64),
             "codes": np.frombuffer(b"".join(self.codes.values()), np.uint8),
         }
-        write_checkpoint(self.path, save(tensors, {"digest": self._digest, "way": self._way}))
+        metadata = {"digest": self._digest, "way": self._way}
+        if self.effort is not None:
+            metadata["effort"] = str(self.effort)
+        write_checkpoint(self.path, save(tensors, metadata))

@@ -1,9 +1,10 @@
-"""Packing into codes: the step follows from the wanted size, the decoder is tuned to the set, quality is held.
+"""Packing into codes: time decides the effort, the wanted size the step; the decoder is tuned, quality is held.
 
-make_codes: code_folder > tune_decoder > code_folder, in what the change leaves > hold_quality
+make_codes: effort_within > code_folder > tune_decoder > code_folder, in what the change leaves > hold_quality
 """
 
 import math
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,6 +31,14 @@ from unicorn_codec.tuning import tune_decoder
 TOLERANCE, TOLERANCE_REFINED = 0.01, 0.02
 """Part that a file's size may be off: finding another step takes long where codes are refined."""
 
+USEFUL_EFFORT = 10
+"""More rounds than these hardly gain, however much time there is."""
+
+TIMED_IMAGES = 8
+TIMED_PIXELS = 1 << 19
+TIMED_STEP = 4.0
+"""What tells how long refining takes: so many pictures at most, of so many pixels about, at a step with halves."""
+
 CORRECTIONS = 2
 MOST_EXCESS = 0.03
 """Part of the wanted bytes that a file may have more, before the step is chosen again."""
@@ -37,8 +46,11 @@ MOST_EXCESS = 0.03
 
 def pack_into_codes(
     pictures: Folder, autoencoder: Autoencoder, output: Path, options: PackOptions, observer: Observer
-) -> Container:
+) -> tuple[Container, int]:
     """Every image in a code of its own, and where it pays a change of the decoder that all share.
+
+    Returns:
+        The archive, and in how many rounds its codes were refined.
 
     Raises:
         InvalidSetting: no step gives the wanted size, or the step is too coarse.
@@ -66,15 +78,16 @@ def pack_into_codes(
         ) from None
 
 
-def make_codes(coder: FolderCoder, options: PackOptions, observer: Observer) -> Container:
-    """The archive of a folder: its step, its codes, and what they are decoded with."""
+def make_codes(coder: FolderCoder, options: PackOptions, observer: Observer) -> tuple[Container, int]:
+    """The archive of a folder: its step, its codes, and what they are decoded with; and the effort that they took."""
     pictures = coder.pictures
     wanted_bytes = options.target_bytes(pictures.pixels)
     if wanted_bytes is None and options.latent_step is None:
         step = wanted_step(options, coder.coarsest)
         if step is None:
-            return code_classically(coder, options, observer)
+            return code_classically(coder, options, observer), 0
         options = replace(options, quality=None, slope=None, latent_step=step)
+    options = replace(options, seconds=None, effort=effort_of(coder, options))
     container = code_folder(coder, options, wanted_bytes, None, observer)
     if options.tune:
         step, file_bytes = container.header.latent_step, bytes_of(coder, container)
@@ -83,7 +96,43 @@ def make_codes(coder: FolderCoder, options: PackOptions, observer: Observer) -> 
             container = replace(container, tuning=tuning)
         elif tuning is not None:
             container = code_folder(coder, options, wanted_bytes, tuning, observer)
-    return hold_quality(coder, options, container, observer) if options.guarantees_quality else container
+    if options.guarantees_quality:
+        container = hold_quality(coder, options, container, observer)
+    assert options.effort is not None, "it was chosen"
+    return container, options.effort
+
+
+def effort_of(coder: FolderCoder, options: PackOptions) -> int:
+    """In how many rounds codes are refined: as was asked for, or as time allows."""
+    if options.seconds is None:
+        return options.rounds(coder.pictures.pixels)
+    kept = coder.kept_codes
+    if kept is None:
+        return effort_within(coder, options.seconds)
+    if kept.effort is None:  # else the unfinished work goes on as it was begun
+        kept.effort = effort_within(coder, options.seconds)
+    return kept.effort
+
+
+def effort_within(coder: FolderCoder, seconds: float) -> int:
+    """In how many rounds all codes can be refined in about so many seconds, as some pictures tell."""
+    pictures, some, pixels = coder.pictures.pictures, [], 0
+    for position in range(0, len(pictures), -(-len(pictures) // TIMED_IMAGES)):
+        if pixels < TIMED_PIXELS:
+            some.append(position)
+            pixels += pictures[position].width * pictures[position].height
+    started = time.monotonic()
+    batches = list(coder.latents(some, lambda *_: None))
+    times = [time.monotonic() - started]
+    for rounds in (0, 0, 1):  # the very first takes longer
+        started = time.monotonic()
+        for batch, latents in batches:
+            for _ in coder.codes_of(batch, latents, TIMED_STEP, rounds):
+                pass
+        times.append(time.monotonic() - started)
+    encoding, _, plain, refining = (time_of_some * coder.pictures.pixels / pixels for time_of_some in times)
+    left = seconds - sum(times) - encoding - 2 * plain  # pictures are also coded, and decoded again in the end
+    return int(min(max(0.0, left / max(refining - plain, 1e-9)), USEFUL_EFFORT))
 
 
 def wanted_step(options: PackOptions, coarsest: float) -> float | None:

@@ -279,6 +279,7 @@ class PackOptions:
         quality: 0 to 100, instead of these; see ``quality``. None of them given: ``USUAL_QUALITY``.
         slope: squared error, of 255, that a bit per pixel is worth (lambda), instead of these.
         effort: rounds in which codes are refined, see ``refinement``. None: ``USUAL_EFFORT``, or for many pixels less.
+        seconds: that packing into codes may take, about, instead of an effort; training's stand in ``train``.
         tune: fit the decoder to the set, where that pays for the bytes that the change takes.
         min_psnr_db, min_ms_ssim: pictures that come back less well are stored by AVIF, at the quality that it takes.
         hidden_size: of the network, as all that follows. None: about ``PARAMETERS_PER_LATENT`` weights a latent value.
@@ -301,6 +302,7 @@ class PackOptions:
     quality: float | None = None
     slope: float | None = None
     effort: int | None = None
+    seconds: float | None = None
     tune: bool = False
     min_psnr_db: float | None = None
     min_ms_ssim: float | None = None
@@ -337,6 +339,9 @@ class PackOptions:
             self.effort is None or 0 <= self.effort <= MOST_EFFORT, f"the effort is 0 to {MOST_EFFORT}: {self.effort}"
         )
         check(not (self.index_only and self.effort is not None), "an effort is for codes, not for a network")
+        check(self.seconds is None or self.seconds > 0, f"the time must be positive, not {self.seconds} seconds")
+        check(not (self.index_only and self.seconds is not None), "a network's time is that of its training")
+        check(self.seconds is None or self.effort is None, "give an effort or a time, not both")
         check(self.index_only or self.autoencoder == "embedded", "another autoencoder is for --index-only alone")
         check(self.file_bytes is None or self.file_bytes > 0, "the file size must be positive")
         check(self.latent_step is None or self.latent_step >= 1, f"the step is at least 1, not {self.latent_step}")
