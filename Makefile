@@ -13,7 +13,7 @@ demo: $(READY)  ## make pictures, pack them both ways, get number 17 back from e
 	$(BIN)/unicorn demo $(DEMO)/pictures --count 24
 	$(BIN)/unicorn pack $(DEMO)/pictures $(DEMO)/codes.uni
 	$(BIN)/unicorn unpack $(DEMO)/codes.uni --index 17 -o $(DEMO)/17-from-its-code.png
-	$(BIN)/unicorn pack $(DEMO)/pictures $(DEMO)/network.uni --index-only --epochs 1500
+	$(BIN)/unicorn pack $(DEMO)/pictures $(DEMO)/network.uni --index-only --time 3m
 	$(BIN)/unicorn unpack $(DEMO)/network.uni --index 17 -o $(DEMO)/17-from-the-network.png
 	$(BIN)/unicorn inspect $(DEMO)/network.uni
 
