@@ -177,13 +177,15 @@ def replace_file_name(own: Unicorn, name: str) -> Unicorn:
     return Elsewhere(settings=own.settings)
 
 
-def test_default_settings_are_valid_and_named_by_rate() -> None:
+def test_default_settings_are_valid_and_named_by_what_they_ask_for() -> None:
     assert not any(
         o.index_only for o in own_settings(read=PackOptions().read, seconds=None, seed=3, device="cpu").values()
     )
     settings = own_settings(read=PackOptions().read, seconds=5, seed=3, device="cpu")
     assert {options.index_only for options in settings.values()} == {True, False}
-    assert all(options.seed == 3 and f"{options.bits_per_pixel:g}" in name for name, options in settings.items())
+    for name, options in settings.items():
+        assert options.seed == 3
+        assert f" {options.bits_per_pixel or options.latent_step:g}" in name
 
 
 def test_codecs_are_chosen_by_name() -> None:
