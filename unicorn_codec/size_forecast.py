@@ -23,6 +23,7 @@ WINDOW = 512
 """A large picture's middle tells whether it is cheaper at half size: so many pixels a side."""
 
 IMAGES_AT_ONCE = 8
+"""Sampled pictures that are judged together: bounds the memory, as their windows are."""
 
 ROUNDS = 6
 NEAR = 0.015

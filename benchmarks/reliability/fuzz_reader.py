@@ -257,6 +257,26 @@ def work(target: str, arguments: list[str]) -> None:
     atheris.Fuzz()
 
 
+def fuzz(command: list[str], seconds: int, runs: int, seed: int) -> tuple[int, int, bool, str]:
+    """Run libFuzzer until the time or the executions (-1: any number) are over, or it fails.
+
+    Returns:
+        Executions, coverage, whether it failed, and what the last process said.
+    """
+    executions, coverage, failed, said = 0, 0, False, ""
+    started = time.monotonic()
+    while not failed and (left := seconds - int(time.monotonic() - started)) > 0 and (runs < 0 or executions < runs):
+        # Tracing takes some kilobytes an execution and never gives them back: one process for all would swell.
+        bounds = [f"-max_total_time={min(left, PROCESS_SECONDS)}", f"-runs={-1 if runs < 0 else runs - executions}"]
+        ended = subprocess.run([*command, f"-seed={seed}", *bounds], capture_output=True, text=True, errors="replace")
+        said, seed = ended.stdout + ended.stderr, seed + 1
+        executed = re.search(r"number_of_executed_units: (\d+)", said)
+        failed = ended.returncode != 0 or executed is None
+        executions += int(executed[1]) if executed else 0
+        coverage = max(coverage, *(int(found) for found in re.findall(r"cov: (\d+)", said)), 0)
+    return executions, coverage, failed, said
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--target", choices=("reader", "codes"), default="reader")
@@ -278,19 +298,7 @@ def main() -> None:
         common = [sys.executable, __file__, "--target", args.target, "--work", str(corpus)]
         common += [f"-max_len={MAX_INPUT_BYTES}", f"-dict={name}/words", "-timeout=60", "-rss_limit_mb=4096"]
         common += [f"-artifact_prefix={args.finds}/{args.target}-", "-print_final_stats=1"]
-        executions, coverage, failed = 0, 0, False
-        started, seed = time.monotonic(), args.seed
-        while not failed and (left := args.seconds - int(time.monotonic() - started)) > 0 and executions != args.runs:
-            # Tracing takes some kilobytes an execution and never gives them back: one process for all would swell.
-            bounds = [f"-max_total_time={min(left, PROCESS_SECONDS)}", f"-runs={max(-1, args.runs - executions)}"]
-            ended = subprocess.run(
-                [*common, f"-seed={seed}", *bounds], capture_output=True, text=True, errors="replace"
-            )
-            said, seed = ended.stdout + ended.stderr, seed + 1
-            executed = re.search(r"number_of_executed_units: (\d+)", said)
-            failed = ended.returncode != 0 or executed is None
-            executions += int(executed[1]) if executed else 0
-            coverage = max(coverage, *(int(found) for found in re.findall(r"cov: (\d+)", said)), 0)
+        executions, coverage, failed, said = fuzz(common, args.seconds, args.runs, args.seed)
         inputs = len(list(corpus.iterdir()))
     if failed:
         print("\n".join(said.splitlines()[-40:]), file=sys.stderr)
