@@ -6,11 +6,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from unicorn_codec.config import (
-    CONDITIONS,
-    INDEX_EMBEDDINGS,
-    MAX_DEPTH,
-    MAX_HIDDEN_SIZE,
-    MAX_STEPS,
     MOST_EFFORT,
     USUAL_EFFORT,
     USUAL_ROUND_PIXELS,
@@ -19,6 +14,7 @@ from unicorn_codec.config import (
     ReadOptions,
     TrainConfig,
 )
+from unicorn_codec.header import CONDITIONS, INDEX_EMBEDDINGS, MAX_DEPTH, MAX_HIDDEN_SIZE, MAX_STEPS
 from unicorn_codec.quality import USUAL_QUALITY
 
 from .options import a_path, device_option, json_option, overwrite_option, read_options, together

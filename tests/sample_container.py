@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from unicorn_codec.code_table import Codes
-from unicorn_codec.config import AutoencoderReference, Denoising, Header, NetworkConfig, WeightFormat
 from unicorn_codec.container import Container
+from unicorn_codec.header import AutoencoderReference, Denoising, Header, NetworkConfig, WeightFormat
 from unicorn_codec.weights import serialize_weights
 
 DENOISING = Denoising(

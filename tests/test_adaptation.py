@@ -17,8 +17,8 @@ from unicorn_codec.adaptation import (
     start_change,
 )
 from unicorn_codec.coding_autoencoder import CodingAutoencoder
-from unicorn_codec.config import MAX_RANK
 from unicorn_codec.errors import FormatError, InvalidSetting
+from unicorn_codec.header import MAX_RANK
 
 
 @pytest.fixture(scope="module")

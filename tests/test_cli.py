@@ -20,9 +20,10 @@ from unicorn_cli.parameters import Colour, Duration, IndexRanges
 from unicorn_cli.text import duration as duration_text
 from unicorn_cli.text import exact_bytes, rate, short_bytes
 from unicorn_codec import archive as library
-from unicorn_codec.config import MAX_IMAGES, PackOptions
+from unicorn_codec.config import PackOptions
 from unicorn_codec.container import SectionInfo, write_container
 from unicorn_codec.errors import Interrupted
+from unicorn_codec.header import MAX_IMAGES
 from unicorn_codec.images import Folder, Picture
 from unicorn_codec.metrics import Distortion
 from unicorn_codec.picture_files import Unreadable

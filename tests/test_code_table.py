@@ -9,8 +9,8 @@ import pytest
 from tests.sample_container import CODES
 from unicorn_codec.bit_packing import compress, pack_codes
 from unicorn_codec.code_table import Codes, is_classic, is_half, parse_codes, serialize_codes, told_level
-from unicorn_codec.config import MAX_LEVEL
 from unicorn_codec.errors import InvalidField, InvalidSetting
+from unicorn_codec.header import MAX_LEVEL
 
 
 def payload_of(lengths: list[int], bits: int, streams: bytes) -> bytes:

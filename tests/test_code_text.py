@@ -8,7 +8,7 @@ import pytest
 
 from unicorn_codec.code_model import CodeModel
 from unicorn_codec.codes import decode_images, encode_images
-from unicorn_codec.config import MAX_LEVEL
+from unicorn_codec.header import MAX_LEVEL
 
 CHANNELS, HIDDEN, CLASSES, SYMBOLS = 3, 4, 48, 50
 PASSES = ((0, 0), (1, 1), (0, 1), (1, 0))

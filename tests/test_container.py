@@ -16,19 +16,16 @@ from hypothesis import strategies as st
 
 from tests.sample_container import CODED, CODES, CONTAINER, DENOISING, HEADER, NAMES, SIZES
 from unicorn_codec import errors, sections
-from unicorn_codec.config import MAX_LEVEL, MAX_NAME_BYTES
 from unicorn_codec.container import (
     Container,
     check_output,
     parse,
-    parse_denoising,
-    parse_header,
     read_container,
     serialize,
-    serialize_denoising,
-    serialize_header,
     write_container,
 )
+from unicorn_codec.header import MAX_LEVEL, MAX_NAME_BYTES
+from unicorn_codec.header_table import parse_denoising, parse_header, serialize_denoising, serialize_header
 from unicorn_codec.picture_table import (
     check_names,
     is_forbidden_name,

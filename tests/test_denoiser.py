@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from unicorn_codec.config import CONDITIONS, INDEX_EMBEDDINGS, NetworkConfig
 from unicorn_codec.denoiser import Denoiser, load_tensors, position_features, tensors_of, timestep_features
+from unicorn_codec.header import CONDITIONS, INDEX_EMBEDDINGS, NetworkConfig
 from unicorn_codec.weights import count_parameters
 
 IMAGES = 7

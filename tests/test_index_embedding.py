@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from unicorn_codec.config import INDEX_EMBEDDINGS, NetworkConfig
+from unicorn_codec.header import INDEX_EMBEDDINGS, NetworkConfig
 from unicorn_codec.index_embedding import (
     ExponentialDecayFeatures,
     GaussianFourierFeatures,

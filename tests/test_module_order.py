@@ -15,6 +15,7 @@ COMMAND_LINE = ROOT / "cli"
 ORDER = (
     "errors",
     "concurrency",
+    "header",
     "config",
     "quality",
     "whole_files",
@@ -22,6 +23,7 @@ ORDER = (
     "index_map",
     "bit_packing",
     "sections",
+    "header_table",
     "picture_table",
     "code_table",
     "canary",

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unicorn_codec.config import WeightFormat
 from unicorn_codec.errors import InvalidField, InvalidSetting
+from unicorn_codec.header import WeightFormat
 from unicorn_codec.quantization import dequantize, fit_format, quantize
 
 FLOAT32 = WeightFormat(exponent_bits=8, mantissa_bits=23, bias=127)

@@ -14,9 +14,9 @@ from tests.sample_container import CODES, DENOISING, HEADER
 from unicorn_codec import (
     bit_packing,
     code_table,
-    config,
     errors,
     generator,
+    header,
     picture_table,
     quality_table,
     sections,
@@ -26,7 +26,7 @@ from unicorn_codec import (
 )
 from unicorn_codec.code_model import PASSES, SCALES, load_code_model
 from unicorn_codec.codes import REACH
-from unicorn_codec.container import serialize_denoising, serialize_header
+from unicorn_codec.header_table import serialize_denoising, serialize_header
 from unicorn_codec.weight_coding import QuantisedRows
 
 FOLDER = Path(__file__).parent.parent / "format_spec"
@@ -43,7 +43,7 @@ def rows(heading: str) -> list[list[str]]:
 
 
 def test_limits() -> None:
-    modules = (config, bit_packing, sections, picture_table, code_table, quality_table, weights)
+    modules = (header, bit_packing, sections, picture_table, code_table, quality_table, weights)
     in_code = {name: value for module in modules for name, value in vars(module).items() if name.startswith("MAX_")}
     assert {name.strip("`"): int(value) for name, value in rows("## Limits")} == in_code
 
@@ -73,7 +73,7 @@ def test_denoising_table() -> None:
     listed = [row for row in rows("## DENO") if len(row) == 4]
     ids = {name.strip("`"): int(number) for number, *names in listed for name in names if name}
     assert written_by_table("## DENO", denoising, ids) == serialize_denoising(denoising)
-    known = (config.CONDITIONS, config.INDEX_EMBEDDINGS, config.PREDICTIONS)
+    known = (header.CONDITIONS, header.INDEX_EMBEDDINGS, header.PREDICTIONS)
     assert ids == {name: number for names in known for number, name in enumerate(names)}
 
 
@@ -107,7 +107,7 @@ def test_weight_table() -> None:
     assert kinds[-1] == "packed bytes"
     values = (0, 5, 6, 9, 1)
     head = b"".join(field(kind, value) for kind, value in zip(kinds[:-1], values, strict=True))
-    weight_format = config.WeightFormat(exponent_bits=5, mantissa_bits=6, bias=9)
+    weight_format = header.WeightFormat(exponent_bits=5, mantissa_bits=6, bias=9)
     assert weights.weight_summary(head) == weights.WeightSummary(format=weight_format, count=1)
 
 
@@ -136,7 +136,7 @@ def test_code_table() -> None:
 
 def test_code_model_table() -> None:
     model = load_code_model()
-    sides = {"C": model.channels, "H": model.mean.shape[1], "S": 2 * REACH + 2, "K": SCALES, "L": config.MAX_LEVEL}
+    sides = {"C": model.channels, "H": model.mean.shape[1], "S": 2 * REACH + 2, "K": SCALES, "L": header.MAX_LEVEL}
     listed = {
         name.strip("`"): tuple(sides[side] if side in sides else int(side) for side in shape.split(", "))
         for name, shape, _ in rows("### The model")
@@ -149,8 +149,8 @@ def test_passes_table() -> None:
     assert tuple((int(row), int(column)) for _, row, column in rows("### Passes")) == PASSES
 
 
-@pytest.mark.parametrize("condition", config.CONDITIONS)
-@pytest.mark.parametrize("index_embedding", config.INDEX_EMBEDDINGS)
+@pytest.mark.parametrize("condition", header.CONDITIONS)
+@pytest.mark.parametrize("index_embedding", header.INDEX_EMBEDDINGS)
 def test_tensor_table(condition: str, index_embedding: str) -> None:
     kind = {"condition": condition, "index_embedding": index_embedding}
     network = replace(DENOISING.network, hidden_size=8, depth=2, patch_size=2, index_tokens=3, **kind)

@@ -3,9 +3,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from unicorn_codec.config import NetworkConfig, TrainConfig
+from unicorn_codec.config import TrainConfig
 from unicorn_codec.denoiser import Denoiser
 from unicorn_codec.errors import CheckpointMismatch
+from unicorn_codec.header import NetworkConfig
 from unicorn_codec.training import LatentGroup, Progress, TrainingRun, denoising_loss, plan_batches
 from unicorn_codec.weight_training import WeightRounding
 

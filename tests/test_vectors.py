@@ -16,9 +16,9 @@ from unicorn_codec import errors
 from unicorn_codec.bit_packing import pack_codes, unpack_codes
 from unicorn_codec.canary import Canary, block_sums, serialize_canary
 from unicorn_codec.classic import decode_classic
-from unicorn_codec.config import WeightFormat
 from unicorn_codec.container import Container, parse
 from unicorn_codec.generator import normals, raw
+from unicorn_codec.header import WeightFormat
 from unicorn_codec.index_map import index_of_position
 from unicorn_codec.quality_table import IDENTICAL
 from unicorn_codec.quantization import dequantize, quantize

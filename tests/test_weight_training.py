@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from unicorn_codec.config import NetworkConfig
 from unicorn_codec.denoiser import Denoiser, tensors_of
+from unicorn_codec.header import NetworkConfig
 from unicorn_codec.weight_coding import encode_rows
 from unicorn_codec.weight_training import RATE_SHARE, WeightRounding
 

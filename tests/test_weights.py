@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.sample_container import DENOISING, HEADER
-from unicorn_codec.config import CONDITIONS, INDEX_EMBEDDINGS, NetworkConfig, WeightFormat
 from unicorn_codec.errors import InvalidField, InvalidSetting
+from unicorn_codec.header import CONDITIONS, INDEX_EMBEDDINGS, NetworkConfig, WeightFormat
 from unicorn_codec.quantization import dequantize, quantize
 from unicorn_codec.weight_coding import quantise_rows, step_sizes
 from unicorn_codec.weights import (

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from unicorn_codec.coding_autoencoder import CodingAutoencoder
-from unicorn_codec.config import MAX_RANK, check
 from unicorn_codec.devices import has_fast_bfloat16
 from unicorn_codec.errors import InvalidField
+from unicorn_codec.header import MAX_RANK, check
 from unicorn_codec.structure import ms_ssim
 from unicorn_codec.weight_coding import QuantisedRows, decode_rows, encode_rows, nearest_steps, quantise_rows
 

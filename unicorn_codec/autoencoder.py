@@ -22,8 +22,8 @@ from torch import Tensor, nn
 
 from unicorn_codec.adaptation import changed_network, parse_change
 from unicorn_codec.coding_autoencoder import CodingAutoencoder
-from unicorn_codec.config import AutoencoderReference
 from unicorn_codec.errors import AutoencoderMismatch, AutoencoderUnavailable
+from unicorn_codec.header import AutoencoderReference
 from unicorn_codec.resampling import double
 from unicorn_codec.tiling import margin_of, tiles
 

@@ -8,8 +8,8 @@ import zstandard
 from bitstring import Array
 from numpy.typing import NDArray
 
-from unicorn_codec.config import check
 from unicorn_codec.errors import InvalidField
+from unicorn_codec.header import check
 
 MAX_CODE_BITS = 32
 MAX_EXPANSION = 1024

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from unicorn_codec.config import check
+from unicorn_codec.header import check
 from unicorn_codec.sections import Fields, refusing
 
 CANARY_TOLERANCE = 32

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unicorn_codec.code_table import HALF_LEVELS
-from unicorn_codec.config import MAX_LEVEL
+from unicorn_codec.header import MAX_LEVEL
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from unicorn_codec.bit_packing import MAX_CODE_BITS, compress, decompress, pack_codes, unpack_codes
-from unicorn_codec.config import MAX_LEVEL, check
+from unicorn_codec.header import MAX_LEVEL, check
 from unicorn_codec.sections import Fields, refusing
 
 _LAYOUT = "B32sBQ"

@@ -15,12 +15,13 @@ from unicorn_codec.checkpoints import KeptCodes, checkpoint_of, digest_of
 from unicorn_codec.classic import check_avif, encode_classic
 from unicorn_codec.code_model import load_code_model
 from unicorn_codec.code_table import Codes
-from unicorn_codec.config import Header, PackOptions, check
+from unicorn_codec.config import PackOptions
 from unicorn_codec.container import Container
 from unicorn_codec.decoding import CodeDecoder
 from unicorn_codec.errors import Interrupted, InvalidSetting
 from unicorn_codec.folder_coder import FolderCoder
 from unicorn_codec.guarantee import Guarantee
+from unicorn_codec.header import Header, check
 from unicorn_codec.images import Folder, folder_digest, read_picture
 from unicorn_codec.quality import USUAL_QUALITY, avif_quality_of, step_of_quality
 from unicorn_codec.refinement import SLOPE

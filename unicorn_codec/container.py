@@ -4,7 +4,6 @@ Layouts and limits: ``format_spec/uni-1.md``. No other place judges these bytes.
 """
 
 import os
-import struct
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -16,19 +15,6 @@ from numpy.typing import NDArray
 
 from unicorn_codec.canary import Canary, parse_canary, serialize_canary
 from unicorn_codec.code_table import Codes, parse_codes, serialize_codes
-from unicorn_codec.config import (
-    CONDITIONS,
-    INDEX_EMBEDDINGS,
-    MAX_CODED_CHANNELS,
-    MAX_IMAGES_PER_BYTE,
-    MAX_RANK,
-    PREDICTIONS,
-    AutoencoderReference,
-    Denoising,
-    Header,
-    NetworkConfig,
-    check,
-)
 from unicorn_codec.errors import (
     ArchiveUnreadable,
     DamagedSectionWarning,
@@ -37,13 +23,19 @@ from unicorn_codec.errors import (
     NotUniFile,
     OutputError,
 )
+from unicorn_codec.header import (
+    MAX_CODED_CHANNELS,
+    MAX_IMAGES_PER_BYTE,
+    MAX_RANK,
+    Header,
+    check,
+)
+from unicorn_codec.header_table import parse_denoising, parse_header, serialize_denoising, serialize_header
 from unicorn_codec.picture_table import parse_names, parse_sizes, serialize_names, serialize_sizes
 from unicorn_codec.quality_table import Hundredths, parse_psnrs, serialize_psnrs
 from unicorn_codec.sections import (
     SIGNATURE,
-    Fields,
     Section,
-    check_text,
     parse_sections,
     refusing,
     serialize_sections,
@@ -185,95 +177,6 @@ def _ancillary(
             raise
         warnings.warn(f"the section {kind.decode()!r} is left out: {error}", DamagedSectionWarning, stacklevel=3)
         return None
-
-
-def serialize_header(header: Header) -> bytes:
-    """Write the payload of HEAD: everything but ``denoising``, which has a section of its own."""
-    autoencoder = header.autoencoder
-    return b"".join((
-        struct.pack("<IQd", header.images, header.seed, header.latent_step),
-        _text(autoencoder.name) + _text(autoencoder.class_name),
-        autoencoder.weights_sha256 + autoencoder.config_sha256,
-        struct.pack("<QHB", autoencoder.weight_bytes, autoencoder.latent_channels, autoencoder.downsampling),
-    ))  # fmt: skip
-
-
-def parse_header(payload: bytes) -> Header:
-    """Read the payload of HEAD: a header without ``denoising``. Raises ``InvalidField``."""
-    fields = Fields(payload)
-    with refusing("HEAD"):
-        images, seed, latent_step = fields.numbers("IQd")
-        name, class_name = fields.text(), fields.text()
-        weights_sha256, config_sha256 = fields.take(32), fields.take(32)
-        weight_bytes, channels, downsampling = fields.numbers("QHB")
-        fields.finish()
-        autoencoder = AutoencoderReference(
-            name=name,
-            class_name=class_name,
-            weights_sha256=weights_sha256,
-            config_sha256=config_sha256,
-            weight_bytes=weight_bytes,
-            latent_channels=channels,
-            downsampling=downsampling,
-        )
-        return Header(images=images, seed=seed, latent_step=latent_step, autoencoder=autoencoder, denoising=None)
-
-
-def serialize_denoising(denoising: Denoising) -> bytes:
-    """Write the payload of DENO."""
-    network = denoising.network
-    return b"".join((
-        struct.pack("<Bd", denoising.steps, denoising.latent_std),
-        struct.pack(f"<{len(denoising.means)}d{len(denoising.stds)}d", *denoising.means, *denoising.stds),
-        struct.pack("<HBBB", network.hidden_size, network.depth, network.heads, network.patch_size),
-        struct.pack("<BB", CONDITIONS.index(network.condition), INDEX_EMBEDDINGS.index(network.index_embedding)),
-        struct.pack("<BdB", network.index_tokens, network.bandwidth, PREDICTIONS.index(denoising.prediction)),
-    ))  # fmt: skip
-
-
-def parse_denoising(payload: bytes, latent_channels: int) -> Denoising:
-    """Read the payload of DENO. Raises ``InvalidField``."""
-    fields = Fields(payload)
-    with refusing("DENO"):
-        steps, latent_std = fields.numbers("Bd")
-        means, stds = fields.numbers(f"{latent_channels}d"), fields.numbers(f"{latent_channels}d")
-        network = _network(fields)
-        (prediction,) = fields.numbers("B")
-        fields.finish()
-        return Denoising(
-            steps=steps,
-            latent_std=latent_std,
-            means=means,
-            stds=stds,
-            network=network,
-            prediction=_known(prediction, PREDICTIONS, "prediction"),
-        )
-
-
-def _network(fields: Fields) -> NetworkConfig:
-    hidden_size, depth, heads, patch_size, condition, embedding, tokens, bandwidth = fields.numbers("HBBBBBBd")
-    return NetworkConfig(
-        hidden_size=hidden_size,
-        depth=depth,
-        heads=heads,
-        patch_size=patch_size,
-        condition=_known(condition, CONDITIONS, "condition"),
-        index_embedding=_known(embedding, INDEX_EMBEDDINGS, "index embedding"),
-        index_tokens=tokens,
-        bandwidth=bandwidth,
-    )
-
-
-def _known(number: int, names: tuple[str, ...], what: str) -> str:
-    """The name of an id."""
-    check(number < len(names), f"{what} {number}, known are 0 to {len(names) - 1}")
-    return names[number]
-
-
-def _text(text: str) -> bytes:
-    check_text(text)
-    encoded = text.encode()
-    return bytes([len(encoded)]) + encoded
 
 
 def check_output(path: str | os.PathLike[str], *, overwrite: bool) -> None:

@@ -18,9 +18,9 @@ from unicorn_codec.classic import decode_classic
 from unicorn_codec.code_model import CodeModel
 from unicorn_codec.code_table import Codes, is_classic, is_half, told_level, told_step, unmarked
 from unicorn_codec.codes import decode_images
-from unicorn_codec.config import Denoising, Header
 from unicorn_codec.denoiser import Denoiser
 from unicorn_codec.diffusion import HIGHEST_WITH_SIGNAL, LIMIT_STDS, latents_from_noise, sample_ddim
+from unicorn_codec.header import Denoising, Header
 from unicorn_codec.latent_set import denormalise_latents
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from unicorn_codec.conditioning import CONDITION_CLASSES
-from unicorn_codec.config import NetworkConfig
+from unicorn_codec.header import NetworkConfig
 from unicorn_codec.index_embedding import embed_indices
 from unicorn_codec.layers import decaying_frequencies, matrix, normalise, waves
 

@@ -9,7 +9,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from unicorn_codec.config import MAX_IMAGES, check
+from unicorn_codec.header import MAX_IMAGES, check
 
 # A stream's number is purpose << 32 | item; only NOISE has items, its images.
 INDEX_MAP = 1 << 32

@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from unicorn_codec.config import MAX_SIDE, ReadOptions
+from unicorn_codec.config import ReadOptions
 from unicorn_codec.errors import ImageFolderError, InvalidSetting, OutputError
+from unicorn_codec.header import MAX_SIDE
 from unicorn_codec.picture_files import SUFFIXES, BadFile, Unreadable, find_pictures, printable, read_file, reason_of
 
 MAX_PIXELS = 1 << 27

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unicorn_codec import generator
-from unicorn_codec.config import NetworkConfig
+from unicorn_codec.header import NetworkConfig
 from unicorn_codec.layers import decaying_frequencies, matrix, waves
 
 

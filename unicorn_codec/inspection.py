@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from unicorn_codec.code_table import is_classic, is_half
-from unicorn_codec.config import AutoencoderReference, NetworkConfig
 from unicorn_codec.container import Container, read_container
+from unicorn_codec.header import AutoencoderReference, NetworkConfig
 from unicorn_codec.index_map import position_of_index
 from unicorn_codec.quality_table import in_db
 from unicorn_codec.sections import FORMAT_VERSION, FRAME_BYTES, PREAMBLE

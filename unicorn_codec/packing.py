@@ -12,11 +12,12 @@ import torch
 
 from unicorn_codec.autoencoder import Autoencoder, EmbeddedAutoencoder
 from unicorn_codec.checkpoints import SAVE_SECONDS, checkpoint_of, digest_of, save_or_warn
-from unicorn_codec.config import AutoencoderReference, Denoising, Header, PackOptions, ReadOptions
+from unicorn_codec.config import PackOptions, ReadOptions
 from unicorn_codec.container import Container
 from unicorn_codec.decoding import NetworkDecoder
 from unicorn_codec.denoiser import Denoiser, load_tensors, tensors_of
 from unicorn_codec.errors import Interrupted
+from unicorn_codec.header import AutoencoderReference, Denoising, Header
 from unicorn_codec.images import Folder, folder_digest, read_picture
 from unicorn_codec.index_map import index_of_position
 from unicorn_codec.latent_set import (

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from unicorn_codec.config import MAX_NAME_BYTES
+from unicorn_codec.header import MAX_NAME_BYTES
 from unicorn_codec.picture_table import is_forbidden_name
 
 MAX_FILE_BYTES = 1 << 30

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unicorn_codec.bit_packing import compress, decompress, pack_codes, unpack_codes
-from unicorn_codec.config import MAX_NAME_BYTES, MAX_SIDE, check
+from unicorn_codec.header import MAX_NAME_BYTES, MAX_SIDE, check
 from unicorn_codec.sections import FORBIDDEN_CHARACTERS, Fields, decode_text, refusing
 
 MAX_PICTURE_PIXELS = 1 << 28

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from unicorn_codec.config import MAX_HIDDEN_SIZE, NetworkConfig, check
+from unicorn_codec.header import MAX_HIDDEN_SIZE, NetworkConfig, check
 from unicorn_codec.weights import count_parameters
 
 PARAMETERS_PER_LATENT = 1.5

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unicorn_codec.bit_packing import compress, decompress, pack_codes, unpack_codes
-from unicorn_codec.config import check
+from unicorn_codec.header import check
 from unicorn_codec.sections import Fields, refusing
 
 MAX_PSNR = 20_000

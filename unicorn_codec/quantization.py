@@ -7,8 +7,8 @@ The paper clamps the exponent to [-2^e, 2^e - 1], twice as many values as e bits
 import numpy as np
 from numpy.typing import NDArray
 
-from unicorn_codec.config import WeightFormat, check
 from unicorn_codec.errors import InvalidField
+from unicorn_codec.header import WeightFormat, check
 
 
 def fit_format(values: NDArray[np.float32], exponent_bits: int, mantissa_bits: int) -> WeightFormat:

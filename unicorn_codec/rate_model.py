@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unicorn_codec.code_model import FEATURE_BITS, MAX_SYMBOL, PASSES, SCALES, WEIGHT_BITS, CodeModel, known
-from unicorn_codec.config import MAX_LEVEL
 from unicorn_codec.devices import has_fast_bfloat16
+from unicorn_codec.header import MAX_LEVEL
 
 SMALLEST_SCALE = 0.06
 LOG_RATIO = 1 / 7

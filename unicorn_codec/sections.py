@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from unicorn_codec.config import check
 from unicorn_codec.errors import (
     ChecksumMismatch,
     DamagedSectionWarning,
@@ -23,6 +22,7 @@ from unicorn_codec.errors import (
     TruncatedFile,
     UnsupportedVersion,
 )
+from unicorn_codec.header import check
 
 SIGNATURE = b"\x89UNI\r\n\x1a\n"
 FORMAT_VERSION = 1

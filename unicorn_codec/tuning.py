@@ -18,8 +18,8 @@ from unicorn_codec.adaptation import (
     serialize_change,
 )
 from unicorn_codec.coding_autoencoder import CodingAutoencoder
-from unicorn_codec.config import MAX_RANK
 from unicorn_codec.folder_coder import FolderCoder
+from unicorn_codec.header import MAX_RANK
 from unicorn_codec.images import read_picture
 from unicorn_codec.reports import Observer, Tuned
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unicorn_codec.bit_packing import MAX_EXPANSION
-from unicorn_codec.config import MAX_WEIGHTS, check
 from unicorn_codec.errors import InvalidField
+from unicorn_codec.header import MAX_WEIGHTS, check
 from unicorn_codec.rans import PRECISION, TOTAL, Decoder, encode
 from unicorn_codec.weight_tables import (
     CLASSES,

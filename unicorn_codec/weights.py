@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unicorn_codec.bit_packing import compress, decompress, pack_codes, unpack_codes
-from unicorn_codec.config import MAX_WEIGHTS, Header, NetworkConfig, WeightFormat, check
 from unicorn_codec.errors import InvalidField
+from unicorn_codec.header import MAX_WEIGHTS, Header, NetworkConfig, WeightFormat, check
 from unicorn_codec.quantization import dequantize, quantize
 from unicorn_codec.sections import Fields, refusing
 from unicorn_codec.weight_coding import QuantisedRows, decode_rows, encode_rows

@@ -13,10 +13,11 @@ from benchmarks.experiments.questions import TRAININGS, Question, Size, Work
 from benchmarks.experiments.results import Row
 from unicorn_codec.archive import Archive, pack
 from unicorn_codec.autoencoder import EMBEDDED, LEADING_CHANNELS, load_autoencoder
-from unicorn_codec.config import AutoencoderReference, NetworkConfig, PackOptions, TrainConfig
+from unicorn_codec.config import PackOptions, TrainConfig
 from unicorn_codec.container import Container, read_container, write_container
 from unicorn_codec.decoding import NetworkDecoder
 from unicorn_codec.devices import choose_device
+from unicorn_codec.header import AutoencoderReference, NetworkConfig
 from unicorn_codec.images import Folder, list_folder, read_picture
 from unicorn_codec.latent_set import IMAGES_TOGETHER
 from unicorn_codec.planning import shape_network

@@ -93,8 +93,8 @@ def reader_target() -> Callable[[bytes], None]:
 def codes_target() -> Callable[[bytes], None]:
     """Decodes what follows three bytes that say level and grid, with a tiny model."""
     from unicorn_codec.codes import LARGEST, decode_images, encode_images
-    from unicorn_codec.config import MAX_LEVEL
     from unicorn_codec.errors import FormatError
+    from unicorn_codec.header import MAX_LEVEL
 
     model = tiny_code_model(0)
 
@@ -130,7 +130,7 @@ def write_seeds(target: str, folder: Path, seed: int) -> None:
     import numpy as np
 
     from unicorn_codec.codes import LARGEST, encode_images
-    from unicorn_codec.config import MAX_LEVEL
+    from unicorn_codec.header import MAX_LEVEL
 
     model, rng = tiny_code_model(0), np.random.default_rng(seed)
     for number in range(40):

@@ -61,7 +61,7 @@ def tiny_code_model(seed: int) -> Any:
     """A code model of three channels with random weights: it predicts anything, and decodes in a millisecond."""
     from unicorn_codec.code_model import SCALES, CodeModel  # late: the fuzzer instruments what it imports
     from unicorn_codec.codes import REACH
-    from unicorn_codec.config import MAX_LEVEL
+    from unicorn_codec.header import MAX_LEVEL
     from unicorn_codec.rans import PRECISION
 
     rng = np.random.default_rng(seed)
