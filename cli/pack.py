@@ -14,7 +14,14 @@ from unicorn_codec.config import (
     ReadOptions,
     TrainConfig,
 )
-from unicorn_codec.header import CONDITIONS, INDEX_EMBEDDINGS, MAX_DEPTH, MAX_HIDDEN_SIZE, MAX_STEPS
+from unicorn_codec.header import (
+    CONDITIONS,
+    EMBEDDED_AUTOENCODERS,
+    INDEX_EMBEDDINGS,
+    MAX_DEPTH,
+    MAX_HIDDEN_SIZE,
+    MAX_STEPS,
+)
 from unicorn_codec.quality import USUAL_QUALITY
 
 from .options import a_path, device_option, json_option, overwrite_option, read_options, together
@@ -59,6 +66,12 @@ target_options = together(
         is_flag=True,
         help="Fit the autoencoder's decoder to the pictures, where that gains more than its bytes cost. Takes many "
         "minutes, and is for files of half a megabyte and more.",
+    ),
+    click.option(
+        "--each-alone",
+        is_flag=True,
+        help="Store no picture as what it changes of another one. Else pictures that are nearly alike, such as stills "
+        "of one camera, become sequences of up to 32, where that takes fewer bytes.",
     ),
 )
 
@@ -150,8 +163,8 @@ common_options = together(
     device_option,
     click.option(
         "--autoencoder",
-        metavar="embedded|HUB-ID|FOLDER",
-        default="embedded",
+        metavar="NAME|HUB-ID|FOLDER",
+        default=EMBEDDED_AUTOENCODERS[-1],
         show_default=True,
         help="Pixels to latents: the package's own, or (with --index-only) one of diffusers.",
     ),

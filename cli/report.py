@@ -112,8 +112,11 @@ def _coded_rows(report: "PackReport") -> list[Row]:
 
 
 def _avif_rows(report: "PackReport") -> list[Row]:
-    """What the wanted quality took, and whether it took more than the wanted size."""
+    """What AV1 stores of the pictures, and whether the wanted quality took more than the wanted size."""
     rows = []
+    if report.alike_images:
+        alike = f"{count(report.alike_images, 'picture')} in sequences of alike ones (AV1)"
+        rows.append(("", f"{alike}, {exact_bytes(report.alike_bytes)}"))
     if report.avif_images:
         stored = f"{count(report.avif_images, 'picture')} stored by AVIF"
         rows.append(("", f"{stored}, {exact_bytes(report.avif_bytes)}"))

@@ -964,7 +964,7 @@ def classic_code_values() -> list[dict[str, Any]]:
     ]
     invalid = [
         ("nothing", "UNI-91", b"\xff"),
-        ("codec-2", "UNI-91", b"\xff\2" + FULL_CHROMA),
+        ("codec-4", "UNI-91", b"\xff\4" + FULL_CHROMA),
         ("another-size", "UNI-91", bare + sequence_header(side=9) + rest),
         ("whole-of-another-size", "UNI-91", whole + avif(sequence_header(side=128) + rest)),
         ("no-stream", "UNI-92", bare),
@@ -994,6 +994,79 @@ def classic_code_values() -> list[dict[str, Any]]:
     return [{"name": name, **shape, "hex": data.hex(), "colour": [200, 60, 30]} for name, data in valid] + [
         {"name": name, **shape, "hex": data.hex(), "error": "InvalidField", "clause": clause}
         for name, clause, data in invalid
+    ]
+
+
+# Four pictures of 8 by 8 pixels as libaom wrote them, a sequence in 4:4:4: (200, 60, 30), but (30, 120, 200) the third.
+FILM = [
+    bytes.fromhex("0a0c2000000117e6d7cd010d0690321510008c0000020000000068d30b04bca9d1f87d80cb"),
+    bytes.fromhex("32122003e040000023460000010000004000919032123003c1000040468c000002000001c0009540"),
+    bytes.fromhex("321b300402080001468c00000200000080008d8b37cce8b9d3992065de"),
+    bytes.fromhex("32123006000d0001468c00000200000080009c20"),
+]
+RED, BLUE = [200, 60, 30], [30, 120, 200]
+
+
+def film_header(fields: str = "000" + "0000" + "00000", side: int = 8, colour: str = "00") -> bytes:
+    """A sequence header that is not reduced, of profile, four flags and number of points, and bit depth, monochrome."""
+    size = "0110" * 2 + f"{side - 1:07b}" * 2
+    tools = "0" + "000" + "0000" + "0" + "1" + "1" + "000"
+    bits = fields + "0" * 12 + "00000" + size + tools + colour
+    return obu(0x0A, pack([int(bit) for bit in bits + "0" * 32], 1))
+
+
+def sequence_values() -> list[dict[str, Any]]:
+    """The codes of all images of a file, by position, and what one of them, of 8 by 8 pixels, decodes to."""
+    later = [b"\xff\3\1" + unit for unit in FILM[1:]]
+    film = [b"\xff\2" + FILM[0], *later]
+    frames = FILM[0][14:]
+    spread = [film[0], b"\xff\0" + FULL_CHROMA, b"\xff\3\2" + FILM[1]]
+    far = [film[0], *[b"\0"] * 199, b"\xff\3\xc8\1" + FILM[1]]
+    valid = [
+        ("first", film, 0, RED),
+        ("second", film, 1, RED),
+        ("third", film, 2, BLUE),
+        ("last", film, 3, RED),
+        ("with-another-image-between", spread, 2, RED),
+        ("distance-of-two-bytes", far, 200, RED),
+    ]
+    beginning = b"\xff\2"
+    invalid = [
+        ("nothing-before", "UNI-108", later, 0),
+        ("before-the-first-image", "UNI-108", [film[0], b"\xff\3\2" + FILM[1]], 1),
+        ("distance-0", "UNI-108", [film[0], b"\xff\3\0" + FILM[1]], 1),
+        ("distance-longer-than-needed", "UNI-108", [film[0], b"\xff\3\x81\0" + FILM[1]], 1),
+        ("distance-of-5-bytes", "UNI-108", [film[0], b"\xff\3\x81\x80\x80\x80\1" + FILM[1]], 1),
+        ("distance-cut", "UNI-108", [film[0], b"\xff\3\x81"], 1),
+        ("of-an-image-of-no-sequence", "UNI-108", [b"\xff\0" + FULL_CHROMA, later[0]], 1),
+        ("65-images", "UNI-108", [film[0], *[later[0]] * 64], 64),
+        ("still-picture", "UNI-109", [beginning + FULL_CHROMA], 0),
+        ("no-unit", "UNI-109", [beginning], 0),
+        ("no-frame", "UNI-109", [beginning + FILM[0][:14]], 0),
+        ("temporal-delimiter", "UNI-109", [beginning + b"\x12\0" + FILM[0]], 0),
+        ("second-sequence-header", "UNI-109", [beginning + FILM[0] + FILM[0][:14]], 0),
+        ("later-sequence-header", "UNI-109", [film[0], b"\xff\3\1" + FILM[0]], 1),
+        ("later-nothing", "UNI-109", [film[0], b"\xff\3\1"], 1),
+        ("another-size", "UNI-109", [beginning + film_header(side=9) + frames], 0),
+        ("profile-2", "UNI-109", [beginning + film_header("010" + "0000" + "00000") + frames], 0),
+        ("timed", "UNI-109", [beginning + film_header("000" + "0010" + "00000") + frames], 0),
+        ("two-operating-points", "UNI-109", [beginning + film_header("000" + "0000" + "00001") + frames], 0),
+        ("10-bits", "UNI-109", [beginning + film_header(colour="10") + frames], 0),
+        ("monochrome", "UNI-109", [beginning + film_header(colour="01") + frames], 0),
+        ("sequence-header-cut", "UNI-109", [beginning + obu(0x0A, film_header()[2:6]) + frames], 0),
+    ]
+    return [
+        {"name": name, "codes": [code.hex() for code in codes], "position": position, "colour": colour}
+        for name, codes, position, colour in valid
+    ] + [
+        {
+            "name": name,
+            "codes": [code.hex() for code in codes],
+            "position": position,
+            "error": "InvalidField",
+            "clause": clause,
+        }
+        for name, clause, codes, position in invalid
     ]
 
 
@@ -1031,6 +1104,7 @@ def main(folder: Path) -> None:
         ("rans.json", "UNI-86", rans_values()),
         ("integer-weights.json", "UNI-104", integer_weight_values()),
         ("classic-codes.json", "UNI-91", classic_code_values()),
+        ("sequences.json", "UNI-108", sequence_values()),
     ]
     for name, clause, table in tables:
         write(name, clause, as_json(table))

@@ -1,7 +1,8 @@
 """Train the embedded autoencoder as a variable-rate transform codec.
 
     python models/train_autoencoder.py --data PICTURES --out RUN --minutes 80
-    python models/train_autoencoder.py --out RUN --export     # writes the package's safetensors
+    python models/train_autoencoder.py --data PICTURES --out RUN2 --minutes 70 --start RUN --decoder-alone
+    python models/train_autoencoder.py --out RUN2 --export autoencoder-2  # that of the package
 
 Every sample draws its own quantisation step, log-uniform over the network's range; its loss is
 distortion / step^2 + rate. The rate comes from a causal context model that exists in training only.
@@ -24,10 +25,11 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
+from unicorn_codec.autoencoder import SCALE, weights_of
 from unicorn_codec.bench.perceptual import PerceptualDistance
 from unicorn_codec.coding_autoencoder import CodingAutoencoder, ResidualBlock
 from unicorn_codec.devices import has_fast_bfloat16
-from unicorn_codec.structure import ms_ssim
+from unicorn_codec.distortion import ms_ssim
 
 NETWORK: dict[str, Any] = {
     "latent_channels": 64,
@@ -36,13 +38,16 @@ NETWORK: dict[str, Any] = {
     "decoder_depths": [1, 2, 3, 2],
     "max_step": 12.0,
 }
+DEEPER: dict[str, Any] = NETWORK | {"decoder_depths": [1, 2, 4, 4]}
+"""What ``--decoder-alone`` makes of it: a better decoder of the same latents, so that their code model stays."""
+
 GROWN: dict[str, Any] = NETWORK | {
     "latent_channels": 96,
     "encoder_depths": [1, 2, 2, 2],
     "decoder_depths": [1, 2, 3, 4],
     "max_step": 36.0,
 }
-"""What ``--start`` makes of an earlier network; what came of it stands in the model card."""
+"""What ``--start`` alone makes of an earlier network; what came of it stands in the model card."""
 
 LEADING_CHANNELS = 16
 """What an index-only archive keeps: 16 channels at 1/16, as many values as 4 channels at 1/8."""
@@ -54,6 +59,9 @@ SLOPE = 55.0
 CONTEXT_RATE = 2e-3
 REVIVING = 300
 """Batches of a grown network that see fine steps alone, and no rate: new latents must be used before they are paid."""
+
+LARGE = 200_000
+"""Weights of a kernel that is stored as int8: those of the decoder's coarsest blocks."""
 
 SILENT = 1.0
 SPIKE = 4.0
@@ -126,6 +134,13 @@ class ContextModel(nn.Module):
         # The upper tail of both ends: keeps its precision where the two sigmoids are nearly equal.
         mass = torch.sigmoid((0.5 - distance) / scale) - torch.sigmoid((-0.5 - distance) / scale)
         return -torch.log2(mass.clamp_min(1e-7))
+
+
+def shape_of(args: argparse.Namespace) -> dict[str, Any]:
+    """Of the network that a run trains."""
+    if args.decoder_alone:
+        return DEEPER
+    return GROWN if args.start else NETWORK
 
 
 def load_pictures(folder: Path) -> list[np.ndarray]:
@@ -238,7 +253,7 @@ class Trainer:
         self.out, self.args, self.device = out, args, torch.device(args.device)
         self.fast_bfloat16 = has_fast_bfloat16(self.device)
         self.validation, self.pictures = pictures[::240], [p for i, p in enumerate(pictures) if i % 60]
-        self.shape = GROWN if args.start else NETWORK
+        self.shape = shape_of(args)
         self.network = CodingAutoencoder(**self.shape).to(self.device).to(memory_format=torch.channels_last)
         self.context = ContextModel(self.shape["latent_channels"]).to(self.device)
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
@@ -256,17 +271,23 @@ class Trainer:
 
         config = json.loads((folder / "autoencoder.json").read_text())
         earlier = CodingAutoencoder(**config)
-        earlier.load_state_dict({k: v.float() for k, v in load_file(folder / "autoencoder.safetensors").items()})
+        earlier.load_state_dict(weights_of(load_file(folder / "autoencoder.safetensors")))
         grow(earlier, self.network)
+        if not self.args.decoder_alone:
+            self.revive()
+        self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
+
+    def revive(self) -> None:
+        """Give the silent latents something to say."""
         size = self.shape["max_step"] ** 0.1  # that of a fine step, which coarse ones do not see
         revive(self.network, random_crops(self.pictures, 32, 128, self.rng).to(self.device), 2 * size)
-        self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
 
     def _optimizers(self) -> list[torch.optim.Optimizer]:
         ends = {self.network.encoder[1].weight, self.network.encoder[-1].weight}
         ends |= {self.network.decoder[0].weight, self.network.decoder[-2].weight}
-        hidden = [p for p in self.network.parameters() if p.ndim == 4 and p not in ends]
-        rest = [p for p in self.network.parameters() if p.ndim != 4 or p in ends]
+        trained = list((self.network.decoder if self.args.decoder_alone else self.network).parameters())
+        hidden = [p for p in trained if p.ndim == 4 and p not in ends]
+        rest = [p for p in trained if p.ndim != 4 or p in ends]
         # Muon wants matrices: each kernel's storage is given to it as (out, in * k * k).
         self.kernels = [(p, nn.Parameter(p.data.permute(0, 2, 3, 1).flatten(1))) for p in hidden]
         for kernel, matrix in self.kernels:
@@ -313,12 +334,13 @@ class Trainer:
                 group["lr"] = group["peak_lr"] * decay * min(1.0, (self.step + 1) / 100)
 
     def train_step(self, progress: float) -> tuple[float, ...]:
-        refine = progress > self.args.refine_from
+        refine = progress > self.args.refine_from or self.args.decoder_alone
         size, batch = (192, 7) if progress > 0.75 or self.args.start else (128, 16)
         smooth = progress < 0.15 and not self.args.start
+        alone = self.args.decoder_alone
         images = random_crops(self.pictures, batch, size, self.rng).to(self.device)
         images = images.contiguous(memory_format=torch.channels_last)
-        reviving = bool(self.args.start) and self.step < REVIVING
+        reviving = bool(self.args.start) and not alone and self.step < REVIVING
         levels = torch.from_numpy(self.rng.random(batch, dtype=np.float32)).to(self.device)
         if reviving:
             levels = levels / 3
@@ -328,23 +350,29 @@ class Trainer:
         )
         mask = (torch.arange(self.shape["latent_channels"]) < kept[:, None])[:, :, None, None].to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.fast_bfloat16):
-            latents = self.encode(images).float()
+            with torch.set_grad_enabled(not alone):
+                latents = self.encode(images).float()
             scaled = latents / steps[:, None, None, None] * mask
             noisy = scaled + (torch.rand_like(scaled) - 0.5) * mask
             rounded = scaled + (scaled.round() - scaled).detach()
             # Noise alone at first, for smooth gradients; then the decoder sees what it will get.
             shown = noisy if smooth else rounded
             images_out = self.decode(shown * steps[:, None, None, None], steps).float()
-        bits = self.context.bits(noisy.detach() if reviving else noisy, shown.detach(), levels) * mask
-        rate = bits.sum((1, 2, 3)) / size**2
+        rate = torch.zeros(batch, device=self.device)
+        if not alone:
+            bits = self.context.bits(noisy.detach() if reviving else noisy, shown.detach(), levels) * mask
+            rate = bits.sum((1, 2, 3)) / size**2
         squared = (images_out - images).square().mean((1, 2, 3)) * 127.5**2
         distortion = squared
         if refine:
             a, b = images_out / 2 + 0.5, images / 2 + 0.5
-            distortion = 0.7 * distortion + self.args.structure * (1 - ms_ssim(a, b))
+            # A decoder alone is a matter of steps: of what takes long and says little, it gets less.
+            distortion = 0.7 * distortion + self.args.structure * (1 - ms_ssim(a, b, without=int(alone)))
             if self.perceptual is not None:
+                some = batch // 2 if alone else batch
                 with torch.autocast(self.device.type, torch.bfloat16, enabled=self.fast_bfloat16):
-                    distortion = distortion + self.args.perceptual * self.perceptual(a, b).float()
+                    found = self.perceptual(a[:some], b[:some]).float()
+                distortion = distortion + F.pad(self.args.perceptual * batch / some * found, (0, batch - some))
         # Times the step: else the finest steps, where both terms are largest, would own the gradient.
         relative = 12 * steps / self.shape["max_step"]
         loss = (distortion / (SLOPE * relative) + rate * relative).mean()
@@ -396,7 +424,7 @@ class Trainer:
         context.load_state_dict(self.context.state_dict())
         pictures = [p[: p.shape[0] // 16 * 16, : p.shape[1] // 16 * 16] for p in self.validation]
         report = []
-        for step in self.shape["max_step"] * np.array([1 / 12, 1 / 6, 1 / 3.5, 1 / 2, 1]):
+        for step in (self.shape["max_step"] / part for part in (12, 6, 3.5, 2, 1)):
             rows = [evaluate(network, context, p, step) for p in pictures]
             rate, psnr, structure = np.mean(rows, axis=0)
             report.append(f"step {step:g}: {rate:.3f} bpp {psnr:.2f} dB {structure:.4f}")
@@ -424,17 +452,26 @@ def evaluate(
     return float(bits) / image[0, 0].numel(), 10 * math.log10(255**2 / max(squared, 1e-9)), structure
 
 
-def export(run: Path) -> None:
-    """Write the averaged weights, as float16, and the network's shape into the package."""
+def export(run: Path, name: str) -> None:
+    """Write the averaged weights and the network's shape into the package, below a name.
+
+    As float16, but large kernels of the decoder as int8: that costs no quality, and the package carries at most 8 MB.
+    """
     from safetensors.torch import save_file
 
     state = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)
     folder = Path(__file__).parents[1] / "unicorn_codec" / "pretrained"
     folder.mkdir(exist_ok=True)
     weights = {name: tensor.half().contiguous() for name, tensor in state["average"].items()}
-    save_file(weights, folder / "autoencoder.safetensors")
+    for kernel in [name for name, tensor in weights.items() if tensor.numel() >= LARGE and "decoder" in name]:
+        scales = (state["average"][kernel].abs().amax((1, 2, 3)) / 127).half()
+        weights[kernel] = (
+            (state["average"][kernel] / scales.float().view(-1, 1, 1, 1)).round().to(torch.int8).contiguous()
+        )
+        weights[kernel + SCALE] = scales
+    save_file(weights, folder / f"{name}.safetensors")
     settings = json.loads((run / "settings.json").read_text())
-    (folder / "autoencoder.json").write_text(json.dumps(settings["network"]) + "\n")
+    (folder / f"{name}.json").write_text(json.dumps(settings["network"]) + "\n")
 
 
 def main() -> None:
@@ -445,6 +482,7 @@ def main() -> None:
     parser.add_argument(
         "--start", type=Path, help="folder of an earlier autoencoder.json and .safetensors to grow from"
     )
+    parser.add_argument("--decoder-alone", action="store_true", help="with --start: deepen and train its decoder only")
     parser.add_argument("--decay-from", type=float, default=0.3, help="part of the run after which the rates fall")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--features", type=Path, help="SqueezeNet 1.1 features (safetensors), for the perceptual term")
@@ -453,15 +491,17 @@ def main() -> None:
     parser.add_argument("--refine-from", type=float, default=0.6, help="part of the run after which it begins")
     parser.add_argument("--muon-lr", type=float, default=0.005)
     parser.add_argument("--other-lr", type=float, default=5e-4)
-    parser.add_argument("--export", action="store_true", help="do not train: write RUN's weights into the package")
+    parser.add_argument("--export", metavar="NAME", help="do not train: write RUN's weights into the package, as NAME")
     args = parser.parse_args()
     if args.export:
-        return export(args.out)
+        return export(args.out, args.export)
     if args.data is None:
         parser.error("--data is needed to train")
+    if args.decoder_alone and not args.start:
+        parser.error("--decoder-alone goes on from an autoencoder that --start names")
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "settings.json").write_text(
-        json.dumps({"network": GROWN if args.start else NETWORK, **vars(args)}, default=str, indent=2)
+        json.dumps({"network": shape_of(args), **vars(args)}, default=str, indent=2)
     )
     trainer = Trainer(args.out, load_pictures(args.data), args.features, args)
     if (args.out / "checkpoint.pt").exists():

@@ -43,7 +43,7 @@ def tiny_options() -> PackOptions:
 def coded(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, PackReport]:
     """An archive of codes of ``folder`` and what packing it reported."""
     path = tmp_path_factory.mktemp("archives") / "codes.uni"
-    return path, pack(folder, path, PackOptions(device="cpu", seed=7))
+    return path, pack(folder, path, PackOptions(each_alone=True, device="cpu", seed=7))
 
 
 @pytest.fixture(scope="session")

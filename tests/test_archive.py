@@ -346,7 +346,7 @@ def test_a_file_cannot_make_an_autoencoder_be_fetched(packed: tuple[Path, PackRe
     )
     with pytest.raises(AutoencoderUnavailable, match="--autoencoder"):
         Archive.open(tmp_path / "named.uni")
-    assert len(Archive.open(tmp_path / "named.uni", autoencoder="embedded")) == 6
+    assert len(Archive.open(tmp_path / "named.uni", autoencoder="embedded-2")) == 6
 
 
 def test_another_downsampling_is_refused(packed: tuple[Path, PackReport], tmp_path: Path) -> None:

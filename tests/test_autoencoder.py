@@ -10,11 +10,13 @@ from unicorn_codec.autoencoder import (
     EmbeddedAutoencoder,
     check_reference,
     load_autoencoder,
+    weights_of,
 )
 from unicorn_codec.coding_autoencoder import CodingAutoencoder
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.demo_pictures import make_demo_pictures
 from unicorn_codec.errors import AutoencoderMismatch, AutoencoderUnavailable
+from unicorn_codec.header import EMBEDDED_AUTOENCODERS
 from unicorn_codec.images import list_folder, read_picture
 from unicorn_codec.metrics import psnr_db
 
@@ -68,6 +70,25 @@ def test_the_decoder_heeds_the_step(embedded: EmbeddedAutoencoder) -> None:
 
 def test_the_package_carries_at_most_eight_megabytes(embedded: EmbeddedAutoencoder) -> None:
     assert embedded.reference.weight_bytes <= 8e6
+
+
+def test_each_autoencoder_of_the_package_can_be_had_by_name() -> None:
+    weights = {name: load_autoencoder(name, torch.device("cpu")) for name in EMBEDDED_AUTOENCODERS}
+    assert [autoencoder.reference.name for autoencoder in weights.values()] == list(EMBEDDED_AUTOENCODERS)
+    assert len({autoencoder.reference.weights_sha256 for autoencoder in weights.values()}) == len(weights)
+    picture = draw(3, 64, 48)
+    latents = [autoencoder.encode_pictures([picture], 16) for autoencoder in weights.values()]
+    assert torch.equal(*latents), "the second is another decoder of the same latents"
+
+
+def test_rows_of_integers_are_multiples_of_their_scales() -> None:
+    tensors = {
+        "a": torch.tensor([[[[1]]], [[[-3]]]], dtype=torch.int8),
+        "a.scale": torch.tensor([0.5, 0.25], dtype=torch.float16),
+        "b": torch.tensor([1.5], dtype=torch.float16),
+    }
+    found = weights_of(tensors)
+    assert {name: weight.flatten().tolist() for name, weight in found.items()} == {"a": [0.5, -0.75], "b": [1.5]}
 
 
 def test_the_decoder_of_a_new_network_is_finite_at_every_step() -> None:

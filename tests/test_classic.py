@@ -13,7 +13,8 @@ from PIL import Image, features
 from tests.conftest import draw
 from unicorn_codec import avif_container
 from unicorn_codec.archive import Archive
-from unicorn_codec.avif_container import read_stream, take_stream, wrap_stream
+from unicorn_codec.av1_stream import read_still
+from unicorn_codec.avif_container import take_still, wrap_still
 from unicorn_codec.classic import BARE_AVIF, WHOLE_AVIF, decode_classic, encode_classic
 from unicorn_codec.code_table import CLASSIC, is_classic
 from unicorn_codec.config import ReadOptions
@@ -40,12 +41,12 @@ def opened(avif: bytes) -> Pixels:
 @pytest.mark.parametrize("size", [(64, 40), (33, 70), (1, 1), (300, 5)])
 def test_a_stream_in_the_smallest_container_is_the_same_picture(size: tuple[int, int], subsampling: str) -> None:
     avif = as_file(draw(3, *size), subsampling)
-    stream = take_stream(avif)
-    found = read_stream(stream)
+    stream = take_still(avif)
+    found = read_still(stream)
     assert (found.width, found.height, found.profile) == (*size, subsampling == "4:4:4")
     assert len(stream) < len(avif) - 250
-    assert np.array_equal(opened(wrap_stream(stream)), opened(avif))
-    assert take_stream(wrap_stream(stream)) == stream
+    assert np.array_equal(opened(wrap_still(stream)), opened(avif))
+    assert take_still(wrap_still(stream)) == stream
 
 
 @pytest.mark.parametrize("quality", [0, 45, 60, 100])
@@ -59,8 +60,8 @@ def test_a_code_decodes_to_what_its_maker_saw(quality: int) -> None:
 
 def test_a_container_that_says_more_than_its_stream_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     pixels = draw(5, 51, 40)
-    other = wrap_stream(take_stream(as_file(255 - pixels, "4:4:4")))
-    monkeypatch.setattr("unicorn_codec.classic.wrap_stream", lambda _: other)
+    other = wrap_still(take_still(as_file(255 - pixels, "4:4:4")))
+    monkeypatch.setattr("unicorn_codec.classic.wrap_still", lambda _: other)
     code, seen = encode_classic(pixels, 60)
     assert code[:2] == bytes([CLASSIC, WHOLE_AVIF])
     assert np.array_equal(decode_classic(code, 51, 40), seen)
@@ -89,7 +90,7 @@ def damages(code: bytes) -> Iterator[bytes]:
 @pytest.mark.parametrize("codec", [BARE_AVIF, WHOLE_AVIF])
 def test_damage_is_an_invalid_field_or_a_picture_of_the_same_size(codec: int) -> None:
     avif = as_file(draw(1, 24, 16), "4:2:0", 20)
-    code = bytes([CLASSIC, codec]) + (take_stream(avif) if codec == BARE_AVIF else avif)
+    code = bytes([CLASSIC, codec]) + (take_still(avif) if codec == BARE_AVIF else avif)
     refused = 0
     for damaged in damages(code):
         refused += 1
@@ -102,16 +103,16 @@ def test_damage_is_an_invalid_field_or_a_picture_of_the_same_size(codec: int) ->
 @pytest.mark.parametrize("width", [65, 16384])
 def test_a_file_around_a_stream_of_another_size_is_not_decoded(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     # libavif scales what the stream holds to the size that the container claims, once it is decoded.
-    stream, small = take_stream(as_file(draw(1, width, 8), "4:4:4")), (width, 8)
-    avif = wrap_stream(stream).replace(np.array(small, ">u4").tobytes(), np.array((16, 8), ">u4").tobytes())
+    stream, small = take_still(as_file(draw(1, width, 8), "4:4:4")), (width, 8)
+    avif = wrap_still(stream).replace(np.array(small, ">u4").tobytes(), np.array((16, 8), ">u4").tobytes())
     assert Image.open(io.BytesIO(avif)).size == (16, 8)
-    monkeypatch.setattr("unicorn_codec.classic._decode", None)
+    monkeypatch.setattr("unicorn_codec.classic.opened_avif", None)
     with pytest.raises(InvalidField, match=f"{width}x8 pixels, not 16x8"):
         decode_classic(bytes([CLASSIC, WHOLE_AVIF]) + avif, 16, 8)
 
 
 def test_a_container_of_another_size_is_not_decoded() -> None:
-    avif = wrap_stream(take_stream(as_file(draw(1, 16, 8), "4:4:4")))
+    avif = wrap_still(take_still(as_file(draw(1, 16, 8), "4:4:4")))
     larger = avif.replace(np.array((16, 8), ">u4").tobytes(), np.array((16384, 8192), ">u4").tobytes())
     with pytest.raises(InvalidField, match="16384"):
         decode_classic(bytes([CLASSIC, WHOLE_AVIF]) + larger, 16, 8)

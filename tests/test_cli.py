@@ -61,6 +61,8 @@ REPORT = PackReport(
         other_noise_psnr_db=28.4,
         same_images_psnr_db=float("inf"),
     ),
+    alike_images=0,
+    alike_bytes=0,
     avif_images=0,
     avif_bytes=0,
     below_target=(),
@@ -307,11 +309,19 @@ def test_pack_tells_before_and_after(fake_pack: FakePack) -> None:
 
 def test_pack_tells_what_the_wanted_quality_took(fake_pack: FakePack, monkeypatch: pytest.MonkeyPatch) -> None:
     report = replace(
-        REPORT, network=None, avif_images=2, avif_bytes=1234, below_target=ROWS[:1], wanted_bytes=100_000.0
+        REPORT,
+        network=None,
+        alike_images=9,
+        alike_bytes=5678,
+        avif_images=2,
+        avif_bytes=1234,
+        below_target=ROWS[:1],
+        wanted_bytes=100_000.0,
     )
     monkeypatch.setattr(library, "pack", lambda *_: report)
     said = run("pack", "photos", "out.uni", "--min-psnr", 24, "--size", "100kB").stdout
     for words in (
+        "9 pictures in sequences of alike ones (AV1), 5,678 bytes",
         "2 pictures stored by AVIF, 1,234 bytes",
         "larger than the wanted 100.0 kB: 2 pictures stored by AVIF",
         "1 picture below the wanted quality",
@@ -320,7 +330,15 @@ def test_pack_tells_what_the_wanted_quality_took(fake_pack: FakePack, monkeypatc
         assert words in said
     values = json.loads(run("pack", "photos", "out.uni", "--json").stdout)
     assert (values["avif_images"], values["avif_bytes"]) == (2, 1234)
+    assert (values["alike_images"], values["alike_bytes"]) == (9, 5678)
     assert values["below_target"][0]["name"] == "cats/0.jpg"
+
+
+def test_pictures_are_stored_alone_where_that_is_wanted(fake_pack: FakePack) -> None:
+    run("pack", "photos", "out.uni")
+    assert not fake_pack.options.each_alone
+    run("pack", "photos", "out.uni", "--each-alone")
+    assert fake_pack.options.each_alone
 
 
 def test_a_least_quality_is_handed_on(fake_pack: FakePack) -> None:

@@ -44,11 +44,12 @@ ORDER = (
     "layers",
     "index_embedding",
     "conditioning",
+    "av1_stream",
     "avif_container",
     "denoiser",
     "weight_training",
     "diffusion",
-    "structure",
+    "distortion",
     "rate_model",
     "coding_autoencoder",
     "adaptation",
@@ -59,6 +60,7 @@ ORDER = (
     "picture_files",
     "images",
     "classic",
+    "classic_sequence",
     "output_files",
     "demo_pictures",
     "training",
@@ -68,6 +70,7 @@ ORDER = (
     "guarantee",
     "reports",
     "folder_coder",
+    "alike",
     "size_forecast",
     "tuning",
     "coding",
@@ -152,7 +155,8 @@ def test_light_modules_import_neither_torch_nor_pillow(module: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("package", "owners"), [("diffusers", {"autoencoder"}), ("PIL", {"images", "classic", "bench.rivals"})]
+    ("package", "owners"),
+    [("diffusers", {"autoencoder"}), ("PIL", {"images", "classic", "classic_sequence", "bench.rivals"})],
 )
 def test_a_heavy_package_has_its_importers(package: str, owners: set[str]) -> None:
     assert {module for module in modules() if package in packages_of(path_of(module))} == owners

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import draw
-from unicorn_codec.avif_container import read_stream, take_stream, wrap_stream
+from unicorn_codec.avif_container import read_still, take_still, wrap_still
 from unicorn_codec.bench.network_rivals import Coin, CompressAi, RoundedLatents, network_rivals
 from unicorn_codec.bench.picture_set import PictureSet
 from unicorn_codec.bench.rivals import Avif, BareAvif, BareHalfAvif, Codec, HalfAvif, SlowAvif, picture_rivals
@@ -96,18 +96,18 @@ def test_avif_without_its_container_is_the_same_picture(size: tuple[int, int]) -
     if reason := avif.missing([size]):
         pytest.skip(reason)
     whole = avif.encode_picture(pixels, 60)
-    payload = take_stream(whole)
-    assert (read_stream(payload).width, read_stream(payload).height) == size
+    payload = take_still(whole)
+    assert (read_still(payload).width, read_still(payload).height) == size
     assert len(payload) < len(whole) - 200
     assert payload == BareAvif().encode_picture(pixels, 60)
-    assert np.array_equal(avif.decode_picture(wrap_stream(payload), size), avif.decode_picture(whole, size))
+    assert np.array_equal(avif.decode_picture(wrap_still(payload), size), avif.decode_picture(whole, size))
 
 
 def test_half_size_files_hold_half_the_size() -> None:
     half = HalfAvif()
     if reason := half.missing([]):
         pytest.skip(reason)
-    picture = read_stream(take_stream(half.encode_picture(draw(1, 51, 40), 60)))
+    picture = read_still(take_still(half.encode_picture(draw(1, 51, 40), 60)))
     assert (picture.width, picture.height) == (26, 20)
 
 
@@ -116,7 +116,7 @@ def test_half_size_without_its_container_is_the_same_picture() -> None:
     if reason := half.missing([]):
         pytest.skip(reason)
     whole, payload = half.encode_picture(pixels, 40), bare.encode_picture(pixels, 40)
-    assert payload == take_stream(whole)
+    assert payload == take_still(whole)
     assert np.array_equal(half.decode_picture(whole, (51, 40)), bare.decode_picture(payload, (51, 40)))
 
 

@@ -67,7 +67,7 @@ def test_the_search_comes_near_with_few_questions(wanted: float) -> None:
         return 300 + 5000 / step**1.2 * (0.8 if step > 5 else 1)  # pictures that change to half size: a jump
 
     told: list[tuple[int, int]] = []
-    curve = SizeCurve(measure, 24.0, lambda done, total: told.append((done, total)))
+    curve = SizeCurve(measure, 1.0, 24.0, lambda done, total: told.append((done, total)))
     step = curve.step_of(wanted)
     assert all(done < total for done, total in told[:-1])
     assert not told or told[-1][0] == told[-1][1]

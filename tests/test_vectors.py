@@ -16,6 +16,7 @@ from unicorn_codec import errors
 from unicorn_codec.bit_packing import pack_codes, unpack_codes
 from unicorn_codec.canary import Canary, block_sums, serialize_canary
 from unicorn_codec.classic import decode_classic
+from unicorn_codec.classic_sequence import decode_chains
 from unicorn_codec.container import Container, parse
 from unicorn_codec.generator import normals, raw
 from unicorn_codec.header import WeightFormat
@@ -191,9 +192,23 @@ def test_classic_code_vectors(case: dict[str, Any], monkeypatch: pytest.MonkeyPa
         assert pixels.shape == (8, 8, 3)
         assert np.abs(pixels.astype(int) - case["colour"]).max() <= 4
         return
-    monkeypatch.setattr("unicorn_codec.classic._decode", None)  # a decoder must not see it
+    monkeypatch.setattr("unicorn_codec.classic.opened_avif", None)  # a decoder must not see it
     with pytest.raises(getattr(errors, case["error"])):
         decode_classic(code, *size)
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
+@pytest.mark.parametrize("case", table("sequences.json"), ids=lambda c: c["name"])
+def test_sequence_vectors(case: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    codes, position = [bytes.fromhex(code) for code in case["codes"]], case["position"]
+    if "colour" in case:
+        pixels = decode_chains(codes, [position], 8, 8)[position]
+        assert pixels.shape == (8, 8, 3)
+        assert np.abs(pixels.astype(int) - case["colour"]).max() <= 4
+        return
+    monkeypatch.setattr("unicorn_codec.classic_sequence.opened_avif", None)  # a decoder must not see it
+    with pytest.raises(getattr(errors, case["error"])):
+        decode_chains(codes, [position], 8, 8)
 
 
 def test_manifest_lists_every_file() -> None:

@@ -15,9 +15,9 @@ from torch.func import functional_call
 
 from unicorn_codec.coding_autoencoder import CodingAutoencoder
 from unicorn_codec.devices import has_fast_bfloat16
+from unicorn_codec.distortion import distortion
 from unicorn_codec.errors import InvalidField
 from unicorn_codec.header import MAX_RANK, check
-from unicorn_codec.structure import ms_ssim
 from unicorn_codec.weight_coding import QuantisedRows, decode_rows, encode_rows, nearest_steps, quantise_rows
 
 STEP_OF_RMS = 0.5
@@ -29,8 +29,6 @@ ROUNDED_FROM = 2 / 3
 RATE = 2e-3
 PIXELS_PER_BATCH = 1 << 18
 JUDGED_WINDOWS = 64
-STRUCTURE = 600.0
-"""Squared error (255 scale) that a whole unit of MS-SSIM is worth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,16 +135,6 @@ def start_change(network: CodingAutoencoder, rank: int, seed: int) -> dict[str, 
     return change
 
 
-def loss_of(decoded: Tensor, original: Tensor) -> Tensor:
-    """What the fit minimises, (N,): squared error (255 scale), and structure as the autoencoder was trained for.
-
-    Args:
-        decoded, original: (N, 3, H, W) in [-1, 1].
-    """
-    squared = (decoded - original).square().mean((1, 2, 3)) * 127.5**2
-    return 0.7 * squared + STRUCTURE * (1 - ms_ssim(decoded / 2 + 0.5, original / 2 + 0.5))
-
-
 def fit_change(
     network: CodingAutoencoder,
     groups: Sequence[Windows],
@@ -173,7 +161,7 @@ def fit_change(
             group["lr"] = RATE * min(1.0, (number + 1) / 20) * (1 - done)
         now = {name: _as_stored(t) for name, t in change.items()} if done >= ROUNDED_FROM else change
         original, latents = draw_batch(groups, chooser, step, next(network.parameters()).device)
-        loss_of(decode_with(network, now, latents, step), original).mean().backward()
+        distortion(decode_with(network, now, latents, step), original).mean().backward()
         optimizer.step()
         optimizer.zero_grad()
         progress(number + 1, batches)
@@ -208,7 +196,7 @@ def mean_loss(
             every = -(-total // JUDGED_WINDOWS)
             for pixels, latents in zip(group.pixels[::every], group.latents[::every], strict=True):
                 original, coded = to_batch(pixels[None], latents[None], step, device)
-                losses.append(float(loss_of(decode_with(network, change, coded, step), original).mean()))
+                losses.append(float(distortion(decode_with(network, change, coded, step), original).mean()))
     return float(np.mean(losses))
 
 

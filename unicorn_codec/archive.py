@@ -15,7 +15,6 @@ from types import TracebackType
 import numpy as np
 
 from unicorn_codec.autoencoder import (
-    EMBEDDED,
     LEADING_CHANNELS,
     Autoencoder,
     EmbeddedAutoencoder,
@@ -25,7 +24,7 @@ from unicorn_codec.autoencoder import (
 from unicorn_codec.canary import Canary, block_sums
 from unicorn_codec.checkpoints import check_checkpoint, checkpoint_of
 from unicorn_codec.code_model import load_code_model
-from unicorn_codec.code_table import is_classic
+from unicorn_codec.code_table import is_classic, is_in_sequence
 from unicorn_codec.coding import pack_into_codes
 from unicorn_codec.concurrency import prefetch
 from unicorn_codec.config import PackOptions, ReadOptions
@@ -41,6 +40,7 @@ from unicorn_codec.errors import (
     IndexOutOfRange,
     PictureTooLarge,
 )
+from unicorn_codec.header import EMBEDDED_AUTOENCODERS
 from unicorn_codec.images import MAX_PIXELS, Folder, PillowImage, list_folder, read_picture, to_image
 from unicorn_codec.index_map import index_of_position, position_of_index
 from unicorn_codec.inspection import needed_weight_bytes
@@ -108,6 +108,7 @@ def report_on(
         file_bytes = output.stat().st_size
         codes = archive.container.codes
         classic = [] if codes is None else [code for code in codes.streams if is_classic(code)]
+        alike = [code for code in classic if is_in_sequence(code)]
         return PackReport(
             images=len(archive),
             file_bytes=file_bytes,
@@ -122,8 +123,10 @@ def report_on(
             wanted_bytes=options.target_bytes(pictures.pixels),
             seconds=seconds,
             measured=measured,
-            avif_images=len(classic),
-            avif_bytes=sum(map(len, classic)),
+            alike_images=len(alike),
+            alike_bytes=sum(map(len, alike)),
+            avif_images=len(classic) - len(alike),
+            avif_bytes=sum(map(len, classic)) - sum(map(len, alike)),
             below_target=measured.below(options.min_psnr_db, options.min_ms_ssim),
             network=report_on_network(archive, pictures, autoencoder, options.read),
             skipped=pictures.skipped,
@@ -193,7 +196,7 @@ class Archive:
         """
         container = read_container(path)
         wanted = container.header.autoencoder
-        if autoencoder is None and wanted.name != EMBEDDED:
+        if autoencoder is None and wanted.name not in EMBEDDED_AUTOENCODERS:
             # The name is data: it must not make this software download or open something by itself.
             raise AutoencoderUnavailable(
                 f"this archive needs the autoencoder {printable(wanted.name)!r}: tell where it is, "
@@ -267,7 +270,7 @@ class Archive:
         wanted = list(indices)
         for index in wanted:
             self._check_allowed(index)
-        for numbers, pictures in prefetch(self._read(wanted, batch_size, steps)):
+        for numbers, pictures in prefetch(self._read(self.decoder.together(wanted), batch_size, steps)):
             for index, pixels in zip(numbers, pictures(), strict=True):
                 if steps is None and (fault := self._canary_fault(index, pixels)):
                     warnings.warn(fault, CanaryWarning, stacklevel=2)

@@ -23,11 +23,16 @@ from torch import Tensor, nn
 from unicorn_codec.adaptation import changed_network, parse_change
 from unicorn_codec.coding_autoencoder import CodingAutoencoder
 from unicorn_codec.errors import AutoencoderMismatch, AutoencoderUnavailable
-from unicorn_codec.header import AutoencoderReference
+from unicorn_codec.header import EMBEDDED_AUTOENCODERS, AutoencoderReference
 from unicorn_codec.resampling import double
 from unicorn_codec.tiling import margin_of, tiles
 
-EMBEDDED = "embedded"
+FILES = dict(zip(EMBEDDED_AUTOENCODERS, ("autoencoder", "autoencoder-2"), strict=True))
+"""Where the embedded ones lie in the package."""
+
+SCALE = ".scale"
+"""What follows a kernel's name in that of its rows' scales."""
+
 LEADING_CHANNELS = 16
 """What an index-only archive keeps of the embedded autoencoder: as many values as 4 channels at 1/8."""
 
@@ -114,23 +119,25 @@ class Autoencoder(ABC):
 
 
 class EmbeddedAutoencoder(Autoencoder):
-    """The package's own autoencoder, of which an archive keeps the leading channels, or all of them."""
+    """An autoencoder of the package, of which an archive keeps the leading channels, or all of them."""
 
-    def __init__(self, device: torch.device, channels: int | None = None) -> None:
+    def __init__(
+        self, device: torch.device, channels: int | None = None, *, name: str = EMBEDDED_AUTOENCODERS[-1]
+    ) -> None:
         folder = resources.files("unicorn_codec") / "pretrained"
-        config = json.loads((folder / "autoencoder.json").read_text())
-        data = (folder / "autoencoder.safetensors").read_bytes()
+        config = json.loads((folder / f"{FILES[name]}.json").read_text())
+        data = (folder / f"{FILES[name]}.safetensors").read_bytes()
         tensors = load_safetensors(data)
         self.device = device
         self.network = CodingAutoencoder(**config)
-        self.network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+        self.network.load_state_dict(weights_of(tensors))
         self.network.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)  # type: ignore[call-overload]
         cell = self.network.downsampling
         self.encoder_margin = margin_of(self.network.encoder, cell, from_pixels=True)
         self.decoder_margin = margin_of(self.network.decoder, cell, from_pixels=False)
         self.channels = min(channels or self.network.latent_channels, self.network.latent_channels)
         self.reference = reference_of(
-            EMBEDDED, self.network, tensors, config, channels=self.channels, downsampling=self.network.downsampling
+            name, self.network, tensors, config, channels=self.channels, downsampling=self.network.downsampling
         )
 
     def changed(self, payload: bytes) -> "EmbeddedAutoencoder":
@@ -146,6 +153,16 @@ class EmbeddedAutoencoder(Autoencoder):
         silent = self.network.latent_channels - latents.shape[1]
         latents = F.pad(latents, (0, 0, 0, 0, 0, silent)).contiguous(memory_format=torch.channels_last)
         return self.network.decode(latents, torch.full((len(latents),), step, device=latents.device))
+
+
+def weights_of(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Float32 weights of an embedded autoencoder's tensors: float16, or int8 with a scale for each row."""
+    weights = {}
+    for name, tensor in tensors.items():
+        if not name.endswith(SCALE):
+            scale = tensors.get(name + SCALE)
+            weights[name] = tensor.float() if scale is None else tensor.float() * scale.float().view(-1, 1, 1, 1)
+    return weights
 
 
 class DiffusersAutoencoder(Autoencoder):
@@ -197,7 +214,7 @@ def load_diffusers(name: str) -> Any:
     except LOADING_ERRORS as error:
         raise AutoencoderUnavailable(
             f"{name}: no autoencoder could be loaded. Give a folder that holds config.json and safetensors weights, "
-            f"a hub name (needs the network), or {EMBEDDED!r}. ({str(error).strip().splitlines()[0]})"
+            f"a hub name (needs the network), or {EMBEDDED_AUTOENCODERS[-1]!r}. ({str(error).strip().splitlines()[0]})"
         ) from error
     if not hasattr(model, "encode") or not hasattr(model, "decode"):
         raise AutoencoderUnavailable(f"{name}: {type(model).__name__} is not an autoencoder of diffusers")
@@ -235,12 +252,14 @@ def reference_of(
 
 
 def load_autoencoder(name: str, device: torch.device, channels: int | None = None) -> Autoencoder:
-    """The embedded autoencoder, or one of diffusers by folder or hub name.
+    """An embedded autoencoder, or one of diffusers by folder or hub name.
 
     Args:
-        channels: latent channels to keep of the embedded one; None: all.
+        channels: latent channels to keep of an embedded one; None: all.
     """
-    return EmbeddedAutoencoder(device, channels) if name == EMBEDDED else DiffusersAutoencoder(name, device)
+    if name in EMBEDDED_AUTOENCODERS:
+        return EmbeddedAutoencoder(device, channels, name=name)
+    return DiffusersAutoencoder(name, device)
 
 
 def check_reference(wanted: AutoencoderReference, found: AutoencoderReference) -> None:

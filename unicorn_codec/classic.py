@@ -5,17 +5,20 @@ A code that starts with ``CLASSIC`` is one. Layout: ``format_spec/uni-1.md``, "C
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from PIL import Image, features
 
-from unicorn_codec.avif_container import read_stream, take_stream, wrap_stream
+from unicorn_codec.av1_stream import read_still
+from unicorn_codec.avif_container import take_still, wrap_still
 from unicorn_codec.code_table import CLASSIC
 from unicorn_codec.errors import InvalidField, PackageMissing
 from unicorn_codec.images import Pixels
 
 BARE_AVIF, WHOLE_AVIF = 0, 1
-"""Ids of codecs: AVIF without its container, and the whole file."""
+"""Ids of codecs: AVIF without its container, and the whole file. Others are those of ``classic_sequence``."""
 
 FULL_COLOUR_QUALITY = 50
 """From here on chroma keeps its resolution: below, it costs as much as it gains in PSNR on photographs."""
@@ -35,13 +38,12 @@ def encode_classic(pixels: Pixels, quality: int) -> tuple[bytes, Pixels]:
     """
     check_avif()
     height, width = pixels.shape[:2]
-    subsampling = "4:4:4" if quality >= FULL_COLOUR_QUALITY else "4:2:0"
     encoded = io.BytesIO()
-    Image.fromarray(pixels).save(encoded, "AVIF", quality=quality, subsampling=subsampling, speed=SPEED)
+    Image.fromarray(pixels).save(encoded, "AVIF", quality=quality, subsampling=subsampling_of(quality), speed=SPEED)
     avif = encoded.getvalue()
     try:
         whole = bytes([CLASSIC, WHOLE_AVIF]) + avif
-        bare = bytes([CLASSIC, BARE_AVIF]) + take_stream(avif)
+        bare = bytes([CLASSIC, BARE_AVIF]) + take_still(avif)
         wanted, found = (decode_classic(code, width, height) for code in (whole, bare))
     except InvalidField as error:
         raise PackageMissing(f"this Pillow writes AVIF files that cannot be stored: {error}") from error
@@ -61,27 +63,44 @@ def decode_classic(code: bytes, width: int, height: int) -> Pixels:
     if codec not in (bytes([BARE_AVIF]), bytes([WHOLE_AVIF])):
         raise InvalidField(f"a classic code of codec {codec.hex() or 'none'}, known are {BARE_AVIF} and {WHOLE_AVIF}")
     is_bare = codec[0] == BARE_AVIF
-    claimed = read_stream(data if is_bare else take_stream(data))
+    claimed = read_still(data if is_bare else take_still(data))
     # Before a decoder takes memory: sizes beyond the limits are found when the archive is opened.
     if (claimed.width, claimed.height) != (width, height):
         raise InvalidField(f"a classic code of {claimed.width}x{claimed.height} pixels, not {width}x{height}")
-    return _decode(wrap_stream(data) if is_bare else data, (width, height))
+    with opened_avif(wrap_still(data) if is_bare else data, (width, height)) as image:
+        return np.array(image.convert("RGB"))
+
+
+def subsampling_of(quality: int) -> str:
+    """Of chroma, as Pillow names it."""
+    return "4:4:4" if quality >= FULL_COLOUR_QUALITY else "4:2:0"
+
+
+def has_avif() -> bool:
+    """Whether this Pillow reads and writes AVIF."""
+    return bool(features.check("avif"))
 
 
 def check_avif() -> None:
     """Raise ``PackageMissing`` if this Pillow has no AVIF."""
-    if not features.check("avif"):
+    if not has_avif():
         raise PackageMissing("this Pillow is built without AVIF, which is needed: install another one")
 
 
-def _decode(avif: bytes, size: tuple[int, int]) -> Pixels:
+@contextmanager
+def opened_avif(avif: bytes, size: tuple[int, int]) -> Iterator[Image.Image]:
+    """An AVIF file's image, of the wanted (width, height), to be decoded within.
+
+    Raises:
+        InvalidField: it is damaged, or of another size.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's own limit of pixels is lower than the format's
             with Image.open(io.BytesIO(avif), formats=("AVIF",)) as image:
                 if image.size != size:
                     raise InvalidField(f"an AVIF file of {image.size} pixels around a picture of {size}")
-                return np.array(image.convert("RGB"))
+                yield image
     except InvalidField:
         raise
     except Exception as error:  # Pillow's readers raise nearly anything on damaged bytes

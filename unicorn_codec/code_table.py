@@ -17,6 +17,12 @@ CLASSIC = 255
 """First byte of a code that a classic codec made. Of any other it is a number of channels, of which ``HALF`` more says
 that the code is of the picture at half size."""
 
+FIRST_OF_SEQUENCE, LATER_OF_SEQUENCE = 2, 3
+"""Second byte of a classic code of a sequence: its first picture's, or of one that goes on from another."""
+
+MAX_SEQUENCE = 64
+"""Images of a sequence: so many have to be decoded for the last one."""
+
 HALF_LEVELS = 4
 """Levels that the step of a half-size code is finer: an octave."""
 
@@ -45,6 +51,11 @@ class Codes:
 def is_classic(code: bytes) -> bool:
     """Whether a code is for ``classic`` to read."""
     return code[0] == CLASSIC
+
+
+def is_in_sequence(code: bytes) -> bool:
+    """Whether a code is one of a sequence of alike pictures, for ``classic_sequence`` to read."""
+    return is_classic(code) and code[1:2] in (bytes([FIRST_OF_SEQUENCE]), bytes([LATER_OF_SEQUENCE]))
 
 
 def is_half(code: bytes) -> bool:

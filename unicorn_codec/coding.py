@@ -1,25 +1,27 @@
-"""Packing into codes: time decides the effort, the wanted size the step; the decoder is tuned, quality is held.
+"""Packing into codes: alike pictures become sequences, the others latents; the decoder is tuned, quality is held.
 
-make_codes: effort_within > code_folder > tune_decoder > code_folder, in what the change leaves > hold_quality
+make_codes: find_alike > code_folder > tune_decoder > code_folder, in what the change leaves > hold_quality
 """
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from unicorn_codec.alike import AlikeGroup, find_alike, worthwhile
 from unicorn_codec.autoencoder import Autoencoder, EmbeddedAutoencoder
 from unicorn_codec.checkpoints import KeptCodes, checkpoint_of, digest_of
-from unicorn_codec.classic import check_avif, encode_classic
+from unicorn_codec.classic import check_avif, encode_classic, has_avif
 from unicorn_codec.code_model import load_code_model
 from unicorn_codec.code_table import Codes
 from unicorn_codec.config import PackOptions
 from unicorn_codec.container import Container
 from unicorn_codec.decoding import CodeDecoder
 from unicorn_codec.errors import Interrupted, InvalidSetting
-from unicorn_codec.folder_coder import FolderCoder
+from unicorn_codec.folder_coder import FINEST, FolderCoder
 from unicorn_codec.guarantee import Guarantee
 from unicorn_codec.header import Header, check
 from unicorn_codec.images import Folder, folder_digest, read_picture
@@ -39,6 +41,9 @@ TIMED_IMAGES = 8
 TIMED_PIXELS = 1 << 19
 TIMED_STEP = 4.0
 """What tells how long refining takes: so many pictures at most, of so many pixels about, at a step with halves."""
+
+USUAL_STEP = 2.8
+"""Tells whether alike pictures are worth a sequence, where a wanted size is to decide the step."""
 
 CORRECTIONS = 2
 MOST_EXCESS = 0.03
@@ -83,11 +88,14 @@ def make_codes(coder: FolderCoder, options: PackOptions, observer: Observer) -> 
     """The archive of a folder: its step, its codes, and what they are decoded with; and the effort that they took."""
     pictures = coder.pictures
     wanted_bytes = options.target_bytes(pictures.pixels)
+    alone = options.each_alone or not has_avif()
+    groups = [] if alone else find_alike(coder, observer.of_stage("comparing"))
     if wanted_bytes is None and options.latent_step is None:
         step = wanted_step(options, coder.coarsest)
         if step is None:
-            return code_classically(coder, options, observer), 0
+            return code_classically(coder, groups, options, observer), 0
         options = replace(options, quality=None, slope=None, latent_step=step)
+    coder = coder.beside(worthwhile(groups, options.latent_step or USUAL_STEP, observer.of_stage("sequences")))
     options = replace(options, seconds=None, effort=effort_of(coder, options))
     container = code_folder(coder, options, wanted_bytes, None, observer)
     if options.tune:
@@ -159,7 +167,7 @@ def code_folder(
         codes = coder.encode(step, observer.of_stage("coding"), rounds=rounds)
     else:
         step, codes = fit_codes(coder, wanted_bytes - len(tuning or b""), rounds, observer)
-    return container_of(coder, options, step, codes, tuning)
+    return container_of(coder, options, max(step, FINEST), codes, tuning)
 
 
 def container_of(
@@ -177,21 +185,27 @@ def container_of(
     return Container(header=header, sizes=pictures.sizes, names=pictures.names, codes=codes, tuning=tuning)
 
 
-def code_classically(coder: FolderCoder, options: PackOptions, observer: Observer) -> Container:
-    """All pictures by AVIF, in a quality that latents do not reach.
+def code_classically(
+    coder: FolderCoder, groups: Sequence[AlikeGroup], options: PackOptions, observer: Observer
+) -> Container:
+    """All pictures by AVIF, in a quality that latents do not reach: alike ones as sequences, if those take less.
 
     Raises ``PackageMissing`` if this Pillow has no AVIF.
     """
     check_avif()
     assert options.quality is not None, "a usual quality is one of latents"
     pictures, quality = coder.pictures, avif_quality_of(options.quality)
-    streams = []
-    for done, picture in enumerate(pictures.pictures, start=1):
-        code, _ = encode_classic(read_picture(pictures, picture, options.read), quality)
-        streams.append(code)
-        observer.stage("coding", done, len(pictures.pictures))
-    codes = Codes(level=0, model_sha256=coder.model.sha256, streams=tuple(streams))
-    return container_of(coder, options, 1.0, codes)
+    codes: dict[int, bytes] = {}
+    for group in groups:
+        if group.pays_beside(quality):
+            codes |= group.codes(group.quality_like(quality))
+        observer.stage("sequences", groups.index(group) + 1, len(groups))
+    for position, picture in enumerate(pictures.pictures):
+        if position not in codes:
+            codes[position], _ = encode_classic(read_picture(pictures, picture, options.read), quality)
+            observer.stage("coding", len(codes), len(pictures.pictures))
+    streams = tuple(codes[position] for position in range(len(pictures.pictures)))
+    return container_of(coder, options, 1.0, Codes(level=0, model_sha256=coder.model.sha256, streams=streams))
 
 
 def hold_quality(coder: FolderCoder, options: PackOptions, container: Container, observer: Observer) -> Container:
@@ -244,7 +258,7 @@ def fit_codes(coder: FolderCoder, wanted_bytes: float, rounds: int, observer: Ob
         InvalidSetting: even the coarsest step takes more than wanted.
     """
     sample = take_sample(coder, observer.of_stage("encoding"))
-    curve = SizeCurve(sample.file_bytes, coder.coarsest, observer.of_stage("searching"))
+    curve = SizeCurve(sample.file_bytes, coder.finest, coder.coarsest, observer.of_stage("searching"))
     smallest = curve.size(coder.coarsest)
     if wanted_bytes < smallest * (1 - 3 * TOLERANCE):
         least, wanted = (8 * size / coder.pictures.pixels for size in (smallest, wanted_bytes))
@@ -254,8 +268,9 @@ def fit_codes(coder: FolderCoder, wanted_bytes: float, rounds: int, observer: Ob
         )
     step = curve.step_of(wanted_bytes)
     if rounds:
-        growth = sample.growth_by_refinement(step, rounds, observer.of_stage("probing"))
-        step = curve.step_of(coder.overhead + (wanted_bytes - coder.overhead) / growth)
+        growth = sample.growth_by_refinement(max(step, FINEST), rounds, observer.of_stage("probing"))
+        fixed = coder.overhead + coder.others.bytes_at(step)
+        step = curve.step_of(fixed + (wanted_bytes - fixed) / growth)
     codes = coder.encode(step, observer.of_stage("coding"), rounds=rounds)
     for _ in range(CORRECTIONS):
         found = coder.file_bytes(codes)

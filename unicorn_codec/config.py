@@ -3,7 +3,16 @@
 import math
 from dataclasses import dataclass, field
 
-from unicorn_codec.header import CONDITIONS, INDEX_EMBEDDINGS, MAX_DEPTH, MAX_SIDE, MAX_STEPS, PREDICTIONS, check
+from unicorn_codec.header import (
+    CONDITIONS,
+    EMBEDDED_AUTOENCODERS,
+    INDEX_EMBEDDINGS,
+    MAX_DEPTH,
+    MAX_SIDE,
+    MAX_STEPS,
+    PREDICTIONS,
+    check,
+)
 
 USUAL_EXPONENT_BITS = 4
 
@@ -84,6 +93,7 @@ class PackOptions:
         slope: squared error, of 255, that a bit per pixel is worth (lambda), instead of these.
         effort: rounds in which codes are refined, see ``refinement``. None: ``USUAL_EFFORT``, or for many pixels less.
         seconds: that packing into codes may take, about, instead of an effort; training's stand in ``train``.
+        each_alone: no picture is stored as what it changes of another one, however alike they are.
         tune: fit the decoder to the set, where that pays for the bytes that the change takes.
         min_psnr_db, min_ms_ssim: pictures that come back less well are stored by AVIF, at the quality that it takes.
         hidden_size: of the network, as all that follows. None: about ``PARAMETERS_PER_LATENT`` weights a latent value.
@@ -107,6 +117,7 @@ class PackOptions:
     slope: float | None = None
     effort: int | None = None
     seconds: float | None = None
+    each_alone: bool = False
     tune: bool = False
     min_psnr_db: float | None = None
     min_ms_ssim: float | None = None
@@ -122,7 +133,7 @@ class PackOptions:
     latent_std: float = 1 / 3
     seed: int = 0
     device: str = "auto"
-    autoencoder: str = "embedded"
+    autoencoder: str = EMBEDDED_AUTOENCODERS[-1]
     resume: bool = False
     overwrite: bool = False
 
@@ -146,7 +157,10 @@ class PackOptions:
         check(self.seconds is None or self.seconds > 0, f"the time must be positive, not {self.seconds} seconds")
         check(not (self.index_only and self.seconds is not None), "a network's time is that of its training")
         check(self.seconds is None or self.effort is None, "give an effort or a time, not both")
-        check(self.index_only or self.autoencoder == "embedded", "another autoencoder is for --index-only alone")
+        check(
+            self.index_only or self.autoencoder in EMBEDDED_AUTOENCODERS,
+            "another autoencoder is for --index-only alone",
+        )
         check(self.file_bytes is None or self.file_bytes > 0, "the file size must be positive")
         check(self.latent_step is None or self.latent_step >= 1, f"the step is at least 1, not {self.latent_step}")
         check(self.weight_format in WEIGHT_FORMATS, f"weight format is one of {WEIGHT_FORMATS}: {self.weight_format}")

@@ -3,6 +3,7 @@
 What unpacking does, and what packing looks at its work with.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,8 +16,9 @@ from torch import Tensor
 from unicorn_codec import generator
 from unicorn_codec.autoencoder import Autoencoder
 from unicorn_codec.classic import decode_classic
+from unicorn_codec.classic_sequence import chain_of, decode_chains
 from unicorn_codec.code_model import CodeModel
-from unicorn_codec.code_table import Codes, is_classic, is_half, told_level, told_step, unmarked
+from unicorn_codec.code_table import Codes, is_classic, is_half, is_in_sequence, told_level, told_step, unmarked
 from unicorn_codec.codes import decode_images
 from unicorn_codec.denoiser import Denoiser
 from unicorn_codec.diffusion import HIGHEST_WITH_SIGNAL, LIMIT_STDS, latents_from_noise, sample_ddim
@@ -34,6 +36,9 @@ class Decoder(Protocol):
 
         All but the autoencoder's work is done: it leaves a thread the time to read the next images.
         """
+
+    def together(self, indices: Sequence[int]) -> list[int]:
+        """The images in an order in which those that are decoded from each other are next to each other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +87,10 @@ class NetworkDecoder:
         latents = denormalise_latents(normalised, denoising.means, denoising.stds, denoising.latent_std)
         return lambda: self.autoencoder.decode_pictures(latents, height, width, self.header.latent_step)
 
+    def together(self, indices: Sequence[int]) -> list[int]:
+        """As they are: each is decoded alone."""
+        return list(indices)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeDecoder:
@@ -102,8 +111,16 @@ class CodeDecoder:
             InvalidField: a code is damaged.
             PackageMissing: one is of a classic codec that is not installed.
         """
-        codes = dict(enumerate(self.codes.streams[position] for position in self.positions[list(indices)]))
-        classic = {n: decode_classic(code, width, height) for n, code in codes.items() if is_classic(code)}
+        streams, positions = self.codes.streams, self.positions[list(indices)].tolist()
+        codes = {n: streams[position] for n, position in enumerate(positions)}
+        in_sequences = {n: positions[n] for n, code in codes.items() if is_in_sequence(code)}
+        decoded = decode_chains(streams, in_sequences.values(), width, height)
+        classic = {n: decoded[position] for n, position in in_sequences.items()}
+        classic |= {
+            n: decode_classic(code, width, height)
+            for n, code in codes.items()
+            if is_classic(code) and n not in in_sequences
+        }
         halves = {n: unmarked(code) for n, code in codes.items() if is_half(code)}
         whole = {n: code for n, code in codes.items() if n not in classic and n not in halves}
         makers = [self._read(of_size, width, height, half=of_size is halves) for of_size in (whole, halves) if of_size]
@@ -115,6 +132,14 @@ class CodeDecoder:
             return [of_place[n] for n in codes]
 
         return pictures
+
+    def together(self, indices: Sequence[int]) -> list[int]:
+        """The images with those of a sequence next to each other. Raises ``InvalidField`` as ``chain_of``."""
+        streams, wanted = self.codes.streams, defaultdict[int, list[int]](list)
+        for index in indices:
+            position = int(self.positions[index])
+            wanted[chain_of(streams, position)[0] if is_in_sequence(streams[position]) else position].append(index)
+        return [index for together in wanted.values() for index in together]
 
     def _read(
         self, codes: dict[int, bytes], width: int, height: int, *, half: bool

@@ -5,8 +5,9 @@ read_picture > Autoencoder.encode, of it and its half > the cheaper one of both 
 
 import copy
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -26,11 +27,44 @@ from unicorn_codec.rate_model import RateModel
 from unicorn_codec.refinement import PIXELS_AT_ONCE, Objective
 from unicorn_codec.resampling import halve
 
+FINEST = 1.0
+"""The finest step of latents. What is coded otherwise may be worth more than they are by then."""
+
+FINEST_OF_OTHERS = 1 / 16
+
 FINEST_WITH_HALVES = 2.0
 """From this step on pictures may be coded at half size, with latents of half the step."""
 
 KEPT_BYTES = 1 << 28
 """Latents that are kept for another coding, at most."""
+
+
+class Others(Protocol):
+    """Pictures of a folder that are not coded as latents.
+
+    Attributes:
+        positions: of the pictures.
+    """
+
+    positions: Set[int]
+
+    def bytes_at(self, step: float) -> float:
+        """Bytes of their codes, about, where a quantisation step tells what distortion is worth."""
+
+    def codes_at(self, step: float) -> Iterator[dict[int, bytes]]:
+        """Their codes by position, some at a time."""
+
+
+class NoOthers:
+    """None such."""
+
+    positions: Set[int] = frozenset()
+
+    def bytes_at(self, step: float) -> float:
+        return 0.0
+
+    def codes_at(self, step: float) -> Iterator[dict[int, bytes]]:
+        return iter(())
 
 
 class FolderCoder:
@@ -48,6 +82,7 @@ class FolderCoder:
         self.read, self.autoencoder = read, autoencoder
         self._kept: list[tuple[list[int], Tensor]] = []
         self._room, self._tuning = KEPT_BYTES, b""
+        self.others: Others = NoOthers()
         self.overhead = overhead_of(pictures)
 
     def tuned(self, tuning: bytes | None) -> "FolderCoder":
@@ -59,6 +94,17 @@ class FolderCoder:
         other._tuning = tuning
         return other
 
+    def beside(self, others: "Others") -> "FolderCoder":
+        """This coder, for all pictures but some that are coded otherwise."""
+        other = copy.copy(self)
+        other.others = others
+        return other
+
+    @property
+    def finest(self) -> float:
+        """The finest step that makes a difference."""
+        return FINEST_OF_OTHERS if self.others.positions else FINEST
+
     @property
     def coarsest(self) -> float:
         """The coarsest step, at which half-size codes have the coarsest one that the autoencoder was trained with.
@@ -68,12 +114,16 @@ class FolderCoder:
         return 2 * self.autoencoder.network.max_step
 
     def encode(self, step: float, progress: Callable[[int, int], None], *, rounds: int = 0) -> Codes:
-        """Codes of all pictures, by position, refined in so many rounds."""
+        """Codes of all pictures, by position; those of latents, whose step is ``FINEST`` at least, are refined."""
         count = len(self.pictures.pictures)
         kept = self.kept_codes if rounds else None
         if kept is not None:
             kept.begin(f"step {step!r}, {rounds} rounds, change {hashlib.sha256(self._tuning).hexdigest()}")
         codes = {} if kept is None else dict(kept.codes)
+        for some_codes in self.others.codes_at(step):
+            codes |= some_codes
+            progress(len(codes), count)
+        step = max(step, FINEST)
         for batch, latents in self.all_latents():
             places = [place for place, position in enumerate(batch) if position not in codes]
             for some, found in self.codes_of([batch[p] for p in places], latents[places], step, rounds):
@@ -91,8 +141,12 @@ class FolderCoder:
 
     def all_latents(self) -> Iterator[tuple[list[int], Tensor]]:
         """Raw latents of all pictures, a batch of one size at a time."""
-        yield from self._kept
-        kept = {position for batch, _ in self._kept for position in batch}
+        kept = set(self.others.positions)
+        for batch, latents in self._kept:
+            kept.update(batch)
+            places = [place for place, position in enumerate(batch) if position not in self.others.positions]
+            if places:
+                yield [batch[place] for place in places], latents[places]
         rest = [position for position in range(len(self.pictures.pictures)) if position not in kept]
         for batch, latents in self.latents(rest, lambda *_: None):
             self._room -= latents.nbytes
@@ -149,11 +203,16 @@ class FolderCoder:
 
     def are_cheaper_at_half(self, pixels: Tensor, latents: Tensor, halves: Tensor, step: float) -> NDArray[np.bool_]:
         """(N,) whether the codes of pictures cost less at half size, if they are not refined."""
+        whole, half = self.plain_costs(pixels, latents, halves, step)
+        return (half < whole).numpy()
+
+    def plain_costs(self, pixels: Tensor, latents: Tensor, halves: Tensor, step: float) -> tuple[Tensor, Tensor]:
+        """(N,) bits that pictures cost at whole and at half size, distortion and all, if codes are not refined."""
         whole, half = (
             self._objective(step, half=half).cost_of_pictures(pixels, of_way)
             for half, of_way in ((False, latents), (True, halves))
         )
-        return (half < whole).numpy()
+        return whole, half
 
     def _objective(self, step: float, *, half: bool) -> Objective:
         return Objective(autoencoder=self.autoencoder, rate=self._rate, step=step, half=half)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from unicorn_codec.classic import encode_classic
+from unicorn_codec.classic_sequence import sequences_of
 from unicorn_codec.code_table import Codes
 from unicorn_codec.config import PackOptions
 from unicorn_codec.decoding import CodeDecoder
@@ -41,14 +42,18 @@ class Guarantee:
         """
         streams = list(decoder.codes.streams)
         sizes = [(picture.width, picture.height) for picture in self.pictures.pictures]
-        done = 0
+        missed, done = set[int](), 0
         for batch in batches_by_size(sizes):
             for position, decoded in zip(batch, decoder.read(batch, *sizes[batch[0]])(), strict=True):
-                original = read_picture(self.pictures, self.pictures.pictures[position], self.options.read)
-                if not self.is_reached(original, decoded):
-                    streams[position] = self._avif_of(position, original)
+                if not self.is_reached(self._original(position), decoded):
+                    missed.add(position)
             done += len(batch)
             progress(done, len(streams))
+        for sequence in sequences_of(streams):
+            if not missed.isdisjoint(sequence):  # none of it is left that others would go on from
+                missed.update(sequence)
+        for position in missed:
+            streams[position] = self._avif_of(position)
         return replace(decoder.codes, streams=tuple(streams))
 
     def is_reached(self, original: Pixels, decoded: Pixels) -> bool:
@@ -58,10 +63,13 @@ class Guarantee:
             return False
         return wanted_similarity is None or ms_ssim(original, decoded) >= min(1.0, wanted_similarity + MS_SSIM_MARGIN)
 
-    def _avif_of(self, position: int, original: Pixels) -> bytes:
+    def _avif_of(self, position: int) -> bytes:
         if position not in self.avif:
-            self.avif[position] = smallest_avif(original, self.is_reached)
+            self.avif[position] = smallest_avif(self._original(position), self.is_reached)
         return self.avif[position]
+
+    def _original(self, position: int) -> Pixels:
+        return read_picture(self.pictures, self.pictures.pictures[position], self.options.read)
 
 
 def smallest_avif(original: Pixels, is_reached: Callable[[Pixels, Pixels], bool]) -> bytes:

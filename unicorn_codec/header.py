@@ -27,6 +27,9 @@ MAX_LEVEL = 16
 MAX_RANK = 16
 """Of a change of the decoder's kernels."""
 
+EMBEDDED_AUTOENCODERS = ("embedded", "embedded-2")
+"""That come with the software. The last is packed with; the others stay for archives that name them."""
+
 CONDITIONS = ("cag", "icc", "ca", "alnz")
 INDEX_EMBEDDINGS = ("grf", "edf", "let", "mlp")
 PREDICTIONS = ("x0", "noise")
@@ -80,7 +83,7 @@ class AutoencoderReference:
     """Which autoencoder made the latents. Decoding with another one is refused.
 
     Args:
-        name: ``embedded``, a hub name, or the folder's name.
+        name: one of ``EMBEDDED_AUTOENCODERS``, a hub name, or the folder's name.
         class_name: ``CodingAutoencoder`` or the class of diffusers.
         weights_sha256: over all tensors, names in sorted order (``UNI`` clause in the spec).
         config_sha256: over the canonical configuration.

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from unicorn_codec.code_table import is_classic, is_half
+from unicorn_codec.code_table import is_classic, is_half, is_in_sequence
 from unicorn_codec.container import Container, read_container
 from unicorn_codec.header import AutoencoderReference, NetworkConfig
 from unicorn_codec.index_map import position_of_index
@@ -130,5 +130,8 @@ def _entries(container: Container) -> list[dict[str, Any]]:
 
 
 def _of_code(code: bytes) -> dict[str, Any]:
-    codec = "avif" if is_classic(code) else "half-size" if is_half(code) else "latents"
+    if is_classic(code):
+        codec = "avif-sequence" if is_in_sequence(code) else "avif"
+    else:
+        codec = "half-size" if is_half(code) else "latents"
     return {"code_bytes": len(code), "codec": codec}

@@ -55,3 +55,11 @@ def avif_quality_of(quality: float) -> int:
         if quality <= better:
             return max(0, round(low + (high - low) * (quality - worse) / (better - worse)))
     return QUALITY_OF_AVIF[-1][0]
+
+
+def quality_of_step(step: float) -> float:
+    """The inverse of ``step_of_quality``: about what a quantisation step reaches."""
+    for (fine, better), (coarse, worse) in pairwise(QUALITY_OF_STEP):
+        if step <= coarse:
+            return better + (worse - better) * max(0.0, math.log(step / fine)) / math.log(coarse / fine)
+    return QUALITY_OF_STEP[-1][1]

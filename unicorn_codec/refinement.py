@@ -18,17 +18,13 @@ from unicorn_codec.autoencoder import EmbeddedAutoencoder
 from unicorn_codec.code_model import level_of
 from unicorn_codec.code_table import told_level, told_step
 from unicorn_codec.devices import has_fast_bfloat16
+from unicorn_codec.distortion import distortion
 from unicorn_codec.rate_model import RateModel
 from unicorn_codec.resampling import double
-from unicorn_codec.structure import ms_ssim
 from unicorn_codec.tiling import Span, spans
 
 SLOPE = 30.0
 """Squared error (255 scale) that a bit per pixel is worth, over the squared step: with it the rate stays as it is."""
-
-SQUARED_ERROR = 0.7
-STRUCTURE = 1000.0
-"""Weights of the squared error and of 1 - MS-SSIM in the distortion."""
 
 PACE = 4e-4
 MOMENTUM = 0.5
@@ -91,10 +87,7 @@ class Objective:
 
     def _worth(self, decoded: Tensor, images: Tensor) -> Tensor:
         """(N,) bits that the distortion of images (N, 3, H, W) in [-1, 1] is worth."""
-        squared = (decoded - images).square().mean((1, 2, 3)) * 127.5**2
-        similarity = ms_ssim(decoded / 2 + 0.5, images / 2 + 0.5, without=1)
-        distortion = SQUARED_ERROR * squared + STRUCTURE * (1 - similarity)
-        return images[0, 0].numel() * distortion / (SLOPE * self.step**2)
+        return images[0, 0].numel() * distortion(decoded, images) / (SLOPE * self.step**2)
 
     def cost_of_pictures(self, pixels: Tensor, latents: Tensor) -> Tensor:
         """(N,) bits for pictures (N, H, W, 3), uint8, and their latents, which are rounded."""

@@ -121,7 +121,8 @@ class PackReport:
         rounds: in which the codes were refined.
         seconds: from start to the file, without measuring it.
         network: None for an archive of codes.
-        avif_images: pictures that AVIF stores instead of latents, of ``avif_bytes`` together.
+        alike_images: pictures that are stored in sequences of alike ones, in ``alike_bytes`` together.
+        avif_images: pictures that AVIF stores alone, in ``avif_bytes`` together.
         below_target: what came back less well than wanted nevertheless, the worst first.
     """
 
@@ -137,6 +138,8 @@ class PackReport:
     seconds: float
     measured: Measured
     network: NetworkReport | None
+    alike_images: int
+    alike_bytes: int
     avif_images: int
     avif_bytes: int
     below_target: tuple[ImageDistortion, ...]

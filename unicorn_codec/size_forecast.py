@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unicorn_codec.folder_coder import FINEST_WITH_HALVES, FolderCoder, encode_latents
+from unicorn_codec.folder_coder import FINEST, FINEST_WITH_HALVES, FolderCoder, encode_latents
 from unicorn_codec.images import read_picture
 
 SAMPLE_IMAGES = 48
@@ -103,10 +103,13 @@ class Sample:
 
     def file_bytes(self, step: float) -> float:
         """Bytes of the folder's file at a step, if its codes are not refined."""
-        return self.coder.overhead + sum(int(part.plain_sizes(step).sum()) for part in self.parts) / self.share
+        latents = sum(int(part.plain_sizes(max(step, FINEST)).sum()) for part in self.parts) / self.share
+        return self.coder.overhead + self.coder.others.bytes_at(step) + latents
 
     def growth_by_refinement(self, step: float, rounds: int, progress: Callable[[int, int], None]) -> float:
         """How many times as long refined codes are as plain ones."""
+        if not self.parts:
+            return 1.0
         every = -(-sum(len(part.positions) for part in self.parts) // REFINED_IMAGES)
         plain = refined = seen = done = 0
         for part in self.parts:
@@ -122,10 +125,11 @@ class Sample:
 
 
 def take_sample(coder: FolderCoder, progress: Callable[[int, int], None]) -> Sample:
-    """Some of a folder's pictures, evenly chosen."""
-    count = len(coder.pictures.pictures)
+    """Some of a folder's pictures that are coded as latents, evenly chosen."""
+    positions = [p for p in range(len(coder.pictures.pictures)) if p not in coder.others.positions]
+    count = len(positions)
     images = min(count, SAMPLE_IMAGES)
-    chosen = {number * count // images for number in range(images)}
+    chosen = {positions[number * count // images] for number in range(images)}
     parts, of_all, of_sample, done = [], 0, 0, 0
     for batch, latents in coder.all_latents():
         # What share of a file's bytes is theirs hardly depends on the step, and is known without looking at pixels.
@@ -138,7 +142,7 @@ def take_sample(coder: FolderCoder, progress: Callable[[int, int], None]) -> Sam
             parts.append(SampledPictures(coder, [batch[place] for place in some], latents[some]))
         done += len(batch)
         progress(done, count)
-    return Sample(coder=coder, parts=parts, share=of_sample / of_all)
+    return Sample(coder=coder, parts=parts, share=of_sample / of_all if parts else 1.0)
 
 
 class SizeCurve:
@@ -146,13 +150,19 @@ class SizeCurve:
 
     Args:
         measure: the bytes at a step; it is asked once for each.
+        finest, coarsest: steps that there are.
         progress: told how far a search is, in rounds.
     """
 
     def __init__(
-        self, measure: Callable[[float], float], coarsest: float, progress: Callable[[int, int], None]
+        self,
+        measure: Callable[[float], float],
+        finest: float,
+        coarsest: float,
+        progress: Callable[[int, int], None],
     ) -> None:
-        self._measure, self._coarsest, self._progress = measure, coarsest, progress
+        self._measure, self._progress = measure, progress
+        self._finest, self._coarsest = finest, coarsest
         self._known: dict[float, float] = {}
 
     def size(self, step: float) -> float:
@@ -162,9 +172,9 @@ class SizeCurve:
         return self._known[step]
 
     def step_of(self, wanted: float) -> float:
-        """The step, 1 to the coarsest, that comes nearest to the wanted bytes."""
-        if wanted >= self.size(1.0):
-            return 1.0
+        """The step that comes nearest to the wanted bytes."""
+        if wanted >= self.size(self._finest):
+            return self._finest
         if wanted <= self.size(self._coarsest):
             return self._coarsest
         for done in range(ROUNDS):

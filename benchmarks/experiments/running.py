@@ -12,12 +12,12 @@ from benchmarks.experiments.pictures import write_pictures
 from benchmarks.experiments.questions import TRAININGS, Question, Size, Work
 from benchmarks.experiments.results import Row
 from unicorn_codec.archive import Archive, pack
-from unicorn_codec.autoencoder import EMBEDDED, LEADING_CHANNELS, load_autoencoder
+from unicorn_codec.autoencoder import LEADING_CHANNELS, load_autoencoder
 from unicorn_codec.config import PackOptions, TrainConfig
 from unicorn_codec.container import Container, read_container, write_container
 from unicorn_codec.decoding import NetworkDecoder
 from unicorn_codec.devices import choose_device
-from unicorn_codec.header import AutoencoderReference, NetworkConfig
+from unicorn_codec.header import EMBEDDED_AUTOENCODERS, AutoencoderReference, NetworkConfig
 from unicorn_codec.images import Folder, list_folder, read_picture
 from unicorn_codec.latent_set import IMAGES_TOGETHER
 from unicorn_codec.planning import shape_network
@@ -71,7 +71,7 @@ def network_of(work: Work, size: Size, reference: AutoencoderReference) -> Netwo
 
 def run(bench: Bench, question: Question, work: Work, seed: int) -> Iterator[tuple[str | None, Row]]:
     """Train one archive; give its row, or one for each variant that the question makes of it, with its name."""
-    reference = load_autoencoder(EMBEDDED, choose_device("cpu"), LEADING_CHANNELS).reference
+    reference = load_autoencoder(EMBEDDED_AUTOENCODERS[-1], choose_device("cpu"), LEADING_CHANNELS).reference
     network = network_of(work, bench.size, reference)
     with TemporaryDirectory() as made:
         folder, output = Path(made) / "pictures", Path(made) / "out.uni"

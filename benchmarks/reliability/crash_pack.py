@@ -29,6 +29,7 @@ from unicorn_cli.main import cli
 from unicorn_codec import archive, packing
 from unicorn_codec.container import read_container
 from unicorn_codec.errors import UnicornError
+from unicorn_codec.header import EMBEDDED_AUTOENCODERS
 from unicorn_codec.training import TrainingRun
 
 torch.set_num_threads(1)
@@ -259,8 +260,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # Several checkpoints in a second of training.
     packing.SAVE_SECONDS = args.training / 3
     TrainingRun.run.__defaults__ = (args.training / 10,)
-    shared = archive.load_autoencoder("embedded", torch.device("cpu"))
-    few = archive.load_autoencoder("embedded", torch.device("cpu"), archive.LEADING_CHANNELS)
+    shared = archive.load_autoencoder(EMBEDDED_AUTOENCODERS[-1], torch.device("cpu"))
+    few = archive.load_autoencoder(EMBEDDED_AUTOENCODERS[-1], torch.device("cpu"), archive.LEADING_CHANNELS)
 
     def loaded(name: str, device: torch.device, channels: int | None = None) -> Any:
         return few if channels == archive.LEADING_CHANNELS else shared

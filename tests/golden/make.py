@@ -1,4 +1,4 @@
-"""Write the golden archives and what they decode to. Once for each format version: they are never to change again.
+"""Write golden archives that are not there yet, and what they decode to. None of them is ever to change again.
 
 python tests/golden/make.py
 """
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
 from unicorn_codec.adaptation import change_shapes, quantise_change, serialize_change
 from unicorn_codec.archive import Archive, pack
@@ -19,13 +20,16 @@ from unicorn_codec.demo_pictures import make_demo_pictures
 from unicorn_codec.images import write_picture
 
 FOLDER = Path(__file__).parent
-NETWORK = PackOptions(index_only=True, hidden_size=16, depth=2, device="cpu", train=TrainConfig(epochs=300))
+FIRST = PackOptions(autoencoder="embedded", each_alone=True, device="cpu")
+NETWORK = replace(FIRST, index_only=True, hidden_size=16, depth=2, train=TrainConfig(epochs=300))
+SECOND = PackOptions(autoencoder="embedded-2", device="cpu")
 OPTIONS = {
-    "codes": PackOptions(latent_step=2.5, device="cpu"),
-    "half-size-codes": PackOptions(latent_step=14.0, device="cpu"),
-    "codes-and-avif": PackOptions(latent_step=2.5, min_psnr_db=28.5, device="cpu"),
+    "codes": replace(FIRST, latent_step=2.5),
+    "half-size-codes": replace(FIRST, latent_step=14.0),
+    "codes-and-avif": replace(FIRST, latent_step=2.5, min_psnr_db=28.5),
     "network": NETWORK,
     "network-of-integers": replace(NETWORK, weight_format="integer", condition="alnz", index_embedding="let"),
+    "codes-2": replace(SECOND, latent_step=2.5, each_alone=True),
 }
 
 
@@ -35,17 +39,34 @@ def main() -> None:
         make_demo_pictures(pictures, count=3, size=64)
         make_demo_pictures(pictures / "small", count=1, size=41)
         for archive, options in OPTIONS.items():
-            pack(pictures, FOLDER / f"{archive}.uni", options)
+            if not (FOLDER / f"{archive}.uni").exists():
+                pack(pictures, FOLDER / f"{archive}.uni", options)
+        make_alike(pictures)
+        if not (FOLDER / "sequences.uni").exists():
+            pack(pictures, FOLDER / "sequences.uni", replace(SECOND, latent_step=1.0))
     write_tuned()
     for path in sorted(FOLDER.glob("*.uni")):
+        if (FOLDER / path.stem).exists():
+            continue
         (FOLDER / path.stem).mkdir()
         for index, pixels in Archive.open(path, device="cpu").iterate(range(4)):
             write_picture(pixels, FOLDER / path.stem / f"{index}.png")
 
 
+def make_alike(folder: Path) -> None:
+    """Turn the pictures into stills of the first one, with something small that moves."""
+    first = np.asarray(Image.open(folder / "mug-000.png").convert("RGB"))
+    for number in range(3):
+        still = first.copy()
+        still[8:16, 8 + 16 * number : 16 + 16 * number] = (250, 240, 60)
+        Image.fromarray(still).save(folder / f"mug-00{number}.png")
+
+
 def write_tuned() -> None:
     """The archive of codes, with another decoder: its biases are changed at random."""
-    network = EmbeddedAutoencoder(torch.device("cpu")).network
+    if (FOLDER / "tuned-codes.uni").exists():
+        return
+    network = EmbeddedAutoencoder(torch.device("cpu"), name="embedded").network
     rng = np.random.default_rng(0)
     change = {
         name: torch.from_numpy(rng.normal(0, 0.01, shape).astype(np.float32))

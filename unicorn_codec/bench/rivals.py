@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from PIL import Image, features
 
-from unicorn_codec.avif_container import take_stream, wrap_stream
+from unicorn_codec.avif_container import take_still, wrap_still
 from unicorn_codec.bench.picture_set import PictureSet
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.errors import RivalFailed
@@ -164,10 +164,10 @@ class WithoutContainer(PillowCodec):
     suffix: ClassVar[str] = ".obu"
 
     def encode_picture(self, pixels: Pixels, quality: Any) -> bytes:
-        return take_stream(super().encode_picture(pixels, quality))
+        return take_still(super().encode_picture(pixels, quality))
 
     def decode_picture(self, data: bytes, size: tuple[int, int]) -> Pixels:
-        return super().decode_picture(wrap_stream(data), size)
+        return super().decode_picture(wrap_still(data), size)
 
 
 class BareAvif(WithoutContainer, Avif):

@@ -1,4 +1,7 @@
-"""The structural part of a training loss; ``metrics`` holds the measure that results are told in."""
+"""What packing holds a picture's bytes against: the squared error and the structure of luma and chroma, differentiable.
+
+Figures that are told come from ``metrics``.
+"""
 
 import torch
 import torch.nn.functional as F
@@ -7,12 +10,37 @@ from torch import Tensor
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363)
 WINDOW_TAPS = 11
 
+SQUARED_ERROR = 0.7
+STRUCTURE = 1300.0
+"""Weights of the squared errors of Y, Cb and Cr together, and of the luma's 1 - MS-SSIM: the choice, of eight that were
+measured, that took the fewest bytes at equal SSIMULACRA2 without losing PSNR or MS-SSIM."""
+
+YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
+"""BT.601."""
+
+
+def distortion(decoded: Tensor, original: Tensor) -> Tensor:
+    """(N,), in units of a squared error of the 255 scale.
+
+    Args:
+        decoded, original: (N, 3, H, W) RGB in [-1, 1], no side below 11.
+    """
+    decoded, original = as_ycbcr(decoded), as_ycbcr(original)
+    squared = (decoded - original).square().sum(1).mean((1, 2)) * 127.5**2
+    similarity = ms_ssim(decoded[:, :1] / 2 + 0.5, original[:, :1] / 2 + 0.5, without=1)
+    return SQUARED_ERROR * squared + STRUCTURE * (1 - similarity)
+
+
+def as_ycbcr(images: Tensor) -> Tensor:
+    """(N, 3, H, W) RGB in [-1, 1] to Y, Cb and Cr in [-1, 1]."""
+    return torch.einsum("pc,nchw->nphw", torch.tensor(YCBCR, device=images.device), images)
+
 
 def ms_ssim(a: Tensor, b: Tensor, *, without: int = 0) -> Tensor:
     """Multi-scale SSIM (Wang et al., 2003) of small cuts, differentiable: the first four scales, or those that fit.
 
     Args:
-        a, b: (N, 3, H, W) in [0, 1], no side below 11.
+        a, b: (N, C, H, W) in [0, 1], no side below 11.
         without: so many of the finest scales, which take most of the time and weigh least.
 
     Returns:
@@ -23,14 +51,15 @@ def ms_ssim(a: Tensor, b: Tensor, *, without: int = 0) -> Tensor:
     weights = weights / weights[without:].sum()
     offsets = torch.arange(11.0, device=a.device) - 5
     window = torch.exp(-(offsets**2) / (2 * 1.5**2))
-    window = (window / window.sum()).expand(15, 1, 1, 11)
+    planes = 5 * a.shape[1]
+    window = (window / window.sum()).expand(planes, 1, 1, 11)
     result = torch.ones(len(a), device=a.device)
     for scale, weight in enumerate(weights.tolist(), start=1):
         if scale <= without:
             a, b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
             continue
         stacked = torch.cat([a, b, a * a, b * b, a * b], 1)
-        stacked = F.conv2d(F.conv2d(stacked, window, groups=15), window.transpose(2, 3), groups=15)
+        stacked = F.conv2d(F.conv2d(stacked, window, groups=planes), window.transpose(2, 3), groups=planes)
         mean_a, mean_b, aa, bb, ab = stacked.chunk(5, 1)
         var_a, var_b, cov = aa - mean_a**2, bb - mean_b**2, ab - mean_a * mean_b
         similarity = (2 * cov + 0.0009) / (var_a + var_b + 0.0009)

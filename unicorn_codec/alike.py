@@ -1,0 +1,227 @@
+"""Pictures that are nearly alike, such as stills of one camera: found, and coded as sequences where that costs less.
+
+find_alike: thumbnails > groups > those whose sequence beats codes of latents, or AVIF of each alone
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from functools import cached_property
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from unicorn_codec.classic import encode_classic
+from unicorn_codec.classic_sequence import encode_sequence, sequence_codes
+from unicorn_codec.distortion import distortion
+from unicorn_codec.folder_coder import FolderCoder
+from unicorn_codec.images import Pixels, read_picture
+from unicorn_codec.quality import avif_quality_of, quality_of_step
+from unicorn_codec.refinement import SLOPE
+
+THUMBNAIL = 16
+"""Sides of what pictures are compared by, in pixels: noise and small things hardly show."""
+
+MOST_DIFFERENCE = 0.8
+"""Root mean square of the difference of thumbnails of alike pictures, in units of their own deviation."""
+
+OPEN_GROUPS = 256
+"""A picture is compared with the last one of so many groups."""
+
+LONGEST = 32
+"""Pictures of a group: decoding the last one decodes all of them."""
+
+WINDOW = 512
+"""Qualities are chosen by the pictures' middles, of so many pixels a side."""
+
+GRID = 10
+"""Qualities are measured at multiples of this, and told in between from those."""
+
+BEST_QUALITY = 100
+GOLDEN = 0.618
+"""Multiples of it spread evenly, modulo 1."""
+
+REFINED = 0.93
+"""What refinement leaves of the cost of latents, about."""
+
+
+class AlikeGroup:
+    """Equally sized pictures that are stored as a sequence. What is encoded once is kept.
+
+    Args:
+        positions: ascending.
+    """
+
+    def __init__(self, coder: FolderCoder, positions: Sequence[int]) -> None:
+        self.positions = list(positions)
+        self._coder = coder
+        self._measured: dict[int, tuple[float, float]] = {}
+        self._codes: tuple[int, dict[int, bytes]] | None = None
+
+    def quality_at(self, step: float) -> float:
+        """AVIF's quality at which the sequence costs least, bytes and distortion together.
+
+        Args:
+            step: quantisation step of latents, which tells what distortion is worth.
+        """
+        best = round(avif_quality_of(quality_of_step(step)) / GRID) * GRID
+        for direction in (-GRID, GRID):
+            while 0 <= best + direction <= BEST_QUALITY and (
+                self._cost(best + direction, step) < self._cost(best, step)
+            ):
+                best += direction
+        near = np.linspace(max(0, best - GRID), min(best + GRID, BEST_QUALITY), 4 * GRID + 1)
+        return float(min(near, key=lambda quality: self._cost(quality, step)))
+
+    def quality_like(self, quality: int) -> int:
+        """The lowest quality, about, at which the sequence is no worse than AVIF of each picture alone."""
+        _, wanted = self._alone(quality)
+        while quality < BEST_QUALITY and self._measure(quality)[1] > wanted:
+            quality += 1
+        return quality
+
+    def bytes_at(self, step: float) -> float:
+        """Of the sequence at its best quality, about."""
+        return self._measure(self.quality_at(step))[0] * self._shown_part
+
+    def codes(self, quality: int) -> dict[int, bytes]:
+        """The code of each picture by position."""
+        if self._codes is None or self._codes[0] != quality:
+            units, _ = encode_sequence([self._read(position) for position in self.positions], quality)
+            self._codes = quality, sequence_codes(units, self.positions)
+        return self._codes[1]
+
+    def pays_at(self, step: float) -> bool:
+        """Whether the sequence costs less than latents of a step do."""
+        pixels = torch.from_numpy(np.stack(self._windows))
+        costs = self._coder.plain_costs(pixels, self._coder.whole(pixels), self._coder.halves(pixels), step)
+        return self._cost(self.quality_at(step), step) < REFINED * float(torch.minimum(*costs).sum())
+
+    def pays_beside(self, quality: int) -> bool:
+        """Whether the sequence, as good, takes fewer bytes than AVIF of each picture alone."""
+        return self._measure(self.quality_like(quality))[0] < self._alone(quality)[0]
+
+    def _cost(self, quality: float, step: float) -> float:
+        """Bits of the windows' sequence, and what its distortion is worth in bits."""
+        size, error = self._measure(quality)
+        return 8 * size + error / (SLOPE * step**2)
+
+    def _measure(self, quality: float) -> tuple[float, float]:
+        """Bytes of the windows' sequence at a quality, and its distortion, summed over pixels, about."""
+        low = min(int(quality) // GRID * GRID, BEST_QUALITY - GRID)
+        part = (quality - low) / GRID
+        if part in (0, 1):
+            return self._measure_exactly(low + round(part) * GRID)
+        worse, better = self._measure_exactly(low), self._measure_exactly(low + GRID)
+        size, error = (a ** (1 - part) * b**part for a, b in zip(worse, better, strict=True))
+        return size, error
+
+    def _measure_exactly(self, quality: int) -> tuple[float, float]:
+        if quality not in self._measured:
+            units, decoded = encode_sequence(self._windows, quality)
+            self._measured[quality] = sum(map(len, units)), total_distortion(decoded, self._windows) + 1e-9
+        return self._measured[quality]
+
+    def _alone(self, quality: int) -> tuple[float, float]:
+        """The same of each window alone."""
+        codes, decoded = zip(*(encode_classic(window, quality) for window in self._windows), strict=True)
+        return sum(map(len, codes)), total_distortion(decoded, self._windows)
+
+    @cached_property
+    def _windows(self) -> list[Pixels]:
+        return [middle(self._read(position)) for position in self.positions]
+
+    @property
+    def _shown_part(self) -> float:
+        """How many times as many pixels as the windows the pictures have."""
+        picture = self._coder.pictures.pictures[self.positions[0]]
+        return picture.width * picture.height / self._windows[0][..., 0].size
+
+    def _read(self, position: int) -> Pixels:
+        return read_picture(self._coder.pictures, self._coder.pictures.pictures[position], self._coder.read)
+
+
+class Sequences:
+    """Pictures of a folder that are coded as sequences."""
+
+    def __init__(self, groups: Sequence[AlikeGroup]) -> None:
+        self._groups = groups
+        self.positions: Set[int] = frozenset(position for group in groups for position in group.positions)
+
+    def bytes_at(self, step: float) -> float:
+        """Bytes of their codes, about, where a quantisation step tells what distortion is worth."""
+        return sum(group.bytes_at(step) for group in self._groups)
+
+    def codes_at(self, step: float) -> Iterator[dict[int, bytes]]:
+        """Their codes by position, a sequence at a time."""
+        for number, group in enumerate(self._groups, start=1):
+            # Rounded up as often as its fraction says: many groups together have the size that is aimed at.
+            yield group.codes(math.floor(group.quality_at(step) + number * GOLDEN % 1))
+
+
+def worthwhile(groups: Sequence[AlikeGroup], step: float, progress: Callable[[int, int], None]) -> Sequences:
+    """The groups that cost less as sequences than as latents of a step."""
+    kept = []
+    for done, group in enumerate(groups, start=1):
+        if group.pays_at(step):
+            kept.append(group)
+        progress(done, len(groups))
+    return Sequences(kept)
+
+
+def total_distortion(decoded: Iterable[Pixels], originals: Iterable[Pixels]) -> float:
+    """Distortion of pictures, uint8 (H, W, 3), summed over pixels."""
+    total = 0.0
+    for pair in zip(decoded, originals, strict=True):
+        shown, original = (torch.from_numpy(one)[None].permute(0, 3, 1, 2).float() / 127.5 - 1 for one in pair)
+        total += float(distortion(shown, original)) * original[0, 0].numel()
+    return total
+
+
+def middle(pixels: Pixels) -> Pixels:
+    """At most ``WINDOW`` pixels a side."""
+    rows, columns = (slice(max(0, side - WINDOW) // 2, (side + WINDOW) // 2) for side in pixels.shape[:2])
+    return pixels[rows, columns]
+
+
+def find_alike(coder: FolderCoder, progress: Callable[[int, int], None]) -> list[AlikeGroup]:
+    """Groups of at least two pictures that look alike at the size of a thumbnail, most of them next in name order."""
+    count = len(coder.pictures.pictures)
+    open_groups: dict[tuple[int, int], list[list[int]]] = {}
+    thumbnails: dict[int, NDArray[np.float32]] = {}
+    closed: list[list[int]] = []
+    for position, picture in enumerate(coder.pictures.pictures):
+        own = thumbnail(read_picture(coder.pictures, picture, coder.read))
+        groups = open_groups.setdefault((picture.width, picture.height), [])
+        differences = [difference(own, thumbnails[group[-1]]) for group in groups]
+        nearest = int(np.argmin(differences)) if groups else -1
+        if groups and differences[nearest] < MOST_DIFFERENCE:
+            group = groups.pop(nearest)
+            thumbnails.pop(group[-1])
+        else:
+            group = []
+        group.append(position)
+        thumbnails[position] = own
+        groups.append(group)
+        if len(group) == LONGEST or len(groups) > OPEN_GROUPS:
+            done = groups.pop() if len(group) == LONGEST else groups.pop(0)
+            thumbnails.pop(done[-1])
+            closed.append(done)
+        progress(position + 1, count)
+    found = closed + [group for groups in open_groups.values() for group in groups]
+    return [AlikeGroup(coder, group) for group in sorted(found) if len(group) > 1]
+
+
+def thumbnail(pixels: Pixels) -> NDArray[np.float32]:
+    """(3 x 16 x 16,) a picture's mean colours around their mean."""
+    image: Tensor = torch.from_numpy(pixels).permute(2, 0, 1)[None].float()
+    small = F.adaptive_avg_pool2d(image, THUMBNAIL).flatten()
+    return (small - small.mean()).numpy()
+
+
+def difference(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    """Of two thumbnails, in units of the lesser deviation."""
+    deviation = min(float(a.std()), float(b.std()))
+    return float(np.sqrt(np.square(a - b).mean())) / max(deviation, 1.0)
