@@ -81,6 +81,13 @@ def test_groups_have_at_most_so_many_pictures(camera: Path, monkeypatch: pytest.
     assert [len(group.positions) for group in groups] == [2, 2]
 
 
+def test_groups_of_large_pictures_are_short(camera: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alike, "MOST_PIXELS", 3 * 120 * 90)
+    assert [len(group.positions) for group in find_alike(coder_of(camera), lambda *_: None)] == [3, 2]
+    monkeypatch.setattr(alike, "MOST_PIXELS", 120 * 90)
+    assert find_alike(coder_of(camera), lambda *_: None) == []
+
+
 def test_a_picture_is_compared_with_so_many_groups(camera: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(alike, "OPEN_GROUPS", 1)
     groups = find_alike(coder_of(camera), lambda *_: None)

@@ -111,7 +111,8 @@ def test_coarse_codes_are_of_pictures_at_half_size_where_that_costs_less(
 
 def test_a_quality_that_latents_do_not_reach_is_had_from_avif(folder: Path, tmp_path: Path) -> None:
     reports = [
-        pack(folder, tmp_path / f"{quality}.uni", PackOptions(quality=quality, device="cpu")) for quality in (0, 20, 95)
+        pack(folder, tmp_path / f"{quality}.uni", PackOptions(quality=quality, each_alone=True, device="cpu"))
+        for quality in (0, 20, 95)
     ]
     assert [report.avif_images for report in reports] == [0, 0, 6]
     psnrs = [report.measured.psnr_db.mean for report in reports]
@@ -238,7 +239,7 @@ class StopAtTheSecond(Observer):
 def test_codes_that_were_refined_are_not_refined_again(
     is_killed: bool, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    output, options = tmp_path / "out.uni", PackOptions(latent_step=3.0, effort=2, device="cpu")
+    output, options = tmp_path / "out.uni", PackOptions(latent_step=3.0, effort=2, each_alone=True, device="cpu")
     refined: list[int] = []
     refine = Objective.refine
 

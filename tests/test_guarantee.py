@@ -28,7 +28,7 @@ from unicorn_codec.reports import Observer, PackReport
 pytestmark = pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
 
 WANTED_DB = 26.0
-OPTIONS = PackOptions(device="cpu", latent_step=6.0, min_psnr_db=WANTED_DB)
+OPTIONS = PackOptions(device="cpu", each_alone=True, latent_step=6.0, min_psnr_db=WANTED_DB)
 
 
 def noise(seed: int, width: int, height: int) -> np.ndarray:

@@ -5,7 +5,7 @@ find_alike: thumbnails > groups > those whose sequence beats codes of latents, o
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
-from functools import cached_property
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -31,10 +31,14 @@ OPEN_GROUPS = 256
 """A picture is compared with the last one of so many groups."""
 
 LONGEST = 32
-"""Pictures of a group: decoding the last one decodes all of them."""
+MOST_PIXELS = 1 << 27
+"""Pictures of a group: decoding the last one decodes all of them. And their pixels, all of which encoding holds."""
 
 WINDOW = 512
 """Qualities are chosen by the pictures' middles, of so many pixels a side."""
+
+WINDOWS_AT_ONCE = 8
+"""That are judged together: bounds the memory."""
 
 GRID = 10
 """Qualities are measured at multiples of this, and told in between from those."""
@@ -58,6 +62,7 @@ class AlikeGroup:
         self.positions = list(positions)
         self._coder = coder
         self._measured: dict[int, tuple[float, float]] = {}
+        self._measured_alone: dict[int, tuple[float, float]] = {}
         self._codes: tuple[int, dict[int, bytes]] | None = None
 
     def quality_at(self, step: float) -> float:
@@ -95,9 +100,12 @@ class AlikeGroup:
 
     def pays_at(self, step: float) -> bool:
         """Whether the sequence costs less than latents of a step do."""
-        pixels = torch.from_numpy(np.stack(self._windows))
-        costs = self._coder.plain_costs(pixels, self._coder.whole(pixels), self._coder.halves(pixels), step)
-        return self._cost(self.quality_at(step), step) < REFINED * float(torch.minimum(*costs).sum())
+        cost = 0.0
+        for start in range(0, len(self.positions), WINDOWS_AT_ONCE):
+            pixels = torch.from_numpy(np.stack(self._windows[start : start + WINDOWS_AT_ONCE]))
+            ways = self._coder.plain_costs(pixels, self._coder.whole(pixels), self._coder.halves(pixels), step)
+            cost += float(torch.minimum(*ways).sum())
+        return self._cost(self.quality_at(step), step) < REFINED * cost
 
     def pays_beside(self, quality: int) -> bool:
         """Whether the sequence, as good, takes fewer bytes than AVIF of each picture alone."""
@@ -126,21 +134,23 @@ class AlikeGroup:
 
     def _alone(self, quality: int) -> tuple[float, float]:
         """The same of each window alone."""
-        codes, decoded = zip(*(encode_classic(window, quality) for window in self._windows), strict=True)
-        return sum(map(len, codes)), total_distortion(decoded, self._windows)
+        if quality not in self._measured_alone:
+            codes, decoded = zip(*(encode_classic(window, quality) for window in self._windows), strict=True)
+            self._measured_alone[quality] = sum(map(len, codes)), total_distortion(decoded, self._windows)
+        return self._measured_alone[quality]
 
-    @cached_property
+    @property
     def _windows(self) -> list[Pixels]:
-        return [middle(self._read(position)) for position in self.positions]
+        return windows_of(self._coder, tuple(self.positions))
 
     @property
     def _shown_part(self) -> float:
         """How many times as many pixels as the windows the pictures have."""
         picture = self._coder.pictures.pictures[self.positions[0]]
-        return picture.width * picture.height / self._windows[0][..., 0].size
+        return picture.width * picture.height / (min(picture.width, WINDOW) * min(picture.height, WINDOW))
 
     def _read(self, position: int) -> Pixels:
-        return read_picture(self._coder.pictures, self._coder.pictures.pictures[position], self._coder.read)
+        return read_at(self._coder, position)
 
 
 class Sequences:
@@ -180,6 +190,17 @@ def total_distortion(decoded: Iterable[Pixels], originals: Iterable[Pixels]) -> 
     return total
 
 
+@lru_cache(maxsize=1)
+def windows_of(coder: FolderCoder, positions: tuple[int, ...]) -> list[Pixels]:
+    """The middles of some pictures. Those of one group are kept: all of a large folder would not fit into memory."""
+    return [middle(read_at(coder, position)) for position in positions]
+
+
+def read_at(coder: FolderCoder, position: int) -> Pixels:
+    """The picture at a position."""
+    return read_picture(coder.pictures, coder.pictures.pictures[position], coder.read)
+
+
 def middle(pixels: Pixels) -> Pixels:
     """At most ``WINDOW`` pixels a side."""
     rows, columns = (slice(max(0, side - WINDOW) // 2, (side + WINDOW) // 2) for side in pixels.shape[:2])
@@ -193,7 +214,7 @@ def find_alike(coder: FolderCoder, progress: Callable[[int, int], None]) -> list
     thumbnails: dict[int, NDArray[np.float32]] = {}
     closed: list[list[int]] = []
     for position, picture in enumerate(coder.pictures.pictures):
-        own = thumbnail(read_picture(coder.pictures, picture, coder.read))
+        own = thumbnail(read_at(coder, position))
         groups = open_groups.setdefault((picture.width, picture.height), [])
         differences = [difference(own, thumbnails[group[-1]]) for group in groups]
         nearest = int(np.argmin(differences)) if groups else -1
@@ -205,8 +226,9 @@ def find_alike(coder: FolderCoder, progress: Callable[[int, int], None]) -> list
         group.append(position)
         thumbnails[position] = own
         groups.append(group)
-        if len(group) == LONGEST or len(groups) > OPEN_GROUPS:
-            done = groups.pop() if len(group) == LONGEST else groups.pop(0)
+        is_full = len(group) >= min(LONGEST, MOST_PIXELS // (picture.width * picture.height))
+        if is_full or len(groups) > OPEN_GROUPS:
+            done = groups.pop() if is_full else groups.pop(0)
             thumbnails.pop(done[-1])
             closed.append(done)
         progress(position + 1, count)

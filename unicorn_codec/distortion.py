@@ -12,8 +12,9 @@ WINDOW_TAPS = 11
 
 SQUARED_ERROR = 0.7
 STRUCTURE = 1300.0
-"""Weights of the squared errors of Y, Cb and Cr together, and of the luma's 1 - MS-SSIM: the choice, of eight that were
-measured, that took the fewest bytes at equal SSIMULACRA2 without losing PSNR or MS-SSIM."""
+"""Weights of the squared errors of Y, Cb and Cr together, and of the luma's 1 - MS-SSIM. Of eight choices, measured on
+twelve shop photos, this one took the fewest bytes at equal SSIMULACRA2: 3 % less than structure in R, G and B, for 3 %
+more at equal MS-SSIM and 1 % more at equal PSNR."""
 
 YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
 """BT.601."""
