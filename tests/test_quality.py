@@ -1,6 +1,6 @@
 import pytest
 
-from unicorn_codec.quality import QUALITY_OF_AVIF, QUALITY_OF_STEP, avif_quality_of, step_of_quality
+from unicorn_codec.quality import QUALITY_OF_AVIF, QUALITY_OF_STEP, avif_quality_of, quality_of_step, step_of_quality
 
 
 def test_the_tables_rise_with_what_is_spent() -> None:
@@ -27,3 +27,11 @@ def test_qualities_off_the_table() -> None:
 def test_avif_is_told_the_nearest_quality() -> None:
     for setting, quality in QUALITY_OF_AVIF:
         assert avif_quality_of(quality) == setting
+
+
+def test_a_step_tells_the_quality_that_it_reaches() -> None:
+    for step, quality in QUALITY_OF_STEP:
+        assert quality_of_step(step) == pytest.approx(quality)
+    between = step_of_quality(30.0)
+    assert between is not None and quality_of_step(between) == pytest.approx(30.0)
+    assert (quality_of_step(0.1), quality_of_step(99)) == (QUALITY_OF_STEP[0][1], QUALITY_OF_STEP[-1][1])
