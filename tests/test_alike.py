@@ -9,7 +9,7 @@ import pytest
 from PIL import features
 
 from tests.conftest import draw
-from unicorn_codec import alike, errors
+from unicorn_codec import alike, errors, folder_coder
 from unicorn_codec.alike import AlikeGroup, difference, find_alike, thumbnail
 from unicorn_codec.archive import Archive, pack, verify
 from unicorn_codec.autoencoder import load_autoencoder
@@ -173,7 +173,7 @@ def test_finer_steps_give_better_and_larger_sequences(camera: Path) -> None:
 
 
 def test_large_pictures_are_judged_by_their_middles(camera: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alike, "WINDOW", 64)
+    monkeypatch.setattr(folder_coder, "WINDOW", 64)
     (group,) = find_alike(coder_of(camera), lambda *_: None)
     assert group.pays_at(2.0)
     real = sum(map(len, group.codes(round(group.quality_at(2.0))).values()))

@@ -16,10 +16,11 @@ from torch import Tensor
 from unicorn_codec.classic import encode_classic
 from unicorn_codec.classic_sequence import encode_sequence, sequence_codes
 from unicorn_codec.distortion import distortion
-from unicorn_codec.folder_coder import FolderCoder
-from unicorn_codec.images import Pixels, read_picture
+from unicorn_codec.folder_coder import WINDOW, WINDOWS_AT_ONCE, FolderCoder, middle
+from unicorn_codec.images import Pixels
+from unicorn_codec.latent_set import places_by_size
 from unicorn_codec.quality import avif_quality_of, quality_of_step
-from unicorn_codec.refinement import SLOPE
+from unicorn_codec.refinement import bits_worth
 
 THUMBNAIL = 16
 """Sides of what pictures are compared by, in pixels: noise and small things hardly show."""
@@ -33,12 +34,6 @@ OPEN_GROUPS = 256
 LONGEST = 32
 MOST_PIXELS = 1 << 27
 """Pictures of a group: decoding the last one decodes all of them. And their pixels, all of which encoding holds."""
-
-WINDOW = 512
-"""Qualities are chosen by the pictures' middles, of so many pixels a side."""
-
-WINDOWS_AT_ONCE = 8
-"""That are judged together: bounds the memory."""
 
 GRID = 10
 """Qualities are measured at multiples of this, and told in between from those."""
@@ -94,7 +89,7 @@ class AlikeGroup:
     def codes(self, quality: int) -> dict[int, bytes]:
         """The code of each picture by position."""
         if self._codes is None or self._codes[0] != quality:
-            units, _ = encode_sequence([self._read(position) for position in self.positions], quality)
+            units, _ = encode_sequence([self._coder.picture(position) for position in self.positions], quality)
             self._codes = quality, sequence_codes(units, self.positions)
         return self._codes[1]
 
@@ -114,7 +109,7 @@ class AlikeGroup:
     def _cost(self, quality: float, step: float) -> float:
         """Bits of the windows' sequence, and what its distortion is worth in bits."""
         size, error = self._measure(quality)
-        return 8 * size + error / (SLOPE * step**2)
+        return 8 * size + bits_worth(error, step)
 
     def _measure(self, quality: float) -> tuple[float, float]:
         """Bytes of the windows' sequence at a quality, and its distortion, summed over pixels, about."""
@@ -148,9 +143,6 @@ class AlikeGroup:
         """How many times as many pixels as the windows the pictures have."""
         picture = self._coder.pictures.pictures[self.positions[0]]
         return picture.width * picture.height / (min(picture.width, WINDOW) * min(picture.height, WINDOW))
-
-    def _read(self, position: int) -> Pixels:
-        return read_at(self._coder, position)
 
 
 class Sequences:
@@ -193,47 +185,30 @@ def total_distortion(decoded: Iterable[Pixels], originals: Iterable[Pixels]) -> 
 @lru_cache(maxsize=1)
 def windows_of(coder: FolderCoder, positions: tuple[int, ...]) -> list[Pixels]:
     """The middles of some pictures. Those of one group are kept: all of a large folder would not fit into memory."""
-    return [middle(read_at(coder, position)) for position in positions]
-
-
-def read_at(coder: FolderCoder, position: int) -> Pixels:
-    """The picture at a position."""
-    return read_picture(coder.pictures, coder.pictures.pictures[position], coder.read)
-
-
-def middle(pixels: Pixels) -> Pixels:
-    """At most ``WINDOW`` pixels a side."""
-    rows, columns = (slice(max(0, side - WINDOW) // 2, (side + WINDOW) // 2) for side in pixels.shape[:2])
-    return pixels[rows, columns]
+    return [middle(coder.picture(position)) for position in positions]
 
 
 def find_alike(coder: FolderCoder, progress: Callable[[int, int], None]) -> list[AlikeGroup]:
     """Groups of at least two pictures that look alike at the size of a thumbnail, most of them next in name order."""
-    count = len(coder.pictures.pictures)
-    open_groups: dict[tuple[int, int], list[list[int]]] = {}
-    thumbnails: dict[int, NDArray[np.float32]] = {}
-    closed: list[list[int]] = []
-    for position, picture in enumerate(coder.pictures.pictures):
-        own = thumbnail(read_at(coder, position))
-        groups = open_groups.setdefault((picture.width, picture.height), [])
-        differences = [difference(own, thumbnails[group[-1]]) for group in groups]
-        nearest = int(np.argmin(differences)) if groups else -1
-        if groups and differences[nearest] < MOST_DIFFERENCE:
-            group = groups.pop(nearest)
-            thumbnails.pop(group[-1])
-        else:
-            group = []
-        group.append(position)
-        thumbnails[position] = own
-        groups.append(group)
-        is_full = len(group) >= min(LONGEST, MOST_PIXELS // (picture.width * picture.height))
-        if is_full or len(groups) > OPEN_GROUPS:
-            done = groups.pop() if is_full else groups.pop(0)
-            thumbnails.pop(done[-1])
-            closed.append(done)
-        progress(position + 1, count)
-    found = closed + [group for groups in open_groups.values() for group in groups]
-    return [AlikeGroup(coder, group) for group in sorted(found) if len(group) > 1]
+    sizes = [(picture.width, picture.height) for picture in coder.pictures.pictures]
+    found, done = [], 0
+    for (width, height), positions in places_by_size(sizes).items():
+        longest = min(LONGEST, MOST_PIXELS // (width * height))
+        open_groups: list[tuple[list[int], NDArray[np.float32]]] = []  # each with its last picture's thumbnail
+        for position in positions:
+            own = thumbnail(coder.picture(position))
+            differences = [difference(own, last) for _, last in open_groups]
+            is_alike = min(differences, default=math.inf) < MOST_DIFFERENCE
+            group = open_groups.pop(int(np.argmin(differences)))[0] if is_alike else []
+            group.append(position)
+            if len(group) < longest:
+                open_groups.append((group, own))
+            if len(group) == 2:
+                found.append(group)
+            del open_groups[:-OPEN_GROUPS]
+            done += 1
+            progress(done, len(sizes))
+    return [AlikeGroup(coder, group) for group in sorted(found)]
 
 
 def thumbnail(pixels: Pixels) -> NDArray[np.float32]:

@@ -24,7 +24,7 @@ from unicorn_codec.errors import Interrupted, InvalidSetting
 from unicorn_codec.folder_coder import FINEST, FolderCoder
 from unicorn_codec.guarantee import Guarantee
 from unicorn_codec.header import Header, check
-from unicorn_codec.images import Folder, folder_digest, read_picture
+from unicorn_codec.images import Folder, folder_digest
 from unicorn_codec.quality import USUAL_QUALITY, avif_quality_of, step_of_quality
 from unicorn_codec.refinement import SLOPE
 from unicorn_codec.reports import Observer
@@ -194,17 +194,17 @@ def code_classically(
     """
     check_avif()
     assert options.quality is not None, "a usual quality is one of latents"
-    pictures, quality = coder.pictures, avif_quality_of(options.quality)
+    count, quality = len(coder.pictures.pictures), avif_quality_of(options.quality)
     codes: dict[int, bytes] = {}
-    for group in groups:
+    for done, group in enumerate(groups, start=1):
         if group.pays_beside(quality):
             codes |= group.codes(group.quality_like(quality))
-        observer.stage("sequences", groups.index(group) + 1, len(groups))
-    for position, picture in enumerate(pictures.pictures):
+        observer.stage("sequences", done, len(groups))
+    for position in range(count):
         if position not in codes:
-            codes[position], _ = encode_classic(read_picture(pictures, picture, options.read), quality)
-            observer.stage("coding", len(codes), len(pictures.pictures))
-    streams = tuple(codes[position] for position in range(len(pictures.pictures)))
+            codes[position], _ = encode_classic(coder.picture(position), quality)
+            observer.stage("coding", len(codes), count)
+    streams = tuple(codes[position] for position in range(count))
     return container_of(coder, options, 1.0, Codes(level=0, model_sha256=coder.model.sha256, streams=streams))
 
 
@@ -268,7 +268,7 @@ def fit_codes(coder: FolderCoder, wanted_bytes: float, rounds: int, observer: Ob
         )
     step = curve.step_of(wanted_bytes)
     if rounds:
-        growth = sample.growth_by_refinement(max(step, FINEST), rounds, observer.of_stage("probing"))
+        growth = sample.growth_by_refinement(step, rounds, observer.of_stage("probing"))
         fixed = coder.overhead + coder.others.bytes_at(step)
         step = curve.step_of(fixed + (wanted_bytes - fixed) / growth)
     codes = coder.encode(step, observer.of_stage("coding"), rounds=rounds)

@@ -20,7 +20,7 @@ from unicorn_codec.code_model import CodeModel, level_of
 from unicorn_codec.code_table import Codes, marked_half, told_level, told_step
 from unicorn_codec.codes import LARGEST, encode_images
 from unicorn_codec.config import ReadOptions
-from unicorn_codec.images import Folder, read_picture
+from unicorn_codec.images import Folder, Pixels, read_picture
 from unicorn_codec.latent_set import encode_batches
 from unicorn_codec.picture_table import serialize_names, serialize_sizes
 from unicorn_codec.rate_model import RateModel
@@ -34,6 +34,12 @@ FINEST_OF_OTHERS = 1 / 16
 
 FINEST_WITH_HALVES = 2.0
 """From this step on pictures may be coded at half size, with latents of half the step."""
+
+WINDOW = 512
+"""A large picture's middle tells how it is coded best: so many pixels a side."""
+
+WINDOWS_AT_ONCE = 8
+"""Middles that are judged together: bounds the memory."""
 
 KEPT_BYTES = 1 << 28
 """Latents that are kept for another coding, at most."""
@@ -141,12 +147,8 @@ class FolderCoder:
 
     def all_latents(self) -> Iterator[tuple[list[int], Tensor]]:
         """Raw latents of all pictures, a batch of one size at a time."""
-        kept = set(self.others.positions)
-        for batch, latents in self._kept:
-            kept.update(batch)
-            places = [place for place, position in enumerate(batch) if position not in self.others.positions]
-            if places:
-                yield [batch[place] for place in places], latents[places]
+        yield from self._kept
+        kept = self.others.positions | {position for batch, _ in self._kept for position in batch}
         rest = [position for position in range(len(self.pictures.pictures)) if position not in kept]
         for batch, latents in self.latents(rest, lambda *_: None):
             self._room -= latents.nbytes
@@ -171,8 +173,7 @@ class FolderCoder:
         together = max(1, PIXELS_AT_ONCE // (pictures[batch[0]].width * pictures[batch[0]].height))
         for start in range(0, len(batch), together):
             some = batch[start : start + together]
-            read = [read_picture(self.pictures, pictures[position], self.read) for position in some]
-            pixels = torch.from_numpy(np.stack(read))
+            pixels = torch.from_numpy(np.stack([self.picture(position) for position in some]))
             yield some, self._codes_of_pixels(pixels, latents[start : start + together], step, rounds)
 
     def _codes_of_pixels(self, pixels: Tensor, latents: Tensor, step: float, rounds: int) -> list[bytes]:
@@ -192,6 +193,10 @@ class FolderCoder:
                 for place, code in zip(places, encode_latents(self.model, found, step, half=half), strict=True):
                     codes[place] = code
         return codes
+
+    def picture(self, position: int) -> Pixels:
+        """The picture at a position."""
+        return read_picture(self.pictures, self.pictures.pictures[position], self.read)
 
     def whole(self, pixels: Tensor) -> Tensor:
         """Raw latents of pictures (N, H, W, 3), uint8."""
@@ -223,6 +228,12 @@ class FolderCoder:
         """Raw latents of some pictures, a batch of one size at a time."""
         multiple = self.autoencoder.reference.downsampling
         return encode_batches(self.pictures, positions, self.read, self.autoencoder, multiple, progress)
+
+
+def middle(pixels: Pixels) -> Pixels:
+    """At most ``WINDOW`` pixels a side."""
+    rows, columns = (slice(max(0, side - WINDOW) // 2, (side + WINDOW) // 2) for side in pixels.shape[:2])
+    return pixels[rows, columns]
 
 
 def overhead_of(pictures: Folder) -> int:

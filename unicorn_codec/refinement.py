@@ -9,6 +9,7 @@ ones, as if rounding were not there. Nothing in the format knows of it.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -25,6 +26,8 @@ from unicorn_codec.tiling import Span, spans
 
 SLOPE = 30.0
 """Squared error (255 scale) that a bit per pixel is worth, over the squared step: with it the rate stays as it is."""
+
+Worth = TypeVar("Worth", float, Tensor)
 
 PACE = 4e-4
 MOMENTUM = 0.5
@@ -87,7 +90,7 @@ class Objective:
 
     def _worth(self, decoded: Tensor, images: Tensor) -> Tensor:
         """(N,) bits that the distortion of images (N, 3, H, W) in [-1, 1] is worth."""
-        return images[0, 0].numel() * distortion(decoded, images) / (SLOPE * self.step**2)
+        return bits_worth(images[0, 0].numel() * distortion(decoded, images), self.step)
 
     def cost_of_pictures(self, pixels: Tensor, latents: Tensor) -> Tensor:
         """(N,) bits for pictures (N, H, W, 3), uint8, and their latents, which are rounded."""
@@ -143,6 +146,11 @@ class Objective:
                 velocity = MOMENTUM * velocity + gradient
                 symbols = symbols - PACE * (1 - number / rounds) ** 0.5 * velocity
         return best
+
+
+def bits_worth(error: Worth, step: float) -> Worth:
+    """Bits that a distortion, summed over pixels, is worth where latents have a quantisation step."""
+    return error / (SLOPE * step**2)
 
 
 def _pieces(latents: Tensor, margin: int) -> Iterator[tuple[Span, Span]]:

@@ -10,20 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unicorn_codec.folder_coder import FINEST, FINEST_WITH_HALVES, FolderCoder, encode_latents
-from unicorn_codec.images import read_picture
+from unicorn_codec.folder_coder import FINEST, FINEST_WITH_HALVES, WINDOWS_AT_ONCE, FolderCoder, encode_latents, middle
 
 SAMPLE_IMAGES = 48
 REFINED_IMAGES = 12
 """Pictures that tell how large a file becomes, and those of them that tell what refinement adds to it."""
 
 SHARE_STEP = 4.0
-
-WINDOW = 512
-"""A large picture's middle tells whether it is cheaper at half size: so many pixels a side."""
-
-IMAGES_AT_ONCE = 8
-"""Sampled pictures that are judged together: bounds the memory, as their windows are."""
 
 ROUNDS = 6
 NEAR = 0.015
@@ -80,13 +73,11 @@ class SampledPictures:
     def _seen(self) -> tuple[Tensor, Tensor]:
         """(N, H, W, 3) uint8 the pictures' middles, and (N, C, h, w) the latents of their halves."""
         coder, windows, halves = self._coder, [], []
-        row, column = (slice(max(0, side - WINDOW) // 2, (side + WINDOW) // 2) for side in self._size)
         for position in self.positions:
-            read = read_picture(coder.pictures, coder.pictures.pictures[position], coder.read)
-            pixels = torch.from_numpy(read)[None]
-            windows.append(pixels[:, row, column])
-            halves.append(coder.halves(pixels))
-        return torch.cat(windows), torch.cat(halves)
+            pixels = coder.picture(position)
+            windows.append(middle(pixels))
+            halves.append(coder.halves(torch.from_numpy(pixels)[None]))
+        return torch.from_numpy(np.stack(windows)), torch.cat(halves)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +101,7 @@ class Sample:
         """How many times as long refined codes are as plain ones."""
         if not self.parts:
             return 1.0
+        step = max(step, FINEST)
         every = -(-sum(len(part.positions) for part in self.parts) // REFINED_IMAGES)
         plain = refined = seen = done = 0
         for part in self.parts:
@@ -137,8 +129,8 @@ def take_sample(coder: FolderCoder, progress: Callable[[int, int], None]) -> Sam
         places = [place for place, position in enumerate(batch) if position in chosen]
         of_all += sum(sizes)
         of_sample += sum(sizes[place] for place in places)
-        for start in range(0, len(places), IMAGES_AT_ONCE):
-            some = places[start : start + IMAGES_AT_ONCE]
+        for start in range(0, len(places), WINDOWS_AT_ONCE):
+            some = places[start : start + WINDOWS_AT_ONCE]
             parts.append(SampledPictures(coder, [batch[place] for place in some], latents[some]))
         done += len(batch)
         progress(done, count)

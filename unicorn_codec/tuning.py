@@ -20,7 +20,6 @@ from unicorn_codec.adaptation import (
 from unicorn_codec.coding_autoencoder import CodingAutoencoder
 from unicorn_codec.folder_coder import FolderCoder
 from unicorn_codec.header import MAX_RANK
-from unicorn_codec.images import read_picture
 from unicorn_codec.reports import Observer, Tuned
 
 WINDOW_CELLS = 16
@@ -95,7 +94,7 @@ def gather_windows(coder: FolderCoder, progress: Callable[[int, int], None]) -> 
     cut: dict[torch.Size, list[tuple[Tensor, Tensor]]] = defaultdict(list)
     for batch, latents in coder.latents(positions, progress):
         for position, one in zip(batch, latents, strict=True):
-            pixels = torch.from_numpy(read_picture(coder.pictures, pictures[position], coder.read)).permute(2, 0, 1)
+            pixels = torch.from_numpy(coder.picture(position)).permute(2, 0, 1)
             top, left = (max(0, side // cell - WINDOW_CELLS) // 2 for side in pixels.shape[1:])
             rows, columns = (max(1, min(WINDOW_CELLS, side // cell)) for side in pixels.shape[1:])
             window = pixels[:, top * cell : (top + rows) * cell, left * cell : (left + columns) * cell]
