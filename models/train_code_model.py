@@ -1,30 +1,45 @@
 """Train the integer model of quantised latents that ships with the package.
 
-    python models/train_code_model.py --data PICTURES --minutes 10
+    python models/train_code_model.py --data PICTURES --start RUN --minutes 10 --refining 6 --export code_model-2
 
-The network of ``unicorn_codec.code_model`` in floating point (``rate_model``): trained on the embedded autoencoder's
-latents at steps drawn log-uniformly, then rounded to integers and written into the package.
+The network of ``unicorn_codec.code_model`` in floating point (``rate_model``), as a run of ``train_autoencoder.py``
+left it: trained on the embedded autoencoder's latents at steps drawn log-uniformly, and on those that refinement makes
+of them, which are what archives hold; then rounded to integers and written into the package.
 """
 
 import argparse
+import copy
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 from torch import Tensor
-from train_autoencoder import load_pictures
+from train_autoencoder import HIDDEN, load_pictures, random_crops
 
 from unicorn_codec.autoencoder import EmbeddedAutoencoder
 from unicorn_codec.code_model import FEATURE_BITS, MAX_SYMBOL, MEAN_BITS, SCALES, level_of
+from unicorn_codec.code_table import told_level
 from unicorn_codec.codes import REACH
+from unicorn_codec.folder_coder import FINEST_WITH_HALVES
 from unicorn_codec.rans import PRECISION
 from unicorn_codec.rate_model import LOG_RATIO, SMALLEST_SCALE, WEIGHTS, RateModel, fraction_bits
+from unicorn_codec.refinement import Objective
+from unicorn_codec.resampling import halve
 
-HIDDEN = 12
 CROP = 16
 BATCH = 16
+PACE = 1e-3
+
+SIDE, TOGETHER = 256, 8
+"""Squares that are refined: pixels a side, and how many at a time."""
+
+ROUNDS = 4
+HALVES = 0.2
+"""Part of the squares that are coded at half size where both ways may be."""
+
+Batch = tuple[Tensor, Tensor]
 
 
 def to_integers(model: RateModel) -> dict[str, np.ndarray]:
@@ -67,8 +82,35 @@ def encode_all(pictures: list[np.ndarray]) -> list[Tensor]:
     return [one for one in latents if min(one.shape[1:]) >= CROP]
 
 
-def draw_batch(latents: list[Tensor], rng: np.random.Generator, max_step: float) -> tuple[Tensor, Tensor]:
-    """Crops of quantised latents, and the level of each one's step."""
+Sample = tuple[Tensor, int]
+"""Symbols (C, h, w), and the level that the code model is told of them."""
+
+
+def refined_samples(
+    pictures: list[np.ndarray], rate: RateModel, minutes: float, rng: np.random.Generator
+) -> list[Sample]:
+    """Symbols of squares from pictures, at steps of all archives and refined as there, as many as there is time for."""
+    autoencoder, samples, started = EmbeddedAutoencoder(torch.device("cpu")), [], time.monotonic()
+    max_step = autoencoder.network.max_step
+    while time.monotonic() - started < 60 * minutes:
+        step = float((2 * max_step) ** rng.random())
+        half = step > max_step or (step >= FINEST_WITH_HALVES and rng.random() < HALVES)
+        pixels = ((random_crops(pictures, TOGETHER, SIDE, rng) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1)
+        latents = autoencoder.encode_pictures(list((halve(pixels) if half else pixels).numpy()), 16)
+        objective = Objective(autoencoder=autoencoder, rate=rate, step=step, half=half)
+        symbols = (objective.refine(pixels, latents, ROUNDS) / objective.own_step).round()
+        level = told_level(level_of(step), half=half)
+        samples += [(one, level) for one in symbols]
+    print(f"{len(samples)} squares refined", flush=True)
+    return samples
+
+
+def draw_batch(latents: list[Tensor], refined: list[Sample], rng: np.random.Generator, max_step: float) -> Batch:
+    """Quantised latents, of crops or of refined squares that all have one size, and the level of each one's step."""
+    if rng.random() < 0.5:
+        drawn = [refined[number] for number in rng.integers(len(refined), size=4 * BATCH)]
+        alike = [one for one in drawn if one[0].shape == drawn[0][0].shape][:BATCH]
+        return torch.stack([symbols for symbols, _ in alike]), torch.tensor([level for _, level in alike])
     symbols, levels = [], []
     for _ in range(BATCH):
         one = latents[rng.integers(len(latents))]
@@ -82,27 +124,27 @@ def draw_batch(latents: list[Tensor], rng: np.random.Generator, max_step: float)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of training pictures")
+    parser.add_argument("--start", type=Path, required=True, help="folder of the autoencoder's run")
     parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--start", type=Path, help="an earlier model's file, which may have fewer channels")
-    parser.add_argument("--level-shift", type=int, default=0, help="levels that the earlier model's unit is coarser")
+    parser.add_argument("--refining", type=float, default=6, help="minutes in which pictures are refined to train on")
     parser.add_argument("--limit", type=int, help="training pictures")
-    default = Path(__file__).parents[1] / "unicorn_codec" / "pretrained" / "code_model.safetensors"
-    parser.add_argument("--out", type=Path, default=default)
+    parser.add_argument("--export", metavar="NAME", required=True, help="the model's name in the package")
     args = parser.parse_args()
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
-    latents = encode_all(load_pictures(args.data)[: args.limit])
+    pictures = load_pictures(args.data)[: args.limit]
     max_step = EmbeddedAutoencoder(torch.device("cpu")).network.max_step
+    latents = encode_all(pictures)
     model = RateModel(latents[0].shape[0], HIDDEN)
-    if args.start:
-        model.take_over(load_file(args.start), args.level_shift)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, betas=(0.9, 0.98), weight_decay=0.0)
+    model.load_state_dict(torch.load(args.start / "checkpoint.pt", weights_only=True)["rate"])
+    refined = refined_samples(pictures, copy.deepcopy(model).requires_grad_(requires_grad=False), args.refining, rng)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=PACE, betas=(0.9, 0.98), weight_decay=0.0)
     started, step, totals = time.monotonic(), 0, []
     while (progress := (time.monotonic() - started) / (60 * args.minutes)) < 1:
         for group in optimizer.param_groups:
-            group["lr"] = 3e-3 * min(1.0, (step + 1) / 100) * min(1.0, (1 - progress) / 0.7)
-        symbols, levels = draw_batch(latents, rng, max_step)
-        rates = model.bits(symbols, levels).sum((1, 2, 3)) / (CROP * 16) ** 2
+            group["lr"] = PACE * min(1.0, (step + 1) / 100) * (1 - progress)
+        symbols, levels = draw_batch(latents, refined, rng, max_step)
+        rates = model.bits(symbols, levels).sum((1, 2, 3)) / (symbols[0, 0].numel() * 256)
         # Relative to its own rate: a coarse step's few bits matter as much as a fine step's many.
         loss = torch.log(rates + 0.02).mean()
         optimizer.zero_grad()
@@ -113,8 +155,8 @@ def main() -> None:
         if step % 100 == 0:
             print(f"{time.monotonic() - started:5.0f} s, step {step}: {np.mean(totals):.4f} bits/pixel", flush=True)
             totals = []
-    args.out.parent.mkdir(exist_ok=True)
-    save_file(to_integers(model), args.out)
+    package = Path(__file__).parents[1] / "unicorn_codec" / "pretrained"
+    save_file(to_integers(model), package / f"{args.export}.safetensors")
 
 
 if __name__ == "__main__":

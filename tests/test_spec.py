@@ -13,6 +13,7 @@ import pytest
 from tests.sample_container import CODES, DENOISING, HEADER
 from unicorn_codec import (
     bit_packing,
+    code_model,
     code_table,
     errors,
     generator,
@@ -134,15 +135,27 @@ def test_code_table() -> None:
     assert code_table.serialize_codes(CODES, 3) == head + table + b"".join(CODES.streams)
 
 
-def test_code_model_table() -> None:
-    model = load_code_model()
+@pytest.mark.parametrize("autoencoder", header.EMBEDDED_AUTOENCODERS)
+def test_code_model_table(autoencoder: str) -> None:
+    model = load_code_model(autoencoder)
     sides = {"C": model.channels, "H": model.mean.shape[1], "S": 2 * REACH + 2, "K": SCALES, "L": header.MAX_LEVEL}
     listed = {
         name.strip("`"): tuple(sides[side] if side in sides else int(side) for side in shape.split(", "))
         for name, shape, _ in rows("### The model")
+        if not name.endswith(".safetensors`")
     }
     arrays = {field.name: getattr(model, field.name) for field in fields(model) if field.name != "sha256"}
     assert listed == {name: array.shape for name, array in arrays.items()}
+
+
+def test_code_models_table() -> None:
+    listed = {
+        autoencoder: (Path(file).stem, int(hidden))
+        for file, autoencoders, hidden in ((cell.strip("`") for cell in row) for row in rows("### The model"))
+        if file.endswith(".safetensors")
+        for autoencoder in re.findall(r"embedded(?:-\d+)?", autoencoders)
+    }
+    assert listed == {name: (file, load_code_model(name).hidden) for name, file in code_model.FILES.items()}
 
 
 def test_passes_table() -> None:

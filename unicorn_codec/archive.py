@@ -344,7 +344,11 @@ def open_decoder(container: Container, autoencoder: Autoencoder) -> Decoder:
     """
     header = container.header
     if container.codes is not None:
-        model = load_code_model()
+        if not isinstance(autoencoder, EmbeddedAutoencoder):
+            raise AutoencoderMismatch(
+                f"this archive's codes are not of {autoencoder.reference.name!r}: it has no code model"
+            )
+        model = load_code_model(autoencoder.reference.name)
         found, known = container.codes.model_sha256, model.sha256
         if found != known or header.autoencoder.latent_channels != model.channels:
             raise AutoencoderMismatch(
@@ -352,7 +356,6 @@ def open_decoder(container: Container, autoencoder: Autoencoder) -> Decoder:
                 f"{header.autoencoder.latent_channels} channels; here are {known.hex()[:16]} and {model.channels}"
             )
         if container.tuning is not None:
-            assert isinstance(autoencoder, EmbeddedAutoencoder), "no other one has a code model"
             autoencoder = autoencoder.changed(container.tuning)
         return CodeDecoder(
             header=header,

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unicorn_codec.code_table import HALF_LEVELS
-from unicorn_codec.header import MAX_LEVEL
+from unicorn_codec.header import EMBEDDED_AUTOENCODERS, MAX_LEVEL
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
@@ -37,6 +37,9 @@ MEAN_BITS = 3
 SCALES = 48
 
 NEIGHBOURS = tuple((row, column) for row in (-1, 0, 1) for column in (-1, 0, 1))
+
+FILES = dict(zip(EMBEDDED_AUTOENCODERS, ("code_model", "code_model", "code_model-2"), strict=True))
+"""Where the models of the embedded autoencoders' latents lie in the package."""
 
 _WHOLE = ("mean_bias", "scale_bias", "frequencies")
 
@@ -135,11 +138,11 @@ def known(step: int) -> list[int]:
 
 
 @cache
-def load_code_model() -> CodeModel:
-    """The model that ships with the package."""
+def load_code_model(autoencoder: str = EMBEDDED_AUTOENCODERS[-1]) -> CodeModel:
+    """The model of an embedded autoencoder's latents, as it ships with the package."""
     from safetensors.numpy import load
 
-    data = (resources.files("unicorn_codec") / "pretrained" / "code_model.safetensors").read_bytes()
+    data = (resources.files("unicorn_codec") / "pretrained" / f"{FILES[autoencoder]}.safetensors").read_bytes()
     arrays: dict[str, Any] = {
         name: array.astype(np.int64 if name in _WHOLE else np.float64) for name, array in load(data).items()
     }

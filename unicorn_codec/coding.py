@@ -67,7 +67,7 @@ def pack_into_codes(
     assert isinstance(autoencoder, EmbeddedAutoencoder), "the options ask for no other one"
     if options.guarantees_quality:
         check_avif()  # what cannot be done must not wait for the end
-    model = load_code_model()
+    model = load_code_model(autoencoder.reference.name)
     settings = replace(options, resume=False, overwrite=False)
     digest = digest_of(settings, folder_digest(pictures, options.read), autoencoder.reference, model.sha256)
     kept = KeptCodes(checkpoint_of(output), digest, resume=options.resume)

@@ -54,18 +54,14 @@ class RateModel(nn.Module):
         return shadow.requires_grad_(requires_grad=False)
 
     @torch.no_grad()
-    def take_over(self, integers: Mapping[str, np.ndarray], level_shift: int = 0) -> None:
-        """Take over a model, which may have fewer channels; its level l is ``l + level_shift`` here."""
-        floats = {name: torch.from_numpy(integers[name]).float() / 2.0 ** fraction_bits(name) for name in WEIGHTS}
-        channels = len(floats["mean"])
-        self.earlier[:channels, :, :channels] = floats["earlier"]
-        for name in ("same", "linear"):
-            getattr(self, name)[:, :channels] = floats[name]
-        for name in ("mean", "scale"):
-            getattr(self, name)[:channels] = floats[name]
-        levels = (torch.arange(MAX_LEVEL) - level_shift).clamp(0, len(floats["bias"]) - 1)
-        for name in ("bias", "mean_bias", "scale_bias"):
-            getattr(self, name)[:, :, :channels] = floats[name][levels]
+    def take_over(self, integers: Mapping[str, np.ndarray]) -> None:
+        """Take over a model, which may have fewer hidden values; those that it lacks say nothing at first."""
+        for name in WEIGHTS:
+            given = torch.from_numpy(integers[name]).float() / 2.0 ** fraction_bits(name)
+            own = getattr(self, name)
+            if name in ("mean", "scale"):
+                own.zero_()
+            own[tuple(map(slice, given.shape))] = given
 
     def masked(self) -> dict[str, Tensor]:
         """Weights with what a causal coder does not know taken out."""
@@ -102,17 +98,18 @@ class RateModel(nn.Module):
             scales[..., row::2, column::2] = scale + self.scale_bias[levels, step][..., None, None]
         return means, scales
 
-    def bits(self, symbols: Tensor, levels: Tensor) -> Tensor:
+    def bits(self, symbols: Tensor, levels: Tensor, *, context: Tensor | None = None) -> Tensor:
         """Bits of every symbol under a logistic density.
 
         Args:
             symbols: (N, C, h, w).
             levels: (N,), see ``code_model.level_of``.
+            context: (N, C, h, w) what is known of earlier symbols, if they were changed for training.
 
         Returns:
             (N, C, h, w).
         """
-        means, classes = self(symbols, levels)
+        means, classes = self(symbols if context is None else context, levels)
         scale = SMALLEST_SCALE * torch.exp(LOG_RATIO * classes.clamp(-2, SCALES + 1))
         distance = (symbols - means).abs()
         mass = torch.sigmoid((0.5 - distance) / scale) - torch.sigmoid((-0.5 - distance) / scale)
