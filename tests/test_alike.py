@@ -54,13 +54,13 @@ def camera(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def together(camera: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, PackReport]:
     path = tmp_path_factory.mktemp("archives") / "together.uni"
-    return path, pack(camera, path, PackOptions(quality=35, effort=0, device="cpu"))
+    return path, pack(camera, path, PackOptions(effort=0, device="cpu"))
 
 
 @pytest.fixture(scope="module")
 def alone(camera: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, PackReport]:
     path = tmp_path_factory.mktemp("archives") / "alone.uni"
-    return path, pack(camera, path, PackOptions(quality=35, effort=0, device="cpu", each_alone=True))
+    return path, pack(camera, path, PackOptions(effort=0, device="cpu", each_alone=True))
 
 
 def coder_of(folder: Path) -> FolderCoder:

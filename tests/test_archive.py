@@ -27,6 +27,7 @@ from unicorn_codec.errors import (
     InvalidSetting,
     OutputError,
 )
+from unicorn_codec.header import EMBEDDED_AUTOENCODERS
 from unicorn_codec.images import list_folder, read_picture, write_picture
 from unicorn_codec.inspection import describe
 from unicorn_codec.metrics import psnr_db
@@ -347,7 +348,7 @@ def test_a_file_cannot_make_an_autoencoder_be_fetched(packed: tuple[Path, PackRe
     )
     with pytest.raises(AutoencoderUnavailable, match="--autoencoder"):
         Archive.open(tmp_path / "named.uni")
-    assert len(Archive.open(tmp_path / "named.uni", autoencoder="embedded-2")) == 6
+    assert len(Archive.open(tmp_path / "named.uni", autoencoder=EMBEDDED_AUTOENCODERS[-1])) == 6
 
 
 def test_another_downsampling_is_refused(packed: tuple[Path, PackReport], tmp_path: Path) -> None:

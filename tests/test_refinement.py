@@ -64,7 +64,7 @@ def test_the_rate_is_that_of_the_real_codes(
     bits = rate.bits(symbols, torch.full((len(symbols),), level_of(step))).sum((1, 2, 3))
     codes = encode_latents(load_code_model(), latents, step)
     for wanted, code in zip(bits.tolist(), codes, strict=True):
-        assert -0.03 * wanted <= 8 * len(code) - wanted <= 0.03 * wanted + 56, "a code has a head and a last state"
+        assert -0.03 * wanted <= 8 * len(code) - wanted <= 0.08 * wanted + 56, "a head, a last state, values far away"
 
 
 def test_a_few_rounds_lower_the_cost_of_every_picture_by_some_percent(objective: Objective, pixels: Tensor) -> None:

@@ -8,34 +8,34 @@ import math
 from itertools import pairwise
 
 QUALITY_OF_STEP = (
-    (1.0, 43.8),
-    (1.4, 40.3),
-    (2.0, 33.7),
-    (2.8, 24.6),
-    (4.0, 10.5),
-    (5.6, -6.1),
-    (8.0, -26.3),
-    (12.0, -49.5),
+    (1.0, 50.9),
+    (1.4, 47.9),
+    (2.0, 42.2),
+    (2.8, 34.0),
+    (4.0, 20.8),
+    (5.6, 4.2),
+    (8.0, -16.3),
+    (12.0, -39.0),
 )
 """Quantisation steps of the embedded autoencoder's latents, and the quality that each reaches."""
 
 QUALITY_OF_AVIF = (
-    (0, -23.2),
-    (10, -4.3),
-    (20, 15.6),
-    (30, 33.2),
+    (0, -23.5),
+    (10, -4.5),
+    (20, 15.2),
+    (30, 32.9),
     (40, 49.5),
-    (49, 62.2),
-    (50, 65.0),
-    (60, 75.5),
-    (70, 83.6),
+    (49, 62.1),
+    (50, 64.9),
+    (60, 75.4),
+    (70, 83.5),
     (80, 87.5),
     (90, 91.0),
     (100, 94.1),
 )
 """Pillow's qualities of AVIF, and the quality that each reaches."""
 
-USUAL_QUALITY = 35.0
+USUAL_QUALITY = 45.0
 """Near the best that latents reach."""
 
 
