@@ -42,9 +42,11 @@ HALVES = 0.2
 Batch = tuple[Tensor, Tensor]
 
 
-def to_integers(model: RateModel) -> dict[str, np.ndarray]:
-    """The weights as the package holds them."""
+def to_integers(model: RateModel, coarsest: int) -> dict[str, np.ndarray]:
+    """The weights as the package holds them; levels over the coarsest one that was trained are as that one."""
     weights = {name: getattr(model, name) for name in WEIGHTS} | model.masked()
+    for name in ("bias", "mean_bias", "scale_bias"):
+        weights[name] = weights[name][torch.arange(len(weights[name])).clamp_max(coarsest)]
     integers = {}
     for name, tensor in weights.items():
         rounded = torch.round(tensor.detach().double() * 2.0 ** fraction_bits(name))
@@ -156,7 +158,7 @@ def main() -> None:
             print(f"{time.monotonic() - started:5.0f} s, step {step}: {np.mean(totals):.4f} bits/pixel", flush=True)
             totals = []
     package = Path(__file__).parents[1] / "unicorn_codec" / "pretrained"
-    save_file(to_integers(model), package / f"{args.export}.safetensors")
+    save_file(to_integers(model, level_of(max_step)), package / f"{args.export}.safetensors")
 
 
 if __name__ == "__main__":
