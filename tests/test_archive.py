@@ -4,13 +4,14 @@ import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from unicorn_codec.archive import Archive, pack, verify
+from unicorn_codec.archive import Archive, open_decoder, pack, verify
 from unicorn_codec.code_table import is_half
 from unicorn_codec.config import PackOptions, ReadOptions, TrainConfig
 from unicorn_codec.container import read_container, serialize
@@ -129,6 +130,12 @@ def test_codes_of_another_code_model_are_refused(coded: tuple[Path, PackReport],
     (tmp_path / "other.uni").write_bytes(serialize(other))
     with pytest.raises(AutoencoderMismatch, match="code model"):
         Archive.open(tmp_path / "other.uni")
+
+
+def test_codes_are_not_decoded_by_an_autoencoder_without_a_code_model(coded: tuple[Path, PackReport]) -> None:
+    stranger = SimpleNamespace(reference=SimpleNamespace(name="someone/something"))
+    with pytest.raises(AutoencoderMismatch, match="no code model"):
+        open_decoder(read_container(coded[0]), stranger)  # type: ignore[arg-type]
 
 
 def test_the_report_tells_what_lies_on_the_disk(packed: tuple[Path, PackReport]) -> None:
