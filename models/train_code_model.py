@@ -109,7 +109,7 @@ def refined_samples(
 
 def draw_batch(latents: list[Tensor], refined: list[Sample], rng: np.random.Generator, max_step: float) -> Batch:
     """Quantised latents, of crops or of refined squares that all have one size, and the level of each one's step."""
-    if rng.random() < 0.5:
+    if refined and rng.random() < 0.5:
         drawn = [refined[number] for number in rng.integers(len(refined), size=4 * BATCH)]
         alike = [one for one in drawn if one[0].shape == drawn[0][0].shape][:BATCH]
         return torch.stack([symbols for symbols, _ in alike]), torch.tensor([level for _, level in alike])

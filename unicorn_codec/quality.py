@@ -36,7 +36,7 @@ QUALITY_OF_AVIF = (
 """Pillow's qualities of AVIF, and the quality that each reaches."""
 
 USUAL_QUALITY = 45.0
-"""Near the best that latents reach."""
+"""A little below the best that latents reach."""
 
 
 def step_of_quality(quality: float) -> float | None:
