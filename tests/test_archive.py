@@ -103,7 +103,7 @@ def test_coarse_codes_are_of_pictures_at_half_size_where_that_costs_less(
         codes = read_container(path).codes
         assert codes is not None
         halves = sum(map(is_half, codes.streams))
-        assert halves >= report.images / 2 or step < 20
+        assert halves >= (report.images if source.name == "demo" else report.images / 2) or step < 20
         assert halves > 0
         together, originals = decode_all(path), originals_of(source)
         assert min(psnr_db(originals[name], together[name]) for name in originals) > 17
