@@ -3,6 +3,7 @@
     python models/train_autoencoder.py --data PICTURES --out RUN --minutes 80
     python models/train_autoencoder.py --data PICTURES --out RUN --minutes 88 --start embedded-2  # grown from that
     python models/train_autoencoder.py --out RUN --export autoencoder-3
+    python models/train_autoencoder.py --data PICTURES --judge embedded-3  # as packaged, beside its code model
 
 Every sample draws its own quantisation step, log-uniform over the network's range; its loss is
 distortion / step^2 + rate. The rate is that of the code model (``rate_model``), which is trained along.
@@ -62,6 +63,9 @@ SMALLEST_PART = 0.6
 
 LARGE = 80_000
 """Weights of a kernel that is stored as int8: nearly all those at 1/8 and 1/16 of the resolution."""
+
+HELD_OUT = 240
+"""A run is judged by one picture in so many; none of these is trained on."""
 
 SILENT = 0.5
 FINE = 1.5
@@ -174,7 +178,7 @@ class Trainer:
         torch.manual_seed(0)
         self.out, self.args, self.device = out, args, torch.device(args.device)
         self.fast_bfloat16 = has_fast_bfloat16(self.device)
-        self.validation, self.pictures = pictures[::240], [p for i, p in enumerate(pictures) if i % 60]
+        self.validation, self.pictures = pictures[::HELD_OUT], [p for i, p in enumerate(pictures) if i % 60]
         self.shape = GROWN if args.start else NETWORK
         self.network = CodingAutoencoder(**self.shape).to(self.device).to(memory_format=torch.channels_last)
         self.rate = RateModel(self.shape["latent_channels"], HIDDEN).to(self.device)
@@ -330,15 +334,19 @@ class Trainer:
         network.load_state_dict(self.average)
         rate = RateModel(self.shape["latent_channels"], HIDDEN)
         rate.load_state_dict(self.rate.state_dict())
-        pictures = [p[: p.shape[0] // 16 * 16, : p.shape[1] // 16 * 16] for p in self.validation]
-        report = []
-        for step in (1.0, 2.0, 3.4, 6.0, 12.0):
-            rows = [evaluate(network, rate, p, step) for p in pictures]
-            bits, psnr, structure = np.mean(rows, axis=0)
-            report.append(f"step {step:g}: {bits:.4f} bpp {psnr:.2f} dB {structure:.4f}")
-        rows = [evaluate(network, rate, p, 1.0, LEADING_CHANNELS) for p in pictures]
-        report.append(f"leading: {np.mean(rows, axis=0)[1]:.2f} dB")
-        print(" | ".join(report), flush=True)
+        print(described(network, rate, self.validation), flush=True)
+
+
+def described(network: CodingAutoencoder, rate: RateModel, pictures: list[np.ndarray]) -> str:
+    """A line about what is reached on pictures."""
+    pictures = [p[: p.shape[0] // 16 * 16, : p.shape[1] // 16 * 16] for p in pictures]
+    report = []
+    for step in (1.0, 2.0, 3.4, 6.0, 12.0):
+        rows = [evaluate(network, rate, p, step) for p in pictures]
+        bits, psnr, structure = np.mean(rows, axis=0)
+        report.append(f"step {step:g}: {bits:.4f} bpp {psnr:.2f} dB {structure:.4f}")
+    rows = [evaluate(network, rate, p, 1.0, LEADING_CHANNELS) for p in pictures]
+    return " | ".join([*report, f"leading: {np.mean(rows, axis=0)[1]:.2f} dB"])
 
 
 def levels_of(steps: Tensor) -> Tensor:
@@ -390,7 +398,7 @@ def export(run: Path, name: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="folder of training pictures")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--out", type=Path, help="folder of the run")
     parser.add_argument("--minutes", type=float, default=75)
     parser.add_argument(
         "--start", metavar="NAME", choices=EMBEDDED_AUTOENCODERS, help="grow the package's autoencoder of this name"
@@ -403,11 +411,24 @@ def main() -> None:
     parser.add_argument("--muon-lr", type=float, default=0.005)
     parser.add_argument("--other-lr", type=float, default=5e-4)
     parser.add_argument("--export", metavar="NAME", help="do not train: write RUN's weights into the package, as NAME")
+    parser.add_argument(
+        "--judge",
+        metavar="NAME",
+        choices=EMBEDDED_AUTOENCODERS,
+        help="do not train: tell what the package's own reaches",
+    )
     args = parser.parse_args()
+    if args.out is None and not args.judge:
+        parser.error("--out is needed")
     if args.export:
         return export(args.out, args.export)
     if args.data is None:
-        parser.error("--data is needed to train")
+        parser.error("--data is needed")
+    if args.judge:
+        network = EmbeddedAutoencoder(torch.device("cpu"), name=args.judge).network
+        rate = RateModel.of(load_code_model(args.judge))
+        print(described(network, rate, load_pictures(args.data)[::HELD_OUT]))
+        return None
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "settings.json").write_text(
         json.dumps({"network": GROWN if args.start else NETWORK, **vars(args)}, default=str, indent=2)
