@@ -1,9 +1,9 @@
 """Train the embedded autoencoder as a variable-rate transform codec.
 
     python models/train_autoencoder.py --data PICTURES --out RUN --minutes 80
-    python models/train_autoencoder.py --data PICTURES --out RUN --minutes 88 --start embedded-2  # grown from that
-    python models/train_autoencoder.py --out RUN --export autoencoder-3
-    python models/train_autoencoder.py --data PICTURES --judge embedded-3  # as packaged, beside its code model
+    python models/train_autoencoder.py --data PICTURES --out RUN --minutes 62 --start embedded-3  # trained on from that
+    python models/train_autoencoder.py --out RUN --export autoencoder-4
+    python models/train_autoencoder.py --data PICTURES --judge embedded-4  # as packaged, beside its code model
 
 Every sample draws its own quantisation step, log-uniform over the network's range; its loss is
 distortion / step^2 + rate. The rate is that of the code model (``rate_model``), which is trained along.
@@ -369,7 +369,7 @@ def evaluate(
     bits = rate.bits(symbols, levels_of(steps)).sum()
     shown = ((decoded.clamp(-1, 1) + 1) * 127.5).round()
     squared = float((shown - (image + 1) * 127.5).square().mean())
-    structure = float(ms_ssim(shown / 255, image / 2 + 0.5))
+    structure = float(ms_ssim(shown / 255, image / 2 + 0.5).mean())
     return float(bits) / image[0, 0].numel(), 10 * math.log10(255**2 / max(squared, 1e-9)), structure
 
 
@@ -406,7 +406,7 @@ def main() -> None:
     parser.add_argument("--decay-from", type=float, default=0.3, help="part of the run after which the rates fall")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--features", type=Path, help="SqueezeNet 1.1 features (safetensors), for the perceptual term")
-    parser.add_argument("--perceptual", type=float, default=250.0, help="weight of the perceptual distance")
+    parser.add_argument("--perceptual", type=float, default=350.0, help="weight of the perceptual distance")
     parser.add_argument("--refine-from", type=float, default=0.6, help="part of a first run that heeds squares alone")
     parser.add_argument("--muon-lr", type=float, default=0.005)
     parser.add_argument("--other-lr", type=float, default=5e-4)

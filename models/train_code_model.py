@@ -1,6 +1,6 @@
 """Train the integer model of quantised latents that ships with the package.
 
-    python models/train_code_model.py --data PICTURES --start RUN --minutes 10 --refining 6 --export code_model-2
+    python models/train_code_model.py --data PICTURES --start RUN --minutes 10 --refining 6 --export code_model-3
 
 The network of ``unicorn_codec.code_model`` in floating point (``rate_model``), as a run of ``train_autoencoder.py``
 left it: trained on the embedded autoencoder's latents at steps drawn log-uniformly, and on those that refinement makes
@@ -35,11 +35,16 @@ PACE = 1e-3
 SIDE, TOGETHER = 256, 8
 """Squares that are refined: pixels a side, and how many at a time."""
 
-ROUNDS = 4
+ROUNDS = 6
 HALVES = 0.2
 """Part of the squares that are coded at half size where both ways may be."""
 
+RAREST = 2e-7
+"""Probability of residuals that are still worth a slot."""
+
 Batch = tuple[Tensor, Tensor]
+Sample = tuple[Tensor, int]
+"""Symbols (C, h, w), and the level that the code model is told of them."""
 
 
 def to_integers(model: RateModel, coarsest: int) -> dict[str, np.ndarray]:
@@ -58,18 +63,28 @@ def to_integers(model: RateModel, coarsest: int) -> dict[str, np.ndarray]:
 
 
 def frequency_tables() -> np.ndarray:
-    """(SCALES, 8, 2 REACH + 2) frequencies: the residuals -REACH..REACH, then all that are further away."""
-    total, fractions = 1 << PRECISION, 1 << MEAN_BITS
-    scales = SMALLEST_SCALE * np.exp(LOG_RATIO * np.arange(SCALES))[:, None, None]
-    edges = np.arange(-REACH, REACH + 2) - 0.5 - (np.arange(fractions) / fractions)[:, None]
-    below = 0.5 * (1 + np.tanh(edges / (2 * scales)))
-    masses = np.concatenate([np.diff(below), below[..., :1] + 1 - below[..., -1:]], axis=-1)
-    frequencies = 1 + np.floor(masses * (total - masses.shape[-1])).astype(np.int64)
+    """(SCALES, 8, 2 REACH + 2) frequencies: the residuals -REACH..REACH, then all others.
+
+    Residuals that hardly occur get none: a slot for each would make the many values that are as predicted dearer.
+    """
+    masses = logistic_masses()
+    total, alone = 1 << PRECISION, masses >= RAREST
+    alone[..., -1] = True
+    frequencies = np.where(alone, 1 + np.floor(masses * (total - masses.shape[-1])), 0).astype(np.int64)
     most = frequencies.argmax(-1)[..., None]
     rest = total - frequencies.sum(-1, keepdims=True)
     np.put_along_axis(frequencies, most, np.take_along_axis(frequencies, most, -1) + rest, -1)
-    assert (frequencies > 0).all() and (frequencies.sum(-1) == total).all()
+    assert (frequencies >= 0).all() and (frequencies.sum(-1) == total).all()
     return frequencies.astype(np.int16)
+
+
+def logistic_masses() -> np.ndarray:
+    """(SCALES, 8, 2 REACH + 2) probabilities that the rate model knows."""
+    fractions = 1 << MEAN_BITS
+    scales = SMALLEST_SCALE * np.exp(LOG_RATIO * np.arange(SCALES))[:, None, None]
+    edges = np.arange(-REACH, REACH + 2) - 0.5 - (np.arange(fractions) / fractions)[:, None]
+    below = 0.5 * (1 + np.tanh(edges / (2 * scales)))
+    return np.concatenate([np.diff(below), below[..., :1] + 1 - below[..., -1:]], axis=-1)
 
 
 def encode_all(pictures: list[np.ndarray]) -> list[Tensor]:
@@ -82,10 +97,6 @@ def encode_all(pictures: list[np.ndarray]) -> list[Tensor]:
             image = torch.from_numpy(picture[:height, :width].copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
             latents.append(network.encode(image)[0])
     return [one for one in latents if min(one.shape[1:]) >= CROP]
-
-
-Sample = tuple[Tensor, int]
-"""Symbols (C, h, w), and the level that the code model is told of them."""
 
 
 def refined_samples(

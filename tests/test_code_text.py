@@ -23,7 +23,8 @@ def random_model(seed: int) -> CodeModel:
     def weights(*shape: int, reach: int = 200) -> np.ndarray:
         return rng.integers(-reach, reach + 1, shape).astype(np.float64)
 
-    frequencies = 1 + rng.multinomial((1 << 14) - SYMBOLS, rng.dirichlet(np.ones(SYMBOLS), (CLASSES, 8)))
+    frequencies = rng.multinomial((1 << 14) - 1, rng.dirichlet(np.full(SYMBOLS, 0.1), (CLASSES, 8)))
+    frequencies[..., -1] += 1  # others may have no slots
     same = weights(4, CHANNELS, 18, HIDDEN)
     same[:, :, [4, 13]] = 0
     return CodeModel(

@@ -82,7 +82,7 @@ def test_a_few_rounds_lower_the_cost_of_every_picture_by_some_percent(objective:
 def test_a_descent_that_goes_astray_changes_nothing(
     objective: Objective, pixels: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(refinement, "PACE", 10.0)
+    monkeypatch.setattr(refinement, "PATH", 100.0)
     plain = encoded(objective, pixels)
     torch.testing.assert_close(objective.refine(pixels, plain, rounds=2), plain)
 

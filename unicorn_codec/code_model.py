@@ -38,7 +38,8 @@ SCALES = 48
 
 NEIGHBOURS = tuple((row, column) for row in (-1, 0, 1) for column in (-1, 0, 1))
 
-FILES = dict(zip(EMBEDDED_AUTOENCODERS, ("code_model", "code_model", "code_model-2"), strict=True))
+_NAMES = ("code_model", "code_model", "code_model-2", "code_model-3")
+FILES = dict(zip(EMBEDDED_AUTOENCODERS, _NAMES, strict=True))
 """Where the models of the embedded autoencoders' latents lie in the package."""
 
 _WHOLE = ("mean_bias", "scale_bias", "frequencies")

@@ -1,8 +1,9 @@
 """Quantised latents of images <-> bytes, each image's alone.
 
 A value is coded as its distance from the predicted mean's integer part, by the frequency table of its scale
-class and of the mean's fraction; one that is further away than ``REACH`` follows in 16 plain bits. Channels
-after the last one that is not silent take no bytes. Images of one size are coded in lockstep, many at a time.
+class and of the mean's fraction. One that is further away than ``REACH``, or for which its table has no slots,
+follows in 16 plain bits. Channels after the last one that is not silent take no bytes. Images of one size are
+coded in lockstep, many at a time.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,7 +19,7 @@ from unicorn_codec.rans import PRECISION, TOTAL, Decoder, encode
 
 REACH = 24
 FAR = 2 * REACH + 1
-"""Symbol of a value that is further away; the last one of a table."""
+"""Symbol of a value that is further away, or too unlikely for a symbol of its own; the last one of a table."""
 
 VALUES_PER_LANE = 256
 """Positions of the grid that each lane takes: small images have one lane, large ones decode as fast as they."""
@@ -125,9 +126,10 @@ def _encode(model: CodeModel, level: int, symbols: Symbols, counts: Integers) ->
 
 def _slots(model: CodeModel, tables: _Tables, values: NDArray[np.integer]) -> tuple[Integers, Integers]:
     """First slots and numbers of slots of a pass's values, (T, N L); values out of reach bring steps of their own."""
-    symbols = values - tables.lowest
-    far = (symbols < 0) | (symbols >= FAR)
-    found = tables.numbers * (FAR + 1) + np.where(far, FAR, symbols)
+    symbols, first_symbols = values - tables.lowest, tables.numbers * (FAR + 1)
+    within = np.where((symbols < 0) | (symbols >= FAR), FAR, symbols)
+    far = (within == FAR) | (model.widths[first_symbols + within] == 0)
+    found = first_symbols + np.where(far, FAR, symbols)
     starts, widths = model.starts[found], model.widths[found]
     steps = np.flatnonzero(far.any(axis=1))
     if steps.size:

@@ -1,4 +1,4 @@
-"""What packing holds a picture's bytes against: the squared error and the structure of luma and chroma, differentiable.
+"""What packing holds a picture's bytes against: squared errors and structure of luma and chroma, differentiable.
 
 Figures that are told come from ``metrics``.
 """
@@ -10,11 +10,11 @@ from torch import Tensor
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363)
 WINDOW_TAPS = 11
 
-SQUARED_ERROR = 0.7
-STRUCTURE = 1300.0
-"""Weights of the squared errors of Y, Cb and Cr together, and of the luma's 1 - MS-SSIM. Of eight choices, measured on
-twelve shop photos, this one took the fewest bytes at equal SSIMULACRA2: 3 % less than structure in R, G and B, for 3 %
-more at equal MS-SSIM and 1 % more at equal PSNR."""
+SQUARED_ERRORS = (0.45, 0.9, 0.9)
+STRUCTURES = (1800.0, 270.0, 270.0)
+"""Weights of the squared errors of Y, Cb and Cr, and of their 1 - MS-SSIM. Photos that were refined with chroma worth
+this much came back better by PSNR, MS-SSIM, SSIMULACRA2 and a perceptual distance than with no structure of chroma and
+half its squared errors. More structure gains MS-SSIM for PSNR, and moves SSIMULACRA2 little."""
 
 YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
 """BT.601."""
@@ -27,9 +27,10 @@ def distortion(decoded: Tensor, original: Tensor) -> Tensor:
         decoded, original: (N, 3, H, W) RGB in [-1, 1], no side below 11.
     """
     decoded, original = as_ycbcr(decoded), as_ycbcr(original)
-    squared = (decoded - original).square().sum(1).mean((1, 2)) * 127.5**2
-    similarity = ms_ssim(decoded[:, :1] / 2 + 0.5, original[:, :1] / 2 + 0.5, without=1)
-    return SQUARED_ERROR * squared + STRUCTURE * (1 - similarity)
+    squared = (decoded - original).square().mean((2, 3)) * 127.5**2
+    dissimilar = 1 - ms_ssim(decoded / 2 + 0.5, original / 2 + 0.5, without=1)
+    squared, dissimilar = squared * squared.new_tensor(SQUARED_ERRORS), dissimilar * squared.new_tensor(STRUCTURES)
+    return (squared + dissimilar).sum(1)
 
 
 def as_ycbcr(images: Tensor) -> Tensor:
@@ -45,7 +46,7 @@ def ms_ssim(a: Tensor, b: Tensor, *, without: int = 0) -> Tensor:
         without: so many of the finest scales, which take most of the time and weigh least.
 
     Returns:
-        (N,).
+        (N, C).
     """
     scales = sum(min(a.shape[2:]) >> scale >= WINDOW_TAPS for scale in range(len(SCALE_WEIGHTS)))
     weights = torch.tensor(SCALE_WEIGHTS[:scales])
@@ -54,7 +55,7 @@ def ms_ssim(a: Tensor, b: Tensor, *, without: int = 0) -> Tensor:
     window = torch.exp(-(offsets**2) / (2 * 1.5**2))
     planes = 5 * a.shape[1]
     window = (window / window.sum()).expand(planes, 1, 1, 11)
-    result = torch.ones(len(a), device=a.device)
+    result = torch.ones(a.shape[:2], device=a.device)
     for scale, weight in enumerate(weights.tolist(), start=1):
         if scale <= without:
             a, b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
@@ -66,6 +67,6 @@ def ms_ssim(a: Tensor, b: Tensor, *, without: int = 0) -> Tensor:
         similarity = (2 * cov + 0.0009) / (var_a + var_b + 0.0009)
         if scale == scales:
             similarity = similarity * (2 * mean_a * mean_b + 0.0001) / (mean_a**2 + mean_b**2 + 0.0001)
-        result = result * similarity.mean((1, 2, 3)).clamp_min(1e-3) ** weight
+        result = result * similarity.mean((2, 3)).clamp_min(1e-3) ** weight
         a, b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
     return result

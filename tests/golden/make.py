@@ -24,6 +24,7 @@ FIRST = PackOptions(autoencoder="embedded", each_alone=True, device="cpu")
 NETWORK = replace(FIRST, index_only=True, hidden_size=16, depth=2, train=TrainConfig(epochs=300))
 SECOND = PackOptions(autoencoder="embedded-2", device="cpu")
 THIRD = PackOptions(autoencoder="embedded-3", device="cpu")
+FOURTH = PackOptions(autoencoder="embedded-4", device="cpu")
 OPTIONS = {
     "codes": replace(FIRST, latent_step=2.5),
     "half-size-codes": replace(FIRST, latent_step=14.0),
@@ -32,6 +33,7 @@ OPTIONS = {
     "network-of-integers": replace(NETWORK, weight_format="integer", condition="alnz", index_embedding="let"),
     "codes-2": replace(SECOND, latent_step=2.5, each_alone=True),
     "codes-3": replace(THIRD, latent_step=2.5, each_alone=True),
+    "codes-4": replace(FOURTH, latent_step=2.5, each_alone=True),
 }
 
 
