@@ -176,8 +176,8 @@ def test_a_time_decides_the_effort(photographs: Path, tmp_path: Path, monkeypatc
     now = iter(range(10_000))
     with monkeypatch.context() as patch:  # a clock on which 4 pictures take 1 second, whatever is done with them
         patch.setattr(coding.time, "monotonic", lambda: next(now))
-        assert rounds(40) == coding.USEFUL_EFFORT, "a round takes no time at all"
-    assert 0 < rounds(20) <= coding.USEFUL_EFFORT
+        assert rounds(40) == USUAL_EFFORT, "a round takes no time at all"
+    assert 0 < rounds(20) <= USUAL_EFFORT
 
 
 def test_unfinished_work_keeps_the_effort_it_was_begun_with(tmp_path: Path) -> None:

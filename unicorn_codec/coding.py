@@ -17,7 +17,7 @@ from unicorn_codec.checkpoints import KeptCodes, checkpoint_of, digest_of
 from unicorn_codec.classic import check_avif, encode_classic, has_avif
 from unicorn_codec.code_model import load_code_model
 from unicorn_codec.code_table import Codes
-from unicorn_codec.config import PackOptions
+from unicorn_codec.config import USUAL_EFFORT, PackOptions
 from unicorn_codec.container import Container
 from unicorn_codec.decoding import CodeDecoder
 from unicorn_codec.errors import Interrupted, InvalidSetting
@@ -33,9 +33,6 @@ from unicorn_codec.tuning import tune_decoder
 
 TOLERANCE, TOLERANCE_REFINED = 0.01, 0.02
 """Part that a file's size may be off: finding another step takes long where codes are refined."""
-
-USEFUL_EFFORT = 10
-"""More rounds than these hardly gain, however much time there is."""
 
 TIMED_IMAGES = 8
 TIMED_PIXELS = 1 << 19
@@ -141,7 +138,7 @@ def effort_within(coder: FolderCoder, seconds: float) -> int:
         times.append(time.monotonic() - started)
     encoding, _, plain, refining = (time_of_some * coder.pictures.pixels / pixels for time_of_some in times)
     left = seconds - sum(times) - encoding - 2 * plain  # pictures are also coded, and decoded again in the end
-    return int(min(max(0.0, left / max(refining - plain, 1e-9)), USEFUL_EFFORT))
+    return int(min(max(0.0, left / max(refining - plain, 1e-9)), USUAL_EFFORT))  # more hardly gain
 
 
 def wanted_step(options: PackOptions, coarsest: float) -> float | None:

@@ -23,7 +23,7 @@ USUAL_WEIGHT_BITS = {"float": 14, "integer": 5}
 
 MOST_EFFORT = 100
 USUAL_EFFORT = 12
-USUAL_ROUND_PIXELS = 800_000_000
+USUAL_ROUND_PIXELS = 400_000_000
 """Pixels times rounds of refinement that packing takes on unasked, some ten minutes of two processor cores."""
 
 

@@ -8,14 +8,14 @@ import math
 from itertools import pairwise
 
 QUALITY_OF_STEP = (
-    (1.0, 50.9),
-    (1.4, 47.9),
-    (2.0, 42.2),
-    (2.8, 34.0),
-    (4.0, 20.8),
-    (5.6, 4.2),
-    (8.0, -16.3),
-    (12.0, -39.0),
+    (1.0, 54.7),
+    (1.4, 52.0),
+    (2.0, 47.0),
+    (2.8, 38.8),
+    (4.0, 26.2),
+    (5.6, 10.6),
+    (8.0, -9.7),
+    (12.0, -33.5),
 )
 """Quantisation steps of the embedded autoencoder's latents, and the quality that each reaches."""
 
@@ -35,7 +35,7 @@ QUALITY_OF_AVIF = (
 )
 """Pillow's qualities of AVIF, and the quality that each reaches."""
 
-USUAL_QUALITY = 45.0
+USUAL_QUALITY = 50.0
 """A little below the best that latents reach."""
 
 
