@@ -805,6 +805,7 @@ def integer_errors() -> list[tuple[str, str, str, bytes]]:
         ("integer-below-the-least", "UNI-103", integers(integer_stream([[-32768], *ROWS[1:]], STEPS, CLASSES))),
         ("integer-stream-of-odd-bytes", "UNI-107", integers(good + b"\0")),
         ("integer-stream-without-states", "UNI-107", integers(good[:4])),
+        ("integer-stream-of-a-low-state", "UNI-107", integers(good[:4] + bytes(2) + good[6:])),
         ("integer-stream-cut", "UNI-107", integers(good[:-2])),
         ("integer-stream-too-long", "UNI-107", integers(good + b"\0\0")),
         ("integer-stream-of-other-state", "UNI-107", integers(good[:2] + bytes([good[2] ^ 1]) + good[3:])),

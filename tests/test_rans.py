@@ -1,5 +1,6 @@
 """The entropy coder: what goes in comes out, in known bytes, and damage never does worse than to be wrong."""
 
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -159,10 +160,18 @@ def test_any_bytes_are_symbols_or_refused(stream: bytes) -> None:
 
 
 def test_a_stream_must_hold_its_states() -> None:
+    states = struct.pack("<II", 1 << 16, (1 << 32) - 1)
     for length in (0, 2, 6, 7, 9):
         with pytest.raises(InvalidField, match=f"a code of {length} bytes"):
-            Decoder([bytes(8), bytes(length)], lanes=2)
-    Decoder([bytes(8)], lanes=2)
+            Decoder([states, bytes(length)], lanes=2)
+    Decoder([states], lanes=2)
+
+
+@pytest.mark.parametrize("state", [0, (1 << 16) - 1])
+def test_a_stream_must_not_begin_with_a_state_that_no_encoder_leaves(state: int) -> None:
+    """Such a lane would read words beside lanes that have more to code, and none alone."""
+    with pytest.raises(InvalidField, match="a state below"):
+        Decoder([struct.pack("<II", 1 << 16, state)], lanes=2)
 
 
 @pytest.mark.parametrize("change", [lambda s: s[:-2], lambda s: s + b"\0\0"], ids=["cut", "longer"])

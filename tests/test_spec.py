@@ -12,6 +12,7 @@ import pytest
 
 from tests.sample_container import CODES, DENOISING, HEADER
 from unicorn_codec import (
+    autoencoder,
     bit_packing,
     code_model,
     code_table,
@@ -113,11 +114,13 @@ def test_weight_table() -> None:
 
 
 def test_integer_weight_table() -> None:
-    kinds = [kind for _, kind, _ in rows("## Integer weights")]
-    assert kinds == ["u8", "u64", "u8", "u8", "the rest of the payload"]
+    kinds = [kind for part in ("## Integer weights", "### Rows of integers") for _, kind, _ in rows(part)]
+    assert kinds == ["u8", "u64", "the rest of the payload", "u8", "u8", "the rest of the rows"]
     matrix = QuantisedRows(integers=np.array([[3, -1]]), steps=np.array([160]))
     stream = weight_coding.encode_rows([matrix])
-    head = b"".join(field(kind, value) for kind, value in zip(kinds[:4], (1, 2, *stream[:2]), strict=True))
+    head = b"".join(
+        field(kind, value) for kind, value in zip([*kinds[:2], *kinds[3:5]], (1, 2, *stream[:2]), strict=True)
+    )
     assert weights.serialize_integers([matrix]) == head + stream[2:]
 
 
@@ -156,6 +159,16 @@ def test_code_models_table() -> None:
         for autoencoder in re.findall(r"embedded(?:-\d+)?", autoencoders)
     }
     assert listed == {name: (file, load_code_model(name).hidden) for name, file in code_model.FILES.items()}
+
+
+def test_autoencoders_table() -> None:
+    assert {name.strip("`"): file.strip("`") for file, name in rows("### Embedded autoencoders")} == autoencoder.FILES
+
+
+def test_links_lead_to_headings() -> None:
+    headings = re.findall(r"^#+ (.+)$", SPEC, re.MULTILINE)
+    anchors = {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    assert set(re.findall(r"\]\(#([^)]+)\)", SPEC)) <= anchors
 
 
 def test_passes_table() -> None:

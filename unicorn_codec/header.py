@@ -85,7 +85,7 @@ class AutoencoderReference:
     Args:
         name: one of ``EMBEDDED_AUTOENCODERS``, a hub name, or the folder's name.
         class_name: ``CodingAutoencoder`` or the class of diffusers.
-        weights_sha256: over all tensors, names in sorted order (``UNI`` clause in the spec).
+        weights_sha256: over all tensors, in the order of their names; the spec's HEAD says how.
         config_sha256: over the canonical configuration.
         weight_bytes: bytes of its weights as stored; not part of the rate, reported beside it.
         latent_channels: channels that the archive keeps.

@@ -70,7 +70,7 @@ class Decoder:
     """Reads streams that ``encode`` wrote, one step of all of them at a time.
 
     Raises:
-        InvalidField: a stream is too short to hold its lanes' states.
+        InvalidField: a stream is too short to hold its lanes' states, or holds one that no encoder leaves.
     """
 
     def __init__(self, streams: Sequence[bytes], lanes: int) -> None:
@@ -81,6 +81,8 @@ class Decoder:
         tails = [np.frombuffer(stream, "<u2", offset=4 * lanes) for stream in streams]
         lengths = np.array([len(tail) for tail in tails])
         self._all_states = self._states = np.concatenate(heads).astype(np.int64)
+        if (self._states < _LOWEST).any():  # such a lane would read a word even for nothing
+            raise InvalidField(f"a code that begins with a state below {_LOWEST}")
         self._owners = np.repeat(np.arange(len(streams)), lanes)
         self._ends = np.cumsum(lengths)
         self._next = self._ends - lengths
