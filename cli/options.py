@@ -49,7 +49,7 @@ steps_option = click.option(
 
 archive_autoencoder_option = click.option(
     "--autoencoder",
-    metavar="embedded|HUB-ID|FOLDER",
+    metavar="NAME|HUB-ID|FOLDER",
     help="Where to find the archive's autoencoder.  [default: the name that the file gives]",
 )
 

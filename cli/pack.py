@@ -46,7 +46,7 @@ target_options = together(
         "--lambda",
         "slope",
         type=click.FloatRange(0, min_open=True),
-        help="The squared error that a bit per pixel is worth instead: 100 is fine, 3000 coarse.",
+        help="The squared error that a bit per pixel is worth instead: 50 is the finest, 28800 the coarsest.",
     ),
     click.option(
         "--step",
@@ -59,7 +59,7 @@ target_options = together(
         type=click.IntRange(0, MOST_EFFORT),
         help="Rounds in which each picture's code is refined: decoded, and changed for a better picture of fewer bits. "
         f"A round takes about as long as decoding three times.  [default: {USUAL_EFFORT}, fewer above "
-        f"{USUAL_ROUND_PIXELS // USUAL_EFFORT // 10**6} megapixels in all]",
+        f"{USUAL_ROUND_PIXELS // USUAL_EFFORT // 10**6} megapixels in all, none above {USUAL_ROUND_PIXELS // 10**6}]",
     ),
     click.option(
         "--tune",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from train_autoencoder import load_pictures
+from train_autoencoder import UNSEEN, load_pictures
 
 from unicorn_codec.autoencoder import EmbeddedAutoencoder
 from unicorn_codec.bench.qualities import ssimulacra2
@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of training pictures")
     parser.add_argument("--pictures", type=int, default=30)
     args = parser.parse_args()
-    held_out = load_pictures(args.data)[::60]
+    held_out = load_pictures(args.data)[::UNSEEN]
     autoencoder = EmbeddedAutoencoder(torch.device("cpu"))
     chosen = held_out[:: max(1, len(held_out) // args.pictures)]
     steps = np.mean([reached_by_latents(autoencoder, picture) for picture in chosen], axis=0)

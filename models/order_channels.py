@@ -36,14 +36,14 @@ def main() -> None:
     order = order_of(encode_all(pictures[:: max(1, len(pictures) // args.limit)]))
     print(f"new order: {order.tolist()}")
     package = Path(__file__).parents[1] / "unicorn_codec" / "pretrained"
-    path = package / f"{FILES[name]}.safetensors"
-    save_file(ordered_autoencoder(load_file(path), order), path)
-    path = package / f"{MODEL_FILES[name]}.safetensors"
-    save_file(ordered_model(load_file(path), order), path)
+    weights, model = (package / f"{files[name]}.safetensors" for files in (FILES, MODEL_FILES))
+    ordered = ordered_autoencoder(load_file(weights), order), ordered_model(load_file(model), order)
+    for path, tensors in zip((weights, model), ordered, strict=True):  # each needs the other: both are made first
+        save_file(tensors, path)
 
 
 def order_of(latents: list[Tensor]) -> np.ndarray:
-    """(C,) which channel each one becomes: the leading ones stay, of the others the quiet ones go last."""
+    """(C,) which channel stands at each place: the leading ones stay, of the others the quiet ones go last."""
     loud = torch.stack([(one.abs() > QUIET_STEP / 2).float().mean((1, 2)) for one in latents]).mean(0).numpy()
     channels = np.arange(len(loud))
     return np.argsort((loud <= QUIET_PART) & (channels >= LEADING_CHANNELS), kind="stable")

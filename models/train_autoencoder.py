@@ -6,7 +6,7 @@
     python models/train_autoencoder.py --data PICTURES --judge embedded-4  # as packaged, beside its code model
 
 Every sample draws its own quantisation step, log-uniform over the network's range; its loss is
-distortion / step^2 + rate. The rate is that of the code model (``rate_model``), which is trained along.
+distortion / (65 step^2) + rate, times the step. The rate is that of the code model (``rate_model``), trained along.
 Distortion is the squared error at first, later also MS-SSIM and, where features are given, a perceptual
 distance. The run can be stopped and started again: it goes on from RUN/checkpoint.pt.
 """
@@ -64,8 +64,11 @@ SMALLEST_PART = 0.6
 LARGE = 80_000
 """Weights of a kernel that is stored as int8: nearly all those at 1/8 and 1/16 of the resolution."""
 
-HELD_OUT = 240
-"""A run is judged by one picture in so many; none of these is trained on."""
+UNSEEN = 60
+"""One picture in so many is not trained on."""
+
+HELD_OUT = 4 * UNSEEN
+"""A run is judged by one picture in so many."""
 
 SILENT = 0.5
 FINE = 1.5
@@ -171,6 +174,11 @@ def revive(network: CodingAutoencoder, images: Tensor, size: float) -> Tensor:
     return silent
 
 
+def without_unseen(pictures: list[np.ndarray]) -> list[np.ndarray]:
+    """Those to train on."""
+    return [picture for number, picture in enumerate(pictures) if number % UNSEEN]
+
+
 class Trainer:
     """Networks, their averages and optimisers of one run."""
 
@@ -178,7 +186,7 @@ class Trainer:
         torch.manual_seed(0)
         self.out, self.args, self.device = out, args, torch.device(args.device)
         self.fast_bfloat16 = has_fast_bfloat16(self.device)
-        self.validation, self.pictures = pictures[::HELD_OUT], [p for i, p in enumerate(pictures) if i % 60]
+        self.validation, self.pictures = pictures[::HELD_OUT], without_unseen(pictures)
         self.shape = GROWN if args.start else NETWORK
         self.network = CodingAutoencoder(**self.shape).to(self.device).to(memory_format=torch.channels_last)
         self.rate = RateModel(self.shape["latent_channels"], HIDDEN).to(self.device)

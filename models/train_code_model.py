@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from safetensors.numpy import save_file
 from torch import Tensor
-from train_autoencoder import HIDDEN, load_pictures, random_crops
+from train_autoencoder import HIDDEN, load_pictures, random_crops, without_unseen
 
 from unicorn_codec.autoencoder import EmbeddedAutoencoder
 from unicorn_codec.code_model import FEATURE_BITS, MAX_SYMBOL, MEAN_BITS, SCALES, level_of
@@ -36,6 +36,8 @@ SIDE, TOGETHER = 256, 8
 """Squares that are refined: pixels a side, and how many at a time."""
 
 ROUNDS = 6
+"""Of refinement: what is left of more changes symbols little."""
+
 HALVES = 0.2
 """Part of the squares that are coded at half size where both ways may be."""
 
@@ -145,7 +147,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
-    pictures = load_pictures(args.data)[: args.limit]
+    pictures = without_unseen(load_pictures(args.data))[: args.limit]
     max_step = EmbeddedAutoencoder(torch.device("cpu")).network.max_step
     latents = encode_all(pictures)
     model = RateModel(latents[0].shape[0], HIDDEN)

@@ -108,7 +108,7 @@ def test_a_sequence_is_smaller_and_better(together: tuple[Path, PackReport], alo
     assert together[1].file_bytes < 0.9 * alone[1].file_bytes
     psnrs = [{row.name: row.psnr_db for row in report.measured.rows} for _, report in (together, alone)]
     assert all(psnrs[0][f"{name}.png"] > psnrs[1][f"{name}.png"] + 1 for name in "abdef")
-    assert psnrs[0]["c.png"] == psnrs[1]["c.png"], "others are coded as ever"
+    assert psnrs[0]["c.png"] == pytest.approx(psnrs[1]["c.png"], abs=0.01), "others are coded as ever"
 
 
 def test_each_picture_comes_back_alone_as_with_the_others(together: tuple[Path, PackReport], camera: Path) -> None:

@@ -130,15 +130,17 @@ def effort_within(coder: FolderCoder, seconds: float) -> int:
     started = time.monotonic()
     batches = list(coder.latents(some, lambda *_: None))
     times = [time.monotonic() - started]
-    for rounds in (0, 0, 1):  # the very first takes longer
+    for rounds in (0, 0, 1, 3):  # the very first takes longer
         started = time.monotonic()
         for batch, latents in batches:
             for _ in coder.codes_of(batch, latents, TIMED_STEP, rounds):
                 pass
         times.append(time.monotonic() - started)
-    encoding, _, plain, refining = (time_of_some * coder.pictures.pixels / pixels for time_of_some in times)
-    left = seconds - sum(times) - encoding - 2 * plain  # pictures are also coded, and decoded again in the end
-    return int(min(max(0.0, left / max(refining - plain, 1e-9)), USUAL_EFFORT))  # more hardly gain
+    encoding, _, plain, one, three = (time_of_some * coder.pictures.pixels / pixels for time_of_some in times)
+    a_round = max((three - one) / 2, 1e-9)
+    # What comes with any rounds, and that pictures are decoded again in the end, which takes no longer than coding.
+    left = seconds - sum(times) - encoding - (one - a_round) - plain
+    return int(min(max(0.0, left / a_round), USUAL_EFFORT))  # more hardly gain
 
 
 def wanted_step(options: PackOptions, coarsest: float) -> float | None:

@@ -24,7 +24,7 @@ def distortion(decoded: Tensor, original: Tensor) -> Tensor:
     """(N,), in units of a squared error of the 255 scale.
 
     Args:
-        decoded, original: (N, 3, H, W) RGB in [-1, 1], no side below 11.
+        decoded, original: (N, 3, H, W) RGB in [-1, 1]. Where a side is below 22 the squared errors count alone.
     """
     decoded, original = as_ycbcr(decoded), as_ycbcr(original)
     squared = (decoded - original).square().mean((2, 3)) * 127.5**2
@@ -42,8 +42,9 @@ def ms_ssim(a: Tensor, b: Tensor, *, without: int = 0) -> Tensor:
     """Multi-scale SSIM (Wang et al., 2003) of small cuts, differentiable: the first four scales, or those that fit.
 
     Args:
-        a, b: (N, C, H, W) in [0, 1], no side below 11.
-        without: so many of the finest scales, which take most of the time and weigh least.
+        a, b: (N, C, H, W) in [0, 1].
+        without: so many of the finest scales, which take most of the time and weigh least. Where no scale is left the
+            result is 1.
 
     Returns:
         (N, C).

@@ -99,7 +99,7 @@ class RateModel(nn.Module):
         return means, scales
 
     def bits(self, symbols: Tensor, levels: Tensor, *, context: Tensor | None = None) -> Tensor:
-        """Bits of every symbol under a logistic density.
+        """Bits of every symbol under a logistic density, 16 at most; one without slots of its own costs up to 30.
 
         Args:
             symbols: (N, C, h, w).

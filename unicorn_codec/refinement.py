@@ -26,7 +26,8 @@ from unicorn_codec.resampling import double
 from unicorn_codec.tiling import Span, spans
 
 SLOPE = 50.0
-"""Squared error (255 scale) that a bit per pixel is worth, over the squared step: with it the rate stays as it is."""
+"""Squared error (255 scale) that a bit per pixel is worth, over the squared step. With it refined codes of a step take
+about the bits of plain ones."""
 
 Worth = TypeVar("Worth", float, Tensor)
 
@@ -34,7 +35,7 @@ SOFTEST, HARDEST = 0.2, 0.015
 """Softness of the rounding in the first round and, about, in the last."""
 
 PATH = 0.2
-"""Quantisation steps that a latent moves in all rounds together, at most about."""
+"""Quantisation steps that a latent moves in all rounds together at most; half of that by a steady gradient."""
 
 SMALL_GRADIENT = 1.0
 """Bits a step: latents with smaller gradients move less."""
@@ -80,7 +81,7 @@ class Objective:
 
         Args:
             images: (N, 3, H, W) in [-1, 1].
-            symbols: (N, C, h, w) rounded latents.
+            symbols: (N, C, h, w) latents in units of the own step, rounded or softly so.
         """
         height, width = images.shape[2:]
         device = symbols.device
@@ -124,7 +125,7 @@ class Objective:
                 little.
 
         Returns:
-            (N, C, h, w). Of no piece of a picture the cost is higher than before.
+            (N, C, h, w). No picture costs more than before; of a large one no piece, its margin included.
         """
         refined = latents.clone()
         for row, column in _pieces(latents, MARGIN_CELLS):
@@ -139,6 +140,7 @@ class Objective:
         return cut.to(self.autoencoder.device).permute(0, 3, 1, 2).float() / 127.5 - 1
 
     def _descend(self, images: Tensor, symbols: Tensor, rounds: int) -> Tensor:
+        """(N, C, h, w) latents in units of the own step, not rounded; of an image that did not gain, those given."""
         moved = symbols.clone().requires_grad_()
         optimizer = torch.optim.Adam([moved], betas=(0.8, 0.99), eps=SMALL_GRADIENT)
         for number in range(rounds):
