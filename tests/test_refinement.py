@@ -1,6 +1,7 @@
 """Refined latents against plain ones: cheaper by their own measure, and smaller or better in real files."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,9 +16,10 @@ from unicorn_codec.code_model import level_of, load_code_model
 from unicorn_codec.codes import REACH
 from unicorn_codec.config import USUAL_EFFORT, USUAL_ROUND_PIXELS, PackOptions
 from unicorn_codec.demo_pictures import make_demo_pictures
-from unicorn_codec.folder_coder import encode_latents, quantise_latents
+from unicorn_codec.folder_coder import NoOthers, encode_latents, quantise_latents
 from unicorn_codec.rate_model import RateModel
 from unicorn_codec.refinement import Objective
+from unicorn_codec.reports import Observer
 from unicorn_codec.resampling import double, halve
 
 STEP = 5.0
@@ -157,6 +159,34 @@ def test_a_file_of_the_same_size_comes_back_better(photographs: Path, tmp_path: 
     assert [report.rounds for report in reports] == [0, 8]
     assert refined.measured.psnr_db.mean > plain.measured.psnr_db.mean + 0.1
     assert refined.measured.ms_ssim.mean > plain.measured.ms_ssim.mean
+
+
+class AwkwardFolder:
+    """In place of a ``FolderCoder`` and its sample, which foretells other sizes than come out."""
+
+    finest, coarsest, overhead, others = 1.0, 24.0, 0, NoOthers()
+
+    def __init__(self) -> None:
+        self.efforts: list[int] = []
+
+    def file_bytes(self, codes: tuple[float, int]) -> float:
+        step, rounds = codes
+        return 1e5 * step**-1.2 * (0.9 if rounds else 1.0)
+
+    def encode(self, step: float, progress: object, *, rounds: int = 0) -> tuple[float, int]:
+        self.efforts.append(rounds)
+        return step, rounds
+
+    def sample(self, *_: object) -> SimpleNamespace:
+        return SimpleNamespace(file_bytes=lambda step: 8e4 * step**-1.1, growth_by_refinement=lambda *_: 0.9)
+
+
+def test_all_pictures_are_refined_once_even_where_the_sample_misleads(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = AwkwardFolder()
+    monkeypatch.setattr(coding, "take_sample", folder.sample)
+    codes = coding.fit_codes(folder, 2e4, 12, Observer())[1]  # type: ignore[arg-type]
+    assert folder.efforts == [0, 12]
+    assert folder.file_bytes(codes) == pytest.approx(2e4, rel=coding.TOLERANCE_REFINED)  # type: ignore[arg-type]
 
 
 def test_many_pixels_get_fewer_rounds() -> None:

@@ -265,18 +265,25 @@ def fit_codes(coder: FolderCoder, wanted_bytes: float, rounds: int, observer: Ob
             f"these pictures take at least about {smallest:.0f} bytes ({least:.3f} bits per pixel), "
             f"not {wanted_bytes:.0f} ({wanted:.3f})"
         )
+
+    def corrected(step: float, found: float, wanted: float) -> float:
+        """The step for a wanted size, where one step's is known: as wrong as the sample is there it is near to it."""
+        return curve.step_of(wanted * curve.size(step) / found)
+
     step = curve.step_of(wanted_bytes)
     if rounds:
         growth = sample.growth_by_refinement(step, rounds, observer.of_stage("probing"))
         fixed = coder.overhead + coder.others.bytes_at(step)
-        step = curve.step_of(fixed + (wanted_bytes - fixed) / growth)
+        wanted_plain = fixed + (wanted_bytes - fixed) / growth
+        step = curve.step_of(wanted_plain)
+        plain = coder.encode(step, observer.of_stage("sizing"))  # takes little beside refining all of them twice
+        step = corrected(step, coder.file_bytes(plain), wanted_plain)
     codes = coder.encode(step, observer.of_stage("coding"), rounds=rounds)
     for _ in range(CORRECTIONS):
         found = coder.file_bytes(codes)
         if abs(found / wanted_bytes - 1) <= (TOLERANCE_REFINED if rounds else TOLERANCE):
             break
-        # What the sample is wrong by at one step, it is about wrong by at those near to it.
-        better = curve.step_of(wanted_bytes * curve.size(step) / found)
+        better = corrected(step, found, wanted_bytes)
         if better == step:
             break
         step, codes = better, coder.encode(better, observer.of_stage("coding"), rounds=rounds)
