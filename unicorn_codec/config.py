@@ -24,7 +24,8 @@ USUAL_WEIGHT_BITS = {"float": 14, "integer": 5}
 MOST_EFFORT = 100
 USUAL_EFFORT = 12
 USUAL_ROUND_PIXELS = 400_000_000
-"""Pixels times rounds of refinement that packing takes on unasked, a quarter of an hour of two processor cores."""
+"""Pixels times rounds of refinement that packing takes on unasked, some 25 minutes of two processor
+cores without bfloat16."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
