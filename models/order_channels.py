@@ -16,7 +16,7 @@ from torch import Tensor
 from train_autoencoder import LEADING_CHANNELS, load_pictures
 from train_code_model import encode_all
 
-from unicorn_codec.autoencoder import FILES, SCALE
+from unicorn_codec.autoencoder import FILES, SCALE, EmbeddedAutoencoder
 from unicorn_codec.code_model import FILES as MODEL_FILES
 from unicorn_codec.header import EMBEDDED_AUTOENCODERS
 from unicorn_codec.rate_model import WEIGHTS
@@ -33,7 +33,8 @@ def main() -> None:
     args = parser.parse_args()
     name = EMBEDDED_AUTOENCODERS[-1]
     pictures = load_pictures(args.data)
-    order = order_of(encode_all(pictures[:: max(1, len(pictures) // args.limit)]))
+    autoencoder = EmbeddedAutoencoder(torch.device("cpu"))
+    order = order_of(encode_all(autoencoder, pictures[:: max(1, len(pictures) // args.limit)]))
     print(f"new order: {order.tolist()}")
     package = Path(__file__).parents[1] / "unicorn_codec" / "pretrained"
     weights, model = (package / f"{files[name]}.safetensors" for files in (FILES, MODEL_FILES))

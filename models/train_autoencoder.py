@@ -1,12 +1,12 @@
 """Train the embedded autoencoder as a variable-rate transform codec.
 
     python models/train_autoencoder.py --data PICTURES --out RUN --minutes 80
-    python models/train_autoencoder.py --data PICTURES --out RUN --minutes 62 --start embedded-3  # trained on from that
-    python models/train_autoencoder.py --out RUN --export autoencoder-4
+    python models/train_autoencoder.py --data PICTURES --out RUN --minutes 62 --start embedded-4  # trained on from that
+    python models/train_autoencoder.py --out RUN --export autoencoder-5
     python models/train_autoencoder.py --data PICTURES --judge embedded-4  # as packaged, beside its code model
 
 Every sample draws its own quantisation step, log-uniform over the network's range; its loss is
-distortion / (65 step^2) + rate, times the step. The rate is that of the code model (``rate_model``), trained along.
+distortion / (75 step^2) + rate, times the step. The rate is that of the code model (``rate_model``), trained along.
 Distortion is the squared error at first, later also MS-SSIM and, where features are given, a perceptual
 distance. The run can be stopped and started again: it goes on from RUN/checkpoint.pt.
 """
@@ -14,6 +14,7 @@ distance. The run can be stopped and started again: it goes on from RUN/checkpoi
 import argparse
 import json
 import math
+import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from unicorn_codec.autoencoder import SCALE, EmbeddedAutoencoder
 from unicorn_codec.bench.perceptual import PerceptualDistance
@@ -51,7 +53,7 @@ HIDDEN = 16
 LEADING_CHANNELS = 16
 """What an index-only archive keeps: 16 channels at 1/16, as many values as 4 channels at 1/8."""
 
-SLOPE = 65.0
+SLOPE = 75.0
 """Squared error (255 scale) that one bit per pixel is worth, over the squared step."""
 
 RATE_MODEL_PACE = 1e-3
@@ -74,6 +76,12 @@ SILENT = 0.5
 FINE = 1.5
 """Standard deviations of latents that say nothing at the finest step, and of those that coarse steps do not see."""
 
+LEADING_PART = 0.1
+"""Of the crops, that the decoder sees the leading channels of alone."""
+
+LAST_CROP, LAST_CROPS_FROM = 256, 0.75
+"""Side of the crops at the end, and the part of a run after which they come: edges weigh less then."""
+
 SPIKE = 4.0
 """A batch whose loss is so many times the usual is left out."""
 
@@ -84,13 +92,13 @@ def load_pictures(folder: Path) -> list[np.ndarray]:
     def load(path: Path) -> np.ndarray:
         return np.asarray(Image.open(path).convert("RGB"))
 
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
         pictures = list(pool.map(load, paths))
     return [p for p in pictures if min(p.shape[:2]) >= 128]
 
 
 def random_crops(pictures: list[np.ndarray], batch: int, size: int, rng: np.random.Generator) -> Tensor:
-    """(batch, 3, size, size) in [-1, 1]; pictures too small for the size are left out by redrawing."""
+    """(batch, size, size, 3) uint8; pictures too small for the size are left out by redrawing."""
     crops = np.empty((batch, size, size, 3), np.uint8)
     for slot in range(batch):
         picture = pictures[rng.integers(len(pictures))]
@@ -104,7 +112,25 @@ def random_crops(pictures: list[np.ndarray], batch: int, size: int, rng: np.rand
         if side > size:
             crop = np.asarray(Image.fromarray(crop).resize((size, size), Image.Resampling.LANCZOS))
         crops[slot] = crop[:, ::-1] if rng.random() < 0.5 else crop
-    return torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return torch.from_numpy(crops)
+
+
+class Crops(IterableDataset[Tensor]):
+    """Batches of ``random_crops`` without end, others in each worker and from each seed."""
+
+    def __init__(self, pictures: list[np.ndarray], batch: int, size: int, seed: int) -> None:
+        self.pictures, self.batch, self.size, self.seed = pictures, batch, size, seed
+
+    def __iter__(self) -> Iterator[Tensor]:
+        worker = get_worker_info()
+        rng = np.random.default_rng([self.seed, worker.id if worker else 0])
+        while True:
+            yield random_crops(self.pictures, self.batch, self.size, rng)
+
+
+def as_images(crops: Tensor, device: torch.device) -> Tensor:
+    """(N, 3, H, W) in [-1, 1], channels last, of crops (N, H, W, 3)."""
+    return crops.to(device, non_blocking=True).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 class Muon(torch.optim.Optimizer):
@@ -117,22 +143,37 @@ class Muon(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self) -> None:  # type: ignore[override]
         for group in self.param_groups:
-            for matrix in group["params"]:
-                momentum = self.state[matrix].setdefault("momentum", torch.zeros_like(matrix))
-                momentum.lerp_(matrix.grad, 0.05)
-                update = orthogonalise(matrix.grad.lerp(momentum, 0.95).to(self._kind))
-                rows, columns = matrix.shape
-                matrix.sub_(update, alpha=group["lr"] * max(1, rows / columns) ** 0.5)
+            for matrices in alike(group["params"]):
+                momenta = [self.state[m].setdefault("momentum", torch.zeros_like(m)) for m in matrices]
+                gradients = [m.grad for m in matrices]
+                torch._foreach_lerp_(momenta, gradients, 0.05)
+                updates = torch.stack(torch._foreach_lerp(gradients, momenta, 0.95))
+                updates = orthogonalise(updates.to(self._kind)).to(updates.dtype)
+                rows, columns = matrices[0].shape
+                pace = group["lr"] * max(1, rows / columns) ** 0.5
+                torch._foreach_add_(matrices, list(updates), alpha=-pace)
 
 
-def orthogonalise(matrix: Tensor) -> Tensor:
-    """About the nearest matrix with singular values of one: five Newton-Schulz steps with Jordan's coefficients."""
-    wide = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
-    wide = wide / wide.float().norm().clamp_min(1e-7).to(wide.dtype)
+def alike(matrices: list[nn.Parameter]) -> list[list[nn.Parameter]]:
+    """Those of one shape together."""
+    groups: dict[torch.Size, list[nn.Parameter]] = {}
+    for matrix in matrices:
+        groups.setdefault(matrix.shape, []).append(matrix)
+    return list(groups.values())
+
+
+def orthogonalise(matrices: Tensor) -> Tensor:
+    """About the nearest matrices (N, rows, columns) with singular values of one.
+
+    Five Newton-Schulz steps with Jordan's coefficients.
+    """
+    tall = matrices.shape[1] > matrices.shape[2]
+    wide = matrices.mT if tall else matrices
+    wide = wide / wide.float().norm(dim=(1, 2), keepdim=True).clamp_min(1e-7).to(wide.dtype)
     for _ in range(5):
-        gram = wide @ wide.T
-        wide = torch.addmm(wide, torch.addmm(gram, gram, gram, beta=-4.775, alpha=2.0315), wide, beta=3.4445)
-    return wide.T if matrix.shape[0] > matrix.shape[1] else wide
+        gram = wide @ wide.mT
+        wide = torch.baddbmm(wide, torch.baddbmm(gram, gram, gram, beta=-4.775, alpha=2.0315), wide, beta=3.4445)
+    return wide.mT if tall else wide
 
 
 def counterparts(earlier: nn.Sequential, layers: nn.Sequential) -> Iterator[tuple[nn.Module, nn.Module]]:
@@ -194,7 +235,6 @@ class Trainer:
         self.perceptual = (
             torch.compile(PerceptualDistance(features).to(self.device), dynamic=False) if features else None
         )
-        self.rng = np.random.default_rng(0)
         self.elapsed, self.step, self.usual_loss = 0.0, 0, 0.0
         self.revived = torch.zeros(self.shape["latent_channels"], 1, 1, dtype=torch.bool, device=self.device)
         if args.start:
@@ -210,7 +250,7 @@ class Trainer:
         grow(EmbeddedAutoencoder(self.device, name=name).network, self.network)
         model = load_code_model(name)
         self.rate.take_over({name: getattr(model, name) for name in WEIGHTS})
-        images = random_crops(self.pictures, 32, 128, self.rng).to(self.device)
+        images = as_images(random_crops(self.pictures, 32, 128, np.random.default_rng(0)), self.device)
         self.revived = revive(self.network, images, FINE).view(-1, 1, 1)
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
 
@@ -239,11 +279,16 @@ class Trainer:
         budget = self.args.minutes * 60
         logged = saved = validated = self.elapsed
         started = time.monotonic() - self.elapsed
-        totals: list[tuple[float, ...]] = []
+        totals: list[list[float]] = []
+        crops = self._crops(self.args.crop, self.args.batch)
+        small = self.args.crop < LAST_CROP
         while self.elapsed < budget:
             progress = self.elapsed / budget
+            if small and progress > LAST_CROPS_FROM:
+                small, batch = False, int(self.args.batch * (self.args.crop / LAST_CROP) ** 2)
+                crops = self._crops(LAST_CROP, batch)
             self._set_rates(progress)
-            totals.append(self.train_step(progress))
+            totals.append(self.train_step(as_images(next(crops), self.device), progress))
             self.step += 1
             self.elapsed = time.monotonic() - started
             if self.elapsed - logged > 60:
@@ -265,43 +310,24 @@ class Trainer:
             for group in optimizer.param_groups:
                 group["lr"] = group["peak_lr"] * decay * min(1.0, (self.step + 1) / 100)
 
-    def train_step(self, progress: float) -> tuple[float, ...]:
-        refine = progress > self.args.refine_from or self.args.start
-        size, batch = (256, 4) if progress > 0.75 else (192, 8) if self.args.start else (128, 16)
+    def _crops(self, size: int, batch: int) -> Iterator[Tensor]:
+        """Batches that other processes cut, where there are some."""
+        dataset, workers = Crops(self.pictures, batch, size, self.step), self.args.workers
+        return iter(DataLoader(dataset, None, num_workers=workers, pin_memory=self.device.type == "cuda"))
+
+    def train_step(self, images: Tensor, progress: float) -> list[float]:
+        """One step on (N, 3, H, W); returns loss, squared error and bits per pixel."""
+        refine = progress > self.args.refine_from or bool(self.args.start)
         smooth = progress < 0.15 and not self.args.start
-        images = random_crops(self.pictures, batch, size, self.rng).to(self.device)
-        images = images.contiguous(memory_format=torch.channels_last)
-        coarseness = torch.from_numpy(self.rng.random(batch, dtype=np.float32)).to(self.device)
-        steps = self.shape["max_step"] ** coarseness
-        kept = torch.from_numpy(np.where(self.rng.random(batch) < 0.1, LEADING_CHANNELS, self.shape["latent_channels"]))
-        mask = (torch.arange(self.shape["latent_channels"]) < kept[:, None])[:, :, None, None].to(self.device)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.fast_bfloat16):
-            scaled = self.encode(images).float() / steps[:, None, None, None] * mask
-            noisy = scaled + (torch.rand_like(scaled) - 0.5) * mask
-            rounded = scaled + (scaled.round() - scaled).detach()
-            # Noise alone at first, for smooth gradients; then the decoder sees what it will get.
-            shown = noisy if smooth else rounded
-            decoded = self.decode(shown * steps[:, None, None, None], steps).float()
         free = self.revived if self.step < REVIVING else torch.zeros_like(self.revived)
-        told, known = (torch.where(free, symbols.detach(), symbols) for symbols in (noisy, shown))
-        bits = self.rate.bits(told, levels_of(steps), context=known) * mask
-        rate = bits.sum((1, 2, 3)) / size**2
-        squared = (decoded - images).square().mean((1, 2, 3)) * 127.5**2
-        loss_of = squared
-        if refine:
-            loss_of = self.distortion(decoded, images)
-            if self.perceptual is not None:
-                with torch.autocast(self.device.type, torch.bfloat16, enabled=self.fast_bfloat16):
-                    seen = self.perceptual(decoded / 2 + 0.5, images / 2 + 0.5)
-                loss_of = loss_of + self.args.perceptual * seen.float()
-        # Times the step: else the finest steps, where both terms are largest, would own the gradient.
-        loss = (loss_of / (SLOPE * steps) + rate * steps).mean()
-        for optimizer in self.optimizers:
-            optimizer.zero_grad()
-        usual = self.usual_loss or float(loss.detach())
-        if not float(loss.detach()) < SPIKE * usual:  # one such batch can undo an hour; NaN is none either
-            return usual, float(squared.detach().mean()), float(rate.detach().mean())
-        self.usual_loss = 0.98 * usual + 0.02 * float(loss.detach())
+        terms = self._terms(images, free, smooth=smooth, refine=refine)
+        loss, told = terms[0], torch.stack(terms).tolist()
+        usual = self.usual_loss or told[0]
+        if not told[0] < SPIKE * usual:  # one such batch can undo an hour; NaN is none either
+            return [usual, *told[1:]]
+        self.usual_loss = 0.98 * usual + 0.02 * told[0]
+        for module in (self.network, self.rate):  # not the optimisers: Muon's matrices are not the kernels
+            module.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_([*self.network.parameters(), *self.rate.parameters()], 5.0)
         for kernel, matrix in self.kernels:
@@ -310,9 +336,45 @@ class Trainer:
         for optimizer in self.optimizers:
             optimizer.step()
         decay = min(0.998, (self.step + 1) / (self.step + 10))
-        for name, value in self.network.state_dict().items():
-            self.average[name].lerp_(value, 1 - decay)
-        return float(loss.detach()), float(squared.detach().mean()), float(rate.detach().mean())
+        torch._foreach_lerp_(list(self.average.values()), list(self.network.state_dict().values()), 1 - decay)
+        return told
+
+    def _terms(self, images: Tensor, free: Tensor, *, smooth: bool, refine: bool) -> tuple[Tensor, Tensor, Tensor]:
+        """Loss, squared error (255 scale) and bits per pixel, means over images (N, 3, H, W).
+
+        Args:
+            free: (C, 1, 1) latents that take no rate.
+            smooth: the decoder gets noise instead of rounded latents, for smooth gradients.
+            refine: distortion is more than the squared error.
+        """
+        fast = torch.autocast(self.device.type, torch.bfloat16, enabled=self.fast_bfloat16)
+        batch, channels = len(images), self.shape["latent_channels"]
+        steps = self.shape["max_step"] ** torch.rand(batch, device=self.device)
+        levels = torch.round(4 * torch.log2(steps)).long()  # as level_of
+        leading = torch.rand(batch, 1, 1, 1, device=self.device) < LEADING_PART
+        mask = ~leading | (torch.arange(channels, device=self.device).view(-1, 1, 1) < LEADING_CHANNELS)
+        each_step = steps.view(-1, 1, 1, 1)
+        with fast:
+            latents = self.encode(images)
+        scaled = latents.float() / each_step * mask
+        noisy = scaled + (torch.rand_like(scaled) - 0.5) * mask
+        shown = noisy if smooth else scaled + (scaled.round() - scaled).detach()
+        with fast:
+            decoded = self.decode(shown * each_step, steps)
+        decoded = decoded.float()
+        told, known = (torch.where(free, symbols.detach(), symbols) for symbols in (noisy, shown))
+        bits = (self.rate.bits(told, levels, context=known) * mask).sum((1, 2, 3)) / images[0, 0].numel()
+        squared = (decoded - images).square().mean((1, 2, 3)) * 127.5**2
+        worth = squared
+        if refine:
+            worth = self.distortion(decoded, images)
+            if self.perceptual is not None:
+                with fast:
+                    seen = self.perceptual(decoded / 2 + 0.5, images / 2 + 0.5)
+                worth = worth + self.args.perceptual * seen.float()
+        # Times the step: else the finest steps, where both terms are largest, would own the gradient.
+        loss = (worth / (SLOPE * steps) + bits * steps).mean()
+        return loss, squared.detach().mean(), bits.detach().mean()
 
     def save(self) -> None:
         state = {
@@ -334,15 +396,12 @@ class Trainer:
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         self.elapsed, self.step = state["elapsed"], state["step"]
-        self.rng = np.random.default_rng(self.step)
         torch.manual_seed(self.step)
 
     def validate(self) -> None:
-        network = CodingAutoencoder(**self.shape)
+        network = CodingAutoencoder(**self.shape).to(self.device)
         network.load_state_dict(self.average)
-        rate = RateModel(self.shape["latent_channels"], HIDDEN)
-        rate.load_state_dict(self.rate.state_dict())
-        print(described(network, rate, self.validation), flush=True)
+        print(described(network, self.rate, self.validation), flush=True)
 
 
 def described(network: CodingAutoencoder, rate: RateModel, pictures: list[np.ndarray]) -> str:
@@ -357,24 +416,19 @@ def described(network: CodingAutoencoder, rate: RateModel, pictures: list[np.nda
     return " | ".join([*report, f"leading: {np.mean(rows, axis=0)[1]:.2f} dB"])
 
 
-def levels_of(steps: Tensor) -> Tensor:
-    """(N,) levels that the code model is told."""
-    return torch.tensor([level_of(step) for step in steps.tolist()], device=steps.device)
-
-
 @torch.no_grad()
 def evaluate(
     network: CodingAutoencoder, rate: RateModel, picture: np.ndarray, step: float, kept: int | None = None
 ) -> tuple[float, float, float]:
     """Bits per pixel (entropy of the rounded latents under the code model), PSNR in dB, MS-SSIM."""
-    image = torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
-    steps = torch.tensor([step])
-    with torch.autocast("cpu", torch.bfloat16, enabled=has_fast_bfloat16(torch.device("cpu"))):
+    device = next(network.parameters()).device
+    image = as_images(torch.from_numpy(picture.copy())[None], device)
+    with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
         symbols = (network.encode(image).float() / step).round()
         if kept is not None:
             symbols[:, kept:] = 0
-        decoded = network.decode(symbols * step, steps).float()
-    bits = rate.bits(symbols, levels_of(steps)).sum()
+        decoded = network.decode(symbols * step, torch.tensor([step], device=device)).float()
+    bits = rate.bits(symbols, torch.tensor([level_of(step)], device=device)).sum()
     shown = ((decoded.clamp(-1, 1) + 1) * 127.5).round()
     squared = float((shown - (image + 1) * 127.5).square().mean())
     structure = float(ms_ssim(shown / 255, image / 2 + 0.5).mean())
@@ -411,10 +465,13 @@ def main() -> None:
     parser.add_argument(
         "--start", metavar="NAME", choices=EMBEDDED_AUTOENCODERS, help="grow the package's autoencoder of this name"
     )
+    parser.add_argument("--crop", type=int, default=192, help=f"side of the crops, {LAST_CROP} in the last quarter")
+    parser.add_argument("--batch", type=int, default=8, help="crops of a step; fewer once they are larger")
+    parser.add_argument("--workers", type=int, default=0, help="processes that cut the crops")
     parser.add_argument("--decay-from", type=float, default=0.3, help="part of the run after which the rates fall")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--features", type=Path, help="SqueezeNet 1.1 features (safetensors), for the perceptual term")
-    parser.add_argument("--perceptual", type=float, default=350.0, help="weight of the perceptual distance")
+    parser.add_argument("--perceptual", type=float, default=500.0, help="weight of the perceptual distance")
     parser.add_argument("--refine-from", type=float, default=0.6, help="part of a first run that heeds squares alone")
     parser.add_argument("--muon-lr", type=float, default=0.005)
     parser.add_argument("--other-lr", type=float, default=5e-4)

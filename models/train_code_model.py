@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from safetensors.numpy import save_file
 from torch import Tensor
-from train_autoencoder import HIDDEN, load_pictures, random_crops, without_unseen
+from train_autoencoder import HIDDEN, as_images, load_pictures, random_crops, without_unseen
 
 from unicorn_codec.autoencoder import EmbeddedAutoencoder
 from unicorn_codec.code_model import FEATURE_BITS, MAX_SYMBOL, MEAN_BITS, SCALES, level_of
@@ -29,11 +29,10 @@ from unicorn_codec.refinement import Objective
 from unicorn_codec.resampling import halve
 
 CROP = 16
-BATCH = 16
 PACE = 1e-3
 
-SIDE, TOGETHER = 256, 8
-"""Squares that are refined: pixels a side, and how many at a time."""
+SIDE = 256
+"""Pixels a side of the squares that are refined."""
 
 ROUNDS = 6
 """Of refinement: half of what archives get by default, for twice as many squares."""
@@ -89,28 +88,31 @@ def logistic_masses() -> np.ndarray:
     return np.concatenate([np.diff(below), below[..., :1] + 1 - below[..., -1:]], axis=-1)
 
 
-def encode_all(pictures: list[np.ndarray]) -> list[Tensor]:
+def encode_all(autoencoder: EmbeddedAutoencoder, pictures: list[np.ndarray]) -> list[Tensor]:
     """All latent channels of every picture, cut to multiples of the grid."""
-    network = EmbeddedAutoencoder(torch.device("cpu")).network
     latents = []
     with torch.inference_mode():
         for picture in pictures:
             height, width = (side // 16 * 16 for side in picture.shape[:2])
-            image = torch.from_numpy(picture[:height, :width].copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
-            latents.append(network.encode(image)[0])
+            image = as_images(torch.from_numpy(picture[:height, :width].copy())[None], autoencoder.device)
+            latents.append(autoencoder.network.encode(image)[0].cpu())
     return [one for one in latents if min(one.shape[1:]) >= CROP]
 
 
 def refined_samples(
-    pictures: list[np.ndarray], rate: RateModel, minutes: float, rng: np.random.Generator
+    autoencoder: EmbeddedAutoencoder,
+    pictures: list[np.ndarray],
+    rate: RateModel,
+    args: argparse.Namespace,
+    rng: np.random.Generator,
 ) -> list[Sample]:
     """Symbols of squares from pictures, at steps of all archives and refined as there, as many as there is time for."""
-    autoencoder, samples, started = EmbeddedAutoencoder(torch.device("cpu")), [], time.monotonic()
-    max_step = autoencoder.network.max_step
+    samples: list[Sample] = []
+    max_step, minutes, started = autoencoder.network.max_step, args.refining, time.monotonic()
     while time.monotonic() - started < 60 * minutes:
         step = float((2 * max_step) ** rng.random())
         half = step > max_step or (step >= FINEST_WITH_HALVES and rng.random() < HALVES)
-        pixels = ((random_crops(pictures, TOGETHER, SIDE, rng) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1)
+        pixels = random_crops(pictures, args.batch // 2, SIDE, rng)
         latents = autoencoder.encode_pictures(list((halve(pixels) if half else pixels).numpy()), 16)
         objective = Objective(autoencoder=autoencoder, rate=rate, step=step, half=half)
         symbols = (objective.refine(pixels, latents, ROUNDS) / objective.own_step).round()
@@ -120,14 +122,16 @@ def refined_samples(
     return samples
 
 
-def draw_batch(latents: list[Tensor], refined: list[Sample], rng: np.random.Generator, max_step: float) -> Batch:
+def draw_batch(
+    latents: list[Tensor], refined: list[Sample], batch: int, rng: np.random.Generator, max_step: float
+) -> Batch:
     """Quantised latents, of crops or of refined squares that all have one size, and the level of each one's step."""
     if refined and rng.random() < 0.5:
-        drawn = [refined[number] for number in rng.integers(len(refined), size=4 * BATCH)]
-        alike = [one for one in drawn if one[0].shape == drawn[0][0].shape][:BATCH]
+        drawn = [refined[number] for number in rng.integers(len(refined), size=4 * batch)]
+        alike = [one for one in drawn if one[0].shape == drawn[0][0].shape][:batch]
         return torch.stack([symbols for symbols, _ in alike]), torch.tensor([level for _, level in alike])
     symbols, levels = [], []
-    for _ in range(BATCH):
+    for _ in range(batch):
         one = latents[rng.integers(len(latents))]
         top, left = (int(rng.integers(side - CROP + 1)) for side in one.shape[1:])
         step = float(max_step ** rng.random())
@@ -143,35 +147,42 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--refining", type=float, default=6, help="minutes in which pictures are refined to train on")
     parser.add_argument("--limit", type=int, help="training pictures")
+    parser.add_argument("--batch", type=int, default=16, help="pictures of a step; half as many are refined together")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--export", metavar="NAME", required=True, help="the model's name in the package")
     args = parser.parse_args()
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
     pictures = without_unseen(load_pictures(args.data))[: args.limit]
-    max_step = EmbeddedAutoencoder(torch.device("cpu")).network.max_step
-    latents = encode_all(pictures)
-    model = RateModel(latents[0].shape[0], HIDDEN)
-    model.load_state_dict(torch.load(args.start / "checkpoint.pt", weights_only=True)["rate"])
-    refined = refined_samples(pictures, copy.deepcopy(model).requires_grad_(requires_grad=False), args.refining, rng)
+    device = torch.device(args.device)
+    autoencoder = EmbeddedAutoencoder(device)
+    max_step = autoencoder.network.max_step
+    latents = encode_all(autoencoder, pictures)
+    model = RateModel(latents[0].shape[0], HIDDEN).to(device)
+    state = torch.load(args.start / "checkpoint.pt", map_location=device, weights_only=True)
+    model.load_state_dict(state["rate"])
+    fixed = copy.deepcopy(model).requires_grad_(requires_grad=False)
+    refined = refined_samples(autoencoder, pictures, fixed, args, rng)
     optimizer = torch.optim.AdamW(model.parameters(), lr=PACE, betas=(0.9, 0.98), weight_decay=0.0)
     started, step, totals = time.monotonic(), 0, []
     while (progress := (time.monotonic() - started) / (60 * args.minutes)) < 1:
         for group in optimizer.param_groups:
             group["lr"] = PACE * min(1.0, (step + 1) / 100) * (1 - progress)
-        symbols, levels = draw_batch(latents, refined, rng, max_step)
+        symbols, levels = (drawn.to(device) for drawn in draw_batch(latents, refined, args.batch, rng, max_step))
         rates = model.bits(symbols, levels).sum((1, 2, 3)) / (symbols[0, 0].numel() * 256)
         # Relative to its own rate: a coarse step's few bits matter as much as a fine step's many.
         loss = torch.log(rates + 0.02).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        totals.append(float(rates.detach().mean()))
+        totals.append(rates.detach().mean())
         step += 1
         if step % 100 == 0:
-            print(f"{time.monotonic() - started:5.0f} s, step {step}: {np.mean(totals):.4f} bits/pixel", flush=True)
+            mean = torch.stack(totals).mean()
+            print(f"{time.monotonic() - started:5.0f} s, step {step}: {mean:.4f} bits/pixel", flush=True)
             totals = []
     package = Path(__file__).parents[1] / "unicorn_codec" / "pretrained"
-    save_file(to_integers(model, level_of(max_step)), package / f"{args.export}.safetensors")
+    save_file(to_integers(model.cpu(), level_of(max_step)), package / f"{args.export}.safetensors")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unicorn_codec.code_model import FEATURE_BITS, MAX_SYMBOL, PASSES, SCALES, WEIGHT_BITS, CodeModel, known
+from unicorn_codec.code_model import (
+    FEATURE_BITS,
+    MAX_SYMBOL,
+    NEIGHBOURS,
+    PASSES,
+    SCALES,
+    WEIGHT_BITS,
+    CodeModel,
+    known,
+)
 from unicorn_codec.devices import has_fast_bfloat16
 from unicorn_codec.header import MAX_LEVEL
 
@@ -74,29 +83,33 @@ class RateModel(nn.Module):
 
     def forward(self, symbols: Tensor, levels: Tensor) -> tuple[Tensor, Tensor]:
         """(N, C, h, w) symbols -> means and scale classes (real numbers), (N, C, h, w) each."""
-        count, channels, height, width = symbols.shape
-        weights, hidden_size, kind = self.masked(), self.hidden, symbols.device.type
         sizes = torch.asinh(symbols.abs().clamp_max(MAX_SYMBOL))
-        pairs = torch.stack([sizes * symbols.sign(), sizes], dim=2).flatten(1, 2)  # (N, 2C, h, w)
-        kernel = weights["earlier"].view(channels, 2, 3, 3, channels * hidden_size).permute(4, 0, 1, 2, 3)
-        kernel = kernel.reshape(channels * hidden_size, 2 * channels, 3, 3)
-        with torch.autocast(kind, torch.bfloat16, enabled=has_fast_bfloat16(symbols.device)):  # most of the work
-            sums = F.conv2d(pairs, kernel, padding=1)
-        sums = sums.float()
-        own = weights["same"].view(4, channels, 2, 3, 3, hidden_size).permute(0, 1, 5, 2, 3, 4)
         plain = symbols.clamp(-MAX_SYMBOL, MAX_SYMBOL)
+        own = torch.stack([sizes * symbols.sign(), sizes, plain], dim=2)  # (N, C, 3, h, w)
+        sums = self._sums_of_earlier(own[:, :, :2])
         means, scales = torch.zeros_like(symbols), torch.zeros_like(symbols)
         for step, (row, column) in enumerate(PASSES):
-            kernel = own[step].reshape(channels * hidden_size, 2, 3, 3)
-            here = sums + F.conv2d(pairs, kernel, padding=1, groups=channels)
-            here = here.view(count, channels, hidden_size, height, width)[..., row::2, column::2]
-            hidden = F.relu(here + self.bias[levels, step][..., None, None])
-            linear = F.conv2d(plain, weights["linear"][step].view(channels, 1, 3, 3), padding=1, groups=channels)
-            mean = (hidden * self.mean[..., None, None]).sum(2) + linear[..., row::2, column::2]
-            means[..., row::2, column::2] = mean + self.mean_bias[levels, step][..., None, None]
-            scale = (hidden * self.scale[..., None, None]).sum(2)
+            hidden = sums[..., row::2, column::2] + self.bias[levels, step][..., None, None]
+            mean = self.mean_bias[levels, step][..., None, None]
+            if places := known(step):
+                windows = windows_of(own, step)
+                same = self.same[step].view(self.channels, 2, 9, self.hidden)[:, :, places]
+                hidden = hidden + torch.einsum("ncpkhw,cpkd->ncdhw", windows[:, :, :2], same)
+                mean = mean + torch.einsum("nckhw,ck->nchw", windows[:, :, 2], self.linear[step][:, places])
+            hidden = F.relu(hidden)
+            means[..., row::2, column::2] = torch.einsum("ncdhw,cd->nchw", hidden, self.mean) + mean
+            scale = torch.einsum("ncdhw,cd->nchw", hidden, self.scale)
             scales[..., row::2, column::2] = scale + self.scale_bias[levels, step][..., None, None]
         return means, scales
+
+    def _sums_of_earlier(self, pairs: Tensor) -> Tensor:
+        """(N, C, hidden, h, w) of the features (N, C, 2, h, w) of earlier channels: most of the work."""
+        channels, size, device = self.channels, self.hidden, pairs.device
+        kernel = (self.earlier * self.earlier_mask).view(channels, 2, 3, 3, channels * size)
+        kernel = kernel.permute(4, 0, 1, 2, 3).reshape(channels * size, 2 * channels, 3, 3)
+        with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
+            sums = F.conv2d(pairs.flatten(1, 2), kernel, padding=1)
+        return sums.float().unflatten(1, (channels, size))
 
     def bits(self, symbols: Tensor, levels: Tensor, *, context: Tensor | None = None) -> Tensor:
         """Bits of every symbol under a logistic density, 16 at most; one without slots of its own costs up to 30.
@@ -114,6 +127,18 @@ class RateModel(nn.Module):
         distance = (symbols - means).abs()
         mass = torch.sigmoid((0.5 - distance) / scale) - torch.sigmoid((-0.5 - distance) / scale)
         return -torch.log2(mass.clamp_min(2.0**-16))
+
+
+def windows_of(planes: Tensor, step: int) -> Tensor:
+    """(N, C, P, k, rows, columns): the ``known`` neighbours of each value of a pass in planes (N, C, P, h, w)."""
+    row, column = PASSES[step]
+    height, width = planes.shape[-2:]
+    padded = F.pad(planes, (1, 1, 1, 1))
+    windows = []
+    for down, right in (NEIGHBOURS[place] for place in known(step)):
+        top, left = 1 + row + down, 1 + column + right
+        windows.append(padded[..., top : top + height - row : 2, left : left + width - column : 2])
+    return torch.stack(windows, dim=3)
 
 
 def known_neighbours() -> Tensor:

@@ -25,6 +25,7 @@ NETWORK = replace(FIRST, index_only=True, hidden_size=16, depth=2, train=TrainCo
 SECOND = PackOptions(autoencoder="embedded-2", device="cpu")
 THIRD = PackOptions(autoencoder="embedded-3", device="cpu")
 FOURTH = PackOptions(autoencoder="embedded-4", device="cpu")
+FIFTH = PackOptions(autoencoder="embedded-5", device="cpu")
 OPTIONS = {
     "codes": replace(FIRST, latent_step=2.5),
     "half-size-codes": replace(FIRST, latent_step=14.0),
@@ -34,6 +35,7 @@ OPTIONS = {
     "codes-2": replace(SECOND, latent_step=2.5, each_alone=True),
     "codes-3": replace(THIRD, latent_step=2.5, each_alone=True),
     "codes-4": replace(FOURTH, latent_step=2.5, each_alone=True),
+    "codes-5": replace(FIFTH, latent_step=2.5, each_alone=True),
 }
 
 
