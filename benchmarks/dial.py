@@ -27,7 +27,7 @@ from unicorn_codec.bench.equal_bytes import HANDICAP_DB, equal_bytes_table
 from unicorn_codec.bench.measuring import Measuring, measuring, point_from, point_values
 from unicorn_codec.bench.network_rivals import Coin, RoundedLatents
 from unicorn_codec.bench.origin import models_sha256, origin_of
-from unicorn_codec.bench.own_codec import OWN_NAME, Unicorn
+from unicorn_codec.bench.own_codec import OWN_NAME, UNREFINED_NAME, Unicorn
 from unicorn_codec.bench.picture_set import PictureSet
 from unicorn_codec.bench.plots import draw_plots
 from unicorn_codec.bench.qualities import check_packages
@@ -43,7 +43,7 @@ STEPS = (2.0,)
 BAR_RATES = (0.05, 0.1)
 BAR_RIVALS = ("avif", "avif-speed-0", "avif-half")
 
-OUR_MODELS = (OWN_NAME, RoundedLatents.name)
+OUR_MODELS = (OWN_NAME, UNREFINED_NAME, RoundedLatents.name)
 """Codecs whose kept points are worth nothing once the package has other models."""
 
 SECONDS = {
@@ -65,6 +65,7 @@ SECONDS = {
     "svt-av1-film": 0.06,
     "vvc-intra": 1.0,
     OWN_NAME: 1.5,
+    UNREFINED_NAME: 0.2,
 }
 """Processor seconds of a picture of 256x256, about, there and back."""
 
@@ -134,11 +135,14 @@ class Results:
         part.replace(self.path)
 
 
-def own_codec(args: argparse.Namespace) -> Unicorn:
+def own_codecs(args: argparse.Namespace) -> list[Unicorn]:
+    """Ours, and ours with codes that are not refined."""
     common = PackOptions(seed=args.seed, device=args.device)
     rates = {f"{rate:g} bpp": replace(common, bits_per_pixel=rate) for rate in args.rates}
     steps = {f"step {step:g}": replace(common, latent_step=step) for step in args.steps}
-    return Unicorn(settings=rates | steps)
+    usual = Unicorn(settings=rates | steps)
+    plain = {name: replace(options, effort=0) for name, options in usual.settings.items()}
+    return [usual, Unicorn(settings=plain, name=UNREFINED_NAME, title="unicorn, not refined")]
 
 
 def codecs_for(args: argparse.Namespace, count: int) -> list[Codec]:
@@ -147,7 +151,7 @@ def codecs_for(args: argparse.Namespace, count: int) -> list[Codec]:
     coin = Coin(steps=args.coin_steps, most_pictures=args.coin_pictures, seed=args.seed)
     if args.points is not None:
         others = [codec.thinned(args.points) for codec in others]
-    codecs = [own_codec(args), *others, coin]
+    codecs = [*own_codecs(args), *others, coin]
     chosen = [codec for codec in codecs if args.codecs is None or codec.name in args.codecs]
     return [codec for codec in chosen if count == min(args.count) or not is_slow(codec)]
 

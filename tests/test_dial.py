@@ -96,7 +96,7 @@ def test_slow_rivals_run_on_the_smallest_count_alone() -> None:
     args = dial.parse_arguments(["--data", "x", "--count", "200", "1000"])
     few, many = ({codec.name for codec in dial.codecs_for(args, count)} for count in (200, 1000))
     assert many < few
-    assert {"unicorn", "avif", "avif-half", "avif-bare", "webp", "jpeg-xl", "latents-zstd"} <= many
+    assert {"unicorn", "unicorn-effort-0", "avif", "avif-half", "avif-bare", "webp", "jpeg-xl", "latents-zstd"} <= many
     assert {"avif-speed-0", "coin", "hevc-intra", "av1-film"} <= few - many
     assert few - {"coin", "mbt2018-mean", "cheng2020-anchor"} <= set(dial.SECONDS)
 
@@ -105,6 +105,6 @@ def test_settings_may_be_fewer() -> None:
     shorter = ["--rates", "0.05", "0.1", "--steps", "--points", "2"]
     args = dial.parse_arguments(["--data", "x", "--count", "200", *shorter])
     settings = {codec.name: list(codec.settings) for codec in dial.codecs_for(args, 200)}
-    assert settings["unicorn"] == ["0.05 bpp", "0.1 bpp"]
+    assert settings["unicorn"] == settings["unicorn-effort-0"] == ["0.05 bpp", "0.1 bpp"]
     whole = {codec.name: list(codec.settings) for codec in dial.rivals(dial.ReadOptions(), 0)}
     assert settings["avif"] == [whole["avif"][0], whole["avif"][-1]]

@@ -13,7 +13,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from unicorn_codec.bench.own_codec import OWN_NAME, autoencoder_bytes
+from unicorn_codec.bench.own_codec import Unicorn, autoencoder_bytes
 from unicorn_codec.bench.picture_set import PictureSet
 from unicorn_codec.bench.qualities import Values, measure_position, of_set
 from unicorn_codec.bench.report import Point
@@ -53,7 +53,7 @@ class Measuring:
         """
         pictures = self.pictures.evenly(codec.most_pictures)
         cost = run_trial(codec, setting, pictures, output / files, self.decoded)
-        whole = cost.bytes + autoencoder_bytes(output / files) if codec.name == OWN_NAME else None
+        whole = cost.bytes + autoencoder_bytes(output / files) if isinstance(codec, Unicorn) else None
         # Of the few pictures that a slow codec stores, all are looked at.
         positions = range(0, len(pictures), self.every if len(pictures) == len(self.pictures) else 1)
         return Point(

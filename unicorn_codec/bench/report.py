@@ -7,14 +7,14 @@ from typing import Any
 
 from unicorn_codec.bench.bd_rate import RateCurve, RatePoint, bd_rate, frontier
 from unicorn_codec.bench.network_rivals import RoundedLatents
-from unicorn_codec.bench.own_codec import OWN_NAME
+from unicorn_codec.bench.own_codec import OWN_NAME, UNREFINED_NAME
 from unicorn_codec.bench.qualities import JUDGE, METRICS, Values
 from unicorn_codec.bench.rivals import Avif, BareAvif, BareHalfAvif
 
 DASH = "—"
 ANCHOR = Avif.name
-THOUGHT_EXPERIMENTS = (BareAvif.name, BareHalfAvif.name, RoundedLatents.name)
-"""Rivals that show something but that nobody can use: no verdict names them."""
+THOUGHT_EXPERIMENTS = (BareAvif.name, BareHalfAvif.name, RoundedLatents.name, UNREFINED_NAME)
+"""What shows something but is no rival, since nobody can use it or it is ours: no verdict names it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
