@@ -92,16 +92,14 @@ def test_a_lambda_is_what_refinement_minimises_by(folder: Path, tmp_path: Path) 
         assert pack(folder, tmp_path / "a.uni", options).latent_step == pytest.approx(step)
 
 
-@pytest.mark.parametrize(("size", "step", "fewest_halves"), [(96, 14.0, 1), (96, 20.0, 3), (90, 20.0, 2)])
-def test_coarse_codes_are_of_pictures_at_half_size_where_that_costs_less(
-    size: int, step: float, fewest_halves: int, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(("size", "step"), [(192, 14.0), (192, 20.0), (186, 20.0)])
+def test_coarse_codes_are_of_pictures_at_half_size(size: int, step: float, tmp_path: Path) -> None:
     source, path = tmp_path / "demo", tmp_path / "out.uni"
     make_demo_pictures(source, count=3, size=size)
     assert pack(source, path, PackOptions(latent_step=step, effort=1, device="cpu")).images == 3
     codes = read_container(path).codes
     assert codes is not None
-    assert sum(map(is_half, codes.streams)) >= fewest_halves
+    assert all(map(is_half, codes.streams))
     together, originals = decode_all(path), originals_of(source)
     assert min(psnr_db(originals[name], together[name]) for name in originals) > 17
     alone = decode_all(path, batch_size=1)
