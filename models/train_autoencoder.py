@@ -350,7 +350,7 @@ class Trainer:
         fast = torch.autocast(self.device.type, torch.bfloat16, enabled=self.fast_bfloat16)
         batch, channels = len(images), self.shape["latent_channels"]
         steps = self.shape["max_step"] ** torch.rand(batch, device=self.device)
-        levels = torch.round(4 * torch.log2(steps)).long()  # as level_of
+        levels = torch.round(4 * torch.log2(steps)).long()  # as level_of, which would wait for the device
         leading = torch.rand(batch, 1, 1, 1, device=self.device) < LEADING_PART
         mask = ~leading | (torch.arange(channels, device=self.device).view(-1, 1, 1) < LEADING_CHANNELS)
         each_step = steps.view(-1, 1, 1, 1)

@@ -51,6 +51,7 @@ def ms_ssim(a: Tensor, b: Tensor, *, without: int = 0) -> Tensor:
     """
     scales = sum(min(a.shape[2:]) >> scale >= WINDOW_TAPS for scale in range(len(SCALE_WEIGHTS)))
     weights = SCALE_WEIGHTS[:scales]
+    all_weights = sum(weights[without:])
     offsets = torch.arange(11.0, device=a.device) - 5
     window = torch.exp(-(offsets**2) / (2 * 1.5**2))
     planes = 5 * a.shape[1]
@@ -67,6 +68,6 @@ def ms_ssim(a: Tensor, b: Tensor, *, without: int = 0) -> Tensor:
         similarity = (2 * cov + 0.0009) / (var_a + var_b + 0.0009)
         if scale == scales:
             similarity = similarity * (2 * mean_a * mean_b + 0.0001) / (mean_a**2 + mean_b**2 + 0.0001)
-        result = result * similarity.mean((2, 3)).clamp_min(1e-3) ** (weight / sum(weights[without:]))
+        result = result * similarity.mean((2, 3)).clamp_min(1e-3) ** (weight / all_weights)
         a, b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
     return result

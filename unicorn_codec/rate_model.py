@@ -38,7 +38,6 @@ class RateModel(nn.Module):
     """The integer network's shadow; weights in the same order, activations in units of 1."""
 
     earlier_mask: Tensor
-    same_mask: Tensor
 
     def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
@@ -53,7 +52,6 @@ class RateModel(nn.Module):
         self.scale_bias = nn.Parameter(torch.full((MAX_LEVEL, 4, channels), 8.0))
         order = torch.arange(channels)
         self.register_buffer("earlier_mask", (order[:, None] < order[None, :]).float()[:, None, :, None])
-        self.register_buffer("same_mask", known_neighbours())
 
     @classmethod
     def of(cls, model: CodeModel) -> "RateModel":
@@ -74,11 +72,12 @@ class RateModel(nn.Module):
 
     def masked(self) -> dict[str, Tensor]:
         """Weights with what a causal coder does not know taken out."""
-        pairs = torch.cat([self.same_mask, self.same_mask], dim=1)
+        neighbours = known_neighbours().to(self.same.device)
+        pairs = torch.cat([neighbours, neighbours], dim=1)
         return {
             "earlier": self.earlier * self.earlier_mask,
             "same": self.same * pairs[:, None, :, None],
-            "linear": self.linear * self.same_mask[:, None],
+            "linear": self.linear * neighbours[:, None],
         }
 
     def forward(self, symbols: Tensor, levels: Tensor) -> tuple[Tensor, Tensor]:
@@ -87,6 +86,7 @@ class RateModel(nn.Module):
         plain = symbols.clamp(-MAX_SYMBOL, MAX_SYMBOL)
         own = torch.stack([sizes * symbols.sign(), sizes, plain], dim=2)  # (N, C, 3, h, w)
         sums = self._sums_of_earlier(own[:, :, :2])
+        own = F.pad(own, (1, 1, 1, 1))
         means, scales = torch.zeros_like(symbols), torch.zeros_like(symbols)
         for step, (row, column) in enumerate(PASSES):
             hidden = sums[..., row::2, column::2] + self.bias[levels, step][..., None, None]
@@ -130,14 +130,17 @@ class RateModel(nn.Module):
 
 
 def windows_of(planes: Tensor, step: int) -> Tensor:
-    """(N, C, P, k, rows, columns): the ``known`` neighbours of each value of a pass in planes (N, C, P, h, w)."""
+    """(N, C, P, k, rows, columns): the ``known`` neighbours of each value of a pass.
+
+    Args:
+        planes: (N, C, P, h + 2, w + 2), with a margin of one cell.
+    """
     row, column = PASSES[step]
-    height, width = planes.shape[-2:]
-    padded = F.pad(planes, (1, 1, 1, 1))
+    height, width = planes.shape[-2] - 2, planes.shape[-1] - 2
     windows = []
     for down, right in (NEIGHBOURS[place] for place in known(step)):
         top, left = 1 + row + down, 1 + column + right
-        windows.append(padded[..., top : top + height - row : 2, left : left + width - column : 2])
+        windows.append(planes[..., top : top + height - row : 2, left : left + width - column : 2])
     return torch.stack(windows, dim=3)
 
 

@@ -13,7 +13,7 @@ from unicorn_codec.bench.rivals import Avif, BareAvif, BareHalfAvif
 
 DASH = "—"
 ANCHOR = Avif.name
-THOUGHT_EXPERIMENTS = (BareAvif.name, BareHalfAvif.name, RoundedLatents.name, UNREFINED_NAME)
+NO_RIVALS = (BareAvif.name, BareHalfAvif.name, RoundedLatents.name, UNREFINED_NAME)
 """What shows something but is no rival, since nobody can use it or it is ours: no verdict names it."""
 
 
@@ -100,7 +100,7 @@ def verdict(points: Sequence[Point]) -> str:
     rivals = {
         title: frontier(curve_of(points, name, metric))
         for name, title in titles_of(points).items()
-        if name != OWN_NAME and name not in THOUGHT_EXPERIMENTS
+        if name != OWN_NAME and name not in NO_RIVALS
     }
     duels = [duel for point in own if (duel := _cheapest(point, rivals))]
     if not any(rivals.values()):
