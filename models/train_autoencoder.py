@@ -13,11 +13,11 @@ distance. The run can be stopped and started again: it goes on from RUN/checkpoi
 
 import argparse
 import json
-import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,9 @@ from unicorn_codec.bench.perceptual import PerceptualDistance
 from unicorn_codec.code_model import level_of, load_code_model
 from unicorn_codec.coding_autoencoder import CodingAutoencoder, ResidualBlock
 from unicorn_codec.devices import has_fast_bfloat16
-from unicorn_codec.distortion import distortion, ms_ssim
+from unicorn_codec.distortion import distortion
 from unicorn_codec.header import EMBEDDED_AUTOENCODERS
+from unicorn_codec.metrics import ms_ssim, psnr_db
 from unicorn_codec.rate_model import WEIGHTS, RateModel
 
 NETWORK: dict[str, Any] = {
@@ -133,6 +134,29 @@ def as_images(crops: Tensor, device: torch.device) -> Tensor:
     return crops.to(device, non_blocking=True).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
+class Replay:
+    """A computation of images (N, 3, H, W) that a GPU is told of once and then repeats.
+
+    A step is thousands of small kernels: to launch each of them takes a processor longer than the GPU to run it. What
+    it returns, and the gradients that it leaves, lie at the same place each time.
+    """
+
+    def __init__(self, compute: Callable[[Tensor], Tensor], images: Tensor) -> None:
+        self._images = images.clone()
+        with torch.cuda.stream(torch.cuda.Stream()):  # the libraries choose their kernels before they are recorded
+            for _ in range(3):
+                compute(self._images)
+        torch.cuda.synchronize()
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):  # others pin memory meanwhile
+            self._result = compute(self._images)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        self._images.copy_(images)
+        self._graph.replay()
+        return self._result
+
+
 class Muon(torch.optim.Optimizer):
     """Muon (Jordan et al., 2024): torch's own computes in bfloat16, which many processors only emulate."""
 
@@ -227,6 +251,7 @@ class Trainer:
         torch.manual_seed(0)
         self.out, self.args, self.device = out, args, torch.device(args.device)
         self.fast_bfloat16 = has_fast_bfloat16(self.device)
+        torch.backends.cudnn.benchmark = True  # all batches have one shape
         self.validation, self.pictures = pictures[::HELD_OUT], without_unseen(pictures)
         self.shape = GROWN if args.start else NETWORK
         self.network = CodingAutoencoder(**self.shape).to(self.device).to(memory_format=torch.channels_last)
@@ -244,6 +269,7 @@ class Trainer:
             torch.compile(way, dynamic=False) for way in (self.network.encode, self.network.decode)
         )
         self.distortion = torch.compile(distortion, dynamic=False)
+        self.replays: dict[tuple[torch.Size, bool, bool], Replay] = {}
 
     def start(self, name: str) -> None:
         """Take over a network of the package, which may have fewer blocks, and the code model of its latents."""
@@ -285,7 +311,7 @@ class Trainer:
         while self.elapsed < budget:
             progress = self.elapsed / budget
             if small and progress > LAST_CROPS_FROM:
-                small, batch = False, int(self.args.batch * (self.args.crop / LAST_CROP) ** 2)
+                small, batch = False, max(1, int(self.args.batch * (self.args.crop / LAST_CROP) ** 2))
                 crops = self._crops(LAST_CROP, batch)
             self._set_rates(progress)
             totals.append(self.train_step(as_images(next(crops), self.device), progress))
@@ -319,16 +345,13 @@ class Trainer:
         """One step on (N, 3, H, W); returns loss, squared error and bits per pixel."""
         refine = progress > self.args.refine_from or bool(self.args.start)
         smooth = progress < 0.15 and not self.args.start
-        free = self.revived if self.step < REVIVING else torch.zeros_like(self.revived)
-        terms = self._terms(images, free, smooth=smooth, refine=refine)
-        loss, told = terms[0], torch.stack(terms).tolist()
+        if self.step >= REVIVING:
+            self.revived.zero_()
+        told = self._differentiate(images, smooth=smooth, refine=refine).tolist()
         usual = self.usual_loss or told[0]
         if not told[0] < SPIKE * usual:  # one such batch can undo an hour; NaN is none either
             return [usual, *told[1:]]
         self.usual_loss = 0.98 * usual + 0.02 * told[0]
-        for module in (self.network, self.rate):  # not the optimisers: Muon's matrices are not the kernels
-            module.zero_grad()
-        loss.backward()
         torch.nn.utils.clip_grad_norm_([*self.network.parameters(), *self.rate.parameters()], 5.0)
         for kernel, matrix in self.kernels:
             assert kernel.grad is not None
@@ -339,11 +362,27 @@ class Trainer:
         torch._foreach_lerp_(list(self.average.values()), list(self.network.state_dict().values()), 1 - decay)
         return told
 
-    def _terms(self, images: Tensor, free: Tensor, *, smooth: bool, refine: bool) -> tuple[Tensor, Tensor, Tensor]:
+    def _differentiate(self, images: Tensor, *, smooth: bool, refine: bool) -> Tensor:
+        """``_terms``, (3,); their gradients are those of the parameters afterwards."""
+        compute = partial(self._differentiate_now, smooth=smooth, refine=refine)
+        if self.device.type != "cuda":
+            return compute(images)
+        kind = (images.shape, smooth, refine)
+        if kind not in self.replays:
+            self.replays = {kind: Replay(compute, images)}  # an earlier one is not needed again, its memory is
+        return self.replays[kind](images)
+
+    def _differentiate_now(self, images: Tensor, *, smooth: bool, refine: bool) -> Tensor:
+        for module in (self.network, self.rate):  # not the optimisers: Muon's matrices are not the kernels
+            module.zero_grad()
+        terms = self._terms(images, smooth=smooth, refine=refine)
+        terms[0].backward()
+        return torch.stack(terms).detach()
+
+    def _terms(self, images: Tensor, *, smooth: bool, refine: bool) -> tuple[Tensor, Tensor, Tensor]:
         """Loss, squared error (255 scale) and bits per pixel, means over images (N, 3, H, W).
 
         Args:
-            free: (C, 1, 1) latents that take no rate.
             smooth: the decoder gets noise instead of rounded latents, for smooth gradients.
             refine: distortion is more than the squared error.
         """
@@ -362,7 +401,7 @@ class Trainer:
         with fast:
             decoded = self.decode(shown * each_step, steps)
         decoded = decoded.float()
-        told, known = (torch.where(free, symbols.detach(), symbols) for symbols in (noisy, shown))
+        told, known = (torch.where(self.revived, symbols.detach(), symbols) for symbols in (noisy, shown))
         bits = (self.rate.bits(told, levels, context=known) * mask).sum((1, 2, 3)) / images[0, 0].numel()
         squared = (decoded - images).square().mean((1, 2, 3)) * 127.5**2
         worth = squared
@@ -429,10 +468,8 @@ def evaluate(
             symbols[:, kept:] = 0
         decoded = network.decode(symbols * step, torch.tensor([step], device=device)).float()
     bits = rate.bits(symbols, torch.tensor([level_of(step)], device=device)).sum()
-    shown = ((decoded.clamp(-1, 1) + 1) * 127.5).round()
-    squared = float((shown - (image + 1) * 127.5).square().mean())
-    structure = float(ms_ssim(shown / 255, image / 2 + 0.5).mean())
-    return float(bits) / image[0, 0].numel(), 10 * math.log10(255**2 / max(squared, 1e-9)), structure
+    shown = ((decoded[0].clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
+    return float(bits) / image[0, 0].numel(), psnr_db(picture, shown), ms_ssim(picture, shown)
 
 
 def export(run: Path, name: str) -> None:

@@ -38,7 +38,7 @@ SCALES = 48
 
 NEIGHBOURS = tuple((row, column) for row in (-1, 0, 1) for column in (-1, 0, 1))
 
-_NAMES = ("code_model", "code_model", "code_model-2", "code_model-3", "code_model-4")
+_NAMES = ("code_model", "code_model", "code_model-2", "code_model-3", "code_model-4", "code_model-5")
 FILES = dict(zip(EMBEDDED_AUTOENCODERS, _NAMES, strict=True))
 """Where the models of the embedded autoencoders' latents lie in the package."""
 
