@@ -1,9 +1,9 @@
 """Train the embedded autoencoder as a variable-rate transform codec.
 
     python models/train_autoencoder.py --data PICTURES --out RUN --minutes 80
-    python models/train_autoencoder.py --data PICTURES --out RUN --minutes 62 --start embedded-4  # trained on from that
-    python models/train_autoencoder.py --out RUN --export autoencoder-5
-    python models/train_autoencoder.py --data PICTURES --judge embedded-4  # as packaged, beside its code model
+    python models/train_autoencoder.py --data PICTURES --out RUN --minutes 62 --start embedded-5  # trained on from that
+    python models/train_autoencoder.py --out RUN --export autoencoder-6
+    python models/train_autoencoder.py --data PICTURES --judge embedded-6  # as packaged, beside its code model
 
 Every sample draws its own quantisation step, log-uniform over the network's range; its loss is
 distortion / (75 step^2) + rate, times the step. The rate is that of the code model (``rate_model``), trained along.

@@ -93,9 +93,11 @@ class RateModel(nn.Module):
             mean = self.mean_bias[levels, step][..., None, None]
             if places := known(step):
                 windows = windows_of(own, step)
-                same = self.same[step].view(self.channels, 2, 9, self.hidden)[:, :, places]
+                pairs = self.same[step].view(self.channels, 2, 9, self.hidden)
+                same = torch.stack([pairs[:, :, place] for place in places], dim=2)
+                linear = torch.stack([self.linear[step, :, place] for place in places], dim=1)
                 hidden = hidden + torch.einsum("ncpkhw,cpkd->ncdhw", windows[:, :, :2], same)
-                mean = mean + torch.einsum("nckhw,ck->nchw", windows[:, :, 2], self.linear[step][:, places])
+                mean = mean + torch.einsum("nckhw,ck->nchw", windows[:, :, 2], linear)
             hidden = F.relu(hidden)
             means[..., row::2, column::2] = torch.einsum("ncdhw,cd->nchw", hidden, self.mean) + mean
             scale = torch.einsum("ncdhw,cd->nchw", hidden, self.scale)

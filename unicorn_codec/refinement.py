@@ -44,7 +44,7 @@ PIECE_CELLS = 32
 MARGIN_CELLS = 2
 """Large pictures are refined in pieces of so many latents a side, decoded with so many around them."""
 
-PIECE_PIXELS = 512
+PIECE_PIXELS = 1024
 """Large pictures are compared in pieces of so many pixels a side."""
 
 PIXELS_AT_ONCE = 1 << 19

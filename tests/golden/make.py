@@ -26,6 +26,7 @@ SECOND = PackOptions(autoencoder="embedded-2", device="cpu")
 THIRD = PackOptions(autoencoder="embedded-3", device="cpu")
 FOURTH = PackOptions(autoencoder="embedded-4", device="cpu")
 FIFTH = PackOptions(autoencoder="embedded-5", device="cpu")
+SIXTH = PackOptions(autoencoder="embedded-6", device="cpu")
 OPTIONS = {
     "codes": replace(FIRST, latent_step=2.5),
     "half-size-codes": replace(FIRST, latent_step=14.0),
@@ -36,6 +37,7 @@ OPTIONS = {
     "codes-3": replace(THIRD, latent_step=2.5, each_alone=True),
     "codes-4": replace(FOURTH, latent_step=2.5, each_alone=True),
     "codes-5": replace(FIFTH, latent_step=2.5, each_alone=True),
+    "codes-6": replace(SIXTH, latent_step=2.5, each_alone=True),
 }
 
 
