@@ -143,7 +143,9 @@ class Replay:
 
     def __init__(self, compute: Callable[[Tensor], Tensor], images: Tensor) -> None:
         self._images = images.clone()
-        with torch.cuda.stream(torch.cuda.Stream()):  # the libraries choose their kernels before they are recorded
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):  # the libraries choose their kernels before they are recorded
             for _ in range(3):
                 compute(self._images)
         torch.cuda.synchronize()
@@ -369,7 +371,8 @@ class Trainer:
             return compute(images)
         kind = (images.shape, smooth, refine)
         if kind not in self.replays:
-            self.replays = {kind: Replay(compute, images)}  # an earlier one is not needed again, its memory is
+            self.replays.clear()  # an earlier one is not needed again, its memory is
+            self.replays[kind] = Replay(compute, images)
         return self.replays[kind](images)
 
     def _differentiate_now(self, images: Tensor, *, smooth: bool, refine: bool) -> Tensor:
