@@ -91,7 +91,7 @@ class RateModel(nn.Module):
         for step, (row, column) in enumerate(PASSES):
             hidden = sums[..., row::2, column::2] + self.bias[levels, step][..., None, None]
             mean = self.mean_bias[levels, step][..., None, None]
-            if places := known(step):
+            if places := known(step):  # stacked: an index of places would be copied to a GPU, which the copy waits for
                 windows = windows_of(own, step)
                 pairs = self.same[step].view(self.channels, 2, 9, self.hidden)
                 same = torch.stack([pairs[:, :, place] for place in places], dim=2)
