@@ -9,14 +9,14 @@ import math
 from itertools import pairwise
 
 QUALITY_OF_STEP = (
-    (1.0, 59.1),
-    (1.4, 56.0),
-    (2.0, 50.5),
-    (2.8, 41.8),
-    (4.0, 29.4),
-    (5.6, 13.5),
-    (8.0, -6.1),
-    (12.0, -29.5),
+    (1.0, 59.7),
+    (1.4, 56.1),
+    (2.0, 50.3),
+    (2.8, 40.9),
+    (4.0, 28.2),
+    (5.6, 12.6),
+    (8.0, -6.4),
+    (12.0, -29.8),
 )
 """Quantisation steps of the embedded autoencoder's latents, and the quality that each reaches."""
 
