@@ -53,7 +53,7 @@ def test_pictures_beyond_the_window_are_judged_by_their_middle(tmp_path: Path) -
         list_folder(tmp_path, options), options, EmbeddedAutoencoder(torch.device("cpu")), load_code_model()
     )
     sample = take_sample(coder, lambda *_: None)
-    for step in (2.4, 16.0):
+    for step in (1.6, 4.0, 16.0):  # which way is cheaper is a toss-up in between
         found = coder.file_bytes(coder.encode(step, lambda *_: None))
         assert sample.file_bytes(step) == pytest.approx(found, rel=0.25), step
 
