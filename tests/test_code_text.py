@@ -10,32 +10,32 @@ from unicorn_codec.code_model import CodeModel
 from unicorn_codec.codes import decode_images, encode_images
 from unicorn_codec.header import MAX_LEVEL
 
-CHANNELS, HIDDEN, CLASSES, SYMBOLS = 3, 4, 48, 50
+CHANNELS, HIDDEN, CLASSES = 3, 4, 48
 PASSES = ((0, 0), (1, 1), (0, 1), (1, 0))
 
 Latents = list[list[list[int]]]
 
 
-def random_model(seed: int) -> CodeModel:
+def random_model(seed: int, fractions: int, reach: int) -> CodeModel:
     """Weights that make means and scale classes of all kinds."""
     rng = np.random.default_rng(seed)
 
-    def weights(*shape: int, reach: int = 200) -> np.ndarray:
-        return rng.integers(-reach, reach + 1, shape).astype(np.float64)
+    def weights(*shape: int, largest: int = 200) -> np.ndarray:
+        return rng.integers(-largest, largest + 1, shape).astype(np.float64)
 
-    frequencies = rng.multinomial((1 << 14) - 1, rng.dirichlet(np.full(SYMBOLS, 0.1), (CLASSES, 8)))
+    frequencies = rng.multinomial((1 << 14) - 1, rng.dirichlet(np.full(2 * reach + 2, 0.1), (CLASSES, fractions)))
     frequencies[..., -1] += 1  # others may have no slots
     same = weights(4, CHANNELS, 18, HIDDEN)
     same[:, :, [4, 13]] = 0
     return CodeModel(
         earlier=weights(CHANNELS, 18, CHANNELS, HIDDEN),
         same=same,
-        bias=weights(MAX_LEVEL, 4, CHANNELS, HIDDEN, reach=9000),
-        linear=weights(4, CHANNELS, 9, reach=60),
+        bias=weights(MAX_LEVEL, 4, CHANNELS, HIDDEN, largest=9000),
+        linear=weights(4, CHANNELS, 9, largest=60),
         mean=weights(CHANNELS, HIDDEN),
-        scale=weights(CHANNELS, HIDDEN, reach=2000),
-        mean_bias=weights(MAX_LEVEL, 4, CHANNELS, reach=90_000).astype(np.int64),
-        scale_bias=weights(MAX_LEVEL, 4, CHANNELS, reach=400_000).astype(np.int64),
+        scale=weights(CHANNELS, HIDDEN, largest=2000),
+        mean_bias=weights(MAX_LEVEL, 4, CHANNELS, largest=90_000).astype(np.int64),
+        scale_bias=weights(MAX_LEVEL, 4, CHANNELS, largest=400_000).astype(np.int64),
         magnitudes=np.rint(np.arcsinh(np.arange(256)) * 64),
         frequencies=frequencies,
         sha256=bytes(32),
@@ -65,7 +65,7 @@ def clamp(value: int, lowest: int, highest: int) -> int:
 
 
 def predict(model: CodeModel, level: int, p: int, c: int, y: int, x: int, known: Latents) -> tuple[int, int]:
-    """Mean in eighths and scale class (UNI-82)."""
+    """Mean in F-ths and scale class (UNI-82)."""
 
     def neighbours(channel: int) -> list[int]:
         plane = known[channel]
@@ -86,7 +86,8 @@ def predict(model: CodeModel, level: int, p: int, c: int, y: int, x: int, known:
     a = int(model.mean_bias[level, p, c]) + sum(z * int(w) for z, w in zip(hidden, model.mean[c], strict=True))
     a += 64 * sum(clamp(v, -255, 255) * int(w) for v, w in zip(neighbours(c), model.linear[p, c], strict=True))
     b = int(model.scale_bias[level, p, c]) + sum(z * int(w) for z, w in zip(hidden, model.scale[c], strict=True))
-    return (a + 1024) // 2048, clamp((b + 8192) // 16384, 0, 47)
+    fractions = model.frequencies.shape[1]
+    return (fractions * a + 8192) // 16384, clamp((b + 8192) // 16384, 0, 47)
 
 
 def steps_of(p: int, height: int, width: int, lanes: int) -> Iterator[list[tuple[int, int]]]:
@@ -104,6 +105,8 @@ def decode(model: CodeModel, level: int, code: bytes, height: int, width: int) -
         return latents
     count = -(-height * width // 256)
     lanes = Lanes(code[1:], count)
+    _, fractions, size = model.frequencies.shape
+    reach = (size - 2) // 2
     for c in range(code[0]):
         for p in range(4):
             found: list[tuple[int, int, int]] = []
@@ -112,14 +115,14 @@ def decode(model: CodeModel, level: int, code: bytes, height: int, width: int) -
                 for lane, (y, x) in enumerate(step):
                     mean, scale = predict(model, level, p, c, y, x, latents)
                     means.append(mean)
-                    symbols.append(lanes.read(lane, model.frequencies[scale, mean % 8].tolist()))
-                far = [lane for lane, symbol in enumerate(symbols) if symbol == 49]
+                    symbols.append(lanes.read(lane, model.frequencies[scale, mean % fractions].tolist()))
+                far = [lane for lane, symbol in enumerate(symbols) if symbol == size - 1]
                 plain = dict.fromkeys(far, 0)
                 for _ in range(2):
                     for lane in far:
                         plain[lane] = 256 * plain[lane] + lanes.read(lane, [64] * 256)
                 for lane, (y, x) in enumerate(step):
-                    near = symbols[lane] - 24 + means[lane] // 8
+                    near = symbols[lane] - reach + means[lane] // fractions
                     value = plain[lane] - 65536 * (plain[lane] >= 32768) if lane in far else near
                     found.append((y, x, value))
             for y, x, value in found:  # a pass knows nothing of itself
@@ -128,12 +131,13 @@ def decode(model: CodeModel, level: int, code: bytes, height: int, width: int) -
     return latents
 
 
+@pytest.mark.parametrize(("fractions", "reach"), [(8, 24), (16, 63)], ids=str)
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 4), (5, 3), (17, 31)], ids=str)
-def test_the_text_decodes_what_the_library_encodes(height: int, width: int) -> None:
+def test_the_text_decodes_what_the_library_encodes(height: int, width: int, fractions: int, reach: int) -> None:
     rng = np.random.default_rng(height)
-    model = random_model(width)
-    reach = np.array([0, 3, 40, 32767])[:, None, None, None]
-    symbols = rng.integers(-reach, reach + 1, (4, CHANNELS, height, width))
+    model = random_model(width, fractions, reach)
+    largest = np.array([0, 3, 40, 32767])[:, None, None, None]
+    symbols = rng.integers(-largest, largest + 1, (4, CHANNELS, height, width))
     symbols[1, 1:] = 0  # silent channels at the end take no bytes
     for level in (0, MAX_LEVEL - 1):
         codes = encode_images(model, level, symbols)

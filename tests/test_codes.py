@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from unicorn_codec.code_model import PASSES, CodeModel, level_of, load_code_model
-from unicorn_codec.codes import FAR, LARGEST, REACH, decode_images, encode_images, lanes_of
+from unicorn_codec.codes import LARGEST, decode_images, encode_images, lanes_of
 from unicorn_codec.errors import FormatError
 from unicorn_codec.rans import PRECISION
 
@@ -42,7 +42,7 @@ def test_an_images_code_is_the_same_alone_and_among_others(model: CodeModel) -> 
 
 def test_values_out_of_reach_are_coded_plainly(model: CodeModel) -> None:
     symbols = np.zeros((2, model.channels, 2, 3), np.int64)
-    symbols[0, 0] = [[LARGEST, -LARGEST, 1000], [REACH + 1, -REACH - 1, 0]]
+    symbols[0, 0] = [[LARGEST, -LARGEST, 1000], [model.reach + 1, -model.reach - 1, 0]]
     symbols[0, 7, 1, 1] = -300
     codes = encode_images(model, 0, symbols)
     assert np.array_equal(decode_images(model, 0, codes, 2, 3), symbols)
@@ -83,7 +83,7 @@ def test_every_damage_is_a_format_error_or_other_symbols(model: CodeModel) -> No
 
 def test_tables_are_whole(model: CodeModel) -> None:
     assert (model.frequencies >= 0).all()
-    assert (model.frequencies[..., FAR] >= 1).all(), "whatever else has no slots is coded by this"
+    assert (model.frequencies[..., model.far] >= 1).all(), "whatever else has no slots is coded by this"
     assert (model.frequencies.sum(-1) == 1 << PRECISION).all()
 
 

@@ -45,6 +45,7 @@ def test_there_are_all_kinds() -> None:
         "codes-4",
         "codes-5",
         "codes-6",
+        "codes-7",
         "sequences",
     }
     assert {describe(path)["autoencoder"]["name"] for path in ARCHIVES} == set(EMBEDDED_AUTOENCODERS)

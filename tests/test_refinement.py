@@ -13,7 +13,6 @@ from unicorn_codec import archive, coding, errors, refinement
 from unicorn_codec.autoencoder import EmbeddedAutoencoder
 from unicorn_codec.checkpoints import KeptCodes
 from unicorn_codec.code_model import level_of, load_code_model
-from unicorn_codec.codes import REACH
 from unicorn_codec.config import USUAL_EFFORT, USUAL_ROUND_PIXELS, PackOptions
 from unicorn_codec.demo_pictures import make_demo_pictures
 from unicorn_codec.folder_coder import NoOthers, encode_latents, quantise_latents
@@ -66,7 +65,7 @@ def test_the_rate_is_that_of_the_real_codes(
     symbols = torch.from_numpy(quantise_latents(latents, step).astype(np.float32))
     levels = torch.full((len(symbols),), level_of(step))
     bits, (means, _) = rate.bits(symbols, levels).sum((1, 2, 3)), rate(symbols, levels)
-    plain_bits = 16 * ((symbols - means.floor()).abs() > REACH).sum((1, 2, 3))
+    plain_bits = 16 * ((symbols - means.floor()).abs() > load_code_model().reach).sum((1, 2, 3))
     codes = encode_latents(load_code_model(), latents, step)
     for wanted, plain, code in zip(bits.tolist(), plain_bits.tolist(), codes, strict=True):
         more = 8 * len(code) - wanted

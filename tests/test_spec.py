@@ -26,8 +26,7 @@ from unicorn_codec import (
     weight_tables,
     weights,
 )
-from unicorn_codec.code_model import PASSES, SCALES, load_code_model
-from unicorn_codec.codes import REACH
+from unicorn_codec.code_model import PASSES, SCALES, load_code_models
 from unicorn_codec.header_table import serialize_denoising, serialize_header
 from unicorn_codec.weight_coding import QuantisedRows
 
@@ -138,13 +137,21 @@ def test_code_table() -> None:
     assert code_table.serialize_codes(CODES, 3) == head + table + b"".join(CODES.streams)
 
 
-@pytest.mark.parametrize("autoencoder", header.EMBEDDED_AUTOENCODERS)
-def test_code_model_table(autoencoder: str) -> None:
-    model = load_code_model(autoencoder)
-    sides = {"C": model.channels, "H": model.mean.shape[1], "S": 2 * REACH + 2, "K": SCALES, "L": header.MAX_LEVEL}
+MODELS = {
+    file: model
+    for name, files in code_model.FILES.items()
+    for file, model in zip(files, load_code_models(name), strict=True)
+}
+
+
+@pytest.mark.parametrize("file", MODELS)
+def test_code_model_table(file: str) -> None:
+    model = MODELS[file]
+    sides = {"C": model.channels, "H": model.hidden, "K": SCALES, "L": header.MAX_LEVEL}
+    sides |= {"F": model.fractions, "S": 2 * model.reach + 2}
     listed = {
         name.strip("`"): tuple(sides[side] if side in sides else int(side) for side in shape.split(", "))
-        for name, shape, _ in rows("### The model")
+        for name, shape, *_ in rows("### The model")
         if not name.endswith(".safetensors`")
     }
     arrays = {field.name: getattr(model, field.name) for field in fields(model) if field.name != "sha256"}
@@ -153,12 +160,17 @@ def test_code_model_table(autoencoder: str) -> None:
 
 def test_code_models_table() -> None:
     listed = {
-        autoencoder: (Path(file).stem, int(hidden))
-        for file, autoencoders, hidden in ((cell.strip("`") for cell in row) for row in rows("### The model"))
-        if file.endswith(".safetensors")
-        for autoencoder in re.findall(r"embedded(?:-\d+)?", autoencoders)
+        Path(file.strip("`")).stem: (re.findall(r"embedded(?:-\d+)?", autoencoders), tuple(map(int, sides)))
+        for file, autoencoders, *sides in rows("### The model")
+        if file.endswith(".safetensors`")
     }
-    assert listed == {name: (file, load_code_model(name).hidden) for name, file in code_model.FILES.items()}
+    assert listed == {
+        file: (
+            [name for name, files in code_model.FILES.items() if file in files],
+            (model.hidden, model.fractions, model.reach),
+        )
+        for file, model in MODELS.items()
+    }
 
 
 def test_autoencoders_table() -> None:

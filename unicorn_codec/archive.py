@@ -23,7 +23,7 @@ from unicorn_codec.autoencoder import (
 )
 from unicorn_codec.canary import Canary, block_sums
 from unicorn_codec.checkpoints import check_checkpoint, checkpoint_of
-from unicorn_codec.code_model import load_code_model
+from unicorn_codec.code_model import load_code_models
 from unicorn_codec.code_table import is_classic, is_in_sequence
 from unicorn_codec.coding import pack_into_codes
 from unicorn_codec.concurrency import prefetch
@@ -348,12 +348,14 @@ def open_decoder(container: Container, autoencoder: Autoencoder) -> Decoder:
             raise AutoencoderMismatch(
                 f"this archive's codes are not of {autoencoder.reference.name!r}: it has no code model"
             )
-        model = load_code_model(autoencoder.reference.name)
-        found, known = container.codes.model_sha256, model.sha256
-        if found != known or header.autoencoder.latent_channels != model.channels:
+        found, channels = container.codes.model_sha256, header.autoencoder.latent_channels
+        models = load_code_models(autoencoder.reference.name)
+        model = next((one for one in models if (one.sha256, one.channels) == (found, channels)), None)
+        if model is None:
+            known = " or ".join(f"{one.sha256.hex()[:16]} and {one.channels}" for one in models)
             raise AutoencoderMismatch(
-                f"this archive was made with the code model {found.hex()[:16]} and codes of "
-                f"{header.autoencoder.latent_channels} channels; here are {known.hex()[:16]} and {model.channels}"
+                f"this archive was made with the code model {found.hex()[:16]} and codes of {channels} channels; "
+                f"here are {known}"
             )
         if container.tuning is not None:
             autoencoder = autoencoder.changed(container.tuning)

@@ -15,7 +15,6 @@ from unicorn_codec.code_model import (
     FEATURE_BITS,
     HIDDEN_LIMIT,
     MAX_SYMBOL,
-    MEAN_BITS,
     NEIGHBOURS,
     PASSES,
     SCALES,
@@ -55,7 +54,7 @@ class Context:
         cells = self._cells + 2 * self._margin
         self._features = np.zeros((2 * channels, cells), np.float32)
         self._plane = np.zeros((3, cells))
-        self._bounds = np.zeros(model.reach.shape[1])
+        self._bounds = np.zeros(model.excursions.shape[1])
         self._begin_block(0)
 
     def keep(self, images: int) -> None:
@@ -63,7 +62,7 @@ class Context:
         self._images = images
 
     def predict(self, channel: int, step: int) -> tuple[Integers, Integers]:
-        """Means (in 1/8) and scale classes of the channel's values in a pass, (N, rows, columns) each.
+        """Means (in 1 / ``fractions``) and scale classes of the channel's values in a pass, (N, rows, columns) each.
 
         The values of the channel's earlier passes must have been ``put``.
         """
@@ -95,7 +94,7 @@ class Context:
         mean += float(model.mean_bias[level, step, channel])
         scale += float(model.scale_bias[level, step, channel])
         shift = WEIGHT_BITS + FEATURE_BITS
-        means = np.floor(mean / (1 << (shift - MEAN_BITS)) + 0.5)
+        means = np.floor(mean * model.fractions / (1 << shift) + 0.5)
         classes = np.clip(np.floor(scale / (1 << shift) + 0.5), 0, SCALES - 1)
         return means.astype(np.int64), classes.astype(np.int64)
 
@@ -113,7 +112,7 @@ class Context:
         pair[:] = self._plane[:2]
         self._plane[:] = 0
         largest = float(pair[1].max())
-        self._bounds += largest * self._model.reach[channel]
+        self._bounds += largest * self._model.excursions[channel]
         if following == self._channels:
             return
         if following % BLOCK == 0:

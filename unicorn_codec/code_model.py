@@ -31,16 +31,21 @@ MAX_SYMBOL = 255
 WEIGHT_BITS = 8
 FEATURE_BITS = 6
 HIDDEN_LIMIT = (1 << 17) - 1
-MEAN_BITS = 3
-"""Means are multiples of 1/8."""
-
 SCALES = 48
 
 NEIGHBOURS = tuple((row, column) for row in (-1, 0, 1) for column in (-1, 0, 1))
 
-_NAMES = ("code_model", "code_model", "code_model-2", "code_model-3", "code_model-4", "code_model-5")
+_NAMES = (
+    ("code_model",),
+    ("code_model",),
+    ("code_model-2",),
+    ("code_model-3",),
+    ("code_model-4",),
+    ("code_model-5", "code_model-6"),
+)
 FILES = dict(zip(EMBEDDED_AUTOENCODERS, _NAMES, strict=True))
-"""Where the models of the embedded autoencoders' latents lie in the package."""
+"""Where the models of the embedded autoencoders' latents lie in the package: of each one those that archives were made
+with, the one that packing takes last."""
 
 _WHOLE = ("mean_bias", "scale_bias", "frequencies")
 
@@ -58,7 +63,7 @@ class CodeModel:
         mean_bias, scale_bias: (MAX_LEVEL, 4, C).
         magnitudes: (256,) compressed magnitude of 0..255, the feature that stands for it.
         sha256: of the file that the weights came from; an archive names it.
-        frequencies: (SCALES, 8, S) of symbols, for each scale class and fraction of the mean; see ``codes``.
+        frequencies: (SCALES, F, S) of symbols, for each scale class and fraction of the mean; see ``codes``.
     """
 
     earlier: Floats
@@ -81,21 +86,36 @@ class CodeModel:
     def hidden(self) -> int:
         return self.mean.shape[1]
 
+    @property
+    def fractions(self) -> int:
+        """F: predicted means are multiples of 1 / F, a power of two."""
+        return self.frequencies.shape[1]
+
+    @property
+    def reach(self) -> int:
+        """How far from the mean's integer part a value may be that has a symbol of its own."""
+        return self.frequencies.shape[2] // 2 - 1
+
+    @property
+    def far(self) -> int:
+        """Symbol of a value that is further away, or too unlikely for a symbol of its own; the last one of a table."""
+        return self.frequencies.shape[2] - 1
+
     @cached_property
     def starts(self) -> Integers:
-        """(SCALES 8 S + S) first slot of each symbol, flat; behind all tables one of a symbol that takes all slots."""
+        """(SCALES F S + S) first slot of each symbol, flat; behind all tables one of a symbol that takes all slots."""
         starts = np.cumsum(self.frequencies, axis=-1) - self.frequencies
         return np.append(starts.ravel(), np.zeros(self.frequencies.shape[-1], np.int64))
 
     @cached_property
     def widths(self) -> Integers:
-        """(SCALES 8 S + S) how many slots each symbol has."""
+        """(SCALES F S + S) how many slots each symbol has."""
         symbols = self.frequencies.shape[-1]
         return np.append(self.frequencies.ravel(), np.full(symbols, self.frequencies[0, 0].sum()))
 
     @cached_property
     def symbol_of_slot(self) -> NDArray[np.uint8]:
-        """(SCALES 8 slots + slots) which symbol owns a slot; the first one has all slots of the last table."""
+        """(SCALES F slots + slots) which symbol owns a slot; the first one has all slots of the last table."""
         tables = self.frequencies.reshape(-1, self.frequencies.shape[-1])
         symbols = np.arange(tables.shape[1], dtype=np.uint8)
         owners = [np.repeat(symbols, table) for table in tables]
@@ -109,7 +129,7 @@ class CodeModel:
         return np.ascontiguousarray(pairs, np.float32).reshape(channels * hidden, 9, 2 * channels)
 
     @cached_property
-    def reach(self) -> Floats:
+    def excursions(self) -> Floats:
         """(C, C H) how much a channel's features, if none is over 1, can add to or take from each sum."""
         return np.abs(self.earlier).sum(axis=1).reshape(self.channels, -1)
 
@@ -138,12 +158,21 @@ def known(step: int) -> list[int]:
     return [k for k, (r, c) in enumerate(NEIGHBOURS) if ((row + r) % 2, (column + c) % 2) in PASSES[:step]]
 
 
-@cache
+def load_code_models(autoencoder: str) -> list[CodeModel]:
+    """All models of an embedded autoencoder's latents, as they ship with the package."""
+    return [_load(name) for name in FILES[autoencoder]]
+
+
 def load_code_model(autoencoder: str = EMBEDDED_AUTOENCODERS[-1]) -> CodeModel:
-    """The model of an embedded autoencoder's latents, as it ships with the package."""
+    """The model that an embedded autoencoder's latents are packed with."""
+    return _load(FILES[autoencoder][-1])
+
+
+@cache
+def _load(name: str) -> CodeModel:
     from safetensors.numpy import load
 
-    data = (resources.files("unicorn_codec") / "pretrained" / f"{FILES[autoencoder]}.safetensors").read_bytes()
+    data = (resources.files("unicorn_codec") / "pretrained" / f"{name}.safetensors").read_bytes()
     arrays: dict[str, Any] = {
         name: array.astype(np.int64 if name in _WHOLE else np.float64) for name, array in load(data).items()
     }

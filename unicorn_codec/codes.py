@@ -1,7 +1,7 @@
 """Quantised latents of images <-> bytes, each image's alone.
 
 A value is coded as its distance from the predicted mean's integer part, by the frequency table of its scale
-class and of the mean's fraction. One that is further away than ``REACH``, or for which its table has no slots,
+class and of the mean's fraction. One that is further away than the tables reach, or for which its table has no slots,
 follows in 16 plain bits. Channels after the last one that is not silent take no bytes. Images of one size are
 coded in lockstep, many at a time.
 """
@@ -13,13 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unicorn_codec.code_context import Context
-from unicorn_codec.code_model import MEAN_BITS, PASSES, SCALES, CodeModel, Integers
+from unicorn_codec.code_model import PASSES, SCALES, CodeModel, Integers
 from unicorn_codec.errors import InvalidField
 from unicorn_codec.rans import PRECISION, TOTAL, Decoder, encode
-
-REACH = 24
-FAR = 2 * REACH + 1
-"""Symbol of a value that is further away, or too unlikely for a symbol of its own; the last one of a table."""
 
 VALUES_PER_LANE = 256
 """Positions of the grid that each lane takes: small images have one lane, large ones decode as fast as they."""
@@ -97,10 +93,10 @@ class _Tables:
     lowest: Integers
 
     @classmethod
-    def predicted(cls, means: Integers, scales: Integers, lanes: int) -> "_Tables":
-        fractions = 1 << MEAN_BITS
-        numbers = scales * fractions + (means & (fractions - 1))
-        return cls(_in_steps(numbers, lanes, SCALES * fractions), _in_steps((means >> MEAN_BITS) - REACH, lanes, 0))
+    def predicted(cls, model: CodeModel, means: Integers, scales: Integers, lanes: int) -> "_Tables":
+        whole, fractions = np.divmod(means, model.fractions)
+        numbers = scales * model.fractions + fractions
+        return cls(_in_steps(numbers, lanes, SCALES * model.fractions), _in_steps(whole - model.reach, lanes, 0))
 
 
 def _encode(model: CodeModel, level: int, symbols: Symbols, counts: Integers) -> list[bytes]:
@@ -114,7 +110,7 @@ def _encode(model: CodeModel, level: int, symbols: Symbols, counts: Integers) ->
         context.keep(coding)
         for step in range(len(PASSES)):
             values = symbols[:coding, channel][_of_pass(step)]
-            tables = _Tables.predicted(*context.predict(channel, step), lanes)
+            tables = _Tables.predicted(model, *context.predict(channel, step), lanes)
             start, width_of_symbol = _slots(model, tables, _in_steps(values, lanes, 0))
             starts.append(np.pad(start.astype(np.uint16), silent))
             widths.append(np.pad(width_of_symbol.astype(np.uint16), silent, constant_values=TOTAL))
@@ -126,10 +122,10 @@ def _encode(model: CodeModel, level: int, symbols: Symbols, counts: Integers) ->
 
 def _slots(model: CodeModel, tables: _Tables, values: NDArray[np.integer]) -> tuple[Integers, Integers]:
     """First slots and numbers of slots of a pass's values, (T, N L); values out of reach bring steps of their own."""
-    symbols, first_symbols = values - tables.lowest, tables.numbers * (FAR + 1)
-    within = np.where((symbols < 0) | (symbols >= FAR), FAR, symbols)
-    far = (within == FAR) | (model.widths[first_symbols + within] == 0)
-    found = first_symbols + np.where(far, FAR, symbols)
+    symbols, first_symbols = values - tables.lowest, tables.numbers * (model.far + 1)
+    within = np.where((symbols < 0) | (symbols >= model.far), model.far, symbols)
+    far = (within == model.far) | (model.widths[first_symbols + within] == 0)
+    found = first_symbols + np.where(far, model.far, symbols)
     starts, widths = model.starts[found], model.widths[found]
     steps = np.flatnonzero(far.any(axis=1))
     if steps.size:
@@ -156,7 +152,7 @@ def _decode(
         decoder.keep(coding)
         for step in range(len(PASSES)):
             means, scales = context.predict(channel, step)
-            read = _read(model, decoder, _Tables.predicted(means, scales, lanes))
+            read = _read(model, decoder, _Tables.predicted(model, means, scales, lanes))
             values = _from_steps(read, means.shape)
             if np.abs(values).max(initial=0) > LARGEST:
                 raise InvalidField(f"a code holds a value beyond +-{LARGEST}")
@@ -170,15 +166,15 @@ def _decode(
 def _read(model: CodeModel, decoder: Decoder, tables: _Tables) -> Integers:
     """(T, N L) values of a pass; the inverse of ``_slots``."""
     values = np.empty_like(tables.lowest)
-    first_slots, first_symbols = tables.numbers << PRECISION, tables.numbers * (FAR + 1)
+    first_slots, first_symbols = tables.numbers << PRECISION, tables.numbers * (model.far + 1)
     for step in range(len(values)):
         slots = decoder.slots()
         symbols = model.symbol_of_slot.take(first_slots[step] + slots)
         found = first_symbols[step] + symbols
         decoder.advance(slots, model.starts.take(found), model.widths.take(found))
         values[step] = symbols
-        if symbols.max() == FAR:
-            far = symbols == FAR
+        if symbols.max() == model.far:
+            far = symbols == model.far
             values[step, far] = (_read_plain(decoder, far) - tables.lowest[step])[far]
     return values + tables.lowest
 

@@ -60,12 +60,11 @@ def _frame(section: LooseSection) -> bytes:
 def tiny_code_model(seed: int) -> Any:
     """A code model of three channels with random weights: it predicts anything, and decodes in a millisecond."""
     from unicorn_codec.code_model import SCALES, CodeModel  # late: the fuzzer instruments what it imports
-    from unicorn_codec.codes import REACH
     from unicorn_codec.header import MAX_LEVEL
     from unicorn_codec.rans import PRECISION
 
     rng = np.random.default_rng(seed)
-    channels, hidden, symbols = 3, 4, 2 * REACH + 2
+    channels, hidden, symbols = 3, 4, 50
 
     def weights(*shape: int, reach: int = 200) -> np.ndarray:
         return rng.integers(-reach, reach + 1, shape).astype(np.float64)

@@ -38,6 +38,7 @@ OPTIONS = {
     "codes-4": replace(FOURTH, latent_step=2.5, each_alone=True),
     "codes-5": replace(FIFTH, latent_step=2.5, each_alone=True),
     "codes-6": replace(SIXTH, latent_step=2.5, each_alone=True),
+    "codes-7": replace(SIXTH, latent_step=2.5, each_alone=True),  # the autoencoder's second code model
 }
 
 
