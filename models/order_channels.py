@@ -37,7 +37,7 @@ def main() -> None:
     order = order_of(encode_all(autoencoder, pictures[:: max(1, len(pictures) // args.limit)]))
     print(f"new order: {order.tolist()}")
     package = Path(__file__).parents[1] / "unicorn_codec" / "pretrained"
-    weights, model = (package / f"{file}.safetensors" for file in (FILES[name], MODEL_FILES[name][-1]))
+    weights, model = (package / f"{file}.safetensors" for file in (FILES[name], MODEL_FILES[name][0]))
     ordered = ordered_autoencoder(load_file(weights), order), ordered_model(load_file(model), order)
     for path, tensors in zip((weights, model), ordered, strict=True):  # each needs the other: both are made first
         save_file(tensors, path)

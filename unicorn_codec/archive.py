@@ -349,10 +349,10 @@ def open_decoder(container: Container, autoencoder: Autoencoder) -> Decoder:
                 f"this archive's codes are not of {autoencoder.reference.name!r}: it has no code model"
             )
         found, channels = container.codes.model_sha256, header.autoencoder.latent_channels
-        models = load_code_models(autoencoder.reference.name)
-        model = next((one for one in models if (one.sha256, one.channels) == (found, channels)), None)
+        name = autoencoder.reference.name
+        model = next((one for one in load_code_models(name) if (one.sha256, one.channels) == (found, channels)), None)
         if model is None:
-            known = " or ".join(f"{one.sha256.hex()[:16]} and {one.channels}" for one in models)
+            known = " or ".join(f"{one.sha256.hex()[:16]} and {one.channels}" for one in load_code_models(name))
             raise AutoencoderMismatch(
                 f"this archive was made with the code model {found.hex()[:16]} and codes of {channels} channels; "
                 f"here are {known}"

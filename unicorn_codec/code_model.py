@@ -7,6 +7,7 @@ integers, products run in float64 only where every partial sum is an integer bel
 """
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import resources
@@ -41,11 +42,11 @@ _NAMES = (
     ("code_model-2",),
     ("code_model-3",),
     ("code_model-4",),
-    ("code_model-5", "code_model-6"),
+    ("code_model-6", "code_model-5"),
 )
 FILES = dict(zip(EMBEDDED_AUTOENCODERS, _NAMES, strict=True))
 """Where the models of the embedded autoencoders' latents lie in the package: of each one those that archives were made
-with, the one that packing takes last."""
+with, the one that packing takes first."""
 
 _WHOLE = ("mean_bias", "scale_bias", "frequencies")
 
@@ -158,14 +159,14 @@ def known(step: int) -> list[int]:
     return [k for k, (r, c) in enumerate(NEIGHBOURS) if ((row + r) % 2, (column + c) % 2) in PASSES[:step]]
 
 
-def load_code_models(autoencoder: str) -> list[CodeModel]:
-    """All models of an embedded autoencoder's latents, as they ship with the package."""
-    return [_load(name) for name in FILES[autoencoder]]
+def load_code_models(autoencoder: str) -> Iterator[CodeModel]:
+    """All models of an embedded autoencoder's latents, as they ship with the package, the one of packing first."""
+    return map(_load, FILES[autoencoder])
 
 
 def load_code_model(autoencoder: str = EMBEDDED_AUTOENCODERS[-1]) -> CodeModel:
     """The model that an embedded autoencoder's latents are packed with."""
-    return _load(FILES[autoencoder][-1])
+    return next(load_code_models(autoencoder))
 
 
 @cache
