@@ -81,7 +81,7 @@ def draw_symbols(largest: int) -> np.ndarray:
 @pytest.mark.parametrize(("reach", "largest", "singles"), [(100, 3, True), (3000, 20_000, False)])
 def test_predictions_are_those_of_the_text(reach: int, largest: int, singles: bool) -> None:
     model, symbols = draw_model(reach), draw_symbols(largest)
-    bounds = model.magnitudes[np.minimum(np.abs(symbols).max((0, 2, 3)), 255)] @ model.reach
+    bounds = model.magnitudes[np.minimum(np.abs(symbols).max((0, 2, 3)), 255)] @ model.excursions
     assert (bounds.max() < EXACT_IN_SINGLES) == singles
     context = Context(model, LEVEL, CHANNELS, SHAPE)
     expected = predictions(model, symbols)
