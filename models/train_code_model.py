@@ -43,7 +43,7 @@ HALVES = 0.2
 FRACTIONS = 16
 REACH = 63
 """Of the tables: parts of one that means are told in, and how far from them values have symbols of their own. Eight
-parts and a reach of 24 were measured too: they cost more bytes at every step, most at fine ones, where many values are far."""
+parts and a reach of 24 were measured too: they cost more bytes at every step, most at fine ones."""
 
 RAREST = 2e-7
 """Probability of residuals that are still worth a slot."""
