@@ -32,6 +32,8 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=500, help="pictures that are looked at")
     args = parser.parse_args()
     name = EMBEDDED_AUTOENCODERS[-1]
+    if sum(MODEL_FILES[name][0] in of_another for of_another in MODEL_FILES.values()) > 1:
+        parser.error(f"{MODEL_FILES[name][0]} models the latents of another autoencoder too: its order is given")
     pictures = load_pictures(args.data)
     autoencoder = EmbeddedAutoencoder(torch.device("cpu"))
     order = order_of(encode_all(autoencoder, pictures[:: max(1, len(pictures) // args.limit)]))

@@ -1,9 +1,9 @@
 """Train the embedded autoencoder as a variable-rate transform codec.
 
     python models/train_autoencoder.py --data PICTURES --out RUN --minutes 80
-    python models/train_autoencoder.py --data PICTURES --out RUN --minutes 62 --start embedded-5  # trained on from that
-    python models/train_autoencoder.py --out RUN --export autoencoder-6
-    python models/train_autoencoder.py --data PICTURES --judge embedded-6  # as packaged, beside its code model
+    python models/train_autoencoder.py --data PICTURES --out RUN --minutes 62 --start embedded-7  # trained on from that
+    python models/train_autoencoder.py --out RUN --export autoencoder-8
+    python models/train_autoencoder.py --data PICTURES --judge embedded-7  # as packaged, beside its code model
 
 Every sample draws its own quantisation step, log-uniform over the network's range; its loss is
 distortion / (75 step^2) + rate, times the step. The rate is that of the code model (``rate_model``), trained along.
@@ -15,7 +15,7 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -98,7 +98,7 @@ def load_pictures(folder: Path) -> list[np.ndarray]:
     return [p for p in pictures if min(p.shape[:2]) >= 128]
 
 
-def random_crops(pictures: list[np.ndarray], batch: int, size: int, rng: np.random.Generator) -> Tensor:
+def random_crops(pictures: Sequence[np.ndarray], batch: int, size: int, rng: np.random.Generator) -> Tensor:
     """(batch, size, size, 3) uint8; pictures too small for the size are left out by redrawing."""
     crops = np.empty((batch, size, size, 3), np.uint8)
     for slot in range(batch):
@@ -475,24 +475,35 @@ def evaluate(
     return float(bits) / image[0, 0].numel(), psnr_db(picture, shown), ms_ssim(picture, shown)
 
 
-def export(run: Path, name: str) -> None:
-    """Write the averaged weights and the network's shape into the package, below a name.
+def quantised(name: str, kernel: Tensor) -> tuple[Tensor, Tensor] | None:
+    """Integers and rows' scales of a kernel that the package holds as int8; None for weights that it holds as float16.
 
-    As float16, but large kernels as int8: that costs no quality, and the package carries at most 8 MB. The kernel that
-    reads the latents, whose sizes differ by channel, is not one of them: it would cost 0.01 dB.
+    Large kernels are the former: that costs no quality, and the package carries at most 8 MB. The one that reads the
+    latents, whose sizes differ by channel, is not one of them: it would cost 0.01 dB.
     """
+    if kernel.ndim != 4 or kernel.numel() < LARGE or name == "decoder.0.weight":
+        return None
+    scales = (kernel.abs().amax((1, 2, 3)) / 127).half()
+    return (kernel / scales.float().view(-1, 1, 1, 1)).round().to(torch.int8).contiguous(), scales
+
+
+def as_packaged(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A network's weights as the package holds them; the inverse of ``weights_of``, but for rounding."""
+    weights: dict[str, Tensor] = {}
+    for key, tensor in state.items():
+        if (found := quantised(key, tensor)) is None:
+            weights[key] = tensor.half().contiguous()
+        else:
+            weights[key], weights[key + SCALE] = found
+    return weights
+
+
+def export(run: Path, name: str) -> None:
+    """Write the averaged weights and the network's shape into the package, below a name."""
     state = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)
     folder = Path(__file__).parents[1] / "unicorn_codec" / "pretrained"
     folder.mkdir(exist_ok=True)
-    weights = {name: tensor.half().contiguous() for name, tensor in state["average"].items()}
-    large = [name for name, tensor in weights.items() if tensor.ndim == 4 and tensor.numel() >= LARGE]
-    for kernel in [name for name in large if name != "decoder.0.weight"]:
-        scales = (state["average"][kernel].abs().amax((1, 2, 3)) / 127).half()
-        weights[kernel] = (
-            (state["average"][kernel] / scales.float().view(-1, 1, 1, 1)).round().to(torch.int8).contiguous()
-        )
-        weights[kernel + SCALE] = scales
-    save_file(weights, folder / f"{name}.safetensors")
+    save_file(as_packaged(state["average"]), folder / f"{name}.safetensors")
     settings = json.loads((run / "settings.json").read_text())
     (folder / f"{name}.json").write_text(json.dumps(settings["network"]) + "\n")
 

@@ -11,34 +11,23 @@ package.
 import argparse
 import copy
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from refined_squares import Square, refined_squares
 from safetensors.numpy import save_file
 from torch import Tensor
-from train_autoencoder import HIDDEN, as_images, load_pictures, random_crops, without_unseen
+from train_autoencoder import HIDDEN, as_images, load_pictures, without_unseen
 
 from unicorn_codec.autoencoder import EmbeddedAutoencoder
 from unicorn_codec.code_model import FEATURE_BITS, FILES, MAX_SYMBOL, SCALES, level_of, load_code_model
-from unicorn_codec.code_table import told_level
-from unicorn_codec.folder_coder import FINEST_WITH_HALVES
 from unicorn_codec.rans import PRECISION
 from unicorn_codec.rate_model import LOG_RATIO, SMALLEST_SCALE, WEIGHTS, RateModel, fraction_bits
-from unicorn_codec.refinement import Objective
-from unicorn_codec.resampling import halve
 
 CROP = 16
 PACE = 1e-3
-
-SIDE = 256
-"""Pixels a side of the squares that are refined."""
-
-ROUNDS = 6
-"""Of refinement: half of what archives get by default, for twice as many squares."""
-
-HALVES = 0.2
-"""Part of the squares that are coded at half size where both ways may be."""
 
 FRACTIONS = 16
 REACH = 63
@@ -49,8 +38,6 @@ RAREST = 2e-7
 """Probability of residuals that are still worth a slot."""
 
 Batch = tuple[Tensor, Tensor]
-Sample = tuple[Tensor, int]
-"""Symbols (C, h, w), and the level that the code model is told of them."""
 
 
 def to_integers(model: RateModel, coarsest: int) -> dict[str, np.ndarray]:
@@ -103,37 +90,14 @@ def encode_all(autoencoder: EmbeddedAutoencoder, pictures: list[np.ndarray]) -> 
     return [one for one in latents if min(one.shape[1:]) >= CROP]
 
 
-def refined_samples(
-    autoencoder: EmbeddedAutoencoder,
-    pictures: list[np.ndarray],
-    rate: RateModel,
-    args: argparse.Namespace,
-    rng: np.random.Generator,
-) -> list[Sample]:
-    """Symbols of squares from pictures, at steps of all archives and refined as there, as many as there is time for."""
-    samples: list[Sample] = []
-    max_step, minutes, started = autoencoder.network.max_step, args.refining, time.monotonic()
-    while time.monotonic() - started < 60 * minutes:
-        step = float((2 * max_step) ** rng.random())
-        half = step > max_step or (step >= FINEST_WITH_HALVES and rng.random() < HALVES)
-        pixels = random_crops(pictures, args.batch // 2, SIDE, rng)
-        latents = autoencoder.encode_pictures(list((halve(pixels) if half else pixels).numpy()), 16)
-        objective = Objective(autoencoder=autoencoder, rate=rate, step=step, half=half)
-        symbols = (objective.refine(pixels, latents, ROUNDS) / objective.own_step).round()
-        level = told_level(level_of(step), half=half)
-        samples += [(one, level) for one in symbols]
-    print(f"{len(samples)} squares refined", flush=True)
-    return samples
-
-
 def draw_batch(
-    latents: list[Tensor], refined: list[Sample], batch: int, rng: np.random.Generator, max_step: float
+    latents: list[Tensor], refined: Sequence[Square], batch: int, rng: np.random.Generator, max_step: float
 ) -> Batch:
     """Quantised latents, of crops or of refined squares that all have one size, and the level of each one's step."""
     if refined and rng.random() < 0.5:
         drawn = [refined[number] for number in rng.integers(len(refined), size=4 * batch)]
-        alike = [one for one in drawn if one[0].shape == drawn[0][0].shape][:batch]
-        return torch.stack([symbols for symbols, _ in alike]), torch.tensor([level for _, level in alike])
+        alike = [square for square in drawn if square.half == drawn[0].half][:batch]
+        return torch.stack([square.symbols for square in alike]).float(), torch.tensor([one.level for one in alike])
     symbols, levels = [], []
     for _ in range(batch):
         one = latents[rng.integers(len(latents))]
@@ -170,7 +134,9 @@ def main() -> None:
         state = torch.load(Path(args.start) / "checkpoint.pt", map_location=device, weights_only=True)
         model.load_state_dict(state["rate"])
     fixed = copy.deepcopy(model).requires_grad_(requires_grad=False)
-    refined = refined_samples(autoencoder, pictures, fixed, args, rng)
+    together = args.batch // 2
+    refined = list(refined_squares(autoencoder, pictures, fixed, rng, minutes=args.refining, together=together))
+    print(f"{len(refined)} squares refined", flush=True)
     optimizer = torch.optim.AdamW(model.parameters(), lr=PACE, betas=(0.9, 0.98), weight_decay=0.0)
     started, step, totals = time.monotonic(), 0, []
     while (elapsed := time.monotonic() - started) < 60 * args.minutes:

@@ -27,8 +27,7 @@ from unicorn_codec.header import EMBEDDED_AUTOENCODERS, AutoencoderReference
 from unicorn_codec.resampling import double
 from unicorn_codec.tiling import margin_of, tiles
 
-_NAMES = ("autoencoder", "autoencoder-2", "autoencoder-3", "autoencoder-4", "autoencoder-5", "autoencoder-6")
-FILES = dict(zip(EMBEDDED_AUTOENCODERS, _NAMES, strict=True))
+FILES = {name: name.replace("embedded", "autoencoder") for name in EMBEDDED_AUTOENCODERS}
 """Where the embedded ones lie in the package."""
 
 SCALE = ".scale"

@@ -3,6 +3,8 @@
 Figures that are told come from ``metrics``.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -24,16 +26,17 @@ YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0
 """BT.601."""
 
 
-def distortion(decoded: Tensor, original: Tensor) -> Tensor:
+def distortion(decoded: Tensor, original: Tensor, *, structures: Sequence[float] = STRUCTURES) -> Tensor:
     """(N,), in units of a squared error of the 255 scale.
 
     Args:
         decoded, original: (N, 3, H, W) RGB in [-1, 1]. Where a side is below 22 the squared errors count alone.
+        structures: weights of 1 - ``structure`` of Y, Cb and Cr.
     """
     decoded, original = as_ycbcr(decoded), as_ycbcr(original)
     squared = (decoded - original).square().mean((2, 3)) * 127.5**2
     dissimilar = 1 - structure(decoded / 2 + 0.5, original / 2 + 0.5)
-    weighed = zip(SQUARED_ERRORS + STRUCTURES, [*squared.unbind(1), *dissimilar.unbind(1)], strict=True)
+    weighed = zip((*SQUARED_ERRORS, *structures), [*squared.unbind(1), *dissimilar.unbind(1)], strict=True)
     return torch.stack([weight * part for weight, part in weighed]).sum(0)
 
 
