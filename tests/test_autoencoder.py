@@ -79,9 +79,8 @@ def test_each_autoencoder_of_the_package_can_be_had_by_name() -> None:
     assert len({autoencoder.reference.weights_sha256 for autoencoder in weights.values()}) == len(weights)
     picture = draw(3, 64, 48)
     latents = [autoencoder.encode_pictures([picture], 16) for autoencoder in weights.values()]
-    same = {
-        b for (a, former), (b, latter) in pairwise(zip(weights, latents, strict=True)) if torch.equal(former, latter)
-    }
+    pairs = pairwise(zip(weights, latents, strict=True))
+    same = {later for (_, of_former), (later, of_later) in pairs if torch.equal(of_former, of_later)}
     assert same == {"embedded-2", "embedded-7"}, "these are other decoders of their predecessors' latents"
 
 
