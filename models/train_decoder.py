@@ -86,9 +86,9 @@ class DecoderTrainer:
             for told in zip(*((square.step, square.own_step) for square in squares), strict=True)
         )
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.fast_bfloat16):
-            told = self.network.with_step(symbols * own_steps.view(-1, 1, 1, 1), own_steps)
-            told = told.contiguous(memory_format=torch.channels_last)
-            decoded = functional_call(self.decoder, self.rounded(), (told,)).float()
+            planes = self.network.with_step(symbols * own_steps.view(-1, 1, 1, 1), own_steps)
+            planes = planes.contiguous(memory_format=torch.channels_last)
+            decoded = functional_call(self.decoder, self.rounded(), (planes,)).float()
             decoded = double(decoded) if squares[0].half else decoded
             seen = self.perceptual(decoded / 2 + 0.5, images / 2 + 0.5)
         worth = distortion(decoded, images, structures=STRUCTURES_WORTH) + self.weight * seen.float()
@@ -107,8 +107,8 @@ class DecoderTrainer:
 
 def batches(squares: Sequence[Square], batch: int, rng: np.random.Generator) -> Iterator[list[Square]]:
     """All squares again and again, in an order of chance; a batch has whole ones alone, or halves."""
+    waiting: dict[bool, list[Square]] = {False: [], True: []}
     while True:
-        waiting: dict[bool, list[Square]] = {False: [], True: []}
         for number in rng.permutation(len(squares)):
             alike = waiting[squares[number].half]
             alike.append(squares[number])
