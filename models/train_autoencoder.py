@@ -246,6 +246,12 @@ def without_unseen(pictures: list[np.ndarray]) -> list[np.ndarray]:
     return [picture for number, picture in enumerate(pictures) if number % UNSEEN]
 
 
+def shown_channels(batch: int, channels: int, device: torch.device) -> Tensor:
+    """(N, C, 1, 1) which latent channels the decoder sees: of some crops the leading ones alone."""
+    leading = torch.rand(batch, 1, 1, 1, device=device) < LEADING_PART
+    return ~leading | (torch.arange(channels, device=device).view(-1, 1, 1) < LEADING_CHANNELS)
+
+
 class Trainer:
     """Networks, their averages and optimisers of one run."""
 
@@ -393,8 +399,7 @@ class Trainer:
         batch, channels = len(images), self.shape["latent_channels"]
         steps = self.shape["max_step"] ** torch.rand(batch, device=self.device)
         levels = torch.round(4 * torch.log2(steps)).long()  # as level_of, which would wait for the device
-        leading = torch.rand(batch, 1, 1, 1, device=self.device) < LEADING_PART
-        mask = ~leading | (torch.arange(channels, device=self.device).view(-1, 1, 1) < LEADING_CHANNELS)
+        mask = shown_channels(batch, channels, self.device)
         each_step = steps.view(-1, 1, 1, 1)
         with fast:
             latents = self.encode(images)

@@ -21,16 +21,15 @@ from refined_squares import Square, refined_squares
 from torch import Tensor, nn
 from torch.func import functional_call
 from train_autoencoder import (
-    LEADING_CHANNELS,
-    LEADING_PART,
     SLOPE,
     as_images,
     load_pictures,
     quantised,
+    shown_channels,
     without_unseen,
 )
 
-from unicorn_codec.autoencoder import FILES, EmbeddedAutoencoder
+from unicorn_codec.autoencoder import FILES, SCALE, EmbeddedAutoencoder, weights_of
 from unicorn_codec.bench.perceptual import PerceptualDistance
 from unicorn_codec.code_model import load_code_model
 from unicorn_codec.devices import has_fast_bfloat16
@@ -79,8 +78,7 @@ class DecoderTrainer:
         """Mean distortion, in what a bit is worth at each one's step, times the step, as in ``train_autoencoder``."""
         images = as_images(torch.stack([square.pixels for square in squares]), self.device)
         symbols = torch.stack([square.symbols for square in squares]).to(self.device).float()
-        leading = torch.rand(len(symbols), 1, 1, 1, device=self.device) < LEADING_PART
-        symbols *= ~leading | (torch.arange(symbols.shape[1], device=self.device).view(-1, 1, 1) < LEADING_CHANNELS)
+        symbols *= shown_channels(*symbols.shape[:2], self.device)
         steps, own_steps = (
             torch.tensor(told, device=self.device)
             for told in zip(*((square.step, square.own_step) for square in squares), strict=True)
@@ -99,8 +97,7 @@ class DecoderTrainer:
         weights = dict(self.decoder.named_parameters())
         for name, weight in weights.items():
             if (found := quantised(f"decoder.{name}", weight.detach())) is not None:
-                integers, scales = found
-                stored = integers.float() * scales.float().view(-1, 1, 1, 1)
+                stored = weights_of({name: found[0], name + SCALE: found[1]})[name]
                 weights[name] = weight + (stored - weight).detach()
         return weights
 
@@ -150,13 +147,14 @@ def main() -> None:
     trainer = DecoderTrainer(autoencoder, PerceptualDistance(args.features), args.perceptual)
     started, losses = time.monotonic(), list[float]()
     for number, some in enumerate(batches(squares, args.batch, np.random.default_rng(args.seed)), start=1):
-        left = 1 - (time.monotonic() - started) / (60 * args.minutes)
-        if left <= 0:
+        elapsed = time.monotonic() - started
+        if elapsed >= 60 * args.minutes:
             break
+        left = 1 - elapsed / (60 * args.minutes)
         losses.append(trainer.train_step(some, left * min(1.0, number / 20)))
         if number % TOLD_EVERY == 0:
             mean = np.mean(losses[-TOLD_EVERY:])
-            print(f"{time.monotonic() - started:6.0f}s step {number} loss {mean:.4f}", flush=True)
+            print(f"{elapsed:6.0f}s step {number} loss {mean:.4f}", flush=True)
     torch.save({"average": autoencoder.network.state_dict()}, args.out / "checkpoint.pt")
     network = json.loads((resources.files("unicorn_codec") / "pretrained" / f"{FILES[args.start]}.json").read_text())
     settings = {"network": network, **vars(args)}

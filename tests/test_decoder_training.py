@@ -15,7 +15,7 @@ from unicorn_codec.rate_model import RateModel
 SIDE = 64
 
 
-class Unseeing(nn.Module):
+class Difference(nn.Module):
     """In place of the perceptual distance, whose features are not at hand."""
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
@@ -73,7 +73,7 @@ def test_training_lowers_the_loss_of_the_weights_that_are_packaged(
 
     squares = [square for square in squares_of(script, autoencoder, 12) if not square.half][:2]
     encoder = {name: weight.clone() for name, weight in autoencoder.network.encoder.named_parameters()}
-    trainer = script.DecoderTrainer(autoencoder, Unseeing(), 500.0)
+    trainer = script.DecoderTrainer(autoencoder, Difference(), 500.0)
 
     def loss() -> float:
         torch.manual_seed(0)
