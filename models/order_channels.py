@@ -13,8 +13,7 @@ import numpy as np
 import torch
 from safetensors.numpy import load_file, save_file
 from torch import Tensor
-from train_autoencoder import LEADING_CHANNELS, load_pictures
-from train_code_model import encode_all
+from train_autoencoder import LEADING_CHANNELS, as_images, load_pictures
 
 from unicorn_codec.autoencoder import FILES, SCALE, EmbeddedAutoencoder
 from unicorn_codec.code_model import FILES as MODEL_FILES
@@ -43,6 +42,17 @@ def main() -> None:
     ordered = ordered_autoencoder(load_file(weights), order), ordered_model(load_file(model), order)
     for path, tensors in zip((weights, model), ordered, strict=True):  # each needs the other: both are made first
         save_file(tensors, path)
+
+
+def encode_all(autoencoder: EmbeddedAutoencoder, pictures: list[np.ndarray]) -> list[Tensor]:
+    """All latent channels (C, h, w) of every picture, cut to multiples of the grid."""
+    latents = []
+    with torch.inference_mode():
+        for picture in pictures:
+            height, width = (side // 16 * 16 for side in picture.shape[:2])
+            image = as_images(torch.from_numpy(picture[:height, :width].copy())[None], autoencoder.device)
+            latents.append(autoencoder.network.encode(image)[0].cpu())
+    return latents
 
 
 def order_of(latents: list[Tensor]) -> np.ndarray:

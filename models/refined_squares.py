@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor
-from train_autoencoder import random_crops
 
 from unicorn_codec.autoencoder import EmbeddedAutoencoder
 from unicorn_codec.code_model import level_of
-from unicorn_codec.code_table import told_level, told_step
+from unicorn_codec.code_table import told_level
 from unicorn_codec.folder_coder import FINEST_WITH_HALVES
 from unicorn_codec.rate_model import RateModel
 from unicorn_codec.refinement import Objective
@@ -19,55 +19,72 @@ from unicorn_codec.resampling import halve
 SIDE = 256
 """Pixels a side of the squares."""
 
-ROUNDS = 6
-"""Of refinement: half of what archives get by default, for twice as many squares."""
-
 HALVES = 0.2
 """Part of the squares that are coded at half size where both ways may be."""
 
 
-class Square(NamedTuple):
-    """A square and its code.
+class Squares(NamedTuple):
+    """Squares and their codes, all whole or all at half size.
 
     Args:
-        pixels: (SIDE, SIDE, 3) uint8.
-        symbols: (C, h, w) int16, of the square or of its half.
-        step: the archive's.
+        pixels: (N, SIDE, SIDE, 3) uint8.
+        latents: (N, C, h, w) float16, the encoder's.
+        symbols: (N, C, h, w) int16, of the refined latents.
+        steps: (N,) float32, the archive's.
+        own_steps: (N,) float32, that the latents were rounded with.
+        levels: (N,) int64, that the code model is told of.
     """
 
     pixels: Tensor
+    latents: Tensor
     symbols: Tensor
-    step: float
-    half: bool
+    steps: Tensor
+    own_steps: Tensor
+    levels: Tensor
 
     @property
-    def own_step(self) -> float:
-        """That the latents were rounded with."""
-        return told_step(self.step, half=self.half)
+    def half(self) -> bool:
+        """Whether the codes are of the squares at half size."""
+        return bool(self.steps[0] != self.own_steps[0])
 
-    @property
-    def level(self) -> int:
-        """That the code model is told of."""
-        return told_level(level_of(self.step), half=self.half)
+    def some(self, numbers: Tensor) -> "Squares":
+        return Squares(*(tensor[numbers] for tensor in self))
+
+
+def all_of(parts: Sequence[Squares]) -> Squares:
+    """Those of parts that are all whole or all at half size."""
+    return Squares(*map(torch.cat, zip(*parts, strict=True)))
 
 
 def refined_squares(
     autoencoder: EmbeddedAutoencoder,
-    pictures: Sequence[np.ndarray],
     rate: RateModel,
+    crops: Iterator[Tensor],
     rng: np.random.Generator,
     *,
     minutes: float,
-    together: int,
-) -> Iterator[Square]:
-    """As many as there is time for, some of one step together."""
+    rounds: int,
+) -> Iterator[Squares]:
+    """As many as there is time for, on the autoencoder's device; those of a batch of crops have one step.
+
+    Args:
+        crops: batches (N, SIDE, SIDE, 3) uint8.
+    """
     max_step, started = autoencoder.network.max_step, time.monotonic()
     while time.monotonic() - started < 60 * minutes:
         step = float((2 * max_step) ** rng.random())
         half = step > max_step or (step >= FINEST_WITH_HALVES and rng.random() < HALVES)
-        pixels = random_crops(pictures, together, SIDE, rng)
-        latents = autoencoder.encode_pictures(list((halve(pixels) if half else pixels).numpy()), 16)
-        objective = Objective(autoencoder=autoencoder, rate=rate, step=step, half=half)
-        symbols = (objective.refine(pixels, latents, ROUNDS) / objective.own_step).round().short()
-        for one, its_symbols in zip(pixels, symbols, strict=True):
-            yield Square(one, its_symbols, step, half)
+        yield refined(autoencoder, rate, next(crops), step, rounds, half=half)
+
+
+def refined(
+    autoencoder: EmbeddedAutoencoder, rate: RateModel, pixels: Tensor, step: float, rounds: int, *, half: bool
+) -> Squares:
+    """Squares (N, SIDE, SIDE, 3), uint8, with their codes."""
+    latents = autoencoder.encode_pictures(list((halve(pixels) if half else pixels).numpy()), 16)
+    objective = Objective(autoencoder=autoencoder, rate=rate, step=step, half=half)
+    symbols = (objective.refine(pixels, latents, rounds) / objective.own_step).round().short()
+    steps, own_steps = (torch.full((len(pixels),), one) for one in (step, objective.own_step))
+    levels = torch.full((len(pixels),), told_level(level_of(step), half=half))
+    squares = Squares(pixels, latents.half(), symbols, steps, own_steps, levels)
+    return Squares(*(tensor.to(autoencoder.device) for tensor in squares))

@@ -1,0 +1,118 @@
+"""Write the autoencoder and the code model of a run into the package.
+
+    python models/export.py --run RUN --autoencoder autoencoder-9 --code-model code_model-8
+
+Large kernels of the autoencoder become int8. The code model, in floating point until here (``rate_model``), becomes the
+integers of ``unicorn_codec.code_model`` with their frequency tables.
+"""
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.numpy import save_file as save_arrays
+from safetensors.torch import save_file as save_tensors
+from torch import Tensor
+
+from unicorn_codec.autoencoder import SCALE
+from unicorn_codec.code_model import FEATURE_BITS, MAX_SYMBOL, SCALES, level_of
+from unicorn_codec.rans import PRECISION
+from unicorn_codec.rate_model import LOG_RATIO, SMALLEST_SCALE, WEIGHTS, RateModel, fraction_bits
+
+LARGE = 80_000
+"""Weights of a kernel that is stored as int8: nearly all those at 1/8 and 1/16 of the resolution."""
+
+FRACTIONS = 16
+REACH = 63
+"""Of the tables: parts of one that means are told in, and how far from them values have symbols of their own. Eight
+parts and a reach of 24 were measured too: they cost more bytes at every step, most at fine ones."""
+
+RAREST = 2e-7
+"""Probability of residuals that are still worth a slot."""
+
+
+def quantised(name: str, kernel: Tensor) -> tuple[Tensor, Tensor] | None:
+    """Integers and rows' scales of a kernel that the package holds as int8; None for weights that it holds as float16.
+
+    Large kernels are the former: that costs no quality, and the package carries at most 8 MB. The one that reads the
+    latents, whose sizes differ by channel, is not one of them: it would cost 0.01 dB.
+    """
+    if kernel.ndim != 4 or kernel.numel() < LARGE or name == "decoder.0.weight":
+        return None
+    scales = (kernel.abs().amax((1, 2, 3)) / 127).half()
+    return (kernel / scales.float().view(-1, 1, 1, 1)).round().to(torch.int8).contiguous(), scales
+
+
+def as_packaged(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A network's weights as the package holds them; the inverse of ``weights_of``, but for rounding."""
+    weights: dict[str, Tensor] = {}
+    for key, tensor in state.items():
+        if (found := quantised(key, tensor)) is None:
+            weights[key] = tensor.half().contiguous()
+        else:
+            weights[key], weights[key + SCALE] = found
+    return weights
+
+
+def to_integers(model: RateModel, coarsest: int) -> dict[str, np.ndarray]:
+    """The weights as the package holds them; levels over the coarsest one that was trained are as that one."""
+    weights = {name: getattr(model, name) for name in WEIGHTS} | model.masked()
+    for name in ("bias", "mean_bias", "scale_bias"):
+        weights[name] = weights[name][torch.arange(len(weights[name])).clamp_max(coarsest)]
+    integers = {}
+    for name, tensor in weights.items():
+        rounded = torch.round(tensor.detach().double() * 2.0 ** fraction_bits(name))
+        assert rounded.abs().max() < 2**31, name
+        wide = rounded.abs().max() >= 2**15
+        integers[name] = rounded.numpy().astype(np.int32 if wide else np.int16)
+    magnitudes = np.rint(np.arcsinh(np.arange(MAX_SYMBOL + 1)) * 2**FEATURE_BITS)
+    return integers | {"magnitudes": magnitudes.astype(np.int16), "frequencies": frequency_tables()}
+
+
+def frequency_tables() -> np.ndarray:
+    """(SCALES, FRACTIONS, 2 REACH + 2) frequencies: the residuals -REACH..REACH, then all others.
+
+    Residuals that hardly occur get none: a slot for each would make the many values that are as predicted dearer.
+    """
+    masses = logistic_masses()
+    total, alone = 1 << PRECISION, masses >= RAREST
+    alone[..., -1] = True
+    frequencies = np.where(alone, 1 + np.floor(masses * (total - masses.shape[-1])), 0).astype(np.int64)
+    most = frequencies.argmax(-1)[..., None]
+    rest = total - frequencies.sum(-1, keepdims=True)
+    np.put_along_axis(frequencies, most, np.take_along_axis(frequencies, most, -1) + rest, -1)
+    assert (frequencies >= 0).all() and (frequencies.sum(-1) == total).all()
+    return frequencies.astype(np.int16)
+
+
+def logistic_masses() -> np.ndarray:
+    """(SCALES, FRACTIONS, 2 REACH + 2) probabilities that the rate model knows."""
+    scales = SMALLEST_SCALE * np.exp(LOG_RATIO * np.arange(SCALES))[:, None, None]
+    edges = np.arange(-REACH, REACH + 2) - 0.5 - (np.arange(FRACTIONS) / FRACTIONS)[:, None]
+    below = 0.5 * (1 + np.tanh(edges / (2 * scales)))
+    return np.concatenate([np.diff(below), below[..., :1] + 1 - below[..., -1:]], axis=-1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--autoencoder", metavar="NAME", help="what its averaged weights are called in the package")
+    parser.add_argument("--code-model", metavar="NAME", help="the same of its code model")
+    args = parser.parse_args()
+    state = torch.load(args.run / "checkpoint.pt", map_location="cpu", weights_only=True)
+    network = json.loads((args.run / "settings.json").read_text())["network"]
+    package = Path(__file__).parents[1] / "unicorn_codec" / "pretrained"
+    if args.autoencoder:
+        save_tensors(as_packaged(state["average"]), package / f"{args.autoencoder}.safetensors")
+        (package / f"{args.autoencoder}.json").write_text(json.dumps(network) + "\n")
+    if args.code_model:
+        model = RateModel(*state["rate"]["mean"].shape)
+        model.load_state_dict(state["rate"])
+        save_arrays(to_integers(model, level_of(network["max_step"])), package / f"{args.code_model}.safetensors")
+
+
+if __name__ == "__main__":
+    main()

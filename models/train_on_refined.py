@@ -1,0 +1,255 @@
+"""Train the embedded autoencoder's decoder and its code model on refined codes, which are what archives hold.
+
+    python models/train_on_refined.py --data PICTURES --features FEATURES --start embedded-8 --out RUN
+    python models/export.py --run RUN --autoencoder autoencoder-9 --code-model code_model-8
+
+``train_autoencoder.py`` shows the decoder what the encoder makes of a picture. Refinement moves latents to where the
+decoder of then gives a better picture of fewer bits, and this teaches decoder and code model what they are shown since;
+then squares are refined again, for these. The encoder stays as it is.
+"""
+
+import argparse
+import copy
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from export import quantised
+from refined_squares import SIDE, Squares, all_of, refined, refined_squares
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.utils.data import DataLoader
+from train_autoencoder import (
+    GROWN,
+    HELD_OUT,
+    PERCEPTUAL_WORTH,
+    SLOPE,
+    STRUCTURES_WORTH,
+    Crops,
+    as_images,
+    load_pictures,
+    random_crops,
+    shown_channels,
+    without_unseen,
+)
+
+from unicorn_codec.autoencoder import SCALE, EmbeddedAutoencoder, weights_of
+from unicorn_codec.bench.perceptual import PerceptualDistance
+from unicorn_codec.code_model import load_code_model
+from unicorn_codec.config import USUAL_EFFORT
+from unicorn_codec.devices import has_fast_bfloat16
+from unicorn_codec.distortion import distortion
+from unicorn_codec.header import EMBEDDED_AUTOENCODERS
+from unicorn_codec.rate_model import RateModel
+from unicorn_codec.refinement import Objective
+from unicorn_codec.resampling import double
+
+PACE = 5e-5
+RATE_PACE = 1e-3
+"""Of Adam at its fastest, for the decoder and for the code model."""
+
+WARMING = 50
+"""Steps in which a pass reaches its pace."""
+
+TOLD_EVERY = 30
+"""Seconds."""
+
+JUDGED_STEPS = (2.0, 4.0, 8.0)
+
+
+class RefinedTrainer:
+    """Decoder and code model of an embedded autoencoder, the decoder as the package will hold it: kernels are rounded.
+
+    Args:
+        perceptual: (N,) distances of pictures (N, 3, H, W) in [0, 1], twice.
+        weight: of these beside ``distortion``.
+        paces: of Adam at its fastest, for the decoder and for the code model.
+    """
+
+    def __init__(
+        self,
+        autoencoder: EmbeddedAutoencoder,
+        rate: RateModel,
+        perceptual: nn.Module,
+        weight: float,
+        paces: tuple[float, float] = (PACE, RATE_PACE),
+    ) -> None:
+        self.device, self.network = autoencoder.device, autoencoder.network
+        self.fast_bfloat16 = has_fast_bfloat16(self.device)
+        self.perceptual, self.weight = perceptual.to(self.device), weight
+        self.decoder: nn.Module = self.network.decoder.requires_grad_(requires_grad=True)
+        self.rate = rate.requires_grad_(requires_grad=True)
+        self.paces = paces
+        self.optimizers = (
+            torch.optim.Adam(self.decoder.parameters(), betas=(0.9, 0.99)),
+            torch.optim.Adam(self.rate.parameters(), betas=(0.9, 0.98)),
+        )
+
+    def train_step(self, squares: Squares, pace: float) -> Tensor:
+        """One step at a part of the pace; returns the decoder's and the code model's loss, (2,)."""
+        losses = []
+        for optimizer, fastest, loss_of in zip(
+            self.optimizers, self.paces, (self.decoder_loss, self.rate_loss), strict=True
+        ):
+            optimizer.param_groups[0]["lr"] = fastest * pace
+            optimizer.zero_grad()
+            loss = loss_of(squares)
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.detach())
+        return torch.stack(losses)
+
+    def decoder_loss(self, squares: Squares) -> Tensor:
+        """Mean distortion, in what a bit is worth at each one's step, times the step, as in ``train_autoencoder``."""
+        images = as_images(squares.pixels, self.device)
+        symbols = squares.symbols.float() * shown_channels(*squares.symbols.shape[:2], self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.fast_bfloat16):
+            planes = self.network.with_step(symbols * squares.own_steps.view(-1, 1, 1, 1), squares.own_steps)
+            planes = planes.contiguous(memory_format=torch.channels_last)
+            decoded = functional_call(self.decoder, self.rounded(), (planes,)).float()
+            decoded = double(decoded) if squares.half else decoded
+            seen = self.perceptual(decoded / 2 + 0.5, images / 2 + 0.5)
+        worth = distortion(decoded, images, structures=STRUCTURES_WORTH) + self.weight * seen.float()
+        return (worth / (SLOPE * squares.steps)).mean()
+
+    def rate_loss(self, squares: Squares) -> Tensor:
+        """Mean logarithm of the rates, refined and plain: a coarse step's few bits matter as much as a fine one's."""
+        plain = (squares.latents.float() / squares.own_steps.view(-1, 1, 1, 1)).round()
+        symbols = torch.cat([squares.symbols.float(), plain])
+        bits = self.rate.bits(symbols, squares.levels.repeat(2)).sum((1, 2, 3))
+        return torch.log(bits / (symbols[0, 0].numel() * 256) + 0.02).mean()
+
+    def rounded(self) -> dict[str, Tensor]:
+        """The decoder's weights as the package holds them; gradients pass unchanged."""
+        weights = dict(self.decoder.named_parameters())
+        for name, weight in weights.items():
+            if (found := quantised(f"decoder.{name}", weight.detach())) is not None:
+                stored = weights_of({name: found[0], name + SCALE: found[1]})[name]
+                weights[name] = weight + (stored - weight).detach()
+        return weights
+
+
+def batches(squares: Sequence[Squares], batch: int, rng: np.random.Generator) -> Iterator[Squares]:
+    """All squares again and again, in an order of chance; a batch has those of one sequence."""
+    while True:
+        chosen = []
+        for some in squares:
+            order = torch.from_numpy(rng.permutation(len(some.pixels)))
+            chosen += [(some, numbers) for numbers in order.split(batch) if len(numbers) == batch]
+        for number in rng.permutation(len(chosen)):
+            some, numbers = chosen[number]
+            yield some.some(numbers.to(some.pixels.device))
+
+
+def fixed(autoencoder: EmbeddedAutoencoder, rate: RateModel) -> tuple[EmbeddedAutoencoder, RateModel]:
+    """Copies that are not trained."""
+    frozen = copy.copy(autoencoder)
+    frozen.network, rate = copy.deepcopy((autoencoder.network, rate))
+    frozen.network.requires_grad_(requires_grad=False)
+    return frozen, rate.requires_grad_(requires_grad=False)
+
+
+def judged(autoencoder: EmbeddedAutoencoder, rate: RateModel, crops: Tensor) -> str:
+    """What refined codes of squares cost, in a line."""
+    told = []
+    for step in JUDGED_STEPS:
+        objective = Objective(autoencoder=autoencoder, rate=rate, step=step, half=False)
+        squares = refined(autoencoder, rate, crops, step, USUAL_EFFORT, half=False)
+        images, symbols = as_images(squares.pixels, autoencoder.device), squares.symbols.float()
+        with torch.no_grad():
+            decoded = autoencoder.decode(symbols * step, step)
+            errors = (decoded.clamp(-1, 1) - images).square().mean((1, 2, 3)) * 127.5**2
+            cost = objective.cost(images, symbols).mean() / images[0, 0].numel()
+            bits = rate.bits(symbols, squares.levels).sum() / images[:, 0].numel()
+        told.append(
+            f"step {step:g}: {bits:.4f} bpp {(10 * torch.log10(255**2 / errors)).mean():.3f} dB cost {cost:.4f}"
+        )
+    return " | ".join(told)
+
+
+def beginning(start: str, device: torch.device) -> tuple[EmbeddedAutoencoder, RateModel]:
+    """An autoencoder of the package and its code model, by name, or those of a run in a folder."""
+    if start in EMBEDDED_AUTOENCODERS:
+        return EmbeddedAutoencoder(device, name=start), RateModel.of(load_code_model(start)).to(device)
+    autoencoder = EmbeddedAutoencoder(device)  # a run's has the newest one's shape
+    state = torch.load(Path(start) / "checkpoint.pt", map_location=device, weights_only=True)
+    autoencoder.network.load_state_dict(state["average"])
+    rate = RateModel(*state["rate"]["mean"].shape).to(device)
+    rate.load_state_dict(state["rate"])
+    return autoencoder, rate
+
+
+def by_kind(refined: Iterable[Squares]) -> list[Squares]:
+    """Whole ones and halves."""
+    kinds: dict[bool, list[Squares]] = {}
+    for some in refined:
+        kinds.setdefault(some.half, []).append(some)
+    return [all_of(parts) for parts in kinds.values()]
+
+
+def pace_of_pass(done: int, passes: int, part: float) -> float:
+    """What is left of all passes after a part of one: it falls evenly to nothing."""
+    return 1 - (done + part) / passes
+
+
+def train(trainer: RefinedTrainer, drawn: Iterator[Squares], minutes: float, pace: Callable[[float], float]) -> None:
+    """Train for so long; ``pace`` says how fast after which part of it."""
+    started, told, losses = time.monotonic(), 0.0, list[Tensor]()
+    for number, squares in enumerate(drawn, start=1):
+        elapsed = time.monotonic() - started
+        if elapsed >= 60 * minutes:
+            break
+        losses.append(trainer.train_step(squares, pace(elapsed / (60 * minutes)) * min(1.0, number / WARMING)))
+        if elapsed - told >= TOLD_EVERY:
+            means = torch.stack(losses).mean(0).tolist()
+            print(f"{elapsed:6.0f}s step {number} losses {means[0]:.4f} {means[1]:.4f}", flush=True)
+            told, losses = elapsed, []
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder of training pictures")
+    parser.add_argument("--features", type=Path, required=True, help="SqueezeNet 1.1 features (safetensors)")
+    parser.add_argument("--perceptual", type=float, default=PERCEPTUAL_WORTH, help="weight of the perceptual distance")
+    parser.add_argument("--start", required=True, help="folder of the autoencoder's run, or the autoencoder's name")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--passes", type=int, default=2, help="squares are refined, and trained on, so many times")
+    parser.add_argument("--refining", type=float, default=20, help="minutes of a pass in which squares are refined")
+    parser.add_argument("--rounds", type=int, default=USUAL_EFFORT, help="of refinement")
+    parser.add_argument("--minutes", type=float, default=20, help="of training in a pass")
+    parser.add_argument("--pace", type=float, default=PACE, help="of Adam at its fastest, for the decoder")
+    parser.add_argument("--rate-pace", type=float, default=RATE_PACE, help="for the code model; 0 leaves it as it is")
+    parser.add_argument("--batch", type=int, default=8, help="squares of a step")
+    parser.add_argument("--together", type=int, default=8, help="squares that are refined together")
+    parser.add_argument("--judged", type=int, default=8, help="squares, not trained on, that the progress is told of")
+    parser.add_argument("--workers", type=int, default=0, help="processes that cut the crops")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    args = parser.parse_args()
+    torch.manual_seed(args.seed)
+    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / "settings.json").write_text(json.dumps({"network": GROWN, **vars(args)}, default=str, indent=2))
+    autoencoder, rate = beginning(args.start, torch.device(args.device))
+    pictures, rng = load_pictures(args.data), np.random.default_rng(args.seed)
+    unseen = random_crops(pictures[::HELD_OUT], args.judged, SIDE, np.random.default_rng(0))
+    crops = Crops(without_unseen(pictures), args.together, SIDE, args.seed)
+    cut = iter(DataLoader(crops, None, num_workers=args.workers))
+    perceptual = PerceptualDistance(args.features)
+    trainer = RefinedTrainer(autoencoder, rate, perceptual, args.perceptual, (args.pace, args.rate_pace))
+    print(judged(*fixed(autoencoder, rate), unseen), flush=True)
+    for done in range(args.passes):
+        shown = refined_squares(*fixed(autoencoder, rate), cut, rng, minutes=args.refining, rounds=args.rounds)
+        squares = by_kind(shown)
+        print(f"{sum(len(some.pixels) for some in squares)} squares", flush=True)
+        pace = partial(pace_of_pass, done, args.passes)
+        train(trainer, batches(squares, args.batch, rng), args.minutes, pace)
+        print(judged(*fixed(autoencoder, rate), unseen), flush=True)
+        torch.save({"average": autoencoder.network.state_dict(), "rate": rate.state_dict()}, args.out / "checkpoint.pt")
+
+
+if __name__ == "__main__":
+    main()
