@@ -1,9 +1,11 @@
 """Write the autoencoder and the code model of a run into the package.
 
     python models/export.py --run RUN --autoencoder autoencoder-9 --code-model code_model-8
+    python models/export.py --run RUN --mean embedded-8 --autoencoder autoencoder-9 --code-model code_model-8
 
 Large kernels of the autoencoder become int8. The code model, in floating point until here (``rate_model``), becomes the
-integers of ``unicorn_codec.code_model`` with their frequency tables.
+integers of ``unicorn_codec.code_model`` with their frequency tables. The mean of a run's weights and of those that it
+started from can be better than both (Wortsman et al., 2022, "Model soups").
 """
 
 import argparse
@@ -17,8 +19,9 @@ from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import save_file as save_tensors
 from torch import Tensor
 
-from unicorn_codec.autoencoder import SCALE
-from unicorn_codec.code_model import FEATURE_BITS, MAX_SYMBOL, SCALES, level_of
+from unicorn_codec.autoencoder import SCALE, EmbeddedAutoencoder
+from unicorn_codec.code_model import FEATURE_BITS, MAX_SYMBOL, SCALES, level_of, load_code_model
+from unicorn_codec.header import EMBEDDED_AUTOENCODERS
 from unicorn_codec.rans import PRECISION
 from unicorn_codec.rate_model import LOG_RATIO, SMALLEST_SCALE, WEIGHTS, RateModel, fraction_bits
 
@@ -96,21 +99,31 @@ def logistic_masses() -> np.ndarray:
     return np.concatenate([np.diff(below), below[..., :1] + 1 - below[..., -1:]], axis=-1)
 
 
+def mean_of(state: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Of two states of one network."""
+    return {name: (weight + other[name]) / 2 for name, weight in state.items()}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--mean", metavar="NAME", choices=EMBEDDED_AUTOENCODERS, help="with the package's of this name")
     parser.add_argument("--autoencoder", metavar="NAME", help="what its averaged weights are called in the package")
     parser.add_argument("--code-model", metavar="NAME", help="the same of its code model")
     args = parser.parse_args()
     state = torch.load(args.run / "checkpoint.pt", map_location="cpu", weights_only=True)
+    average, rate = state["average"], state["rate"]
+    if args.mean:
+        average = mean_of(average, EmbeddedAutoencoder(torch.device("cpu"), name=args.mean).network.state_dict())
+        rate = mean_of(rate, RateModel.of(load_code_model(args.mean)).state_dict())
     network = json.loads((args.run / "settings.json").read_text())["network"]
     package = Path(__file__).parents[1] / "unicorn_codec" / "pretrained"
     if args.autoencoder:
-        save_tensors(as_packaged(state["average"]), package / f"{args.autoencoder}.safetensors")
+        save_tensors(as_packaged(average), package / f"{args.autoencoder}.safetensors")
         (package / f"{args.autoencoder}.json").write_text(json.dumps(network) + "\n")
     if args.code_model:
-        model = RateModel(*state["rate"]["mean"].shape)
-        model.load_state_dict(state["rate"])
+        model = RateModel(*rate["mean"].shape)
+        model.load_state_dict(rate)
         save_arrays(to_integers(model, level_of(network["max_step"])), package / f"{args.code_model}.safetensors")
 
 

@@ -47,7 +47,7 @@ class Squares(NamedTuple):
         """Whether the codes are of the squares at half size."""
         return bool(self.steps[0] != self.own_steps[0])
 
-    def some(self, numbers: Tensor) -> "Squares":
+    def picked(self, numbers: Tensor) -> "Squares":
         return Squares(*(tensor[numbers] for tensor in self))
 
 

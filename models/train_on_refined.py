@@ -67,7 +67,7 @@ class RefinedTrainer:
     Args:
         perceptual: (N,) distances of pictures (N, 3, H, W) in [0, 1], twice.
         weight: of these beside ``distortion``.
-        paces: of Adam at its fastest, for the decoder and for the code model.
+        pace: of Adam at its fastest, for the decoder.
     """
 
     def __init__(
@@ -76,14 +76,14 @@ class RefinedTrainer:
         rate: RateModel,
         perceptual: nn.Module,
         weight: float,
-        paces: tuple[float, float] = (PACE, RATE_PACE),
+        pace: float = PACE,
     ) -> None:
         self.device, self.network = autoencoder.device, autoencoder.network
         self.fast_bfloat16 = has_fast_bfloat16(self.device)
         self.perceptual, self.weight = perceptual.to(self.device), weight
         self.decoder: nn.Module = self.network.decoder.requires_grad_(requires_grad=True)
         self.rate = rate.requires_grad_(requires_grad=True)
-        self.paces = paces
+        self.paces = pace, RATE_PACE
         self.optimizers = (
             torch.optim.Adam(self.decoder.parameters(), betas=(0.9, 0.99)),
             torch.optim.Adam(self.rate.parameters(), betas=(0.9, 0.98)),
@@ -140,9 +140,11 @@ def batches(squares: Sequence[Squares], batch: int, rng: np.random.Generator) ->
         for some in squares:
             order = torch.from_numpy(rng.permutation(len(some.pixels)))
             chosen += [(some, numbers) for numbers in order.split(batch) if len(numbers) == batch]
+        if not chosen:
+            raise ValueError(f"there are fewer than {batch} squares of a kind: refine for longer")
         for number in rng.permutation(len(chosen)):
             some, numbers = chosen[number]
-            yield some.some(numbers.to(some.pixels.device))
+            yield some.picked(numbers.to(some.pixels.device))
 
 
 def fixed(autoencoder: EmbeddedAutoencoder, rate: RateModel) -> tuple[EmbeddedAutoencoder, RateModel]:
@@ -222,7 +224,6 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=USUAL_EFFORT, help="of refinement")
     parser.add_argument("--minutes", type=float, default=20, help="of training in a pass")
     parser.add_argument("--pace", type=float, default=PACE, help="of Adam at its fastest, for the decoder")
-    parser.add_argument("--rate-pace", type=float, default=RATE_PACE, help="for the code model; 0 leaves it as it is")
     parser.add_argument("--batch", type=int, default=8, help="squares of a step")
     parser.add_argument("--together", type=int, default=8, help="squares that are refined together")
     parser.add_argument("--judged", type=int, default=8, help="squares, not trained on, that the progress is told of")
@@ -231,6 +232,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     args = parser.parse_args()
     torch.manual_seed(args.seed)
+    torch.backends.cudnn.benchmark = True  # all batches have one shape
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "settings.json").write_text(json.dumps({"network": GROWN, **vars(args)}, default=str, indent=2))
     autoencoder, rate = beginning(args.start, torch.device(args.device))
@@ -239,7 +241,7 @@ def main() -> None:
     crops = Crops(without_unseen(pictures), args.together, SIDE, args.seed)
     cut = iter(DataLoader(crops, None, num_workers=args.workers))
     perceptual = PerceptualDistance(args.features)
-    trainer = RefinedTrainer(autoencoder, rate, perceptual, args.perceptual, (args.pace, args.rate_pace))
+    trainer = RefinedTrainer(autoencoder, rate, perceptual, args.perceptual, args.pace)
     print(judged(*fixed(autoencoder, rate), unseen), flush=True)
     for done in range(args.passes):
         shown = refined_squares(*fixed(autoencoder, rate), cut, rng, minutes=args.refining, rounds=args.rounds)

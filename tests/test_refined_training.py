@@ -78,6 +78,14 @@ def test_batches_are_of_one_kind_and_leave_none_out(
     assert torch.equal(pixels.unique(dim=0), torch.cat([some.pixels for some in kinds]).flatten(1).unique(dim=0))
 
 
+def test_too_few_squares_for_a_batch_are_told_of(
+    script: ModuleType, autoencoder: EmbeddedAutoencoder, rate: RateModel
+) -> None:
+    squares = next(some_squares(script, autoencoder, rate))
+    with pytest.raises(ValueError, match="fewer than 3 squares"):
+        next(script.batches([squares], 3, np.random.default_rng(0)))
+
+
 def test_training_lowers_the_losses_of_the_weights_that_are_packaged(
     script: ModuleType, autoencoder: EmbeddedAutoencoder, rate: RateModel
 ) -> None:
