@@ -44,6 +44,7 @@ _NAMES = (
     ("code_model-4",),
     ("code_model-6", "code_model-5"),
     ("code_model-6",),
+    ("code_model-7",),
 )
 FILES = dict(zip(EMBEDDED_AUTOENCODERS, _NAMES, strict=True))
 """Where the models of the embedded autoencoders' latents lie in the package: of each one those that archives were made

@@ -27,7 +27,7 @@ MAX_LEVEL = 16
 MAX_RANK = 16
 """Of a change of the decoder's kernels."""
 
-EMBEDDED_AUTOENCODERS = ("embedded", *(f"embedded-{number}" for number in range(2, 8)))
+EMBEDDED_AUTOENCODERS = ("embedded", *(f"embedded-{number}" for number in range(2, 9)))
 """That come with the software. The last is packed with; the others stay for archives that name them."""
 
 CONDITIONS = ("cag", "icc", "ca", "alnz")

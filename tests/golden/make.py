@@ -28,6 +28,7 @@ FOURTH = PackOptions(autoencoder="embedded-4", device="cpu")
 FIFTH = PackOptions(autoencoder="embedded-5", device="cpu")
 SIXTH = PackOptions(autoencoder="embedded-6", device="cpu")
 SEVENTH = PackOptions(autoencoder="embedded-7", device="cpu")
+EIGHTH = PackOptions(autoencoder="embedded-8", device="cpu")
 OPTIONS = {
     "codes": replace(FIRST, latent_step=2.5),
     "half-size-codes": replace(FIRST, latent_step=14.0),
@@ -41,6 +42,7 @@ OPTIONS = {
     "codes-6": replace(SIXTH, latent_step=2.5, each_alone=True),
     "codes-7": replace(SIXTH, latent_step=2.5, each_alone=True),  # the autoencoder's second code model
     "codes-8": replace(SEVENTH, latent_step=2.5, each_alone=True),
+    "codes-9": replace(EIGHTH, latent_step=2.5, each_alone=True),
 }
 
 
