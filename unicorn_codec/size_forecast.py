@@ -29,7 +29,7 @@ class SampledPictures:
     def __init__(self, coder: FolderCoder, positions: Sequence[int], latents: Tensor) -> None:
         self._coder, self.positions, self.latents = coder, positions, latents
         self._whole_until = np.full(len(positions), FINEST_WITH_HALVES)
-        self._half_from = np.full(len(positions), coder.coarsest)
+        self._half_from = np.full(len(positions), np.inf)
 
     def plain_sizes(self, step: float) -> NDArray[np.int64]:
         """(N,) bytes of codes that are not refined."""
