@@ -99,6 +99,13 @@ def logistic_masses() -> np.ndarray:
     return np.concatenate([np.diff(below), below[..., :1] + 1 - below[..., -1:]], axis=-1)
 
 
+def rate_model_of(state: Mapping[str, Tensor]) -> RateModel:
+    """The code model that a run's checkpoint holds."""
+    model = RateModel(*state["mean"].shape)
+    model.load_state_dict(state)
+    return model
+
+
 def mean_of(state: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Of two states of one network."""
     return {name: (weight + other[name]) / 2 for name, weight in state.items()}
@@ -122,9 +129,9 @@ def main() -> None:
         save_tensors(as_packaged(average), package / f"{args.autoencoder}.safetensors")
         (package / f"{args.autoencoder}.json").write_text(json.dumps(network) + "\n")
     if args.code_model:
-        model = RateModel(*rate["mean"].shape)
-        model.load_state_dict(rate)
-        save_arrays(to_integers(model, level_of(network["max_step"])), package / f"{args.code_model}.safetensors")
+        save_arrays(
+            to_integers(rate_model_of(rate), level_of(network["max_step"])), package / f"{args.code_model}.safetensors"
+        )
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from export import quantised
+from export import quantised, rate_model_of
 from refined_squares import SIDE, Squares, all_of, refined, refined_squares
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -180,9 +180,7 @@ def beginning(start: str, device: torch.device) -> tuple[EmbeddedAutoencoder, Ra
     autoencoder = EmbeddedAutoencoder(device)  # a run's has the newest one's shape
     state = torch.load(Path(start) / "checkpoint.pt", map_location=device, weights_only=True)
     autoencoder.network.load_state_dict(state["average"])
-    rate = RateModel(*state["rate"]["mean"].shape).to(device)
-    rate.load_state_dict(state["rate"])
-    return autoencoder, rate
+    return autoencoder, rate_model_of(state["rate"]).to(device)
 
 
 def by_kind(refined: Iterable[Squares]) -> list[Squares]:
