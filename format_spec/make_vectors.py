@@ -152,11 +152,15 @@ Table = tuple[int, ...]  # how many slots each symbol has, 2^14 in all
 Step = list[tuple[int, int] | None]  # of each lane the number of a table and a symbol, or nothing
 
 
-def rans_encode(tables: Sequence[Table], steps: Sequence[Step], lanes: int) -> bytes:
+def rans_encode(tables: Sequence[Table], steps: Sequence[Step], lanes: int, *, short: bool = False) -> bytes:
     """States, then the 16-bit words in the order in which a reader wants them."""
-    states = [1 << 16] * lanes
+    states = [255 if short else 1 << 16] * lanes
     last_to_first: list[int] = []
+    lifted = not short
     for step in reversed(steps):
+        slots = [1 << 14 if coded is None else tables[coded[0]][coded[1]] for coded in step]
+        if not lifted and any(state + 65536 >= f << 18 for state, f in zip(states, slots, strict=True)):
+            lifted, states = True, [state + 65536 for state in states]
         for lane, coded in reversed(list(enumerate(step))):
             if coded is None:
                 continue
@@ -166,13 +170,22 @@ def rans_encode(tables: Sequence[Table], steps: Sequence[Step], lanes: int) -> b
                 states[lane] >>= 16
             quotient, remainder = divmod(states[lane], table[symbol])
             states[lane] = (quotient << 14) + sum(table[:symbol]) + remainder
-    return struct.pack(f"<{lanes}I{len(last_to_first)}H", *states, *reversed(last_to_first))
+    head, tail = struct.pack(f"<{lanes}I", *states), struct.pack(f"<{len(last_to_first)}H", *reversed(last_to_first))
+    if short:
+        head = head.rstrip(b"\0") if not tail else head[:-1] if head.endswith(b"\0") else head
+    return head + tail
 
 
-def rans_decode(tables: Sequence[Table], steps: Sequence[Step], lanes: int, stream: bytes) -> list[Step]:
+def rans_decode(
+    tables: Sequence[Table], steps: Sequence[Step], lanes: int, stream: bytes, *, short: bool = False
+) -> list[Step]:
     """The steps again; only which table each lane has is taken from those given."""
+    if short:
+        end = 4 * lanes - len(stream) % 2 if len(stream) > 4 * lanes else len(stream)
+        stream = stream[:end] + bytes(4 * lanes - end) + stream[end:]
     states = list(struct.unpack_from(f"<{lanes}I", stream))
     tail = list(struct.unpack(f"<{len(stream) // 2 - 2 * lanes}H", stream[4 * lanes :]))
+    lifted = bool(tail) or not short
     found: list[Step] = [[None] * lanes for _ in steps]
     for step, result in zip(steps, found, strict=True):
         for lane, coded in enumerate(step):
@@ -182,9 +195,11 @@ def rans_decode(tables: Sequence[Table], steps: Sequence[Step], lanes: int, stre
             symbol = next(s for s in range(len(table)) if slot < sum(table[: s + 1]))
             result[lane] = (coded[0], symbol)
             states[lane] = table[symbol] * (states[lane] >> 14) + slot - sum(table[:symbol])
-            if states[lane] < 1 << 16:
+            if lifted and states[lane] < 1 << 16:
                 states[lane] = states[lane] << 16 | tail.pop(0)
-    assert (tail, states) == ([], [1 << 16] * lanes)
+        if short and lifted and not tail:
+            lifted, states = False, [state - 65536 for state in states]
+    assert (tail, states) == ([], [255 if short else 1 << 16] * lanes)
     return found
 
 
@@ -345,6 +360,13 @@ def integers(stream: bytes, count: int = WEIGHTS) -> bytes:
     return section(b"WGHT", struct.pack("<BQ", 1, count) + stream)
 
 
+def short_code(streams: Sequence[bytes], level: int = 5, bits: int = 3, table: bytes | None = None) -> bytes:
+    """CODE of short codes; the table of first bytes and lengths is stored unless another one is given."""
+    firsts = b"".join(stream[:1] for stream in streams)
+    table = stored(firsts + pack([len(stream) - 1 for stream in streams], bits)) if table is None else table
+    return code([stream[1:] for stream in streams], 128 + level, bits, table)
+
+
 def code(streams: Sequence[bytes], level: int = 5, bits: int = 3, table: bytes | None = None) -> bytes:
     """CODE; the table of lengths is stored unless another one is given."""
     table = stored(pack([len(stream) for stream in streams], bits)) if table is None else table
@@ -491,9 +513,10 @@ def canary_values(index: int, pixels: Sequence[Sequence[Sequence[int]]]) -> dict
     return {"pixels": pixels, "hex": (struct.pack("<I16H", index, *sums)).hex(), "index": index, "sums": sums}
 
 
-def code_values(streams: Sequence[bytes], level: int = 5) -> dict[str, Any]:
+def code_values(streams: Sequence[bytes], level: int = 5, *, short: bool = False) -> dict[str, Any]:
     """Values of a CODE."""
-    return {"level": level, "model_sha256": MODEL_SHA256.hex(), "streams": [stream.hex() for stream in streams]}
+    listed = [stream.hex() for stream in streams]
+    return {"level": level, "short": short, "model_sha256": MODEL_SHA256.hex(), "streams": listed}
 
 
 def row_lengths(size: int) -> list[int]:
@@ -572,6 +595,18 @@ def valid_files() -> list[tuple[str, str, bytes, dict[str, Any]]]:
             "UNI-58",
             archive(HEAD, SIZES, code(long, level=15, bits=10)),
             expected(None, codes=code_values(long, level=15)),
+        ),
+        (
+            "short-codes",
+            "UNI-110",
+            archive(HEAD, SIZES, short_code(STREAMS), NAMES),
+            expected(None, names=listed, codes=code_values(STREAMS, short=True)),
+        ),
+        (
+            "short-codes-of-one-byte",
+            "UNI-58",
+            archive(HEAD, SIZES, short_code([b"\0", b"\1", b"\0"], level=19, bits=0)),
+            expected(None, codes=code_values([b"\0", b"\1", b"\0"], level=19, short=True)),
         ),
         (
             "codes-and-a-change-of-the-decoder",
@@ -816,7 +851,7 @@ def integer_errors() -> list[tuple[str, str, str, bytes]]:
 def code_errors() -> list[tuple[str, str, str, bytes]]:
     """Files whose CODE is wrong."""
     table = CODE[54:65]
-    payload = CODE[12:-4]
+    payload, short_payload = CODE[12:-4], short_code(STREAMS)[12:-4]
     payloads: list[tuple[str, str, bytes]] = [
         ("code-cut-in-its-head", "UNI-16", section(b"CODE", payload[:41])),
         ("code-table-over-the-payload", "UNI-16", section(b"CODE", payload[:34] + b"\xff" * 8 + payload[42:])),
@@ -831,6 +866,11 @@ def code_errors() -> list[tuple[str, str, str, bytes]]:
         ("codes-all-empty", "UNI-58", code([b"", b"", b""], bits=1)),
         ("codes-cut", "UNI-59", section(b"CODE", payload[:-1])),
         ("codes-followed-by-a-byte", "UNI-59", section(b"CODE", payload + b"\0")),
+        ("short-code-level-20", "UNI-57", short_code(STREAMS, level=20)),
+        ("short-code-lengths-wider-than-needed", "UNI-58", short_code(STREAMS, bits=4)),
+        ("short-codes-cut", "UNI-59", section(b"CODE", short_payload[:-1])),
+        ("short-codes-followed-by-a-byte", "UNI-59", section(b"CODE", short_payload + b"\0")),
+        ("short-codes-without-a-first-byte", "UNI-110", short_code([b"\0"] * 3, bits=0, table=stored(b"\0\0"))),
         ("change-of-rank-17", "UNI-96", CODE + section(b"TUNE", b"\x11rows")),
         ("change-without-a-rank", "UNI-96", CODE + section(b"TUNE", b"")),
         ("change-without-codes", "UNI-97", DENO + WGHT + section(b"TUNE", b"\0rows")),
@@ -945,7 +985,7 @@ def rans_values() -> list[dict[str, Any]]:
         ("silent-lanes", lanes, [[(j, (i ^ j) % 4) if i % (j + 1) else None for j in range(3)] for i in range(16)], 3),
         ("nothing", [even], [], 3),
     ]
-    return [rans_case(*each) for each in listed]
+    return [rans_case(*each, short=short) for short in (False, True) for each in listed]
 
 
 # Two pictures of 8 by 8 pixels, all of them (200, 60, 30) before coding, as libaom wrote them: in 4:2:0 and in 4:4:4.
@@ -1071,11 +1111,12 @@ def sequence_values() -> list[dict[str, Any]]:
     ]
 
 
-def rans_case(name: str, tables: list[Table], steps: list[Step], lanes: int) -> dict[str, Any]:
+def rans_case(name: str, tables: list[Table], steps: list[Step], lanes: int, *, short: bool) -> dict[str, Any]:
     """A stream that comes back as it went in."""
-    stream = rans_encode(tables, steps, lanes)
-    assert rans_decode(tables, steps, lanes, stream) == steps
-    return {"name": name, "lanes": lanes, "tables": tables, "steps": steps, "hex": stream.hex()}
+    stream = rans_encode(tables, steps, lanes, short=short)
+    assert rans_decode(tables, steps, lanes, stream, short=short) == steps
+    name = f"short-{name}" if short else name
+    return {"name": name, "short": short, "lanes": lanes, "tables": tables, "steps": steps, "hex": stream.hex()}
 
 
 def main(folder: Path) -> None:

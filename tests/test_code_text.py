@@ -43,11 +43,22 @@ def random_model(seed: int, fractions: int, reach: int) -> CodeModel:
 
 
 class Lanes:
-    """States and words of a code, from behind its first byte (UNI-86, UNI-88)."""
+    """States and words of a code, from behind its first byte (UNI-86, UNI-88; UNI-110, UNI-111 of short ones)."""
 
-    def __init__(self, stream: bytes, lanes: int) -> None:
+    def __init__(self, stream: bytes, lanes: int, short: bool) -> None:
+        if short:
+            left_out = 4 * lanes - len(stream) if len(stream) < 4 * lanes else len(stream) % 2
+            end = 4 * lanes - left_out
+            stream = stream[:end] + bytes(left_out) + stream[end:]
         self.states = list(struct.unpack_from(f"<{lanes}I", stream))
         self.words = [word for (word,) in struct.iter_unpack("<H", stream[4 * lanes :])]
+        self.reads_words = not short or bool(self.words)
+
+    def end_step(self) -> None:
+        """All lanes of a short code have read their symbol."""
+        if self.reads_words and not self.words:
+            self.reads_words = False
+            self.states = [state - 2**16 for state in self.states]
 
     def read(self, lane: int, table: Sequence[int]) -> int:
         state = self.states[lane]
@@ -56,7 +67,7 @@ class Lanes:
             first += table[symbol]
             symbol += 1
         state = table[symbol] * (state // 2**14) + state % 2**14 - first
-        self.states[lane] = state if state >= 2**16 else state * 2**16 + self.words.pop(0)
+        self.states[lane] = state * 2**16 + self.words.pop(0) if self.reads_words and state < 2**16 else state
         return symbol
 
 
@@ -98,13 +109,13 @@ def steps_of(p: int, height: int, width: int, lanes: int) -> Iterator[list[tuple
         yield places[start : start + lanes]
 
 
-def decode(model: CodeModel, level: int, code: bytes, height: int, width: int) -> Latents:
+def decode(model: CodeModel, level: int, code: bytes, height: int, width: int, short: bool) -> Latents:
     """A picture's values."""
     latents = [[[0] * width for _ in range(height)] for _ in range(CHANNELS)]
     if code[0] == 0:
         return latents
     count = -(-height * width // 256)
-    lanes = Lanes(code[1:], count)
+    lanes = Lanes(code[1:], count, short)
     _, fractions, size = model.frequencies.shape
     reach = (size - 2) // 2
     for c in range(code[0]):
@@ -116,31 +127,38 @@ def decode(model: CodeModel, level: int, code: bytes, height: int, width: int) -
                     mean, scale = predict(model, level, p, c, y, x, latents)
                     means.append(mean)
                     symbols.append(lanes.read(lane, model.frequencies[scale, mean % fractions].tolist()))
+                if short:
+                    lanes.end_step()
                 far = [lane for lane, symbol in enumerate(symbols) if symbol == size - 1]
                 plain = dict.fromkeys(far, 0)
                 for _ in range(2):
                     for lane in far:
                         plain[lane] = 256 * plain[lane] + lanes.read(lane, [64] * 256)
+                    if short:
+                        lanes.end_step()
                 for lane, (y, x) in enumerate(step):
                     near = symbols[lane] - reach + means[lane] // fractions
                     value = plain[lane] - 65536 * (plain[lane] >= 32768) if lane in far else near
                     found.append((y, x, value))
             for y, x, value in found:  # a pass knows nothing of itself
                 latents[c][y][x] = value
-    assert (lanes.words, set(lanes.states)) == ([], {2**16})
+    assert (lanes.words, set(lanes.states)) == ([], {255 if short else 2**16})
     return latents
 
 
+@pytest.mark.parametrize("short", [False, True], ids=["long", "short"])
 @pytest.mark.parametrize(("fractions", "reach"), [(8, 24), (16, 63)], ids=str)
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 4), (5, 3), (17, 31)], ids=str)
-def test_the_text_decodes_what_the_library_encodes(height: int, width: int, fractions: int, reach: int) -> None:
+def test_the_text_decodes_what_the_library_encodes(
+    height: int, width: int, fractions: int, reach: int, short: bool
+) -> None:
     rng = np.random.default_rng(height)
     model = random_model(width, fractions, reach)
     largest = np.array([0, 3, 40, 32767])[:, None, None, None]
     symbols = rng.integers(-largest, largest + 1, (4, CHANNELS, height, width))
     symbols[1, 1:] = 0  # silent channels at the end take no bytes
     for level in (0, MAX_LEVEL - 1):
-        codes = encode_images(model, level, symbols)
+        codes = encode_images(model, level, symbols, short=short)
         assert [code[0] for code in codes[:2]] == [0, 1 if symbols[1].any() else 0]
-        assert [decode(model, level, code, height, width) for code in codes] == symbols.tolist()
-        assert np.array_equal(decode_images(model, level, codes, height, width), symbols)
+        assert [decode(model, level, code, height, width, short) for code in codes] == symbols.tolist()
+        assert np.array_equal(decode_images(model, level, codes, height, width, short=short), symbols)

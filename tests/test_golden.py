@@ -39,7 +39,7 @@ def threads(request: pytest.FixtureRequest) -> Iterator[int]:
 
 def test_there_are_all_kinds() -> None:
     kinds = {"codes", "half-size-codes", "codes-and-avif", "tuned-codes", "network", "network-of-integers"}
-    of_later_models = {f"codes-{number}" for number in range(2, 10)}
+    of_later_models = {f"codes-{number}" for number in range(2, 11)}
     assert {path.stem for path in ARCHIVES} == kinds | of_later_models | {"sequences"}
     assert {describe(path)["autoencoder"]["name"] for path in ARCHIVES} == set(EMBEDDED_AUTOENCODERS)
     codecs = {entry.get("codec") for path in ARCHIVES for entry in describe(path, entries=True)["entries"]}

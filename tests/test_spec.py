@@ -131,10 +131,14 @@ def test_weight_scale_table() -> None:
 def test_code_table() -> None:
     kinds = [kind for _, kind, _ in rows("## CODE")]
     assert kinds[4:] == ["packed bytes", "the rest of the payload"]
-    table = bit_packing.compress(bit_packing.pack_codes(np.array([1, 4, 10], np.uint32), 4))
-    values = (CODES.level, CODES.model_sha256, 4, len(table))
-    head = b"".join(field(kind, value) for kind, value in zip(kinds[:4], values, strict=True))
-    assert code_table.serialize_codes(CODES, 3) == head + table + b"".join(CODES.streams)
+    firsts = b"".join(stream[:1] for stream in CODES.streams)
+    for short, level, told in ((False, CODES.level, 0), (True, CODES.level + 128, 1)):
+        lengths = np.array([len(stream) - told for stream in CODES.streams], np.uint32)
+        table = bit_packing.compress(firsts * told + bit_packing.pack_codes(lengths, 4))
+        values = (level, CODES.model_sha256, 4, len(table))
+        head = b"".join(field(kind, value) for kind, value in zip(kinds[:4], values, strict=True))
+        codes = b"".join(stream[told:] for stream in CODES.streams)
+        assert code_table.serialize_codes(replace(CODES, short=short), 3) == head + table + codes
 
 
 MODELS = {

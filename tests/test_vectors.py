@@ -81,6 +81,7 @@ def test_valid_file(entry: dict[str, Any]) -> None:
         "codes": codes
         and {
             "level": codes.level,
+            "short": codes.short,
             "model_sha256": codes.model_sha256.hex(),
             "streams": [stream.hex() for stream in codes.streams],
         },
@@ -167,8 +168,8 @@ def test_rans_vectors(case: dict[str, Any]) -> None:
                 starts[place] = tables[number][:symbol].sum()
                 frequencies[place] = tables[number][symbol]
     stream = bytes.fromhex(case["hex"])
-    assert encode(starts, frequencies) == [stream]
-    decoder = Decoder([stream], case["lanes"])
+    assert encode(starts, frequencies, short=case["short"]) == [stream]
+    decoder = Decoder([stream], case["lanes"], short=case["short"])
     for start, frequency in zip(starts[:, 0], frequencies[:, 0], strict=True):
         found = decoder.slots()
         assert ((start <= found) & (found < start + frequency)).all()

@@ -5,12 +5,16 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from unicorn_codec.bit_packing import MAX_CODE_BITS, compress, decompress, pack_codes, unpack_codes
 from unicorn_codec.header import MAX_LEVEL, check
 from unicorn_codec.sections import Fields, refusing
 
 _LAYOUT = "B32sBQ"
+
+SHORT = 128
+"""Added to the level where codes are short: their first bytes stand in the table, before the lengths of the rest."""
 
 HALF = 128
 CLASSIC = 255
@@ -35,11 +39,13 @@ class Codes:
         level: coarseness of the quantisation step, see ``told_level``, below ``MAX_LEVEL + HALF_LEVELS``.
         model_sha256: of the code model that they were made with; no other one can read them.
         streams: the code of the image at each position, none empty.
+        short: the kind of the streams in them and of their table; files before the format's tenth text have long ones.
     """
 
     level: int
     model_sha256: bytes
     streams: tuple[bytes, ...]
+    short: bool = True
 
     def __post_init__(self) -> None:
         levels = MAX_LEVEL + HALF_LEVELS
@@ -86,12 +92,14 @@ def unmarked(code: bytes) -> bytes:
 def serialize_codes(codes: Codes, images: int) -> bytes:
     """Write the payload of CODE. Raises ``InvalidSetting`` unless there is one code an image, of less than 4 GiB."""
     check(len(codes.streams) == images, f"{len(codes.streams)} codes for {images} images")
-    lengths = [len(stream) for stream in codes.streams]
+    told = 1 if codes.short else 0  # bytes of each code that the table holds
+    lengths = [len(stream) - told for stream in codes.streams]
     bits = max(lengths).bit_length()
     check(bits <= MAX_CODE_BITS, f"a code has {max(lengths)} bytes, allowed are less than 2^{MAX_CODE_BITS}")
-    table = compress(pack_codes(np.array(lengths, np.uint32), bits))
-    head = struct.pack("<" + _LAYOUT, codes.level, codes.model_sha256, bits, len(table))
-    return b"".join((head, table, *codes.streams))
+    firsts = b"".join(stream[:told] for stream in codes.streams)
+    table = compress(firsts + pack_codes(np.array(lengths, np.uint32), bits))
+    head = struct.pack("<" + _LAYOUT, codes.level + SHORT * codes.short, codes.model_sha256, bits, len(table))
+    return b"".join((head, table, *(stream[told:] for stream in codes.streams)))
 
 
 def parse_codes(payload: bytes, images: int) -> Codes:
@@ -99,21 +107,33 @@ def parse_codes(payload: bytes, images: int) -> Codes:
     fields = Fields(payload)
     with refusing("CODE"):
         level, model_sha256, bits, table_bytes = fields.numbers(_LAYOUT)
-        check(1 <= bits <= MAX_CODE_BITS, f"lengths of {bits} bits, allowed are 1 to {MAX_CODE_BITS}")
+        short = level >= SHORT
         packed = fields.take(table_bytes)
         streams = fields.rest()
         # Before the lengths are unpacked: they take memory for each image, however well they are packed.
-        check(images <= len(streams), f"codes of {images} images, but {len(streams)} bytes are there")
-        table = decompress(packed, -(-images * bits // 8))
-        lengths = unpack_codes(table, bits, images)
-        longest = int(lengths.max())
-        check(longest.bit_length() == bits, f"lengths of {bits} bits, but the longest is {longest}")
-        check(bool(lengths.all()), "a code has at least one byte")
+        check(short or images <= len(streams), f"codes of {images} images, but {len(streams)} bytes are there")
+        firsts, lengths = _parse_table(packed, images, bits, short=short)
+        check(short or bool(lengths.all()), "a code has at least one byte")
         ends = np.cumsum(lengths, dtype=np.int64).tolist()
         # Held against the bytes that are there before a single code is cut out.
         check(ends[-1] == len(streams), f"codes of {ends[-1]} bytes in all, but {len(streams)} are there")
+        rests = (streams[start:end] for start, end in pairwise([0, *ends]))
         return Codes(
-            level=level,
+            level=level - SHORT * short,
             model_sha256=model_sha256,
-            streams=tuple(streams[start:end] for start, end in pairwise([0, *ends])),
+            streams=tuple(first + rest for first, rest in zip(firsts, rests, strict=True)),
+            short=short,
         )
+
+
+def _parse_table(packed: bytes, images: int, bits: int, *, short: bool) -> tuple[list[bytes], NDArray[np.uint32]]:
+    """First byte of each code, empty where codes are not short, and (M,) how many bytes it has beside that."""
+    check(bits <= MAX_CODE_BITS, f"lengths of {bits} bits, allowed are at most {MAX_CODE_BITS}")
+    told = images if short else 0
+    table = decompress(packed, told - (-images * bits // 8))
+    check(len(table) >= told, f"codes of {images} images, but first bytes of {len(table)}")
+    lengths = unpack_codes(table[told:], bits, images)
+    longest = int(lengths.max())
+    check(longest.bit_length() == bits, f"lengths of {bits} bits, but the longest is {longest}")
+    firsts = [table[place : place + 1] for place in range(told)] if short else [b""] * images
+    return firsts, lengths

@@ -34,24 +34,27 @@ def lanes_of(height: int, width: int) -> int:
     return -(-height * width // VALUES_PER_LANE)
 
 
-def encode_images(model: CodeModel, level: int, symbols: Symbols) -> list[bytes]:
+def encode_images(model: CodeModel, level: int, symbols: Symbols, *, short: bool = True) -> list[bytes]:
     """Code of each image.
 
     Args:
         symbols: (N, C, h, w) within +-``LARGEST``.
+        short: the kind of their streams; long ones are those of older archives.
     """
     images, channels, height, width = symbols.shape
     assert channels == model.channels and np.abs(symbols).max(initial=0) <= LARGEST
     counts = channel_counts(symbols)
     codes = [bytes([0])] * images
     for group in _groups(counts, height, width):
-        streams = _encode(model, level, symbols[group], counts[group])
+        streams = _encode(model, level, symbols[group], counts[group], short=short)
         for image, stream in zip(group.tolist(), streams, strict=True):
             codes[image] = bytes([counts[image]]) + stream
     return codes
 
 
-def decode_images(model: CodeModel, level: int, codes: Sequence[bytes], height: int, width: int) -> Symbols:
+def decode_images(
+    model: CodeModel, level: int, codes: Sequence[bytes], height: int, width: int, *, short: bool = True
+) -> Symbols:
     """Symbols (N, C, h, w) of images that are all of one size; the inverse of ``encode_images``.
 
     Raises:
@@ -65,7 +68,7 @@ def decode_images(model: CodeModel, level: int, codes: Sequence[bytes], height: 
     symbols = np.zeros((len(codes), model.channels, height, width), np.int16)
     for group in _groups(counts, height, width):
         streams = [codes[image][1:] for image in group.tolist()]
-        symbols[group] = _decode(model, level, streams, counts[group], height, width)
+        symbols[group] = _decode(model, level, streams, counts[group], (height, width), short=short)
     return symbols
 
 
@@ -99,7 +102,7 @@ class _Tables:
         return cls(_in_steps(numbers, lanes, SCALES * model.fractions), _in_steps(whole - model.reach, lanes, 0))
 
 
-def _encode(model: CodeModel, level: int, symbols: Symbols, counts: Integers) -> list[bytes]:
+def _encode(model: CodeModel, level: int, symbols: Symbols, counts: Integers, *, short: bool) -> list[bytes]:
     images, _, height, width = symbols.shape
     lanes = lanes_of(height, width)
     context = Context(model, level, int(counts[0]), (images, height, width))
@@ -117,7 +120,7 @@ def _encode(model: CodeModel, level: int, symbols: Symbols, counts: Integers) ->
             context.put(step, values)
         context.close(channel)
     shape = (-1, images, lanes)
-    return encode(np.concatenate(starts).reshape(shape), np.concatenate(widths).reshape(shape))
+    return encode(np.concatenate(starts).reshape(shape), np.concatenate(widths).reshape(shape), short=short)
 
 
 def _slots(model: CodeModel, tables: _Tables, values: NDArray[np.integer]) -> tuple[Integers, Integers]:
@@ -140,10 +143,11 @@ def _slots(model: CodeModel, tables: _Tables, values: NDArray[np.integer]) -> tu
 
 
 def _decode(
-    model: CodeModel, level: int, streams: Sequence[bytes], counts: Integers, height: int, width: int
+    model: CodeModel, level: int, streams: Sequence[bytes], counts: Integers, size: tuple[int, int], *, short: bool
 ) -> Symbols:
+    height, width = size
     lanes = lanes_of(height, width)
-    decoder = Decoder(streams, lanes)
+    decoder = Decoder(streams, lanes, short=short)
     context = Context(model, level, int(counts[0]), (len(streams), height, width))
     symbols = np.zeros((len(streams), model.channels, height, width), np.int16)
     for channel in range(counts[0]):

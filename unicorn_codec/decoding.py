@@ -149,7 +149,8 @@ class CodeDecoder:
         step = told_step(self.header.latent_step, half=half)
         rows, columns = (-(-side // cell) for side in (height, width))
         level = told_level(self.codes.level, half=half)
-        symbols = decode_images(self.model, level, list(codes.values()), rows, columns)
+        streams = list(codes.values())
+        symbols = decode_images(self.model, level, streams, rows, columns, short=self.codes.short)
 
         def pictures() -> dict[int, np.ndarray]:
             latents = torch.from_numpy(symbols).float() * step

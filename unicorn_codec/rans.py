@@ -6,6 +6,11 @@ a stream decodes to the same symbols everywhere.
 
 A symbol that has all the slots takes no bytes and leaves a lane as it was: lanes that have nothing to code in a
 step are given such a one.
+
+Lanes share words, so a decoder must see by a state that it wants one: it does below 2^16. In a long stream no state is
+below that between two symbols, from end to end. In a short one none is where there are words: its lanes begin at 255,
+the encoder lifts all of them by 2^16 just before the first one puts a word, and the decoder takes that off again when
+it has read the last one. So a short stream has fewer bits that stand for nothing.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,27 +26,42 @@ PRECISION = 14
 TOTAL = 1 << PRECISION
 
 _LOWEST = 1 << 16
-"""A state is at least this between two symbols, and below 2^32."""
+"""A state is at least this between two symbols where there are words, and below 2^32 anywhere."""
+
+_FIRST_OF_SHORT = 255
+"""Lanes of short streams begin at this: hardly more than nothing beside what the first symbol makes of it, but more
+than the states of a damaged stream sink to, so that its end tells."""
+
+_STATE_BYTES = 4
 
 Slots = NDArray[np.integer]
 
 
-def encode(starts: Slots, frequencies: Slots) -> list[bytes]:
+def encode(starts: Slots, frequencies: Slots, *, short: bool) -> list[bytes]:
     """Bytes of each stream.
 
     Args:
         starts: (T, N, L) of each symbol's slots the first, for T steps of N streams with L lanes.
         frequencies: (T, N, L) how many slots it has, 1 to 2^PRECISION.
+        short: the kind of the streams.
     """
     steps, streams, lanes = starts.shape
     # Floats, for NumPy divides them much faster: all values are integers up to 2^32, all quotients exact when floored.
-    states = np.full(streams * lanes, float(_LOWEST))
+    states = np.full(streams * lanes, float(_FIRST_OF_SHORT if short else _LOWEST))
+    of_stream = states.reshape(streams, lanes)
+    is_lifted = np.full(streams, not short)
     places: list[NDArray[np.intp]] = []
     words: list[NDArray[np.float64]] = []
     flat = [array.reshape(steps, streams * lanes) for array in (starts, frequencies)]
     for step in range(steps - 1, -1, -1):  # the decoder gets back last what was put in first
         start, frequency = (array[step].astype(np.float64) for array in flat)
-        full = np.flatnonzero(states >= frequency * (1 << (32 - PRECISION)))
+        limits = frequency * (1 << (32 - PRECISION))
+        if not is_lifted.all():
+            # Asked of the states as they would be lifted: so no state that is not comes within 2^16 of 2^32.
+            will_be_full = (of_stream + _LOWEST >= limits.reshape(streams, lanes)).any(axis=1)
+            of_stream[will_be_full & ~is_lifted] += _LOWEST
+            is_lifted |= will_be_full
+        full = np.flatnonzero(states >= limits)
         if full.size:
             high = np.floor(states[full] / _LOWEST)
             places.append(full[::-1])
@@ -49,9 +69,25 @@ def encode(starts: Slots, frequencies: Slots) -> list[bytes]:
             states[full] = high
         states += np.floor(states / frequency) * (TOTAL - frequency)
         states += start
-    heads = states.reshape(streams, lanes).astype("<u4")
-    tails = _by_stream(places, words, lanes, streams)
-    return [head.tobytes() + tail.tobytes() for head, tail in zip(heads, tails, strict=True)]
+    heads = [head.tobytes() for head in of_stream.astype("<u4")]
+    tails = [tail.tobytes() for tail in _by_stream(places, words, lanes, streams)]
+    if short:
+        heads = [_cut(head) if tail else head.rstrip(b"\0") for head, tail in zip(heads, tails, strict=True)]
+    return [head + tail for head, tail in zip(heads, tails, strict=True)]
+
+
+def _cut(head: bytes) -> bytes:
+    """States without the last byte, if that is zero: an odd number of bytes in the stream tells it."""
+    return head if head[-1] else head[:-1]
+
+
+def _split(stream: bytes, lanes: int) -> tuple[bytes, bytes]:
+    """States and words of a short stream; zero bytes that were left out are back."""
+    head = _STATE_BYTES * lanes
+    if len(stream) <= head:
+        return stream.ljust(head, b"\0"), b""
+    cut = head - len(stream) % 2
+    return stream[:cut].ljust(head, b"\0"), stream[cut:]
 
 
 def _by_stream(
@@ -73,15 +109,20 @@ class Decoder:
         InvalidField: a stream is too short to hold its lanes' states, or holds one that no encoder leaves.
     """
 
-    def __init__(self, streams: Sequence[bytes], lanes: int) -> None:
-        for stream in streams:
-            if len(stream) < 4 * lanes or len(stream) % 2:
-                raise InvalidField(f"a code of {len(stream)} bytes, wanted are an even number from {4 * lanes} on")
-        heads = [np.frombuffer(stream, "<u4", lanes) for stream in streams]
-        tails = [np.frombuffer(stream, "<u2", offset=4 * lanes) for stream in streams]
+    def __init__(self, streams: Sequence[bytes], lanes: int, *, short: bool) -> None:
+        head = _STATE_BYTES * lanes
+        if not short:
+            for stream in streams:
+                if len(stream) < head or len(stream) % 2:
+                    raise InvalidField(f"a code of {len(stream)} bytes, wanted are an even number from {head} on")
+        parts = [_split(stream, lanes) if short else (stream[:head], stream[head:]) for stream in streams]
+        tails = [np.frombuffer(tail, "<u2") for _, tail in parts]
         lengths = np.array([len(tail) for tail in tails])
-        self._all_states = self._states = np.concatenate(heads).astype(np.int64)
-        if (self._states < _LOWEST).any():  # such a lane would read a word even for nothing
+        self._short, self._last = short, _FIRST_OF_SHORT if short else _LOWEST
+        self._all_states = self._states = np.frombuffer(b"".join(head for head, _ in parts), "<u4").astype(np.int64)
+        # What a state must not fall below: nothing, where a short stream has no more words.
+        self._all_floors = self._floors = np.repeat(np.where((lengths > 0) | (not short), _LOWEST, 0), lanes)
+        if (self._states < self._floors).any():  # such a lane would read a word even for nothing
             raise InvalidField(f"a code that begins with a state below {_LOWEST}")
         self._owners = np.repeat(np.arange(len(streams)), lanes)
         self._ends = np.cumsum(lengths)
@@ -93,6 +134,7 @@ class Decoder:
     def keep(self, streams: int) -> None:
         """Go on with so many streams alone, the first ones."""
         self._states = self._all_states[: streams * self._lanes]
+        self._floors = self._all_floors[: streams * self._lanes]
 
     def slots(self) -> NDArray[np.int64]:
         """(N L) slot that each lane's next symbol must own."""
@@ -105,9 +147,14 @@ class Decoder:
         states *= frequencies
         states += slots
         states -= starts
-        hungry = np.flatnonzero(states < _LOWEST)
+        hungry = np.flatnonzero(states < self._floors)
         if hungry.size:
-            states[hungry] = (states[hungry] << 16) | self._read(self._owners[hungry])
+            owners = self._owners[hungry]
+            states[hungry] = (states[hungry] << 16) | self._read(owners)
+            if self._short:
+                ended = owners[self._next[owners] == self._ends[owners]]
+                self._all_states.reshape(-1, self._lanes)[ended] -= _LOWEST  # once each, however often it stands there
+                self._all_floors.reshape(-1, self._lanes)[ended] = 0
 
     def _read(self, owners: NDArray[np.intp]) -> NDArray[np.int64]:
         """The next word for each of some lanes, by the streams that they belong to, in ascending order."""
@@ -124,5 +171,5 @@ class Decoder:
         Raises:
             InvalidField: a stream holds other symbols than it was decoded to.
         """
-        if (self._next != self._ends).any() or (self._all_states != _LOWEST).any():
+        if (self._next != self._ends).any() or (self._all_states != self._last).any():
             raise InvalidField("a code does not end where its symbols end")

@@ -109,7 +109,7 @@ def encode_rows(matrices: Sequence[QuantisedRows]) -> bytes:
         _coded(class_changes, np.full_like(steps, of_classes), lanes),
         _coded(integers, np.repeat(classes, _columns(shapes)), lanes),
     )
-    (stream,) = encode(*(np.concatenate(each)[:, None] for each in zip(*parts, strict=True)))
+    (stream,) = encode(*(np.concatenate(each)[:, None] for each in zip(*parts, strict=True)), short=False)
     return bytes([of_steps, of_classes]) + stream
 
 
@@ -127,7 +127,7 @@ def decode_rows(data: bytes, shapes: Sequence[tuple[int, int]]) -> list[Quantise
     if max(data[:2]) >= CLASSES:
         raise InvalidField(f"the classes of steps and classes are {[*data[:2]]}, allowed are 0 to {CLASSES - 1}")
     lanes, rows = lanes_of(count), sum(rows for rows, _ in shapes)
-    decoder = Decoder([data[2:]], lanes)
+    decoder = Decoder([data[2:]], lanes, short=False)
     of_steps, of_classes = (np.full(rows, each, np.int64) for each in data[:2])
     steps = _running_sum(_decoded(decoder, of_steps, lanes), _FIRST_STEP, STEPS, "step")
     classes = _running_sum(_decoded(decoder, of_classes, lanes), _FIRST_CLASS, CLASSES, "class")

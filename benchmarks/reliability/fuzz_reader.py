@@ -91,7 +91,8 @@ def reader_target() -> Callable[[bytes], None]:
 
 
 def codes_target() -> Callable[[bytes], None]:
-    """Decodes what follows three bytes that say level and grid, with a tiny model."""
+    """Decodes what follows three bytes that say level, kind of code, and grid, with a tiny model."""
+    from unicorn_codec.code_table import SHORT
     from unicorn_codec.codes import LARGEST, decode_images, encode_images
     from unicorn_codec.errors import FormatError
     from unicorn_codec.header import MAX_LEVEL
@@ -102,15 +103,17 @@ def codes_target() -> Callable[[bytes], None]:
         if len(data) < 4:
             return
         level, height, width = data[0] % MAX_LEVEL, side_of(data[1]), side_of(data[2])
+        short = data[0] >= SHORT
         with bounded(len(data)):
             try:
-                symbols = decode_images(model, level, [data[3:]], height, width)
+                symbols = decode_images(model, level, [data[3:]], height, width, short=short)
             except FormatError:
                 return
         assert abs(symbols).max() <= LARGEST
         if sum(data) % 8:  # now and then: coding again takes longer than all the rest
             return
-        again = decode_images(model, level, encode_images(model, level, symbols), height, width)
+        codes = encode_images(model, level, symbols, short=short)
+        again = decode_images(model, level, codes, height, width, short=short)
         assert (again == symbols).all(), "another code of the same symbols decodes to others"
 
     return one
@@ -129,6 +132,7 @@ def write_seeds(target: str, folder: Path, seed: int) -> None:
         return
     import numpy as np
 
+    from unicorn_codec.code_table import SHORT
     from unicorn_codec.codes import LARGEST, encode_images
     from unicorn_codec.header import MAX_LEVEL
 
@@ -137,8 +141,9 @@ def write_seeds(target: str, folder: Path, seed: int) -> None:
         level, *sides = rng.integers((0, 0, 0), (MAX_LEVEL, 256, 256)).tolist()
         shape = (1, 3, *map(side_of, sides))
         symbols = np.rint(rng.laplace(0, rng.choice([0.1, 2, 400]), shape)).astype(np.int64)
-        (code,) = encode_images(model, level, symbols.clip(-LARGEST, LARGEST))
-        (folder / str(number)).write_bytes(bytes([level, *sides]) + code)
+        short = number % 2 == 1
+        (code,) = encode_images(model, level, symbols.clip(-LARGEST, LARGEST), short=short)
+        (folder / str(number)).write_bytes(bytes([level + SHORT * short, *sides]) + code)
 
 
 class SectionMutator:

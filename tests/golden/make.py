@@ -43,6 +43,7 @@ OPTIONS = {
     "codes-7": replace(SIXTH, latent_step=2.5, each_alone=True),  # the autoencoder's second code model
     "codes-8": replace(SEVENTH, latent_step=2.5, each_alone=True),
     "codes-9": replace(EIGHTH, latent_step=2.5, each_alone=True),
+    "codes-10": replace(EIGHTH, latent_step=2.5, each_alone=True),  # short codes
 }
 
 
