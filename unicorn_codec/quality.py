@@ -1,22 +1,22 @@
 """The scale of ``--quality``: a number from 0 to 100 is the SSIMULACRA2 that photographs reach in the mean.
 
 Measured by ``models/calibrate_quality.py --pictures 16`` on photographs that the autoencoder was not trained on, with
-a dozen rounds of refinement and ``embedded-6``: ``embedded-8`` reaches up to a point more at fine steps and up to five
-at coarse ones. A set may come out some points above or below; qualities that latents do not reach are had from AVIF.
+a dozen rounds of refinement and ``embedded-8``. A set may come out some points above or below; qualities that latents
+do not reach are had from AVIF.
 """
 
 import math
 from itertools import pairwise
 
 QUALITY_OF_STEP = (
-    (1.0, 59.7),
-    (1.4, 56.1),
-    (2.0, 50.3),
-    (2.8, 40.9),
-    (4.0, 28.2),
-    (5.6, 12.6),
-    (8.0, -6.4),
-    (12.0, -29.8),
+    (1.0, 60.2),
+    (1.4, 57.0),
+    (2.0, 51.6),
+    (2.8, 43.0),
+    (4.0, 31.5),
+    (5.6, 17.0),
+    (8.0, -1.8),
+    (12.0, -24.5),
 )
 """Quantisation steps of the embedded autoencoder's latents, and the quality that each reaches."""
 
