@@ -27,7 +27,7 @@ from unicorn_codec.bench.equal_bytes import HANDICAP_DB, equal_bytes_table
 from unicorn_codec.bench.measuring import Measuring, measuring, point_from, point_values
 from unicorn_codec.bench.network_rivals import Coin, RoundedLatents
 from unicorn_codec.bench.origin import models_sha256, origin_of
-from unicorn_codec.bench.own_codec import OWN_NAME, UNREFINED_NAME, Unicorn
+from unicorn_codec.bench.own_codec import EFFORTS, OWN_NAME, Unicorn
 from unicorn_codec.bench.picture_set import PictureSet
 from unicorn_codec.bench.plots import draw_plots
 from unicorn_codec.bench.qualities import check_packages
@@ -43,7 +43,7 @@ STEPS = (2.0,)
 BAR_RATES = (0.05, 0.1)
 BAR_RIVALS = ("avif", "avif-speed-0", "avif-half")
 
-OUR_MODELS = (OWN_NAME, UNREFINED_NAME, RoundedLatents.name)
+OUR_MODELS = (OWN_NAME, *EFFORTS, RoundedLatents.name)
 """Codecs whose kept points are worth nothing once the package has other models."""
 
 SECONDS = {
@@ -65,7 +65,8 @@ SECONDS = {
     "svt-av1-film": 0.06,
     "vvc-intra": 1.0,
     OWN_NAME: 1.5,
-    UNREFINED_NAME: 0.2,
+    "unicorn-effort-0": 0.2,
+    "unicorn-effort-100": 12.0,
 }
 """Processor seconds of a picture of 256x256, about, there and back."""
 
@@ -136,13 +137,18 @@ class Results:
 
 
 def own_codecs(args: argparse.Namespace) -> list[Unicorn]:
-    """Ours, and ours with codes that are not refined."""
+    """Ours, and ours with codes that are not refined, or for long."""
     common = PackOptions(seed=args.seed, device=args.device)
     rates = {f"{rate:g} bpp": replace(common, bits_per_pixel=rate) for rate in args.rates}
     steps = {f"step {step:g}": replace(common, latent_step=step) for step in args.steps}
     usual = Unicorn(settings=rates | steps)
-    plain = {name: replace(options, effort=0) for name, options in usual.settings.items()}
-    return [usual, Unicorn(settings=plain, name=UNREFINED_NAME, title="unicorn, not refined")]
+    return [usual, *(with_effort(usual, name, effort) for name, effort in EFFORTS.items())]
+
+
+def with_effort(codec: Unicorn, name: str, effort: int) -> Unicorn:
+    """A codec whose codes are refined in so many rounds."""
+    settings = {setting: replace(options, effort=effort) for setting, options in codec.settings.items()}
+    return Unicorn(settings=settings, name=name, title=f"unicorn, effort {effort}")
 
 
 def codecs_for(args: argparse.Namespace, count: int) -> list[Codec]:
@@ -157,7 +163,7 @@ def codecs_for(args: argparse.Namespace, count: int) -> list[Codec]:
 
 
 def is_slow(codec: Codec) -> bool:
-    return codec.name in ("avif-speed-0", "coin") or codec.name.endswith(("-intra", "-film"))
+    return codec.name in ("avif-speed-0", "coin", "unicorn-effort-100") or codec.name.endswith(("-intra", "-film"))
 
 
 def seconds_of(codec: Codec, count: int, every: int) -> float:

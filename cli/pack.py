@@ -7,6 +7,7 @@ import click
 
 from unicorn_codec.config import (
     MOST_EFFORT,
+    RANDOM_EFFORT,
     USUAL_EFFORT,
     USUAL_ROUND_PIXELS,
     WEIGHT_FORMATS,
@@ -58,8 +59,10 @@ target_options = together(
         "--effort",
         type=click.IntRange(0, MOST_EFFORT),
         help="Rounds in which each picture's code is refined: decoded, and changed for a better picture of fewer bits. "
-        f"A round takes about as long as decoding three times.  [default: {USUAL_EFFORT}, fewer above "
-        f"{USUAL_ROUND_PIXELS // USUAL_EFFORT // 10**6} megapixels in all, none above {USUAL_ROUND_PIXELS // 10**6}]",
+        f"A round takes about as long as decoding three times. From {RANDOM_EFFORT} on they search further: 50 or 100 "
+        "for what is to be as small as can be; those between a dozen and these hardly gain.  "
+        f"[default: {USUAL_EFFORT}, fewer above {USUAL_ROUND_PIXELS // USUAL_EFFORT // 10**6} megapixels in all, none "
+        f"above {USUAL_ROUND_PIXELS // 10**6}]",
     ),
     click.option(
         "--tune",

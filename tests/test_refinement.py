@@ -1,5 +1,6 @@
 """Refined latents against plain ones: cheaper by their own measure, and smaller or better in real files."""
 
+import math
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +14,7 @@ from unicorn_codec import archive, coding, errors, refinement
 from unicorn_codec.autoencoder import EmbeddedAutoencoder
 from unicorn_codec.checkpoints import KeptCodes
 from unicorn_codec.code_model import level_of, load_code_model
-from unicorn_codec.config import USUAL_EFFORT, USUAL_ROUND_PIXELS, PackOptions
+from unicorn_codec.config import MOST_EFFORT, RANDOM_EFFORT, USUAL_EFFORT, USUAL_ROUND_PIXELS, PackOptions
 from unicorn_codec.demo_pictures import make_demo_pictures
 from unicorn_codec.folder_coder import NoOthers, encode_latents, quantise_latents
 from unicorn_codec.rate_model import RateModel
@@ -78,6 +79,34 @@ def test_a_few_rounds_lower_the_cost_of_every_picture_by_some_percent(objective:
     before, after = (objective.cost_of_pictures(pixels, latents) for latents in (plain, refined))
     assert (after <= before).all()
     assert after.sum() < 0.97 * before.sum()
+
+
+def test_many_rounds_at_random_gain_half_as_much_again(objective: Objective, pixels: Tensor) -> None:
+    plain = encoded(objective, pixels)
+    before, few, many = (
+        objective.cost_of_pictures(pixels, objective.refine(pixels, plain, rounds)).sum().item()
+        for rounds in (0, 12, 80)
+    )
+    assert many < few < before
+    assert before - many > 1.25 * (before - few)
+
+
+def test_chances_do_not_depend_on_the_pictures_beside_one() -> None:
+    symbols = torch.randn(3, 5, 4, 4, generator=torch.Generator().manual_seed(0))
+    together, alone = (
+        refinement.softly_rounded(some, 0.3, torch.Generator().manual_seed(7)) for some in (symbols, symbols[1:2])
+    )
+    assert torch.equal(together[1:2], alone)
+    assert (refinement.softly_rounded(symbols, 0.3, torch.Generator().manual_seed(8)) != together).any()
+
+
+def test_a_value_is_rounded_at_random_by_how_near_it_is() -> None:
+    symbols = torch.full((1, 100, 20, 20), 3.75)
+    rounded = refinement.softly_rounded(symbols, 0.5, torch.Generator().manual_seed(0))
+    assert 3 <= rounded.min() <= rounded.max() <= 4
+    up = (rounded > 3.5).float().mean().item()
+    # The odds are e^((atanh(3/4) - atanh(1/4)) / 0.5).
+    assert up == pytest.approx(1 / (1 + math.exp(-2 * (math.atanh(0.75) - math.atanh(0.25)))), abs=0.01)
 
 
 def test_a_descent_that_goes_astray_changes_nothing(
@@ -206,8 +235,10 @@ def test_a_time_decides_the_effort(photographs: Path, tmp_path: Path, monkeypatc
     now = iter(range(10_000))
     with monkeypatch.context() as patch:  # a clock on which 4 pictures take 1 second, whatever is done with them
         patch.setattr(coding.time, "monotonic", lambda: next(now))
-        assert rounds(40) == USUAL_EFFORT, "a round takes no time at all"
-    assert 0 < rounds(20) <= USUAL_EFFORT
+        patch.setattr(Objective, "refine", lambda self, pixels, latents, rounds: latents)
+        assert rounds(40) == MOST_EFFORT, "a round takes no time at all"
+    found = rounds(20)
+    assert 0 < found <= USUAL_EFFORT or found >= RANDOM_EFFORT, "what lies between hardly gains"
 
 
 def test_unfinished_work_keeps_the_effort_it_was_begun_with(tmp_path: Path) -> None:
@@ -221,7 +252,7 @@ def test_unfinished_work_keeps_the_effort_it_was_begun_with(tmp_path: Path) -> N
     assert KeptCodes(kept.path, "digest", resume=True).effort == 7
 
 
-@pytest.mark.parametrize("settings", [{"effort": -1}, {"effort": 101}, {"effort": 3, "index_only": True}])
+@pytest.mark.parametrize("settings", [{"effort": -1}, {"effort": MOST_EFFORT + 1}, {"effort": 3, "index_only": True}])
 def test_an_effort_is_a_few_rounds_for_codes(settings: dict[str, int]) -> None:
     with pytest.raises(errors.InvalidSetting, match="effort"):
         PackOptions(**settings)

@@ -17,7 +17,7 @@ from unicorn_codec.checkpoints import KeptCodes, checkpoint_of, digest_of
 from unicorn_codec.classic import check_avif, encode_classic, has_avif
 from unicorn_codec.code_model import load_code_model
 from unicorn_codec.code_table import Codes
-from unicorn_codec.config import USUAL_EFFORT, PackOptions
+from unicorn_codec.config import MOST_EFFORT, RANDOM_EFFORT, USUAL_EFFORT, PackOptions
 from unicorn_codec.container import Container
 from unicorn_codec.decoding import CodeDecoder
 from unicorn_codec.errors import Interrupted, InvalidSetting
@@ -140,7 +140,8 @@ def effort_within(coder: FolderCoder, seconds: float) -> int:
     a_round = max((three - one) / 2, 1e-9)
     # What comes with any rounds, and that pictures are decoded again in the end, which takes no longer than coding.
     left = seconds - sum(times) - encoding - (one - a_round) - plain
-    return int(min(max(0.0, left / a_round), USUAL_EFFORT))  # more hardly gain
+    rounds = int(min(max(0.0, left / a_round), MOST_EFFORT))
+    return rounds if rounds >= RANDOM_EFFORT else min(rounds, USUAL_EFFORT)  # those between hardly gain
 
 
 def wanted_step(options: PackOptions, coarsest: float) -> float | None:

@@ -21,8 +21,12 @@ OPTIMIZERS = ("muon", "adam")
 WEIGHT_FORMATS = ("float", "integer")
 USUAL_WEIGHT_BITS = {"float": 14, "integer": 5}
 
-MOST_EFFORT = 100
+MOST_EFFORT = 1000
 USUAL_EFFORT = 12
+RANDOM_EFFORT = 40
+"""Rounds of refinement from which on it searches at random, see there. Those between the usual ones and these hardly
+gain."""
+
 USUAL_ROUND_PIXELS = 400_000_000
 """Pixels times rounds of refinement that packing takes on unasked, some 25 minutes of two processor
 cores without bfloat16."""

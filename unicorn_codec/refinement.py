@@ -3,10 +3,12 @@
 The encoder gives a picture the latents that suit pictures in the mean. The decoder is what it is, so those that suit
 this picture can be searched for by gradient descent (Campos et al., 2019, "Content adaptive optimization for neural
 image compression"): latents are rounded softly, decoded and priced, and moved; the rounding becomes harder from round
-to round (Yang et al., 2020, "Improving inference for neural image compression", whose noise pays only in far more
-rounds). Nothing in the format knows of it.
+to round. In many rounds they are rounded at random besides, either way by how near it is, so that they may go far from
+where they began (stochastic Gumbel annealing: Yang et al., 2020, "Improving inference for neural image compression").
+Nothing in the format knows of it.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
@@ -19,6 +21,7 @@ from torch import Tensor
 from unicorn_codec.autoencoder import EmbeddedAutoencoder
 from unicorn_codec.code_model import level_of
 from unicorn_codec.code_table import told_level, told_step
+from unicorn_codec.config import RANDOM_EFFORT
 from unicorn_codec.devices import has_fast_bfloat16
 from unicorn_codec.distortion import distortion
 from unicorn_codec.rate_model import RateModel
@@ -36,6 +39,13 @@ SOFTEST, HARDEST = 0.2, 0.015
 
 PATH = 0.2
 """Quantisation steps that a latent moves in all rounds together at most; half of that by a steady gradient."""
+
+RANDOM_SOFTEST, RANDOM_HARDEST, RANDOM_PATH = 0.5, 0.1, 0.5
+"""What stands for the above in ``RANDOM_EFFORT`` rounds and more; in fewer, chances do not cancel out. The softness is
+that of the chances, the path that for the square root of the rounds, as steps left and right come to."""
+
+CHOSEN_SOFTNESS = 0.5
+"""Of what chance has chosen. As hard as the chances in the end it would leave gradients too few and too large."""
 
 SMALL_GRADIENT = 1.0
 """Bits a step: latents with smaller gradients move less."""
@@ -121,8 +131,8 @@ class Objective:
         Args:
             pixels: (N, H, W, 3) uint8.
             latents: (N, C, h, w) the encoder's, of the pictures or of their halves.
-            rounds: of descent; each decodes the pictures and goes back through the decoder once. More than a dozen gain
-                little.
+            rounds: of descent; each decodes the pictures and goes back through the decoder once. More than a dozen
+                gain little before there are ``RANDOM_EFFORT``.
 
         Returns:
             (N, C, h, w). No picture costs more than before; of a large one no piece, its margin included.
@@ -143,13 +153,17 @@ class Objective:
         """(N, C, h, w) latents in units of the own step, not rounded; of an image that did not gain, those given."""
         moved = symbols.clone().requires_grad_()
         optimizer = torch.optim.Adam([moved], betas=(0.8, 0.99), eps=SMALL_GRADIENT)
+        random = torch.Generator().manual_seed(0) if rounds >= RANDOM_EFFORT else None
+        softest, hardest, path = SOFTEST, HARDEST, PATH
+        if random is not None:
+            softest, hardest, path = RANDOM_SOFTEST, RANDOM_HARDEST, RANDOM_PATH * math.sqrt(rounds)
         for number in range(rounds):
             progress = number / rounds
             optimizer.zero_grad()
-            softness = SOFTEST * (HARDEST / SOFTEST) ** progress
-            self.cost(images, softly_rounded(moved, softness)).sum().backward()
+            softness = softest * (hardest / softest) ** progress
+            self.cost(images, softly_rounded(moved, softness, random)).sum().backward()
             for group in optimizer.param_groups:
-                group["lr"] = PATH / (rounds + 2) * (1 - progress)
+                group["lr"] = path / (rounds + 2) * (1 - progress)
             optimizer.step()
         moved = moved.detach()
         with torch.no_grad():
@@ -157,11 +171,20 @@ class Objective:
         return torch.where(cheaper.view(-1, 1, 1, 1), moved, symbols)
 
 
-def softly_rounded(symbols: Tensor, softness: float) -> Tensor:
-    """Of the same shape; the gradient is steep between two integers and vanishes near them."""
+def softly_rounded(symbols: Tensor, softness: float, random: torch.Generator | None = None) -> Tensor:
+    """Of the same shape (N, C, h, w); the gradient is steep between two integers and vanishes near them.
+
+    Args:
+        random: draws which way a value is rounded, the same chances for all N: so a picture's do not depend on those
+            beside it. None: each goes to where it is nearer.
+    """
     below = symbols.detach().floor()
     part = (symbols - below).clamp(1e-4, 1 - 1e-4)
-    return below + torch.sigmoid((torch.atanh(part) - torch.atanh(1 - part)) / softness)
+    odds = (torch.atanh(part) - torch.atanh(1 - part)) / softness
+    if random is not None:
+        drawn = torch.rand(symbols.shape[1:], generator=random).clamp(1e-6, 1 - 1e-6)
+        odds = (odds + torch.logit(drawn).to(symbols.device)) / CHOSEN_SOFTNESS
+    return below + torch.sigmoid(odds)
 
 
 def bits_worth(error: Worth, step: float) -> Worth:

@@ -13,8 +13,8 @@ from unicorn_codec.images import Pixels
 from unicorn_codec.inspection import describe
 
 OWN_NAME = "unicorn"
-UNREFINED_NAME = "unicorn-effort-0"
-"""Our codes as the autoencoder makes them, to tell what refining them is worth."""
+EFFORTS = {"unicorn-effort-0": 0, "unicorn-effort-100": 100}
+"""Our codes as the autoencoder makes them, and refined for long, by name: tells what refining them is worth."""
 
 CODE_STEPS = (8.0, 4.8, 2.3, 1.5)
 """Quantisation steps that a benchmark takes by default: each folder has its rates there, none must be looked for."""

@@ -7,13 +7,13 @@ from typing import Any
 
 from unicorn_codec.bench.bd_rate import RateCurve, RatePoint, bd_rate, frontier
 from unicorn_codec.bench.network_rivals import RoundedLatents
-from unicorn_codec.bench.own_codec import OWN_NAME, UNREFINED_NAME
+from unicorn_codec.bench.own_codec import EFFORTS, OWN_NAME
 from unicorn_codec.bench.qualities import JUDGE, METRICS, Values
 from unicorn_codec.bench.rivals import Avif, BareAvif, BareHalfAvif
 
 DASH = "—"
 ANCHOR = Avif.name
-NO_RIVALS = (BareAvif.name, BareHalfAvif.name, RoundedLatents.name, UNREFINED_NAME)
+NO_RIVALS = (BareAvif.name, BareHalfAvif.name, RoundedLatents.name, *EFFORTS)
 """What shows something but is no rival, since nobody can use it or it is ours: no verdict names it."""
 
 
