@@ -56,7 +56,7 @@ def code_with_autoencoder(pictures: Sequence[np.ndarray], autoencoder: EmbeddedA
         batch = pictures[start : start + TOGETHER]
         latents = autoencoder.encode_pictures(batch, 16)
         codes = encode_images(model, level, quantise_latents(latents, step))
-        symbols = decode_images(model, level, codes, *latents.shape[2:])
+        symbols = decode_images(model, level, codes, *latents.shape[2:], short=True)
         height, width = batch[0].shape[:2]
         decoded = autoencoder.decode_pictures(torch.from_numpy(symbols).float() * step, height, width, step)
         coded += zip(map(len, codes), decoded, strict=True)

@@ -33,7 +33,7 @@ from unicorn_codec.bench.plots import draw_plots
 from unicorn_codec.bench.qualities import check_packages
 from unicorn_codec.bench.report import BD_TEXT, Point, bd_table, notes, point_table, verdict
 from unicorn_codec.bench.rivals import Avif, Codec, Zip
-from unicorn_codec.config import PackOptions, ReadOptions
+from unicorn_codec.config import USUAL_EFFORT, PackOptions, ReadOptions
 from unicorn_codec.errors import UnicornError
 
 RATES = (0.03, 0.05, 0.1, 0.2)
@@ -65,8 +65,7 @@ SECONDS = {
     "svt-av1-film": 0.06,
     "vvc-intra": 1.0,
     OWN_NAME: 1.5,
-    "unicorn-effort-0": 0.2,
-    "unicorn-effort-100": 12.0,
+    **{name: 0.2 + 0.12 * effort for name, effort in EFFORTS.items()},
 }
 """Processor seconds of a picture of 256x256, about, there and back."""
 
@@ -163,7 +162,8 @@ def codecs_for(args: argparse.Namespace, count: int) -> list[Codec]:
 
 
 def is_slow(codec: Codec) -> bool:
-    return codec.name in ("avif-speed-0", "coin", "unicorn-effort-100") or codec.name.endswith(("-intra", "-film"))
+    refined_for_long = EFFORTS.get(codec.name, 0) > USUAL_EFFORT
+    return refined_for_long or codec.name in ("avif-speed-0", "coin") or codec.name.endswith(("-intra", "-film"))
 
 
 def seconds_of(codec: Codec, count: int, every: int) -> float:

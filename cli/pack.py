@@ -60,7 +60,7 @@ target_options = together(
         type=click.IntRange(0, MOST_EFFORT),
         help="Rounds in which each picture's code is refined: decoded, and changed for a better picture of fewer bits. "
         f"A round takes about as long as decoding three times. From {RANDOM_EFFORT} on they search further: 50 or 100 "
-        "for what is to be as small as can be; those between a dozen and these hardly gain.  "
+        "for what is to be as small as can be; 13 to 39 hardly gain more than a dozen.  "
         f"[default: {USUAL_EFFORT}, fewer above {USUAL_ROUND_PIXELS // USUAL_EFFORT // 10**6} megapixels in all, none "
         f"above {USUAL_ROUND_PIXELS // 10**6}]",
     ),

@@ -43,7 +43,7 @@ def random_model(seed: int, fractions: int, reach: int) -> CodeModel:
 
 
 class Lanes:
-    """States and words of a code, from behind its first byte (UNI-86, UNI-88; UNI-110, UNI-111 of short ones)."""
+    """States and words of a code, from behind its first byte (UNI-86, UNI-88; UNI-111 to UNI-113 of short ones)."""
 
     def __init__(self, stream: bytes, lanes: int, short: bool) -> None:
         if short:

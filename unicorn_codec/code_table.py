@@ -2,7 +2,7 @@
 
 import struct
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,14 +92,14 @@ def unmarked(code: bytes) -> bytes:
 def serialize_codes(codes: Codes, images: int) -> bytes:
     """Write the payload of CODE. Raises ``InvalidSetting`` unless there is one code an image, of less than 4 GiB."""
     check(len(codes.streams) == images, f"{len(codes.streams)} codes for {images} images")
-    told = 1 if codes.short else 0  # bytes of each code that the table holds
-    lengths = [len(stream) - told for stream in codes.streams]
+    in_table = 1 if codes.short else 0  # bytes of each code
+    lengths = [len(stream) - in_table for stream in codes.streams]
     bits = max(lengths).bit_length()
     check(bits <= MAX_CODE_BITS, f"a code has {max(lengths)} bytes, allowed are less than 2^{MAX_CODE_BITS}")
-    firsts = b"".join(stream[:told] for stream in codes.streams)
+    firsts = b"".join(stream[:in_table] for stream in codes.streams)
     table = compress(firsts + pack_codes(np.array(lengths, np.uint32), bits))
     head = struct.pack("<" + _LAYOUT, codes.level + SHORT * codes.short, codes.model_sha256, bits, len(table))
-    return b"".join((head, table, *(stream[told:] for stream in codes.streams)))
+    return b"".join((head, table, *(stream[in_table:] for stream in codes.streams)))
 
 
 def parse_codes(payload: bytes, images: int) -> Codes:
@@ -110,30 +110,29 @@ def parse_codes(payload: bytes, images: int) -> Codes:
         short = level >= SHORT
         packed = fields.take(table_bytes)
         streams = fields.rest()
-        # Before the lengths are unpacked: they take memory for each image, however well they are packed.
+        # Before the lengths are unpacked: they take memory for each image, however well they are packed. Of short codes
+        # the table must hold a byte each, and packed bytes grow by so much at most.
         check(short or images <= len(streams), f"codes of {images} images, but {len(streams)} bytes are there")
-        firsts, lengths = _parse_table(packed, images, bits, short=short)
+        firsts, lengths = _parse_table(packed, images if short else 0, images, bits)
         check(short or bool(lengths.all()), "a code has at least one byte")
-        ends = np.cumsum(lengths, dtype=np.int64).tolist()
         # Held against the bytes that are there before a single code is cut out.
-        check(ends[-1] == len(streams), f"codes of {ends[-1]} bytes in all, but {len(streams)} are there")
-        rests = (streams[start:end] for start, end in pairwise([0, *ends]))
+        total = int(lengths.sum(dtype=np.int64))
+        check(total == len(streams), f"codes of {total} bytes in all, but {len(streams)} are there")
+        places = enumerate(pairwise(accumulate(map(int, lengths), initial=0)))
         return Codes(
             level=level - SHORT * short,
             model_sha256=model_sha256,
-            streams=tuple(first + rest for first, rest in zip(firsts, rests, strict=True)),
+            streams=tuple(firsts[place : place + 1] + streams[start:end] for place, (start, end) in places),
             short=short,
         )
 
 
-def _parse_table(packed: bytes, images: int, bits: int, *, short: bool) -> tuple[list[bytes], NDArray[np.uint32]]:
-    """First byte of each code, empty where codes are not short, and (M,) how many bytes it has beside that."""
+def _parse_table(packed: bytes, first_bytes: int, images: int, bits: int) -> tuple[bytes, NDArray[np.uint32]]:
+    """So many first bytes of codes, and (M,) how many bytes each code has beside that."""
     check(bits <= MAX_CODE_BITS, f"lengths of {bits} bits, allowed are at most {MAX_CODE_BITS}")
-    told = images if short else 0
-    table = decompress(packed, told - (-images * bits // 8))
-    check(len(table) >= told, f"codes of {images} images, but first bytes of {len(table)}")
-    lengths = unpack_codes(table[told:], bits, images)
+    table = decompress(packed, first_bytes + -(-images * bits // 8))
+    check(len(table) >= first_bytes, f"codes of {images} images, but first bytes of {len(table)}")
+    lengths = unpack_codes(table[first_bytes:], bits, images)
     longest = int(lengths.max())
     check(longest.bit_length() == bits, f"lengths of {bits} bits, but the longest is {longest}")
-    firsts = [table[place : place + 1] for place in range(told)] if short else [b""] * images
-    return firsts, lengths
+    return table[:first_bytes], lengths

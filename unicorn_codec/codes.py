@@ -53,7 +53,7 @@ def encode_images(model: CodeModel, level: int, symbols: Symbols, *, short: bool
 
 
 def decode_images(
-    model: CodeModel, level: int, codes: Sequence[bytes], height: int, width: int, *, short: bool = True
+    model: CodeModel, level: int, codes: Sequence[bytes], height: int, width: int, *, short: bool
 ) -> Symbols:
     """Symbols (N, C, h, w) of images that are all of one size; the inverse of ``encode_images``.
 

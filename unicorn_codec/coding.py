@@ -17,7 +17,7 @@ from unicorn_codec.checkpoints import KeptCodes, checkpoint_of, digest_of
 from unicorn_codec.classic import check_avif, encode_classic, has_avif
 from unicorn_codec.code_model import load_code_model
 from unicorn_codec.code_table import Codes
-from unicorn_codec.config import MOST_EFFORT, RANDOM_EFFORT, USUAL_EFFORT, PackOptions
+from unicorn_codec.config import LONG_EFFORT, RANDOM_EFFORT, USUAL_EFFORT, PackOptions
 from unicorn_codec.container import Container
 from unicorn_codec.decoding import CodeDecoder
 from unicorn_codec.errors import Interrupted, InvalidSetting
@@ -113,15 +113,17 @@ def effort_of(coder: FolderCoder, options: PackOptions) -> int:
     if options.seconds is None:
         return options.rounds(coder.pictures.pixels)
     kept = coder.kept_codes
+    # A wanted size may need all pictures to be refined once more.
+    times = 1 if options.target_bytes(coder.pictures.pixels) is None else 2
     if kept is None:
-        return effort_within(coder, options.seconds)
+        return effort_within(coder, options.seconds, times)
     if kept.effort is None:  # else the unfinished work goes on as it was begun
-        kept.effort = effort_within(coder, options.seconds)
+        kept.effort = effort_within(coder, options.seconds, times)
     return kept.effort
 
 
-def effort_within(coder: FolderCoder, seconds: float) -> int:
-    """In how many rounds all codes can be refined in about so many seconds, as some pictures tell."""
+def effort_within(coder: FolderCoder, seconds: float, times: int) -> int:
+    """In how many rounds all codes can be refined so many times in about so many seconds, as some pictures tell."""
     pictures, some, pixels = coder.pictures.pictures, [], 0
     for position in range(0, len(pictures), -(-len(pictures) // TIMED_IMAGES)):
         if pixels < TIMED_PIXELS:
@@ -129,18 +131,20 @@ def effort_within(coder: FolderCoder, seconds: float) -> int:
             pixels += pictures[position].width * pictures[position].height
     started = time.monotonic()
     batches = list(coder.latents(some, lambda *_: None))
-    times = [time.monotonic() - started]
+    measured = [time.monotonic() - started]
     for rounds in (0, 0, 1, 3):  # the very first takes longer
         started = time.monotonic()
         for batch, latents in batches:
             for _ in coder.codes_of(batch, latents, TIMED_STEP, rounds):
                 pass
-        times.append(time.monotonic() - started)
-    encoding, _, plain, one, three = (time_of_some * coder.pictures.pixels / pixels for time_of_some in times)
-    a_round = max((three - one) / 2, 1e-9)
+        measured.append(time.monotonic() - started)
+    encoding, _, plain, one, three = (of_some * coder.pictures.pixels / pixels for of_some in measured)
+    a_round = (three - one) / 2
     # What comes with any rounds, and that pictures are decoded again in the end, which takes no longer than coding.
-    left = seconds - sum(times) - encoding - (one - a_round) - plain
-    rounds = int(min(max(0.0, left / a_round), MOST_EFFORT))
+    left = seconds - sum(measured) - encoding - (one - a_round) - plain
+    if a_round <= 0:  # so little was measured that it says nothing
+        return USUAL_EFFORT if left > 0 else 0
+    rounds = int(min(max(0.0, left / a_round / times), LONG_EFFORT))
     return rounds if rounds >= RANDOM_EFFORT else min(rounds, USUAL_EFFORT)  # those between hardly gain
 
 

@@ -24,8 +24,10 @@ USUAL_WEIGHT_BITS = {"float": 14, "integer": 5}
 MOST_EFFORT = 1000
 USUAL_EFFORT = 12
 RANDOM_EFFORT = 40
-"""Rounds of refinement from which on it searches at random, see there. Those between the usual ones and these hardly
-gain."""
+"""Rounds from which on ``refinement`` searches at random. Those between the usual ones and these hardly gain."""
+
+LONG_EFFORT = 100
+"""Rounds that packing within a time takes at most: further ones gain little."""
 
 USUAL_ROUND_PIXELS = 400_000_000
 """Pixels times rounds of refinement that packing takes on unasked, some 25 minutes of two processor

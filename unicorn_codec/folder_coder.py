@@ -241,7 +241,7 @@ def overhead_of(pictures: Folder) -> int:
     """Bytes of an archive's file beside its codes, about: names, sizes, the codes' lengths."""
     images = len(pictures.pictures)
     names = len(serialize_names(pictures.names, images)) + len(serialize_sizes(pictures.sizes, images))
-    # Beside the rest, a length and a PSNR of 11 bits each; first bytes of codes, which hardly differ, take no 8.
+    # Beside the rest, a length and a PSNR of 11 bits each; first bytes of codes, counted with them, take 2 bits, not 8.
     return names + 384 + (11 + 11 - 6) * images // 8
 
 

@@ -98,7 +98,7 @@ def _weights(weights: bytes | None) -> dict[str, Any]:
 
 
 def _codes(container: Container, pixels: int) -> dict[str, Any]:
-    """The codes with the table of their lengths, as they lie in the file."""
+    """The codes with the table before them, as they lie in the file."""
     if container.codes is None:
         return {"level": None, "latent_step": None, "bytes": 0, "bits_per_pixel": 0.0}
     code_bytes = next(s.bytes for s in container.sections if s.type == "CODE") - FRAME_BYTES

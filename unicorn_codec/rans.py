@@ -8,9 +8,9 @@ A symbol that has all the slots takes no bytes and leaves a lane as it was: lane
 step are given such a one.
 
 Lanes share words, so a decoder must see by a state that it wants one: it does below 2^16. In a long stream no state is
-below that between two symbols, from end to end. In a short one none is where there are words: its lanes begin at 255,
-the encoder lifts all of them by 2^16 just before the first one puts a word, and the decoder takes that off again when
-it has read the last one. So a short stream has fewer bits that stand for nothing.
+below that between two symbols, from end to end. In a short one none is where there are words: its encoder begins with
+lanes of 255, and lifts all of them by 2^16 just before the first one puts a word; the decoder takes that off again when
+it has read the last word. So a short stream has fewer bits that stand for nothing.
 """
 
 from collections.abc import Iterable, Sequence
@@ -43,7 +43,7 @@ def encode(starts: Slots, frequencies: Slots, *, short: bool) -> list[bytes]:
     Args:
         starts: (T, N, L) of each symbol's slots the first, for T steps of N streams with L lanes.
         frequencies: (T, N, L) how many slots it has, 1 to 2^PRECISION.
-        short: the kind of the streams.
+        short: whether the streams are short ones.
     """
     steps, streams, lanes = starts.shape
     # Floats, for NumPy divides them much faster: all values are integers up to 2^32, all quotients exact when floored.
@@ -106,16 +106,16 @@ class Decoder:
     """Reads streams that ``encode`` wrote, one step of all of them at a time.
 
     Raises:
-        InvalidField: a stream is too short to hold its lanes' states, or holds one that no encoder leaves.
+        InvalidField: a long stream does not hold its lanes' states, or any stream holds one that no encoder leaves.
     """
 
     def __init__(self, streams: Sequence[bytes], lanes: int, *, short: bool) -> None:
-        head = _STATE_BYTES * lanes
+        least = _STATE_BYTES * lanes
         if not short:
             for stream in streams:
-                if len(stream) < head or len(stream) % 2:
-                    raise InvalidField(f"a code of {len(stream)} bytes, wanted are an even number from {head} on")
-        parts = [_split(stream, lanes) if short else (stream[:head], stream[head:]) for stream in streams]
+                if len(stream) < least or len(stream) % 2:
+                    raise InvalidField(f"a code of {len(stream)} bytes, wanted are an even number from {least} on")
+        parts = [_split(stream, lanes) if short else (stream[:least], stream[least:]) for stream in streams]
         tails = [np.frombuffer(tail, "<u2") for _, tail in parts]
         lengths = np.array([len(tail) for tail in tails])
         self._short, self._last = short, _FIRST_OF_SHORT if short else _LOWEST

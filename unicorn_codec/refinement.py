@@ -42,7 +42,7 @@ PATH = 0.2
 
 RANDOM_SOFTEST, RANDOM_HARDEST, RANDOM_PATH = 0.5, 0.1, 0.5
 """What stands for the above in ``RANDOM_EFFORT`` rounds and more; in fewer, chances do not cancel out. The softness is
-that of the chances, the path that for the square root of the rounds, as steps left and right come to."""
+that of the chances; the path is to be multiplied by the square root of the rounds, as of steps left and right."""
 
 CHOSEN_SOFTNESS = 0.5
 """Of what chance has chosen. As hard as the chances in the end it would leave gradients too few and too large."""
