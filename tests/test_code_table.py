@@ -29,8 +29,9 @@ def test_codes_come_back(lengths: list[int], short: bool) -> None:
     codes = replace(CODES, streams=streams, short=short)
     payload = serialize_codes(codes, len(lengths))
     assert parse_codes(payload, len(lengths)) == codes
-    if not short:
-        assert payload == payload_of(lengths, max(lengths).bit_length(), b"".join(streams))
+    firsts = b"".join(stream[:1] for stream in streams) if short else b""
+    rests, rest_lengths = [stream[short:] for stream in streams], [length - short for length in lengths]
+    assert payload == payload_of(rest_lengths, max(rest_lengths).bit_length(), b"".join(rests), firsts)
 
 
 def test_the_layout() -> None:

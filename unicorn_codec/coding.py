@@ -113,13 +113,14 @@ def effort_of(coder: FolderCoder, options: PackOptions) -> int:
     if options.seconds is None:
         return options.rounds(coder.pictures.pixels)
     kept = coder.kept_codes
+    if kept is not None and kept.effort is not None:
+        return kept.effort  # the unfinished work goes on as it was begun
     # A wanted size may need all pictures to be refined once more.
     times = 1 if options.target_bytes(coder.pictures.pixels) is None else 2
-    if kept is None:
-        return effort_within(coder, options.seconds, times)
-    if kept.effort is None:  # else the unfinished work goes on as it was begun
-        kept.effort = effort_within(coder, options.seconds, times)
-    return kept.effort
+    effort = effort_within(coder, options.seconds, times)
+    if kept is not None:
+        kept.effort = effort
+    return effort
 
 
 def effort_within(coder: FolderCoder, seconds: float, times: int) -> int:

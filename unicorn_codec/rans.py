@@ -71,18 +71,19 @@ def encode(starts: Slots, frequencies: Slots, *, short: bool) -> list[bytes]:
         states += start
     heads = [head.tobytes() for head in of_stream.astype("<u4")]
     tails = [tail.tobytes() for tail in _by_stream(places, words, lanes, streams)]
-    if short:
-        heads = [_cut(head) if tail else head.rstrip(b"\0") for head, tail in zip(heads, tails, strict=True)]
-    return [head + tail for head, tail in zip(heads, tails, strict=True)]
+    return [_join(head, tail) if short else head + tail for head, tail in zip(heads, tails, strict=True)]
 
 
-def _cut(head: bytes) -> bytes:
-    """States without the last byte, if that is zero: an odd number of bytes in the stream tells it."""
-    return head if head[-1] else head[:-1]
+def _join(head: bytes, tail: bytes) -> bytes:
+    """A short stream of states and words. Zero bytes at the end of the states are left out: one at most where words
+    follow, which an odd number of bytes tells."""
+    if not tail:
+        return head.rstrip(b"\0")
+    return (head if head[-1] else head[:-1]) + tail
 
 
 def _split(stream: bytes, lanes: int) -> tuple[bytes, bytes]:
-    """States and words of a short stream; zero bytes that were left out are back."""
+    """The inverse of ``_join``."""
     head = _STATE_BYTES * lanes
     if len(stream) <= head:
         return stream.ljust(head, b"\0"), b""
