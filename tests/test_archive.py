@@ -74,6 +74,21 @@ def test_a_code_decodes_alone_and_among_others_to_the_same_picture(coded: tuple[
     assert min(psnr_db(alone[name], together[name]) for name in alone) >= 50
 
 
+def test_pictures_that_are_coded_side_by_side_stay_themselves(tmp_path: Path) -> None:
+    source, path = tmp_path / "demo", tmp_path / "out.uni"
+    make_demo_pictures(source, count=7, size=256)
+    usual = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        pack(source, path, PackOptions(effort=1, device="cpu"))
+        decoded = decode_all(path)
+    finally:
+        torch.set_num_threads(usual)
+    for name, original in originals_of(source).items():
+        distances = {other: psnr_db(original, picture) for other, picture in decoded.items()}
+        assert max(distances, key=distances.__getitem__) == name
+
+
 def test_the_wanted_rate_is_met(tmp_path: Path) -> None:
     make_demo_pictures(tmp_path / "demo", count=8, size=128)
     for rate in (0.3, 0.12):

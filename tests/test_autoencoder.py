@@ -63,6 +63,19 @@ def test_pictures_of_a_batch_do_not_mix(embedded: EmbeddedAutoencoder) -> None:
         assert psnr_db(a, b) >= 50
 
 
+def test_pictures_come_before_all_are_decoded(embedded: EmbeddedAutoencoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unicorn_codec.autoencoder.PIXELS_AT_ONCE", {"cpu": 2 * 48 * 64})
+    decode, decoded = embedded.decode, []
+    monkeypatch.setattr(
+        embedded, "decode", lambda latents, step: (decoded.append(len(latents)), decode(latents, step))[1]
+    )
+    latents = embedded.encode_pictures([draw(n, 64, 48) for n in range(5)], 16)
+    pictures = embedded.iterate_pictures(latents, 48, 64, 1.0)
+    first = next(pictures)
+    assert decoded == [2]
+    assert len([first, *pictures]) == 5 and decoded == [2, 2, 1]
+
+
 def test_the_decoder_heeds_the_step(embedded: EmbeddedAutoencoder) -> None:
     latents = embedded.encode_pictures([draw(1, 64, 64)], 16)
     fine, coarse = (embedded.decode_pictures(latents, 64, 64, step)[0] for step in (1.0, 8.0))

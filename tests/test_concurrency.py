@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from unicorn_codec.concurrency import in_threads, prefetch
+from unicorn_codec.concurrency import NotWanted, check_wanted, in_threads, prefetch
 
 
 def failing() -> Iterator[int]:
@@ -58,6 +58,30 @@ def test_a_caller_may_stop() -> None:
     for made in (prefetch(iter(range(10))), in_threads(str, range(10))):
         next(made)
         made.close()  # type: ignore[attr-defined]
+
+
+def test_long_work_ends_when_the_caller_stops() -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    def work(_: int) -> None:
+        begun.set()
+        try:
+            for _ in range(1000):
+                check_wanted()
+                time.sleep(0.01)
+        except NotWanted:
+            ended.set()
+            raise
+
+    def items() -> Iterator[int]:
+        yield 0
+        assert begun.wait(10)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(in_threads(work, items()))
+    assert ended.is_set()
+    check_wanted()  # here nothing was stopped
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="looks at processes as Linux shows them")

@@ -278,7 +278,7 @@ class Archive:
 
     def _read(
         self, indices: list[int], batch_size: int, steps: int | None
-    ) -> Iterator[tuple[list[int], Callable[[], list[np.ndarray]]]]:
+    ) -> Iterator[tuple[list[int], Callable[[], Iterator[np.ndarray]]]]:
         for batch in batches_by_size([self.size(index) for index in indices], batch_size):
             numbers = [indices[place] for place in batch]
             yield numbers, self.decoder.read(numbers, *self.size(numbers[0]), steps=steps)

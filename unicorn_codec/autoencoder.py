@@ -8,7 +8,7 @@ import copy
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from unicorn_codec.adaptation import changed_network, parse_change
 from unicorn_codec.coding_autoencoder import CodingAutoencoder
+from unicorn_codec.devices import in_workers
 from unicorn_codec.errors import AutoencoderMismatch, AutoencoderUnavailable
 from unicorn_codec.header import EMBEDDED_AUTOENCODERS, AutoencoderReference
 from unicorn_codec.resampling import double
@@ -36,7 +37,7 @@ SCALE = ".scale"
 LEADING_CHANNELS = 16
 """What an index-only archive keeps of the embedded autoencoder: as many values as 4 channels at 1/8."""
 
-PIXELS_AT_ONCE = 1 << 20
+PIXELS_AT_ONCE = {"cpu": 1 << 18, "cuda": 1 << 20}
 """Pictures that are encoded or decoded together: bounds the memory of the network's features."""
 
 
@@ -67,13 +68,18 @@ class Autoencoder(ABC):
             (N, C, h, w) float32 on the CPU.
         """
         height, width = pictures[0].shape[:2]
-        together = max(1, PIXELS_AT_ONCE // (height * width))
-        latents = []
-        for start in range(0, len(pictures), together):
-            padding = ((0, 0), (0, -height % multiple), (0, -width % multiple), (0, 0))
+        padding = ((0, 0), (0, -height % multiple), (0, -width % multiple), (0, 0))
+        together = self._pictures_at_once(height, width)
+
+        def encode(start: int) -> Tensor:
             batch = np.pad(np.stack(pictures[start : start + together]), padding, mode="edge")
-            latents.append(self._encode_in_tiles(torch.from_numpy(batch)))
-        return torch.cat(latents)
+            return self._encode_in_tiles(torch.from_numpy(batch))
+
+        return torch.cat(list(in_workers(encode, range(0, len(pictures), together), self.device)))
+
+    def _pictures_at_once(self, height: int, width: int) -> int:
+        """How many pictures go through the network at once."""
+        return max(1, PIXELS_AT_ONCE[self.device.type] // (height * width))
 
     def _encode_in_tiles(self, pixels: Tensor) -> Tensor:
         """(N, C, h, w) latents of pixels (N, H, W, 3), uint8."""
@@ -95,10 +101,18 @@ class Autoencoder(ABC):
         Args:
             half: the latents are of the pictures at half size.
         """
-        pictures: list[np.ndarray] = []
-        for batch in latents.split(max(1, PIXELS_AT_ONCE // (height * width))):
-            pictures.extend(self._decode_in_tiles(batch, height, width, step, half=half))
-        return pictures
+        return list(self.iterate_pictures(latents, height, width, step, half=half))
+
+    def iterate_pictures(
+        self, latents: Tensor, height: int, width: int, step: float, *, half: bool = False
+    ) -> Iterator[np.ndarray]:
+        """The same, as they get ready."""
+
+        def decode(batch: Tensor) -> np.ndarray:
+            return self._decode_in_tiles(batch, height, width, step, half=half)
+
+        for pictures in in_workers(decode, latents.split(self._pictures_at_once(height, width)), self.device):
+            yield from pictures
 
     def _decode_in_tiles(self, latents: Tensor, height: int, width: int, step: float, *, half: bool) -> np.ndarray:
         """(N, height, width, 3) uint8."""

@@ -1,11 +1,11 @@
-"""Work on one thing while the next one is being made: NumPy, torch and zlib let other threads run meanwhile."""
+"""Work on several things at a time: NumPy, torch, Pillow and zlib let other threads run meanwhile."""
 
 import multiprocessing
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Thread
+from threading import Event, Thread, local
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -26,10 +26,44 @@ def prefetch(items: Iterable[Item]) -> Iterator[Item]:
             yield item  # type: ignore[misc]
 
 
-def in_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """Results in the items' order, of work that goes on while the next items are made."""
+class NotWanted(Exception):
+    """Nobody waits for what a thread works on any more."""
+
+
+_thread = local()
+
+
+def check_wanted() -> None:
+    """Long work of ``in_threads`` asks now and then, so that Ctrl-C need not wait for its end.
+
+    Raises:
+        NotWanted: the caller has stopped; it will not see this.
+    """
+    stopped: Event | None = getattr(_thread, "stopped", None)
+    if stopped is not None and stopped.is_set():
+        raise NotWanted
+
+
+def in_threads(
+    work: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    threads: int = THREADS,
+    begin: Callable[[], None] = lambda: None,
+) -> Iterator[Result]:
+    """Results in the items' order, of work that goes on while the next items are made.
+
+    Args:
+        begin: what each thread does first.
+    """
     waiting: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(THREADS) as pool:
+    stopped = Event()
+
+    def begin_thread() -> None:
+        _thread.stopped = stopped
+        begin()
+
+    with ThreadPoolExecutor(threads, initializer=begin_thread) as pool:
         try:
             for item in items:
                 waiting.append(pool.submit(work, item))
@@ -38,6 +72,7 @@ def in_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterato
             while waiting:
                 yield waiting.popleft().result()
         finally:
+            stopped.set()
             for future in waiting:  # after an error nothing more is begun
                 future.cancel()
 

@@ -4,7 +4,7 @@ What unpacking does, and what packing looks at its work with.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -31,8 +31,8 @@ class Decoder(Protocol):
 
     def read(
         self, indices: Sequence[int], width: int, height: int, *, steps: int | None = None
-    ) -> Callable[[], list[np.ndarray]]:
-        """What makes the pictures, uint8 (height, width, 3), of images that are all of one size.
+    ) -> Callable[[], Iterator[np.ndarray]]:
+        """What makes the pictures, uint8 (height, width, 3), of images that are all of one size, as they get ready.
 
         All but the autoencoder's work is done: it leaves a thread the time to read the next images.
         """
@@ -80,12 +80,12 @@ class NetworkDecoder:
 
     def read(
         self, indices: Sequence[int], width: int, height: int, *, steps: int | None = None, seed: int | None = None
-    ) -> Callable[[], list[np.ndarray]]:
+    ) -> Callable[[], Iterator[np.ndarray]]:
         """What makes the pictures, uint8 (height, width, 3), of images that are all of one size."""
         normalised = self.sample(indices, width, height, steps=steps, seed=seed)
         denoising = self.denoising
         latents = denormalise_latents(normalised, denoising.means, denoising.stds, denoising.latent_std)
-        return lambda: self.autoencoder.decode_pictures(latents, height, width, self.header.latent_step)
+        return lambda: self.autoencoder.iterate_pictures(latents, height, width, self.header.latent_step)
 
     def together(self, indices: Sequence[int]) -> list[int]:
         """As they are: each is decoded alone."""
@@ -104,7 +104,7 @@ class CodeDecoder:
 
     def read(
         self, indices: Sequence[int], width: int, height: int, *, steps: int | None = None
-    ) -> Callable[[], list[np.ndarray]]:
+    ) -> Callable[[], Iterator[np.ndarray]]:
         """What makes the pictures, uint8 (height, width, 3), of images that are all of one size; there are no steps.
 
         Raises:
@@ -123,13 +123,14 @@ class CodeDecoder:
         }
         halves = {n: unmarked(code) for n, code in codes.items() if is_half(code)}
         whole = {n: code for n, code in codes.items() if n not in classic and n not in halves}
-        makers = [self._read(of_size, width, height, half=of_size is halves) for of_size in (whole, halves) if of_size]
+        make_whole, make_halves = (
+            self._read(list(of_size.values()), width, height, half=of_size is halves) for of_size in (whole, halves)
+        )
 
-        def pictures() -> list[np.ndarray]:
-            of_place = classic.copy()
-            for make in makers:
-                of_place |= make()
-            return [of_place[n] for n in codes]
+        def pictures() -> Iterator[np.ndarray]:
+            wholes, doubled = make_whole(), make_halves()
+            for n in codes:
+                yield classic[n] if n in classic else next(doubled if n in halves else wholes)
 
         return pictures
 
@@ -142,19 +143,17 @@ class CodeDecoder:
         return [index for together in wanted.values() for index in together]
 
     def _read(
-        self, codes: dict[int, bytes], width: int, height: int, *, half: bool
-    ) -> Callable[[], dict[int, np.ndarray]]:
+        self, streams: Sequence[bytes], width: int, height: int, *, half: bool
+    ) -> Callable[[], Iterator[np.ndarray]]:
         """What makes the pictures of codes of latents, all of pictures at half size or none."""
         cell = self.header.autoencoder.downsampling * (2 if half else 1)
         step = told_step(self.header.latent_step, half=half)
         rows, columns = (-(-side // cell) for side in (height, width))
         level = told_level(self.codes.level, half=half)
-        streams = list(codes.values())
         symbols = decode_images(self.model, level, streams, rows, columns, short=self.codes.short)
 
-        def pictures() -> dict[int, np.ndarray]:
+        def pictures() -> Iterator[np.ndarray]:
             latents = torch.from_numpy(symbols).float() * step
-            decoded = self.autoencoder.decode_pictures(latents, height, width, step, half=half)
-            return dict(zip(codes, decoded, strict=True))
+            return self.autoencoder.iterate_pictures(latents, height, width, step, half=half)
 
         return pictures

@@ -1,8 +1,19 @@
 """What the machine can compute on."""
 
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import TypeVar
+
 import torch
 
+from unicorn_codec.concurrency import in_threads
 from unicorn_codec.errors import InvalidSetting
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+MOST_WORKERS = 8
+"""Bounds the memory: each worker has an item of its own in its hands."""
 
 
 def choose_device(name: str) -> torch.device:
@@ -23,3 +34,21 @@ def has_fast_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
+def in_workers(work: Callable[[Item], Result], items: Sequence[Item], device: torch.device) -> Iterator[Result]:
+    """Results in the items' order, as they get ready.
+
+    A processor's cores work on an item each. All of them on one item after the other would wait for each other in every
+    layer: two cores unpack a thousand small pictures in an eighth less time this way. A GPU gets one item at a time.
+    Work within a worker's work shares that worker's cores.
+    """
+    threads = torch.get_num_threads()
+    workers = min(threads, len(items), MOST_WORKERS) if device.type == "cpu" else 1
+    if workers < 2:
+        yield from map(work, items)
+        return
+    try:
+        yield from in_threads(work, items, threads=workers, begin=partial(torch.set_num_threads, threads // workers))
+    finally:
+        torch.set_num_threads(threads)  # what a worker sets holds for threads that begin later, and for MKL anywhere

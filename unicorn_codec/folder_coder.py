@@ -6,7 +6,6 @@ read_picture > Autoencoder.encode, of it and its half > the cheaper one of both 
 import copy
 import hashlib
 from collections.abc import Callable, Iterator, Sequence, Set
-from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -20,6 +19,7 @@ from unicorn_codec.code_model import CodeModel, level_of
 from unicorn_codec.code_table import Codes, marked_half, told_level, told_step
 from unicorn_codec.codes import LARGEST, encode_images
 from unicorn_codec.config import ReadOptions
+from unicorn_codec.devices import in_workers
 from unicorn_codec.images import Folder, Pixels, read_picture
 from unicorn_codec.latent_set import encode_batches
 from unicorn_codec.picture_table import serialize_names, serialize_sizes
@@ -88,6 +88,7 @@ class FolderCoder:
         self.read, self.autoencoder = read, autoencoder
         self._kept: list[tuple[list[int], Tensor]] = []
         self._room, self._tuning = KEPT_BYTES, b""
+        self._rate = RateModel.of(model).to(autoencoder.device)
         self.others: Others = NoOthers()
         self.overhead = overhead_of(pictures)
 
@@ -157,10 +158,6 @@ class FolderCoder:
                 self._kept.append((batch, latents))
             yield batch, latents
 
-    @cached_property
-    def _rate(self) -> RateModel:
-        return RateModel.of(self.model).to(self.autoencoder.device)
-
     def codes_of(
         self, batch: Sequence[int], latents: Tensor, step: float, rounds: int
     ) -> Iterator[tuple[Sequence[int], list[bytes]]]:
@@ -170,12 +167,17 @@ class FolderCoder:
         if not rounds and step < FINEST_WITH_HALVES:  # no need to look at pixels
             yield batch, encode_latents(self.model, latents, step)
             return
-        pictures = self.pictures.pictures
-        together = max(1, PIXELS_AT_ONCE // (pictures[batch[0]].width * pictures[batch[0]].height))
-        for start in range(0, len(batch), together):
-            some = batch[start : start + together]
-            pixels = torch.from_numpy(np.stack([self.picture(position) for position in some]))
-            yield some, self._codes_of_pixels(pixels, latents[start : start + together], step, rounds)
+        first, device = self.pictures.pictures[batch[0]], self.autoencoder.device
+        together = max(1, PIXELS_AT_ONCE[device.type] // (first.width * first.height))
+        starts = range(0, len(batch), together)
+
+        def code(start: int) -> list[bytes]:
+            part = slice(start, start + together)
+            pixels = torch.from_numpy(np.stack([self.picture(position) for position in batch[part]]))
+            return self._codes_of_pixels(pixels, latents[part], step, rounds)
+
+        for start, codes in zip(starts, in_workers(code, starts, device), strict=True):
+            yield batch[start : start + together], codes
 
     def _codes_of_pixels(self, pixels: Tensor, latents: Tensor, step: float, rounds: int) -> list[bytes]:
         """Codes of pictures, each at half size where that costs less."""

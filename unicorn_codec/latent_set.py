@@ -13,7 +13,7 @@ from unicorn_codec.config import ReadOptions
 from unicorn_codec.images import Folder, read_picture
 from unicorn_codec.training import LatentGroup
 
-IMAGES_TOGETHER = 512
+IMAGES_TOGETHER = 256
 PIXELS_TOGETHER = 1 << 25
 """Pictures that go through a step together: at most so many, of at most so many pixels."""
 

@@ -21,6 +21,7 @@ from torch import Tensor
 from unicorn_codec.autoencoder import EmbeddedAutoencoder
 from unicorn_codec.code_model import level_of
 from unicorn_codec.code_table import told_level, told_step
+from unicorn_codec.concurrency import check_wanted
 from unicorn_codec.config import RANDOM_EFFORT
 from unicorn_codec.devices import has_fast_bfloat16
 from unicorn_codec.distortion import distortion
@@ -57,8 +58,8 @@ MARGIN_CELLS = 2
 PIECE_PIXELS = 1024
 """Large pictures are compared in pieces of so many pixels a side."""
 
-PIXELS_AT_ONCE = 1 << 19
-"""What is decoded together, about: keeps the gradients' memory at some hundred megabytes."""
+PIXELS_AT_ONCE = {"cpu": 1 << 18, "cuda": 1 << 21}
+"""What is refined together, about, by the kind of device: bounds the gradients' memory. A GPU wants more to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +159,7 @@ class Objective:
         if random is not None:
             softest, hardest, path = RANDOM_SOFTEST, RANDOM_HARDEST, RANDOM_PATH * math.sqrt(rounds)
         for number in range(rounds):
+            check_wanted()
             progress = number / rounds
             optimizer.zero_grad()
             softness = softest * (hardest / softest) ** progress

@@ -1,7 +1,7 @@
 """What packing and verifying tell: while they run (``Observer``) and when they are done."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -187,6 +187,6 @@ class Comparison:
         )
 
 
-def mean_psnr_db(originals: Sequence[np.ndarray], decoded: Sequence[np.ndarray]) -> float:
+def mean_psnr_db(originals: Sequence[np.ndarray], decoded: Iterable[np.ndarray]) -> float:
     """Mean PSNR of pairs of pictures."""
     return float(np.mean([psnr_db(a, b) for a, b in zip(originals, decoded, strict=True)]))
