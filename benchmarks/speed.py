@@ -138,9 +138,9 @@ def measure_shares(folder: Path, work: Path, tell: Callable[[str, float], None])
         for batch in batches_by_size([archive.size(index) for index in range(len(archive))]):
             size = archive.size(batch[0])
             with watch.part("entropy_decoding"):
-                latents = archive.decoder.latents(batch, *size)
+                make = archive.decoder.read(batch, *size)
             with watch.part("autoencoder"):
-                pictures = archive.decoder.pictures(latents, *size)
+                pictures = list(make())
             with watch.part("writing"):
                 for index, pixels in zip(batch, pictures, strict=True):
                     write_picture(pixels, work / f"{index}.png")

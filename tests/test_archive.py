@@ -28,6 +28,7 @@ from unicorn_codec.errors import (
     InvalidSetting,
     OutputError,
 )
+from unicorn_codec.folder_coder import FolderCoder
 from unicorn_codec.header import EMBEDDED_AUTOENCODERS
 from unicorn_codec.images import list_folder, read_picture, write_picture
 from unicorn_codec.inspection import describe
@@ -74,16 +75,26 @@ def test_a_code_decodes_alone_and_among_others_to_the_same_picture(coded: tuple[
     assert min(psnr_db(alone[name], together[name]) for name in alone) >= 50
 
 
-def test_pictures_that_are_coded_side_by_side_stay_themselves(tmp_path: Path) -> None:
-    source, path = tmp_path / "demo", tmp_path / "out.uni"
-    make_demo_pictures(source, count=7, size=256)
+def test_pictures_that_are_worked_on_side_by_side_stay_themselves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every third is coded at half size, so that parts of both kinds are decoded in turns."""
+    source, path, size = tmp_path / "demo", tmp_path / "out.uni", 96
+    make_demo_pictures(source, count=9, size=size)
+    for module in ("autoencoder", "folder_coder"):
+        monkeypatch.setattr(f"unicorn_codec.{module}.PIXELS_AT_ONCE", {"cpu": 3 * size**2})
+    monkeypatch.setattr(
+        FolderCoder, "are_cheaper_at_half", lambda *arguments: np.arange(len(arguments[1])) == len(arguments[1]) - 1
+    )
     usual = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        pack(source, path, PackOptions(effort=1, device="cpu"))
+        pack(source, path, PackOptions(latent_step=8.0, effort=1, device="cpu", each_alone=True))
         decoded = decode_all(path)
     finally:
         torch.set_num_threads(usual)
+    codes = read_container(path).codes
+    assert codes is not None and sum(map(is_half, codes.streams)) == 3
     for name, original in originals_of(source).items():
         distances = {other: psnr_db(original, picture) for other, picture in decoded.items()}
         assert max(distances, key=distances.__getitem__) == name

@@ -1,6 +1,7 @@
 """Refined latents against plain ones: cheaper by their own measure, and smaller or better in real files."""
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ from unicorn_codec import archive, coding, errors, refinement
 from unicorn_codec.autoencoder import EmbeddedAutoencoder
 from unicorn_codec.checkpoints import KeptCodes
 from unicorn_codec.code_model import level_of, load_code_model
+from unicorn_codec.concurrency import in_threads
 from unicorn_codec.config import LONG_EFFORT, MOST_EFFORT, RANDOM_EFFORT, USUAL_EFFORT, USUAL_ROUND_PIXELS, PackOptions
 from unicorn_codec.demo_pictures import make_demo_pictures
 from unicorn_codec.folder_coder import NoOthers, encode_latents, quantise_latents
@@ -71,6 +73,16 @@ def test_the_rate_is_that_of_the_real_codes(
     for wanted, plain, code in zip(bits.tolist(), plain_bits.tolist(), codes, strict=True):
         more = 8 * len(code) - wanted
         assert -0.03 * wanted <= more <= 0.03 * wanted + 56 + plain, "a head, a last state, values out of reach"
+
+
+def test_refinement_ends_when_nobody_waits_for_it(objective: Objective, pixels: Tensor) -> None:
+    def stop_after_one() -> Iterator[int]:
+        yield 10**9  # rounds
+        raise KeyboardInterrupt
+
+    latents = encoded(objective, pixels)
+    with pytest.raises(KeyboardInterrupt):
+        list(in_threads(lambda rounds: objective.refine(pixels, latents, rounds), stop_after_one()))
 
 
 def test_a_few_rounds_lower_the_cost_of_every_picture_by_some_percent(objective: Objective, pixels: Tensor) -> None:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from unicorn_codec.adaptation import changed_network, parse_change
 from unicorn_codec.coding_autoencoder import CodingAutoencoder
+from unicorn_codec.concurrency import check_wanted
 from unicorn_codec.devices import in_workers
 from unicorn_codec.errors import AutoencoderMismatch, AutoencoderUnavailable
 from unicorn_codec.header import EMBEDDED_AUTOENCODERS, AutoencoderReference
@@ -69,16 +70,17 @@ class Autoencoder(ABC):
         """
         height, width = pictures[0].shape[:2]
         padding = ((0, 0), (0, -height % multiple), (0, -width % multiple), (0, 0))
-        together = self._pictures_at_once(height, width)
+        together = self.pictures_at_once(height, width)
 
         def encode(start: int) -> Tensor:
             batch = np.pad(np.stack(pictures[start : start + together]), padding, mode="edge")
             return self._encode_in_tiles(torch.from_numpy(batch))
 
-        return torch.cat(list(in_workers(encode, range(0, len(pictures), together), self.device)))
+        starts = range(0, len(pictures), together)
+        return torch.cat(list(in_workers(encode, starts, self.device, pixels=together * height * width)))
 
-    def _pictures_at_once(self, height: int, width: int) -> int:
-        """How many pictures go through the network at once."""
+    def pictures_at_once(self, height: int, width: int) -> int:
+        """How many pictures go through the network together."""
         return max(1, PIXELS_AT_ONCE[self.device.type] // (height * width))
 
     def _encode_in_tiles(self, pixels: Tensor) -> Tensor:
@@ -87,6 +89,7 @@ class Autoencoder(ABC):
         count, rows, columns = len(pixels), pixels.shape[1] // cell, pixels.shape[2] // cell
         latents = torch.empty(count, self.reference.latent_channels, rows, columns)
         for row, column in tiles(rows, columns, cell, self.encoder_margin):
+            check_wanted()
             tile = pixels[:, row.taken(cell), column.taken(cell)].to(self.device).permute(0, 3, 1, 2)
             with torch.inference_mode():
                 encoded = self.encode(tile.float() / 127.5 - 1)
@@ -108,10 +111,12 @@ class Autoencoder(ABC):
     ) -> Iterator[np.ndarray]:
         """The same, as they get ready."""
 
+        together = self.pictures_at_once(height, width)
+
         def decode(batch: Tensor) -> np.ndarray:
             return self._decode_in_tiles(batch, height, width, step, half=half)
 
-        for pictures in in_workers(decode, latents.split(self._pictures_at_once(height, width)), self.device):
+        for pictures in in_workers(decode, latents.split(together), self.device, pixels=together * height * width):
             yield from pictures
 
     def _decode_in_tiles(self, latents: Tensor, height: int, width: int, step: float, *, half: bool) -> np.ndarray:
@@ -122,6 +127,7 @@ class Autoencoder(ABC):
         pictures = np.empty((len(latents), height, width, 3), np.uint8)
         rows, columns = latents.shape[2:]
         for row, column in tiles(rows, columns, cell, margin):
+            check_wanted()
             with torch.inference_mode():
                 tile = latents[:, :, row.taken(1), column.taken(1)].to(self.device)
                 images = self.decode(tile, step)

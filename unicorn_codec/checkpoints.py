@@ -15,7 +15,7 @@ from unicorn_codec.errors import CheckpointMismatch, CheckpointWarning, OutputEr
 from unicorn_codec.whole_files import whole_file
 
 SAVE_SECONDS = 20.0
-"""So much work, and what saving takes, is lost at most when a pack is killed."""
+"""So much finished work, and what saving takes, is lost at most when a pack is killed."""
 
 
 def checkpoint_of(output: Path) -> Path:

@@ -5,6 +5,7 @@ What unpacking does, and what packing looks at its work with.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,8 +20,9 @@ from unicorn_codec.classic import decode_classic
 from unicorn_codec.classic_sequence import chain_of, decode_chains
 from unicorn_codec.code_model import CodeModel
 from unicorn_codec.code_table import Codes, is_classic, is_half, is_in_sequence, told_level, told_step, unmarked
-from unicorn_codec.codes import decode_images
+from unicorn_codec.codes import Symbols, decode_images
 from unicorn_codec.denoiser import Denoiser
+from unicorn_codec.devices import in_workers
 from unicorn_codec.diffusion import HIGHEST_WITH_SIGNAL, LIMIT_STDS, latents_from_noise, sample_ddim
 from unicorn_codec.header import Denoising, Header
 from unicorn_codec.latent_set import denormalise_latents
@@ -93,6 +95,15 @@ class NetworkDecoder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """Symbols (N, C, h, w) of some images of a batch, at half size or not, and the images' places in it."""
+
+    places: Sequence[int]
+    symbols: Symbols
+    half: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CodeDecoder:
     """An archive's codes with the autoencoder that they belong to."""
 
@@ -123,14 +134,22 @@ class CodeDecoder:
         }
         halves = {n: unmarked(code) for n, code in codes.items() if is_half(code)}
         whole = {n: code for n, code in codes.items() if n not in classic and n not in halves}
-        make_whole, make_halves = (
-            self._read(list(of_size.values()), width, height, half=of_size is halves) for of_size in (whole, halves)
-        )
+        parts = [*self._parts(whole, width, height, half=False), *self._parts(halves, width, height, half=True)]
+        parts.sort(key=lambda part: part.places[0])
+
+        def make(part: _Part) -> dict[int, np.ndarray]:
+            step = told_step(self.header.latent_step, half=part.half)
+            latents = torch.from_numpy(part.symbols).float() * step
+            decoded = self.autoencoder.decode_pictures(latents, height, width, step, half=part.half)
+            return dict(zip(part.places, decoded, strict=True))
 
         def pictures() -> Iterator[np.ndarray]:
-            wholes, doubled = make_whole(), make_halves()
-            for n in codes:
-                yield classic[n] if n in classic else next(doubled if n in halves else wholes)
+            ready, pixels = classic.copy(), width * height * self.autoencoder.pictures_at_once(height, width)
+            with closing(in_workers(make, parts, self.autoencoder.device, pixels=pixels)) as made:
+                for n in codes:
+                    while n not in ready:
+                        ready |= next(made)
+                    yield ready.pop(n)
 
         return pictures
 
@@ -142,18 +161,13 @@ class CodeDecoder:
             wanted[chain_of(streams, position)[0] if is_in_sequence(streams[position]) else position].append(index)
         return [index for together in wanted.values() for index in together]
 
-    def _read(
-        self, streams: Sequence[bytes], width: int, height: int, *, half: bool
-    ) -> Callable[[], Iterator[np.ndarray]]:
-        """What makes the pictures of codes of latents, all of pictures at half size or none."""
+    def _parts(self, codes: dict[int, bytes], width: int, height: int, *, half: bool) -> Iterator[_Part]:
+        """Codes of latents, all of pictures at half size or none, decoded and cut into what is computed together."""
         cell = self.header.autoencoder.downsampling * (2 if half else 1)
-        step = told_step(self.header.latent_step, half=half)
         rows, columns = (-(-side // cell) for side in (height, width))
         level = told_level(self.codes.level, half=half)
-        symbols = decode_images(self.model, level, streams, rows, columns, short=self.codes.short)
-
-        def pictures() -> Iterator[np.ndarray]:
-            latents = torch.from_numpy(symbols).float() * step
-            return self.autoencoder.iterate_pictures(latents, height, width, step, half=half)
-
-        return pictures
+        symbols = decode_images(self.model, level, list(codes.values()), rows, columns, short=self.codes.short)
+        together, places = self.autoencoder.pictures_at_once(height, width), list(codes)
+        for start in range(0, len(codes), together):
+            part = slice(start, start + together)
+            yield _Part(places=places[part], symbols=symbols[part], half=half)

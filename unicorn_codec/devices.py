@@ -1,7 +1,7 @@
 """What the machine can compute on."""
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Generator, Iterable
+from itertools import chain, islice
 from typing import TypeVar
 
 import torch
@@ -12,8 +12,8 @@ from unicorn_codec.errors import InvalidSetting
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-MOST_WORKERS = 8
-"""Bounds the memory: each worker has an item of its own in its hands."""
+PIXELS_AT_WORK = 1 << 21
+"""Of all workers' items together, about: bounds the memory."""
 
 
 def choose_device(name: str) -> torch.device:
@@ -36,19 +36,32 @@ def has_fast_bfloat16(device: torch.device) -> bool:
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
-def in_workers(work: Callable[[Item], Result], items: Sequence[Item], device: torch.device) -> Iterator[Result]:
+def in_workers(
+    work: Callable[[Item], Result], items: Iterable[Item], device: torch.device, *, pixels: int
+) -> Generator[Result, None, None]:
     """Results in the items' order, as they get ready.
 
     A processor's cores work on an item each. All of them on one item after the other would wait for each other in every
     layer: two cores unpack a thousand small pictures in an eighth less time this way. A GPU gets one item at a time.
-    Work within a worker's work shares that worker's cores.
+    Work within a worker's work shares that worker's cores; threads that begin meanwhile get as few.
+
+    Args:
+        pixels: of an item, about. Of large ones fewer are worked on at a time, by more cores each.
     """
     threads = torch.get_num_threads()
-    workers = min(threads, len(items), MOST_WORKERS) if device.type == "cpu" else 1
-    if workers < 2:
+    most = min(threads, max(1, PIXELS_AT_WORK // pixels)) if device.type == "cpu" else 1
+    iterator = iter(items)
+    first = list(islice(iterator, most))
+    items = chain(first, iterator)
+    if len(first) < 2:
         yield from map(work, items)
         return
+
+    def begin() -> None:
+        torch.get_num_threads()  # sets the number of a new thread: later that would undo what follows
+        torch.set_num_threads(threads // len(first))
+
     try:
-        yield from in_threads(work, items, threads=workers, begin=partial(torch.set_num_threads, threads // workers))
+        yield from in_threads(work, items, threads=len(first), begin=begin)
     finally:
         torch.set_num_threads(threads)  # what a worker sets holds for threads that begin later, and for MKL anywhere

@@ -169,15 +169,17 @@ class FolderCoder:
             return
         first, device = self.pictures.pictures[batch[0]], self.autoencoder.device
         together = max(1, PIXELS_AT_ONCE[device.type] // (first.width * first.height))
-        starts = range(0, len(batch), together)
+        parts = [slice(start, start + together) for start in range(0, len(batch), together)]
+        # Pictures are read here, not by the workers: Pillow's warnings are silenced for all threads together.
+        pixels = (torch.from_numpy(np.stack([self.picture(position) for position in batch[part]])) for part in parts)
 
-        def code(start: int) -> list[bytes]:
-            part = slice(start, start + together)
-            pixels = torch.from_numpy(np.stack([self.picture(position) for position in batch[part]]))
-            return self._codes_of_pixels(pixels, latents[part], step, rounds)
+        def code(part: tuple[Tensor, Tensor]) -> list[bytes]:
+            return self._codes_of_pixels(*part, step, rounds)
 
-        for start, codes in zip(starts, in_workers(code, starts, device), strict=True):
-            yield batch[start : start + together], codes
+        shown = zip(pixels, (latents[part] for part in parts), strict=True)
+        pixels_of_part = together * first.width * first.height
+        for part, codes in zip(parts, in_workers(code, shown, device, pixels=pixels_of_part), strict=True):
+            yield batch[part], codes
 
     def _codes_of_pixels(self, pixels: Tensor, latents: Tensor, step: float, rounds: int) -> list[bytes]:
         """Codes of pictures, each at half size where that costs less."""
