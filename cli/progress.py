@@ -72,6 +72,14 @@ class Bars(Observer):
             file=sys.stderr,
         )
 
+    def not_tuned(self, least_bytes: float) -> None:
+        self._close()
+        tqdm.write(
+            f"{'tuned'.ljust(LABEL_WIDTH)} nothing: the smallest change takes {short_bytes(least_bytes)}, "
+            "too much of this file",
+            file=sys.stderr,
+        )
+
     def training(self, progress: Progress) -> None:
         shown = self._open("training", 1.0, TRAINING_FORMAT)
         shown.set_postfix_str(self._training_state(progress), refresh=False)

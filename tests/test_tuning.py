@@ -21,6 +21,10 @@ from unicorn_codec.reports import Observer, Tuned
 class Listener(Observer):
     def __init__(self) -> None:
         self.heard: list[Tuned] = []
+        self.least_bytes: list[float] = []
+
+    def not_tuned(self, least_bytes: float) -> None:
+        self.least_bytes.append(least_bytes)
 
     def tuned(self, tuned: Tuned) -> None:
         self.heard.append(tuned)
@@ -81,11 +85,12 @@ def test_a_change_that_pays_is_used_by_the_archive(coder: FolderCoder, folder: P
 def test_a_change_that_does_not_pay_is_left_out(folder: Path, tmp_path: Path) -> None:
     listener = Listener()
     pack(folder, tmp_path / "out.uni", PackOptions(device="cpu", latent_step=12.0, tune=True), listener)
-    assert [heard.kept for heard in listener.heard] == [False]
+    assert [heard.kept for heard in listener.heard] == [False] and not listener.least_bytes
     assert read_container(tmp_path / "out.uni").tuning is None
 
 
 def test_nothing_is_tuned_for_a_small_set(folder: Path, tmp_path: Path) -> None:
     listener = Listener()
     pack(folder, tmp_path / "out.uni", PackOptions(device="cpu", tune=True), listener)
-    assert listener.heard == []
+    (least_bytes,) = listener.least_bytes
+    assert listener.heard == [] and least_bytes > tuning.LARGEST_SHARE * (tmp_path / "out.uni").stat().st_size

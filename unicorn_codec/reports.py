@@ -32,6 +32,9 @@ class Observer:
     def tuned(self, tuned: "Tuned") -> None:
         """A change of the decoder was fitted and judged."""
 
+    def not_tuned(self, least_bytes: float) -> None:
+        """A change of the decoder was asked for. The smallest takes about so many bytes, too many for this file."""
+
     def of_stage(self, name: str) -> Callable[[int, int], None]:
         """``stage`` with its name filled in."""
         return lambda done, total: self.stage(name, done, total)

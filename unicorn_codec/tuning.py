@@ -47,6 +47,7 @@ def tune_decoder(coder: FolderCoder, step: float, file_bytes: int, seed: int, ob
     network = coder.autoencoder.network
     rank = choose_rank(network, file_bytes)
     if rank is None:
+        observer.not_tuned(change_bytes(network, 1))
         return None
     groups = gather_windows(coder, observer.of_stage("cutting"))
     change = fit_change(
