@@ -68,7 +68,7 @@ target_options = together(
         "--tune",
         is_flag=True,
         help="Fit the autoencoder's decoder to the pictures, where that gains more than its bytes cost. Takes many "
-        "minutes, and is for files of a megabyte and more.",
+        "minutes, and is for files of 600 kB and more.",
     ),
     click.option(
         "--each-alone",
