@@ -32,8 +32,8 @@ import torch
 from unicorn_codec.archive import Archive, pack
 from unicorn_codec.autoencoder import EmbeddedAutoencoder
 from unicorn_codec.code_model import load_code_model
-from unicorn_codec.coding import encode_latents
 from unicorn_codec.config import PackOptions, ReadOptions, TrainConfig
+from unicorn_codec.folder_coder import encode_latents
 from unicorn_codec.images import list_folder, read_picture, write_picture
 from unicorn_codec.latent_set import batches_by_size
 

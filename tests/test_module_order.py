@@ -1,6 +1,7 @@
 """A module may import only modules above it; heavy packages stay where they belong."""
 
 import ast
+import pkgutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -172,3 +173,12 @@ def test_importing_a_light_module_loads_nothing_heavy(module: str) -> None:
     program = f"import sys, {module}; print(*sorted({{'torch', 'PIL', 'diffusers', 'tqdm'}} & set(sys.modules)))"
     loaded = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert loaded.stdout.split() == []
+
+
+@pytest.mark.parametrize("folder", ["benchmarks", "models", "docs", "format_spec"])
+def test_scripts_ask_for_what_the_library_has(folder: str) -> None:
+    """No type checker reads them, and few of their lines run in tests."""
+    paths = list((ROOT / folder).rglob("*.py"))
+    assert paths
+    for name in {name for path in paths for name in imports_of(path) if name.startswith("unicorn_codec.")}:
+        pkgutil.resolve_name(name)
