@@ -110,7 +110,6 @@ class Autoencoder(ABC):
         self, latents: Tensor, height: int, width: int, step: float, *, half: bool = False
     ) -> Iterator[np.ndarray]:
         """The same, as they get ready."""
-
         together = self.pictures_at_once(height, width)
 
         def decode(batch: Tensor) -> np.ndarray:

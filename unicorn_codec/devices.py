@@ -41,9 +41,8 @@ def in_workers(
 ) -> Generator[Result, None, None]:
     """Results in the items' order, as they get ready.
 
-    A processor's cores work on an item each, so that they need not wait for each other in every layer: two cores take
-    up to an eighth less time for small pictures than both on one batch after the other. A GPU gets one item at a time.
-    Work within a worker's work shares that worker's cores; threads that begin meanwhile get as few.
+    A processor's cores work on an item each, so that they need not wait for each other in every layer. A GPU gets one
+    item at a time. Work within a worker's work shares that worker's cores; threads that begin meanwhile get as few.
 
     Args:
         pixels: of an item, about. Of large ones fewer are worked on at a time, by more cores each.

@@ -88,6 +88,7 @@ class FolderCoder:
         self.read, self.autoencoder = read, autoencoder
         self._kept: list[tuple[list[int], Tensor]] = []
         self._room, self._tuning = KEPT_BYTES, b""
+        # Made here, since workers that find none would make one each.
         self._rate = RateModel.of(model).to(autoencoder.device)
         self.others: Others = NoOthers()
         self.overhead = overhead_of(pictures)
