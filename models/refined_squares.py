@@ -33,6 +33,7 @@ class Squares(NamedTuple):
         steps: (N,) float32, the archive's.
         own_steps: (N,) float32, that the latents were rounded with.
         levels: (N,) int64, that the code model is told of.
+        half: whether the codes are of the squares at half size.
     """
 
     pixels: Tensor
@@ -41,19 +42,20 @@ class Squares(NamedTuple):
     steps: Tensor
     own_steps: Tensor
     levels: Tensor
+    half: bool
 
     @property
-    def half(self) -> bool:
-        """Whether the codes are of the squares at half size."""
-        return bool(self.steps[0] != self.own_steps[0])
+    def tensors(self) -> list[Tensor]:
+        """All but ``half``, in order."""
+        return list(self[:-1])
 
     def picked(self, numbers: Tensor) -> "Squares":
-        return Squares(*(tensor[numbers] for tensor in self))
+        return Squares(*(tensor[numbers] for tensor in self.tensors), half=self.half)
 
 
 def all_of(parts: Sequence[Squares]) -> Squares:
     """Those of parts that are all whole or all at half size."""
-    return Squares(*map(torch.cat, zip(*parts, strict=True)))
+    return Squares(*map(torch.cat, zip(*(part.tensors for part in parts), strict=True)), half=parts[0].half)
 
 
 def refined_squares(
@@ -86,5 +88,5 @@ def refined(
     symbols = (objective.refine(pixels, latents, rounds) / objective.own_step).round().short()
     steps, own_steps = (torch.full((len(pixels),), one) for one in (step, objective.own_step))
     levels = torch.full((len(pixels),), told_level(level_of(step), half=half))
-    squares = Squares(pixels, latents.half(), symbols, steps, own_steps, levels)
-    return Squares(*(tensor.to(autoencoder.device) for tensor in squares))
+    tensors = pixels, latents.half(), symbols, steps, own_steps, levels
+    return Squares(*(tensor.to(autoencoder.device) for tensor in tensors), half=half)

@@ -70,6 +70,9 @@ REVIVING = 300
 SMALLEST_PART = 0.6
 """Half of the crops are made smaller, down to this: pictures of other cameras have more in fewer pixels."""
 
+COMPILED = ("encode", "decode", "distortion", "perceptual")
+"""Parts of a step that may be compiled, which takes the first minutes of a run."""
+
 UNSEEN = 60
 """One picture in so many is not trained on."""
 
@@ -138,26 +141,27 @@ def as_images(crops: Tensor, device: torch.device) -> Tensor:
 
 
 class Replay:
-    """A computation of images (N, 3, H, W) that a GPU is told of once and then repeats.
+    """A computation of tensors that a GPU is told of once and then repeats.
 
     A step is thousands of small kernels: to launch each of them takes a processor longer than the GPU to run it. What
     it returns, and the gradients that it leaves, lie at the same place each time.
     """
 
-    def __init__(self, compute: Callable[[Tensor], Tensor], images: Tensor) -> None:
-        self._images = images.clone()
+    def __init__(self, compute: Callable[..., Tensor], *tensors: Tensor) -> None:
+        self._tensors = [tensor.clone() for tensor in tensors]
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):  # the libraries choose their kernels before they are recorded
             for _ in range(3):
-                compute(self._images)
+                compute(*self._tensors)
         torch.cuda.synchronize()
         self._graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):  # others pin memory meanwhile
-            self._result = compute(self._images)
+            self._result = compute(*self._tensors)
 
-    def __call__(self, images: Tensor) -> Tensor:
-        self._images.copy_(images)
+    def __call__(self, *tensors: Tensor) -> Tensor:
+        for own, tensor in zip(self._tensors, tensors, strict=True):
+            own.copy_(tensor)
         self._graph.replay()
         return self._result
 
@@ -268,19 +272,23 @@ class Trainer:
         self.network = CodingAutoencoder(**self.shape).to(self.device).to(memory_format=torch.channels_last)
         self.rate = RateModel(self.shape["latent_channels"], HIDDEN).to(self.device)
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
-        self.perceptual = (
-            torch.compile(PerceptualDistance(features).to(self.device), dynamic=False) if features else None
-        )
-        self.elapsed, self.step, self.usual_loss = 0.0, 0, 0.0
+        place = {"device": self.device, "memory_format": torch.channels_last}
+        self.perceptual: Callable[[Tensor, Tensor], Tensor] | None = None
+        if features:
+            self.perceptual = self._compiled("perceptual", PerceptualDistance(features).to(**place))
+        self.elapsed, self.step = 0.0, 0
+        self.usual_loss: Tensor | None = None
         self.revived = torch.zeros(self.shape["latent_channels"], 1, 1, dtype=torch.bool, device=self.device)
         if args.start:
             self.start(args.start)
         self.optimizers = self._optimizers()
-        self.encode, self.decode = (
-            torch.compile(way, dynamic=False) for way in (self.network.encode, self.network.decode)
-        )
-        self.distortion = torch.compile(distortion, dynamic=False)
+        self.encode = self._compiled("encode", self.network.encode)
+        self.decode = self._compiled("decode", self.network.decode)
+        self.distortion = self._compiled("distortion", distortion)
         self.replays: dict[tuple[torch.Size, bool, bool], Replay] = {}
+
+    def _compiled(self, name: str, part: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        return torch.compile(part, dynamic=False) if name in self.args.compile else part
 
     def start(self, name: str) -> None:
         """Take over a network of the package, which may have fewer blocks, and the code model of its latents."""
@@ -316,7 +324,7 @@ class Trainer:
         budget = self.args.minutes * 60
         logged = saved = validated = self.elapsed
         started = time.monotonic() - self.elapsed
-        totals: list[list[float]] = []
+        totals: list[Tensor] = []
         crops = self._crops(self.args.crop, self.args.batch)
         small = self.args.crop < LAST_CROP
         while self.elapsed < budget:
@@ -329,7 +337,7 @@ class Trainer:
             self.step += 1
             self.elapsed = time.monotonic() - started
             if self.elapsed - logged > 60:
-                means = np.mean(totals, axis=0)
+                means = torch.stack(totals).mean(0).tolist()
                 print(f"{self.elapsed:6.0f}s step {self.step} loss {means[0]:.4f} mse {means[1]:.1f}", flush=True)
                 totals, logged = [], self.elapsed
             if self.elapsed - saved > 300:
@@ -352,18 +360,25 @@ class Trainer:
         dataset, workers = Crops(self.pictures, batch, size, self.step), self.args.workers
         return iter(DataLoader(dataset, None, num_workers=workers, pin_memory=self.device.type == "cuda"))
 
-    def train_step(self, images: Tensor, progress: float) -> list[float]:
-        """One step on (N, 3, H, W); returns loss, squared error and bits per pixel."""
+    def train_step(self, images: Tensor, progress: float) -> Tensor:
+        """One step on (N, 3, H, W); returns loss, squared error and bits per pixel, (3,).
+
+        Nothing here waits for a GPU, which else would do nothing while it is told of the optimisers' kernels.
+        """
         refine = progress > self.args.refine_from or bool(self.args.start)
         smooth = progress < 0.15 and not self.args.start
         if self.step >= REVIVING:
             self.revived.zero_()
-        told = self._differentiate(images, smooth=smooth, refine=refine).tolist()
-        usual = self.usual_loss or told[0]
-        if not told[0] < SPIKE * usual:  # one such batch can undo an hour; NaN is none either
-            return [usual, *told[1:]]
-        self.usual_loss = 0.98 * usual + 0.02 * told[0]
-        torch.nn.utils.clip_grad_norm_([*self.network.parameters(), *self.rate.parameters()], 5.0)
+        told = self._differentiate(images, smooth=smooth, refine=refine).clone()
+        usual = told[0] if self.usual_loss is None else self.usual_loss
+        spike = ~(told[0] < SPIKE * usual)  # one such batch can undo an hour; NaN is none either
+        told[0] = torch.where(spike, usual, told[0])
+        self.usual_loss = torch.lerp(usual, told[0], 0.02)
+        parameters = [*self.network.parameters(), *self.rate.parameters()]
+        torch.nn.utils.clip_grad_norm_(parameters, 5.0)
+        for parameter in parameters:
+            assert parameter.grad is not None
+            parameter.grad.masked_fill_(spike, 0.0)
         for kernel, matrix in self.kernels:
             assert kernel.grad is not None
             matrix.grad = kernel.grad.permute(0, 2, 3, 1).flatten(1)
@@ -500,6 +515,7 @@ def main() -> None:
     parser.add_argument("--perceptual", type=float, default=PERCEPTUAL_WORTH, help="weight of the perceptual distance")
     parser.add_argument("--refine-from", type=float, default=0.6, help="part of a first run that heeds squares alone")
     parser.add_argument("--muon-lr", type=float, default=0.005)
+    parser.add_argument("--compile", nargs="*", choices=COMPILED, default=COMPILED, help="parts of a step")
     parser.add_argument("--other-lr", type=float, default=5e-4)
     parser.add_argument(
         "--judge",

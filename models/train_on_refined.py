@@ -30,6 +30,7 @@ from train_autoencoder import (
     SLOPE,
     STRUCTURES_WORTH,
     Crops,
+    Replay,
     as_images,
     load_pictures,
     random_crops,
@@ -88,20 +89,32 @@ class RefinedTrainer:
             torch.optim.Adam(self.decoder.parameters(), betas=(0.9, 0.99)),
             torch.optim.Adam(self.rate.parameters(), betas=(0.9, 0.98)),
         )
+        self.replays: dict[tuple[torch.Size, bool], Replay] = {}
 
     def train_step(self, squares: Squares, pace: float) -> Tensor:
         """One step at a part of the pace; returns the decoder's and the code model's loss, (2,)."""
-        losses = []
-        for optimizer, fastest, loss_of in zip(
-            self.optimizers, self.paces, (self.decoder_loss, self.rate_loss), strict=True
-        ):
+        losses = self._differentiate(squares).clone()
+        for optimizer, fastest in zip(self.optimizers, self.paces, strict=True):
             optimizer.param_groups[0]["lr"] = fastest * pace
-            optimizer.zero_grad()
-            loss = loss_of(squares)
-            loss.backward()
             optimizer.step()
-            losses.append(loss.detach())
-        return torch.stack(losses)
+        return losses
+
+    def _differentiate(self, squares: Squares) -> Tensor:
+        """The losses, (2,); their gradients are those of the parameters afterwards."""
+
+        def compute(*tensors: Tensor) -> Tensor:
+            for optimizer in self.optimizers:
+                optimizer.zero_grad(set_to_none=False)  # whole ones and halves leave them at one place
+            losses = [loss_of(Squares(*tensors, half=squares.half)) for loss_of in (self.decoder_loss, self.rate_loss)]
+            torch.stack(losses).sum().backward()
+            return torch.stack(losses).detach()
+
+        if self.device.type != "cuda":
+            return compute(*squares.tensors)
+        kind = (squares.pixels.shape, squares.half)
+        if kind not in self.replays:
+            self.replays[kind] = Replay(compute, *squares.tensors)
+        return self.replays[kind](*squares.tensors)
 
     def decoder_loss(self, squares: Squares) -> Tensor:
         """Mean distortion, in what a bit is worth at each one's step, times the step, as in ``train_autoencoder``."""
@@ -226,6 +239,7 @@ def main() -> None:
     parser.add_argument("--together", type=int, default=8, help="squares that are refined together")
     parser.add_argument("--judged", type=int, default=8, help="squares, not trained on, that the progress is told of")
     parser.add_argument("--workers", type=int, default=0, help="processes that cut the crops")
+    parser.add_argument("--compile", action="store_true", help="the perceptual distance")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     args = parser.parse_args()
@@ -238,7 +252,9 @@ def main() -> None:
     unseen = random_crops(pictures[::HELD_OUT], args.judged, SIDE, np.random.default_rng(0))
     crops = Crops(without_unseen(pictures), args.together, SIDE, args.seed)
     cut = iter(DataLoader(crops, None, num_workers=args.workers))
-    perceptual = PerceptualDistance(args.features)
+    perceptual: nn.Module = PerceptualDistance(args.features)
+    if args.compile:
+        perceptual = torch.compile(perceptual, dynamic=False)
     trainer = RefinedTrainer(autoencoder, rate, perceptual, args.perceptual, args.pace)
     print(judged(*fixed(autoencoder, rate), unseen), flush=True)
     for done in range(args.passes):

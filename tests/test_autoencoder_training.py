@@ -15,7 +15,6 @@ SIDE = 64
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "models"))
-    monkeypatch.setattr(torch, "compile", lambda function, **_: function)
     import train_autoencoder
 
     return train_autoencoder
@@ -23,7 +22,7 @@ def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 def gradients_after(script: ModuleType, folder: Path, batches: list[Tensor]) -> list[Tensor]:
     """Of the kernels, after a step on each batch that changes no weight."""
-    args = Namespace(device="cpu", start=None, muon_lr=0.0, other_lr=0.0, refine_from=0.6)
+    args = Namespace(device="cpu", start=None, muon_lr=0.0, other_lr=0.0, refine_from=0.6, compile=())
     trainer = script.Trainer(folder, [np.zeros((SIDE, SIDE, 3), np.uint8)] * 2, None, args)
     for batch in batches:
         torch.manual_seed(1)  # the same steps, and the same noise

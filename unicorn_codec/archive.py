@@ -4,6 +4,7 @@ pack:   list_folder > pack_into_codes, or pack_into_network > serialize > measur
 unpack: read_container > CodeDecoder, or NetworkDecoder > picture
 """
 
+import os
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -26,12 +27,12 @@ from unicorn_codec.checkpoints import check_checkpoint, checkpoint_of
 from unicorn_codec.code_model import load_code_models
 from unicorn_codec.code_table import is_classic, is_in_sequence
 from unicorn_codec.coding import pack_into_codes
-from unicorn_codec.concurrency import prefetch
+from unicorn_codec.concurrency import in_threads, prefetch
 from unicorn_codec.config import PackOptions, ReadOptions
 from unicorn_codec.container import Container, check_output, parse, read_container, serialize, write_container
 from unicorn_codec.decoding import CodeDecoder, Decoder, NetworkDecoder
 from unicorn_codec.denoiser import load_tensors
-from unicorn_codec.devices import choose_device
+from unicorn_codec.devices import at_work, choose_device
 from unicorn_codec.errors import (
     AutoencoderMismatch,
     AutoencoderUnavailable,
@@ -41,7 +42,7 @@ from unicorn_codec.errors import (
     PictureTooLarge,
 )
 from unicorn_codec.header import EMBEDDED_AUTOENCODERS
-from unicorn_codec.images import MAX_PIXELS, Folder, PillowImage, list_folder, read_picture, to_image
+from unicorn_codec.images import MAX_PIXELS, Folder, PillowImage, Pixels, list_folder, read_picture, to_image
 from unicorn_codec.index_map import index_of_position, position_of_index
 from unicorn_codec.inspection import needed_weight_bytes
 from unicorn_codec.latent_set import IMAGES_TOGETHER, batches_by_size
@@ -50,7 +51,7 @@ from unicorn_codec.packing import new_decoder, pack_into_network, take_sample
 from unicorn_codec.picture_files import printable
 from unicorn_codec.picture_table import check_names, serialize_sizes
 from unicorn_codec.quality_table import Hundredths, to_hundredths
-from unicorn_codec.reports import Comparison, Measured, NetworkReport, Observer, PackReport, VerifyReport
+from unicorn_codec.reports import ImageDistortion, Measured, NetworkReport, Observer, PackReport, VerifyReport
 from unicorn_codec.weights import count_parameters, parse_tensors
 
 
@@ -322,12 +323,21 @@ class Archive:
         originals = {p.name: p for p in pictures.pictures}
         names = self.names
         indices = [i for i, name in enumerate(names) if name in originals]
-        comparison = Comparison()
-        for done, (index, decoded) in enumerate(self.iterate(indices), start=1):
-            original = read_picture(pictures, originals[names[index]], read)
-            comparison.add(index, names[index], original, decoded)
-            observer.stage("measuring", done, len(indices))
-        return comparison.measured()
+
+        def pairs() -> Iterator[tuple[int, Pixels, Pixels]]:
+            for index, decoded in self.iterate(indices):
+                yield index, read_picture(pictures, originals[names[index]], read), decoded
+
+        def compare(pair: tuple[int, Pixels, Pixels]) -> ImageDistortion:
+            index, original, decoded = pair
+            return ImageDistortion.of(index, names[index], original, decoded)
+
+        rows = list[ImageDistortion]()
+        threads = at_work(max((p.width * p.height for p in originals.values()), default=1), os.cpu_count() or 1)
+        for row in in_threads(compare, pairs(), threads=threads) if threads > 1 else map(compare, pairs()):
+            rows.append(row)
+            observer.stage("measuring", len(rows), len(indices))
+        return Measured.of(rows)
 
     def by_position(self, measured: Measured) -> Hundredths:
         """PSNRs of all images as a file holds them."""

@@ -13,7 +13,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 PIXELS_AT_WORK = 1 << 21
-"""Of all workers' items together, about: bounds the memory."""
+"""Of what is worked on at a time, about: bounds the memory."""
 
 
 def choose_device(name: str) -> torch.device:
@@ -36,6 +36,11 @@ def has_fast_bfloat16(device: torch.device) -> bool:
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
+def at_work(pixels: int, cores: int) -> int:
+    """How many things of about so many pixels are worked on at a time, by a core each."""
+    return min(cores, max(1, PIXELS_AT_WORK // pixels))
+
+
 def in_workers(
     work: Callable[[Item], Result], items: Iterable[Item], device: torch.device, *, pixels: int
 ) -> Generator[Result, None, None]:
@@ -48,7 +53,7 @@ def in_workers(
         pixels: of an item, about. Of large ones fewer are worked on at a time, by more cores each.
     """
     threads = torch.get_num_threads()
-    most = min(threads, max(1, PIXELS_AT_WORK // pixels)) if device.type == "cpu" else 1
+    most = at_work(pixels, threads) if device.type == "cpu" else 1
     iterator = iter(items)
     first = list(islice(iterator, most))
     items = chain(first, iterator)

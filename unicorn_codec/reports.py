@@ -68,6 +68,11 @@ class ImageDistortion:
     psnr_db: float
     ms_ssim: float
 
+    @classmethod
+    def of(cls, index: int, name: str, original: np.ndarray, decoded: np.ndarray) -> "ImageDistortion":
+        """That of a decoded image, (H, W, 3) uint8 as its original."""
+        return cls(index=index, name=name, psnr_db=psnr_db(original, decoded), ms_ssim=ms_ssim(original, decoded))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
@@ -80,6 +85,16 @@ class Measured:
     psnr_db: Distortion
     ms_ssim: Distortion
     rows: tuple[ImageDistortion, ...]
+
+    @classmethod
+    def of(cls, rows: Sequence[ImageDistortion]) -> "Measured":
+        """Of images in any order."""
+        psnrs = [row.psnr_db for row in rows]
+        return cls(
+            psnr_db=summarize(psnrs),
+            ms_ssim=summarize([row.ms_ssim for row in rows]),
+            rows=tuple(rows[place] for place in worst(psnrs, len(psnrs))),
+        )
 
     @property
     def images(self) -> int:
@@ -166,28 +181,6 @@ class VerifyReport:
     @property
     def ok(self) -> bool:
         return not self.problems
-
-
-class Comparison:
-    """Collects the distortion of images, one after the other."""
-
-    def __init__(self) -> None:
-        self._rows: list[ImageDistortion] = []
-
-    def add(self, index: int, name: str, original: np.ndarray, decoded: np.ndarray) -> None:
-        self._rows.append(
-            ImageDistortion(
-                index=index, name=name, psnr_db=psnr_db(original, decoded), ms_ssim=ms_ssim(original, decoded)
-            )
-        )
-
-    def measured(self) -> Measured:
-        psnrs = [row.psnr_db for row in self._rows]
-        return Measured(
-            psnr_db=summarize(psnrs),
-            ms_ssim=summarize([row.ms_ssim for row in self._rows]),
-            rows=tuple(self._rows[place] for place in worst(psnrs, len(psnrs))),
-        )
 
 
 def mean_psnr_db(originals: Sequence[np.ndarray], decoded: Iterable[np.ndarray]) -> float:
