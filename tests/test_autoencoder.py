@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from unicorn_codec.autoencoder import (
     LEADING_CHANNELS,
@@ -13,7 +14,7 @@ from unicorn_codec.autoencoder import (
     load_autoencoder,
     weights_of,
 )
-from unicorn_codec.coding_autoencoder import CodingAutoencoder
+from unicorn_codec.coding_autoencoder import CodingAutoencoder, shuffled, unshuffled
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.demo_pictures import make_demo_pictures
 from unicorn_codec.errors import AutoencoderMismatch, AutoencoderUnavailable
@@ -113,6 +114,14 @@ def test_the_decoder_of_a_new_network_is_finite_at_every_step() -> None:
     )
     steps = torch.tensor([1.0, 3.0, 12.0])
     assert network.decode(torch.randn(3, 8, 4, 4), steps).isfinite().all()
+
+
+@pytest.mark.parametrize("factor", [2, 3])
+def test_a_gpu_shuffles_pixels_as_torch_does_and_leaves_channels_last(factor: int) -> None:
+    planes = torch.arange(2 * 36 * 6 * 12).view(2, 36, 6, 12).contiguous(memory_format=torch.channels_last)
+    for ours, theirs in ((shuffled, F.pixel_shuffle), (unshuffled, F.pixel_unshuffle)):
+        assert torch.equal(ours(planes, factor), theirs(planes, factor))
+        assert ours(planes, factor).is_contiguous(memory_format=torch.channels_last)
 
 
 def test_diffusers_autoencoders_work_from_a_folder(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from argparse import Namespace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,10 +21,15 @@ def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return train_autoencoder
 
 
-def gradients_after(script: ModuleType, folder: Path, batches: list[Tensor]) -> list[Tensor]:
-    """Of the kernels, after a step on each batch that changes no weight."""
+def new_trainer(script: ModuleType, folder: Path) -> Any:
+    """One whose steps change no weight."""
     args = Namespace(device="cpu", start=None, muon_lr=0.0, other_lr=0.0, refine_from=0.6, compile=())
-    trainer = script.Trainer(folder, [np.zeros((SIDE, SIDE, 3), np.uint8)] * 2, None, args)
+    return script.Trainer(folder, [np.zeros((SIDE, SIDE, 3), np.uint8)] * 2, None, args)
+
+
+def gradients_after(script: ModuleType, folder: Path, batches: list[Tensor]) -> list[Tensor]:
+    """Of the kernels, after a step on each batch."""
+    trainer = new_trainer(script, folder)
     for batch in batches:
         torch.manual_seed(1)  # the same steps, and the same noise
         trainer.train_step(batch, 0.3)
@@ -38,6 +44,17 @@ def test_a_step_knows_no_gradient_of_the_steps_before(
     both, alone = (gradients_after(script, tmp_path, batches) for batches in ([first, second], [second]))
     assert any(gradient.abs().max() > 0 for gradient in alone)
     torch.testing.assert_close(both, alone)
+
+
+@pytest.mark.parametrize("factor", [1e4, float("nan")])
+def test_a_batch_of_a_loss_beyond_all_others_teaches_nothing(script: ModuleType, tmp_path: Path, factor: float) -> None:
+    trainer, batch = new_trainer(script, tmp_path), torch.rand(2, 3, SIDE, SIDE) * 2 - 1
+    first = trainer.train_step(batch, 0.3)
+    told = trainer.train_step(batch * factor, 0.3)
+    assert told[0] == trainer.usual_loss == first[0]
+    assert all((parameter.grad == 0).all() for parameter in trainer.network.parameters())
+    assert trainer.train_step(batch, 0.3)[0] < 2 * first[0]
+    assert any((parameter.grad != 0).any() for parameter in trainer.network.parameters())
 
 
 @pytest.mark.parametrize("shape", [(3, 8, 40), (2, 40, 8)])
