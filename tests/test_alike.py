@@ -10,7 +10,7 @@ from PIL import features
 
 from tests.conftest import draw
 from unicorn_codec import alike, errors, folder_coder
-from unicorn_codec.alike import AlikeGroup, difference, find_alike, thumbnail
+from unicorn_codec.alike import AlikeGroup, differences, find_alike, thumbnail
 from unicorn_codec.archive import Archive, pack, verify
 from unicorn_codec.autoencoder import load_autoencoder
 from unicorn_codec.classic_sequence import chain_of, decode_chains, encode_sequence, sequence_codes, sequences_of
@@ -96,11 +96,12 @@ def test_a_picture_is_compared_with_so_many_groups(camera: Path, monkeypatch: py
 
 def test_noise_and_light_make_no_difference_but_another_scene_does() -> None:
     a = thumbnail(still(0))
-    assert difference(a, thumbnail(still(3))) < 0.4
-    assert difference(a, thumbnail((still(0) * 0.8).astype(np.uint8))) < 0.4
-    assert difference(a, thumbnail(draw(7, 120, 90))) > 1
+    others = (still(3), (still(0) * 0.8).astype(np.uint8), draw(7, 120, 90))
+    alike, darker, another = differences(a, [thumbnail(other) for other in others])
+    assert alike < 0.4 and darker < 0.4 and another > 1
     flat = thumbnail(np.full((8, 8, 3), 7, np.uint8))
-    assert difference(flat, flat) == 0
+    assert differences(flat, [flat]).tolist() == [0]
+    assert differences(flat, []).size == 0
 
 
 def test_a_sequence_is_smaller_and_better(together: tuple[Path, PackReport], alone: tuple[Path, PackReport]) -> None:

@@ -197,9 +197,9 @@ def find_alike(coder: FolderCoder, progress: Callable[[int, int], None]) -> list
         open_groups: list[tuple[list[int], NDArray[np.float32]]] = []  # each with its last picture's thumbnail
         for position in positions:
             own = thumbnail(coder.picture(position))
-            differences = [difference(own, last) for _, last in open_groups]
-            is_alike = min(differences, default=math.inf) < MOST_DIFFERENCE
-            group = open_groups.pop(int(np.argmin(differences)))[0] if is_alike else []
+            apart = differences(own, [last for _, last in open_groups])
+            is_alike = apart.min(initial=math.inf) < MOST_DIFFERENCE
+            group = open_groups.pop(int(apart.argmin()))[0] if is_alike else []
             group.append(position)
             if len(group) < longest:
                 open_groups.append((group, own))
@@ -218,7 +218,11 @@ def thumbnail(pixels: Pixels) -> NDArray[np.float32]:
     return (small - small.mean()).numpy()
 
 
-def difference(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-    """Of two thumbnails, in units of the lesser deviation."""
-    deviation = min(float(a.std()), float(b.std()))
-    return float(np.sqrt(np.square(a - b).mean())) / max(deviation, 1.0)
+def differences(own: NDArray[np.float32], others: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """(N,) of a thumbnail to N others, in units of the lesser deviation of both."""
+    if not others:
+        return np.zeros(0, np.float32)
+    stacked = np.stack(others)
+    deviations = np.minimum(own.std(), stacked.std(1))
+    apart: NDArray[np.float32] = np.sqrt(np.square(stacked - own).mean(1)) / np.maximum(deviations, 1)
+    return apart
