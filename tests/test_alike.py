@@ -167,6 +167,22 @@ def test_what_costs_more_as_a_sequence_stays_alone(camera: Path, monkeypatch: py
     assert not group.pays_beside(60)
 
 
+def test_groups_without_hope_are_encoded_once(camera: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded: list[int] = []
+
+    def counted(pictures: list[Pixels], quality: int) -> tuple[list[bytes], list[Pixels]]:
+        encoded.append(quality)
+        return encode_sequence(pictures, quality)
+
+    monkeypatch.setattr(alike, "encode_sequence", counted)
+    (group,) = find_alike(coder_of(camera), lambda *_: None)
+    monkeypatch.setattr(alike, "HOPELESS", 0.0)
+    assert not group.pays_at(2.0)
+    assert len(encoded) == 1
+    monkeypatch.undo()
+    assert group.pays_at(2.0), "the same group, with hope"
+
+
 def test_finer_steps_give_better_and_larger_sequences(camera: Path) -> None:
     (group,) = find_alike(coder_of(camera), lambda *_: None)
     qualities = [group.quality_at(step) for step in (8.0, 4.0, 2.0, 1.0)]

@@ -46,6 +46,11 @@ REFINED = 0.95
 """What a dozen rounds of refinement leave of the cost of latents, about; one leaves 0.98."""
 
 
+HOPELESS = 1.3
+"""A sequence that costs so many times as much as latents at the likely quality is not looked at any further: of groups
+of photos other qualities were seen to lower the cost by a fifth at most."""
+
+
 class AlikeGroup:
     """Equally sized pictures that are stored as a sequence. What is encoded once is kept.
 
@@ -66,7 +71,7 @@ class AlikeGroup:
         Args:
             step: quantisation step of latents, which tells what distortion is worth.
         """
-        best = round(avif_quality_of(quality_of_step(step)) / GRID) * GRID
+        best = likely_quality(step)
         for direction in (-GRID, GRID):
             while 0 <= best + direction <= BEST_QUALITY and (
                 self._cost(best + direction, step) < self._cost(best, step)
@@ -100,6 +105,8 @@ class AlikeGroup:
             pixels = torch.from_numpy(np.stack(self._windows[start : start + WINDOWS_AT_ONCE]))
             ways = self._coder.plain_costs(pixels, self._coder.whole(pixels), self._coder.halves(pixels), step)
             cost += float(torch.minimum(*ways).sum())
+        if self._cost(likely_quality(step), step) > HOPELESS * cost:
+            return False
         return self._cost(self.quality_at(step), step) < REFINED * cost
 
     def pays_beside(self, quality: int) -> bool:
@@ -143,6 +150,11 @@ class AlikeGroup:
         """How many times as many pixels as the windows the pictures have."""
         picture = self._coder.pictures.pictures[self.positions[0]]
         return picture.width * picture.height / (min(picture.width, WINDOW) * min(picture.height, WINDOW))
+
+
+def likely_quality(step: float) -> int:
+    """AVIF's quality of pictures about as good as latents of a step make them, among those that are measured."""
+    return round(avif_quality_of(quality_of_step(step)) / GRID) * GRID
 
 
 class Sequences:
