@@ -67,8 +67,8 @@ target_options = together(
     click.option(
         "--tune",
         is_flag=True,
-        help="Fit the autoencoder's decoder to the pictures, where that gains more than its bytes cost. Takes many "
-        "minutes, and is for files of 600 kB and more.",
+        help="Fit the autoencoder's decoder to the pictures, where squared errors and structure gain more than its "
+        "bytes cost. Cloth and fur come out smoother. Takes many minutes, and is for files of 600 kB and more.",
     ),
     click.option(
         "--each-alone",

@@ -30,8 +30,8 @@ WINDOWS = 1024
 
 BITS_PER_VALUE = 3.2
 LARGEST_SHARE = 0.03
-"""Part of a file that a change may take. One of 2.2 % lowered the loss of 1000 cats at 0.1 bits per pixel by 0.6 %,
-beside finer codes of as many bytes."""
+"""Part of a file that a change may take. One of 2.2 % gained 1000 cats at 0.1 bits per pixel 0.13 dB beside finer codes
+of as many bytes, and lost texture: the loss has no perceptual distance, whose features the package does not have."""
 
 BATCHES = 400
 
