@@ -20,11 +20,11 @@ import torch
 from PIL import Image
 from ssimulacra2 import compute_ssimulacra2
 
-from unicorn_codec.autoencoder import EmbeddedAutoencoder
-from unicorn_codec.code_model import level_of, load_code_model
-from unicorn_codec.codes import decode_images, encode_images
-from unicorn_codec.folder_coder import quantise_latents
-from unicorn_codec.metrics import ms_ssim, psnr_db
+from unicorn_codec.codes.code_model import level_of, load_code_model
+from unicorn_codec.codes.coding import decode_images, encode_images
+from unicorn_codec.packing.folder_coder import quantise_latents
+from unicorn_codec.pictures.metrics import ms_ssim, psnr_db
+from unicorn_codec.transform.autoencoder import EmbeddedAutoencoder
 
 STEPS = {"cats-1000": (2.0, 2.9, 4.4), "grocery-1000": (2.0, 2.9, 4.4, 5.6)}
 FINE_STEPS = (1.4,)

@@ -21,7 +21,7 @@ from PIL import Image, ImageDraw
 from unicorn_codec.archive import Archive, pack
 from unicorn_codec.config import PackOptions
 from unicorn_codec.errors import InvalidSetting
-from unicorn_codec.metrics import psnr_db
+from unicorn_codec.pictures.metrics import psnr_db
 
 RATES = (0.03, 0.06, 0.1, 0.2)
 GAP, CAPTION = 6, 16

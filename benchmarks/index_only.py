@@ -23,13 +23,13 @@ import torch
 
 from unicorn_codec.archive import Archive, pack
 from unicorn_codec.config import PackOptions, ReadOptions, TrainConfig
-from unicorn_codec.container import read_container, write_container
-from unicorn_codec.images import list_folder
-from unicorn_codec.planning import fit_network
-from unicorn_codec.quantization import fit_format
+from unicorn_codec.format.container import read_container, write_container
+from unicorn_codec.network.planning import fit_network
+from unicorn_codec.network.training import Progress
+from unicorn_codec.pictures.images import list_folder
 from unicorn_codec.reports import Observer
-from unicorn_codec.training import Progress
-from unicorn_codec.weights import parse_weights, serialize_weights
+from unicorn_codec.weights.quantization import fit_format
+from unicorn_codec.weights.weight_section import parse_weights, serialize_weights
 
 Row = dict[str, float | int | str]
 LATENT_VALUES_PER_PIXEL = 1 / 16

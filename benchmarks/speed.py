@@ -30,12 +30,12 @@ import numpy as np
 import torch
 
 from unicorn_codec.archive import Archive, pack
-from unicorn_codec.autoencoder import EmbeddedAutoencoder
-from unicorn_codec.code_model import load_code_model
+from unicorn_codec.codes.code_model import load_code_model
 from unicorn_codec.config import PackOptions, ReadOptions, TrainConfig
-from unicorn_codec.folder_coder import encode_latents
-from unicorn_codec.images import list_folder, read_picture, write_picture
-from unicorn_codec.latent_set import batches_by_size
+from unicorn_codec.packing.folder_coder import encode_latents
+from unicorn_codec.pictures.batches import batches_by_size
+from unicorn_codec.pictures.images import list_folder, read_picture, write_picture
+from unicorn_codec.transform.autoencoder import EmbeddedAutoencoder
 
 COMMAND = [sys.executable, "-m", "unicorn_cli"]
 

@@ -18,7 +18,7 @@ def demo(folder: Path, pictures: int, size: int, seed: int) -> None:
 
     They are varied and related: one mug in many colours, poses and lights. The same seed draws the same pictures.
     """
-    from unicorn_codec.demo_pictures import make_demo_pictures
+    from unicorn_codec.pictures.demo_pictures import make_demo_pictures
 
     paths = make_demo_pictures(folder, pictures, size, seed)
     click.echo(f"{count(len(paths), 'picture')} of {size}x{size} written to {folder}")

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
-from unicorn_codec.header import MAX_SIDE, MAX_STEPS
+from unicorn_codec.format.header import MAX_SIDE, MAX_STEPS
 
 from .parameters import Colour
 

@@ -15,7 +15,7 @@ from unicorn_codec.config import (
     ReadOptions,
     TrainConfig,
 )
-from unicorn_codec.header import (
+from unicorn_codec.format.header import (
     CONDITIONS,
     EMBEDDED_AUTOENCODERS,
     INDEX_EMBEDDINGS,
@@ -31,8 +31,8 @@ from .report import found_text, pack_text
 from .values import pack_values, to_json
 
 if TYPE_CHECKING:  # at run time these would load torch or Pillow
-    from unicorn_codec.images import Folder
-    from unicorn_codec.planning import Plan
+    from unicorn_codec.network.planning import Plan
+    from unicorn_codec.pictures.images import Folder
 
 target_options = together(
     click.option("--bpp", "bits_per_pixel", type=float, help="Wanted rate of the file, in bits per pixel."),

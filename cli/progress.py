@@ -6,10 +6,10 @@ from types import TracebackType
 
 from tqdm import tqdm
 
-from unicorn_codec.images import Folder
-from unicorn_codec.planning import Plan
+from unicorn_codec.network.planning import Plan
+from unicorn_codec.network.training import Progress
+from unicorn_codec.pictures.images import Folder
 from unicorn_codec.reports import Observer, Tuned
-from unicorn_codec.training import Progress
 
 from .text import duration, short_bytes
 

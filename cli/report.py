@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unicorn_codec.picture_files import Unreadable, printable
+from unicorn_codec.pictures.picture_files import Unreadable, printable
 
 from .text import Row, count, duration, exact_bytes, indented, labelled, rate, short_bytes, table
 
 if TYPE_CHECKING:  # at run time these would load torch or Pillow
-    from unicorn_codec.images import Folder, Picture
-    from unicorn_codec.planning import Plan
+    from unicorn_codec.network.planning import Plan
+    from unicorn_codec.pictures.images import Folder, Picture
     from unicorn_codec.reports import ImageDistortion, Measured, PackReport
 
 MAX_NAMES_SHOWN = 20

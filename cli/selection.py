@@ -6,8 +6,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from unicorn_codec.errors import IndexOutOfRange, NameNotFound, OutputError
-from unicorn_codec.output_files import output_names, output_path
-from unicorn_codec.picture_files import printable
+from unicorn_codec.pictures.output_files import output_names, output_path
+from unicorn_codec.pictures.picture_files import printable
 
 
 def select_by_index(ranges: Sequence[range], images: int) -> list[int]:

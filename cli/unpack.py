@@ -73,7 +73,7 @@ def unpack(
         raise click.UsageError("say which pictures: one of --index, --name and --all")
 
     from unicorn_codec.archive import Archive
-    from unicorn_codec.images import MAX_PIXELS, write_format
+    from unicorn_codec.pictures.images import MAX_PIXELS, write_format
 
     suffix = "." + (image_format or "png").removeprefix(".")
     write_format(suffix)  # refuses an unknown one before the work
@@ -101,8 +101,8 @@ def path_of_file(output: str, image_format: str | None) -> Path:
     Raises:
         InvalidSetting: the suffix is not one that can be written.
     """
-    from unicorn_codec.images import write_format
-    from unicorn_codec.output_files import output_path
+    from unicorn_codec.pictures.images import write_format
+    from unicorn_codec.pictures.output_files import output_path
 
     path = Path(output)
     name, _ = write_format(path.suffix)
@@ -114,8 +114,8 @@ def path_of_file(output: str, image_format: str | None) -> Path:
 def write_pictures(opened: "Archive", paths: dict[int, Path], *, steps: int | None, overwrite: bool) -> None:
     """Decode the pictures and write each while the next ones are decoded; a bar if there are several."""
     from unicorn_codec.concurrency import in_threads
-    from unicorn_codec.images import write_picture
-    from unicorn_codec.output_files import make_folder
+    from unicorn_codec.pictures.images import write_picture
+    from unicorn_codec.pictures.output_files import make_folder
 
     from .progress import bar
 

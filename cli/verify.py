@@ -8,7 +8,7 @@ import click
 
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.errors import AutoencoderUnavailable, CanaryWarning, DecoderMismatch, FormatError
-from unicorn_codec.picture_files import printable
+from unicorn_codec.pictures.picture_files import printable
 
 from .options import (
     a_path,
@@ -71,7 +71,7 @@ def verify(
         return
 
     from unicorn_codec import archive as library
-    from unicorn_codec.images import MAX_PIXELS
+    from unicorn_codec.pictures.images import MAX_PIXELS
 
     from .progress import Bars
 
@@ -108,8 +108,8 @@ def check_integrity(path: Path, *, device: str, autoencoder: str | None, max_pix
         FormatError: anything in it is damaged.
         AutoencoderMismatch, DecoderMismatch: it decodes otherwise here than where it was made.
     """
-    from unicorn_codec.container import read_container
-    from unicorn_codec.weights import parse_tensors
+    from unicorn_codec.format.container import read_container
+    from unicorn_codec.weights.weight_section import parse_tensors
 
     container = read_container(path, strict=True)
     if container.weights is not None:
@@ -122,7 +122,7 @@ def check_integrity(path: Path, *, device: str, autoencoder: str | None, max_pix
 def check_canary(path: Path, *, device: str, autoencoder: str | None, max_pixels: int | None) -> None:
     """Decode the picture that the file tells the outcome of. Raises as ``check_integrity``."""
     from unicorn_codec.archive import Archive
-    from unicorn_codec.images import MAX_PIXELS
+    from unicorn_codec.pictures.images import MAX_PIXELS
 
     try:
         opened = Archive.open(path, device=device, autoencoder=autoencoder, max_pixels=max_pixels or MAX_PIXELS)

@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from train_autoencoder import UNSEEN, load_pictures
 
-from unicorn_codec.autoencoder import EmbeddedAutoencoder
 from unicorn_codec.bench.qualities import ssimulacra2
-from unicorn_codec.classic import encode_classic
-from unicorn_codec.code_model import load_code_model
+from unicorn_codec.codes.code_model import load_code_model
+from unicorn_codec.codes.rate_model import RateModel
 from unicorn_codec.config import USUAL_EFFORT
-from unicorn_codec.rate_model import RateModel
-from unicorn_codec.refinement import Objective
+from unicorn_codec.packing.refinement import Objective
+from unicorn_codec.pictures.classic import encode_classic
+from unicorn_codec.transform.autoencoder import EmbeddedAutoencoder
 
 STEPS = (1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0, 12.0)
 AVIF_QUALITIES = (0, 10, 20, 30, 40, 49, 50, 60, 70, 80, 90, 100)

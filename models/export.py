@@ -4,8 +4,8 @@
     python models/export.py --run RUN --mean embedded-8 --autoencoder autoencoder-9 --code-model code_model-8
 
 Large kernels of the autoencoder become int8. The code model, in floating point until here (``rate_model``), becomes the
-integers of ``unicorn_codec.code_model`` with their frequency tables. The mean of a run's weights and of those that it
-started from can be better than both (Wortsman et al., 2022, "Model soups").
+integers of ``unicorn_codec.codes.code_model`` with their frequency tables. The mean of a run's weights and of those
+that it started from can be better than both (Wortsman et al., 2022, "Model soups").
 """
 
 import argparse
@@ -19,11 +19,11 @@ from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import save_file as save_tensors
 from torch import Tensor
 
-from unicorn_codec.autoencoder import SCALE, EmbeddedAutoencoder
-from unicorn_codec.code_model import FEATURE_BITS, MAX_SYMBOL, SCALES, level_of, load_code_model
-from unicorn_codec.header import EMBEDDED_AUTOENCODERS
-from unicorn_codec.rans import PRECISION
-from unicorn_codec.rate_model import LOG_RATIO, SMALLEST_SCALE, WEIGHTS, RateModel, fraction_bits
+from unicorn_codec.codes.code_model import FEATURE_BITS, MAX_SYMBOL, SCALES, level_of, load_code_model
+from unicorn_codec.codes.rate_model import LOG_RATIO, SMALLEST_SCALE, WEIGHTS, RateModel, fraction_bits
+from unicorn_codec.format.header import EMBEDDED_AUTOENCODERS
+from unicorn_codec.format.rans import PRECISION
+from unicorn_codec.transform.autoencoder import SCALE, EmbeddedAutoencoder
 
 LARGE = 80_000
 """Weights of a kernel that is stored as int8: nearly all those at 1/8 and 1/16 of the resolution."""

@@ -15,10 +15,10 @@ from safetensors.numpy import load_file, save_file
 from torch import Tensor
 from train_autoencoder import LEADING_CHANNELS, as_images, load_pictures
 
-from unicorn_codec.autoencoder import FILES, SCALE, EmbeddedAutoencoder
-from unicorn_codec.code_model import FILES as MODEL_FILES
-from unicorn_codec.header import EMBEDDED_AUTOENCODERS
-from unicorn_codec.rate_model import WEIGHTS
+from unicorn_codec.codes.code_model import FILES as MODEL_FILES
+from unicorn_codec.codes.rate_model import WEIGHTS
+from unicorn_codec.format.header import EMBEDDED_AUTOENCODERS
+from unicorn_codec.transform.autoencoder import FILES, SCALE, EmbeddedAutoencoder
 
 QUIET_STEP = 3.0
 QUIET_PART = 1e-4

@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unicorn_codec.autoencoder import EmbeddedAutoencoder
-from unicorn_codec.code_model import level_of
-from unicorn_codec.code_table import told_level
-from unicorn_codec.folder_coder import FINEST_WITH_HALVES
-from unicorn_codec.rate_model import RateModel
-from unicorn_codec.refinement import Objective
-from unicorn_codec.resampling import halve
+from unicorn_codec.codes.code_model import level_of
+from unicorn_codec.codes.rate_model import RateModel
+from unicorn_codec.format.code_table import told_level
+from unicorn_codec.packing.folder_coder import FINEST_WITH_HALVES
+from unicorn_codec.packing.refinement import Objective
+from unicorn_codec.transform.autoencoder import EmbeddedAutoencoder
+from unicorn_codec.transform.resampling import halve
 
 SIDE = 256
 """Pixels a side of the squares."""

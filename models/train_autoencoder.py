@@ -27,15 +27,15 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from unicorn_codec.autoencoder import EmbeddedAutoencoder
 from unicorn_codec.bench.perceptual import PerceptualDistance
-from unicorn_codec.code_model import level_of, load_code_model
-from unicorn_codec.coding_autoencoder import CodingAutoencoder, ResidualBlock
+from unicorn_codec.codes.code_model import level_of, load_code_model
+from unicorn_codec.codes.rate_model import WEIGHTS, RateModel
 from unicorn_codec.devices import has_fast_bfloat16
-from unicorn_codec.distortion import STRUCTURES, distortion
-from unicorn_codec.header import EMBEDDED_AUTOENCODERS
-from unicorn_codec.metrics import ms_ssim, psnr_db
-from unicorn_codec.rate_model import WEIGHTS, RateModel
+from unicorn_codec.format.header import EMBEDDED_AUTOENCODERS
+from unicorn_codec.pictures.metrics import ms_ssim, psnr_db
+from unicorn_codec.transform.autoencoder import EmbeddedAutoencoder
+from unicorn_codec.transform.coding_autoencoder import CodingAutoencoder, ResidualBlock
+from unicorn_codec.transform.distortion import STRUCTURES, distortion
 
 NETWORK: dict[str, Any] = {
     "latent_channels": 64,

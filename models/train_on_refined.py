@@ -38,16 +38,16 @@ from train_autoencoder import (
     without_unseen,
 )
 
-from unicorn_codec.autoencoder import SCALE, EmbeddedAutoencoder, weights_of
 from unicorn_codec.bench.perceptual import PerceptualDistance
-from unicorn_codec.code_model import load_code_model
+from unicorn_codec.codes.code_model import load_code_model
+from unicorn_codec.codes.rate_model import RateModel
 from unicorn_codec.config import USUAL_EFFORT
 from unicorn_codec.devices import has_fast_bfloat16
-from unicorn_codec.distortion import distortion
-from unicorn_codec.header import EMBEDDED_AUTOENCODERS
-from unicorn_codec.rate_model import RateModel
-from unicorn_codec.refinement import Objective
-from unicorn_codec.resampling import double
+from unicorn_codec.format.header import EMBEDDED_AUTOENCODERS
+from unicorn_codec.packing.refinement import Objective
+from unicorn_codec.transform.autoencoder import SCALE, EmbeddedAutoencoder, weights_of
+from unicorn_codec.transform.distortion import distortion
+from unicorn_codec.transform.resampling import double
 
 PACE = 5e-5
 RATE_PACE = 1e-3

@@ -8,7 +8,7 @@ import torch
 
 from unicorn_codec.archive import pack
 from unicorn_codec.config import PackOptions, TrainConfig
-from unicorn_codec.images import write_picture
+from unicorn_codec.pictures.images import write_picture
 from unicorn_codec.reports import PackReport
 
 torch.set_num_threads(1)

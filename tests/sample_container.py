@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from unicorn_codec.code_table import Codes
-from unicorn_codec.container import Container
-from unicorn_codec.header import AutoencoderReference, Denoising, Header, NetworkConfig, WeightFormat
-from unicorn_codec.weights import serialize_weights
+from unicorn_codec.format.code_table import Codes
+from unicorn_codec.format.container import Container
+from unicorn_codec.format.header import AutoencoderReference, Denoising, Header, NetworkConfig, WeightFormat
+from unicorn_codec.weights.weight_section import serialize_weights
 
 DENOISING = Denoising(
     steps=2,

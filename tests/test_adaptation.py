@@ -3,7 +3,9 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from unicorn_codec.adaptation import (
+from unicorn_codec.errors import FormatError, InvalidSetting
+from unicorn_codec.format.header import MAX_RANK
+from unicorn_codec.transform.adaptation import (
     Windows,
     change_shapes,
     changed_network,
@@ -16,9 +18,7 @@ from unicorn_codec.adaptation import (
     serialize_change,
     start_change,
 )
-from unicorn_codec.coding_autoencoder import CodingAutoencoder
-from unicorn_codec.errors import FormatError, InvalidSetting
-from unicorn_codec.header import MAX_RANK
+from unicorn_codec.transform.coding_autoencoder import CodingAutoencoder
 
 
 @pytest.fixture(scope="module")

@@ -9,21 +9,28 @@ import pytest
 from PIL import features
 
 from tests.conftest import draw
-from unicorn_codec import alike, errors, folder_coder
-from unicorn_codec.alike import AlikeGroup, differences, find_alike, thumbnail
+from unicorn_codec import errors
 from unicorn_codec.archive import Archive, pack, verify
-from unicorn_codec.autoencoder import load_autoencoder
-from unicorn_codec.classic_sequence import chain_of, decode_chains, encode_sequence, sequence_codes, sequences_of
-from unicorn_codec.code_model import load_code_model
-from unicorn_codec.code_table import MAX_SEQUENCE, is_in_sequence
+from unicorn_codec.codes.code_model import load_code_model
 from unicorn_codec.config import PackOptions, ReadOptions
-from unicorn_codec.container import read_container, serialize
 from unicorn_codec.devices import choose_device
-from unicorn_codec.folder_coder import FolderCoder
-from unicorn_codec.images import Pixels, list_folder, write_picture
+from unicorn_codec.format.code_table import MAX_SEQUENCE, is_in_sequence
+from unicorn_codec.format.container import read_container, serialize
 from unicorn_codec.inspection import describe
-from unicorn_codec.metrics import psnr_db
+from unicorn_codec.packing import alike, folder_coder
+from unicorn_codec.packing.alike import AlikeGroup, differences, find_alike, thumbnail
+from unicorn_codec.packing.folder_coder import FolderCoder
+from unicorn_codec.pictures.classic_sequence import (
+    chain_of,
+    decode_chains,
+    encode_sequence,
+    sequence_codes,
+    sequences_of,
+)
+from unicorn_codec.pictures.images import Pixels, list_folder, write_picture
+from unicorn_codec.pictures.metrics import psnr_db
 from unicorn_codec.reports import PackReport
+from unicorn_codec.transform.autoencoder import load_autoencoder
 
 pytestmark = pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
 

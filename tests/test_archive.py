@@ -12,10 +12,7 @@ import torch
 from torch import Tensor
 
 from unicorn_codec.archive import Archive, open_decoder, pack, verify
-from unicorn_codec.code_table import is_half
 from unicorn_codec.config import PackOptions, ReadOptions, TrainConfig
-from unicorn_codec.container import read_container, serialize
-from unicorn_codec.demo_pictures import make_demo_pictures
 from unicorn_codec.errors import (
     AutoencoderMismatch,
     AutoencoderUnavailable,
@@ -28,16 +25,19 @@ from unicorn_codec.errors import (
     InvalidSetting,
     OutputError,
 )
-from unicorn_codec.folder_coder import FolderCoder
-from unicorn_codec.header import EMBEDDED_AUTOENCODERS
-from unicorn_codec.images import list_folder, read_picture, write_picture
+from unicorn_codec.format.code_table import is_half
+from unicorn_codec.format.container import read_container, serialize
+from unicorn_codec.format.header import EMBEDDED_AUTOENCODERS
 from unicorn_codec.inspection import describe
-from unicorn_codec.metrics import psnr_db
-from unicorn_codec.packing import take_sample
+from unicorn_codec.network.training import Progress
+from unicorn_codec.packing.folder_coder import FolderCoder
+from unicorn_codec.packing.into_network import take_sample
+from unicorn_codec.packing.refinement import SLOPE, Objective
+from unicorn_codec.pictures.demo_pictures import make_demo_pictures
+from unicorn_codec.pictures.images import list_folder, read_picture, write_picture
+from unicorn_codec.pictures.metrics import psnr_db
 from unicorn_codec.quality import USUAL_QUALITY, step_of_quality
-from unicorn_codec.refinement import SLOPE, Objective
 from unicorn_codec.reports import Observer, PackReport
-from unicorn_codec.training import Progress
 
 from conftest import draw
 
@@ -81,7 +81,7 @@ def test_pictures_that_are_worked_on_side_by_side_stay_themselves(
     """Every third is coded at half size, so that parts of both kinds are decoded in turns."""
     source, path, size = tmp_path / "demo", tmp_path / "out.uni", 96
     make_demo_pictures(source, count=9, size=size)
-    for module in ("autoencoder", "folder_coder"):
+    for module in ("transform.autoencoder", "packing.folder_coder"):
         monkeypatch.setattr(f"unicorn_codec.{module}.PIXELS_AT_ONCE", {"cpu": 3 * size**2})
     monkeypatch.setattr(
         FolderCoder, "are_cheaper_at_half", lambda *arguments: np.arange(len(arguments[1])) == len(arguments[1]) - 1
@@ -406,8 +406,8 @@ def test_an_unwritable_checkpoint_does_not_end_the_training(
     def full(*_: object) -> None:
         raise OutputError("cannot write: the disk is full")
 
-    monkeypatch.setattr("unicorn_codec.packing.SAVE_SECONDS", 0.0)
-    monkeypatch.setattr("unicorn_codec.training.TrainingRun.save", full)
+    monkeypatch.setattr("unicorn_codec.packing.into_network.SAVE_SECONDS", 0.0)
+    monkeypatch.setattr("unicorn_codec.network.training.TrainingRun.save", full)
     options = replace(tiny_options, train=TrainConfig(epochs=10))
     with pytest.warns(CheckpointWarning, match="goes on"):
         assert pack(folder, tmp_path / "out.uni", options).images == 6

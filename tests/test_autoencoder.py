@@ -7,20 +7,20 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from unicorn_codec.autoencoder import (
+from unicorn_codec.config import ReadOptions
+from unicorn_codec.errors import AutoencoderMismatch, AutoencoderUnavailable
+from unicorn_codec.format.header import EMBEDDED_AUTOENCODERS
+from unicorn_codec.pictures.demo_pictures import make_demo_pictures
+from unicorn_codec.pictures.images import list_folder, read_picture
+from unicorn_codec.pictures.metrics import psnr_db
+from unicorn_codec.transform.autoencoder import (
     LEADING_CHANNELS,
     EmbeddedAutoencoder,
     check_reference,
     load_autoencoder,
     weights_of,
 )
-from unicorn_codec.coding_autoencoder import CodingAutoencoder, shuffled, unshuffled
-from unicorn_codec.config import ReadOptions
-from unicorn_codec.demo_pictures import make_demo_pictures
-from unicorn_codec.errors import AutoencoderMismatch, AutoencoderUnavailable
-from unicorn_codec.header import EMBEDDED_AUTOENCODERS
-from unicorn_codec.images import list_folder, read_picture
-from unicorn_codec.metrics import psnr_db
+from unicorn_codec.transform.coding_autoencoder import CodingAutoencoder, shuffled, unshuffled
 
 from conftest import draw
 
@@ -65,7 +65,7 @@ def test_pictures_of_a_batch_do_not_mix(embedded: EmbeddedAutoencoder) -> None:
 
 
 def test_pictures_come_before_all_are_decoded(embedded: EmbeddedAutoencoder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("unicorn_codec.autoencoder.PIXELS_AT_ONCE", {"cpu": 2 * 48 * 64})
+    monkeypatch.setattr("unicorn_codec.transform.autoencoder.PIXELS_AT_ONCE", {"cpu": 2 * 48 * 64})
     decode, decoded = embedded.decode, []
     monkeypatch.setattr(
         embedded, "decode", lambda latents, step: (decoded.append(len(latents)), decode(latents, step))[1]

@@ -9,9 +9,9 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unicorn_codec import bit_packing
-from unicorn_codec.bit_packing import MAX_EXPANSION, compress, decompress, pack_codes, unpack_codes
 from unicorn_codec.errors import InvalidField, InvalidSetting
+from unicorn_codec.format import bit_packing
+from unicorn_codec.format.bit_packing import MAX_EXPANSION, compress, decompress, pack_codes, unpack_codes
 
 
 @given(st.integers(1, 32).flatmap(lambda b: st.tuples(st.just(b), st.lists(st.integers(0, (1 << b) - 1), max_size=40))))

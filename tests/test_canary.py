@@ -11,11 +11,11 @@ from click.testing import CliRunner
 from unicorn_cli.main import cli
 from unicorn_codec import archive as library
 from unicorn_codec.archive import Archive, verify
-from unicorn_codec.autoencoder import EmbeddedAutoencoder
-from unicorn_codec.canary import Canary, block_sums
-from unicorn_codec.container import read_container, serialize
 from unicorn_codec.errors import CanaryWarning, DecoderMismatch, InvalidSetting, PictureTooLarge
+from unicorn_codec.format.canary import Canary, block_sums
+from unicorn_codec.format.container import read_container, serialize
 from unicorn_codec.reports import PackReport
+from unicorn_codec.transform.autoencoder import EmbeddedAutoencoder
 
 from conftest import draw
 

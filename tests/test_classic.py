@@ -11,17 +11,17 @@ import pytest
 from PIL import Image, features
 
 from tests.conftest import draw
-from unicorn_codec import avif_container
 from unicorn_codec.archive import Archive
-from unicorn_codec.av1_stream import read_still
-from unicorn_codec.avif_container import take_still, wrap_still
-from unicorn_codec.classic import BARE_AVIF, WHOLE_AVIF, decode_classic, encode_classic
-from unicorn_codec.code_table import CLASSIC, is_classic
 from unicorn_codec.config import ReadOptions
-from unicorn_codec.container import read_container, serialize
 from unicorn_codec.errors import InvalidField, PackageMissing
-from unicorn_codec.images import Pixels, list_folder, read_picture
-from unicorn_codec.metrics import psnr_db
+from unicorn_codec.format.code_table import CLASSIC, is_classic
+from unicorn_codec.format.container import read_container, serialize
+from unicorn_codec.pictures import avif_container
+from unicorn_codec.pictures.av1_stream import read_still
+from unicorn_codec.pictures.avif_container import take_still, wrap_still
+from unicorn_codec.pictures.classic import BARE_AVIF, WHOLE_AVIF, decode_classic, encode_classic
+from unicorn_codec.pictures.images import Pixels, list_folder, read_picture
+from unicorn_codec.pictures.metrics import psnr_db
 from unicorn_codec.reports import PackReport
 
 pytestmark = pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
@@ -61,7 +61,7 @@ def test_a_code_decodes_to_what_its_maker_saw(quality: int) -> None:
 def test_a_container_that_says_more_than_its_stream_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     pixels = draw(5, 51, 40)
     other = wrap_still(take_still(as_file(255 - pixels, "4:4:4")))
-    monkeypatch.setattr("unicorn_codec.classic.wrap_still", lambda _: other)
+    monkeypatch.setattr("unicorn_codec.pictures.classic.wrap_still", lambda _: other)
     code, seen = encode_classic(pixels, 60)
     assert code[:2] == bytes([CLASSIC, WHOLE_AVIF])
     assert np.array_equal(decode_classic(code, 51, 40), seen)
@@ -106,7 +106,7 @@ def test_a_file_around_a_stream_of_another_size_is_not_decoded(width: int, monke
     stream, small = take_still(as_file(draw(1, width, 8), "4:4:4")), (width, 8)
     avif = wrap_still(stream).replace(np.array(small, ">u4").tobytes(), np.array((16, 8), ">u4").tobytes())
     assert Image.open(io.BytesIO(avif)).size == (16, 8)
-    monkeypatch.setattr("unicorn_codec.classic.opened_avif", None)
+    monkeypatch.setattr("unicorn_codec.pictures.classic.opened_avif", None)
     with pytest.raises(InvalidField, match=f"{width}x8 pixels, not 16x8"):
         decode_classic(bytes([CLASSIC, WHOLE_AVIF]) + avif, 16, 8)
 

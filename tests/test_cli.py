@@ -21,15 +21,15 @@ from unicorn_cli.text import duration as duration_text
 from unicorn_cli.text import exact_bytes, rate, short_bytes
 from unicorn_codec import archive as library
 from unicorn_codec.config import PackOptions
-from unicorn_codec.container import SectionInfo, write_container
 from unicorn_codec.errors import Interrupted
-from unicorn_codec.header import MAX_IMAGES
-from unicorn_codec.images import Folder, Picture
-from unicorn_codec.metrics import Distortion
-from unicorn_codec.picture_files import Unreadable
-from unicorn_codec.planning import Plan, shape_network
+from unicorn_codec.format.container import SectionInfo, write_container
+from unicorn_codec.format.header import MAX_IMAGES
+from unicorn_codec.network.planning import Plan, shape_network
+from unicorn_codec.network.training import Progress
+from unicorn_codec.pictures.images import Folder, Picture
+from unicorn_codec.pictures.metrics import Distortion
+from unicorn_codec.pictures.picture_files import Unreadable
 from unicorn_codec.reports import ImageDistortion, Measured, NetworkReport, Observer, PackReport, VerifyReport
-from unicorn_codec.training import Progress
 
 ROOT = Path(__file__).parent.parent
 

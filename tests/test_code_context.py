@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from unicorn_codec.code_context import BLOCK, EXACT_IN_SINGLES, Context
-from unicorn_codec.code_model import NEIGHBOURS, PASSES, CodeModel, known
+from unicorn_codec.codes.code_context import BLOCK, EXACT_IN_SINGLES, Context
+from unicorn_codec.codes.code_model import NEIGHBOURS, PASSES, CodeModel, known
 
 CHANNELS, HIDDEN, LEVEL = 2 * BLOCK + 3, 3, 1
 SHAPE = (3, 5, 4)

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from tests.sample_container import CODES
-from unicorn_codec.bit_packing import compress, pack_codes
-from unicorn_codec.code_table import SHORT, Codes, is_classic, is_half, parse_codes, serialize_codes, told_level
 from unicorn_codec.errors import InvalidField, InvalidSetting
-from unicorn_codec.header import MAX_LEVEL
+from unicorn_codec.format.bit_packing import compress, pack_codes
+from unicorn_codec.format.code_table import SHORT, Codes, is_classic, is_half, parse_codes, serialize_codes, told_level
+from unicorn_codec.format.header import MAX_LEVEL
 
 BOTH_KINDS = pytest.mark.parametrize("short", [False, True], ids=["long", "short"])
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pytest
 
-from unicorn_codec.code_model import CodeModel
-from unicorn_codec.codes import decode_images, encode_images
-from unicorn_codec.header import MAX_LEVEL
+from unicorn_codec.codes.code_model import CodeModel
+from unicorn_codec.codes.coding import decode_images, encode_images
+from unicorn_codec.format.header import MAX_LEVEL
 
 CHANNELS, HIDDEN, CLASSES = 3, 4, 48
 PASSES = ((0, 0), (1, 1), (0, 1), (1, 0))

@@ -15,8 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.sample_container import CODED, CODES, CONTAINER, DENOISING, HEADER, NAMES, SIZES
-from unicorn_codec import errors, sections
-from unicorn_codec.container import (
+from unicorn_codec import errors
+from unicorn_codec.format import sections
+from unicorn_codec.format.container import (
     Container,
     check_output,
     parse,
@@ -24,9 +25,9 @@ from unicorn_codec.container import (
     serialize,
     write_container,
 )
-from unicorn_codec.header import MAX_LEVEL, MAX_NAME_BYTES
-from unicorn_codec.header_table import parse_denoising, parse_header, serialize_denoising, serialize_header
-from unicorn_codec.picture_table import (
+from unicorn_codec.format.header import MAX_LEVEL, MAX_NAME_BYTES
+from unicorn_codec.format.header_table import parse_denoising, parse_header, serialize_denoising, serialize_header
+from unicorn_codec.format.picture_table import (
     check_names,
     is_forbidden_name,
     parse_names,
@@ -34,8 +35,8 @@ from unicorn_codec.picture_table import (
     serialize_names,
     serialize_sizes,
 )
-from unicorn_codec.quality_table import IDENTICAL, in_db, parse_psnrs, to_hundredths
-from unicorn_codec.sections import FRAME_BYTES, PREAMBLE, Section, parse_sections, serialize_sections
+from unicorn_codec.format.quality_table import IDENTICAL, in_db, parse_psnrs, to_hundredths
+from unicorn_codec.format.sections import FRAME_BYTES, PREAMBLE, Section, parse_sections, serialize_sections
 
 DATA = serialize(CONTAINER)
 HEAD = replace(HEADER, denoising=None)

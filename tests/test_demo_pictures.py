@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from unicorn_codec.config import ReadOptions
-from unicorn_codec.demo_pictures import draw, make_demo_pictures, random_scene
 from unicorn_codec.errors import OutputError
-from unicorn_codec.images import list_folder
+from unicorn_codec.pictures.demo_pictures import draw, make_demo_pictures, random_scene
+from unicorn_codec.pictures.images import list_folder
 
 GOLDEN_MEANS = [[161.83, 143.40, 150.77], [178.69, 179.25, 187.08], [141.37, 158.69, 144.22]]
 
@@ -22,7 +22,9 @@ def test_folder_of_pictures(tmp_path: Path) -> None:
 
 
 def test_default_is_a_small_folder_for_a_first_try(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("unicorn_codec.demo_pictures.draw", lambda scene, size: np.zeros((size, size, 3), np.uint8))
+    monkeypatch.setattr(
+        "unicorn_codec.pictures.demo_pictures.draw", lambda scene, size: np.zeros((size, size, 3), np.uint8)
+    )
     listed = list_folder(make_demo_pictures(tmp_path)[0].parent, ReadOptions())
     assert len(listed.pictures) == 24
     assert listed.pictures[0].width == 128

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from unicorn_codec.denoiser import Denoiser, load_tensors, position_features, tensors_of, timestep_features
-from unicorn_codec.header import CONDITIONS, INDEX_EMBEDDINGS, NetworkConfig
-from unicorn_codec.weights import count_parameters
+from unicorn_codec.format.header import CONDITIONS, INDEX_EMBEDDINGS, NetworkConfig
+from unicorn_codec.network.denoiser import Denoiser, load_tensors, position_features, tensors_of, timestep_features
+from unicorn_codec.weights.weight_section import count_parameters
 
 IMAGES = 7
 CONFIGS = [

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from tests.sample_container import DENOISING, HEADER
 from unicorn_codec.decoding import NetworkDecoder
-from unicorn_codec.denoiser import Denoiser, tensors_of
-from unicorn_codec.generator import FREQUENCIES, noise, normals
-from unicorn_codec.header import CONDITIONS, INDEX_EMBEDDINGS, NetworkConfig
+from unicorn_codec.format.generator import FREQUENCIES, noise, normals
+from unicorn_codec.format.header import CONDITIONS, INDEX_EMBEDDINGS, NetworkConfig
+from unicorn_codec.network.denoiser import Denoiser, tensors_of
 
 Array = NDArray[np.float64]
 IMAGES, SEED, CHANNELS, HEADS = 6, 5, 3, 2

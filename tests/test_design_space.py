@@ -10,11 +10,11 @@ import torch
 from tests.conftest import draw
 from unicorn_codec.archive import Archive, pack
 from unicorn_codec.config import PackOptions, TrainConfig
-from unicorn_codec.container import read_container
-from unicorn_codec.header import CONDITIONS, INDEX_EMBEDDINGS
-from unicorn_codec.images import write_picture
-from unicorn_codec.training import is_hidden_matrix
-from unicorn_codec.weights import parse_weights, split_tensors, weight_summary
+from unicorn_codec.format.container import read_container
+from unicorn_codec.format.header import CONDITIONS, INDEX_EMBEDDINGS
+from unicorn_codec.network.training import is_hidden_matrix
+from unicorn_codec.pictures.images import write_picture
+from unicorn_codec.weights.weight_section import parse_weights, split_tensors, weight_summary
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import draw
 from unicorn_codec.bench.rivals import Jpeg
-from unicorn_codec.images import write_picture
+from unicorn_codec.pictures.images import write_picture
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("ssimulacra2")

@@ -1,7 +1,13 @@
 import pytest
 import torch
 
-from unicorn_codec.diffusion import HIGHEST_WITH_SIGNAL, add_noise, latents_from_noise, sample_ddim, signal_and_noise
+from unicorn_codec.network.diffusion import (
+    HIGHEST_WITH_SIGNAL,
+    add_noise,
+    latents_from_noise,
+    sample_ddim,
+    signal_and_noise,
+)
 
 
 def test_the_noisiest_step_holds_no_signal() -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from unicorn_codec.distortion import SQUARED_ERRORS, as_ycbcr, distortion, structure
+from unicorn_codec.transform.distortion import SQUARED_ERRORS, as_ycbcr, distortion, structure
 
 
 def picture(side: int) -> Tensor:

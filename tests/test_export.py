@@ -10,9 +10,9 @@ import torch
 from safetensors.numpy import load_file as load_arrays
 from safetensors.torch import load_file as load_tensors
 
-from unicorn_codec.autoencoder import EmbeddedAutoencoder, weights_of
-from unicorn_codec.code_model import load_code_model
-from unicorn_codec.rate_model import RateModel
+from unicorn_codec.codes.code_model import load_code_model
+from unicorn_codec.codes.rate_model import RateModel
+from unicorn_codec.transform.autoencoder import EmbeddedAutoencoder, weights_of
 
 NAME = "embedded-7"
 

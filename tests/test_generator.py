@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unicorn_codec import generator
 from unicorn_codec.errors import InvalidSetting
+from unicorn_codec.format import generator
 
 seeds = st.integers(0, (1 << 64) - 1)
 

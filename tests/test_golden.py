@@ -9,10 +9,10 @@ import torch
 from PIL import Image
 
 from unicorn_codec.archive import Archive
-from unicorn_codec.container import parse, serialize
-from unicorn_codec.header import EMBEDDED_AUTOENCODERS
+from unicorn_codec.format.container import parse, serialize
+from unicorn_codec.format.header import EMBEDDED_AUTOENCODERS
 from unicorn_codec.inspection import describe
-from unicorn_codec.metrics import psnr_db
+from unicorn_codec.pictures.metrics import psnr_db
 
 FOLDER = Path(__file__).parent / "golden"
 ARCHIVES = sorted(FOLDER.glob("*.uni"))

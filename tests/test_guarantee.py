@@ -11,18 +11,18 @@ import pytest
 from PIL import features
 
 from tests.conftest import draw
-from unicorn_codec import coding, guarantee
 from unicorn_codec.archive import Archive, pack
-from unicorn_codec.classic import decode_classic, encode_classic
-from unicorn_codec.code_table import Codes
 from unicorn_codec.config import PackOptions
-from unicorn_codec.container import read_container
 from unicorn_codec.errors import InvalidSetting
-from unicorn_codec.guarantee import PSNR_MARGIN_DB, Guarantee, smallest_avif
-from unicorn_codec.images import list_folder, write_picture
+from unicorn_codec.format.code_table import Codes
+from unicorn_codec.format.container import read_container
+from unicorn_codec.format.quality_table import in_db
 from unicorn_codec.inspection import describe
-from unicorn_codec.metrics import psnr_db
-from unicorn_codec.quality_table import in_db
+from unicorn_codec.packing import guarantee, into_codes
+from unicorn_codec.packing.guarantee import PSNR_MARGIN_DB, Guarantee, smallest_avif
+from unicorn_codec.pictures.classic import decode_classic, encode_classic
+from unicorn_codec.pictures.images import list_folder, write_picture
+from unicorn_codec.pictures.metrics import psnr_db
 from unicorn_codec.reports import Observer, PackReport
 
 pytestmark = pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
@@ -130,9 +130,9 @@ class Codings:
         self.added, self.rooms = added, list[int]()
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(coding, "code_folder", self.code)
-        monkeypatch.setattr(coding, "held_by", lambda _guarantee, _coder, room, _observer: room + self.added[room])
-        monkeypatch.setattr(coding, "bytes_of", lambda _coder, held: held)
+        monkeypatch.setattr(into_codes, "code_folder", self.code)
+        monkeypatch.setattr(into_codes, "held_by", lambda _guarantee, _coder, room, _observer: room + self.added[room])
+        monkeypatch.setattr(into_codes, "bytes_of", lambda _coder, held: held)
 
     def code(self, coder: object, options: object, room: int, tuning: None, observer: object) -> int:
         self.rooms.append(room)
@@ -160,7 +160,7 @@ def test_the_wanted_size_is_that_of_the_whole_file(
     options = PackOptions(file_bytes=9000, min_psnr_db=18.0)
     coder: Any = SimpleNamespace(pictures=list_folder(mixed_folder, options.read))
     container: Any = Untuned(9000)
-    assert coding.hold_quality(coder, options, container, Observer()) == held
+    assert into_codes.hold_quality(coder, options, container, Observer()) == held
     assert codings.rooms == rooms
 
 

@@ -12,7 +12,7 @@ from tests.test_images import encoded, png
 from unicorn_codec.archive import pack
 from unicorn_codec.config import PackOptions, ReadOptions
 from unicorn_codec.errors import ImageFolderError
-from unicorn_codec.images import list_folder, to_image, write_picture
+from unicorn_codec.pictures.images import list_folder, to_image, write_picture
 from unicorn_codec.reports import Observer
 
 from conftest import draw

@@ -10,10 +10,17 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from unicorn_codec import images
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.errors import ImageFolderError, InvalidSetting, OutputError
-from unicorn_codec.images import folder_digest, list_folder, read_picture, to_image, write_format, write_picture
+from unicorn_codec.pictures import images
+from unicorn_codec.pictures.images import (
+    folder_digest,
+    list_folder,
+    read_picture,
+    to_image,
+    write_format,
+    write_picture,
+)
 
 PLAIN = ReadOptions()
 

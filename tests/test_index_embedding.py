@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from unicorn_codec.header import INDEX_EMBEDDINGS, NetworkConfig
-from unicorn_codec.index_embedding import (
+from unicorn_codec.format.header import INDEX_EMBEDDINGS, NetworkConfig
+from unicorn_codec.network.index_embedding import (
     ExponentialDecayFeatures,
     GaussianFourierFeatures,
     LearnedTable,

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unicorn_codec import index_map
+from unicorn_codec.format import index_map
 
 
 @given(st.integers(0, (1 << 64) - 1), st.integers(1, 500))

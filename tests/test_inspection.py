@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from tests.sample_container import CODED, CODES, CONTAINER, HEADER, NAMES
-from unicorn_codec.code_table import serialize_codes
-from unicorn_codec.container import Container, write_container
 from unicorn_codec.errors import DamagedSectionWarning
-from unicorn_codec.index_map import index_of_position
+from unicorn_codec.format.code_table import serialize_codes
+from unicorn_codec.format.container import Container, write_container
+from unicorn_codec.format.index_map import index_of_position
+from unicorn_codec.format.quality_table import IDENTICAL
 from unicorn_codec.inspection import describe
-from unicorn_codec.quality_table import IDENTICAL
 
 
 @pytest.fixture

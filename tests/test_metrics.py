@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from unicorn_codec.metrics import Distortion, bits_per_pixel, ms_ssim, psnr_db, summarize, worst
+from unicorn_codec.pictures.metrics import Distortion, bits_per_pixel, ms_ssim, psnr_db, summarize, worst
 
 
 def textured(height: int, width: int, seed: int = 0) -> np.ndarray:

@@ -13,88 +13,43 @@ ROOT = Path(__file__).parent.parent
 LIBRARY = ROOT / "unicorn_codec"
 COMMAND_LINE = ROOT / "cli"
 
-ORDER = (
-    "errors",
-    "concurrency",
-    "header",
-    "config",
-    "quality",
-    "whole_files",
-    "generator",
-    "index_map",
-    "bit_packing",
-    "sections",
-    "header_table",
-    "picture_table",
-    "code_table",
-    "canary",
-    "quality_table",
-    "container",
-    "rans",
-    "weight_tables",
-    "weight_coding",
-    "quantization",
-    "weights",
-    "inspection",
-    "planning",
-    "devices",
-    "checkpoints",
-    "code_model",
-    "code_context",
-    "codes",
-    "layers",
-    "index_embedding",
-    "conditioning",
-    "av1_stream",
-    "avif_container",
-    "denoiser",
-    "weight_training",
-    "diffusion",
-    "distortion",
-    "rate_model",
-    "coding_autoencoder",
-    "adaptation",
-    "tiling",
-    "resampling",
-    "autoencoder",
-    "refinement",
-    "picture_files",
-    "images",
-    "classic",
-    "classic_sequence",
-    "output_files",
-    "demo_pictures",
-    "training",
-    "metrics",
-    "latent_set",
-    "decoding",
-    "guarantee",
-    "reports",
-    "folder_coder",
-    "alike",
-    "size_forecast",
-    "tuning",
-    "coding",
-    "packing",
-    "archive",
-    "bench.picture_set",
-    "bench.rivals",
-    "bench.video_rivals",
-    "bench.trial",
-    "bench.own_codec",
-    "bench.network_rivals",
-    "bench.bd_rate",
-    "bench.perceptual",
-    "bench.learned_metrics",
-    "bench.qualities",
-    "bench.report",
-    "bench.equal_bytes",
-    "bench.plots",
-    "bench.origin",
-    "bench.measuring",
-    "bench.comparison",
-)  # fmt: skip
-LIGHT = ORDER[: ORDER.index("devices")]
+LAYERS = (
+    ("", "errors concurrency whole_files"),
+    (
+        "format",
+        "header generator index_map bit_packing rans sections header_table picture_table code_table canary "
+        "quality_table container",
+    ),
+    ("", "config quality"),
+    ("weights", "weight_tables weight_coding quantization weight_section"),
+    ("", "inspection devices checkpoints"),
+    ("codes", "code_model code_context coding rate_model"),
+    (
+        "pictures",
+        "batches picture_files images output_files demo_pictures av1_stream avif_container classic classic_sequence "
+        "metrics",
+    ),
+    (
+        "network",
+        "planning layers index_embedding conditioning denoiser diffusion weight_training training latent_set",
+    ),
+    ("transform", "coding_autoencoder distortion adaptation tiling resampling autoencoder"),
+    ("", "decoding reports"),
+    (
+        "packing",
+        "folder_latents refinement folder_coder alike size_forecast tuning guarantee into_codes into_network",
+    ),
+    ("", "archive"),
+    (
+        "bench",
+        "picture_set rivals video_rivals trial own_codec network_rivals bd_rate perceptual learned_metrics qualities "
+        "report equal_bytes plots origin measuring comparison",
+    ),
+)
+"""Folders and their modules, each after all that it imports. A folder is one layer; some modules lie beside them."""
+
+ORDER = tuple(f"{folder}.{module}".lstrip(".") for folder, modules in LAYERS for module in modules.split())
+LIGHT = (*ORDER[: ORDER.index("devices")], "network.planning")
 
 
 def imports_of(path: Path) -> Iterator[str]:
@@ -141,6 +96,11 @@ def test_the_order_names_every_module() -> None:
     assert len(set(ORDER)) == len(ORDER)
 
 
+def test_a_folder_is_one_layer() -> None:
+    folders = [folder for folder, _ in LAYERS if folder]
+    assert len(set(folders)) == len(folders)
+
+
 @pytest.mark.parametrize("module", ORDER)
 def test_a_module_imports_only_modules_above_it(module: str) -> None:
     assert siblings_of(module) <= set(ORDER[: ORDER.index(module)])
@@ -157,7 +117,10 @@ def test_light_modules_import_neither_torch_nor_pillow(module: str) -> None:
 
 @pytest.mark.parametrize(
     ("package", "owners"),
-    [("diffusers", {"autoencoder"}), ("PIL", {"images", "classic", "classic_sequence", "bench.rivals"})],
+    [
+        ("diffusers", {"transform.autoencoder"}),
+        ("PIL", {"pictures.images", "pictures.classic", "pictures.classic_sequence", "bench.rivals"}),
+    ],
 )
 def test_a_heavy_package_has_its_importers(package: str, owners: set[str]) -> None:
     assert {module for module in modules() if package in packages_of(path_of(module))} == owners

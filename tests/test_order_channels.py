@@ -9,11 +9,12 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from unicorn_codec import autoencoder, code_model
-from unicorn_codec.autoencoder import EmbeddedAutoencoder, weights_of
-from unicorn_codec.code_model import CodeModel, load_code_model
-from unicorn_codec.codes import channel_counts, encode_images
-from unicorn_codec.header import EMBEDDED_AUTOENCODERS
+from unicorn_codec.codes import code_model
+from unicorn_codec.codes.code_model import CodeModel, load_code_model
+from unicorn_codec.codes.coding import channel_counts, encode_images
+from unicorn_codec.format.header import EMBEDDED_AUTOENCODERS
+from unicorn_codec.transform import autoencoder
+from unicorn_codec.transform.autoencoder import EmbeddedAutoencoder, weights_of
 
 NAME = EMBEDDED_AUTOENCODERS[-1]
 QUIET = (20, 31)

@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unicorn_codec.errors import OutputError
-from unicorn_codec.output_files import MAX_COMPONENT_BYTES, MAX_PATH_BYTES, make_folder, output_names, output_path
+from unicorn_codec.pictures.output_files import (
+    MAX_COMPONENT_BYTES,
+    MAX_PATH_BYTES,
+    make_folder,
+    output_names,
+    output_path,
+)
 
 
 def one(name: str) -> str:

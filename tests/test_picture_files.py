@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from unicorn_codec import picture_files
-from unicorn_codec.picture_files import SUFFIXES, BadFile, Unreadable, find_pictures, printable, read_file
+from unicorn_codec.pictures import picture_files
+from unicorn_codec.pictures.picture_files import SUFFIXES, BadFile, Unreadable, find_pictures, printable, read_file
 
 
 def touch(folder: Path, *names: str) -> None:

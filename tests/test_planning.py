@@ -1,7 +1,7 @@
 import pytest
 
 from unicorn_codec.errors import InvalidSetting
-from unicorn_codec.planning import Plan, choose_heads, make_plan
+from unicorn_codec.network.planning import Plan, choose_heads, make_plan
 
 
 def plan(latent_values: int = 262_144, **changes: object) -> Plan:

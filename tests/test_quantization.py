@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unicorn_codec.errors import InvalidField, InvalidSetting
-from unicorn_codec.header import WeightFormat
-from unicorn_codec.quantization import dequantize, fit_format, quantize
+from unicorn_codec.format.header import WeightFormat
+from unicorn_codec.weights.quantization import dequantize, fit_format, quantize
 
 FLOAT32 = WeightFormat(exponent_bits=8, mantissa_bits=23, bias=127)
 EIGHT_BITS = WeightFormat(exponent_bits=4, mantissa_bits=3, bias=7)

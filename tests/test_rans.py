@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from unicorn_codec.errors import InvalidField
-from unicorn_codec.rans import TOTAL, Decoder, encode
+from unicorn_codec.format.rans import TOTAL, Decoder, encode
 
 Words = NDArray[np.int64]
 

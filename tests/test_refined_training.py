@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from unicorn_codec.autoencoder import EmbeddedAutoencoder, weights_of
-from unicorn_codec.code_model import load_code_model
-from unicorn_codec.rate_model import RateModel
+from unicorn_codec.codes.code_model import load_code_model
+from unicorn_codec.codes.rate_model import RateModel
+from unicorn_codec.transform.autoencoder import EmbeddedAutoencoder, weights_of
 
 SIDE = 64
 

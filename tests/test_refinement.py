@@ -11,18 +11,19 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from unicorn_codec import archive, coding, errors, refinement
-from unicorn_codec.autoencoder import EmbeddedAutoencoder
+from unicorn_codec import archive, errors
 from unicorn_codec.checkpoints import KeptCodes
-from unicorn_codec.code_model import level_of, load_code_model
+from unicorn_codec.codes.code_model import level_of, load_code_model
+from unicorn_codec.codes.rate_model import RateModel
 from unicorn_codec.concurrency import in_threads
 from unicorn_codec.config import LONG_EFFORT, MOST_EFFORT, RANDOM_EFFORT, USUAL_EFFORT, USUAL_ROUND_PIXELS, PackOptions
-from unicorn_codec.demo_pictures import make_demo_pictures
-from unicorn_codec.folder_coder import NoOthers, encode_latents, quantise_latents
-from unicorn_codec.rate_model import RateModel
-from unicorn_codec.refinement import Objective
+from unicorn_codec.packing import into_codes, refinement
+from unicorn_codec.packing.folder_coder import NoOthers, encode_latents, quantise_latents
+from unicorn_codec.packing.refinement import Objective
+from unicorn_codec.pictures.demo_pictures import make_demo_pictures
 from unicorn_codec.reports import Observer
-from unicorn_codec.resampling import double, halve
+from unicorn_codec.transform.autoencoder import EmbeddedAutoencoder
+from unicorn_codec.transform.resampling import double, halve
 
 STEP = 5.0
 
@@ -223,10 +224,10 @@ class AwkwardFolder:
 
 def test_all_pictures_are_refined_once_even_where_the_sample_misleads(monkeypatch: pytest.MonkeyPatch) -> None:
     folder = AwkwardFolder()
-    monkeypatch.setattr(coding, "take_sample", folder.sample)
-    codes = coding.fit_codes(folder, 2e4, 12, Observer())[1]  # type: ignore[arg-type]
+    monkeypatch.setattr(into_codes, "take_sample", folder.sample)
+    codes = into_codes.fit_codes(folder, 2e4, 12, Observer())[1]  # type: ignore[arg-type]
     assert folder.efforts == [0, 12]
-    assert folder.file_bytes(codes) == pytest.approx(2e4, rel=coding.TOLERANCE_REFINED)  # type: ignore[arg-type]
+    assert folder.file_bytes(codes) == pytest.approx(2e4, rel=into_codes.TOLERANCE_REFINED)  # type: ignore[arg-type]
 
 
 def test_many_pixels_get_fewer_rounds() -> None:
@@ -246,7 +247,7 @@ def test_a_time_decides_the_effort(photographs: Path, tmp_path: Path, monkeypatc
     assert rounds(0.01) == 0
     now = iter(range(10_000))
     with monkeypatch.context() as patch:  # a clock on which 4 pictures take 1 second, whatever is done with them
-        patch.setattr(coding.time, "monotonic", lambda: next(now))
+        patch.setattr(into_codes.time, "monotonic", lambda: next(now))
         assert rounds(40) == USUAL_EFFORT, "a round takes no time at all"
     assert 0 < rounds(20) <= LONG_EFFORT
 
@@ -260,7 +261,7 @@ class TimedFolder:
         self.now = 0.0
         pictures = [SimpleNamespace(width=8, height=8)] * 2
         self.pictures = SimpleNamespace(pictures=pictures, pixels=128)
-        monkeypatch.setattr(coding.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(into_codes.time, "monotonic", lambda: self.now)
 
     def latents(self, positions: list[int], progress: object) -> list[tuple[list[int], None]]:
         return [(positions, None)]
@@ -279,7 +280,7 @@ def test_rounds_that_hardly_gain_are_not_taken(
     that_fit: int, wanted: int, times: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seconds = 8 + 2 * times * that_fit  # 8 to find out
-    assert coding.effort_within(TimedFolder(monkeypatch), seconds, times) == wanted  # type: ignore[arg-type]
+    assert into_codes.effort_within(TimedFolder(monkeypatch), seconds, times) == wanted  # type: ignore[arg-type]
 
 
 def test_unfinished_work_keeps_the_effort_it_was_begun_with(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from tests.conftest import draw
-from unicorn_codec.avif_container import read_still, take_still, wrap_still
 from unicorn_codec.bench.network_rivals import Coin, CompressAi, RoundedLatents, network_rivals
 from unicorn_codec.bench.picture_set import PictureSet
 from unicorn_codec.bench.rivals import Avif, BareAvif, BareHalfAvif, Codec, HalfAvif, SlowAvif, picture_rivals
@@ -24,8 +23,9 @@ from unicorn_codec.bench.video_rivals import (
     write_order,
 )
 from unicorn_codec.config import ReadOptions
-from unicorn_codec.images import write_picture
-from unicorn_codec.metrics import psnr_db
+from unicorn_codec.pictures.avif_container import read_still, take_still, wrap_still
+from unicorn_codec.pictures.images import write_picture
+from unicorn_codec.pictures.metrics import psnr_db
 
 READ = ReadOptions()
 VIDEO_SIZE = (52, 44)

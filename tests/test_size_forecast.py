@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from unicorn_codec.autoencoder import EmbeddedAutoencoder
-from unicorn_codec.code_model import load_code_model
+from unicorn_codec.codes.code_model import load_code_model
 from unicorn_codec.config import ReadOptions
-from unicorn_codec.demo_pictures import make_demo_pictures
-from unicorn_codec.folder_coder import FolderCoder
-from unicorn_codec.images import list_folder
-from unicorn_codec.size_forecast import NEAR, SizeCurve, take_sample
+from unicorn_codec.packing.folder_coder import FolderCoder
+from unicorn_codec.packing.size_forecast import NEAR, SizeCurve, take_sample
+from unicorn_codec.pictures.demo_pictures import make_demo_pictures
+from unicorn_codec.pictures.images import list_folder
+from unicorn_codec.transform.autoencoder import EmbeddedAutoencoder
 
 STEPS = (9.0, 1.5, 24.0, 4.0, 6.0)
 

@@ -11,24 +11,22 @@ import numpy as np
 import pytest
 
 from tests.sample_container import CODES, DENOISING, HEADER
-from unicorn_codec import (
-    autoencoder,
+from unicorn_codec import errors
+from unicorn_codec.codes import code_model
+from unicorn_codec.codes.code_model import PASSES, SCALES, load_code_models
+from unicorn_codec.format import (
     bit_packing,
-    code_model,
     code_table,
-    errors,
     generator,
     header,
     picture_table,
     quality_table,
     sections,
-    weight_coding,
-    weight_tables,
-    weights,
 )
-from unicorn_codec.code_model import PASSES, SCALES, load_code_models
-from unicorn_codec.header_table import serialize_denoising, serialize_header
-from unicorn_codec.weight_coding import QuantisedRows
+from unicorn_codec.format.header_table import serialize_denoising, serialize_header
+from unicorn_codec.transform import autoencoder
+from unicorn_codec.weights import weight_coding, weight_section, weight_tables
+from unicorn_codec.weights.weight_coding import QuantisedRows
 
 FOLDER = Path(__file__).parent.parent / "format_spec"
 SPEC = (FOLDER / "uni-1.md").read_text()
@@ -44,7 +42,7 @@ def rows(heading: str) -> list[list[str]]:
 
 
 def test_limits() -> None:
-    modules = (header, bit_packing, sections, picture_table, code_table, quality_table, weights)
+    modules = (header, bit_packing, sections, picture_table, code_table, quality_table, weight_section)
     in_code = {name: value for module in modules for name, value in vars(module).items() if name.startswith("MAX_")}
     assert {name.strip("`"): int(value) for name, value in rows("## Limits")} == in_code
 
@@ -109,7 +107,7 @@ def test_weight_table() -> None:
     values = (0, 5, 6, 9, 1)
     head = b"".join(field(kind, value) for kind, value in zip(kinds[:-1], values, strict=True))
     weight_format = header.WeightFormat(exponent_bits=5, mantissa_bits=6, bias=9)
-    assert weights.weight_summary(head) == weights.WeightSummary(format=weight_format, count=1)
+    assert weight_section.weight_summary(head) == weight_section.WeightSummary(format=weight_format, count=1)
 
 
 def test_integer_weight_table() -> None:
@@ -120,7 +118,7 @@ def test_integer_weight_table() -> None:
     head = b"".join(
         field(kind, value) for kind, value in zip([*kinds[:2], *kinds[3:5]], (1, 2, *stream[:2]), strict=True)
     )
-    assert weights.serialize_integers([matrix]) == head + stream[2:]
+    assert weight_section.serialize_integers([matrix]) == head + stream[2:]
 
 
 def test_weight_scale_table() -> None:
@@ -204,7 +202,7 @@ def test_tensor_table(condition: str, index_embedding: str) -> None:
     ]
     once = [row for row in listed if ".b." not in row[0]]
     blocks = [(name.replace(".b.", f".{b}."), shape) for b in range(2) for name, shape in listed if ".b." in name]
-    assert once + blocks == list(weights.tensor_shapes(network, HEADER.autoencoder.latent_channels, 5).items())
+    assert once + blocks == list(weight_section.tensor_shapes(network, HEADER.autoencoder.latent_channels, 5).items())
 
 
 def test_streams() -> None:

@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch import nn
 
-from unicorn_codec import tiling
-from unicorn_codec.autoencoder import EmbeddedAutoencoder
-from unicorn_codec.coding_autoencoder import CodingAutoencoder
-from unicorn_codec.tiling import Span, margin_of, spans, tiles
+from unicorn_codec.transform import tiling
+from unicorn_codec.transform.autoencoder import EmbeddedAutoencoder
+from unicorn_codec.transform.coding_autoencoder import CodingAutoencoder
+from unicorn_codec.transform.tiling import Span, margin_of, spans, tiles
 
 from conftest import draw
 

@@ -4,18 +4,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from unicorn_codec import tuning
 from unicorn_codec.archive import Archive, pack
-from unicorn_codec.autoencoder import EmbeddedAutoencoder
-from unicorn_codec.code_model import load_code_model
+from unicorn_codec.codes.code_model import load_code_model
 from unicorn_codec.config import PackOptions, ReadOptions
-from unicorn_codec.container import read_container, write_container
 from unicorn_codec.decoding import CodeDecoder
-from unicorn_codec.folder_coder import FolderCoder
-from unicorn_codec.header import MAX_RANK
-from unicorn_codec.images import list_folder
-from unicorn_codec.metrics import psnr_db
+from unicorn_codec.format.container import read_container, write_container
+from unicorn_codec.format.header import MAX_RANK
+from unicorn_codec.packing import tuning
+from unicorn_codec.packing.folder_coder import FolderCoder
+from unicorn_codec.pictures.images import list_folder
+from unicorn_codec.pictures.metrics import psnr_db
 from unicorn_codec.reports import Observer, Tuned
+from unicorn_codec.transform.autoencoder import EmbeddedAutoencoder
 
 
 class Listener(Observer):

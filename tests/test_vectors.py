@@ -13,20 +13,20 @@ from numpy.typing import NDArray
 from PIL import features
 
 from unicorn_codec import errors
-from unicorn_codec.bit_packing import pack_codes, unpack_codes
-from unicorn_codec.canary import Canary, block_sums, serialize_canary
-from unicorn_codec.classic import decode_classic
-from unicorn_codec.classic_sequence import decode_chains
-from unicorn_codec.container import Container, parse
-from unicorn_codec.generator import normals, raw
-from unicorn_codec.header import WeightFormat
-from unicorn_codec.index_map import index_of_position
-from unicorn_codec.quality_table import IDENTICAL
-from unicorn_codec.quantization import dequantize, quantize
-from unicorn_codec.rans import TOTAL, Decoder, encode
-from unicorn_codec.weight_coding import step_sizes
-from unicorn_codec.weight_tables import FREQUENCIES
-from unicorn_codec.weights import parse_tensors
+from unicorn_codec.format.bit_packing import pack_codes, unpack_codes
+from unicorn_codec.format.canary import Canary, block_sums, serialize_canary
+from unicorn_codec.format.container import Container, parse
+from unicorn_codec.format.generator import normals, raw
+from unicorn_codec.format.header import WeightFormat
+from unicorn_codec.format.index_map import index_of_position
+from unicorn_codec.format.quality_table import IDENTICAL
+from unicorn_codec.format.rans import TOTAL, Decoder, encode
+from unicorn_codec.pictures.classic import decode_classic
+from unicorn_codec.pictures.classic_sequence import decode_chains
+from unicorn_codec.weights.quantization import dequantize, quantize
+from unicorn_codec.weights.weight_coding import step_sizes
+from unicorn_codec.weights.weight_section import parse_tensors
+from unicorn_codec.weights.weight_tables import FREQUENCIES
 
 FOLDER = Path(__file__).parent.parent / "format_spec" / "vectors"
 MANIFEST: list[dict[str, Any]] = json.loads((FOLDER / "manifest.json").read_text())
@@ -193,7 +193,7 @@ def test_classic_code_vectors(case: dict[str, Any], monkeypatch: pytest.MonkeyPa
         assert pixels.shape == (8, 8, 3)
         assert np.abs(pixels.astype(int) - case["colour"]).max() <= 4
         return
-    monkeypatch.setattr("unicorn_codec.classic.opened_avif", None)  # a decoder must not see it
+    monkeypatch.setattr("unicorn_codec.pictures.classic.opened_avif", None)  # a decoder must not see it
     with pytest.raises(getattr(errors, case["error"])):
         decode_classic(code, *size)
 
@@ -207,7 +207,7 @@ def test_sequence_vectors(case: dict[str, Any], monkeypatch: pytest.MonkeyPatch)
         assert pixels.shape == (8, 8, 3)
         assert np.abs(pixels.astype(int) - case["colour"]).max() <= 4
         return
-    monkeypatch.setattr("unicorn_codec.classic_sequence.opened_avif", None)  # a decoder must not see it
+    monkeypatch.setattr("unicorn_codec.pictures.classic_sequence.opened_avif", None)  # a decoder must not see it
     with pytest.raises(getattr(errors, case["error"])):
         decode_chains(codes, [position], 8, 8)
 

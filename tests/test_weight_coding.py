@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from unicorn_codec.errors import InvalidField, InvalidSetting
-from unicorn_codec.weight_coding import (
+from unicorn_codec.weights.weight_coding import (
     LARGEST,
     STEPS,
     QuantisedRows,
@@ -18,7 +18,7 @@ from unicorn_codec.weight_coding import (
     quantise_rows,
     step_sizes,
 )
-from unicorn_codec.weight_tables import CLASSES, ESCAPE, FREQUENCIES, REACH, STARTS, shift_of, table_of
+from unicorn_codec.weights.weight_tables import CLASSES, ESCAPE, FREQUENCIES, REACH, STARTS, shift_of, table_of
 
 RANDOM = np.random.default_rng(5)
 

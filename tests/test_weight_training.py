@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from unicorn_codec.denoiser import Denoiser, tensors_of
-from unicorn_codec.header import NetworkConfig
-from unicorn_codec.weight_coding import encode_rows
-from unicorn_codec.weight_training import RATE_SHARE, WeightRounding
+from unicorn_codec.format.header import NetworkConfig
+from unicorn_codec.network.denoiser import Denoiser, tensors_of
+from unicorn_codec.network.weight_training import RATE_SHARE, WeightRounding
+from unicorn_codec.weights.weight_coding import encode_rows
 
 
 def make_denoiser() -> Denoiser:

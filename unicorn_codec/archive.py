@@ -15,23 +15,11 @@ from types import TracebackType
 
 import numpy as np
 
-from unicorn_codec.autoencoder import (
-    LEADING_CHANNELS,
-    Autoencoder,
-    EmbeddedAutoencoder,
-    check_reference,
-    load_autoencoder,
-)
-from unicorn_codec.canary import Canary, block_sums
 from unicorn_codec.checkpoints import check_checkpoint, checkpoint_of
-from unicorn_codec.code_model import load_code_models
-from unicorn_codec.code_table import is_classic, is_in_sequence
-from unicorn_codec.coding import pack_into_codes
+from unicorn_codec.codes.code_model import load_code_models
 from unicorn_codec.concurrency import in_threads, prefetch
 from unicorn_codec.config import PackOptions, ReadOptions
-from unicorn_codec.container import Container, check_output, parse, read_container, serialize, write_container
 from unicorn_codec.decoding import CodeDecoder, Decoder, NetworkDecoder
-from unicorn_codec.denoiser import load_tensors
 from unicorn_codec.devices import at_work, choose_device
 from unicorn_codec.errors import (
     AutoencoderMismatch,
@@ -41,18 +29,30 @@ from unicorn_codec.errors import (
     IndexOutOfRange,
     PictureTooLarge,
 )
-from unicorn_codec.header import EMBEDDED_AUTOENCODERS
-from unicorn_codec.images import MAX_PIXELS, Folder, PillowImage, Pixels, list_folder, read_picture, to_image
-from unicorn_codec.index_map import index_of_position, position_of_index
+from unicorn_codec.format.canary import Canary, block_sums
+from unicorn_codec.format.code_table import is_classic, is_in_sequence
+from unicorn_codec.format.container import Container, check_output, parse, read_container, serialize, write_container
+from unicorn_codec.format.header import EMBEDDED_AUTOENCODERS
+from unicorn_codec.format.index_map import index_of_position, position_of_index
+from unicorn_codec.format.picture_table import check_names, serialize_sizes
+from unicorn_codec.format.quality_table import Hundredths, to_hundredths
 from unicorn_codec.inspection import needed_weight_bytes
-from unicorn_codec.latent_set import IMAGES_TOGETHER, batches_by_size
-from unicorn_codec.metrics import bits_per_pixel, psnr_db
-from unicorn_codec.packing import new_decoder, pack_into_network, take_sample
-from unicorn_codec.picture_files import printable
-from unicorn_codec.picture_table import check_names, serialize_sizes
-from unicorn_codec.quality_table import Hundredths, to_hundredths
+from unicorn_codec.network.denoiser import load_tensors
+from unicorn_codec.packing.into_codes import pack_into_codes
+from unicorn_codec.packing.into_network import new_decoder, pack_into_network, take_sample
+from unicorn_codec.pictures.batches import IMAGES_TOGETHER, batches_by_size
+from unicorn_codec.pictures.images import MAX_PIXELS, Folder, PillowImage, Pixels, list_folder, read_picture, to_image
+from unicorn_codec.pictures.metrics import bits_per_pixel, psnr_db
+from unicorn_codec.pictures.picture_files import printable
 from unicorn_codec.reports import ImageDistortion, Measured, NetworkReport, Observer, PackReport, VerifyReport
-from unicorn_codec.weights import count_parameters, parse_tensors
+from unicorn_codec.transform.autoencoder import (
+    LEADING_CHANNELS,
+    Autoencoder,
+    EmbeddedAutoencoder,
+    check_reference,
+    load_autoencoder,
+)
+from unicorn_codec.weights.weight_section import count_parameters, parse_tensors
 
 
 def pack(folder: Path, output: Path, options: PackOptions, observer: Observer | None = None) -> PackReport:

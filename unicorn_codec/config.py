@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, field
 
-from unicorn_codec.header import (
+from unicorn_codec.format.header import (
     CONDITIONS,
     EMBEDDED_AUTOENCODERS,
     INDEX_EMBEDDINGS,

@@ -14,18 +14,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unicorn_codec import generator
-from unicorn_codec.autoencoder import Autoencoder
-from unicorn_codec.classic import decode_classic
-from unicorn_codec.classic_sequence import chain_of, decode_chains
-from unicorn_codec.code_model import CodeModel
-from unicorn_codec.code_table import Codes, is_classic, is_half, is_in_sequence, told_level, told_step, unmarked
-from unicorn_codec.codes import Symbols, decode_images
-from unicorn_codec.denoiser import Denoiser
+from unicorn_codec.codes.code_model import CodeModel
+from unicorn_codec.codes.coding import Symbols, decode_images
 from unicorn_codec.devices import in_workers
-from unicorn_codec.diffusion import HIGHEST_WITH_SIGNAL, LIMIT_STDS, latents_from_noise, sample_ddim
-from unicorn_codec.header import Denoising, Header
-from unicorn_codec.latent_set import denormalise_latents
+from unicorn_codec.format import generator
+from unicorn_codec.format.code_table import Codes, is_classic, is_half, is_in_sequence, told_level, told_step, unmarked
+from unicorn_codec.format.header import Denoising, Header
+from unicorn_codec.network.denoiser import Denoiser
+from unicorn_codec.network.diffusion import HIGHEST_WITH_SIGNAL, LIMIT_STDS, latents_from_noise, sample_ddim
+from unicorn_codec.network.latent_set import denormalise_latents
+from unicorn_codec.pictures.classic import decode_classic
+from unicorn_codec.pictures.classic_sequence import chain_of, decode_chains
+from unicorn_codec.transform.autoencoder import Autoencoder
 
 
 class Decoder(Protocol):

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from unicorn_codec.code_table import is_classic, is_half, is_in_sequence
-from unicorn_codec.container import Container, read_container
-from unicorn_codec.header import AutoencoderReference, NetworkConfig
-from unicorn_codec.index_map import position_of_index
-from unicorn_codec.quality_table import in_db
-from unicorn_codec.sections import FORMAT_VERSION, FRAME_BYTES, PREAMBLE
-from unicorn_codec.weights import weight_summary
+from unicorn_codec.format.code_table import is_classic, is_half, is_in_sequence
+from unicorn_codec.format.container import Container, read_container
+from unicorn_codec.format.header import AutoencoderReference, NetworkConfig
+from unicorn_codec.format.index_map import position_of_index
+from unicorn_codec.format.quality_table import in_db
+from unicorn_codec.format.sections import FORMAT_VERSION, FRAME_BYTES, PREAMBLE
+from unicorn_codec.weights.weight_section import weight_summary
 
 
 def describe(path: str | os.PathLike[str], *, entries: bool = False) -> dict[str, Any]:

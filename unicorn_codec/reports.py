@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unicorn_codec.container import SectionInfo
-from unicorn_codec.images import Folder
-from unicorn_codec.metrics import Distortion, ms_ssim, psnr_db, summarize, worst
-from unicorn_codec.picture_files import Unreadable
-from unicorn_codec.planning import Plan
-from unicorn_codec.training import Progress
+from unicorn_codec.format.container import SectionInfo
+from unicorn_codec.network.planning import Plan
+from unicorn_codec.network.training import Progress
+from unicorn_codec.pictures.images import Folder
+from unicorn_codec.pictures.metrics import Distortion, ms_ssim, psnr_db, summarize, worst
+from unicorn_codec.pictures.picture_files import Unreadable
 
 
 class Observer:

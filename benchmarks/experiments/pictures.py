@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from unicorn_codec.bench.video_rivals import sort_by_similarity
-from unicorn_codec.index_map import position_of_index
+from unicorn_codec.format.index_map import position_of_index
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 THUMBNAIL = (8, 8)

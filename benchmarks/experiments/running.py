@@ -12,18 +12,18 @@ from benchmarks.experiments.pictures import write_pictures
 from benchmarks.experiments.questions import TRAININGS, Question, Size, Work
 from benchmarks.experiments.results import Row
 from unicorn_codec.archive import Archive, pack
-from unicorn_codec.autoencoder import LEADING_CHANNELS, load_autoencoder
 from unicorn_codec.config import PackOptions, TrainConfig
-from unicorn_codec.container import Container, read_container, write_container
 from unicorn_codec.decoding import NetworkDecoder
 from unicorn_codec.devices import choose_device
-from unicorn_codec.header import EMBEDDED_AUTOENCODERS, AutoencoderReference, NetworkConfig
-from unicorn_codec.images import Folder, list_folder, read_picture
-from unicorn_codec.latent_set import IMAGES_TOGETHER
-from unicorn_codec.planning import shape_network
-from unicorn_codec.quantization import fit_format
+from unicorn_codec.format.container import Container, read_container, write_container
+from unicorn_codec.format.header import EMBEDDED_AUTOENCODERS, AutoencoderReference, NetworkConfig
+from unicorn_codec.network.planning import shape_network
+from unicorn_codec.pictures.batches import IMAGES_TOGETHER
+from unicorn_codec.pictures.images import Folder, list_folder, read_picture
 from unicorn_codec.reports import Observer, PackReport
-from unicorn_codec.weights import count_parameters, parse_weights, serialize_weights
+from unicorn_codec.transform.autoencoder import LEADING_CHANNELS, load_autoencoder
+from unicorn_codec.weights.quantization import fit_format
+from unicorn_codec.weights.weight_section import count_parameters, parse_weights, serialize_weights
 
 CLOSE_ENOUGH = 0.02
 """Networks whose bytes differ by less count as equal; among them the usual depth is preferred."""

@@ -26,11 +26,12 @@ import torch
 from samples import draw_pictures, print_result
 
 from unicorn_cli.main import cli
-from unicorn_codec import archive, packing
-from unicorn_codec.container import read_container
+from unicorn_codec import archive
 from unicorn_codec.errors import UnicornError
-from unicorn_codec.header import EMBEDDED_AUTOENCODERS
-from unicorn_codec.training import TrainingRun
+from unicorn_codec.format.container import read_container
+from unicorn_codec.format.header import EMBEDDED_AUTOENCODERS
+from unicorn_codec.network.training import TrainingRun
+from unicorn_codec.packing import into_network
 
 torch.set_num_threads(1)
 
@@ -258,7 +259,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args(arguments)
     # Several checkpoints in a second of training.
-    packing.SAVE_SECONDS = args.training / 3
+    into_network.SAVE_SECONDS = args.training / 3
     TrainingRun.run.__defaults__ = (args.training / 10,)
     shared = archive.load_autoencoder(EMBEDDED_AUTOENCODERS[-1], torch.device("cpu"))
     few = archive.load_autoencoder(EMBEDDED_AUTOENCODERS[-1], torch.device("cpu"), archive.LEADING_CHANNELS)

@@ -22,8 +22,8 @@ from click.testing import CliRunner
 from samples import draw_pictures, pack_sample, print_result
 
 from unicorn_cli.main import cli
-from unicorn_codec.container import Container, parse
 from unicorn_codec.errors import DamagedSectionWarning, FormatError
+from unicorn_codec.format.container import Container, parse
 
 torch.set_num_threads(1)
 

@@ -27,7 +27,7 @@ from samples import draw_pictures, pack_sample, print_result
 
 from unicorn_cli.main import cli
 from unicorn_codec import archive
-from unicorn_codec.header import EMBEDDED_AUTOENCODERS
+from unicorn_codec.format.header import EMBEDDED_AUTOENCODERS
 
 torch.set_num_threads(1)
 

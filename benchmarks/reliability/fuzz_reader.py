@@ -61,10 +61,10 @@ def bounded(input_bytes: int) -> Iterator[None]:
 
 def reader_target() -> Callable[[bytes], None]:
     """Reads all that a file holds, as unpacking and as verifying do."""
-    from unicorn_codec.container import parse, serialize
     from unicorn_codec.errors import FormatError
-    from unicorn_codec.index_map import position_of_index
-    from unicorn_codec.weights import parse_weights, split_tensors
+    from unicorn_codec.format.container import parse, serialize
+    from unicorn_codec.format.index_map import position_of_index
+    from unicorn_codec.weights.weight_section import parse_weights, split_tensors
 
     def read(data: bytes, strict: bool) -> object:
         try:
@@ -92,10 +92,10 @@ def reader_target() -> Callable[[bytes], None]:
 
 def codes_target() -> Callable[[bytes], None]:
     """Decodes what follows three bytes that say level, kind of code, and grid, with a tiny model."""
-    from unicorn_codec.code_table import SHORT
-    from unicorn_codec.codes import LARGEST, decode_images, encode_images
+    from unicorn_codec.codes.coding import LARGEST, decode_images, encode_images
     from unicorn_codec.errors import FormatError
-    from unicorn_codec.header import MAX_LEVEL
+    from unicorn_codec.format.code_table import SHORT
+    from unicorn_codec.format.header import MAX_LEVEL
 
     model = tiny_code_model(0)
 
@@ -132,9 +132,9 @@ def write_seeds(target: str, folder: Path, seed: int) -> None:
         return
     import numpy as np
 
-    from unicorn_codec.code_table import SHORT
-    from unicorn_codec.codes import LARGEST, encode_images
-    from unicorn_codec.header import MAX_LEVEL
+    from unicorn_codec.codes.coding import LARGEST, encode_images
+    from unicorn_codec.format.code_table import SHORT
+    from unicorn_codec.format.header import MAX_LEVEL
 
     model, rng = tiny_code_model(0), np.random.default_rng(seed)
     for number in range(40):

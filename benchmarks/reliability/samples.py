@@ -59,9 +59,9 @@ def _frame(section: LooseSection) -> bytes:
 
 def tiny_code_model(seed: int) -> Any:
     """A code model of three channels with random weights: it predicts anything, and decodes in a millisecond."""
-    from unicorn_codec.code_model import SCALES, CodeModel  # late: the fuzzer instruments what it imports
-    from unicorn_codec.header import MAX_LEVEL
-    from unicorn_codec.rans import PRECISION
+    from unicorn_codec.codes.code_model import SCALES, CodeModel  # late: the fuzzer instruments what it imports
+    from unicorn_codec.format.header import MAX_LEVEL
+    from unicorn_codec.format.rans import PRECISION
 
     rng = np.random.default_rng(seed)
     channels, hidden, symbols = 3, 4, 50
@@ -87,7 +87,7 @@ def tiny_code_model(seed: int) -> Any:
 
 def draw_pictures(folder: Path, count: int = 3, size: int = 32) -> Path:
     """A folder of small pictures with names in a subfolder and of several scripts."""
-    from unicorn_codec.demo_pictures import make_demo_pictures
+    from unicorn_codec.pictures.demo_pictures import make_demo_pictures
 
     for number, path in enumerate(make_demo_pictures(folder, count, size, 0)):
         if number % 2:

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-from unicorn_codec.adaptation import change_shapes, quantise_change, serialize_change
 from unicorn_codec.archive import Archive, pack
-from unicorn_codec.autoencoder import EmbeddedAutoencoder
 from unicorn_codec.config import PackOptions, TrainConfig
-from unicorn_codec.container import read_container, serialize
-from unicorn_codec.demo_pictures import make_demo_pictures
-from unicorn_codec.images import write_picture
+from unicorn_codec.format.container import read_container, serialize
+from unicorn_codec.pictures.demo_pictures import make_demo_pictures
+from unicorn_codec.pictures.images import write_picture
+from unicorn_codec.transform.adaptation import change_shapes, quantise_change, serialize_change
+from unicorn_codec.transform.autoencoder import EmbeddedAutoencoder
 
 FOLDER = Path(__file__).parent
 FIRST = PackOptions(autoencoder="embedded", each_alone=True, device="cpu")

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from unicorn_codec.bench.perceptual import LEAST_SIDE, PerceptualDistance
 from unicorn_codec.errors import InvalidSetting
-from unicorn_codec.images import Pixels
+from unicorn_codec.pictures.images import Pixels
 
 Measure = Callable[[Tensor, Tensor], Tensor]
 """Original and decoded (1, 3, H, W) in [0, 1] to one value."""

@@ -20,7 +20,7 @@ from unicorn_codec.bench.report import Point
 from unicorn_codec.bench.rivals import Codec
 from unicorn_codec.bench.trial import read_decoded, run_trial
 from unicorn_codec.concurrency import end_with_parent
-from unicorn_codec.metrics import bits_per_pixel
+from unicorn_codec.pictures.metrics import bits_per_pixel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

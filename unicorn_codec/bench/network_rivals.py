@@ -15,10 +15,10 @@ import torch
 import zstandard
 from torch import Tensor, nn
 
-from unicorn_codec.autoencoder import EmbeddedAutoencoder
 from unicorn_codec.bench.picture_set import PictureSet
 from unicorn_codec.bench.rivals import Codec, OneFileEach, Sizes, named
-from unicorn_codec.images import Pixels
+from unicorn_codec.pictures.images import Pixels
+from unicorn_codec.transform.autoencoder import EmbeddedAutoencoder
 
 ZSTD_LEVEL = 22
 LARGEST_SYMBOL = (1 << 15) - 1

@@ -9,8 +9,8 @@ from unicorn_codec.archive import Archive, pack
 from unicorn_codec.bench.picture_set import PictureSet
 from unicorn_codec.bench.rivals import Codec, Sizes
 from unicorn_codec.config import PackOptions, ReadOptions, TrainConfig
-from unicorn_codec.images import Pixels
 from unicorn_codec.inspection import describe
+from unicorn_codec.pictures.images import Pixels
 
 OWN_NAME = "unicorn"
 EFFORTS = {"unicorn-effort-0": 0, "unicorn-effort-100": 100}

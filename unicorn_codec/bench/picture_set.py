@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from unicorn_codec.config import ReadOptions
-from unicorn_codec.images import Folder, Pixels, list_folder, read_picture
+from unicorn_codec.pictures.images import Folder, Pixels, list_folder, read_picture
 
 
 @dataclass(frozen=True, slots=True)

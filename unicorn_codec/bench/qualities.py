@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from unicorn_codec.bench.picture_set import PictureSet
 from unicorn_codec.bench.trial import read_decoded
 from unicorn_codec.errors import PackageMissing
-from unicorn_codec.images import Pixels, to_image
-from unicorn_codec.metrics import ms_ssim, psnr_db
+from unicorn_codec.pictures.images import Pixels, to_image
+from unicorn_codec.pictures.metrics import ms_ssim, psnr_db
 
 LEAST_SSIMULACRA2_SIDE = 8
 

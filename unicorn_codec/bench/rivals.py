@@ -17,11 +17,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from PIL import Image, features
 
-from unicorn_codec.avif_container import take_still, wrap_still
 from unicorn_codec.bench.picture_set import PictureSet
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.errors import RivalFailed
-from unicorn_codec.images import Pixels
+from unicorn_codec.pictures.avif_container import take_still, wrap_still
+from unicorn_codec.pictures.images import Pixels
 
 Sizes = Sequence[tuple[int, int]]
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from unicorn_codec.bench.picture_set import PictureSet
 from unicorn_codec.bench.rivals import Codec, Sizes, named
 from unicorn_codec.errors import RivalFailed
-from unicorn_codec.images import Pixels, to_image
+from unicorn_codec.pictures.images import Pixels, to_image
 
 GRID = 8
 """Sides are padded to a multiple, by repeating the border: encoders want it, and chroma has half the size."""

@@ -1,0 +1,1 @@
+"""Pictures' quantised latents and the bytes that they take: an integer context model before the coder."""

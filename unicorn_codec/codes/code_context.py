@@ -1,0 +1,157 @@
+"""What is known of images while their channels are coded one by one, and what it predicts of the next values.
+
+The sums over all earlier channels' features are most of the work. They are made for a block of channels at a
+time, which keeps them small and gives large matrix products; these run in float32 as long as every partial
+sum is certain to be an integer below 2^24, then in float64: exact in either.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unicorn_codec.codes.code_model import (
+    FEATURE_BITS,
+    HIDDEN_LIMIT,
+    MAX_SYMBOL,
+    NEIGHBOURS,
+    PASSES,
+    SCALES,
+    WEIGHT_BITS,
+    CodeModel,
+    Floats,
+    Integers,
+    known,
+)
+
+Sums = NDArray[np.floating[Any]]
+
+BLOCK = 8
+"""Channels whose sums over earlier channels are made together."""
+
+CELLS_AT_ONCE = 1 << 11
+"""Columns of a matrix product: what it reads and writes stays in the processor's cache."""
+
+EXACT_IN_SINGLES = 1 << 24
+
+
+class Context:
+    """What is known of N images of one size while their leading channels are coded, those of most channels first.
+
+    All planes are flat: each image is h + 1 rows of w + 1 cells, of which the last row and the last column are
+    zeros, so that a neighbour lies at the same distance everywhere, and outside an image there are zeros.
+
+    Args:
+        channels: that any of the images codes.
+        shape: N, h, w.
+    """
+
+    def __init__(self, model: CodeModel, level: int, channels: int, shape: tuple[int, int, int]) -> None:
+        self._model, self._level, self._channels = model, level, channels
+        self._images, self._height, self._width = shape
+        self._margin = self._width + 2
+        cells = self._cells + 2 * self._margin
+        self._features = np.zeros((2 * channels, cells), np.float32)
+        self._plane = np.zeros((3, cells))
+        self._bounds = np.zeros(model.excursions.shape[1])
+        self._begin_block(0)
+
+    def keep(self, images: int) -> None:
+        """Go on with so many images alone, the first ones."""
+        self._images = images
+
+    def predict(self, channel: int, step: int) -> tuple[Integers, Integers]:
+        """Means (in 1 / ``fractions``) and scale classes of the channel's values in a pass, (N, rows, columns) each.
+
+        The values of the channel's earlier passes must have been ``put``.
+        """
+        hidden, first = self._model.hidden, channel % BLOCK * self._model.hidden
+        sums = self._of_pass(self._sums[first : first + hidden, : self._cells], step)
+        windows = [self._of_pass(self._window(self._plane, place), step) for place in known(step)]
+        means, scales = (np.empty(sums.shape[1:], np.int64) for _ in range(2))
+        together = max(1, 2 * CELLS_AT_ONCE // (self._height * self._width))
+        for start in range(0, self._images, together):
+            some = slice(start, start + together)
+            found = self._predict(channel, step, sums[:, some], [window[:, some] for window in windows])
+            means[some], scales[some] = (array.reshape(means[some].shape) for array in found)
+        return means, scales
+
+    def _predict(self, channel: int, step: int, sums: Sums, windows: Sequence[Floats]) -> tuple[Integers, Integers]:
+        """Means and scale classes, flat, of (H, N, rows, columns) sums and the own channel's (3, N, rows, columns)."""
+        model, level = self._model, self._level
+        hidden = sums.reshape(len(sums), -1) + model.bias[level, step, channel, :, None]
+        plain: Floats | float = 0.0
+        if windows:
+            own = model.own[step][channel] @ np.stack(windows).reshape(3 * len(windows), -1)
+            hidden += own[:-1]
+            plain = own[-1]
+        hidden *= 1 / (1 << WEIGHT_BITS)
+        np.floor(hidden, out=hidden)
+        np.clip(hidden, 0, HIDDEN_LIMIT, out=hidden)
+        mean, scale = model.heads[channel] @ hidden
+        mean += plain
+        mean += float(model.mean_bias[level, step, channel])
+        scale += float(model.scale_bias[level, step, channel])
+        shift = WEIGHT_BITS + FEATURE_BITS
+        means = np.floor(mean * model.fractions / (1 << shift) + 0.5)
+        classes = np.clip(np.floor(scale / (1 << shift) + 0.5), 0, SCALES - 1)
+        return means.astype(np.int64), classes.astype(np.int64)
+
+    def put(self, step: int, values: NDArray[np.integer]) -> None:
+        """Tell a pass's values of the present channel, (N, rows, columns)."""
+        plane = self._of_pass(self._window(self._plane, len(NEIGHBOURS) // 2), step)
+        sizes = self._model.magnitudes[np.minimum(np.abs(values), MAX_SYMBOL)]
+        plane[0], plane[1] = np.sign(values) * sizes, sizes
+        plane[2] = np.clip(values, -MAX_SYMBOL, MAX_SYMBOL)
+
+    def close(self, channel: int) -> None:
+        """End a channel: later ones see it."""
+        following = channel + 1
+        pair = self._features[2 * channel : 2 * following]
+        pair[:] = self._plane[:2]
+        self._plane[:] = 0
+        largest = float(pair[1].max())
+        self._bounds += largest * self._model.excursions[channel]
+        if following == self._channels:
+            return
+        if following % BLOCK == 0:
+            self._begin_block(following)
+        elif largest:
+            self._add(slice(2 * channel, 2 * following), following)
+
+    @property
+    def _cells(self) -> int:
+        return self._images * (self._height + 1) * (self._width + 1)
+
+    def _window(self, planes: NDArray[np.generic], place: int, start: int = 0, stop: int | None = None) -> Any:
+        """(..., stop - start) the cells' neighbours in one place of the nine."""
+        row, column = NEIGHBOURS[place]
+        first = self._margin + row * (self._width + 1) + column
+        return planes[..., first + start : first + (self._cells if stop is None else stop)]
+
+    def _of_pass(self, planes: NDArray[np.generic], step: int) -> Any:
+        """(..., N, rows, columns) the cells of a pass."""
+        row, column = PASSES[step]
+        grids = planes.reshape(*planes.shape[:-1], self._images, self._height + 1, self._width + 1)
+        return grids[..., row : self._height : 2, column : self._width : 2]
+
+    def _begin_block(self, first: int) -> None:
+        """Make sums, (channels of the block x H, cells), over all features of the channels before a block."""
+        channels = min(BLOCK, self._channels - first)
+        self._sums: Sums = np.zeros((channels * self._model.hidden, self._cells), np.float32)
+        if first:
+            self._add(slice(0, 2 * first), first)
+
+    def _add(self, inputs: slice, first: int) -> None:
+        """Add what some of the features bring to the sums of the block's channels from one on."""
+        count = (min((first // BLOCK + 1) * BLOCK, self._channels) - first) * self._model.hidden
+        outputs = slice(first * self._model.hidden, first * self._model.hidden + count)
+        exact = self._bounds[outputs].max() < EXACT_IN_SINGLES
+        kind = np.result_type(self._sums, np.float32 if exact else np.float64)
+        self._sums = self._sums.astype(kind, copy=False)
+        kernel = self._model.kernels[outputs, :, inputs].astype(kind).reshape(count, -1)
+        for start in range(0, self._cells, CELLS_AT_ONCE):
+            stop = min(start + CELLS_AT_ONCE, self._cells)
+            windows = [self._window(self._features[inputs], place, start, stop) for place in range(len(NEIGHBOURS))]
+            self._sums[-count:, start:stop] += kernel @ np.concatenate(windows, dtype=kind)

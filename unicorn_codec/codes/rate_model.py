@@ -1,0 +1,154 @@
+"""The code model in floating point, differentiable: what is trained before it is rounded to ``code_model``'s integers,
+and what tells an encoder how many bits a change of its latents costs.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unicorn_codec.codes.code_model import (
+    FEATURE_BITS,
+    MAX_SYMBOL,
+    NEIGHBOURS,
+    PASSES,
+    SCALES,
+    WEIGHT_BITS,
+    CodeModel,
+    known,
+)
+from unicorn_codec.devices import has_fast_bfloat16
+from unicorn_codec.format.header import MAX_LEVEL
+
+SMALLEST_SCALE = 0.06
+LOG_RATIO = 1 / 7
+"""Scale class k stands for a logistic density of scale SMALLEST_SCALE * exp(k / 7): 0.06 to 49."""
+
+WEIGHTS = ("earlier", "same", "bias", "linear", "mean", "scale", "mean_bias", "scale_bias")
+
+
+def fraction_bits(name: str) -> int:
+    """Bits after the binary point of an integer weight; biases are added to products with features."""
+    return WEIGHT_BITS + FEATURE_BITS * name.endswith("bias")
+
+
+class RateModel(nn.Module):
+    """The integer network's shadow; weights in the same order, activations in units of 1."""
+
+    earlier_mask: Tensor
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.channels, self.hidden = channels, hidden
+        self.earlier = nn.Parameter(torch.randn(channels, 18, channels, hidden) * 0.01)
+        self.same = nn.Parameter(torch.randn(4, channels, 18, hidden) * 0.1)
+        self.bias = nn.Parameter(torch.rand(MAX_LEVEL, 4, channels, hidden) * 0.2)
+        self.linear = nn.Parameter(torch.zeros(4, channels, 9))
+        self.mean = nn.Parameter(torch.randn(channels, hidden) * 0.05)
+        self.scale = nn.Parameter(torch.rand(channels, hidden) * 1.0)
+        self.mean_bias = nn.Parameter(torch.zeros(MAX_LEVEL, 4, channels))
+        self.scale_bias = nn.Parameter(torch.full((MAX_LEVEL, 4, channels), 8.0))
+        order = torch.arange(channels)
+        self.register_buffer("earlier_mask", (order[:, None] < order[None, :]).float()[:, None, :, None])
+
+    @classmethod
+    def of(cls, model: CodeModel) -> "RateModel":
+        """The shadow of a model that exists, not to be trained."""
+        shadow = cls(model.channels, model.hidden)
+        shadow.take_over({name: getattr(model, name) for name in WEIGHTS})
+        return shadow.requires_grad_(requires_grad=False)
+
+    @torch.no_grad()
+    def take_over(self, integers: Mapping[str, np.ndarray]) -> None:
+        """Take over a model, which may have fewer hidden values; those that it lacks say nothing at first."""
+        for name in WEIGHTS:
+            given = torch.from_numpy(integers[name]).float() / 2.0 ** fraction_bits(name)
+            own = getattr(self, name)
+            if name in ("mean", "scale"):
+                own.zero_()
+            own[tuple(map(slice, given.shape))] = given
+
+    def masked(self) -> dict[str, Tensor]:
+        """Weights with what a causal coder does not know taken out."""
+        neighbours = known_neighbours().to(self.same.device)
+        pairs = torch.cat([neighbours, neighbours], dim=1)
+        return {
+            "earlier": self.earlier * self.earlier_mask,
+            "same": self.same * pairs[:, None, :, None],
+            "linear": self.linear * neighbours[:, None],
+        }
+
+    def forward(self, symbols: Tensor, levels: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, C, h, w) symbols -> means and scale classes (real numbers), (N, C, h, w) each."""
+        sizes = torch.asinh(symbols.abs().clamp_max(MAX_SYMBOL))
+        plain = symbols.clamp(-MAX_SYMBOL, MAX_SYMBOL)
+        own = torch.stack([sizes * symbols.sign(), sizes, plain], dim=2)  # (N, C, 3, h, w)
+        sums = self._sums_of_earlier(own[:, :, :2])
+        own = F.pad(own, (1, 1, 1, 1))
+        means, scales = torch.zeros_like(symbols), torch.zeros_like(symbols)
+        for step, (row, column) in enumerate(PASSES):
+            hidden = sums[..., row::2, column::2] + self.bias[levels, step][..., None, None]
+            mean = self.mean_bias[levels, step][..., None, None]
+            if places := known(step):  # stacked: an index of places would be copied to a GPU, which the copy waits for
+                windows = windows_of(own, step)
+                pairs = self.same[step].view(self.channels, 2, 9, self.hidden)
+                same = torch.stack([pairs[:, :, place] for place in places], dim=2)
+                linear = torch.stack([self.linear[step, :, place] for place in places], dim=1)
+                hidden = hidden + torch.einsum("ncpkhw,cpkd->ncdhw", windows[:, :, :2], same)
+                mean = mean + torch.einsum("nckhw,ck->nchw", windows[:, :, 2], linear)
+            hidden = F.relu(hidden)
+            means[..., row::2, column::2] = torch.einsum("ncdhw,cd->nchw", hidden, self.mean) + mean
+            scale = torch.einsum("ncdhw,cd->nchw", hidden, self.scale)
+            scales[..., row::2, column::2] = scale + self.scale_bias[levels, step][..., None, None]
+        return means, scales
+
+    def _sums_of_earlier(self, pairs: Tensor) -> Tensor:
+        """(N, C, hidden, h, w) of the features (N, C, 2, h, w) of earlier channels: most of the work."""
+        channels, size, device = self.channels, self.hidden, pairs.device
+        kernel = (self.earlier * self.earlier_mask).view(channels, 2, 3, 3, channels * size)
+        kernel = kernel.permute(4, 0, 1, 2, 3).reshape(channels * size, 2 * channels, 3, 3)
+        with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
+            sums = F.conv2d(pairs.flatten(1, 2), kernel, padding=1)
+        return sums.float().unflatten(1, (channels, size))
+
+    def bits(self, symbols: Tensor, levels: Tensor, *, context: Tensor | None = None) -> Tensor:
+        """Bits of every symbol under a logistic density, 16 at most; one without slots of its own costs up to 30.
+
+        Args:
+            symbols: (N, C, h, w).
+            levels: (N,), see ``code_model.level_of``.
+            context: (N, C, h, w) what is known of earlier symbols, if they were changed for training.
+
+        Returns:
+            (N, C, h, w).
+        """
+        means, classes = self(symbols if context is None else context, levels)
+        scale = SMALLEST_SCALE * torch.exp(LOG_RATIO * classes.clamp(-2, SCALES + 1))
+        distance = (symbols - means).abs()
+        mass = torch.sigmoid((0.5 - distance) / scale) - torch.sigmoid((-0.5 - distance) / scale)
+        return -torch.log2(mass.clamp_min(2.0**-16))
+
+
+def windows_of(planes: Tensor, step: int) -> Tensor:
+    """(N, C, P, k, rows, columns): the ``known`` neighbours of each value of a pass.
+
+    Args:
+        planes: (N, C, P, h + 2, w + 2), with a margin of one cell.
+    """
+    row, column = PASSES[step]
+    height, width = planes.shape[-2] - 2, planes.shape[-1] - 2
+    windows = []
+    for down, right in (NEIGHBOURS[place] for place in known(step)):
+        top, left = 1 + row + down, 1 + column + right
+        windows.append(planes[..., top : top + height - row : 2, left : left + width - column : 2])
+    return torch.stack(windows, dim=3)
+
+
+def known_neighbours() -> Tensor:
+    """(4, 9): which of the 3x3 neighbours in its own channel a pass knows from the passes before."""
+    mask = torch.zeros(len(PASSES), 9)
+    for step in range(len(PASSES)):
+        mask[step, known(step)] = 1.0
+    return mask

@@ -1,0 +1,83 @@
+"""A few sums of one decoded picture, stored in the file: a decoder that makes another picture is found out.
+
+Weights and codes decode bit-exactly or not at all; the autoencoder behind them is floating point, and a changed
+library could compute something else from the very same weights.
+"""
+
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unicorn_codec.format.header import check
+from unicorn_codec.format.sections import Fields, refusing
+
+CANARY_TOLERANCE = 32
+"""Allowed difference of a sum: a mean of two levels, which no drift of rounding reaches."""
+
+_BLOCK = 4
+_BLOCKS = 4
+_SUMS = _BLOCKS * _BLOCKS
+_LARGEST = 255 * _BLOCK * _BLOCK
+_LAYOUT = f"I{_SUMS}H"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Canary:
+    """What the decoder that made the archive got.
+
+    Args:
+        index: of the picture.
+        sums: of 16 blocks of its pixels, see ``block_sums``.
+    """
+
+    index: int
+    sums: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        check(len(self.sums) == _SUMS, f"a canary has {_SUMS} sums, not {len(self.sums)}")
+        highest = max(self.sums)
+        check(highest <= _LARGEST, f"a block's sum is {highest}, at most {_LARGEST} are possible")
+
+    def difference(self, pixels: NDArray[np.uint8]) -> float:
+        """Largest difference of a block's mean, in levels, from the picture as it decodes now."""
+        return max(abs(a - b) for a, b in zip(self.sums, block_sums(pixels), strict=True)) / _BLOCK**2
+
+    def agrees(self, pixels: NDArray[np.uint8]) -> bool:
+        """Whether the picture as it decodes now is the one that the archive was made with."""
+        return self.difference(pixels) <= CANARY_TOLERANCE / _BLOCK**2
+
+
+def block_sums(pixels: NDArray[np.uint8]) -> tuple[int, ...]:
+    """Sums of 4x4 pixels in the middle of 4x4 parts of a picture (H, W, 3), each of one of the channels in turn."""
+    rows, columns = (_places(side) for side in pixels.shape[:2])
+    blocks = pixels[rows[:, None, :, None], columns[None, :, None, :]].sum(axis=(2, 3), dtype=np.int64)
+    return tuple(int(sums[k % 3]) for k, sums in enumerate(blocks.reshape(_SUMS, 3)))
+
+
+def _places(side: int) -> NDArray[np.int64]:
+    """(4, 4) rows or columns of the blocks; those beyond the edge are the edge's."""
+    middles = (2 * np.arange(_BLOCKS) + 1) * side // (2 * _BLOCKS)
+    return np.clip(middles[:, None] + np.arange(_BLOCK) - _BLOCK // 2, 0, side - 1)
+
+
+def serialize_canary(canary: Canary, images: int) -> bytes:
+    """Write the payload of ``cnry``. Raises ``InvalidSetting`` for the index of no picture."""
+    _check_index(canary, images)
+    return struct.pack("<" + _LAYOUT, canary.index, *canary.sums)
+
+
+def parse_canary(payload: bytes, images: int) -> Canary:
+    """Read the payload of ``cnry``. Raises ``InvalidField``."""
+    fields = Fields(payload)
+    with refusing("cnry"):
+        index, *sums = fields.numbers(_LAYOUT)
+        fields.finish()
+        canary = Canary(index=index, sums=tuple(sums))
+        _check_index(canary, images)
+        return canary
+
+
+def _check_index(canary: Canary, images: int) -> None:
+    check(0 <= canary.index < images, f"the canary's index is {canary.index}, there are {images} images")

@@ -1,0 +1,22 @@
+"""The bijection between positions (rank of a picture's name) and indices (its number in the archive)."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unicorn_codec.format.generator import INDEX_MAP, raw
+
+
+def index_of_position(seed: int, images: int) -> NDArray[np.int64]:
+    """Index of the picture at each position: (M,) int64, a permutation drawn from the seed.
+
+    Every position has a key, a word of the generator; the index is the key's rank, equal keys in order of position.
+    """
+    positions = position_of_index(seed, images)
+    indices = np.empty_like(positions)
+    indices[positions] = np.arange(images)
+    return indices
+
+
+def position_of_index(seed: int, images: int) -> NDArray[np.int64]:
+    """Position of the picture with each index: (M,) int64, the inverse of ``index_of_position``."""
+    return np.argsort(raw(seed, INDEX_MAP, images), kind="stable")

@@ -1,0 +1,1 @@
+"""The denoiser that learns a set: its parts, its sampler, its training."""

@@ -1,0 +1,104 @@
+"""Blocks of the denoiser, one class for each way in which the condition enters (paper, section 4.2 and figure 3).
+
+A block gets tokens (N, T, H) and the condition (N, K + 1, H), which is the index tokens and then the timestep's,
+and gives both on to the next block.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unicorn_codec.network.layers import Attention, matrix, normalise
+
+
+class Block(nn.Module):
+    """Self-attention and an MLP; a subclass says how they meet the condition.
+
+    Args:
+        silent: both start with a zero output.
+    """
+
+    def __init__(self, size: int, heads: int, *, silent: bool = True) -> None:
+        super().__init__()
+        self.mlp_in = matrix(4 * size, size)
+        self.mlp_out = nn.Parameter(torch.zeros(size, 4 * size)) if silent else matrix(size, 4 * size)
+        self.self_attention = Attention(size, heads, silent=silent)
+
+    def mix(self, normed: Tensor) -> Tensor:
+        """What each token gets from all of them."""
+        return self.self_attention(normed, normed)
+
+    def mlp(self, normed: Tensor) -> Tensor:
+        """What each token gets from itself."""
+        return F.linear(F.relu(F.linear(normed, self.mlp_in)).square(), self.mlp_out)
+
+
+class InContextBlock(Block):
+    """ICC: the condition's tokens join the sequence of self-attention, and change from block to block."""
+
+    def forward(self, tokens: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
+        sequence = torch.cat([tokens, condition], dim=1)
+        sequence = sequence + self.mix(normalise(sequence))
+        sequence = sequence + self.mlp(normalise(sequence))
+        return sequence[:, : tokens.shape[1]], sequence[:, tokens.shape[1] :]
+
+
+class CrossAttentionBlock(Block):
+    """CA: self-attention, cross-attention to the condition, MLP."""
+
+    def __init__(self, size: int, heads: int) -> None:
+        super().__init__(size, heads)
+        self.cross_attention = Attention(size, heads)
+
+    def look(self, tokens: Tensor, condition: Tensor) -> Tensor:
+        """What each token gets from the condition."""
+        return self.cross_attention(normalise(tokens), condition)
+
+    def forward(self, tokens: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
+        tokens = tokens + self.mix(normalise(tokens))
+        tokens = tokens + self.look(tokens, condition)
+        return tokens + self.mlp(normalise(tokens)), condition
+
+
+class GatedCrossAttentionBlock(CrossAttentionBlock):
+    """CAG: cross-attention with a learned gate per dimension."""
+
+    def __init__(self, size: int, heads: int) -> None:
+        super().__init__(size, heads)
+        self.gate = nn.Parameter(torch.full((size,), 0.5))
+
+    def look(self, tokens: Tensor, condition: Tensor) -> Tensor:
+        return self.gate * super().look(tokens, condition)
+
+
+class AdaptiveNormBlock(Block):
+    """ALNZ: one vector of the condition shifts, scales and gates both parts; the gates start at zero, as in DiT.
+
+    The condition is the sum of its tokens, the index's together at the weight of the timestep's. DiT's
+    modulation before the output is left out: the blocks' own suffices, and every number costs bits.
+    """
+
+    def __init__(self, size: int, heads: int) -> None:
+        # Behind gates of zero, an output of zero would never get a gradient.
+        super().__init__(size, heads, silent=False)
+        self.modulation = nn.Parameter(torch.zeros(6 * size, size))
+
+    def forward(self, tokens: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
+        of_index, of_timestep = condition[:, :-1], condition[:, -1]
+        summed = of_index.sum(1) / math.sqrt(of_index.shape[1]) + of_timestep
+        parts = F.linear(F.silu(summed), self.modulation)[:, None].chunk(6, dim=-1)
+        shift, scale, gate = parts[:3]
+        tokens = tokens + gate * self.mix(normalise(tokens) * (1 + scale) + shift)
+        shift, scale, gate = parts[3:]
+        return tokens + gate * self.mlp(normalise(tokens) * (1 + scale) + shift), condition
+
+
+CONDITION_CLASSES: dict[str, Callable[[int, int], nn.Module]] = {
+    "cag": GatedCrossAttentionBlock,
+    "icc": InContextBlock,
+    "ca": CrossAttentionBlock,
+    "alnz": AdaptiveNormBlock,
+}

@@ -1,0 +1,296 @@
+"""Fit the denoiser to the latents of a set.
+
+Half of the samples are pure noise (timestep 1), where x0 depends on the index alone: that is what has to
+be learned. Half of the noise is the very noise that decoding will use. Muon trains the hidden matrices,
+AdamW the rest; both rates rise for some steps and then fall to zero. Where the weights will be stored as integers,
+the last third of the run is about those (``weight_training``).
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from unicorn_codec.checkpoints import read_metadata, write_checkpoint
+from unicorn_codec.config import TrainConfig
+from unicorn_codec.devices import has_fast_bfloat16
+from unicorn_codec.network.denoiser import Denoiser
+from unicorn_codec.network.diffusion import add_noise
+from unicorn_codec.network.weight_training import FREEZE_FROM, NOISE_FROM, REFIT_STEPS, ROUND_FROM, WeightRounding
+
+_EPOCH, _STEP = 0, 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatentGroup:
+    """Images of one shape.
+
+    Args:
+        indices: (n,) int64.
+        latents: (n, C, h, w) float32, normalised.
+        noise: (n, C, h, w) float32, that decoding will use.
+    """
+
+    indices: Tensor
+    latents: Tensor
+    noise: Tensor
+
+    def __post_init__(self) -> None:
+        assert self.latents.shape == self.noise.shape and len(self.indices) == len(self.latents)
+
+    def to(self, device: torch.device) -> "LatentGroup":
+        return LatentGroup(
+            indices=self.indices.to(device), latents=self.latents.to(device), noise=self.noise.to(device)
+        )
+
+    def take(self, rows: Tensor) -> "LatentGroup":
+        return LatentGroup(indices=self.indices[rows], latents=self.latents[rows], noise=self.noise[rows])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """State of a training run, given to the caller now and then.
+
+    Args:
+        fraction: done, 0 to 1.
+        seconds: spent so far.
+        loss: mean squared error of the prediction since the last report.
+    """
+
+    fraction: float
+    seconds: float
+    step: int
+    loss: float
+
+
+def is_hidden_matrix(name: str, parameter: Tensor) -> bool:
+    """Whether Muon trains it. Its equal steps in all directions suit neither what reads or writes other things
+    than hidden values (patches, indices) nor what shifts, scales and gates them."""
+    return name.startswith("blocks.") and parameter.ndim == 2 and not name.endswith(".modulation")
+
+
+class Optimizers:
+    """Muon for the hidden matrices and AdamW for the rest, on one schedule; or Adam for all on another."""
+
+    def __init__(self, denoiser: Denoiser, config: TrainConfig) -> None:
+        named = list(denoiser.named_parameters())
+        self.config = config
+        # By kind: the optimiser and its peak rate.
+        self.by_kind: dict[str, tuple[torch.optim.Optimizer, float]] = {}
+        if config.optimizer == "adam":
+            adam: torch.optim.Optimizer = torch.optim.Adam([p for _, p in named])
+        else:
+            hidden = [p for name, p in named if is_hidden_matrix(name, p)]
+            rest = [p for name, p in named if not is_hidden_matrix(name, p)]
+            self.by_kind["muon"] = torch.optim.Muon(hidden, weight_decay=0.0), config.matrix_rate
+            adam = torch.optim.AdamW(rest, betas=(0.9, 0.95), weight_decay=0.0)
+        self.by_kind["adam"] = adam, config.other_rate
+
+    def step(self, number: int, fraction: float) -> None:
+        """One update at step ``number``, with the run done to ``fraction``; gradients are cleared."""
+        factor = self.rate_factor(number, fraction)
+        for optimizer, rate in self.by_kind.values():
+            for group in optimizer.param_groups:
+                group["lr"] = rate * factor
+            optimizer.step()
+            optimizer.zero_grad()
+
+    def rate_factor(self, number: int, fraction: float) -> float:
+        """Part of the peak learning rates."""
+        if self.config.optimizer == "adam":
+            return 0.5 ** int(5 * fraction)
+        warm = max((number + 1) / self.config.warmup, fraction / 0.1)
+        return min(1.0, warm) * max(0.0, 1.0 - fraction)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All state as named tensors, for a checkpoint."""
+        return {
+            f"{kind}.{number}.{name}": value
+            for kind, (optimizer, _) in self.by_kind.items()
+            for number, state in optimizer.state_dict()["state"].items()
+            for name, value in state.items()
+        }
+
+    def load_tensors(self, tensors: dict[str, Tensor]) -> None:
+        """The inverse of ``tensors``."""
+        for kind, (optimizer, _) in self.by_kind.items():
+            saved = optimizer.state_dict()
+            for key, value in tensors.items():
+                owner, number, name = key.split(".", 2)
+                if owner == kind:
+                    saved["state"].setdefault(int(number), {})[name] = value
+            optimizer.load_state_dict(saved)
+
+
+class TrainingRun:
+    """One fit of one denoiser, that can be saved and gone on with.
+
+    Args:
+        denoiser: on its device.
+        groups: the set, one group a shape.
+        prediction: what the denoiser learns to give, one of ``PREDICTIONS``.
+        digest: of folder and settings; a checkpoint of another one is refused.
+        rounding: how the weights will be stored; None: so exactly that training need not know.
+    """
+
+    def __init__(
+        self,
+        denoiser: Denoiser,
+        groups: Sequence[LatentGroup],
+        config: TrainConfig,
+        *,
+        prediction: str = "x0",
+        seed: int,
+        digest: str,
+        rounding: WeightRounding | None = None,
+    ) -> None:
+        self.device = next(denoiser.parameters()).device
+        self.denoiser, self.config, self.seed, self.digest = denoiser, config, seed, digest
+        self.prediction = prediction
+        self.groups = [group.to(self.device) for group in groups]
+        self.optimizers = Optimizers(denoiser, config)
+        self.rounding = rounding
+        self.steps_per_epoch = len(plan_batches(self.groups, config.latents_per_batch, torch.Generator()))
+        # Compiling takes a minute or more, which only a GPU's speed pays back.
+        self.predict = torch.compile(denoiser) if self.device.type == "cuda" else denoiser
+        self.random = torch.Generator(self.device)
+        self.step, self.seconds = 0, 0.0
+
+    @property
+    def fraction(self) -> float:
+        if self.config.seconds is not None:
+            return min(1.0, self.seconds / self.config.seconds)
+        return min(1.0, self.step / (self.config.epochs * self.steps_per_epoch))
+
+    def stored_weights(self) -> AbstractContextManager[None]:
+        """Within, the denoiser has the weights that it would be stored with, once training heeds that."""
+        if self.rounding is None or self.fraction < NOISE_FROM:
+            return nullcontext()
+        return self.rounding.applied()
+
+    def _training_weights(self) -> AbstractContextManager[None]:
+        """Within, the denoiser has the weights whose loss counts in this part of the run."""
+        if self.rounding is None or self.fraction < NOISE_FROM:
+            return nullcontext()
+        return self.rounding.with_noise(self.random) if self.fraction < ROUND_FROM else self.rounding.applied()
+
+    def run(self, report: Callable[[Progress], None], interval: float = 1.0) -> None:
+        """Train to the end; calls ``report`` about every ``interval`` seconds."""
+        started = time.monotonic() - self.seconds
+        reported, losses = self.seconds, []
+        for batch in self._batches():
+            losses.append(self._update(batch))
+            self.step += 1
+            self.seconds = time.monotonic() - started
+            done = self.fraction >= 1.0
+            if done or self.seconds - reported >= interval:
+                loss = float(torch.stack(losses).mean())
+                report(Progress(fraction=self.fraction, seconds=self.seconds, step=self.step, loss=loss))
+                # What the caller did meanwhile (a preview, a checkpoint) is not training time.
+                started = time.monotonic() - self.seconds
+                reported, losses = self.seconds, []
+            if done:
+                return
+
+    def _batches(self) -> Iterator[list[LatentGroup]]:
+        while True:
+            epoch, start = divmod(self.step, self.steps_per_epoch)
+            order = torch.Generator().manual_seed(self._seed_of(_EPOCH, epoch))
+            batches = plan_batches(self.groups, self.config.latents_per_batch, order)
+            for rows_of_group in batches[start:]:
+                yield [self.groups[g].take(rows.to(self.device)) for g, rows in rows_of_group]
+
+    def _seed_of(self, what: int, number: int) -> int:
+        """Of the number alone, so that a resumed run draws what the unbroken one would have drawn."""
+        return int(np.random.SeedSequence([self.seed, what, number]).generate_state(1, np.uint64)[0] >> 1)
+
+    def _update(self, batch: list[LatentGroup]) -> Tensor:
+        self.random.manual_seed(self._seed_of(_STEP, self.step))
+        values = sum(group.latents.numel() for group in batch)
+        total = torch.zeros((), device=self.device)
+        with self._training_weights():
+            for group in batch:
+                loss = denoising_loss(self.predict, group, self.config, self.random, self.prediction)
+                (loss * (group.latents.numel() / values)).backward()
+                total += loss.detach() * (group.latents.numel() / values)
+        if self.rounding is not None:
+            self._heed_rounding(self.rounding, total)
+        self.optimizers.step(self.step, self.fraction)
+        return total
+
+    def _heed_rounding(self, rounding: WeightRounding, loss: Tensor) -> None:
+        rounding.observe()
+        if self.fraction < NOISE_FROM:
+            return
+        if self.fraction < FREEZE_FROM and self.step % REFIT_STEPS == 0:
+            rounding.fit()
+        rounding.add_rate(loss)
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint, whole or not at all. Raises ``OutputError`` where that fails."""
+        tensors = {f"denoiser.{k}": v for k, v in self.denoiser.state_dict().items()} | self.optimizers.tensors()
+        if self.rounding is not None:
+            tensors |= self.rounding.tensors()
+        metadata = {"digest": self.digest, "step": str(self.step), "seconds": repr(self.seconds)}
+        write_checkpoint(path, save({k: v.contiguous().cpu() for k, v in tensors.items()}, metadata))
+
+    def load(self, path: Path) -> None:
+        """Go on from a checkpoint.
+
+        Raises:
+            CheckpointMismatch: it belongs to another folder or other settings.
+        """
+        metadata = read_metadata(path, self.digest)
+        tensors = load_file(path, str(self.device))
+        of_denoiser = {k.removeprefix("denoiser."): v for k, v in tensors.items() if k.startswith("denoiser.")}
+        self.denoiser.load_state_dict(of_denoiser)
+        self.optimizers.load_tensors({k: v for k, v in tensors.items() if not k.startswith("denoiser.")})
+        if self.rounding is not None:
+            self.rounding.load_tensors(tensors)
+        self.step, self.seconds = int(metadata["step"]), float(metadata["seconds"])
+
+
+def plan_batches(
+    groups: Sequence[LatentGroup], latents_per_batch: int, order: torch.Generator
+) -> list[list[tuple[int, Tensor]]]:
+    """One epoch: every image once, in random order, cut into batches of about equal size.
+
+    Returns:
+        For each batch the rows to take of each group: several shapes meet in one step.
+    """
+    group_of = torch.cat([torch.full((len(g.indices),), i) for i, g in enumerate(groups)])
+    row_of = torch.cat([torch.arange(len(g.indices)) for g in groups])
+    shuffled = torch.randperm(len(group_of), generator=order)
+    sizes = torch.tensor([g.latents[0].numel() for g in groups])
+    total = int(sizes[group_of].sum())
+    count = max(1, round(total / latents_per_batch))
+    batches = []
+    for chunk in shuffled.tensor_split(min(count, len(shuffled))):
+        owners = group_of[chunk]
+        batches.append([(int(g), row_of[chunk[owners == g]]) for g in owners.unique()])
+    return batches
+
+
+def denoising_loss(
+    denoiser: Callable[..., Tensor], group: LatentGroup, config: TrainConfig, random: torch.Generator, prediction: str
+) -> Tensor:
+    """Mean squared error of x0 or of the noise, at timesteps and noise drawn for one batch of one shape."""
+    count, device = len(group.indices), group.latents.device
+    draws = torch.rand(3, count, generator=random, device=device)
+    # Low noise is nearly free to learn: what is not terminal is drawn from the noisier half.
+    lowest = config.lowest_timestep
+    timesteps = torch.where(draws[0] < config.terminal_share, 1.0, lowest + (1 - lowest) * draws[1])
+    stored = (draws[2] < config.stored_noise_share)[:, None, None, None]
+    fresh = torch.randn(group.noise.shape, generator=random, device=device)
+    noise = torch.where(stored, group.noise, fresh)
+    noisy_latents = add_noise(group.latents, noise, timesteps)
+    with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
+        predicted = denoiser(noisy_latents, timesteps, group.indices)
+    return F.mse_loss(predicted.float(), noise if prediction == "noise" else group.latents)

@@ -1,0 +1,296 @@
+"""Packing into codes: alike pictures become sequences, the others latents; the decoder is tuned, quality is held.
+
+make_codes: find_alike > code_folder > tune_decoder > code_folder, in what the change leaves > hold_quality
+"""
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from unicorn_codec.checkpoints import KeptCodes, checkpoint_of, digest_of
+from unicorn_codec.codes.code_model import load_code_model
+from unicorn_codec.config import LONG_EFFORT, RANDOM_EFFORT, USUAL_EFFORT, PackOptions
+from unicorn_codec.decoding import CodeDecoder
+from unicorn_codec.errors import Interrupted, InvalidSetting
+from unicorn_codec.format.code_table import Codes
+from unicorn_codec.format.container import Container
+from unicorn_codec.format.header import Header, check
+from unicorn_codec.packing.alike import AlikeGroup, find_alike, worthwhile
+from unicorn_codec.packing.folder_coder import FINEST, FolderCoder
+from unicorn_codec.packing.guarantee import Guarantee
+from unicorn_codec.packing.refinement import SLOPE
+from unicorn_codec.packing.size_forecast import SizeCurve, take_sample
+from unicorn_codec.packing.tuning import tune_decoder
+from unicorn_codec.pictures.classic import check_avif, encode_classic, has_avif
+from unicorn_codec.pictures.images import Folder, folder_digest
+from unicorn_codec.quality import USUAL_QUALITY, avif_quality_of, step_of_quality
+from unicorn_codec.reports import Observer
+from unicorn_codec.transform.autoencoder import Autoencoder, EmbeddedAutoencoder
+
+TOLERANCE, TOLERANCE_REFINED = 0.01, 0.02
+"""Part that a file's size may be off: finding another step takes long where codes are refined."""
+
+TIMED_IMAGES = 8
+TIMED_PIXELS = 1 << 19
+TIMED_STEP = 4.0
+"""What tells how long refining takes: so many pictures at most, of so many pixels about, at a step with halves."""
+
+USUAL_STEP = 2.8
+"""Tells whether alike pictures are worth a sequence, where a wanted size is to decide the step."""
+
+CORRECTIONS = 2
+MOST_EXCESS = 0.03
+"""Part of the wanted bytes that a file may have more, before the step is chosen again."""
+
+
+def pack_into_codes(
+    pictures: Folder, autoencoder: Autoencoder, output: Path, options: PackOptions, observer: Observer
+) -> tuple[Container, int]:
+    """Every image in a code of its own, and where it pays a change of the decoder that all share.
+
+    Returns:
+        The archive, and in how many rounds its codes were refined.
+
+    Raises:
+        InvalidSetting: no step gives the wanted size, or the step is too coarse.
+        PackageMissing: quality is to be held, and this Pillow has no AVIF.
+        CheckpointMismatch: the checkpoint to resume from belongs to something else.
+        Interrupted: after Ctrl-C, where codes were refined already; the checkpoint beside the output holds them.
+    """
+    assert isinstance(autoencoder, EmbeddedAutoencoder), "the options ask for no other one"
+    if options.guarantees_quality:
+        check_avif()  # what cannot be done must not wait for the end
+    model = load_code_model(autoencoder.reference.name)
+    settings = replace(options, resume=False, overwrite=False)
+    digest = digest_of(settings, folder_digest(pictures, options.read), autoencoder.reference, model.sha256)
+    kept = KeptCodes(checkpoint_of(output), digest, resume=options.resume)
+    observer.found(pictures, None)
+    try:
+        return make_codes(FolderCoder(pictures, options.read, autoencoder, model, kept), options, observer)
+    except KeyboardInterrupt:
+        if not kept.codes:
+            raise
+        kept.save()
+        raise Interrupted(
+            f"stopped; {kept.path} holds the codes of {len(kept.codes)} pictures: "
+            "give the same command with --resume to go on"
+        ) from None
+
+
+def make_codes(coder: FolderCoder, options: PackOptions, observer: Observer) -> tuple[Container, int]:
+    """The archive of a folder: its step, its codes, and what they are decoded with; and the effort that they took."""
+    pictures = coder.pictures
+    wanted_bytes = options.target_bytes(pictures.pixels)
+    alone = options.each_alone or not has_avif()
+    groups = [] if alone else find_alike(coder, observer.of_stage("comparing"))
+    if wanted_bytes is None and options.latent_step is None:
+        step = wanted_step(options, coder.coarsest)
+        if step is None:
+            return code_classically(coder, groups, options, observer), 0
+        options = replace(options, quality=None, slope=None, latent_step=step)
+    coder = coder.beside(worthwhile(groups, options.latent_step or USUAL_STEP, observer.of_stage("sequences")))
+    options = replace(options, seconds=None, effort=effort_of(coder, options))
+    container = code_folder(coder, options, wanted_bytes, None, observer)
+    if options.tune:
+        step, file_bytes = container.header.latent_step, bytes_of(coder, container)
+        tuning = tune_decoder(coder, step, file_bytes, options.seed, observer)
+        if tuning is not None and wanted_bytes is None:
+            container = replace(container, tuning=tuning)
+        elif tuning is not None:
+            container = code_folder(coder, options, wanted_bytes, tuning, observer)
+    if options.guarantees_quality:
+        container = hold_quality(coder, options, container, observer)
+    assert options.effort is not None, "it was chosen"
+    return container, options.effort
+
+
+def effort_of(coder: FolderCoder, options: PackOptions) -> int:
+    """In how many rounds codes are refined: as was asked for, or as time allows."""
+    if options.seconds is None:
+        return options.rounds(coder.pictures.pixels)
+    kept = coder.kept_codes
+    if kept is not None and kept.effort is not None:
+        return kept.effort  # the unfinished work goes on as it was begun
+    # A wanted size may need all pictures to be refined once more.
+    times = 1 if options.target_bytes(coder.pictures.pixels) is None else 2
+    effort = effort_within(coder, options.seconds, times)
+    if kept is not None:
+        kept.effort = effort
+    return effort
+
+
+def effort_within(coder: FolderCoder, seconds: float, times: int) -> int:
+    """In how many rounds all codes can be refined so many times in about so many seconds, as some pictures tell."""
+    pictures, some, pixels = coder.pictures.pictures, [], 0
+    for position in range(0, len(pictures), -(-len(pictures) // TIMED_IMAGES)):
+        if pixels < TIMED_PIXELS:
+            some.append(position)
+            pixels += pictures[position].width * pictures[position].height
+    started = time.monotonic()
+    batches = list(coder.latents(some, lambda *_: None))
+    measured = [time.monotonic() - started]
+    for rounds in (0, 0, 1, 3):  # the very first takes longer
+        started = time.monotonic()
+        for batch, latents in batches:
+            for _ in coder.codes_of(batch, latents, TIMED_STEP, rounds):
+                pass
+        measured.append(time.monotonic() - started)
+    encoding, _, plain, one, three = (of_some * coder.pictures.pixels / pixels for of_some in measured)
+    a_round = (three - one) / 2
+    # What comes with any rounds, and that pictures are decoded again in the end, which takes no longer than coding.
+    left = seconds - sum(measured) - encoding - (one - a_round) - plain
+    if a_round <= 0:  # so little was measured that it says nothing
+        return USUAL_EFFORT if left > 0 else 0
+    rounds = int(min(max(0.0, left / a_round / times), LONG_EFFORT))
+    return rounds if rounds >= RANDOM_EFFORT else min(rounds, USUAL_EFFORT)  # those between hardly gain
+
+
+def wanted_step(options: PackOptions, coarsest: float) -> float | None:
+    """The step that a lambda or a quality comes to; None for a quality that no step reaches."""
+    if options.slope is not None:
+        return min(max(1.0, math.sqrt(options.slope / SLOPE)), coarsest)
+    return step_of_quality(USUAL_QUALITY if options.quality is None else options.quality)
+
+
+def code_folder(
+    coder: FolderCoder, options: PackOptions, wanted_bytes: float | None, tuning: bytes | None, observer: Observer
+) -> Container:
+    """All pictures in latents, of the wanted bytes or, without any, of the wanted step.
+
+    Args:
+        tuning: a change of the decoder, which the wanted bytes have to hold too.
+    """
+    coder, rounds = coder.tuned(tuning), options.rounds(coder.pictures.pixels)
+    if wanted_bytes is None:
+        step = options.latent_step
+        assert step is not None, "the options were given a step"
+        check(step <= coder.coarsest, f"the quantisation step is at most {coder.coarsest:g}, not {step:g}")
+        codes = coder.encode(step, observer.of_stage("coding"), rounds=rounds)
+    else:
+        step, codes = fit_codes(coder, wanted_bytes - len(tuning or b""), rounds, observer)
+    return container_of(coder, options, max(step, FINEST), codes, tuning)
+
+
+def container_of(
+    coder: FolderCoder, options: PackOptions, step: float, codes: Codes, tuning: bytes | None = None
+) -> Container:
+    """A folder's codes with all that a decoder needs beside them."""
+    pictures = coder.pictures
+    header = Header(
+        images=len(pictures.pictures),
+        seed=options.seed,
+        latent_step=step,
+        autoencoder=coder.autoencoder.reference,
+        denoising=None,
+    )
+    return Container(header=header, sizes=pictures.sizes, names=pictures.names, codes=codes, tuning=tuning)
+
+
+def code_classically(
+    coder: FolderCoder, groups: Sequence[AlikeGroup], options: PackOptions, observer: Observer
+) -> Container:
+    """All pictures by AVIF, in a quality that latents do not reach: alike ones as sequences, if those take less.
+
+    Raises ``PackageMissing`` if this Pillow has no AVIF.
+    """
+    check_avif()
+    assert options.quality is not None, "a usual quality is one of latents"
+    count, quality = len(coder.pictures.pictures), avif_quality_of(options.quality)
+    codes: dict[int, bytes] = {}
+    for done, group in enumerate(groups, start=1):
+        if group.pays_beside(quality):
+            codes |= group.codes(group.quality_like(quality))
+        observer.stage("sequences", done, len(groups))
+    for position in range(count):
+        if position not in codes:
+            codes[position], _ = encode_classic(coder.picture(position), quality)
+            observer.stage("coding", len(codes), count)
+    streams = tuple(codes[position] for position in range(count))
+    return container_of(coder, options, 1.0, Codes(level=0, model_sha256=coder.model.sha256, streams=streams))
+
+
+def hold_quality(coder: FolderCoder, options: PackOptions, container: Container, observer: Observer) -> Container:
+    """The container with every picture of too low a quality stored by AVIF.
+
+    If that makes the file larger than wanted, the others get a coarser step, where there is one that helps.
+    """
+    guarantee = Guarantee(pictures=coder.pictures, options=options)
+    held = held_by(guarantee, coder, container, observer)
+    wanted_bytes = room = options.target_bytes(coder.pictures.pixels)
+    for _ in range(CORRECTIONS):
+        if wanted_bytes is None or room is None or bytes_of(coder, held) <= wanted_bytes * (1 + MOST_EXCESS):
+            break
+        room -= bytes_of(coder, held) - wanted_bytes
+        try:
+            coarser = code_folder(coder, options, room, container.tuning, observer)
+        except InvalidSetting:  # not even the coarsest step leaves room for the pictures in AVIF: the report says so
+            break
+        held = min(held, held_by(guarantee, coder, coarser, observer), key=lambda one: bytes_of(coder, one))
+    return held
+
+
+def held_by(guarantee: Guarantee, coder: FolderCoder, container: Container, observer: Observer) -> Container:
+    """A container with the codes that a guarantee asks for."""
+    assert container.codes is not None, "there is no guarantee for networks"
+    changed = coder.autoencoder if container.tuning is None else coder.autoencoder.changed(container.tuning)
+    decoder = CodeDecoder(
+        header=container.header,
+        codes=container.codes,
+        positions=np.arange(container.header.images),
+        autoencoder=changed,
+        model=coder.model,
+    )
+    return replace(container, codes=guarantee.hold(decoder, observer.of_stage("judging")))
+
+
+def bytes_of(coder: FolderCoder, container: Container) -> int:
+    """Bytes of a container's file, about."""
+    assert container.codes is not None
+    return coder.file_bytes(container.codes) + len(container.tuning or b"")
+
+
+def fit_codes(coder: FolderCoder, wanted_bytes: float, rounds: int, observer: Observer) -> tuple[float, Codes]:
+    """Step and codes with which the file has the wanted bytes, about, where a step can do so.
+
+    Args:
+        rounds: in which the codes are refined. That takes long: what it adds to them is known from a sample.
+
+    Raises:
+        InvalidSetting: even the coarsest step takes more than wanted.
+    """
+    sample = take_sample(coder, observer.of_stage("encoding"))
+    curve = SizeCurve(sample.file_bytes, coder.finest, coder.coarsest, observer.of_stage("searching"))
+    smallest = curve.size(coder.coarsest)
+    if wanted_bytes < smallest * (1 - 3 * TOLERANCE):
+        least, wanted = (8 * size / coder.pictures.pixels for size in (smallest, wanted_bytes))
+        raise InvalidSetting(
+            f"these pictures take at least about {smallest:.0f} bytes ({least:.3f} bits per pixel), "
+            f"not {wanted_bytes:.0f} ({wanted:.3f})"
+        )
+
+    def corrected(step: float, found: float, wanted: float) -> float:
+        """The step for a wanted size, where one step's is known: as wrong as the sample is there it is near to it."""
+        return curve.step_of(wanted * curve.size(step) / found)
+
+    step = curve.step_of(wanted_bytes)
+    if rounds:
+        growth = sample.growth_by_refinement(step, rounds, observer.of_stage("probing"))
+        fixed = coder.overhead + coder.others.bytes_at(step)
+        wanted_plain = fixed + (wanted_bytes - fixed) / growth
+        step = curve.step_of(wanted_plain)
+        plain = coder.encode(step, observer.of_stage("sizing"))  # takes little beside refining all of them twice
+        step = corrected(step, coder.file_bytes(plain), wanted_plain)
+    codes = coder.encode(step, observer.of_stage("coding"), rounds=rounds)
+    for _ in range(CORRECTIONS):
+        found = coder.file_bytes(codes)
+        if abs(found / wanted_bytes - 1) <= (TOLERANCE_REFINED if rounds else TOLERANCE):
+            break
+        better = corrected(step, found, wanted_bytes)
+        if better == step:
+            break
+        step, codes = better, coder.encode(better, observer.of_stage("coding"), rounds=rounds)
+    return step, codes

@@ -1,0 +1,199 @@
+"""Rate-distortion optimisation of codes: latents are moved until the decoder makes a better picture of fewer bits.
+
+The encoder gives a picture the latents that suit pictures in the mean. The decoder is what it is, so those that suit
+this picture can be searched for by gradient descent (Campos et al., 2019, "Content adaptive optimization for neural
+image compression"): latents are rounded softly, decoded and priced, and moved; the rounding becomes harder from round
+to round. In many rounds they are rounded at random besides, either way by how near it is, so that they may go far from
+where they began (stochastic Gumbel annealing: Yang et al., 2020, "Improving inference for neural image compression").
+Nothing in the format knows of it.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from unicorn_codec.codes.code_model import level_of
+from unicorn_codec.codes.rate_model import RateModel
+from unicorn_codec.concurrency import check_wanted
+from unicorn_codec.config import RANDOM_EFFORT
+from unicorn_codec.devices import has_fast_bfloat16
+from unicorn_codec.format.code_table import told_level, told_step
+from unicorn_codec.transform.autoencoder import EmbeddedAutoencoder
+from unicorn_codec.transform.distortion import distortion
+from unicorn_codec.transform.resampling import double
+from unicorn_codec.transform.tiling import Span, spans
+
+SLOPE = 50.0
+"""Squared error (255 scale) that a bit per pixel is worth, over the squared step. With it refined codes of a step take
+about the bits of plain ones."""
+
+Worth = TypeVar("Worth", float, Tensor)
+
+SOFTEST, HARDEST = 0.2, 0.015
+"""Softness of the rounding in the first round and, about, in the last."""
+
+PATH = 0.2
+"""Quantisation steps that a latent moves in all rounds together at most; half of that by a steady gradient."""
+
+RANDOM_SOFTEST, RANDOM_HARDEST, RANDOM_PATH = 0.5, 0.1, 0.5
+"""What stands for the above in ``RANDOM_EFFORT`` rounds and more; in fewer, chances do not cancel out. The softness is
+that of the chances; the path is to be multiplied by the square root of the rounds, as of steps left and right."""
+
+CHOSEN_SOFTNESS = 0.5
+"""Of what chance has chosen. As hard as the chances in the end it would leave gradients too few and too large."""
+
+SMALL_GRADIENT = 1.0
+"""Bits a step: latents with smaller gradients move less."""
+
+PIECE_CELLS = 32
+MARGIN_CELLS = 2
+"""Large pictures are refined in pieces of so many latents a side, decoded with so many around them."""
+
+PIECE_PIXELS = 1024
+"""Large pictures are compared in pieces of so many pixels a side."""
+
+PIXELS_AT_ONCE = {"cpu": 1 << 18, "cuda": 1 << 21}
+"""What is refined together, about, by the kind of device: bounds the gradients' memory. A GPU wants more to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objective:
+    """What is minimised: the bits of a code and what its distortion is worth in bits.
+
+    Args:
+        step: the archive's quantisation step; it decides what distortion is worth.
+        half: the code is of the picture at half size. An error of one of its pixels is one of four, so that its latents
+            have half the step where bits are worth the same.
+    """
+
+    autoencoder: EmbeddedAutoencoder
+    rate: RateModel
+    step: float
+    half: bool
+
+    @property
+    def own_step(self) -> float:
+        """That the latents are rounded with."""
+        return told_step(self.step, half=self.half)
+
+    @property
+    def cell(self) -> int:
+        """Pixels that a latent's side stands for."""
+        return self.autoencoder.reference.downsampling * (2 if self.half else 1)
+
+    def cost(self, images: Tensor, symbols: Tensor) -> Tensor:
+        """(N,) bits.
+
+        Args:
+            images: (N, 3, H, W) in [-1, 1].
+            symbols: (N, C, h, w) latents in units of the own step, rounded or softly so.
+        """
+        height, width = images.shape[2:]
+        device = symbols.device
+        with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
+            decoded = self.autoencoder.decode(symbols * self.own_step, self.own_step)
+        decoded = (double(decoded.float()) if self.half else decoded.float())[:, :, :height, :width]
+        return self._bits(symbols) + self._worth(decoded, images)
+
+    def _bits(self, symbols: Tensor) -> Tensor:
+        """(N,) of codes."""
+        level = told_level(level_of(self.step), half=self.half)
+        return self.rate.bits(symbols, torch.full((len(symbols),), level, device=symbols.device)).sum((1, 2, 3))
+
+    def _worth(self, decoded: Tensor, images: Tensor) -> Tensor:
+        """(N,) bits that the distortion of images (N, 3, H, W) in [-1, 1] is worth."""
+        return bits_worth(images[0, 0].numel() * distortion(decoded, images), self.step)
+
+    def cost_of_pictures(self, pixels: Tensor, latents: Tensor) -> Tensor:
+        """(N,) bits for pictures (N, H, W, 3), uint8, and their latents, which are rounded."""
+        height, width = pixels.shape[1:3]
+        symbols = (latents / self.own_step).round()
+        costs = torch.zeros(len(pixels))
+        decoded = self.autoencoder.decode_pictures(
+            symbols * self.own_step, height, width, self.own_step, half=self.half
+        )
+        with torch.inference_mode():
+            for row, column in _pieces(latents, 0):
+                costs += self._bits(symbols[:, :, row.taken(1), column.taken(1)].to(self.autoencoder.device)).cpu()
+            both = torch.from_numpy(np.stack(decoded)), pixels
+            for row, column in product(spans(height, PIECE_PIXELS, 0), spans(width, PIECE_PIXELS, 0)):
+                costs += self._worth(*(self._images(of_both, row, column, 1) for of_both in both)).cpu()
+        return costs
+
+    def refine(self, pixels: Tensor, latents: Tensor, rounds: int) -> Tensor:
+        """Latents to round instead of the encoder's.
+
+        Args:
+            pixels: (N, H, W, 3) uint8.
+            latents: (N, C, h, w) the encoder's, of the pictures or of their halves.
+            rounds: of descent; each decodes the pictures and goes back through the decoder once. More than a dozen
+                gain little before there are ``RANDOM_EFFORT``.
+
+        Returns:
+            (N, C, h, w). No picture costs more than before; of a large one no piece, its margin included.
+        """
+        refined = latents.clone()
+        for row, column in _pieces(latents, MARGIN_CELLS):
+            part = refined[:, :, row.taken(1), column.taken(1)].to(self.autoencoder.device)
+            best = self._descend(self._images(pixels, row, column, self.cell), part / self.own_step, rounds).cpu()
+            refined[:, :, row.given(1), column.given(1)] = best[:, :, row.kept(1), column.kept(1)] * self.own_step
+        return refined
+
+    def _images(self, pixels: Tensor, row: Span, column: Span, cell: int) -> Tensor:
+        """(N, 3, H, W) in [-1, 1]: a piece of pictures (N, H, W, 3), uint8, by cells of so many pixels."""
+        cut = pixels[:, row.taken(cell), column.taken(cell)]
+        return cut.to(self.autoencoder.device).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+    def _descend(self, images: Tensor, symbols: Tensor, rounds: int) -> Tensor:
+        """(N, C, h, w) latents in units of the own step, not rounded; of an image that did not gain, those given."""
+        moved = symbols.clone().requires_grad_()
+        optimizer = torch.optim.Adam([moved], betas=(0.8, 0.99), eps=SMALL_GRADIENT)
+        random = torch.Generator().manual_seed(0) if rounds >= RANDOM_EFFORT else None
+        softest, hardest, path = SOFTEST, HARDEST, PATH
+        if random is not None:
+            softest, hardest, path = RANDOM_SOFTEST, RANDOM_HARDEST, RANDOM_PATH * math.sqrt(rounds)
+        for number in range(rounds):
+            check_wanted()
+            progress = number / rounds
+            optimizer.zero_grad()
+            softness = softest * (hardest / softest) ** progress
+            self.cost(images, softly_rounded(moved, softness, random)).sum().backward()
+            for group in optimizer.param_groups:
+                group["lr"] = path / (rounds + 2) * (1 - progress)
+            optimizer.step()
+        moved = moved.detach()
+        with torch.no_grad():
+            cheaper = self.cost(images, moved.round()) < self.cost(images, symbols.round())
+        return torch.where(cheaper.view(-1, 1, 1, 1), moved, symbols)
+
+
+def softly_rounded(symbols: Tensor, softness: float, random: torch.Generator | None = None) -> Tensor:
+    """Of the same shape (N, C, h, w); the gradient is steep between two integers and vanishes near them.
+
+    Args:
+        random: draws which way a value is rounded, the same chances for all N: so a picture's do not depend on those
+            beside it. None: each goes to where it is nearer.
+    """
+    below = symbols.detach().floor()
+    part = (symbols - below).clamp(1e-4, 1 - 1e-4)
+    odds = (torch.atanh(part) - torch.atanh(1 - part)) / softness
+    if random is not None:
+        drawn = torch.rand(symbols.shape[1:], generator=random).clamp(1e-6, 1 - 1e-6)
+        odds = (odds + torch.logit(drawn).to(symbols.device)) / CHOSEN_SOFTNESS
+    return below + torch.sigmoid(odds)
+
+
+def bits_worth(error: Worth, step: float) -> Worth:
+    """Bits that a distortion, summed over pixels, is worth where latents have a quantisation step."""
+    return error / (SLOPE * step**2)
+
+
+def _pieces(latents: Tensor, margin: int) -> Iterator[tuple[Span, Span]]:
+    rows, columns = latents.shape[2:]
+    return product(spans(rows, PIECE_CELLS, margin), spans(columns, PIECE_CELLS, margin))

@@ -1,0 +1,26 @@
+"""Equally sized pictures, so many together that memory holds them."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+IMAGES_TOGETHER = 256
+PIXELS_TOGETHER = 1 << 25
+"""Pictures that go through a step together: at most so many, of at most so many pixels."""
+
+
+def places_by_size(sizes: Sequence[tuple[int, int]]) -> dict[tuple[int, int], list[int]]:
+    """Places of the pictures of each size."""
+    by_size: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for place, size in enumerate(sizes):
+        by_size[size].append(place)
+    return by_size
+
+
+def batches_by_size(
+    sizes: Sequence[tuple[int, int]], largest: int = IMAGES_TOGETHER, pixels: int = PIXELS_TOGETHER
+) -> Iterator[list[int]]:
+    """Places of equally sized pictures, at most so many pictures and pixels together."""
+    for (width, height), places in places_by_size(sizes).items():
+        together = max(1, min(largest, pixels // (width * height)))
+        for start in range(0, len(places), together):
+            yield places[start : start + together]

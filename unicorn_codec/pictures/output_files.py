@@ -1,0 +1,109 @@
+"""Where pictures are written: names stored in a file are data, and nothing is ever written outside the folder.
+
+``output_names`` makes readable names that every common file system takes; ``output_path`` guards the folder itself.
+"""
+
+import os
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from unicorn_codec.errors import OutputError
+from unicorn_codec.pictures.picture_files import SUFFIXES, printable, reason_of
+
+MAX_COMPONENT_BYTES = 200
+MAX_PATH_BYTES = 1024
+
+_FORBIDDEN = frozenset('<>:"|?*\\')
+_UNPRINTABLE = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
+_DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\..*)?", re.IGNORECASE | re.DOTALL)
+
+
+def output_names(names: Sequence[str], suffix: str) -> list[str]:
+    """Return one relative POSIX path a name, in the same order: ``<folders>/<stem><suffix>``.
+
+    Give all names of an archive, so that a picture has the same path whichever pictures are unpacked. Where two
+    would meet, also where only case differs, they keep their own suffix (``a.jpg.png``, ``a.webp.png``); where that
+    is not enough, the later in sorted order gets a number (``a.jpg (2).png``). Parts that lead outside a folder
+    vanish; characters, device names and lengths that some system refuses are replaced.
+    """
+    cleaned = [_clean(name) for name in names]
+    short = [_without_picture_suffix(path) + suffix for path in cleaned]
+    folders = {_key(str(parent)) for path in cleaned for parent in PurePosixPath(path).parents}
+    meetings = Counter(map(_key, short))
+    taken = set(folders)
+    numbers: Counter[str] = Counter()
+    paths = [""] * len(names)
+    for position in sorted(range(len(names)), key=lambda p: (names[p].encode("utf-8", "surrogatepass"), p)):
+        key = _key(short[position])
+        wanted = short[position] if meetings[key] == 1 and key not in folders else cleaned[position] + suffix
+        path, stem = wanted, wanted[: -len(suffix)]
+        while _key(path) in taken:
+            numbers[stem] += 1
+            path = f"{stem} ({numbers[stem] + 1}){suffix}"
+        taken.add(_key(path))
+        paths[position] = path
+    return paths
+
+
+def output_path(folder: Path | str, name: str) -> Path:
+    """Return where a relative path lies in the output folder.
+
+    Raises:
+        OutputError: the path leads outside, also by a link that lies in the folder.
+    """
+    root = Path(folder)
+    path = root / name
+    parts = name.split("/")
+    if {"", ".", ".."} & set(parts) or "\0" in name:
+        raise OutputError(f"{printable(name)!r} is no path inside an output folder")
+    try:
+        inside = path.parent.resolve().is_relative_to(root.resolve())
+        if not inside:
+            raise OutputError(f"{root / printable(name)} leads outside {root}")
+    except RuntimeError as error:  # pathlib's word for a link that leads to itself
+        raise OutputError(f"{root / printable(name)}: its folder is a link to itself") from error
+    except OSError as error:
+        raise OutputError(f"{root / printable(name)}: {reason_of(error)}") from error
+    return path
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, if they are not there. Raises ``OutputError``."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {folder}: {reason_of(error)}") from error
+
+
+def _clean(name: str) -> str:
+    """Return a relative path of harmless components, its suffix kept."""
+    parts = [part for part in name.split("/") if part not in ("", ".", "..")]
+    components = [_clean_component(part) for part in parts] or ["unnamed"]
+    path = "/".join(components)
+    return path if len(path.encode()) <= MAX_PATH_BYTES else components[-1]
+
+
+def _clean_component(part: str) -> str:
+    harmless = "".join("_" if c in _FORBIDDEN or unicodedata.category(c) in _UNPRINTABLE else c for c in part)
+    if harmless.startswith(".") or _DEVICE.fullmatch(harmless):  # hidden, or opened as a device by Windows
+        harmless = "_" + harmless.removeprefix(".")
+    stem, suffix = os.path.splitext(harmless)
+    room = MAX_COMPONENT_BYTES - len(suffix.encode())
+    if suffix.lower() in SUFFIXES:
+        harmless = stem.encode()[:room].decode(errors="ignore") + suffix
+    else:
+        harmless = harmless.encode()[:MAX_COMPONENT_BYTES].decode(errors="ignore")
+    return harmless.rstrip(". ") or "_"
+
+
+def _without_picture_suffix(path: str) -> str:
+    stem, suffix = os.path.splitext(path)
+    return stem if suffix.lower() in SUFFIXES else path
+
+
+def _key(path: str) -> str:
+    """Equal for paths that some file system holds for the same: case and composition of accents do not count."""
+    return unicodedata.normalize("NFD", unicodedata.normalize("NFD", path).casefold())

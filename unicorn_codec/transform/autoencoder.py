@@ -1,0 +1,301 @@
+"""Pictures <-> latents by a frozen autoencoder. The only importer of diffusers.
+
+The embedded one (``CodingAutoencoder``, its weights lie in the package) needs no download. Any
+autoencoder of diffusers with the usual interface works too, from a hub name or a local folder.
+"""
+
+import copy
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load as load_safetensors
+from torch import Tensor, nn
+
+from unicorn_codec.concurrency import check_wanted
+from unicorn_codec.devices import in_workers
+from unicorn_codec.errors import AutoencoderMismatch, AutoencoderUnavailable
+from unicorn_codec.format.header import EMBEDDED_AUTOENCODERS, AutoencoderReference
+from unicorn_codec.transform.adaptation import changed_network, parse_change
+from unicorn_codec.transform.coding_autoencoder import CodingAutoencoder
+from unicorn_codec.transform.resampling import double
+from unicorn_codec.transform.tiling import margin_of, tiles
+
+FILES = {name: name.replace("embedded", "autoencoder") for name in EMBEDDED_AUTOENCODERS}
+"""Where the embedded ones lie in the package."""
+
+SCALE = ".scale"
+"""What follows a kernel's name in that of its rows' scales."""
+
+LEADING_CHANNELS = 16
+"""What an index-only archive keeps of the embedded autoencoder: as many values as 4 channels at 1/8."""
+
+PIXELS_AT_ONCE = {"cpu": 1 << 18, "cuda": 1 << 20}
+"""Pictures that are encoded or decoded together: bounds the memory of the network's features."""
+
+
+class Autoencoder(ABC):
+    """A frozen autoencoder: (N, 3, H, W) in [-1, 1] <-> raw latents (N, C, H / d, W / d), float32."""
+
+    reference: AutoencoderReference
+    device: torch.device
+    encoder_margin: int | None = None
+    decoder_margin: int | None = None
+    """Cells of the latents' grid around a tile that it depends on; None: pictures cannot be cut into tiles."""
+
+    @abstractmethod
+    def encode(self, images: Tensor) -> Tensor:
+        """Latents (posterior means) of pictures whose sides are multiples of the downsampling."""
+
+    @abstractmethod
+    def decode(self, latents: Tensor, step: float) -> Tensor:
+        """Pictures of latents, not clamped. ``step`` tells how coarse they are (1: as encoded)."""
+
+    def encode_pictures(self, pictures: Sequence[np.ndarray], multiple: int) -> Tensor:
+        """Latents of equally sized pictures.
+
+        Args:
+            pictures: uint8 (H, W, 3) each; edges are repeated up to the next ``multiple`` of pixels.
+
+        Returns:
+            (N, C, h, w) float32 on the CPU.
+        """
+        height, width = pictures[0].shape[:2]
+        padding = ((0, 0), (0, -height % multiple), (0, -width % multiple), (0, 0))
+        together = self.pictures_at_once(height, width)
+
+        def encode(start: int) -> Tensor:
+            batch = np.pad(np.stack(pictures[start : start + together]), padding, mode="edge")
+            return self._encode_in_tiles(torch.from_numpy(batch))
+
+        starts = range(0, len(pictures), together)
+        return torch.cat(list(in_workers(encode, starts, self.device, pixels=together * height * width)))
+
+    def pictures_at_once(self, height: int, width: int) -> int:
+        """How many pictures go through the network together."""
+        return max(1, PIXELS_AT_ONCE[self.device.type] // (height * width))
+
+    def _encode_in_tiles(self, pixels: Tensor) -> Tensor:
+        """(N, C, h, w) latents of pixels (N, H, W, 3), uint8."""
+        cell = self.reference.downsampling
+        count, rows, columns = len(pixels), pixels.shape[1] // cell, pixels.shape[2] // cell
+        latents = torch.empty(count, self.reference.latent_channels, rows, columns)
+        for row, column in tiles(rows, columns, cell, self.encoder_margin):
+            check_wanted()
+            tile = pixels[:, row.taken(cell), column.taken(cell)].to(self.device).permute(0, 3, 1, 2)
+            with torch.inference_mode():
+                encoded = self.encode(tile.float() / 127.5 - 1)
+            latents[:, :, row.given(1), column.given(1)] = encoded[:, :, row.kept(1), column.kept(1)].cpu()
+        return latents
+
+    def decode_pictures(
+        self, latents: Tensor, height: int, width: int, step: float, *, half: bool = False
+    ) -> list[np.ndarray]:
+        """Pictures of raw latents, the padding cut off: uint8 (height, width, 3) each.
+
+        Args:
+            half: the latents are of the pictures at half size.
+        """
+        return list(self.iterate_pictures(latents, height, width, step, half=half))
+
+    def iterate_pictures(
+        self, latents: Tensor, height: int, width: int, step: float, *, half: bool = False
+    ) -> Iterator[np.ndarray]:
+        """The same, as they get ready."""
+        together = self.pictures_at_once(height, width)
+
+        def decode(batch: Tensor) -> np.ndarray:
+            return self._decode_in_tiles(batch, height, width, step, half=half)
+
+        for pictures in in_workers(decode, latents.split(together), self.device, pixels=together * height * width):
+            yield from pictures
+
+    def _decode_in_tiles(self, latents: Tensor, height: int, width: int, step: float, *, half: bool) -> np.ndarray:
+        """(N, height, width, 3) uint8."""
+        cell, margin = self.reference.downsampling, self.decoder_margin
+        if half:  # doubling sees two pixels around its own
+            cell, margin = 2 * cell, None if margin is None else margin + 1
+        pictures = np.empty((len(latents), height, width, 3), np.uint8)
+        rows, columns = latents.shape[2:]
+        for row, column in tiles(rows, columns, cell, margin):
+            check_wanted()
+            with torch.inference_mode():
+                tile = latents[:, :, row.taken(1), column.taken(1)].to(self.device)
+                images = self.decode(tile, step)
+                images = (double(images.float()) if half else images)[:, :, row.kept(cell), column.kept(cell)]
+                pixels = ((images.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+            place = pictures[:, row.given(cell), column.given(cell)]  # ends where the picture does
+            place[:] = pixels.permute(0, 2, 3, 1).cpu().numpy()[:, : place.shape[1], : place.shape[2]]
+        return pictures
+
+
+class EmbeddedAutoencoder(Autoencoder):
+    """An autoencoder of the package, of which an archive keeps the leading channels, or all of them."""
+
+    def __init__(
+        self, device: torch.device, channels: int | None = None, *, name: str = EMBEDDED_AUTOENCODERS[-1]
+    ) -> None:
+        folder = resources.files("unicorn_codec") / "pretrained"
+        config = json.loads((folder / f"{FILES[name]}.json").read_text())
+        data = (folder / f"{FILES[name]}.safetensors").read_bytes()
+        tensors = load_safetensors(data)
+        self.device = device
+        self.network = CodingAutoencoder(**config)
+        self.network.load_state_dict(weights_of(tensors))
+        self.network.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)  # type: ignore[call-overload]
+        cell = self.network.downsampling
+        self.encoder_margin = margin_of(self.network.encoder, cell, from_pixels=True)
+        self.decoder_margin = margin_of(self.network.decoder, cell, from_pixels=False)
+        self.channels = min(channels or self.network.latent_channels, self.network.latent_channels)
+        self.reference = reference_of(
+            name, self.network, tensors, config, channels=self.channels, downsampling=self.network.downsampling
+        )
+
+    def changed(self, payload: bytes) -> "EmbeddedAutoencoder":
+        """This autoencoder with a decoder that an archive changes. Raises ``InvalidField``; see ``adaptation``."""
+        other = copy.copy(self)
+        other.network = changed_network(self.network, parse_change(payload, self.network))
+        return other
+
+    def encode(self, images: Tensor) -> Tensor:
+        return self.network.encode(images.contiguous(memory_format=torch.channels_last))[:, : self.channels]
+
+    def decode(self, latents: Tensor, step: float) -> Tensor:
+        silent = self.network.latent_channels - latents.shape[1]
+        latents = F.pad(latents, (0, 0, 0, 0, 0, silent)).contiguous(memory_format=torch.channels_last)
+        return self.network.decode(latents, torch.full((len(latents),), step, device=latents.device))
+
+
+def weights_of(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Float32 weights of an embedded autoencoder's tensors: float16, or int8 with a scale for each row."""
+    weights = {}
+    for name, tensor in tensors.items():
+        if not name.endswith(SCALE):
+            scale = tensors.get(name + SCALE)
+            weights[name] = tensor.float() if scale is None else tensor.float() * scale.float().view(-1, 1, 1, 1)
+    return weights
+
+
+class DiffusersAutoencoder(Autoencoder):
+    """An autoencoder of diffusers. Its scale and shift are subsumed by the archive's normalisation."""
+
+    def __init__(self, name: str, device: torch.device) -> None:
+        self.device = device
+        self.network = load_diffusers(name).to(device).eval().requires_grad_(False)
+        self.network.to(torch.float32)
+        config = {k: v for k, v in self.network.config.items() if not k.startswith("_")}
+        with torch.inference_mode():
+            sample = self.encode(torch.zeros(1, 3, 64, 64, device=device))
+        self.reference = reference_of(
+            Path(name).name if Path(name).is_dir() else name,
+            self.network,
+            self.network.state_dict(),
+            config,
+            channels=sample.shape[1],
+            downsampling=64 // sample.shape[2],
+        )
+
+    def encode(self, images: Tensor) -> Tensor:
+        encoded = self.network.encode(images)
+        # AutoencoderKL gives a distribution, the deterministic ones plain latents.
+        return encoded.latent_dist.mode() if hasattr(encoded, "latent_dist") else _plain_latents(encoded)
+
+    def decode(self, latents: Tensor, step: float) -> Tensor:
+        return self.network.decode(latents).sample
+
+
+def _plain_latents(encoded: Any) -> Tensor:
+    return encoded.latents if hasattr(encoded, "latents") else encoded.latent
+
+
+LOADING_ERRORS = (OSError, ValueError, AttributeError, ImportError, KeyError, TypeError, RuntimeError, SafetensorError)
+"""What diffusers raises for folders and names that hold no model, or a broken one."""
+
+
+def load_diffusers(name: str) -> Any:
+    """A model of diffusers from a folder or a hub name.
+
+    Raises:
+        AutoencoderUnavailable: neither a folder with a model nor to be had from the hub.
+    """
+    import diffusers
+
+    try:
+        model = diffusers.AutoModel.from_pretrained(name, use_safetensors=True)
+    except LOADING_ERRORS as error:
+        raise AutoencoderUnavailable(
+            f"{name}: no autoencoder could be loaded. Give a folder that holds config.json and safetensors weights, "
+            f"a hub name (needs the network), or {EMBEDDED_AUTOENCODERS[-1]!r}. ({str(error).strip().splitlines()[0]})"
+        ) from error
+    if not hasattr(model, "encode") or not hasattr(model, "decode"):
+        raise AutoencoderUnavailable(f"{name}: {type(model).__name__} is not an autoencoder of diffusers")
+    return model
+
+
+def reference_of(
+    name: str,
+    network: nn.Module,
+    tensors: Mapping[str, Tensor],
+    config: Mapping[str, Any],
+    *,
+    channels: int,
+    downsampling: int,
+) -> AutoencoderReference:
+    """Name, hashes and shape of an autoencoder.
+
+    The weights' hash runs over name, type, shape and bytes of every tensor in the order of their names, so
+    that the same weights have the same hash in whatever file they lie.
+    """
+    digest = hashlib.sha256()
+    for key in sorted(tensors):
+        tensor = tensors[key].detach().cpu().contiguous()
+        digest.update(f"{key} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return AutoencoderReference(
+        name=name,
+        class_name=type(network).__name__,
+        weights_sha256=digest.digest(),
+        config_sha256=hashlib.sha256(json.dumps(config, sort_keys=True).encode()).digest(),
+        weight_bytes=sum(t.numel() * t.element_size() for t in tensors.values()),
+        latent_channels=channels,
+        downsampling=downsampling,
+    )
+
+
+def load_autoencoder(name: str, device: torch.device, channels: int | None = None) -> Autoencoder:
+    """An embedded autoencoder, or one of diffusers by folder or hub name.
+
+    Args:
+        channels: latent channels to keep of an embedded one; None: all.
+    """
+    if name in EMBEDDED_AUTOENCODERS:
+        return EmbeddedAutoencoder(device, channels, name=name)
+    return DiffusersAutoencoder(name, device)
+
+
+def check_reference(wanted: AutoencoderReference, found: AutoencoderReference) -> None:
+    """Refuse to decode with another autoencoder than the one that encoded.
+
+    Raises:
+        AutoencoderMismatch: class, configuration or weights differ.
+    """
+    for what, a, b in (
+        ("class", wanted.class_name, found.class_name),
+        ("configuration", wanted.config_sha256.hex(), found.config_sha256.hex()),
+        ("weights", wanted.weights_sha256.hex(), found.weights_sha256.hex()),
+        ("number of channels", str(wanted.latent_channels), str(found.latent_channels)),
+        ("downsampling", str(wanted.downsampling), str(found.downsampling)),
+    ):
+        if a != b:
+            raise AutoencoderMismatch(
+                f"this archive was made with another autoencoder: the {what} of its {wanted.name!r} "
+                f"({a[:16]}) and of {found.name!r} at hand ({b[:16]}) differ"
+            )

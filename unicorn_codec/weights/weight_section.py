@@ -1,0 +1,175 @@
+"""The denoiser's weights <-> the payload of the weight section (WGHT).
+
+The file holds one row of numbers, floats of few bits or integers with a step a row of each matrix; which tensor they
+belong to follows from the header (``tensor_shapes``).
+"""
+
+import math
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unicorn_codec.errors import InvalidField
+from unicorn_codec.format.bit_packing import compress, decompress, pack_codes, unpack_codes
+from unicorn_codec.format.header import MAX_WEIGHTS, Header, NetworkConfig, WeightFormat, check
+from unicorn_codec.format.sections import Fields, refusing
+from unicorn_codec.weights.quantization import dequantize, quantize
+from unicorn_codec.weights.weight_coding import QuantisedRows, decode_rows, encode_rows
+
+_FLOAT, _INTEGER = 0, 1
+_FLOAT_LAYOUT = "BBhQ"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightSummary:
+    """What the weight section says before the codes themselves.
+
+    Args:
+        format: the float that every code is; None: the weights are integers with steps.
+        count: number of weights.
+    """
+
+    format: WeightFormat | None
+    count: int
+
+
+def serialize_weights(values: NDArray[np.float32], weight_format: WeightFormat) -> bytes:
+    """Write (n,) finite float32 values, rounded to the format. Raises ``InvalidSetting`` for other values."""
+    check(values.ndim == 1 and 1 <= values.size <= MAX_WEIGHTS, f"weights are 1 to {MAX_WEIGHTS} in one row")
+    form = weight_format
+    fields = (_FLOAT, form.exponent_bits, form.mantissa_bits, form.bias, values.size)
+    return struct.pack("<B" + _FLOAT_LAYOUT, *fields) + compress(pack_codes(quantize(values, form), form.bits))
+
+
+def parse_weights(payload: bytes) -> tuple[WeightFormat, NDArray[np.float32]]:
+    """Read the format and the exact values, (n,) float32. Raises ``InvalidField``."""
+    with refusing("WGHT"):
+        fields = Fields(payload)
+        summary = _summary(fields)
+        if summary.format is None:
+            raise InvalidField("the weights are integers, wanted are floats")
+        bits = summary.format.bits
+        packed = decompress(fields.rest(), -(-summary.count * bits // 8))
+        return summary.format, dequantize(unpack_codes(packed, bits, summary.count), summary.format)
+
+
+def serialize_integers(matrices: Sequence[QuantisedRows]) -> bytes:
+    """Write the quantised rows of all tensors. Raises ``InvalidSetting`` for none, or too many."""
+    count = sum(matrix.integers.size for matrix in matrices)
+    return struct.pack("<BQ", _INTEGER, count) + encode_rows(matrices)
+
+
+def parse_integers(payload: bytes, shapes: Sequence[tuple[int, int]]) -> list[QuantisedRows]:
+    """Read matrices of these (rows, columns); the inverse of ``serialize_integers``. Raises ``InvalidField``."""
+    with refusing("WGHT"):
+        fields = Fields(payload)
+        summary = _summary(fields)
+        if summary.format is not None:
+            raise InvalidField("the weights are floats, wanted are integers")
+        wanted = sum(rows * columns for rows, columns in shapes)
+        check(summary.count == wanted, f"{summary.count} weights, the header's network has {wanted}")
+        return decode_rows(fields.rest(), shapes)
+
+
+def parse_tensors(payload: bytes, header: Header) -> dict[str, NDArray[np.float32]]:
+    """Read the tensors of the header's network, in either format. Raises ``InvalidField``."""
+    shapes = _shapes_of(header)
+    summary, wanted = weight_summary(payload), sum(map(math.prod, shapes.values()))
+    if summary.count != wanted:  # before they are unpacked: a small file may claim very many
+        raise InvalidField(f"WGHT: {summary.count} weights, the header's network has {wanted}")
+    if summary.format is not None:
+        return split_tensors(parse_weights(payload)[1], header)
+    matrices = parse_integers(payload, [as_matrix(shape) for shape in shapes.values()])
+    return {name: m.values.reshape(shape) for (name, shape), m in zip(shapes.items(), matrices, strict=True)}
+
+
+def as_matrix(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Rows and columns that a tensor is quantised as: one row an output, a vector is one row."""
+    return (1, shape[0]) if len(shape) == 1 else (shape[0], math.prod(shape[1:]))
+
+
+def weight_summary(payload: bytes) -> WeightSummary:
+    """Read what stands before the codes, without unpacking them. Raises ``InvalidField``."""
+    with refusing("WGHT"):
+        return _summary(Fields(payload))
+
+
+def _summary(fields: Fields) -> WeightSummary:
+    (kind,) = fields.numbers("B")
+    check(kind in (_FLOAT, _INTEGER), f"weight format {kind}, known are {_FLOAT} (float) and {_INTEGER} (integer)")
+    weight_format = None
+    if kind == _FLOAT:
+        exponent_bits, mantissa_bits, bias, count = fields.numbers(_FLOAT_LAYOUT)
+        weight_format = WeightFormat(exponent_bits=exponent_bits, mantissa_bits=mantissa_bits, bias=bias)
+    else:
+        (count,) = fields.numbers("Q")
+    check(1 <= count <= MAX_WEIGHTS, f"{count} weights, allowed are 1 to {MAX_WEIGHTS}")
+    return WeightSummary(format=weight_format, count=count)
+
+
+def tensor_shapes(network: NetworkConfig, latent_channels: int, images: int) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the denoiser's tensors in the order of the file."""
+    size = network.hidden_size
+    patch = network.patch_size**2 * latent_channels
+    shapes: dict[str, tuple[int, ...]] = {"patch_in": (size, patch), "patch_out": (patch, size)}
+    shapes |= {f"index_embedding.{name}": shape for name, shape in _embedding_shapes(network, images).items()}
+    for block in range(network.depth):
+        shapes |= {f"blocks.{block}.{name}": shape for name, shape in _block_shapes(network).items()}
+    return shapes
+
+
+def count_parameters(network: NetworkConfig, latent_channels: int, images: int) -> int:
+    """Learnable weights of a denoiser of M ``images``, without building it."""
+    return sum(math.prod(shape) for shape in tensor_shapes(network, latent_channels, images).values())
+
+
+def _shapes_of(header: Header) -> dict[str, tuple[int, ...]]:
+    assert header.denoising is not None  # the section of the weights comes with it
+    return tensor_shapes(header.denoising.network, header.autoencoder.latent_channels, header.images)
+
+
+def _embedding_shapes(network: NetworkConfig, images: int) -> dict[str, tuple[int, ...]]:
+    size = network.hidden_size
+    of_index = network.index_tokens * size
+    shapes: dict[str, dict[str, tuple[int, ...]]] = {
+        "grf": {},
+        "edf": {"mlp_in": (size, size), "mlp_out": (of_index, size)},
+        "let": {"table": (images, of_index)},
+        "mlp": {"mlp_in": (size, 2), "mlp_out": (of_index, size)},
+    }
+    return shapes[network.index_embedding]
+
+
+def _block_shapes(network: NetworkConfig) -> dict[str, tuple[int, ...]]:
+    size, condition = network.hidden_size, network.condition
+    matrices = ("query", "key", "value", "out")
+    shapes: dict[str, tuple[int, ...]] = {"mlp_in": (4 * size, size), "mlp_out": (size, 4 * size)}
+    if condition == "cag":
+        shapes["gate"] = (size,)
+    if condition == "alnz":
+        shapes["modulation"] = (6 * size, size)
+    shapes |= {f"self_attention.{name}": (size, size) for name in matrices}
+    if condition in ("ca", "cag"):
+        shapes |= {f"cross_attention.{name}": (size, size) for name in matrices}
+    return shapes
+
+
+def join_tensors(tensors: Mapping[str, NDArray[np.float32]], header: Header) -> NDArray[np.float32]:
+    """All tensors as one float32 vector in the order of the file. Raises ``InvalidSetting`` for other tensors."""
+    shapes = _shapes_of(header)
+    found = {name: tensor.shape for name, tensor in tensors.items()}
+    check(found == shapes, "the tensors are not those of the header's network")
+    return np.concatenate([tensors[name].ravel() for name in shapes]).astype(np.float32, copy=False)
+
+
+def split_tensors(values: NDArray[np.float32], header: Header) -> dict[str, NDArray[np.float32]]:
+    """Inverse of ``join_tensors``: views into the vector. Raises ``InvalidField`` if its length is wrong."""
+    shapes = _shapes_of(header)
+    sizes = [math.prod(shape) for shape in shapes.values()]
+    if values.size != sum(sizes):
+        raise InvalidField(f"WGHT: {values.size} weights, the header's network has {sum(sizes)}")
+    pieces = np.split(values, np.cumsum(sizes)[:-1])
+    return {name: piece.reshape(shape) for (name, shape), piece in zip(shapes.items(), pieces, strict=True)}
