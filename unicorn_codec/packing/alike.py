@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from unicorn_codec.concurrency import WAITING, in_threads
+from unicorn_codec.devices import at_work
 from unicorn_codec.packing.folder_coder import WINDOW, WINDOWS_AT_ONCE, FolderCoder, middle
 from unicorn_codec.packing.refinement import bits_worth
 from unicorn_codec.pictures.batches import places_by_size
@@ -102,7 +104,7 @@ class AlikeGroup:
         """Whether the sequence costs less than latents of a step do."""
         cost = 0.0
         for start in range(0, len(self.positions), WINDOWS_AT_ONCE):
-            pixels = torch.from_numpy(np.stack(self._windows[start : start + WINDOWS_AT_ONCE]))
+            pixels = torch.from_numpy(np.stack(self.windows[start : start + WINDOWS_AT_ONCE]))
             ways = self._coder.plain_costs(pixels, self._coder.whole(pixels), self._coder.halves(pixels), step)
             cost += float(torch.minimum(*ways).sum())
         if self._cost(likely_quality(step), step) > HOPELESS * cost:
@@ -130,19 +132,24 @@ class AlikeGroup:
 
     def _measure_exactly(self, quality: int) -> tuple[float, float]:
         if quality not in self._measured:
-            units, decoded = encode_sequence(self._windows, quality)
-            self._measured[quality] = sum(map(len, units)), total_distortion(decoded, self._windows) + 1e-9
+            self.measure(quality, self.windows)
         return self._measured[quality]
+
+    def measure(self, quality: int, windows: Sequence[Pixels]) -> None:
+        """Encode the windows' sequence at a quality. What is found is kept."""
+        units, decoded = encode_sequence(windows, quality)
+        self._measured[quality] = sum(map(len, units)), total_distortion(decoded, windows) + 1e-9
 
     def _alone(self, quality: int) -> tuple[float, float]:
         """The same of each window alone."""
         if quality not in self._measured_alone:
-            codes, decoded = zip(*(encode_classic(window, quality) for window in self._windows), strict=True)
-            self._measured_alone[quality] = sum(map(len, codes)), total_distortion(decoded, self._windows)
+            codes, decoded = zip(*(encode_classic(window, quality) for window in self.windows), strict=True)
+            self._measured_alone[quality] = sum(map(len, codes)), total_distortion(decoded, self.windows)
         return self._measured_alone[quality]
 
     @property
-    def _windows(self) -> list[Pixels]:
+    def windows(self) -> list[Pixels]:
+        """The pictures' middles."""
         return windows_of(self._coder, tuple(self.positions))
 
     @property
@@ -177,8 +184,18 @@ class Sequences:
 
 def worthwhile(groups: Sequence[AlikeGroup], step: float, progress: Callable[[int, int], None]) -> Sequences:
     """The groups that cost less as sequences than as latents of a step."""
+
+    def measure(shown: tuple[AlikeGroup, Sequence[Pixels]]) -> AlikeGroup:
+        group, windows = shown
+        group.measure(likely_quality(step), windows)
+        return group
+
+    # The encoder has little use for several cores where pictures are small, so each encodes another group. Pictures are
+    # read here: Pillow's warnings are silenced for all threads together.
+    shown = ((group, group.windows) for group in groups)
+    threads = at_work(WINDOW**2, torch.get_num_threads())
     kept = []
-    for done, group in enumerate(groups, start=1):
+    for done, group in enumerate(in_threads(measure, shown, threads=threads), start=1):
         if group.pays_at(step):
             kept.append(group)
         progress(done, len(groups))
@@ -194,9 +211,9 @@ def total_distortion(decoded: Iterable[Pixels], originals: Iterable[Pixels]) -> 
     return total
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=WAITING + 2)
 def windows_of(coder: FolderCoder, positions: tuple[int, ...]) -> list[Pixels]:
-    """The middles of some pictures. Those of one group are kept: all of a large folder would not fit into memory."""
+    """The middles of some pictures. Those of groups at work are kept: all of a large folder would not fit in memory."""
     return [middle(coder.picture(position)) for position in positions]
 
 

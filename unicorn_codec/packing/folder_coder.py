@@ -1,11 +1,13 @@
 """A folder's pictures to codes of a step, again and again: latents are made anew for every coding.
 
-read_picture > Autoencoder.encode, of it and its half > the cheaper one of both > Objective.refine > encode_images
+read_picture > Autoencoder.encode, of it and its half > the cheaper one of both > Objective.refine > encode_latents
 """
 
 import copy
 import hashlib
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -41,6 +43,10 @@ WINDOW = 512
 WINDOWS_AT_ONCE = 8
 """Middles that are judged together: bounds the memory."""
 
+CODED_TOGETHER = 1 << 21
+"""Pixels, about, of the pictures whose codes are written together. As many steps as one small picture takes, dozens
+take too; those that wait for theirs are lost to a checkpoint."""
+
 KEPT_BYTES = 1 << 28
 """Latents that are kept for another coding, at most."""
 
@@ -71,6 +77,21 @@ class NoOthers:
 
     def codes_at(self, step: float) -> Iterator[dict[int, bytes]]:
         return iter(())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChosenLatents:
+    """What some pictures of one size are coded by.
+
+    Args:
+        half: the latents are of the pictures at half size.
+        places: (N,) of the pictures among those that are coded.
+        latents: (N, C, h, w) to be rounded.
+    """
+
+    half: bool
+    places: NDArray[np.intp]
+    latents: Tensor
 
 
 class FolderCoder:
@@ -132,15 +153,20 @@ class FolderCoder:
         for some_codes in self.others.codes_at(step):
             codes |= some_codes
             progress(len(codes), count)
+        done = len(codes)
+
+        def tell(pictures: int) -> None:
+            nonlocal done
+            done += pictures
+            progress(done, count)
+
         step = max(step, FINEST)
         for batch, latents in self.all_latents():
             places = [place for place, position in enumerate(batch) if position not in codes]
-            for some, found in self.codes_of([batch[p] for p in places], latents[places], step, rounds):
-                for position, code in zip(some, found, strict=True):
-                    codes[position] = code
-                    if kept is not None:
-                        kept.add(position, code)
-                progress(len(codes), count)
+            for position, code in self.codes_of([batch[p] for p in places], latents[places], step, rounds, tell):
+                codes[position] = code
+                if kept is not None:
+                    kept.add(position, code)
         streams = tuple(codes[position] for position in range(count))
         return Codes(level=level_of(step), model_sha256=self.model.sha256, streams=streams)
 
@@ -160,45 +186,73 @@ class FolderCoder:
             yield batch, latents
 
     def codes_of(
-        self, batch: Sequence[int], latents: Tensor, step: float, rounds: int
-    ) -> Iterator[tuple[Sequence[int], list[bytes]]]:
-        """Pictures of one size and their codes, a part of the batch at a time."""
+        self,
+        batch: Sequence[int],
+        latents: Tensor,
+        step: float,
+        rounds: int,
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> Iterator[tuple[int, bytes]]:
+        """Pictures of one size and their codes, in any order.
+
+        Args:
+            progress: told how many pictures' latents were chosen since it was told last; their codes may come later.
+        """
         if not batch:
             return
         if not rounds and step < FINEST_WITH_HALVES:  # no need to look at pixels
-            yield batch, encode_latents(self.model, latents, step)
+            progress(len(batch))
+            yield from zip(batch, encode_latents(self.model, latents, step), strict=True)
             return
         first, device = self.pictures.pictures[batch[0]], self.autoencoder.device
-        together = max(1, PIXELS_AT_ONCE[device.type] // (first.width * first.height))
+        of_picture = first.width * first.height
+        together = max(1, PIXELS_AT_ONCE[device.type] // of_picture)
         parts = [slice(start, start + together) for start in range(0, len(batch), together)]
         # Pictures are read here, not by the workers: Pillow's warnings are silenced for all threads together.
         pixels = (torch.from_numpy(np.stack([self.picture(position) for position in batch[part]])) for part in parts)
 
-        def code(part: tuple[Tensor, Tensor]) -> list[bytes]:
-            return self._codes_of_pixels(*part, step, rounds)
+        def choose(part: tuple[Tensor, Tensor]) -> list[ChosenLatents]:
+            return self._chosen(*part, step, rounds)
 
         shown = zip(pixels, (latents[part] for part in parts), strict=True)
-        pixels_of_part = together * first.width * first.height
-        for part, codes in zip(parts, in_workers(code, shown, device, pixels=pixels_of_part), strict=True):
-            yield batch[part], codes
+        chosen: list[ChosenLatents] = []
+        begun = 0
+        for part, found in zip(parts, in_workers(choose, shown, device, pixels=together * of_picture), strict=True):
+            chosen += [replace(one, places=one.places + part.start) for one in found]
+            end = min(part.stop, len(batch))
+            progress(end - part.start)
+            if end == len(batch) or (end - begun) * of_picture >= CODED_TOGETHER:
+                for place, code in self.coded(chosen, step):
+                    yield batch[place], code
+                chosen, begun = [], end
 
-    def _codes_of_pixels(self, pixels: Tensor, latents: Tensor, step: float, rounds: int) -> list[bytes]:
-        """Codes of pictures, each at half size where that costs less."""
-        codes = [b""] * len(pixels)
-        ways = [(False, latents, np.ones(len(pixels), bool))]
+    def _chosen(self, pixels: Tensor, latents: Tensor, step: float, rounds: int) -> list["ChosenLatents"]:
+        """What pictures are coded by: their latents, or those of their halves where these cost less; maybe refined."""
+        ways = [ChosenLatents(half=False, places=np.arange(len(pixels)), latents=latents)]
         if step >= FINEST_WITH_HALVES:
             halves = self.halves(pixels)
-            chosen = self.are_cheaper_at_half(pixels, latents, halves, step)
-            ways = [(False, latents, ~chosen), (True, halves, chosen)]
-        for half, of_way, taken in ways:
-            places = np.flatnonzero(taken)
-            if places.size:
-                found = of_way[places]
-                if rounds:
-                    found = self._objective(step, half=half).refine(pixels[places], found, rounds)
-                for place, code in zip(places, encode_latents(self.model, found, step, half=half), strict=True):
-                    codes[place] = code
-        return codes
+            is_half = self.are_cheaper_at_half(pixels, latents, halves, step)
+            ways = [
+                ChosenLatents(half=half, places=np.flatnonzero(taken), latents=of_way[taken])
+                for half, of_way, taken in ((False, latents, ~is_half), (True, halves, is_half))
+            ]
+        ways = [way for way in ways if way.places.size]
+        if not rounds:
+            return ways
+        return [
+            replace(way, latents=self._objective(step, half=way.half).refine(pixels[way.places], way.latents, rounds))
+            for way in ways
+        ]
+
+    def coded(self, chosen: Iterable["ChosenLatents"], step: float) -> Iterator[tuple[int, bytes]]:
+        """Places and codes of pictures: all that are alike in size and way of coding together."""
+        alike: dict[tuple[bool, torch.Size], list[ChosenLatents]] = defaultdict(list)
+        for one in chosen:
+            alike[one.half, one.latents.shape[1:]].append(one)
+        for (half, _), of_kind in alike.items():
+            latents = torch.cat([one.latents for one in of_kind])
+            places = np.concatenate([one.places for one in of_kind]).tolist()
+            yield from zip(places, encode_latents(self.model, latents, step, half=half), strict=True)
 
     def picture(self, position: int) -> Pixels:
         """The picture at a position."""

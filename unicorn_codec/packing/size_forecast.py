@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -14,6 +14,7 @@ from unicorn_codec.packing.folder_coder import (
     FINEST,
     FINEST_WITH_HALVES,
     WINDOWS_AT_ONCE,
+    ChosenLatents,
     FolderCoder,
     encode_latents,
     middle,
@@ -38,15 +39,16 @@ class SampledPictures:
         self._whole_until = np.full(len(positions), FINEST_WITH_HALVES)
         self._half_from = np.full(len(positions), np.inf)
 
-    def plain_sizes(self, step: float) -> NDArray[np.int64]:
-        """(N,) bytes of codes that are not refined."""
-        sizes = np.empty(len(self.positions), np.int64)
-        half = self._are_cheaper_at_half(step)
-        for is_half, chosen in ((False, ~half), (True, half)):
-            if chosen.any():
-                of_way = (self._halves if is_half else self.latents)[np.flatnonzero(chosen)]
-                sizes[chosen] = [len(code) for code in encode_latents(self._coder.model, of_way, step, half=is_half)]
-        return sizes
+    def chosen(self, step: float) -> list[ChosenLatents]:
+        """What they are coded by, not refined."""
+        is_half = self._are_cheaper_at_half(step)
+        return [
+            ChosenLatents(
+                half=half, places=np.flatnonzero(taken), latents=(self._halves if half else self.latents)[taken]
+            )
+            for half, taken in ((False, ~is_half), (True, is_half))
+            if taken.any()
+        ]
 
     def _are_cheaper_at_half(self, step: float) -> NDArray[np.bool_]:
         """(N,) by their middles. Whoever is cheaper at half size at one step is so at all coarser ones, and so on."""
@@ -99,9 +101,20 @@ class Sample:
     parts: list[SampledPictures]
     share: float
 
+    def plain_sizes(self, step: float) -> NDArray[np.int64]:
+        """(N,) bytes of the pictures' codes, if they are not refined."""
+        chosen, images = [], 0
+        for part in self.parts:
+            chosen += [replace(one, places=one.places + images) for one in part.chosen(step)]
+            images += len(part.positions)
+        sizes = np.empty(images, np.int64)
+        for place, code in self.coder.coded(chosen, step):
+            sizes[place] = len(code)
+        return sizes
+
     def file_bytes(self, step: float) -> float:
         """Bytes of the folder's file at a step, if its codes are not refined."""
-        latents = sum(int(part.plain_sizes(max(step, FINEST)).sum()) for part in self.parts) / self.share
+        latents = int(self.plain_sizes(max(step, FINEST)).sum()) / self.share
         return self.coder.overhead + self.coder.others.bytes_at(step) + latents
 
     def growth_by_refinement(self, step: float, rounds: int, progress: Callable[[int, int], None]) -> float:
@@ -109,18 +122,18 @@ class Sample:
         if not self.parts:
             return 1.0
         step = max(step, FINEST)
-        every = -(-sum(len(part.positions) for part in self.parts) // REFINED_IMAGES)
-        plain = refined = seen = done = 0
+        sizes = self.plain_sizes(step)
+        every = -(-len(sizes) // REFINED_IMAGES)
+        refined = seen = done = 0
         for part in self.parts:
             chosen = slice(-seen % every, None, every)
             seen += len(part.positions)
-            plain += int(part.plain_sizes(step)[chosen].sum())
-            for some, codes in self.coder.codes_of(part.positions[chosen], part.latents[chosen], step, rounds):
-                refined += sum(map(len, codes))
-                done += len(some)
-                progress(min(done, REFINED_IMAGES - 1), REFINED_IMAGES)
+            for _, code in self.coder.codes_of(part.positions[chosen], part.latents[chosen], step, rounds):
+                refined += len(code)
+                done += 1
+            progress(min(done, REFINED_IMAGES - 1), REFINED_IMAGES)
         progress(REFINED_IMAGES, REFINED_IMAGES)
-        return refined / plain
+        return refined / int(sizes[::every].sum())
 
 
 def take_sample(coder: FolderCoder, progress: Callable[[int, int], None]) -> Sample:

@@ -4,9 +4,10 @@ A code that starts with ``CLASSIC`` is one. Layout: ``format_spec/uni-1.md``, "C
 """
 
 import io
+import math
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 from PIL import Image, features
@@ -67,7 +68,7 @@ def decode_classic(code: bytes, width: int, height: int) -> Pixels:
     # Before a decoder takes memory: sizes beyond the limits are found when the archive is opened.
     if (claimed.width, claimed.height) != (width, height):
         raise InvalidField(f"a classic code of {claimed.width}x{claimed.height} pixels, not {width}x{height}")
-    with opened_avif(wrap_still(data) if is_bare else data, (width, height)) as image:
+    with opened_avif(wrap_still(data) if is_bare else data, (width, height), is_own=is_bare) as image:
         return np.array(image.convert("RGB"))
 
 
@@ -88,19 +89,26 @@ def check_avif() -> None:
 
 
 @contextmanager
-def opened_avif(avif: bytes, size: tuple[int, int]) -> Iterator[Image.Image]:
+def opened_avif(avif: bytes, size: tuple[int, int], *, is_own: bool) -> Iterator[Image.Image]:
     """An AVIF file's image, of the wanted (width, height), to be decoded within.
+
+    Args:
+        is_own: the file's container was made here, for this size.
 
     Raises:
         InvalidField: it is damaged, or of another size.
     """
+    # Pillow's own limit of pixels is lower than the format's. Where it cannot matter nothing is silenced: that would be
+    # for all threads at once.
+    may_warn = not is_own or math.prod(size) > (Image.MAX_IMAGE_PIXELS or math.inf)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's own limit of pixels is lower than the format's
-            with Image.open(io.BytesIO(avif), formats=("AVIF",)) as image:
-                if image.size != size:
-                    raise InvalidField(f"an AVIF file of {image.size} pixels around a picture of {size}")
-                yield image
+        with (
+            warnings.catch_warnings(action="ignore") if may_warn else nullcontext(),
+            Image.open(io.BytesIO(avif), formats=("AVIF",)) as image,
+        ):
+            if image.size != size:
+                raise InvalidField(f"an AVIF file of {image.size} pixels around a picture of {size}")
+            yield image
     except InvalidField:
         raise
     except Exception as error:  # Pillow's readers raise nearly anything on damaged bytes

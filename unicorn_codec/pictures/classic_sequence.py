@@ -58,7 +58,7 @@ def decode_units(units: Sequence[bytes], width: int, height: int, wanted: Iterab
     # Before a decoder takes memory, as for a picture alone.
     if (claimed.width, claimed.height) != (width, height):
         raise InvalidField(f"an AV1 sequence of {claimed.width}x{claimed.height} pixels, not {width}x{height}")
-    with opened_avif(wrap_units(units), (width, height)) as image:
+    with opened_avif(wrap_units(units), (width, height), is_own=True) as image:
         if getattr(image, "n_frames", 1) != len(units):
             raise InvalidField(f"an AV1 sequence of other than {len(units)} pictures")
         pictures = []

@@ -1,0 +1,50 @@
+"""The folder's codes do not depend on how many pictures are refined, or written, together."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from unicorn_codec.codes.code_model import load_code_model
+from unicorn_codec.config import ReadOptions
+from unicorn_codec.format.code_table import Codes, is_half
+from unicorn_codec.packing import folder_coder
+from unicorn_codec.packing.folder_coder import FolderCoder
+from unicorn_codec.pictures.demo_pictures import make_demo_pictures
+from unicorn_codec.pictures.images import list_folder
+from unicorn_codec.transform.autoencoder import EmbeddedAutoencoder
+
+SIDE = 96
+STEP = 7.0
+"""Some of the pictures are coded at half size there."""
+
+
+@pytest.fixture
+def coder(tmp_path: Path) -> FolderCoder:
+    make_demo_pictures(tmp_path / "small", count=7, size=SIDE)
+    make_demo_pictures(tmp_path / "large", count=2, size=2 * SIDE)
+    options = ReadOptions()
+    return FolderCoder(
+        list_folder(tmp_path, options), options, EmbeddedAutoencoder(torch.device("cpu")), load_code_model()
+    )
+
+
+def encoded(coder: FolderCoder, rounds: int) -> Codes:
+    told: list[tuple[int, int]] = []
+    codes = coder.encode(STEP, lambda *done: told.append(done), rounds=rounds)
+    assert told[-1] == (9, 9)
+    assert told == sorted(set(told))
+    return codes
+
+
+@pytest.mark.parametrize("rounds", [0, 1])
+def test_codes_do_not_depend_on_what_is_written_together(
+    coder: FolderCoder, rounds: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(folder_coder.PIXELS_AT_ONCE, "cpu", 2 * SIDE**2)
+    found = []
+    for pixels in (1, 3 * SIDE**2, 1 << 30):
+        monkeypatch.setattr(folder_coder, "CODED_TOGETHER", pixels)
+        found.append(encoded(coder, rounds))
+    assert found[0] == found[1] == found[2]
+    assert 0 < sum(map(is_half, found[0].streams)) < 9
