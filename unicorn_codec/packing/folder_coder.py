@@ -215,16 +215,27 @@ class FolderCoder:
             return self._chosen(*part, step, rounds)
 
         shown = zip(pixels, (latents[part] for part in parts), strict=True)
+        results = zip(parts, in_workers(choose, shown, device, pixels=together * of_picture), strict=True)
         chosen: list[ChosenLatents] = []
         begun = 0
-        for part, found in zip(parts, in_workers(choose, shown, device, pixels=together * of_picture), strict=True):
-            chosen += [replace(one, places=one.places + part.start) for one in found]
-            end = min(part.stop, len(batch))
-            progress(end - part.start)
-            if end == len(batch) or (end - begun) * of_picture >= CODED_TOGETHER:
-                for place, code in self.coded(chosen, step):
-                    yield batch[place], code
-                chosen, begun = [], end
+        try:
+            for part, found in results:
+                chosen += [replace(one, places=one.places + part.start) for one in found]
+                end = min(part.stop, len(batch))
+                progress(end - part.start)
+                if (end - begun) * of_picture >= CODED_TOGETHER:
+                    yield from self._coded_of(batch, chosen, step)
+                    chosen, begun = [], end
+        except KeyboardInterrupt:  # what was refined until now is worth a checkpoint
+            yield from self._coded_of(batch, chosen, step)
+            raise
+        yield from self._coded_of(batch, chosen, step)
+
+    def _coded_of(
+        self, batch: Sequence[int], chosen: Sequence["ChosenLatents"], step: float
+    ) -> Iterator[tuple[int, bytes]]:
+        """Pictures of a batch and their codes."""
+        return ((batch[place], code) for place, code in self.coded(chosen, step))
 
     def _chosen(self, pixels: Tensor, latents: Tensor, step: float, rounds: int) -> list["ChosenLatents"]:
         """What pictures are coded by: their latents, or those of their halves where these cost less; maybe refined."""
