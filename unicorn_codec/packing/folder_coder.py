@@ -45,7 +45,7 @@ WINDOWS_AT_ONCE = 8
 
 CODED_TOGETHER = 1 << 21
 """Pixels, about, of the pictures whose codes are written together. As many steps as one small picture takes, dozens
-take too; those that wait for theirs are lost to a checkpoint."""
+take too; those that wait for theirs are lost in a crash."""
 
 KEPT_BYTES = 1 << 28
 """Latents that are kept for another coding, at most."""
@@ -216,26 +216,19 @@ class FolderCoder:
 
         shown = zip(pixels, (latents[part] for part in parts), strict=True)
         results = zip(parts, in_workers(choose, shown, device, pixels=together * of_picture), strict=True)
-        chosen: list[ChosenLatents] = []
-        begun = 0
+        positions, chosen, begun = np.array(batch), list[ChosenLatents](), 0
         try:
             for part, found in results:
-                chosen += [replace(one, places=one.places + part.start) for one in found]
+                chosen += [replace(one, places=positions[part][one.places]) for one in found]
                 end = min(part.stop, len(batch))
                 progress(end - part.start)
                 if (end - begun) * of_picture >= CODED_TOGETHER:
-                    yield from self._coded_of(batch, chosen, step)
+                    yield from self.coded(chosen, step)
                     chosen, begun = [], end
         except KeyboardInterrupt:  # what was refined until now is worth a checkpoint
-            yield from self._coded_of(batch, chosen, step)
+            yield from self.coded(chosen, step)
             raise
-        yield from self._coded_of(batch, chosen, step)
-
-    def _coded_of(
-        self, batch: Sequence[int], chosen: Sequence["ChosenLatents"], step: float
-    ) -> Iterator[tuple[int, bytes]]:
-        """Pictures of a batch and their codes."""
-        return ((batch[place], code) for place, code in self.coded(chosen, step))
+        yield from self.coded(chosen, step)
 
     def _chosen(self, pixels: Tensor, latents: Tensor, step: float, rounds: int) -> list["ChosenLatents"]:
         """What pictures are coded by: their latents, or those of their halves where these cost less; maybe refined."""
