@@ -33,7 +33,7 @@ from unicorn_codec.bench.plots import draw_plots
 from unicorn_codec.bench.qualities import check_packages
 from unicorn_codec.bench.report import BD_TEXT, Point, bd_table, notes, point_table, verdict
 from unicorn_codec.bench.rivals import Avif, Codec, Zip
-from unicorn_codec.config import USUAL_EFFORT, PackOptions, ReadOptions
+from unicorn_codec.config import SHORT_EFFORT, PackOptions, ReadOptions
 from unicorn_codec.errors import UnicornError
 
 RATES = (0.03, 0.05, 0.1, 0.2)
@@ -162,7 +162,7 @@ def codecs_for(args: argparse.Namespace, count: int) -> list[Codec]:
 
 
 def is_slow(codec: Codec) -> bool:
-    refined_for_long = EFFORTS.get(codec.name, 0) > USUAL_EFFORT
+    refined_for_long = EFFORTS.get(codec.name, 0) > SHORT_EFFORT
     return refined_for_long or codec.name in ("avif-speed-0", "coin") or codec.name.endswith(("-intra", "-film"))
 
 

@@ -34,6 +34,13 @@ if TYPE_CHECKING:  # at run time these would load torch or Pillow
     from unicorn_codec.network.planning import Plan
     from unicorn_codec.pictures.images import Folder
 
+
+def _usual_effort(device: str) -> str:
+    """The default of ``--effort`` on a kind of device, in words."""
+    rounds, most = USUAL_EFFORT[device], USUAL_ROUND_PIXELS[device] // 10**6
+    return f"{rounds}, fewer above {most // rounds} megapixels in all, none above {most}"
+
+
 target_options = together(
     click.option("--bpp", "bits_per_pixel", type=float, help="Wanted rate of the file, in bits per pixel."),
     click.option("--size", "file_bytes", type=ByteSize(), help="Wanted size of the file, such as 300kB or 3MB."),
@@ -61,8 +68,7 @@ target_options = together(
         help="Rounds in which each picture's code is refined: decoded, and changed for a better picture of fewer bits. "
         f"A round takes about as long as decoding three times. From {RANDOM_EFFORT} on they search further: 50 or 100 "
         "for what is to be as small as can be; 13 to 39 hardly gain more than a dozen.  "
-        f"[default: {USUAL_EFFORT}, fewer above {USUAL_ROUND_PIXELS // USUAL_EFFORT // 10**6} megapixels in all, none "
-        f"above {USUAL_ROUND_PIXELS // 10**6}]",
+        f"[default: {_usual_effort('cpu')}; on a GPU {_usual_effort('cuda')}]",
     ),
     click.option(
         "--tune",

@@ -15,7 +15,7 @@ from train_autoencoder import UNSEEN, load_pictures
 from unicorn_codec.bench.qualities import ssimulacra2
 from unicorn_codec.codes.code_model import load_code_model
 from unicorn_codec.codes.rate_model import RateModel
-from unicorn_codec.config import USUAL_EFFORT
+from unicorn_codec.config import SHORT_EFFORT
 from unicorn_codec.packing.refinement import Objective
 from unicorn_codec.pictures.classic import encode_classic
 from unicorn_codec.transform.autoencoder import EmbeddedAutoencoder
@@ -46,7 +46,7 @@ def reached_by_latents(autoencoder: EmbeddedAutoencoder, picture: np.ndarray) ->
     pixels, found = torch.from_numpy(picture.copy())[None], []
     for step in STEPS:
         objective = Objective(autoencoder=autoencoder, rate=rate, step=step, half=False)
-        refined = objective.refine(pixels, latents, USUAL_EFFORT)
+        refined = objective.refine(pixels, latents, SHORT_EFFORT)
         (decoded,) = autoencoder.decode_pictures((refined / step).round() * step, height, width, step)
         found.append(ssimulacra2(picture, decoded))
     return found

@@ -41,7 +41,7 @@ from train_autoencoder import (
 from unicorn_codec.bench.perceptual import PerceptualDistance
 from unicorn_codec.codes.code_model import load_code_model
 from unicorn_codec.codes.rate_model import RateModel
-from unicorn_codec.config import USUAL_EFFORT
+from unicorn_codec.config import SHORT_EFFORT
 from unicorn_codec.devices import has_fast_bfloat16
 from unicorn_codec.format.header import EMBEDDED_AUTOENCODERS
 from unicorn_codec.packing.refinement import Objective
@@ -173,7 +173,7 @@ def judged(autoencoder: EmbeddedAutoencoder, rate: RateModel, crops: Tensor) -> 
     told = []
     for step in JUDGED_STEPS:
         objective = Objective(autoencoder=autoencoder, rate=rate, step=step, half=False)
-        squares = refined(autoencoder, rate, crops, step, USUAL_EFFORT, half=False)
+        squares = refined(autoencoder, rate, crops, step, SHORT_EFFORT, half=False)
         images, symbols = as_images(squares.pixels, autoencoder.device), squares.symbols.float()
         with torch.no_grad():
             decoded = autoencoder.decode(symbols * step, step)
@@ -232,7 +232,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument("--passes", type=int, default=2, help="squares are refined, and trained on, so many times")
     parser.add_argument("--refining", type=float, default=20, help="minutes of a pass in which squares are refined")
-    parser.add_argument("--rounds", type=int, default=USUAL_EFFORT, help="of refinement")
+    parser.add_argument("--rounds", type=int, default=SHORT_EFFORT, help="of refinement")
     parser.add_argument("--minutes", type=float, default=20, help="of training in a pass")
     parser.add_argument("--pace", type=float, default=PACE, help="of Adam at its fastest, for the decoder")
     parser.add_argument("--batch", type=int, default=8, help="squares of a step")

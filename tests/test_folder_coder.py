@@ -44,7 +44,7 @@ def test_codes_do_not_depend_on_what_is_written_together(
     monkeypatch.setitem(folder_coder.PIXELS_AT_ONCE, "cpu", 2 * SIDE**2)
     found = []
     for pixels in (1, 3 * SIDE**2, 1 << 30):
-        monkeypatch.setattr(folder_coder, "CODED_TOGETHER", pixels)
+        monkeypatch.setitem(folder_coder.CODED_TOGETHER, "cpu", pixels)
         found.append(encoded(coder, rounds))
     assert found[0] == found[1] == found[2]
     assert 0 < sum(map(is_half, found[0].streams)) < 9

@@ -16,7 +16,15 @@ from unicorn_codec.checkpoints import KeptCodes
 from unicorn_codec.codes.code_model import level_of, load_code_model
 from unicorn_codec.codes.rate_model import RateModel
 from unicorn_codec.concurrency import in_threads
-from unicorn_codec.config import LONG_EFFORT, MOST_EFFORT, RANDOM_EFFORT, USUAL_EFFORT, USUAL_ROUND_PIXELS, PackOptions
+from unicorn_codec.config import (
+    LONG_EFFORT,
+    MOST_EFFORT,
+    RANDOM_EFFORT,
+    SHORT_EFFORT,
+    USUAL_ROUND_PIXELS,
+    PackOptions,
+    usual_effort,
+)
 from unicorn_codec.packing import into_codes, refinement
 from unicorn_codec.packing.folder_coder import NoOthers, encode_latents, quantise_latents
 from unicorn_codec.packing.refinement import Objective
@@ -142,7 +150,7 @@ def test_pieces_cover_a_picture_and_gain_as_much(
     plain = encoded(objective, cut)
     whole = objective.refine(cut, plain, rounds=3)
     with monkeypatch.context() as patch:
-        patch.setattr(refinement, "PIECE_CELLS", 2)
+        patch.setitem(refinement.PIECE_CELLS, "cpu", 2)
         pieces = objective.refine(cut, plain, rounds=3)
     before, of_whole, of_pieces = (objective.cost_of_pictures(cut, latents).sum() for latents in (plain, whole, pieces))
     assert before - of_pieces > 0.6 * (before - of_whole) > 0
@@ -230,13 +238,22 @@ def test_all_pictures_are_refined_once_even_where_the_sample_misleads(monkeypatc
     assert folder.file_bytes(codes) == pytest.approx(2e4, rel=into_codes.TOLERANCE_REFINED)  # type: ignore[arg-type]
 
 
-def test_many_pixels_get_fewer_rounds() -> None:
-    options = PackOptions()
-    assert options.rounds(500 * 256 * 256) == USUAL_EFFORT
-    assert options.rounds(1000 * 256 * 256) == 6
-    assert options.rounds(USUAL_ROUND_PIXELS // 2) == 2
-    assert options.rounds(2 * USUAL_ROUND_PIXELS) == 0
-    assert PackOptions(effort=9).rounds(2 * USUAL_ROUND_PIXELS) == 9
+@pytest.mark.parametrize(
+    ("device", "pictures", "rounds"),
+    [
+        *[("cpu", 1, SHORT_EFFORT), ("cpu", 500, SHORT_EFFORT), ("cpu", 1000, 6), ("cpu", 10_000, 0)],
+        *[("cuda", 1, LONG_EFFORT), ("cuda", 1000, LONG_EFFORT), ("cuda", 5000, 61), ("cuda", 20_000, SHORT_EFFORT)],
+        *[("cuda", 100_000, 3), ("cuda", 1_000_000, 0)],
+    ],
+)
+def test_many_pixels_get_fewer_rounds(device: str, pictures: int, rounds: int) -> None:
+    assert usual_effort(pictures * 256 * 256, device) == rounds
+    assert usual_effort(USUAL_ROUND_PIXELS[device] // 3, device) == 3
+
+
+def test_an_effort_that_was_asked_for_is_taken() -> None:
+    folder = SimpleNamespace(pictures=SimpleNamespace(pixels=2 * USUAL_ROUND_PIXELS["cpu"]))
+    assert into_codes.effort_of(folder, PackOptions(effort=9)) == 9  # type: ignore[arg-type]
 
 
 def test_a_time_decides_the_effort(photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,7 +265,7 @@ def test_a_time_decides_the_effort(photographs: Path, tmp_path: Path, monkeypatc
     now = iter(range(10_000))
     with monkeypatch.context() as patch:  # a clock on which 4 pictures take 1 second, whatever is done with them
         patch.setattr(into_codes.time, "monotonic", lambda: next(now))
-        assert rounds(40) == USUAL_EFFORT, "a round takes no time at all"
+        assert rounds(40) == SHORT_EFFORT, "a round takes no time at all"
     assert 0 < rounds(20) <= LONG_EFFORT
 
 
@@ -273,7 +290,7 @@ class TimedFolder:
 
 @pytest.mark.parametrize(
     ("that_fit", "wanted"),
-    [(0, 0), (7, 7), (30, USUAL_EFFORT), (39, USUAL_EFFORT), (40, RANDOM_EFFORT), (70, 70), (500, LONG_EFFORT)],
+    [(0, 0), (7, 7), (30, SHORT_EFFORT), (39, SHORT_EFFORT), (40, RANDOM_EFFORT), (70, 70), (500, LONG_EFFORT)],
 )
 @pytest.mark.parametrize("times", [1, 2])
 def test_rounds_that_hardly_gain_are_not_taken(
@@ -308,7 +325,7 @@ def test_the_cost_of_a_large_picture_does_not_depend_on_its_pieces(
     pixels = torch.from_numpy(np.asarray(Image.open(path).convert("RGB")).copy())[None]
     latents = encoded(objective, pixels)
     in_pieces = objective.cost_of_pictures(pixels, latents)
-    monkeypatch.setattr(refinement, "PIECE_CELLS", 64)
+    monkeypatch.setitem(refinement.PIECE_CELLS, "cpu", 64)
     monkeypatch.setattr(refinement, "PIECE_PIXELS", 1024)
     whole = objective.cost_of_pictures(pixels, latents).item()
     assert in_pieces.item() == pytest.approx(whole, rel=0.02)

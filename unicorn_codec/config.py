@@ -22,16 +22,28 @@ WEIGHT_FORMATS = ("float", "integer")
 USUAL_WEIGHT_BITS = {"float": 14, "integer": 5}
 
 MOST_EFFORT = 1000
-USUAL_EFFORT = 12
+SHORT_EFFORT = 12
 RANDOM_EFFORT = 40
-"""Rounds from which on ``refinement`` searches at random. Those between the usual ones and these hardly gain."""
+"""Rounds from which on ``refinement`` searches at random. Those between short ones and these hardly gain."""
 
 LONG_EFFORT = 100
-"""Rounds that packing within a time takes at most: further ones gain little."""
+"""Rounds that packing takes within a time, or unasked on a GPU, at most: further ones gain little."""
 
-USUAL_ROUND_PIXELS = 400_000_000
-"""Pixels times rounds of refinement that packing takes on unasked, some 25 minutes of two processor
-cores without bfloat16."""
+USUAL_EFFORT = {"cpu": SHORT_EFFORT, "cuda": LONG_EFFORT}
+"""Rounds of refinement that packing takes on unasked, by the kind of device."""
+
+USUAL_ROUND_PIXELS = {"cpu": 400_000_000, "cuda": 20_000_000_000}
+"""And pixels times rounds: some 25 minutes of two processor cores without bfloat16, some one of an H200."""
+
+
+def rounds_that_pay(rounds: int) -> int:
+    """At most so many rounds of refinement, of which none are in vain."""
+    return min(rounds, LONG_EFFORT) if rounds >= RANDOM_EFFORT else min(rounds, SHORT_EFFORT)
+
+
+def usual_effort(pixels: int, device: str) -> int:
+    """In how many rounds codes of so many pixels in all are refined by a kind of device, if nobody says."""
+    return rounds_that_pay(min(USUAL_EFFORT[device], USUAL_ROUND_PIXELS[device] // pixels))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +110,7 @@ class PackOptions:
         latent_step: quantisation step of the codes, instead of a rate or size.
         quality: 0 to 100, instead of these; see ``quality``. None of them given: ``USUAL_QUALITY``.
         slope: squared error, of 255, that a bit per pixel is worth (lambda), instead of these.
-        effort: rounds in which codes are refined, see ``refinement``. None: ``USUAL_EFFORT``, or for many pixels less.
+        effort: rounds in which codes are refined, see ``refinement``. None: ``usual_effort``.
         seconds: that packing into codes may take, about, instead of an effort; training's stand in ``train``.
         each_alone: no picture is stored as what it changes of another one, however alike they are.
         tune: fit the decoder to the set, where that pays for the bytes that the change takes.
@@ -195,10 +207,6 @@ class PackOptions:
     def target_bytes(self, pixels: int) -> float | None:
         """Wanted size of a file of so many pixels, if a size or a rate was given."""
         return self.bits_per_pixel * pixels / 8 if self.bits_per_pixel is not None else self.file_bytes
-
-    def rounds(self, pixels: int) -> int:
-        """In how many rounds codes of so many pixels in all are refined."""
-        return min(USUAL_EFFORT, USUAL_ROUND_PIXELS // pixels) if self.effort is None else self.effort
 
     @property
     def bits_per_weight(self) -> int:

@@ -43,9 +43,9 @@ WINDOW = 512
 WINDOWS_AT_ONCE = 8
 """Middles that are judged together: bounds the memory."""
 
-CODED_TOGETHER = 1 << 21
-"""Pixels, about, of the pictures whose codes are written together. As many steps as one small picture takes, dozens
-take too; those that wait for theirs are lost in a crash."""
+CODED_TOGETHER = {"cpu": 1 << 21, "cuda": 1 << 23}
+"""Pixels, about, of the pictures whose codes are written together, by the kind of device. As many steps as one small
+picture takes, dozens take too; those that wait for theirs are lost in a crash, minutes of a processor's work."""
 
 KEPT_BYTES = 1 << 28
 """Latents that are kept for another coding, at most."""
@@ -222,7 +222,7 @@ class FolderCoder:
                 chosen += [replace(one, places=positions[part][one.places]) for one in found]
                 end = min(part.stop, len(batch))
                 progress(end - part.start)
-                if (end - begun) * of_picture >= CODED_TOGETHER:
+                if (end - begun) * of_picture >= CODED_TOGETHER[device.type]:
                     yield from self.coded(chosen, step)
                     chosen, begun = [], end
         except KeyboardInterrupt:  # what was refined until now is worth a checkpoint

@@ -13,7 +13,7 @@ import numpy as np
 
 from unicorn_codec.checkpoints import KeptCodes, checkpoint_of, digest_of
 from unicorn_codec.codes.code_model import load_code_model
-from unicorn_codec.config import LONG_EFFORT, RANDOM_EFFORT, USUAL_EFFORT, PackOptions
+from unicorn_codec.config import SHORT_EFFORT, PackOptions, rounds_that_pay, usual_effort
 from unicorn_codec.decoding import CodeDecoder
 from unicorn_codec.errors import Interrupted, InvalidSetting
 from unicorn_codec.format.code_table import Codes
@@ -110,8 +110,10 @@ def make_codes(coder: FolderCoder, options: PackOptions, observer: Observer) -> 
 
 def effort_of(coder: FolderCoder, options: PackOptions) -> int:
     """In how many rounds codes are refined: as was asked for, or as time allows."""
+    if options.effort is not None:
+        return options.effort
     if options.seconds is None:
-        return options.rounds(coder.pictures.pixels)
+        return usual_effort(coder.pictures.pixels, coder.autoencoder.device.type)
     kept = coder.kept_codes
     if kept is not None and kept.effort is not None:
         return kept.effort  # the unfinished work goes on as it was begun
@@ -144,9 +146,8 @@ def effort_within(coder: FolderCoder, seconds: float, times: int) -> int:
     # What comes with any rounds, and that pictures are decoded again in the end, which takes no longer than coding.
     left = seconds - sum(measured) - encoding - (one - a_round) - plain
     if a_round <= 0:  # so little was measured that it says nothing
-        return USUAL_EFFORT if left > 0 else 0
-    rounds = int(min(max(0.0, left / a_round / times), LONG_EFFORT))
-    return rounds if rounds >= RANDOM_EFFORT else min(rounds, USUAL_EFFORT)  # those between hardly gain
+        return SHORT_EFFORT if left > 0 else 0
+    return rounds_that_pay(int(max(0.0, left / a_round / times)))
 
 
 def wanted_step(options: PackOptions, coarsest: float) -> float | None:
@@ -164,7 +165,8 @@ def code_folder(
     Args:
         tuning: a change of the decoder, which the wanted bytes have to hold too.
     """
-    coder, rounds = coder.tuned(tuning), options.rounds(coder.pictures.pixels)
+    assert options.effort is not None, "it was chosen"
+    coder, rounds = coder.tuned(tuning), options.effort
     if wanted_bytes is None:
         step = options.latent_step
         assert step is not None, "the options were given a step"
