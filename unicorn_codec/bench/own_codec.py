@@ -8,13 +8,13 @@ from typing import ClassVar
 from unicorn_codec.archive import Archive, pack
 from unicorn_codec.bench.picture_set import PictureSet
 from unicorn_codec.bench.rivals import Codec, Sizes
-from unicorn_codec.config import PackOptions, ReadOptions, TrainConfig
+from unicorn_codec.config import LONG_EFFORT, RANDOM_EFFORT, PackOptions, ReadOptions, TrainConfig
 from unicorn_codec.inspection import describe
 from unicorn_codec.pictures.images import Pixels
 
 OWN_NAME = "unicorn"
-EFFORTS = {"unicorn-effort-0": 0, "unicorn-effort-100": 100}
-"""Our codes as the autoencoder makes them, and refined for long, by name: tells what refining them is worth."""
+EFFORTS = {f"unicorn-effort-{rounds}": rounds for rounds in (0, RANDOM_EFFORT, LONG_EFFORT)}
+"""Our codes as the autoencoder makes them, and refined at random and for long, by name: what refining them is worth."""
 
 CODE_STEPS = (8.0, 4.8, 2.3, 1.5)
 """Quantisation steps that a benchmark takes by default: each folder has its rates there, none must be looked for."""

@@ -153,13 +153,7 @@ class FolderCoder:
         for some_codes in self.others.codes_at(step):
             codes |= some_codes
             progress(len(codes), count)
-        done = len(codes)
-
-        def tell(pictures: int) -> None:
-            nonlocal done
-            done += pictures
-            progress(done, count)
-
+        tell = adding_up(progress, len(codes), count)
         step = max(step, FINEST)
         for batch, latents in self.all_latents():
             places = [place for place, position in enumerate(batch) if position not in codes]
@@ -198,14 +192,48 @@ class FolderCoder:
         Args:
             progress: told how many pictures' latents were chosen since it was told last; their codes may come later.
         """
+        waiting: list[ChosenLatents] = []
+        most = CODED_TOGETHER[self.autoencoder.device.type]
+        try:
+            for chosen in self.choices(batch, latents, step, rounds, progress):
+                waiting += chosen
+                if sum(one.places.size for one in waiting) * self.pixels_of(batch[0]) >= most:
+                    yield from self.coded(waiting, step)
+                    waiting = []
+        except KeyboardInterrupt:  # what was refined until now is worth a checkpoint
+            yield from self.coded(waiting, step)
+            raise
+        yield from self.coded(waiting, step)
+
+    def plain_bytes(self, step: float, progress: Callable[[int, int], None]) -> float:
+        """Bytes of an archive's file, about, if its codes are not refined. None is written."""
+        tell = adding_up(progress, len(self.others.positions), len(self.pictures.pictures))
+        latent_bytes = 0.0
+        for batch, latents in self.all_latents():
+            for chosen in self.choices(batch, latents, max(step, FINEST), 0, tell):
+                latent_bytes += sum(self.code_bytes(one, step).sum() for one in chosen)
+        return self.overhead + self.others.bytes_at(step) + latent_bytes
+
+    def code_bytes(self, chosen: ChosenLatents, step: float) -> NDArray[np.float32]:
+        """(N,) bytes of pictures' codes, about."""
+        objective, device = self._objective(step, half=chosen.half), self.autoencoder.device
+        of_picture = chosen.latents[0, 0].numel() * objective.cell**2
+        together = max(1, PIXELS_AT_ONCE[device.type] // of_picture)
+        parts = chosen.latents.split(together)
+        return torch.cat(list(in_workers(objective.code_bytes, parts, device, pixels=together * of_picture))).numpy()
+
+    def choices(
+        self, batch: Sequence[int], latents: Tensor, step: float, rounds: int, progress: Callable[[int], None]
+    ) -> Iterator[list[ChosenLatents]]:
+        """What pictures of one size are coded by, with their positions, some pictures at a time."""
         if not batch:
             return
+        positions = np.array(batch)
         if not rounds and step < FINEST_WITH_HALVES:  # no need to look at pixels
             progress(len(batch))
-            yield from zip(batch, encode_latents(self.model, latents, step), strict=True)
+            yield [ChosenLatents(half=False, places=positions, latents=latents)]
             return
-        first, device = self.pictures.pictures[batch[0]], self.autoencoder.device
-        of_picture = first.width * first.height
+        device, of_picture = self.autoencoder.device, self.pixels_of(batch[0])
         together = max(1, PIXELS_AT_ONCE[device.type] // of_picture)
         parts = [slice(start, start + together) for start in range(0, len(batch), together)]
         # Pictures are read here, not by the workers: Pillow's warnings are silenced for all threads together.
@@ -216,19 +244,9 @@ class FolderCoder:
 
         shown = zip(pixels, (latents[part] for part in parts), strict=True)
         results = zip(parts, in_workers(choose, shown, device, pixels=together * of_picture), strict=True)
-        positions, chosen, begun = np.array(batch), list[ChosenLatents](), 0
-        try:
-            for part, found in results:
-                chosen += [replace(one, places=positions[part][one.places]) for one in found]
-                end = min(part.stop, len(batch))
-                progress(end - part.start)
-                if (end - begun) * of_picture >= CODED_TOGETHER[device.type]:
-                    yield from self.coded(chosen, step)
-                    chosen, begun = [], end
-        except KeyboardInterrupt:  # what was refined until now is worth a checkpoint
-            yield from self.coded(chosen, step)
-            raise
-        yield from self.coded(chosen, step)
+        for part, chosen in results:
+            progress(len(positions[part]))
+            yield [replace(one, places=positions[part][one.places]) for one in chosen]
 
     def _chosen(self, pixels: Tensor, latents: Tensor, step: float, rounds: int) -> list["ChosenLatents"]:
         """What pictures are coded by: their latents, or those of their halves where these cost less; maybe refined."""
@@ -262,6 +280,11 @@ class FolderCoder:
         """The picture at a position."""
         return read_picture(self.pictures, self.pictures.pictures[position], self.read)
 
+    def pixels_of(self, position: int) -> int:
+        """How many pixels the picture at a position has."""
+        picture = self.pictures.pictures[position]
+        return picture.width * picture.height
+
     def whole(self, pixels: Tensor) -> Tensor:
         """Raw latents of pictures (N, H, W, 3), uint8."""
         return self.autoencoder.encode_pictures(list(pixels.numpy()), self.autoencoder.reference.downsampling)
@@ -292,6 +315,17 @@ class FolderCoder:
         """Raw latents of some pictures, a batch of one size at a time."""
         multiple = self.autoencoder.reference.downsampling
         return encode_batches(self.pictures, positions, self.read, self.autoencoder, multiple, progress)
+
+
+def adding_up(progress: Callable[[int, int], None], done: int, count: int) -> Callable[[int], None]:
+    """Told how many more are done, it tells ``progress`` of all those that are."""
+
+    def tell(more: int) -> None:
+        nonlocal done
+        done += more
+        progress(done, count)
+
+    return tell
 
 
 def middle(pixels: Pixels) -> Pixels:

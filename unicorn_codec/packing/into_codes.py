@@ -284,8 +284,8 @@ def fit_codes(coder: FolderCoder, wanted_bytes: float, rounds: int, observer: Ob
         fixed = coder.overhead + coder.others.bytes_at(step)
         wanted_plain = fixed + (wanted_bytes - fixed) / growth
         step = curve.step_of(wanted_plain)
-        plain = coder.encode(step, observer.of_stage("sizing"))  # takes little beside refining all of them twice
-        step = corrected(step, coder.file_bytes(plain), wanted_plain)
+        plain = coder.plain_bytes(step, observer.of_stage("sizing"))  # takes little beside refining all of them twice
+        step = corrected(step, plain, wanted_plain)
     codes = coder.encode(step, observer.of_stage("coding"), rounds=rounds)
     for _ in range(CORRECTIONS):
         found = coder.file_bytes(codes)

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from unicorn_codec.codes.code_model import level_of
+from unicorn_codec.codes.coding import lanes_of
 from unicorn_codec.codes.rate_model import RateModel
 from unicorn_codec.concurrency import check_wanted
 from unicorn_codec.config import RANDOM_EFFORT
@@ -47,6 +48,9 @@ that of the chances; the path is to be multiplied by the square root of the roun
 
 CHOSEN_SOFTNESS = 0.5
 """Of what chance has chosen. As hard as the chances in the end it would leave gradients too few and too large."""
+
+BYTES_OF_LANE, EXCESS = 2.7, 1.0025
+"""What a code takes beside its values' bits: each lane's state, and times so many, since frequencies are rounded."""
 
 SMALL_GRADIENT = 1.0
 """Bits a step: latents with smaller gradients move less."""
@@ -115,17 +119,28 @@ class Objective:
         """(N,) bits for pictures (N, H, W, 3), uint8, and their latents, which are rounded."""
         height, width = pixels.shape[1:3]
         symbols = (latents / self.own_step).round()
-        costs = torch.zeros(len(pixels))
         decoded = self.autoencoder.decode_pictures(
             symbols * self.own_step, height, width, self.own_step, half=self.half
         )
+        costs = self._bits_of_rounded(symbols)
         with torch.inference_mode():
-            for row, column in self._pieces(latents, 0):
-                costs += self._bits(symbols[:, :, row.taken(1), column.taken(1)].to(self.autoencoder.device)).cpu()
             both = torch.from_numpy(np.stack(decoded)), pixels
             for row, column in product(spans(height, PIECE_PIXELS, 0), spans(width, PIECE_PIXELS, 0)):
                 costs += self._worth(*(self._images(of_both, row, column, 1) for of_both in both)).cpu()
         return costs
+
+    def code_bytes(self, latents: Tensor) -> Tensor:
+        """(N,) bytes of the codes of latents (N, C, h, w), which are rounded, to about half a per cent."""
+        bits = self._bits_of_rounded((latents / self.own_step).round())
+        return bits / 8 * EXCESS + BYTES_OF_LANE * lanes_of(*latents.shape[2:])
+
+    def _bits_of_rounded(self, symbols: Tensor) -> Tensor:
+        """(N,) of codes, on the processor, of symbols (N, C, h, w) of any size."""
+        bits = torch.zeros(len(symbols))
+        with torch.inference_mode():
+            for row, column in self._pieces(symbols, 0):
+                bits += self._bits(symbols[:, :, row.taken(1), column.taken(1)].to(self.autoencoder.device)).cpu()
+        return bits
 
     def refine(self, pixels: Tensor, latents: Tensor, rounds: int) -> Tensor:
         """Latents to round instead of the encoder's.

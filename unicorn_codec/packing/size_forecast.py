@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -16,7 +16,6 @@ from unicorn_codec.packing.folder_coder import (
     WINDOWS_AT_ONCE,
     ChosenLatents,
     FolderCoder,
-    encode_latents,
     middle,
 )
 
@@ -101,20 +100,19 @@ class Sample:
     parts: list[SampledPictures]
     share: float
 
-    def plain_sizes(self, step: float) -> NDArray[np.int64]:
-        """(N,) bytes of the pictures' codes, if they are not refined."""
-        chosen, images = [], 0
+    def plain_sizes(self, step: float) -> NDArray[np.float32]:
+        """(N,) bytes of the pictures' codes, about, if they are not refined."""
+        parts = []
         for part in self.parts:
-            chosen += [replace(one, places=one.places + images) for one in part.chosen(step)]
-            images += len(part.positions)
-        sizes = np.empty(images, np.int64)
-        for place, code in self.coder.coded(chosen, step):
-            sizes[place] = len(code)
-        return sizes
+            sizes = np.empty(len(part.positions), np.float32)
+            for chosen in part.chosen(step):
+                sizes[chosen.places] = self.coder.code_bytes(chosen, step)
+            parts.append(sizes)
+        return np.concatenate(parts or [np.empty(0, np.float32)])
 
     def file_bytes(self, step: float) -> float:
         """Bytes of the folder's file at a step, if its codes are not refined."""
-        latents = int(self.plain_sizes(max(step, FINEST)).sum()) / self.share
+        latents = float(self.plain_sizes(max(step, FINEST)).sum()) / self.share
         return self.coder.overhead + self.coder.others.bytes_at(step) + latents
 
     def growth_by_refinement(self, step: float, rounds: int, progress: Callable[[int, int], None]) -> float:
@@ -133,7 +131,7 @@ class Sample:
                 done += 1
             progress(min(done, REFINED_IMAGES - 1), REFINED_IMAGES)
         progress(REFINED_IMAGES, REFINED_IMAGES)
-        return refined / int(sizes[::every].sum())
+        return refined / float(sizes[::every].sum())
 
 
 def take_sample(coder: FolderCoder, progress: Callable[[int, int], None]) -> Sample:
@@ -142,13 +140,13 @@ def take_sample(coder: FolderCoder, progress: Callable[[int, int], None]) -> Sam
     count = len(positions)
     images = min(count, SAMPLE_IMAGES)
     chosen = {positions[number * count // images] for number in range(images)}
-    parts, of_all, of_sample, done = [], 0, 0, 0
+    parts, of_all, of_sample, done = [], 0.0, 0.0, 0
     for batch, latents in coder.all_latents():
         # What share of a file's bytes is theirs hardly depends on the step, and is known without looking at pixels.
-        sizes = [len(code) for code in encode_latents(coder.model, latents, SHARE_STEP)]
         places = [place for place, position in enumerate(batch) if position in chosen]
-        of_all += sum(sizes)
-        of_sample += sum(sizes[place] for place in places)
+        sizes = coder.code_bytes(ChosenLatents(half=False, places=np.array(batch), latents=latents), SHARE_STEP)
+        of_all += float(sizes.sum())
+        of_sample += float(sizes[places].sum())
         for start in range(0, len(places), WINDOWS_AT_ONCE):
             some = places[start : start + WINDOWS_AT_ONCE]
             parts.append(SampledPictures(coder, [batch[place] for place in some], latents[some]))
