@@ -279,15 +279,21 @@ class TimedFolder:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0
-        pictures = [SimpleNamespace(width=8, height=8)] * 2
-        self.pictures = SimpleNamespace(pictures=pictures, pixels=128)
+        self.pictures = SimpleNamespace(pictures=[None] * 2, pixels=128)
+        self.autoencoder = SimpleNamespace(device=torch.device("cpu"))
         monkeypatch.setattr(into_codes.time, "monotonic", lambda: self.now)
 
     def latents(self, positions: list[int], progress: object) -> list[tuple[list[int], None]]:
         return [(positions, None)]
 
-    def codes_of(self, batch: list[int], latents: None, step: float, rounds: int) -> list[None]:
+    def pixels_of(self, position: int) -> int:
+        return 64
+
+    def choices(self, batch: list[int], latents: None, step: float, rounds: int) -> list[None]:
         self.now += len(batch) * rounds
+        return []
+
+    def coded(self, chosen: list[None], step: float) -> list[None]:
         return []
 
 

@@ -223,7 +223,12 @@ class FolderCoder:
         return torch.cat(list(in_workers(objective.code_bytes, parts, device, pixels=together * of_picture))).numpy()
 
     def choices(
-        self, batch: Sequence[int], latents: Tensor, step: float, rounds: int, progress: Callable[[int], None]
+        self,
+        batch: Sequence[int],
+        latents: Tensor,
+        step: float,
+        rounds: int,
+        progress: Callable[[int], None] = lambda _: None,
     ) -> Iterator[list[ChosenLatents]]:
         """What pictures of one size are coded by, with their positions, some pictures at a time."""
         if not batch:

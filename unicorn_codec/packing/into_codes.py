@@ -5,9 +5,11 @@ make_codes: find_alike > code_folder > tune_decoder > code_folder, in what the c
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -20,9 +22,9 @@ from unicorn_codec.format.code_table import Codes
 from unicorn_codec.format.container import Container
 from unicorn_codec.format.header import Header, check
 from unicorn_codec.packing.alike import AlikeGroup, find_alike, worthwhile
-from unicorn_codec.packing.folder_coder import FINEST, FolderCoder
+from unicorn_codec.packing.folder_coder import FINEST, ChosenLatents, FolderCoder
 from unicorn_codec.packing.guarantee import Guarantee
-from unicorn_codec.packing.refinement import SLOPE
+from unicorn_codec.packing.refinement import PIXELS_AT_ONCE, SLOPE
 from unicorn_codec.packing.size_forecast import SizeCurve, take_sample
 from unicorn_codec.packing.tuning import tune_decoder
 from unicorn_codec.pictures.classic import check_avif, encode_classic, has_avif
@@ -31,13 +33,17 @@ from unicorn_codec.quality import USUAL_QUALITY, avif_quality_of, step_of_qualit
 from unicorn_codec.reports import Observer
 from unicorn_codec.transform.autoencoder import Autoencoder, EmbeddedAutoencoder
 
+Item = TypeVar("Item")
+
 TOLERANCE, TOLERANCE_REFINED = 0.01, 0.02
 """Part that a file's size may be off: finding another step takes long where codes are refined."""
 
-TIMED_IMAGES = 8
-TIMED_PIXELS = 1 << 19
+TIMED_IMAGES = {"cpu": 8, "cuda": 128}
+TIMED_PIXELS = {"cpu": 1 << 19, "cuda": PIXELS_AT_ONCE["cuda"]}
+TIMED_ROUNDS = {"cpu": 2, "cuda": 20}
 TIMED_STEP = 4.0
-"""What tells how long refining takes: so many pictures at most, of so many pixels about, at a step with halves."""
+"""What tells how long refining takes, by the kind of device: so many pictures at most, of so many pixels about, in so
+many rounds, at a step with halves. A GPU takes as long for few pictures as for many."""
 
 USUAL_STEP = 2.8
 """Tells whether alike pictures are worth a sequence, where a wanted size is to decide the step."""
@@ -127,27 +133,38 @@ def effort_of(coder: FolderCoder, options: PackOptions) -> int:
 
 def effort_within(coder: FolderCoder, seconds: float, times: int) -> int:
     """In how many rounds all codes can be refined so many times in about so many seconds, as some pictures tell."""
-    pictures, some, pixels = coder.pictures.pictures, [], 0
-    for position in range(0, len(pictures), -(-len(pictures) // TIMED_IMAGES)):
-        if pixels < TIMED_PIXELS:
+    begun, device = time.monotonic(), coder.autoencoder.device.type
+    count, some, pixels = len(coder.pictures.pictures), [], 0
+    for position in range(0, count, -(-count // TIMED_IMAGES[device])):
+        if pixels < TIMED_PIXELS[device]:
             some.append(position)
-            pixels += pictures[position].width * pictures[position].height
-    started = time.monotonic()
-    batches = list(coder.latents(some, lambda *_: None))
-    measured = [time.monotonic() - started]
-    for rounds in (0, 0, 1, 3):  # the very first takes longer
-        started = time.monotonic()
+            pixels += coder.pixels_of(position)
+    batches, encoding = timed(coder.latents(some, lambda *_: None))
+
+    def choices(rounds: int) -> Iterator[ChosenLatents]:
         for batch, latents in batches:
-            for _ in coder.codes_of(batch, latents, TIMED_STEP, rounds):
-                pass
-        measured.append(time.monotonic() - started)
-    encoding, _, plain, one, three = (of_some * coder.pictures.pixels / pixels for of_some in measured)
-    a_round = (three - one) / 2
+            yield from chain.from_iterable(coder.choices(batch, latents, TIMED_STEP, rounds))
+
+    timed(choices(0))  # the very first takes longer
+    chosen, choosing = timed(choices(0))
+    _, refining_once = timed(choices(1))
+    _, refining = timed(choices(1 + TIMED_ROUNDS[device]))
+    _, coding = timed(coder.coded(chosen, TIMED_STEP))
+    a_round = (refining - refining_once) / TIMED_ROUNDS[device]
     # What comes with any rounds, and that pictures are decoded again in the end, which takes no longer than coding.
-    left = seconds - sum(measured) - encoding - (one - a_round) - plain
+    rest = encoding + refining_once - a_round + coding + choosing + coding
+    of_all = coder.pictures.pixels / pixels
+    left = seconds - (time.monotonic() - begun) - rest * of_all
     if a_round <= 0:  # so little was measured that it says nothing
         return SHORT_EFFORT if left > 0 else 0
-    return rounds_that_pay(int(max(0.0, left / a_round / times)))
+    return rounds_that_pay(int(max(0.0, left / (a_round * of_all) / times)))
+
+
+def timed(items: Iterable[Item]) -> tuple[list[Item], float]:
+    """The items, and in how many seconds they were made."""
+    started = time.monotonic()
+    made = list(items)
+    return made, time.monotonic() - started
 
 
 def wanted_step(options: PackOptions, coarsest: float) -> float | None:
