@@ -81,7 +81,7 @@ def test_pictures_that_are_worked_on_side_by_side_stay_themselves(
     """Every third is coded at half size, so that parts of both kinds are decoded in turns."""
     source, path, size = tmp_path / "demo", tmp_path / "out.uni", 96
     make_demo_pictures(source, count=9, size=size)
-    for module in ("transform.autoencoder", "packing.folder_coder"):
+    for module in ("transform.autoencoder", "packing.refinement"):
         monkeypatch.setattr(f"unicorn_codec.{module}.PIXELS_AT_ONCE", {"cpu": 3 * size**2})
     monkeypatch.setattr(
         FolderCoder, "are_cheaper_at_half", lambda *arguments: np.arange(len(arguments[1])) == len(arguments[1]) - 1

@@ -8,7 +8,7 @@ import torch
 from unicorn_codec.codes.code_model import load_code_model
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.format.code_table import Codes, is_half
-from unicorn_codec.packing import folder_coder
+from unicorn_codec.packing import folder_coder, refinement
 from unicorn_codec.packing.folder_coder import FolderCoder
 from unicorn_codec.pictures.demo_pictures import make_demo_pictures
 from unicorn_codec.pictures.images import list_folder
@@ -41,7 +41,7 @@ def encoded(coder: FolderCoder, rounds: int) -> Codes:
 def test_codes_do_not_depend_on_what_is_written_together(
     coder: FolderCoder, rounds: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(folder_coder.PIXELS_AT_ONCE, "cpu", 2 * SIDE**2)
+    monkeypatch.setitem(refinement.PIXELS_AT_ONCE, "cpu", 2 * SIDE**2)
     found = []
     for pixels in (1, 3 * SIDE**2, 1 << 30):
         monkeypatch.setitem(folder_coder.CODED_TOGETHER, "cpu", pixels)

@@ -150,7 +150,7 @@ def test_pieces_cover_a_picture_and_gain_as_much(
     plain = encoded(objective, cut)
     whole = objective.refine(cut, plain, rounds=3)
     with monkeypatch.context() as patch:
-        patch.setitem(refinement.PIECE_CELLS, "cpu", 2)
+        patch.setitem(refinement.PIXELS_AT_ONCE, "cpu", (2 * 16) ** 2)
         pieces = objective.refine(cut, plain, rounds=3)
     before, of_whole, of_pieces = (objective.cost_of_pictures(cut, latents).sum() for latents in (plain, whole, pieces))
     assert before - of_pieces > 0.6 * (before - of_whole) > 0
@@ -208,6 +208,19 @@ def test_a_file_of_the_same_size_comes_back_better(photographs: Path, tmp_path: 
     assert [report.rounds for report in reports] == [0, 8]
     assert refined.measured.psnr_db.mean > plain.measured.psnr_db.mean + 0.1
     assert refined.measured.ms_ssim.mean > plain.measured.ms_ssim.mean
+
+
+@pytest.mark.parametrize(
+    ("gibibytes", "bfloat16", "pictures"),
+    [(140, True, 128), (24, True, 128), (8, True, 72), (8, False, 32), (4, False, 16)],
+)
+def test_what_a_gpu_refines_together_fits_into_its_memory(
+    gibibytes: int, bfloat16: bool, pictures: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpu = SimpleNamespace(total_memory=gibibytes << 30)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: gpu)
+    monkeypatch.setattr(refinement, "has_fast_bfloat16", lambda device: bfloat16)
+    assert refinement.pixels_at_once(torch.device("cuda")) // 256**2 == pictures
 
 
 class AwkwardFolder:
@@ -334,7 +347,7 @@ def test_the_cost_of_a_large_picture_does_not_depend_on_its_pieces(
     pixels = torch.from_numpy(np.asarray(Image.open(path).convert("RGB")).copy())[None]
     latents = encoded(objective, pixels)
     in_pieces = objective.cost_of_pictures(pixels, latents)
-    monkeypatch.setitem(refinement.PIECE_CELLS, "cpu", 64)
+    monkeypatch.setitem(refinement.PIXELS_AT_ONCE, "cpu", 1024**2)
     monkeypatch.setattr(refinement, "PIECE_PIXELS", 1024)
     whole = objective.cost_of_pictures(pixels, latents).item()
     assert in_pieces.item() == pytest.approx(whole, rel=0.02)

@@ -24,7 +24,7 @@ from unicorn_codec.devices import in_workers
 from unicorn_codec.format.code_table import Codes, marked_half, told_level, told_step
 from unicorn_codec.format.picture_table import serialize_names, serialize_sizes
 from unicorn_codec.packing.folder_latents import encode_batches
-from unicorn_codec.packing.refinement import PIXELS_AT_ONCE, Objective
+from unicorn_codec.packing.refinement import Objective, pixels_at_once
 from unicorn_codec.pictures.images import Folder, Pixels, read_picture
 from unicorn_codec.transform.autoencoder import EmbeddedAutoencoder
 from unicorn_codec.transform.resampling import halve
@@ -218,7 +218,7 @@ class FolderCoder:
         """(N,) bytes of pictures' codes, about."""
         objective, device = self._objective(step, half=chosen.half), self.autoencoder.device
         of_picture = chosen.latents[0, 0].numel() * objective.cell**2
-        together = max(1, PIXELS_AT_ONCE[device.type] // of_picture)
+        together = max(1, pixels_at_once(device) // of_picture)
         parts = chosen.latents.split(together)
         return torch.cat(list(in_workers(objective.code_bytes, parts, device, pixels=together * of_picture))).numpy()
 
@@ -239,7 +239,7 @@ class FolderCoder:
             yield [ChosenLatents(half=False, places=positions, latents=latents)]
             return
         device, of_picture = self.autoencoder.device, self.pixels_of(batch[0])
-        together = max(1, PIXELS_AT_ONCE[device.type] // of_picture)
+        together = max(1, pixels_at_once(device) // of_picture)
         parts = [slice(start, start + together) for start in range(0, len(batch), together)]
         # Pictures are read here, not by the workers: Pillow's warnings are silenced for all threads together.
         pixels = (torch.from_numpy(np.stack([self.picture(position) for position in batch[part]])) for part in parts)

@@ -55,16 +55,21 @@ BYTES_OF_LANE, EXCESS = 2.7, 1.0025
 SMALL_GRADIENT = 1.0
 """Bits a step: latents with smaller gradients move less."""
 
-PIECE_CELLS = {"cpu": 32, "cuda": 128}
 MARGIN_CELLS = 2
-"""Large pictures are refined in pieces of so many latents a side, decoded with so many around them."""
+"""Large pictures are refined in pieces, decoded with so many latents around them."""
 
 PIECE_PIXELS = 1024
 """Large pictures are compared in pieces of so many pixels a side."""
 
 PIXELS_AT_ONCE = {"cpu": 1 << 18, "cuda": 1 << 23}
-"""What is refined together, about, by the kind of device: bounds the gradients' memory, some 450 bytes a pixel with
-bfloat16. A GPU takes as long for a quarter."""
+"""What is refined together at most, about, by the kind of device. A GPU takes as long for a quarter."""
+
+BYTES_OF_PIXEL = 1000
+BYTES_OF_PIXEL_BFLOAT16 = 450
+"""Of a GPU's memory that refining takes, about: most of it holds what gradients are worked out from."""
+
+PART_OF_MEMORY = 4
+"""One part of so many of a GPU's memory is refinement's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +167,8 @@ class Objective:
         return refined
 
     def _pieces(self, latents: Tensor, margin: int) -> Iterator[tuple[Span, Span]]:
-        cells = PIECE_CELLS[self.autoencoder.device.type]
+        side = math.isqrt(pixels_at_once(self.autoencoder.device))
+        cells = max(1, side // self.autoencoder.reference.downsampling)
         rows, columns = latents.shape[2:]
         return product(spans(rows, cells, margin), spans(columns, cells, margin))
 
@@ -192,6 +198,16 @@ class Objective:
         with torch.no_grad():
             cheaper = self.cost(images, moved.round()) < self.cost(images, symbols.round())
         return torch.where(cheaper.view(-1, 1, 1, 1), moved, symbols)
+
+
+def pixels_at_once(device: torch.device) -> int:
+    """How many pixels are refined together, about: bounds the memory."""
+    most = PIXELS_AT_ONCE[device.type]
+    if device.type == "cpu":
+        return most
+    of_pixel = BYTES_OF_PIXEL_BFLOAT16 if has_fast_bfloat16(device) else BYTES_OF_PIXEL
+    memory: int = torch.cuda.get_device_properties(device).total_memory
+    return min(most, memory // PART_OF_MEMORY // of_pixel)
 
 
 def softly_rounded(symbols: Tensor, softness: float, random: torch.Generator | None = None) -> Tensor:
