@@ -235,8 +235,8 @@ class FolderCoder:
             return
         positions = np.array(batch)
         if not rounds and step < FINEST_WITH_HALVES:  # no need to look at pixels
-            progress(len(batch))
             yield [ChosenLatents(half=False, places=positions, latents=latents)]
+            progress(len(batch))
             return
         device, of_picture = self.autoencoder.device, self.pixels_of(batch[0])
         together = max(1, pixels_at_once(device) // of_picture)
@@ -250,8 +250,8 @@ class FolderCoder:
         shown = zip(pixels, (latents[part] for part in parts), strict=True)
         results = zip(parts, in_workers(choose, shown, device, pixels=together * of_picture), strict=True)
         for part, chosen in results:
-            progress(len(positions[part]))
             yield [replace(one, places=positions[part][one.places]) for one in chosen]
+            progress(len(positions[part]))  # where Ctrl-C may come: whoever keeps what was chosen has it by now
 
     def _chosen(self, pixels: Tensor, latents: Tensor, step: float, rounds: int) -> list["ChosenLatents"]:
         """What pictures are coded by: their latents, or those of their halves where these cost less; maybe refined."""
