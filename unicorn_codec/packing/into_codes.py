@@ -41,12 +41,12 @@ TOLERANCE, TOLERANCE_REFINED = 0.01, 0.02
 TIMED_IMAGES = {"cpu": 8, "cuda": 128}
 TIMED_PIXELS = {"cpu": 1 << 19, "cuda": PIXELS_AT_ONCE["cuda"]}
 TIMED_ROUNDS = {"cpu": 2, "cuda": 20}
-TIMED_STEP = 4.0
 """What tells how long refining takes, by the kind of device: so many pictures at most, of so many pixels about, in so
-many rounds, at a step with halves. A GPU takes as long for few pictures as for many."""
+many rounds. A GPU takes as long for few pictures as for many."""
 
 USUAL_STEP = 2.8
-"""Tells whether alike pictures are worth a sequence, where a wanted size is to decide the step."""
+"""Tells whether alike pictures are worth a sequence, and how long a round takes, where a wanted size is to decide the
+step."""
 
 CORRECTIONS = 2
 MOST_EXCESS = 0.03
@@ -125,13 +125,13 @@ def effort_of(coder: FolderCoder, options: PackOptions) -> int:
         return kept.effort  # the unfinished work goes on as it was begun
     # A wanted size may need all pictures to be refined once more.
     times = 1 if options.target_bytes(coder.pictures.pixels) is None else 2
-    effort = effort_within(coder, options.seconds, times)
+    effort = effort_within(coder, options.seconds, times, options.latent_step or USUAL_STEP)
     if kept is not None:
         kept.effort = effort
     return effort
 
 
-def effort_within(coder: FolderCoder, seconds: float, times: int) -> int:
+def effort_within(coder: FolderCoder, seconds: float, times: int, step: float) -> int:
     """In how many rounds all codes can be refined so many times in about so many seconds, as some pictures tell."""
     begun, device = time.monotonic(), coder.autoencoder.device.type
     count, some, pixels = len(coder.pictures.pictures), [], 0
@@ -143,16 +143,15 @@ def effort_within(coder: FolderCoder, seconds: float, times: int) -> int:
 
     def choices(rounds: int) -> Iterator[ChosenLatents]:
         for batch, latents in batches:
-            yield from chain.from_iterable(coder.choices(batch, latents, TIMED_STEP, rounds))
+            yield from chain.from_iterable(coder.choices(batch, latents, step, rounds))
 
-    timed(choices(0))  # the very first takes longer
-    chosen, choosing = timed(choices(0))
+    chosen, _ = timed(choices(1))  # the very first takes longer
     _, refining_once = timed(choices(1))
     _, refining = timed(choices(1 + TIMED_ROUNDS[device]))
-    _, coding = timed(coder.coded(chosen, TIMED_STEP))
+    _, coding = timed(coder.coded(chosen, step))
     a_round = (refining - refining_once) / TIMED_ROUNDS[device]
-    # What comes with any rounds, and that pictures are decoded again in the end, which takes no longer than coding.
-    rest = encoding + refining_once - a_round + coding + choosing + coding
+    # What comes with any rounds, and that in the end pictures are decoded and compared: less than half a round.
+    rest = encoding + refining_once - a_round + coding + coding + a_round / 2
     of_all = coder.pictures.pixels / pixels
     left = seconds - (time.monotonic() - begun) - rest * of_all
     if a_round <= 0:  # so little was measured that it says nothing
