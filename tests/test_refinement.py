@@ -268,7 +268,7 @@ def test_many_pixels_get_fewer_rounds(device: str, pictures: int, rounds: int) -
 
 
 def test_an_effort_that_was_asked_for_is_taken() -> None:
-    folder = SimpleNamespace(pictures=SimpleNamespace(pixels=2 * USUAL_ROUND_PIXELS["cpu"]))
+    folder = SimpleNamespace(kept_codes=None, pictures=SimpleNamespace(pixels=2 * USUAL_ROUND_PIXELS["cpu"]))
     assert into_codes.effort_of(folder, PackOptions(effort=9)) == 9  # type: ignore[arg-type]
 
 
@@ -292,7 +292,7 @@ class TimedFolder:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0
-        self.pictures = SimpleNamespace(pictures=[None] * 2, pixels=128)
+        self.pictures, self.others = SimpleNamespace(pictures=[None] * 2, pixels=128), NoOthers()
         self.autoencoder = SimpleNamespace(device=torch.device("cpu"))
         monkeypatch.setattr(into_codes.time, "monotonic", lambda: self.now)
 
@@ -301,6 +301,9 @@ class TimedFolder:
 
     def pixels_of(self, position: int) -> int:
         return 64
+
+    def picture(self, position: int) -> np.ndarray:
+        return np.zeros((8, 8, 3), np.uint8)
 
     def choices(self, batch: list[int], latents: None, step: float, rounds: int) -> list[None]:
         self.now += len(batch) * rounds

@@ -1,5 +1,6 @@
 """The size that is foretold against the size that comes out, and the search for a step."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 
 from unicorn_codec.codes.code_model import load_code_model
 from unicorn_codec.config import ReadOptions
-from unicorn_codec.packing.folder_coder import FolderCoder
+from unicorn_codec.packing.folder_coder import FolderCoder, NoOthers, Others
 from unicorn_codec.packing.size_forecast import NEAR, SizeCurve, take_sample
 from unicorn_codec.pictures.demo_pictures import make_demo_pictures
 from unicorn_codec.pictures.images import list_folder
@@ -35,6 +36,29 @@ def test_a_sample_of_all_pictures_foretells_their_size(coder: FolderCoder) -> No
     for step in STEPS:  # in no order: what is known of one step must not mislead at another
         found = coder.file_bytes(coder.encode(step, lambda *_: None))
         assert sample.file_bytes(step) == pytest.approx(found, rel=0.01), step
+
+
+class OneOther:
+    """The first picture, coded otherwise: its code has the more bytes the finer the step, however fine."""
+
+    positions = frozenset({0})
+
+    def bytes_at(self, step: float) -> float:
+        return 1e9  # a guess, which nothing is to rely on where the code is at hand
+
+    def codes_at(self, step: float) -> Iterator[dict[int, bytes]]:
+        yield {0: bytes(int(500 / step))}
+
+
+@pytest.mark.parametrize("others", [NoOthers(), OneOther()])
+def test_the_size_of_plain_codes_is_known_without_writing_them(coder: FolderCoder, others: Others) -> None:
+    mixed = coder.beside(others)
+    for step in (0.25, *STEPS):
+        told: list[tuple[int, int]] = []
+        foretold = mixed.plain_bytes(step, lambda done, count, told=told: told.append((done, count)))
+        assert foretold == pytest.approx(mixed.file_bytes(mixed.encode(step, lambda *_: None)), rel=0.01), step
+        assert told == sorted(set(told))
+        assert told[-1] == (len(coder.pictures.pictures),) * 2
 
 
 def test_refinement_makes_codes_of_a_sample_neither_vanish_nor_explode(coder: FolderCoder) -> None:

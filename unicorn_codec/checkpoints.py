@@ -89,7 +89,7 @@ class KeptCodes:
         digest: of pictures and settings.
         resume: go on from what the checkpoint holds.
 
-    ``effort``, where it was measured and not asked for, is kept too: it must not change under way.
+    ``effort``, where it was not asked for, is kept too: it must not change under way.
 
     Raises:
         CheckpointMismatch: there are other pictures or settings in it.

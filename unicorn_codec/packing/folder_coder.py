@@ -169,8 +169,11 @@ class FolderCoder:
         return self.overhead + sum(map(len, codes.streams))
 
     def all_latents(self) -> Iterator[tuple[list[int], Tensor]]:
-        """Raw latents of all pictures, a batch of one size at a time."""
-        yield from self._kept
+        """Raw latents of all pictures that are coded so, a batch of one size at a time."""
+        for batch, latents in self._kept:
+            places = [place for place, position in enumerate(batch) if position not in self.others.positions]
+            if places:
+                yield [batch[place] for place in places], latents[places]
         kept = self.others.positions | {position for batch, _ in self._kept for position in batch}
         rest = [position for position in range(len(self.pictures.pictures)) if position not in kept]
         for batch, latents in self.latents(rest, lambda *_: None):
@@ -206,13 +209,17 @@ class FolderCoder:
         yield from self.coded(waiting, step)
 
     def plain_bytes(self, step: float, progress: Callable[[int, int], None]) -> float:
-        """Bytes of an archive's file, about, if its codes are not refined. None is written."""
-        tell = adding_up(progress, len(self.others.positions), len(self.pictures.pictures))
-        latent_bytes = 0.0
+        """Bytes of an archive's file, about, if its codes are not refined. Those of latents need not be written."""
+        tell = adding_up(progress, 0, len(self.pictures.pictures))
+        code_bytes = 0.0
+        for some_codes in self.others.codes_at(step):
+            code_bytes += sum(map(len, some_codes.values()))
+            tell(len(some_codes))
+        step = max(step, FINEST)
         for batch, latents in self.all_latents():
-            for chosen in self.choices(batch, latents, max(step, FINEST), 0, tell):
-                latent_bytes += sum(self.code_bytes(one, step).sum() for one in chosen)
-        return self.overhead + self.others.bytes_at(step) + latent_bytes
+            for chosen in self.choices(batch, latents, step, 0, tell):
+                code_bytes += sum(float(self.code_bytes(one, step).sum()) for one in chosen)
+        return self.overhead + code_bytes
 
     def code_bytes(self, chosen: ChosenLatents, step: float) -> NDArray[np.float32]:
         """(N,) bytes of pictures' codes, about."""

@@ -29,6 +29,7 @@ from unicorn_codec.packing.size_forecast import SizeCurve, take_sample
 from unicorn_codec.packing.tuning import tune_decoder
 from unicorn_codec.pictures.classic import check_avif, encode_classic, has_avif
 from unicorn_codec.pictures.images import Folder, folder_digest
+from unicorn_codec.pictures.metrics import ms_ssim
 from unicorn_codec.quality import USUAL_QUALITY, avif_quality_of, step_of_quality
 from unicorn_codec.reports import Observer
 from unicorn_codec.transform.autoencoder import Autoencoder, EmbeddedAutoencoder
@@ -115,17 +116,18 @@ def make_codes(coder: FolderCoder, options: PackOptions, observer: Observer) -> 
 
 
 def effort_of(coder: FolderCoder, options: PackOptions) -> int:
-    """In how many rounds codes are refined: as was asked for, or as time allows."""
+    """In how many rounds codes are refined: as was asked for, as is usual, or as time allows."""
     if options.effort is not None:
         return options.effort
-    if options.seconds is None:
-        return usual_effort(coder.pictures.pixels, coder.autoencoder.device.type)
     kept = coder.kept_codes
     if kept is not None and kept.effort is not None:
         return kept.effort  # the unfinished work goes on as it was begun
-    # A wanted size may need all pictures to be refined once more.
-    times = 1 if options.target_bytes(coder.pictures.pixels) is None else 2
-    effort = effort_within(coder, options.seconds, times, options.latent_step or USUAL_STEP)
+    if options.seconds is None:
+        effort = usual_effort(coder.pictures.pixels, coder.autoencoder.device.type)
+    else:
+        # A wanted size may need all pictures to be refined once more.
+        times = 1 if options.target_bytes(coder.pictures.pixels) is None else 2
+        effort = effort_within(coder, options.seconds, times, options.latent_step or USUAL_STEP)
     if kept is not None:
         kept.effort = effort
     return effort
@@ -134,11 +136,14 @@ def effort_of(coder: FolderCoder, options: PackOptions) -> int:
 def effort_within(coder: FolderCoder, seconds: float, times: int, step: float) -> int:
     """In how many rounds all codes can be refined so many times in about so many seconds, as some pictures tell."""
     begun, device = time.monotonic(), coder.autoencoder.device.type
-    count, some, pixels = len(coder.pictures.pictures), [], 0
-    for position in range(0, count, -(-count // TIMED_IMAGES[device])):
+    in_latents = [p for p in range(len(coder.pictures.pictures)) if p not in coder.others.positions]
+    some, pixels = list[int](), 0
+    for position in in_latents[:: max(1, -(-len(in_latents) // TIMED_IMAGES[device]))]:
         if pixels < TIMED_PIXELS[device]:
             some.append(position)
             pixels += coder.pixels_of(position)
+    if not some:
+        return 0
     batches, encoding = timed(coder.latents(some, lambda *_: None))
 
     def choices(rounds: int) -> Iterator[ChosenLatents]:
@@ -150,9 +155,10 @@ def effort_within(coder: FolderCoder, seconds: float, times: int, step: float) -
     _, refining = timed(choices(1 + TIMED_ROUNDS[device]))
     _, coding = timed(coder.coded(chosen, step))
     a_round = (refining - refining_once) / TIMED_ROUNDS[device]
-    # What comes with any rounds, and that in the end pictures are decoded and compared: less than half a round.
-    rest = encoding + refining_once - a_round + coding + coding + a_round / 2
-    of_all = coder.pictures.pixels / pixels
+    _, comparing = timed(ms_ssim(one, one) for one in map(coder.picture, some))
+    # What comes with any rounds, and in the end the way back: codes are read, pictures decoded and compared.
+    rest = encoding + refining_once - a_round + coding + coding + a_round / 3 + comparing
+    of_all = sum(map(coder.pixels_of, in_latents)) / pixels
     left = seconds - (time.monotonic() - begun) - rest * of_all
     if a_round <= 0:  # so little was measured that it says nothing
         return SHORT_EFFORT if left > 0 else 0

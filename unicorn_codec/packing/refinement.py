@@ -167,8 +167,9 @@ class Objective:
         return refined
 
     def _pieces(self, latents: Tensor, margin: int) -> Iterator[tuple[Span, Span]]:
-        side = math.isqrt(pixels_at_once(self.autoencoder.device))
-        cells = max(1, side // self.autoencoder.reference.downsampling)
+        # At half size a pixel takes half as much: little of what it takes is of the picture's own size.
+        side = math.isqrt(pixels_at_once(self.autoencoder.device) * (2 if self.half else 1))
+        cells = max(1, side // self.cell)
         rows, columns = latents.shape[2:]
         return product(spans(rows, cells, margin), spans(columns, cells, margin))
 

@@ -1,6 +1,7 @@
 """How large a folder's file becomes at a step, from some of its pictures, and at which step it has the wanted size."""
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +17,7 @@ from unicorn_codec.packing.folder_coder import (
     WINDOWS_AT_ONCE,
     ChosenLatents,
     FolderCoder,
+    adding_up,
     middle,
 )
 
@@ -68,12 +70,13 @@ class SampledPictures:
     def _middles(self) -> tuple[Tensor, Tensor, Tensor]:
         """The pictures' middles, and their latents at whole and at half size, as if they were pictures of their own."""
         windows, halves = self._seen
-        if windows.shape[1:3] == self._size:
+        if windows.shape[1:3] == self.size:
             return windows, self.latents, halves
         return windows, self._coder.whole(windows), self._coder.halves(windows)
 
     @property
-    def _size(self) -> tuple[int, int]:
+    def size(self) -> tuple[int, int]:
+        """Height and width of each."""
         picture = self._coder.pictures.pictures[self.positions[0]]
         return picture.height, picture.width
 
@@ -122,15 +125,17 @@ class Sample:
         step = max(step, FINEST)
         sizes = self.plain_sizes(step)
         every = -(-len(sizes) // REFINED_IMAGES)
-        refined = seen = done = 0
+        refined = seen = 0
+        of_size: dict[tuple[int, int], list[tuple[int, Tensor]]] = defaultdict(list)
         for part in self.parts:
             chosen = slice(-seen % every, None, every)
             seen += len(part.positions)
-            for _, code in self.coder.codes_of(part.positions[chosen], part.latents[chosen], step, rounds):
-                refined += len(code)
-                done += 1
-            progress(min(done, REFINED_IMAGES - 1), REFINED_IMAGES)
-        progress(REFINED_IMAGES, REFINED_IMAGES)
+            of_size[part.size] += zip(part.positions[chosen], part.latents[chosen], strict=True)
+        tell = adding_up(progress, 0, len(sizes[::every]))
+        for some in of_size.values():  # all of a size together: a GPU takes as long for one as for dozens
+            positions, latents = zip(*some, strict=True)
+            codes = self.coder.codes_of(positions, torch.stack(latents), step, rounds, tell)
+            refined += sum(len(code) for _, code in codes)
         return refined / float(sizes[::every].sum())
 
 
