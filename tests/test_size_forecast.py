@@ -8,6 +8,7 @@ import torch
 
 from unicorn_codec.codes.code_model import load_code_model
 from unicorn_codec.config import ReadOptions
+from unicorn_codec.packing import size_forecast
 from unicorn_codec.packing.folder_coder import FolderCoder, NoOthers, Others
 from unicorn_codec.packing.size_forecast import NEAR, SizeCurve, take_sample
 from unicorn_codec.pictures.demo_pictures import make_demo_pictures
@@ -68,6 +69,16 @@ def test_refinement_makes_codes_of_a_sample_neither_vanish_nor_explode(coder: Fo
     plain = coder.encode(4.0, lambda *_: None)
     lengths = [sum(map(len, codes.streams)) for codes in (refined, plain)]
     assert growth == pytest.approx(lengths[0] / lengths[1], rel=0.01)
+
+
+def test_a_size_of_which_no_picture_is_refined_does_no_harm(
+    coder: FolderCoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(size_forecast, "REFINED_IMAGES", 1)
+    told: list[tuple[int, int]] = []
+    growth = take_sample(coder, lambda *_: None).growth_by_refinement(4.0, 1, lambda *done: told.append(done))
+    assert growth == pytest.approx(1, abs=0.3)
+    assert told[-1] == (1, 1)
 
 
 def test_pictures_beyond_the_window_are_judged_by_their_middle(tmp_path: Path) -> None:

@@ -130,7 +130,8 @@ class Sample:
         for part in self.parts:
             chosen = slice(-seen % every, None, every)
             seen += len(part.positions)
-            of_size[part.size] += zip(part.positions[chosen], part.latents[chosen], strict=True)
+            for one in zip(part.positions[chosen], part.latents[chosen], strict=True):
+                of_size[part.size].append(one)
         tell = adding_up(progress, 0, len(sizes[::every]))
         for some in of_size.values():  # all of a size together: a GPU takes as long for one as for dozens
             positions, latents = zip(*some, strict=True)
