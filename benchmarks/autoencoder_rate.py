@@ -21,10 +21,10 @@ from PIL import Image
 from ssimulacra2 import compute_ssimulacra2
 
 from unicorn_codec.codes.code_model import level_of, load_code_model
-from unicorn_codec.codes.coding import decode_images, encode_images
+from unicorn_codec.codes.coding import decode_symbols, encode_symbols
 from unicorn_codec.packing.folder_coder import quantise_latents
 from unicorn_codec.pictures.metrics import ms_ssim, psnr_db
-from unicorn_codec.transform.autoencoder import EmbeddedAutoencoder
+from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 
 STEPS = {"cats-1000": (2.0, 2.9, 4.4), "grocery-1000": (2.0, 2.9, 4.4, 5.6)}
 FINE_STEPS = (1.4,)
@@ -48,15 +48,15 @@ def ssimulacra2_of(original: np.ndarray, decoded: np.ndarray) -> float:
     return float(compute_ssimulacra2(*files))
 
 
-def code_with_autoencoder(pictures: Sequence[np.ndarray], autoencoder: EmbeddedAutoencoder, step: float) -> Coded:
+def code_with_autoencoder(pictures: Sequence[np.ndarray], autoencoder: PackagedAutoencoder, step: float) -> Coded:
     """Pictures of one size, through codes that are decoded again."""
     model, level = load_code_model(), level_of(step)
     coded: Coded = []
     for start in range(0, len(pictures), TOGETHER):
         batch = pictures[start : start + TOGETHER]
         latents = autoencoder.encode_pictures(batch, 16)
-        codes = encode_images(model, level, quantise_latents(latents, step))
-        symbols = decode_images(model, level, codes, *latents.shape[2:], short=True)
+        codes = encode_symbols(model, level, quantise_latents(latents, step))
+        symbols = decode_symbols(model, level, codes, *latents.shape[2:], short=True)
         height, width = batch[0].shape[:2]
         decoded = autoencoder.decode_pictures(torch.from_numpy(symbols).float() * step, height, width, step)
         coded += zip(map(len, codes), decoded, strict=True)
@@ -109,7 +109,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="pictures of each folder")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "autoencoder_rate.json")
     args = parser.parse_args()
-    autoencoder = EmbeddedAutoencoder(torch.device("cpu"))
+    autoencoder = PackagedAutoencoder(torch.device("cpu"))
     known = json.loads(args.out.read_text())["sets"] if args.out.exists() else {}
     sets = dict(known)
     for folder in args.data:

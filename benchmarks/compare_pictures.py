@@ -29,14 +29,14 @@ GAP, CAPTION = 6, 16
 
 def best_avif(picture: np.ndarray, most_bytes: float) -> tuple[int, np.ndarray]:
     """Bytes and pixels of the AVIF file with the best PSNR that is small enough, or of the smallest one."""
-    image = Image.fromarray(picture)
+    shown = Image.fromarray(picture)
     found = []
     for divisor in (1, 2, 4):
-        small = image.resize((image.width // divisor, image.height // divisor), Image.Resampling.LANCZOS)
+        small = shown.resize((shown.width // divisor, shown.height // divisor), Image.Resampling.LANCZOS)
         for quality in range(0, 80, 4):
             file = io.BytesIO()
             small.save(file, "AVIF", quality=quality, speed=4)
-            decoded = Image.open(file).convert("RGB").resize(image.size, Image.Resampling.LANCZOS)
+            decoded = Image.open(file).convert("RGB").resize(shown.size, Image.Resampling.LANCZOS)
             found.append((file.tell(), np.asarray(decoded)))
     fitting = [pair for pair in found if pair[0] <= most_bytes]
     return max(fitting, key=lambda pair: psnr_db(picture, pair[1])) if fitting else min(found, key=lambda pair: pair[0])

@@ -49,7 +49,7 @@ class Lines(Observer):
             self.shown += 0.1
 
     def preview(self, psnr_db: float) -> None:
-        print(f"  a few images: {psnr_db:.2f} dB", flush=True)
+        print(f"  a few pictures: {psnr_db:.2f} dB", flush=True)
 
 
 def pack_some(
@@ -74,7 +74,7 @@ def pack_some(
     read = ReadOptions(max_side=max_side)
     pixels = sum(p.width * p.height for p in list_folder(folder, read).pictures)
     values = pixels * LATENT_VALUES_PER_PIXEL
-    network = fit_network(parameters_per_latent * values, None, 16, 16, images=count)
+    network = fit_network(parameters_per_latent * values, None, 16, 16, pictures=count)
     options = PackOptions(
         read=read,
         train=TrainConfig(seconds=seconds),
@@ -91,7 +91,7 @@ def pack_some(
     assert report.network is not None
     measured = report.network
     return {
-        "pictures": report.images,
+        "pictures": report.pictures,
         "max_side": max_side,
         "training_s": seconds,
         "hidden_size": network.hidden_size,
@@ -105,7 +105,7 @@ def pack_some(
         "ceiling_db": round(measured.ceiling_psnr_db, 2),
         "gap_db": round(measured.ceiling_psnr_db - report.measured.psnr_db.mean, 2),
         "ms_ssim": round(report.measured.ms_ssim.mean, 4),
-        "other_noise_db": round(measured.other_noise_psnr_db - measured.same_images_psnr_db, 3),
+        "other_noise_db": round(measured.other_noise_psnr_db - measured.stored_noise_psnr_db, 3),
         "steps": measured.steps,
     }
 

@@ -35,7 +35,7 @@ from unicorn_codec.config import PackOptions, ReadOptions, TrainConfig
 from unicorn_codec.packing.folder_coder import encode_latents
 from unicorn_codec.pictures.batches import batches_by_size
 from unicorn_codec.pictures.images import list_folder, read_picture, write_picture
-from unicorn_codec.transform.autoencoder import EmbeddedAutoencoder
+from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 
 COMMAND = [sys.executable, "-m", "unicorn_cli"]
 
@@ -122,7 +122,7 @@ def measure_shares(folder: Path, work: Path, tell: Callable[[str, float], None])
     """Processor time of the parts of packing a folder at 0.1 bits per pixel, and of unpacking it."""
     report = pack(folder, work / "shares.uni", PackOptions(bits_per_pixel=0.1))
     watch, model = Stopwatch(), load_code_model()
-    autoencoder = EmbeddedAutoencoder(torch.device("cpu"))
+    autoencoder = PackagedAutoencoder(torch.device("cpu"))
     with watch.part("reading"):
         listed = list_folder(folder, ReadOptions())
     for batch in batches_by_size([(p.width, p.height) for p in listed.pictures]):
@@ -132,7 +132,7 @@ def measure_shares(folder: Path, work: Path, tell: Callable[[str, float], None])
             latents = autoencoder.encode_pictures(pixels, autoencoder.reference.downsampling)
         with watch.part("entropy_coding"):
             encode_latents(model, latents, report.latent_step)
-    watch.tell("pack", report.images, tell)
+    watch.tell("pack", report.pictures, tell)
     watch = Stopwatch()
     with Archive.open(work / "shares.uni") as archive:
         for batch in batches_by_size([archive.size(index) for index in range(len(archive))]):
@@ -144,7 +144,7 @@ def measure_shares(folder: Path, work: Path, tell: Callable[[str, float], None])
             with watch.part("writing"):
                 for index, pixels in zip(batch, pictures, strict=True):
                     write_picture(pixels, work / f"{index}.png")
-    watch.tell("unpack", report.images, tell)
+    watch.tell("unpack", report.pictures, tell)
 
 
 def main() -> None:
@@ -174,7 +174,7 @@ def main() -> None:
                 measure_shares(take(args.data, Path(name), args.pictures), Path(name), tell)
         return
 
-    autoencoder = EmbeddedAutoencoder(torch.device("cpu"))
+    autoencoder = PackagedAutoencoder(torch.device("cpu"))
     latents = torch.randn(1, autoencoder.network.latent_channels, 16, 16) * 3
     tell("autoencoder_decode_ms", 1000 * warm(lambda: autoencoder.decode_pictures(latents, 256, 256, 2.0)))
     network = autoencoder.network.to(torch.bfloat16)
@@ -193,7 +193,7 @@ def main() -> None:
         tell("unpack_one_from_network_cold_s", cold("unpack", f"{work}/network.uni", *one))
         report = pack(many, work / "codes.uni", PackOptions())
         tell("pack_codes_s", report.seconds)
-        tell("pack_codes_pictures", report.images)
+        tell("pack_codes_pictures", report.pictures)
         tell("peak_memory_mb", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000)
         tell("inspect_cold_s", cold("inspect", f"{work}/codes.uni"))
         tell("unpack_one_code_cold_s", cold("unpack", f"{work}/codes.uni", *one))

@@ -17,12 +17,12 @@ from unicorn_codec.config import (
 )
 from unicorn_codec.format.header import (
     CONDITIONS,
-    EMBEDDED_AUTOENCODERS,
     INDEX_EMBEDDINGS,
     MAX_DEPTH,
     MAX_HIDDEN_SIZE,
     MAX_STEPS,
 )
+from unicorn_codec.model_registry import default_name
 from unicorn_codec.quality import USUAL_QUALITY
 
 from .options import a_path, device_option, json_option, overwrite_option, read_options, together
@@ -135,7 +135,7 @@ network_options = together(
         "--index-embedding",
         type=click.Choice(INDEX_EMBEDDINGS),
         help="What the network sees of the index: waves of random (grf) or decaying frequencies (edf), a learned row "
-        "an image (let), or an MLP of the plain number (mlp).  [default: grf]",
+        "a picture (let), or an MLP of the plain number (mlp).  [default: grf]",
     ),
     click.option(
         "--latent-std",
@@ -173,7 +173,7 @@ common_options = together(
     click.option(
         "--autoencoder",
         metavar="NAME|HUB-ID|FOLDER",
-        default=EMBEDDED_AUTOENCODERS[-1],
+        default=default_name(),
         show_default=True,
         help="Pixels to latents: the package's own, or (with --index-only) one of diffusers.",
     ),

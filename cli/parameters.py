@@ -82,7 +82,7 @@ class Colour(click.ParamType[tuple[int, int, int]]):
 
 
 class IndexRanges(click.ParamType[tuple[range, ...]]):
-    """``3,5,8-11``, as ranges: how many images there are is not known yet, so nothing is counted out."""
+    """``3,5,8-11``, as ranges: how many pictures there are is not known yet, so nothing is counted out."""
 
     name = "numbers"
 

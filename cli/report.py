@@ -11,7 +11,7 @@ from .text import Row, count, duration, exact_bytes, indented, labelled, rate, s
 if TYPE_CHECKING:  # at run time these would load torch or Pillow
     from unicorn_codec.network.planning import Plan
     from unicorn_codec.pictures.images import Folder, Picture
-    from unicorn_codec.reports import ImageDistortion, Measured, PackReport
+    from unicorn_codec.reports import Measured, PackReport, PictureDistortion
 
 MAX_NAMES_SHOWN = 20
 
@@ -67,7 +67,7 @@ def pack_text(output: Path, report: "PackReport") -> str:
     """After the work: what was written and how good it is, all measured on the file."""
     done = labelled([
         ("written", f"{output}: {exact_bytes(report.file_bytes)}"),
-        ("pictures", f"{count(report.images, 'picture')}, {count(report.pixels, 'pixel')}"),
+        ("pictures", f"{count(report.pictures, 'picture')}, {count(report.pixels, 'pixel')}"),
         ("took", duration(report.seconds)),
         ("rate", f"{rate(report.bits_per_pixel)} bits per pixel"),
         *_autoencoder_row(report.bits_per_pixel, report.bits_per_pixel_with_autoencoder),
@@ -106,7 +106,7 @@ def _coded_rows(report: "PackReport") -> list[Row]:
         (
             "other noise",
             f"{network.other_noise_psnr_db:.2f} dB PSNR; the same pictures from "
-            f"the stored seed's noise {network.same_images_psnr_db:.2f} dB",
+            f"the stored seed's noise {network.stored_noise_psnr_db:.2f} dB",
         ),
     ]
 
@@ -114,11 +114,11 @@ def _coded_rows(report: "PackReport") -> list[Row]:
 def _avif_rows(report: "PackReport") -> list[Row]:
     """What AV1 stores of the pictures, and whether the wanted quality took more than the wanted size."""
     rows = []
-    if report.alike_images:
-        alike = f"{count(report.alike_images, 'picture')} in sequences of alike ones (AV1)"
-        rows.append(("", f"{alike}, {exact_bytes(report.alike_bytes)}"))
-    if report.avif_images:
-        stored = f"{count(report.avif_images, 'picture')} stored by AVIF"
+    if report.sequence_pictures:
+        alike = f"{count(report.sequence_pictures, 'picture')} in sequences of alike ones (AV1)"
+        rows.append(("", f"{alike}, {exact_bytes(report.sequence_bytes)}"))
+    if report.avif_pictures:
+        stored = f"{count(report.avif_pictures, 'picture')} stored by AVIF"
         rows.append(("", f"{stored}, {exact_bytes(report.avif_bytes)}"))
         if report.wanted_bytes is not None and report.file_bytes > 1.03 * report.wanted_bytes:
             rows.append(("warning", f"larger than the wanted {short_bytes(report.wanted_bytes)}: {stored}"))
@@ -153,9 +153,9 @@ def _summary(distortion: Any) -> tuple[float, float, float]:
     return distortion.mean, distortion.p05, distortion.min
 
 
-def worst_text(images: "Sequence[ImageDistortion]") -> str:
-    """The images that came back least well."""
-    rows = [(str(w.index), f"{w.psnr_db:.2f}", f"{w.ms_ssim:.4f}", printable(w.name)) for w in images]
+def worst_text(pictures: "Sequence[PictureDistortion]") -> str:
+    """The pictures that came back least well."""
+    rows = [(str(w.index), f"{w.psnr_db:.2f}", f"{w.ms_ssim:.4f}", printable(w.name)) for w in pictures]
     return table(("index", "PSNR, dB", "MS-SSIM", "name"), rows, left=(3,))
 
 
@@ -165,7 +165,7 @@ def inspect_text(path: Path, values: dict[str, Any]) -> str:
     facts = labelled([
         ("file", f"{path}, format version {values['format_version']}"),
         ("size", exact_bytes(values["file_bytes"])),
-        ("pictures", f"{count(values['images'], 'picture')}, {count(values['pixels'], 'pixel')}"),
+        ("pictures", f"{count(values['pictures'], 'picture')}, {count(values['pixels'], 'pixel')}"),
         ("rate", f"{rate(values['bits_per_pixel'])} bits per pixel"),
         *_autoencoder_row(values["bits_per_pixel"], values["bits_per_pixel_with_autoencoder"]),
         ("index", f"{count(values['index_bits'], 'bit')} a picture, seed {values['seed']}"),
@@ -214,7 +214,7 @@ def _code_rows(codes: dict[str, Any]) -> list[Row]:
 
 
 def _entries_text(entries: list[dict[str, Any]]) -> str:
-    """A table of all images, with what the file tells of each beside its size."""
+    """A table of all pictures, with what the file tells of each beside its size."""
     shown = {"code_bytes": "code bytes", "codec": "codec", "psnr_db": "PSNR, dB"}
     told = [key for key in shown if key in entries[0]]
     rows = [

@@ -10,16 +10,16 @@ from unicorn_codec.pictures.output_files import output_names, output_path
 from unicorn_codec.pictures.picture_files import printable
 
 
-def select_by_index(ranges: Sequence[range], images: int) -> list[int]:
+def select_by_index(ranges: Sequence[range], pictures: int) -> list[int]:
     """Every index of the ranges once, in their order.
 
     Raises:
         IndexOutOfRange: a range leads beyond the archive.
     """
     for wanted in ranges:
-        if wanted.stop > images:
-            beyond = max(wanted.start, images)
-            raise IndexOutOfRange(f"there is no image {beyond}: the archive has 0 to {images - 1}")
+        if wanted.stop > pictures:
+            beyond = max(wanted.start, pictures)
+            raise IndexOutOfRange(f"there is no picture {beyond}: the archive has 0 to {pictures - 1}")
     return list(dict.fromkeys(index for wanted in ranges for index in wanted))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # at run time these would load torch
     from unicorn_codec.reports import Measured, PackReport, VerifyReport
 
-_OF_NETWORK = ("parameters", "steps", "ceiling_psnr_db", "other_noise_psnr_db", "same_images_psnr_db")
+_OF_NETWORK = ("parameters", "steps", "ceiling_psnr_db", "other_noise_psnr_db", "stored_noise_psnr_db")
 """Keys that are null for an archive of codes."""
 
 
@@ -28,11 +28,11 @@ def _finite(value: Any) -> Any:
 def measured_values(measured: "Measured | None") -> dict[str, Any]:
     """Distortion under the keys that ``pack`` and ``verify`` share; null where nothing was measured."""
     if measured is None:
-        return {"psnr_db": None, "ms_ssim": None, "images_worst": []}
+        return {"psnr_db": None, "ms_ssim": None, "worst": []}
     return {
         "psnr_db": asdict(measured.psnr_db),
         "ms_ssim": asdict(measured.ms_ssim),
-        "images_worst": [asdict(image) for image in measured.worst],
+        "worst": [asdict(picture) for picture in measured.worst],
     }
 
 
@@ -44,12 +44,12 @@ def pack_values(report: "PackReport") -> dict[str, Any]:
     return values | measured_values(report.measured)
 
 
-def verify_values(images: int, report: "VerifyReport", too_bad: list[str]) -> dict[str, Any]:
+def verify_values(pictures: int, report: "VerifyReport", too_bad: list[str]) -> dict[str, Any]:
     """Everything that ``verify --against FOLDER --json`` prints."""
     problems = [*report.problems, *too_bad]
-    return {"ok": not problems, "images": images, **measured_values(report.measured), "problems": problems}
+    return {"ok": not problems, "pictures": pictures, **measured_values(report.measured), "problems": problems}
 
 
-def integrity_values(images: int | None, problems: list[str]) -> dict[str, Any]:
+def integrity_values(pictures: int | None, problems: list[str]) -> dict[str, Any]:
     """Everything that ``verify --json`` prints without a folder to compare with."""
-    return {"ok": not problems, "images": images, **measured_values(None), "problems": problems}
+    return {"ok": not problems, "pictures": pictures, **measured_values(None), "problems": problems}

@@ -61,13 +61,13 @@ def verify(
     if against is None and min_psnr is not None:
         raise click.UsageError("--min-psnr needs --against")
     try:
-        images = check_integrity(archive, device=device, autoencoder=autoencoder, max_pixels=max_pixels)
+        pictures = check_integrity(archive, device=device, autoencoder=autoencoder, max_pixels=max_pixels)
     except (FormatError, DecoderMismatch) as error:
         if as_json:
             click.echo(to_json(integrity_values(None, [str(error)])))
         raise
     if against is None:
-        click.echo(to_json(integrity_values(images, [])) if as_json else intact_text(archive, images))
+        click.echo(to_json(integrity_values(pictures, [])) if as_json else intact_text(archive, pictures))
         return
 
     from unicorn_codec import archive as library
@@ -87,11 +87,11 @@ def verify(
             observer=bars,
         )
     missing = too_bad(report.measured, min_psnr)
-    values = verify_values(images, report, missing)
+    values = verify_values(pictures, report, missing)
     if as_json:
         click.echo(to_json(values))
     else:
-        click.echo(intact_text(archive, images))
+        click.echo(intact_text(archive, pictures))
         click.echo("" if report.measured is None else "\n" + measured_text(report.measured))
         # A wrong folder may have very many; those that miss are all told, for somebody to act on.
         click.echo("\n".join(filter(None, [shortened(report.problems), *missing])))
@@ -99,7 +99,7 @@ def verify(
 
 
 def check_integrity(path: Path, *, device: str, autoencoder: str | None, max_pixels: int | None) -> int:
-    """Read everything that the file holds, strictly, and decode its canary; return its number of images.
+    """Read everything that the file holds, strictly, and decode its canary; return its number of pictures.
 
     Loads torch for a canary alone. Where the autoencoder is not at hand, that is a ``CanaryWarning``.
 
@@ -116,7 +116,7 @@ def check_integrity(path: Path, *, device: str, autoencoder: str | None, max_pix
         parse_tensors(container.weights, container.header)
     if container.canary is not None:
         check_canary(path, device=device, autoencoder=autoencoder, max_pixels=max_pixels)
-    return container.header.images
+    return container.header.pictures
 
 
 def check_canary(path: Path, *, device: str, autoencoder: str | None, max_pixels: int | None) -> None:
@@ -132,8 +132,8 @@ def check_canary(path: Path, *, device: str, autoencoder: str | None, max_pixels
         opened.check_canary()
 
 
-def intact_text(path: Path, images: int) -> str:
-    return f"{path}: intact, {count(images, 'picture')}"
+def intact_text(path: Path, pictures: int) -> str:
+    return f"{path}: intact, {count(pictures, 'picture')}"
 
 
 def too_bad(measured: "Measured | None", min_psnr: float | None) -> list[str]:
@@ -141,4 +141,4 @@ def too_bad(measured: "Measured | None", min_psnr: float | None) -> list[str]:
     if measured is None or min_psnr is None:
         return []
     missing = measured.below(min_psnr, None)
-    return [f"{printable(image.name)}: {image.psnr_db:.2f} dB PSNR, wanted are {min_psnr:g}" for image in missing]
+    return [f"{printable(picture.name)}: {picture.psnr_db:.2f} dB PSNR, wanted are {min_psnr:g}" for picture in missing]

@@ -49,9 +49,9 @@ def normals(seed: int, stream: int, count: int) -> list[float]:
     return [(total - 393210) / 65536 for total in sums]
 
 
-def index_of_position(seed: int, images: int) -> list[int]:
+def index_of_position(seed: int, pictures: int) -> list[int]:
     """Rank of each position's key."""
-    keys = words(seed, 1 << 32, images)
+    keys = words(seed, 1 << 32, pictures)
     return [sum((k, p) < (key, position) for p, k in enumerate(keys)) for position, key in enumerate(keys)]
 
 
@@ -290,10 +290,10 @@ def archive(*sections: bytes) -> bytes:
 
 
 HEAD_FIELDS: dict[str, tuple[str, Any]] = {
-    "images": ("<I", 3),
+    "pictures": ("<I", 3),
     "seed": ("<Q", 2026),
     "latent_step": ("<d", 1.0),
-    "name": ("text", b"embedded"),
+    "name": ("text", b"photo-1"),
     "class_name": ("text", b"CodingAutoencoder"),
     "weights_sha256": ("bytes", bytes(range(32))),
     "config_sha256": ("bytes", bytes(range(32, 64))),
@@ -460,7 +460,7 @@ def expected(
 ) -> dict[str, Any]:
     """What a reader must find in a valid file; no network and no steps where there are no weight codes."""
     usual = {
-        "images": 3,
+        "pictures": 3,
         "seed": 2026,
         "steps": None,
         "network": None,
@@ -553,18 +553,18 @@ def valid_files() -> list[tuple[str, str, bytes, dict[str, Any]]]:
     """(name, clause, bytes, expected values)."""
     listed = ["a.png", "b/c.jpg", "é.webp"]
     wide = integer_stream(WIDE_ROWS, WIDE_STEPS, WIDE_CLASSES, 38, 30)
-    one = archive(head(images=1), sizes([(1, 65536)], stored(b"")), DENO, WGHT)
+    one = archive(head(pictures=1), sizes([(1, 65536)], stored(b"")), DENO, WGHT)
     float32 = weights(stored(pack(FLOAT32_CODES, 32)), (0, 8, 23, 127))
     other_order = archive(HEAD, section(b"nOTE", b"?"), NAMES, WGHT, DENO, SIZES, section(b"zzzz", b""))
     long = [b"\0", bytes(range(256)) * 2, b"\1\2"]
     short = [bytes([i]) for i in range(128)]  # their lengths are 16 bytes of 11111111: a frame of one run
     run = b"\x28\xb5\x2f\xfd\x20\x10" + (16 << 3 | 3).to_bytes(3, "little") + b"\xff"
-    many = archive(head(images=128), sizes([(8, 8)], stored(b"")), code(short, 0, 1, zstd(16, run)))
+    many = archive(head(pictures=128), sizes([(8, 8)], stored(b"")), code(short, 0, 1, zstd(16, run)))
     return [
         ("minimal", "UNI-10", MINIMAL, expected(CODES)),
         ("complete", "UNI-60", COMPLETE, expected(CODES, names=listed)),
         ("unknown-ancillary-sections-in-any-order", "UNI-12", other_order, expected(CODES, names=listed)),
-        ("one-image-one-size", "UNI-40", one, expected(CODES, images=1, sizes=[[1, 65536]], index_of_position=[0])),
+        ("one-picture-one-size", "UNI-40", one, expected(CODES, pictures=1, sizes=[[1, 65536]], index_of_position=[0])),
         (
             "weights-compressed",
             "UNI-23",
@@ -620,7 +620,7 @@ def valid_files() -> list[tuple[str, str, bytes, dict[str, Any]]]:
             many,
             expected(
                 None,
-                images=128,
+                pictures=128,
                 sizes=[[8, 8]] * 128,
                 index_of_position=index_of_position(2026, 128),
                 codes=code_values(short, level=0),
@@ -715,8 +715,8 @@ def head_errors() -> list[tuple[str, str, str, bytes]]:
     changes: list[tuple[str, str, dict[str, Any]]] = [
         ("string-not-utf-8", "UNI-17", {"name": b"\xff"}),
         ("string-with-a-control-character", "UNI-17", {"name": b"\x1b[2J"}),
-        ("no-images", "UNI-30", {"images": 0}),
-        ("too-many-images", "UNI-30", {"images": (1 << 24) + 1}),
+        ("no-pictures", "UNI-30", {"pictures": 0}),
+        ("too-many-pictures", "UNI-30", {"pictures": (1 << 24) + 1}),
         ("latent-step-not-a-number", "UNI-31", {"latent_step": float("nan")}),
         ("latent-step-zero", "UNI-31", {"latent_step": 0.0}),
         ("no-channels", "UNI-32", {"latent_channels": 0}),
@@ -757,7 +757,7 @@ def size_errors() -> list[tuple[str, str, str, bytes]]:
     three = [(8, 8), (8, 16), (24, 8)]
     payloads: list[tuple[str, str, bytes]] = [
         ("sizes-none", "UNI-40", sizes([], stored(b""))),
-        ("sizes-more-than-images", "UNI-40", sizes([(1, n) for n in range(1, 5)], stored(pack([0, 1, 2], 2)))),
+        ("sizes-more-than-pictures", "UNI-40", sizes([(1, n) for n in range(1, 5)], stored(pack([0, 1, 2], 2)))),
         ("size-list-cut", "UNI-16", section(b"IMGS", struct.pack("<III", 2, 8, 16))),
         ("side-zero", "UNI-41", sizes([(0, 16), (24, 8)], ids)),
         ("side-over-limit", "UNI-41", sizes([(8, 16), (65537, 8)], ids)),
@@ -774,13 +774,15 @@ def size_errors() -> list[tuple[str, str, str, bytes]]:
         ("codes-padding-set", "UNI-26", sizes(SHAPES, stored(b"\xa1"))),
     ]
     cases = [(name, clause, "InvalidField", archive(HEAD, part, DENO, WGHT)) for name, clause, part in payloads]
-    # As long as so many images ask for.
-    huge = archive(head(images=65537), sizes([(16384, 16384)], stored(b"")), DENO, WGHT, section(b"zzzz", bytes(8192)))
-    many = archive(head(images=8192), sizes([(8, 8)], stored(b"")), DENO, WGHT)
+    # As long as so many pictures ask for.
+    huge = archive(
+        head(pictures=65537), sizes([(16384, 16384)], stored(b"")), DENO, WGHT, section(b"zzzz", bytes(8192))
+    )
+    many = archive(head(pictures=8192), sizes([(8, 8)], stored(b"")), DENO, WGHT)
     return [
         *cases,
         ("pixels-over-limit", "UNI-46", "InvalidField", huge),
-        ("images-over-the-bytes", "UNI-47", "InvalidField", many),
+        ("pictures-over-the-bytes", "UNI-47", "InvalidField", many),
     ]
 
 
@@ -816,10 +818,10 @@ def weight_errors() -> list[tuple[str, str, str, bytes]]:
         ("weights-of-another-network", "UNI-54", weights(stored(bytes(CODES[1:])), count=WEIGHTS - 1)),
     ]
     listed = [(name, clause, "InvalidField", archive(HEAD, SIZES, DENO, part)) for name, clause, part in payloads]
-    # The table has a row an image: 3, not 2.
+    # The table has a row a picture: 3, not 2.
     table = weights(stored(bytes(WEIGHTS + 8)), count=WEIGHTS + 8)
     rows = archive(HEAD, SIZES, deno(index_embedding=2), table)
-    return [*listed, ("weights-of-a-table-for-2-images", "UNI-54", "InvalidField", rows)]
+    return [*listed, ("weights-of-a-table-for-2-pictures", "UNI-54", "InvalidField", rows)]
 
 
 def integer_errors() -> list[tuple[str, str, str, bytes]]:
@@ -945,8 +947,8 @@ def generator_values() -> dict[str, Any]:
 def index_map_values() -> list[dict[str, Any]]:
     """Permutations of several sizes."""
     return [
-        {"seed": seed, "images": images, "index_of_position": index_of_position(seed, images)}
-        for seed, images in ((0, 1), (0, 2), (7, 10), (2026, 33))
+        {"seed": seed, "pictures": pictures, "index_of_position": index_of_position(seed, pictures)}
+        for seed, pictures in ((0, 1), (0, 2), (7, 10), (2026, 33))
     ]
 
 
@@ -993,8 +995,8 @@ HALF_CHROMA = bytes.fromhex("0a081808bf688086834232181ac78785e1cc30c302800000903
 FULL_CHROMA = bytes.fromhex("0a083808bf69010d0690321917826304c24924932800000048543661ac646bc12b31c15b5c")
 
 
-def classic_code_values() -> list[dict[str, Any]]:
-    """Classic codes of a picture of 8 by 8 pixels of one colour, and such as a decoder refuses."""
+def avif_code_values() -> list[dict[str, Any]]:
+    """AVIF codes of a picture of 8 by 8 pixels of one colour, and such as a decoder refuses."""
     bare, whole, frame = b"\xff\0", b"\xff\1", obu(0x32, bytes(20))
     header, rest = FULL_CHROMA[:10], FULL_CHROMA[10:]
     valid = [
@@ -1057,7 +1059,7 @@ def film_header(fields: str = "000" + "0000" + "00000", side: int = 8, colour: s
 
 
 def sequence_values() -> list[dict[str, Any]]:
-    """The codes of all images of a file, by position, and what one of them, of 8 by 8 pixels, decodes to."""
+    """The codes of all pictures of a file, by position, and what one of them, of 8 by 8 pixels, decodes to."""
     later = [b"\xff\3\1" + unit for unit in FILM[1:]]
     film = [b"\xff\2" + FILM[0], *later]
     frames = FILM[0][14:]
@@ -1068,19 +1070,19 @@ def sequence_values() -> list[dict[str, Any]]:
         ("second", film, 1, RED),
         ("third", film, 2, BLUE),
         ("last", film, 3, RED),
-        ("with-another-image-between", spread, 2, RED),
+        ("with-another-picture-between", spread, 2, RED),
         ("distance-of-two-bytes", far, 200, RED),
     ]
     beginning = b"\xff\2"
     invalid = [
         ("nothing-before", "UNI-108", later, 0),
-        ("before-the-first-image", "UNI-108", [film[0], b"\xff\3\2" + FILM[1]], 1),
+        ("before-the-first-picture", "UNI-108", [film[0], b"\xff\3\2" + FILM[1]], 1),
         ("distance-0", "UNI-108", [film[0], b"\xff\3\0" + FILM[1]], 1),
         ("distance-longer-than-needed", "UNI-108", [film[0], b"\xff\3\x81\0" + FILM[1]], 1),
         ("distance-of-5-bytes", "UNI-108", [film[0], b"\xff\3\x81\x80\x80\x80\1" + FILM[1]], 1),
         ("distance-cut", "UNI-108", [film[0], b"\xff\3\x81"], 1),
-        ("of-an-image-of-no-sequence", "UNI-108", [b"\xff\0" + FULL_CHROMA, later[0]], 1),
-        ("65-images", "UNI-108", [film[0], *[later[0]] * 64], 64),
+        ("of-an-picture-of-no-sequence", "UNI-108", [b"\xff\0" + FULL_CHROMA, later[0]], 1),
+        ("65-pictures", "UNI-108", [film[0], *[later[0]] * 64], 64),
         ("still-picture", "UNI-109", [beginning + FULL_CHROMA], 0),
         ("no-unit", "UNI-109", [beginning], 0),
         ("no-frame", "UNI-109", [beginning + FILM[0][:14]], 0),
@@ -1145,7 +1147,7 @@ def main(folder: Path) -> None:
         ("weight-codes.json", "UNI-55", weight_code_values()),
         ("rans.json", "UNI-86", rans_values()),
         ("integer-weights.json", "UNI-104", integer_weight_values()),
-        ("classic-codes.json", "UNI-91", classic_code_values()),
+        ("avif-codes.json", "UNI-91", avif_code_values()),
         ("sequences.json", "UNI-108", sequence_values()),
     ]
     for name, clause, table in tables:

@@ -17,8 +17,8 @@ from unicorn_codec.codes.code_model import load_code_model
 from unicorn_codec.codes.rate_model import RateModel
 from unicorn_codec.config import SHORT_EFFORT
 from unicorn_codec.packing.refinement import Objective
-from unicorn_codec.pictures.classic import encode_classic
-from unicorn_codec.transform.autoencoder import EmbeddedAutoencoder
+from unicorn_codec.pictures.avif import encode_avif
+from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 
 STEPS = (1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0, 12.0)
 AVIF_QUALITIES = (0, 10, 20, 30, 40, 49, 50, 60, 70, 80, 90, 100)
@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=30)
     args = parser.parse_args()
     held_out = load_pictures(args.data)[::UNSEEN]
-    autoencoder = EmbeddedAutoencoder(torch.device("cpu"))
+    autoencoder = PackagedAutoencoder(torch.device("cpu"))
     chosen = held_out[:: max(1, len(held_out) // args.pictures)]
     steps = np.mean([reached_by_latents(autoencoder, picture) for picture in chosen], axis=0)
     qualities = np.mean([reached_by_avif(picture) for picture in chosen], axis=0)
@@ -39,7 +39,7 @@ def main() -> None:
         print("".join(f"    ({place}, {mean:.1f}),\n" for place, mean in zip(places, means, strict=True)) + ")")
 
 
-def reached_by_latents(autoencoder: EmbeddedAutoencoder, picture: np.ndarray) -> list[float]:
+def reached_by_latents(autoencoder: PackagedAutoencoder, picture: np.ndarray) -> list[float]:
     """SSIMULACRA2 of a picture at each step, refined as usual, at full size."""
     height, width = picture.shape[:2]
     latents, rate = autoencoder.encode_pictures([picture], 16), RateModel.of(load_code_model())
@@ -54,7 +54,7 @@ def reached_by_latents(autoencoder: EmbeddedAutoencoder, picture: np.ndarray) ->
 
 def reached_by_avif(picture: np.ndarray) -> list[float]:
     """SSIMULACRA2 of a picture at each of Pillow's qualities."""
-    return [ssimulacra2(picture, encode_classic(picture, quality)[1]) for quality in AVIF_QUALITIES]
+    return [ssimulacra2(picture, encode_avif(picture, quality)[1]) for quality in AVIF_QUALITIES]
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """Write the autoencoder and the code model of a run into the package.
 
-    python models/export.py --run RUN --autoencoder autoencoder-9 --code-model code_model-8
-    python models/export.py --run RUN --mean embedded-8 --autoencoder autoencoder-9 --code-model code_model-8
+    python models/export.py --run RUN --name photo-2
+    python models/export.py --run RUN --name photo-2 --mean photo-1
+
+Files and manifest entries are written into the package under the given name, which becomes the default.
 
 Large kernels of the autoencoder become int8. The code model, in floating point until here (``rate_model``), becomes the
 integers of ``unicorn_codec.codes.code_model`` with their frequency tables. The mean of a run's weights and of those
@@ -9,21 +11,23 @@ that it started from can be better than both (Wortsman et al., 2022, "Model soup
 """
 
 import argparse
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.numpy import save_file as save_arrays
-from safetensors.torch import save_file as save_tensors
+import zstandard
+from safetensors.numpy import save as save_arrays
+from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from unicorn_codec.codes.code_model import FEATURE_BITS, MAX_SYMBOL, SCALES, level_of, load_code_model
 from unicorn_codec.codes.rate_model import LOG_RATIO, SMALLEST_SCALE, WEIGHTS, RateModel, fraction_bits
-from unicorn_codec.format.header import EMBEDDED_AUTOENCODERS
 from unicorn_codec.format.rans import PRECISION
-from unicorn_codec.transform.autoencoder import SCALE, EmbeddedAutoencoder
+from unicorn_codec.model_registry import AUTOENCODER, CODE_MODEL, names
+from unicorn_codec.transform.autoencoder import SCALE, PackagedAutoencoder
 
 LARGE = 80_000
 """Weights of a kernel that is stored as int8: nearly all those at 1/8 and 1/16 of the resolution."""
@@ -114,24 +118,37 @@ def mean_of(state: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> dict[st
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--mean", metavar="NAME", choices=EMBEDDED_AUTOENCODERS, help="with the package's of this name")
-    parser.add_argument("--autoencoder", metavar="NAME", help="what its averaged weights are called in the package")
-    parser.add_argument("--code-model", metavar="NAME", help="the same of its code model")
+    parser.add_argument("--mean", metavar="NAME", choices=names(AUTOENCODER), help="with the package's of this name")
+    parser.add_argument("--name", required=True, help="name of the autoencoder and its code model in the package")
     args = parser.parse_args()
     state = torch.load(args.run / "checkpoint.pt", map_location="cpu", weights_only=True)
     average, rate = state["average"], state["rate"]
     if args.mean:
-        average = mean_of(average, EmbeddedAutoencoder(torch.device("cpu"), name=args.mean).network.state_dict())
+        average = mean_of(average, PackagedAutoencoder(torch.device("cpu"), name=args.mean).network.state_dict())
         rate = mean_of(rate, RateModel.of(load_code_model(args.mean)).state_dict())
     network = json.loads((args.run / "settings.json").read_text())["network"]
     package = Path(__file__).parents[1] / "unicorn_codec" / "pretrained"
-    if args.autoencoder:
-        save_tensors(as_packaged(average), package / f"{args.autoencoder}.safetensors")
-        (package / f"{args.autoencoder}.json").write_text(json.dumps(network) + "\n")
-    if args.code_model:
-        save_arrays(
-            to_integers(rate_model_of(rate), level_of(network["max_step"])), package / f"{args.code_model}.safetensors"
-        )
+    integers = to_integers(rate_model_of(rate), level_of(network["max_step"]))
+    write_model(package, args.name, AUTOENCODER, save_tensors(as_packaged(average)), network)
+    write_model(package, args.name, CODE_MODEL, save_arrays(integers))
+
+
+def write_model(package: Path, name: str, role: str, data: bytes, config: Mapping[str, object] | None = None) -> None:
+    """Write a model's file and its entry of the manifest, in place of one of the same role and name."""
+    file = f"{name}-{role}.safetensors.zst"
+    (package / file).write_bytes(zstandard.ZstdCompressor(level=19).compress(data))
+    manifest = json.loads((package / "manifest.json").read_text())
+    entry = {
+        "name": name,
+        "role": role,
+        "file": file,
+        "bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        **({} if config is None else {"config": config}),
+    }
+    others = [other for other in manifest["models"] if (other["name"], other["role"]) != (name, role)]
+    manifest = {"default": name, "models": [*others, entry]}
+    (package / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from unicorn_codec.codes.code_model import level_of
 from unicorn_codec.codes.rate_model import RateModel
-from unicorn_codec.format.code_table import told_level
+from unicorn_codec.format.code_table import model_level
 from unicorn_codec.packing.folder_coder import FINEST_WITH_HALVES
 from unicorn_codec.packing.refinement import Objective
-from unicorn_codec.transform.autoencoder import EmbeddedAutoencoder
+from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 from unicorn_codec.transform.resampling import halve
 
 SIDE = 256
@@ -59,7 +59,7 @@ def all_of(parts: Sequence[Squares]) -> Squares:
 
 
 def refined_squares(
-    autoencoder: EmbeddedAutoencoder,
+    autoencoder: PackagedAutoencoder,
     rate: RateModel,
     crops: Iterator[Tensor],
     rng: np.random.Generator,
@@ -80,13 +80,13 @@ def refined_squares(
 
 
 def refined(
-    autoencoder: EmbeddedAutoencoder, rate: RateModel, pixels: Tensor, step: float, rounds: int, *, half: bool
+    autoencoder: PackagedAutoencoder, rate: RateModel, pixels: Tensor, step: float, rounds: int, *, half: bool
 ) -> Squares:
     """Squares (N, SIDE, SIDE, 3), uint8, with their codes."""
     latents = autoencoder.encode_pictures(list((halve(pixels) if half else pixels).numpy()), 16)
     objective = Objective(autoencoder=autoencoder, rate=rate, step=step, half=half)
     symbols = (objective.refine(pixels, latents, rounds) / objective.own_step).round().short()
     steps, own_steps = (torch.full((len(pixels),), one) for one in (step, objective.own_step))
-    levels = torch.full((len(pixels),), told_level(level_of(step), half=half))
+    levels = torch.full((len(pixels),), model_level(level_of(step), half=half))
     tensors = pixels, latents.half(), symbols, steps, own_steps, levels
     return Squares(*(tensor.to(autoencoder.device) for tensor in tensors), half=half)

@@ -31,9 +31,9 @@ from unicorn_codec.bench.perceptual import PerceptualDistance
 from unicorn_codec.codes.code_model import level_of, load_code_model
 from unicorn_codec.codes.rate_model import WEIGHTS, RateModel
 from unicorn_codec.devices import has_fast_bfloat16
-from unicorn_codec.format.header import EMBEDDED_AUTOENCODERS
+from unicorn_codec.model_registry import AUTOENCODER, names
 from unicorn_codec.pictures.metrics import ms_ssim, psnr_db
-from unicorn_codec.transform.autoencoder import EmbeddedAutoencoder
+from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 from unicorn_codec.transform.coding_autoencoder import CodingAutoencoder, ResidualBlock
 from unicorn_codec.transform.distortion import STRUCTURES, distortion
 
@@ -135,7 +135,7 @@ class Crops(IterableDataset[Tensor]):
             yield random_crops(self.pictures, self.batch, self.size, rng)
 
 
-def as_images(crops: Tensor, device: torch.device) -> Tensor:
+def as_pictures(crops: Tensor, device: torch.device) -> Tensor:
     """(N, 3, H, W) in [-1, 1], channels last, of crops (N, H, W, 3)."""
     return crops.to(device, non_blocking=True).permute(0, 3, 1, 2).float() / 127.5 - 1
 
@@ -224,7 +224,7 @@ def grow(earlier: CodingAutoencoder, network: CodingAutoencoder) -> None:
 
 
 @torch.no_grad()
-def revive(network: CodingAutoencoder, images: Tensor, size: float) -> Tensor:
+def revive(network: CodingAutoencoder, pictures: Tensor, size: float) -> Tensor:
     """Make latents that say nothing say something new.
 
     A channel whose values all round to zero gets no gradient but the rate's, which keeps it there.
@@ -236,10 +236,10 @@ def revive(network: CodingAutoencoder, images: Tensor, size: float) -> Tensor:
         (C,) which ones they are.
     """
     last, first = network.encoder[-1], network.decoder[0]
-    silent = network.encode(images).std((0, 2, 3)) < SILENT
+    silent = network.encode(pictures).std((0, 2, 3)) < SILENT
     last.weight[silent] = torch.randn_like(last.weight[silent])
     last.bias[silent] = 0.0
-    latents = network.encode(images)[:, silent]
+    latents = network.encode(pictures)[:, silent]
     scale = size / latents.std((0, 2, 3))
     last.weight[silent] *= scale.view(-1, 1, 1, 1)
     last.bias[silent] = -scale * latents.mean((0, 2, 3))
@@ -292,11 +292,11 @@ class Trainer:
 
     def start(self, name: str) -> None:
         """Take over a network of the package, which may have fewer blocks, and the code model of its latents."""
-        grow(EmbeddedAutoencoder(self.device, name=name).network, self.network)
+        grow(PackagedAutoencoder(self.device, name=name).network, self.network)
         model = load_code_model(name)
         self.rate.take_over({name: getattr(model, name) for name in WEIGHTS})
-        images = as_images(random_crops(self.pictures, 32, 128, np.random.default_rng(0)), self.device)
-        self.revived = revive(self.network, images, FINE).view(-1, 1, 1)
+        pictures = as_pictures(random_crops(self.pictures, 32, 128, np.random.default_rng(0)), self.device)
+        self.revived = revive(self.network, pictures, FINE).view(-1, 1, 1)
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
 
     def _optimizers(self) -> list[torch.optim.Optimizer]:
@@ -333,7 +333,7 @@ class Trainer:
                 small, batch = False, max(1, int(self.args.batch * (self.args.crop / LAST_CROP) ** 2))
                 crops = self._crops(LAST_CROP, batch)
             self._set_rates(progress)
-            totals.append(self.train_step(as_images(next(crops), self.device), progress))
+            totals.append(self.train_step(as_pictures(next(crops), self.device), progress))
             self.step += 1
             self.elapsed = time.monotonic() - started
             if self.elapsed - logged > 60:
@@ -360,7 +360,7 @@ class Trainer:
         dataset, workers = Crops(self.pictures, batch, size, self.step), self.args.workers
         return iter(DataLoader(dataset, None, num_workers=workers, pin_memory=self.device.type == "cuda"))
 
-    def train_step(self, images: Tensor, progress: float) -> Tensor:
+    def train_step(self, pictures: Tensor, progress: float) -> Tensor:
         """One step on (N, 3, H, W); returns loss, squared error and bits per pixel, (3,).
 
         Nothing here waits for a GPU, which else would do nothing while it is told of the optimisers' kernels.
@@ -369,7 +369,7 @@ class Trainer:
         smooth = progress < 0.15 and not self.args.start
         if self.step >= REVIVING:
             self.revived.zero_()
-        told = self._differentiate(images, smooth=smooth, refine=refine).clone()
+        told = self._differentiate(pictures, smooth=smooth, refine=refine).clone()
         usual = told[0] if self.usual_loss is None else self.usual_loss
         spike = ~(told[0] < SPIKE * usual)  # one such batch can undo an hour; NaN is none either
         told[0] = torch.where(spike, usual, told[0])
@@ -388,39 +388,39 @@ class Trainer:
         torch._foreach_lerp_(list(self.average.values()), list(self.network.state_dict().values()), 1 - decay)
         return told
 
-    def _differentiate(self, images: Tensor, *, smooth: bool, refine: bool) -> Tensor:
+    def _differentiate(self, pictures: Tensor, *, smooth: bool, refine: bool) -> Tensor:
         """``_terms``, (3,); their gradients are those of the parameters afterwards."""
         compute = partial(self._differentiate_now, smooth=smooth, refine=refine)
         if self.device.type != "cuda":
-            return compute(images)
-        kind = (images.shape, smooth, refine)
+            return compute(pictures)
+        kind = (pictures.shape, smooth, refine)
         if kind not in self.replays:
             self.replays.clear()  # an earlier one is not needed again, its memory is
-            self.replays[kind] = Replay(compute, images)
-        return self.replays[kind](images)
+            self.replays[kind] = Replay(compute, pictures)
+        return self.replays[kind](pictures)
 
-    def _differentiate_now(self, images: Tensor, *, smooth: bool, refine: bool) -> Tensor:
+    def _differentiate_now(self, pictures: Tensor, *, smooth: bool, refine: bool) -> Tensor:
         for module in (self.network, self.rate):  # not the optimisers: Muon's matrices are not the kernels
             module.zero_grad()
-        terms = self._terms(images, smooth=smooth, refine=refine)
+        terms = self._terms(pictures, smooth=smooth, refine=refine)
         terms[0].backward()
         return torch.stack(terms).detach()
 
-    def _terms(self, images: Tensor, *, smooth: bool, refine: bool) -> tuple[Tensor, Tensor, Tensor]:
-        """Loss, squared error (255 scale) and bits per pixel, means over images (N, 3, H, W).
+    def _terms(self, pictures: Tensor, *, smooth: bool, refine: bool) -> tuple[Tensor, Tensor, Tensor]:
+        """Loss, squared error (255 scale) and bits per pixel, means over pictures (N, 3, H, W).
 
         Args:
             smooth: the decoder gets noise instead of rounded latents, for smooth gradients.
             refine: distortion is more than the squared error.
         """
         fast = torch.autocast(self.device.type, torch.bfloat16, enabled=self.fast_bfloat16)
-        batch, channels = len(images), self.shape["latent_channels"]
+        batch, channels = len(pictures), self.shape["latent_channels"]
         steps = self.shape["max_step"] ** torch.rand(batch, device=self.device)
         levels = torch.round(4 * torch.log2(steps)).long()  # as level_of, which would wait for the device
         mask = shown_channels(batch, channels, self.device)
         each_step = steps.view(-1, 1, 1, 1)
         with fast:
-            latents = self.encode(images)
+            latents = self.encode(pictures)
         scaled = latents.float() / each_step * mask
         noisy = scaled + (torch.rand_like(scaled) - 0.5) * mask
         shown = noisy if smooth else scaled + (scaled.round() - scaled).detach()
@@ -428,14 +428,14 @@ class Trainer:
             decoded = self.decode(shown * each_step, steps)
         decoded = decoded.float()
         told, known = (torch.where(self.revived, symbols.detach(), symbols) for symbols in (noisy, shown))
-        bits = (self.rate.bits(told, levels, context=known) * mask).sum((1, 2, 3)) / images[0, 0].numel()
-        squared = (decoded - images).square().mean((1, 2, 3)) * 127.5**2
+        bits = (self.rate.bits(told, levels, context=known) * mask).sum((1, 2, 3)) / pictures[0, 0].numel()
+        squared = (decoded - pictures).square().mean((1, 2, 3)) * 127.5**2
         worth = squared
         if refine:
-            worth = self.distortion(decoded, images, structures=STRUCTURES_WORTH)
+            worth = self.distortion(decoded, pictures, structures=STRUCTURES_WORTH)
             if self.perceptual is not None:
                 with fast:
-                    seen = self.perceptual(decoded / 2 + 0.5, images / 2 + 0.5)
+                    seen = self.perceptual(decoded / 2 + 0.5, pictures / 2 + 0.5)
                 worth = worth + self.args.perceptual * seen.float()
         # Times the step: else the finest steps, where both terms are largest, would own the gradient.
         loss = (worth / (SLOPE * steps) + bits * steps).mean()
@@ -487,15 +487,15 @@ def evaluate(
 ) -> tuple[float, float, float]:
     """Bits per pixel (entropy of the rounded latents under the code model), PSNR in dB, MS-SSIM."""
     device = next(network.parameters()).device
-    image = as_images(torch.from_numpy(picture.copy())[None], device)
+    pixels = as_pictures(torch.from_numpy(picture.copy())[None], device)
     with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
-        symbols = (network.encode(image).float() / step).round()
+        symbols = (network.encode(pixels).float() / step).round()
         if kept is not None:
             symbols[:, kept:] = 0
         decoded = network.decode(symbols * step, torch.tensor([step], device=device)).float()
     bits = rate.bits(symbols, torch.tensor([level_of(step)], device=device)).sum()
     shown = ((decoded[0].clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
-    return float(bits) / image[0, 0].numel(), psnr_db(picture, shown), ms_ssim(picture, shown)
+    return float(bits) / pixels[0, 0].numel(), psnr_db(picture, shown), ms_ssim(picture, shown)
 
 
 def main() -> None:
@@ -504,7 +504,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="folder of the run")
     parser.add_argument("--minutes", type=float, default=75)
     parser.add_argument(
-        "--start", metavar="NAME", choices=EMBEDDED_AUTOENCODERS, help="grow the package's autoencoder of this name"
+        "--start", metavar="NAME", choices=names(AUTOENCODER), help="grow the package's autoencoder of this name"
     )
     parser.add_argument("--crop", type=int, default=192, help=f"side of the crops, {LAST_CROP} in the last quarter")
     parser.add_argument("--batch", type=int, default=8, help="crops of a step; fewer once they are larger")
@@ -520,7 +520,7 @@ def main() -> None:
     parser.add_argument(
         "--judge",
         metavar="NAME",
-        choices=EMBEDDED_AUTOENCODERS,
+        choices=names(AUTOENCODER),
         help="do not train: tell what the package's own reaches",
     )
     args = parser.parse_args()
@@ -529,7 +529,7 @@ def main() -> None:
     if args.data is None:
         parser.error("--data is needed")
     if args.judge:
-        network = EmbeddedAutoencoder(torch.device("cpu"), name=args.judge).network
+        network = PackagedAutoencoder(torch.device("cpu"), name=args.judge).network
         rate = RateModel.of(load_code_model(args.judge))
         print(described(network, rate, load_pictures(args.data)[::HELD_OUT]))
         return None

@@ -31,7 +31,7 @@ from train_autoencoder import (
     STRUCTURES_WORTH,
     Crops,
     Replay,
-    as_images,
+    as_pictures,
     load_pictures,
     random_crops,
     shown_channels,
@@ -43,9 +43,9 @@ from unicorn_codec.codes.code_model import load_code_model
 from unicorn_codec.codes.rate_model import RateModel
 from unicorn_codec.config import SHORT_EFFORT
 from unicorn_codec.devices import has_fast_bfloat16
-from unicorn_codec.format.header import EMBEDDED_AUTOENCODERS
+from unicorn_codec.model_registry import AUTOENCODER, names
 from unicorn_codec.packing.refinement import Objective
-from unicorn_codec.transform.autoencoder import SCALE, EmbeddedAutoencoder, weights_of
+from unicorn_codec.transform.autoencoder import SCALE, PackagedAutoencoder, weights_of
 from unicorn_codec.transform.distortion import distortion
 from unicorn_codec.transform.resampling import double
 
@@ -73,7 +73,7 @@ class RefinedTrainer:
 
     def __init__(
         self,
-        autoencoder: EmbeddedAutoencoder,
+        autoencoder: PackagedAutoencoder,
         rate: RateModel,
         perceptual: nn.Module,
         weight: float,
@@ -118,15 +118,15 @@ class RefinedTrainer:
 
     def decoder_loss(self, squares: Squares) -> Tensor:
         """Mean distortion, in what a bit is worth at each one's step, times the step, as in ``train_autoencoder``."""
-        images = as_images(squares.pixels, self.device)
+        pictures = as_pictures(squares.pixels, self.device)
         symbols = squares.symbols.float() * shown_channels(*squares.symbols.shape[:2], self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.fast_bfloat16):
             planes = self.network.with_step(symbols * squares.own_steps.view(-1, 1, 1, 1), squares.own_steps)
             planes = planes.contiguous(memory_format=torch.channels_last)
             decoded = functional_call(self.decoder, self.rounded(), (planes,)).float()
             decoded = double(decoded) if squares.half else decoded
-            seen = self.perceptual(decoded / 2 + 0.5, images / 2 + 0.5)
-        worth = distortion(decoded, images, structures=STRUCTURES_WORTH) + self.weight * seen.float()
+            seen = self.perceptual(decoded / 2 + 0.5, pictures / 2 + 0.5)
+        worth = distortion(decoded, pictures, structures=STRUCTURES_WORTH) + self.weight * seen.float()
         return (worth / (SLOPE * squares.steps)).mean()
 
     def rate_loss(self, squares: Squares) -> Tensor:
@@ -160,7 +160,7 @@ def batches(squares: Sequence[Squares], batch: int, rng: np.random.Generator) ->
             yield some.picked(numbers.to(some.pixels.device))
 
 
-def fixed(autoencoder: EmbeddedAutoencoder, rate: RateModel) -> tuple[EmbeddedAutoencoder, RateModel]:
+def fixed(autoencoder: PackagedAutoencoder, rate: RateModel) -> tuple[PackagedAutoencoder, RateModel]:
     """Copies that are not trained."""
     frozen = copy.copy(autoencoder)
     frozen.network, rate = copy.deepcopy((autoencoder.network, rate))
@@ -168,29 +168,29 @@ def fixed(autoencoder: EmbeddedAutoencoder, rate: RateModel) -> tuple[EmbeddedAu
     return frozen, rate.requires_grad_(requires_grad=False)
 
 
-def judged(autoencoder: EmbeddedAutoencoder, rate: RateModel, crops: Tensor) -> str:
+def judged(autoencoder: PackagedAutoencoder, rate: RateModel, crops: Tensor) -> str:
     """What refined codes of squares cost, in a line."""
     told = []
     for step in JUDGED_STEPS:
         objective = Objective(autoencoder=autoencoder, rate=rate, step=step, half=False)
         squares = refined(autoencoder, rate, crops, step, SHORT_EFFORT, half=False)
-        images, symbols = as_images(squares.pixels, autoencoder.device), squares.symbols.float()
+        pictures, symbols = as_pictures(squares.pixels, autoencoder.device), squares.symbols.float()
         with torch.no_grad():
             decoded = autoencoder.decode(symbols * step, step)
-            errors = (decoded.clamp(-1, 1) - images).square().mean((1, 2, 3)) * 127.5**2
-            cost = objective.cost(images, symbols).mean() / images[0, 0].numel()
-            bits = rate.bits(symbols, squares.levels).sum() / images[:, 0].numel()
+            errors = (decoded.clamp(-1, 1) - pictures).square().mean((1, 2, 3)) * 127.5**2
+            cost = objective.cost(pictures, symbols).mean() / pictures[0, 0].numel()
+            bits = rate.bits(symbols, squares.levels).sum() / pictures[:, 0].numel()
         told.append(
             f"step {step:g}: {bits:.4f} bpp {(10 * torch.log10(255**2 / errors)).mean():.3f} dB cost {cost:.4f}"
         )
     return " | ".join(told)
 
 
-def beginning(start: str, device: torch.device) -> tuple[EmbeddedAutoencoder, RateModel]:
+def beginning(start: str, device: torch.device) -> tuple[PackagedAutoencoder, RateModel]:
     """An autoencoder of the package and its code model, by name, or those of a run in a folder."""
-    if start in EMBEDDED_AUTOENCODERS:
-        return EmbeddedAutoencoder(device, name=start), RateModel.of(load_code_model(start)).to(device)
-    autoencoder = EmbeddedAutoencoder(device)  # a run's has the newest one's shape
+    if start in names(AUTOENCODER):
+        return PackagedAutoencoder(device, name=start), RateModel.of(load_code_model(start)).to(device)
+    autoencoder = PackagedAutoencoder(device)  # a run's has the newest one's shape
     state = torch.load(Path(start) / "checkpoint.pt", map_location=device, weights_only=True)
     autoencoder.network.load_state_dict(state["average"])
     return autoencoder, rate_model_of(state["rate"]).to(device)

@@ -17,11 +17,11 @@ DENOISING = Denoising(
     network=NetworkConfig(hidden_size=4, depth=1, heads=1, patch_size=1, index_tokens=1, bandwidth=0.3),
 )
 HEADER = Header(
-    images=3,
+    pictures=3,
     seed=7,
     latent_step=0.1,
     autoencoder=AutoencoderReference(
-        name="embedded",
+        name="photo-1",
         class_name="CodingAutoencoder",
         weights_sha256=bytes(range(32)),
         config_sha256=bytes(32),

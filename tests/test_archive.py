@@ -25,10 +25,10 @@ from unicorn_codec.errors import (
     InvalidSetting,
     OutputError,
 )
-from unicorn_codec.format.code_table import is_half
+from unicorn_codec.format.code_table import is_half_size
 from unicorn_codec.format.container import read_container, serialize
-from unicorn_codec.format.header import EMBEDDED_AUTOENCODERS
 from unicorn_codec.inspection import describe
+from unicorn_codec.model_registry import default_name
 from unicorn_codec.network.training import Progress
 from unicorn_codec.packing.folder_coder import FolderCoder
 from unicorn_codec.packing.into_network import take_sample
@@ -60,7 +60,7 @@ def test_every_picture_comes_back_with_name_size_and_content(
     assert set(decoded) == set(originals) and "tall/1.png" in decoded
     for name, original in originals.items():
         others = [psnr_db(original, p) for n, p in decoded.items() if n != name and p.shape == original.shape]
-        assert psnr_db(original, decoded[name]) > max(others) + 3, "an image must be itself, not another one"
+        assert psnr_db(original, decoded[name]) > max(others) + 3, "a picture must be itself, not another one"
 
 
 def test_codes_are_reported_as_they_lie_on_the_disk(coded: tuple[Path, PackReport]) -> None:
@@ -94,7 +94,7 @@ def test_pictures_that_are_worked_on_side_by_side_stay_themselves(
     finally:
         torch.set_num_threads(usual)
     codes = read_container(path).codes
-    assert codes is not None and sum(map(is_half, codes.streams)) == 3
+    assert codes is not None and sum(map(is_half_size, codes.streams)) == 3
     for name, original in originals_of(source).items():
         distances = {other: psnr_db(original, picture) for other, picture in decoded.items()}
         assert max(distances, key=distances.__getitem__) == name
@@ -122,10 +122,10 @@ def test_a_lambda_is_what_refinement_minimises_by(folder: Path, tmp_path: Path) 
 def test_coarse_codes_are_of_pictures_at_half_size(size: int, step: float, tmp_path: Path) -> None:
     source, path = tmp_path / "demo", tmp_path / "out.uni"
     make_demo_pictures(source, count=3, size=size)
-    assert pack(source, path, PackOptions(latent_step=step, effort=1, device="cpu")).images == 3
+    assert pack(source, path, PackOptions(latent_step=step, effort=1, device="cpu")).pictures == 3
     codes = read_container(path).codes
     assert codes is not None
-    assert all(map(is_half, codes.streams))
+    assert all(map(is_half_size, codes.streams))
     together, originals = decode_all(path), originals_of(source)
     assert min(psnr_db(originals[name], together[name]) for name in originals) > 17
     alone = decode_all(path, batch_size=1)
@@ -137,7 +137,7 @@ def test_a_quality_that_latents_do_not_reach_is_had_from_avif(folder: Path, tmp_
         pack(folder, tmp_path / f"{quality}.uni", PackOptions(quality=quality, each_alone=True, device="cpu"))
         for quality in (0, 20, 95)
     ]
-    assert [report.avif_images for report in reports] == [0, 0, 6]
+    assert [report.avif_pictures for report in reports] == [0, 0, 6]
     psnrs = [report.measured.psnr_db.mean for report in reports]
     assert psnrs[0] < psnrs[1] < psnrs[2] and psnrs[2] > 35
     assert reports[2].bits_per_pixel_with_autoencoder == reports[2].bits_per_pixel, "AVIF needs none"
@@ -164,16 +164,16 @@ def test_the_report_tells_what_lies_on_the_disk(packed: tuple[Path, PackReport])
     assert report.file_bytes == path.stat().st_size
     assert report.pixels == 4 * 50 * 40 + 2 * 33 * 70
     assert report.bits_per_pixel == pytest.approx(8 * report.file_bytes / report.pixels)
-    assert report.images == 6 and report.index_bits == 3
+    assert report.pictures == 6 and report.index_bits == 3
     decoded = decode_all(path)
-    assert report.measured.images == len(decoded) and report.measured.psnr_db.min > 15
+    assert report.measured.pictures == len(decoded) and report.measured.psnr_db.min > 15
     assert len(report.measured.worst) == 5
     assert report.network is not None and report.measured.psnr_db.mean <= report.network.ceiling_psnr_db + 0.3
 
 
 def test_other_noise_gives_the_same_pictures(packed: tuple[Path, PackReport]) -> None:
     network = packed[1].network
-    assert network is not None and network.other_noise_psnr_db > max(25, network.same_images_psnr_db - 4)
+    assert network is not None and network.other_noise_psnr_db > max(25, network.stored_noise_psnr_db - 4)
 
 
 def test_batch_size_does_not_matter(packed: tuple[Path, PackReport]) -> None:
@@ -316,7 +316,7 @@ def test_a_bad_picture_stops_before_training(folder: Path, tiny_options: PackOpt
         pack(tmp_path / "copy", tmp_path / "out.uni", tiny_options, NeverTrains())
     skipping = replace(tiny_options, read=ReadOptions(skip_unreadable=True))
     report = pack(tmp_path / "copy", tmp_path / "out.uni", skipping)
-    assert report.images == 6 and [s.name for s in report.skipped] == ["broken.jpg"]
+    assert report.pictures == 6 and [s.name for s in report.skipped] == ["broken.jpg"]
 
 
 def test_fewer_bits_cost_quality_only_where_they_must(folder: Path, tiny_options: PackOptions, tmp_path: Path) -> None:
@@ -359,7 +359,7 @@ def test_verify_compares_with_the_folder(packed: tuple[Path, PackReport], folder
     write_picture(draw(3, 20, 20), tmp_path / "other" / "new.png")
     write_picture(draw(3, 20, 20), tmp_path / "other" / "wide 1.png", overwrite=True)
     report = verify(path, tmp_path / "other", device="cpu")
-    assert not report.ok and report.measured is not None and report.measured.images == 4
+    assert not report.ok and report.measured is not None and report.measured.pictures == 4
     assert sorted(p.split(":")[0] for p in report.problems) == ["new.png", "wide 0.png", "wide 1.png"]
 
 
@@ -376,7 +376,7 @@ def test_a_file_cannot_make_an_autoencoder_be_fetched(packed: tuple[Path, PackRe
     )
     with pytest.raises(AutoencoderUnavailable, match="--autoencoder"):
         Archive.open(tmp_path / "named.uni")
-    assert len(Archive.open(tmp_path / "named.uni", autoencoder=EMBEDDED_AUTOENCODERS[-1])) == 6
+    assert len(Archive.open(tmp_path / "named.uni", autoencoder=default_name())) == 6
 
 
 def test_another_downsampling_is_refused(packed: tuple[Path, PackReport], tmp_path: Path) -> None:
@@ -410,4 +410,4 @@ def test_an_unwritable_checkpoint_does_not_end_the_training(
     monkeypatch.setattr("unicorn_codec.network.training.TrainingRun.save", full)
     options = replace(tiny_options, train=TrainConfig(epochs=10))
     with pytest.warns(CheckpointWarning, match="goes on"):
-        assert pack(folder, tmp_path / "out.uni", options).images == 6
+        assert pack(folder, tmp_path / "out.uni", options).pictures == 6

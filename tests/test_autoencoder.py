@@ -1,5 +1,4 @@
 import json
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +8,12 @@ import torch.nn.functional as F
 
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.errors import AutoencoderMismatch, AutoencoderUnavailable
-from unicorn_codec.format.header import EMBEDDED_AUTOENCODERS
 from unicorn_codec.pictures.demo_pictures import make_demo_pictures
 from unicorn_codec.pictures.images import list_folder, read_picture
 from unicorn_codec.pictures.metrics import psnr_db
 from unicorn_codec.transform.autoencoder import (
     LEADING_CHANNELS,
-    EmbeddedAutoencoder,
+    PackagedAutoencoder,
     check_reference,
     load_autoencoder,
     weights_of,
@@ -28,11 +26,11 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
-def embedded() -> EmbeddedAutoencoder:
-    return EmbeddedAutoencoder(CPU, LEADING_CHANNELS)
+def embedded() -> PackagedAutoencoder:
+    return PackagedAutoencoder(CPU, LEADING_CHANNELS)
 
 
-def test_pictures_come_back_from_the_leading_channels(embedded: EmbeddedAutoencoder, tmp_path: Path) -> None:
+def test_pictures_come_back_from_the_leading_channels(embedded: PackagedAutoencoder, tmp_path: Path) -> None:
     make_demo_pictures(tmp_path, count=4, size=128)
     folder = list_folder(tmp_path, ReadOptions())
     pictures = [read_picture(folder, p, ReadOptions()) for p in folder.pictures]
@@ -43,7 +41,7 @@ def test_pictures_come_back_from_the_leading_channels(embedded: EmbeddedAutoenco
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (16, 16), (17, 33), (50, 40)])
-def test_every_size_is_padded_and_cut(embedded: EmbeddedAutoencoder, width: int, height: int) -> None:
+def test_every_size_is_padded_and_cut(embedded: PackagedAutoencoder, width: int, height: int) -> None:
     picture = draw(1, width, height)
     latents = embedded.encode_pictures([picture], 16)
     assert latents.shape[2:] == (-(-height // 16), -(-width // 16))
@@ -51,7 +49,7 @@ def test_every_size_is_padded_and_cut(embedded: EmbeddedAutoencoder, width: int,
     assert decoded.shape == picture.shape and decoded.dtype == np.uint8
 
 
-def test_pictures_of_a_batch_do_not_mix(embedded: EmbeddedAutoencoder) -> None:
+def test_pictures_of_a_batch_do_not_mix(embedded: PackagedAutoencoder) -> None:
     pictures = [draw(n, 64, 48) for n in range(3)]
     together = embedded.encode_pictures(pictures, 16)
     alone = torch.cat([embedded.encode_pictures([p], 16) for p in pictures])
@@ -64,7 +62,7 @@ def test_pictures_of_a_batch_do_not_mix(embedded: EmbeddedAutoencoder) -> None:
         assert psnr_db(a, b) >= 50
 
 
-def test_pictures_come_before_all_are_decoded(embedded: EmbeddedAutoencoder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pictures_come_before_all_are_decoded(embedded: PackagedAutoencoder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("unicorn_codec.transform.autoencoder.PIXELS_AT_ONCE", {"cpu": 2 * 48 * 64})
     decode, decoded = embedded.decode, []
     monkeypatch.setattr(
@@ -77,25 +75,14 @@ def test_pictures_come_before_all_are_decoded(embedded: EmbeddedAutoencoder, mon
     assert len([first, *pictures]) == 5 and decoded == [2, 2, 1]
 
 
-def test_the_decoder_heeds_the_step(embedded: EmbeddedAutoencoder) -> None:
+def test_the_decoder_heeds_the_step(embedded: PackagedAutoencoder) -> None:
     latents = embedded.encode_pictures([draw(1, 64, 64)], 16)
     fine, coarse = (embedded.decode_pictures(latents, 64, 64, step)[0] for step in (1.0, 8.0))
     assert not np.array_equal(fine, coarse)
 
 
-def test_the_package_carries_at_most_eight_megabytes(embedded: EmbeddedAutoencoder) -> None:
+def test_the_package_carries_at_most_eight_megabytes(embedded: PackagedAutoencoder) -> None:
     assert embedded.reference.weight_bytes <= 8e6
-
-
-def test_each_autoencoder_of_the_package_can_be_had_by_name() -> None:
-    weights = {name: load_autoencoder(name, torch.device("cpu")) for name in EMBEDDED_AUTOENCODERS}
-    assert [autoencoder.reference.name for autoencoder in weights.values()] == list(EMBEDDED_AUTOENCODERS)
-    assert len({autoencoder.reference.weights_sha256 for autoencoder in weights.values()}) == len(weights)
-    picture = draw(3, 64, 48)
-    latents = [autoencoder.encode_pictures([picture], 16) for autoencoder in weights.values()]
-    pairs = pairwise(zip(weights, latents, strict=True))
-    same = {later for (_, of_former), (later, of_later) in pairs if torch.equal(of_former, of_later)}
-    assert same == {"embedded-2", "embedded-7"}, "these are other decoders of their predecessors' latents"
 
 
 def test_rows_of_integers_are_multiples_of_their_scales() -> None:
@@ -152,7 +139,7 @@ def test_diffusers_autoencoders_work_from_a_folder(tmp_path: Path) -> None:
         check_reference(loaded.reference, again.reference)
 
 
-def test_another_autoencoder_is_refused_by_what_differs(embedded: EmbeddedAutoencoder, tmp_path: Path) -> None:
+def test_another_autoencoder_is_refused_by_what_differs(embedded: PackagedAutoencoder, tmp_path: Path) -> None:
     from dataclasses import replace
 
     wanted = embedded.reference

@@ -15,7 +15,7 @@ from unicorn_codec.errors import CanaryWarning, DecoderMismatch, InvalidSetting,
 from unicorn_codec.format.canary import Canary, block_sums
 from unicorn_codec.format.container import read_container, serialize
 from unicorn_codec.reports import PackReport
-from unicorn_codec.transform.autoencoder import EmbeddedAutoencoder
+from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 
 from conftest import draw
 
@@ -55,7 +55,7 @@ def test_packing_tells_what_the_first_picture_decodes_to(mode: str, request: pyt
     archive.check_canary()
 
 
-class Changed(EmbeddedAutoencoder):
+class Changed(PackagedAutoencoder):
     """Weights, and so hashes, are right; the arithmetic is not."""
 
     def decode(self, latents: torch.Tensor, step: float) -> torch.Tensor:
@@ -77,10 +77,10 @@ def test_a_changed_library_is_a_warning_and_to_a_verifier_an_error(
     with pytest.raises(DecoderMismatch):
         verify(coded[0], folder, device="cpu")
     result = CliRunner().invoke(cli, ["verify", str(coded[0])])
-    assert result.exit_code == 1 and result.stderr.startswith("unicorn: error: image 0 decodes to another picture")
+    assert result.exit_code == 1 and result.stderr.startswith("unicorn: error: picture 0 decodes to another picture")
     assert result.stderr.count("\n") == 1
     result = CliRunner().invoke(cli, ["unpack", str(coded[0]), "--all", "-o", str(tmp_path / "all")])
-    assert result.exit_code == 0 and "unicorn: warning: image 0 decodes to another picture" in result.stderr
+    assert result.exit_code == 0 and "unicorn: warning: picture 0 decodes to another picture" in result.stderr
     result = CliRunner().invoke(cli, ["unpack", str(coded[0]), "--index", "1", "-o", str(tmp_path / "1.png")])
     assert "warning" not in result.stderr, "its picture was not decoded"
 

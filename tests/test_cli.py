@@ -23,18 +23,18 @@ from unicorn_codec import archive as library
 from unicorn_codec.config import PackOptions
 from unicorn_codec.errors import Interrupted
 from unicorn_codec.format.container import SectionInfo, write_container
-from unicorn_codec.format.header import MAX_IMAGES
+from unicorn_codec.format.header import MAX_PICTURES
 from unicorn_codec.network.planning import Plan, shape_network
 from unicorn_codec.network.training import Progress
 from unicorn_codec.pictures.images import Folder, Picture
 from unicorn_codec.pictures.metrics import Distortion
 from unicorn_codec.pictures.picture_files import Unreadable
-from unicorn_codec.reports import ImageDistortion, Measured, NetworkReport, Observer, PackReport, VerifyReport
+from unicorn_codec.reports import Measured, NetworkReport, Observer, PackReport, PictureDistortion, VerifyReport
 
 ROOT = Path(__file__).parent.parent
 
 ROWS = tuple(
-    ImageDistortion(index=i, name=f"cats/{i}.jpg", psnr_db=20.0 + i, ms_ssim=0.8 + i / 1000) for i in range(64)
+    PictureDistortion(index=i, name=f"cats/{i}.jpg", psnr_db=20.0 + i, ms_ssim=0.8 + i / 1000) for i in range(64)
 )
 WORST = ROWS[:5]
 MEASURED = Measured(
@@ -43,7 +43,7 @@ MEASURED = Measured(
     rows=ROWS,
 )
 REPORT = PackReport(
-    images=64,
+    pictures=64,
     file_bytes=171_234,
     pixels=1_048_576,
     bits_per_pixel=1.30641,
@@ -59,11 +59,11 @@ REPORT = PackReport(
         steps=2,
         ceiling_psnr_db=29.1,
         other_noise_psnr_db=28.4,
-        same_images_psnr_db=float("inf"),
+        stored_noise_psnr_db=float("inf"),
     ),
-    alike_images=0,
-    alike_bytes=0,
-    avif_images=0,
+    sequence_pictures=0,
+    sequence_bytes=0,
+    avif_pictures=0,
     avif_bytes=0,
     below_target=(),
     skipped=(Unreadable("bad.png", "it is empty"),),
@@ -311,9 +311,9 @@ def test_pack_tells_what_the_wanted_quality_took(fake_pack: FakePack, monkeypatc
     report = replace(
         REPORT,
         network=None,
-        alike_images=9,
-        alike_bytes=5678,
-        avif_images=2,
+        sequence_pictures=9,
+        sequence_bytes=5678,
+        avif_pictures=2,
         avif_bytes=1234,
         below_target=ROWS[:1],
         wanted_bytes=100_000.0,
@@ -329,8 +329,8 @@ def test_pack_tells_what_the_wanted_quality_took(fake_pack: FakePack, monkeypatc
     ):
         assert words in said
     values = json.loads(run("pack", "photos", "out.uni", "--json").stdout)
-    assert (values["avif_images"], values["avif_bytes"]) == (2, 1234)
-    assert (values["alike_images"], values["alike_bytes"]) == (9, 5678)
+    assert (values["avif_pictures"], values["avif_bytes"]) == (2, 1234)
+    assert (values["sequence_pictures"], values["sequence_bytes"]) == (9, 5678)
     assert values["below_target"][0]["name"] == "cats/0.jpg"
 
 
@@ -353,8 +353,8 @@ def test_pack_json_is_alone_on_stdout(fake_pack: FakePack) -> None:
     values = json.loads(result.stdout)
     assert values["file_bytes"] == 171_234
     assert values["psnr_db"] == {"mean": 28.5, "min": 20.0, "p05": 21.0}
-    assert values["images_worst"][0]["name"] == "cats/0.jpg"
-    assert values["same_images_psnr_db"] is None
+    assert values["worst"][0]["name"] == "cats/0.jpg"
+    assert values["stored_noise_psnr_db"] is None
     assert values["skipped"] == [{"name": "bad.png", "reason": "it is empty"}]
     assert values["sections"] == [{"type": "HEAD", "offset": 12, "bytes": 100}]
     assert "2 pictures" in result.stderr
@@ -511,8 +511,8 @@ def test_links_that_lie_in_the_folder_already_lead_nowhere(here: Path, monkeypat
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--index", "12"], "there is no image 12: the archive has 0 to 11"),
-        (["--index", "3-999999999999999999"], "there is no image 12: the archive has 0 to 11"),
+        (["--index", "12"], "there is no picture 12: the archive has 0 to 11"),
+        (["--index", "3-999999999999999999"], "there is no picture 12: the archive has 0 to 11"),
         (["--name", "horses/*"], "'horses/*'"),
         (["--name", "a\x1b[2J"], "a\\x1b[2J"),
         (["--index", "4", "-o", "x.doc"], "pictures are written as"),
@@ -576,7 +576,7 @@ def test_a_real_archive(packed: tuple[Path, PackReport], folder: Path, tmp_path:
 def test_inspect_shows_a_table(uni: Path) -> None:
     result = run("inspect", uni)
     assert result.exit_code == 0
-    for words in ("3 pictures", "bits per pixel", "2 bits a picture, seed 7", "268 parameters", "embedded", "WGHT"):
+    for words in ("3 pictures", "bits per pixel", "2 bits a picture, seed 7", "268 parameters", "photo-1", "WGHT"):
         assert words in result.stdout
     assert "b/d.jpg" not in result.stdout
     assert "b/d.jpg" in run("inspect", uni, "--entries").stdout
@@ -584,7 +584,7 @@ def test_inspect_shows_a_table(uni: Path) -> None:
 
 def test_inspect_json(uni: Path) -> None:
     values = json.loads(run("inspect", uni, "--json", "--entries").stdout)
-    assert values["images"] == 3
+    assert values["pictures"] == 3
     assert values["file_bytes"] == uni.stat().st_size
     assert {entry["name"] for entry in values["entries"]} == set(CONTAINER.names or ())
 
@@ -592,7 +592,7 @@ def test_inspect_json(uni: Path) -> None:
 def test_verify_without_a_folder(uni: Path) -> None:
     assert "intact, 3 pictures" in run("verify", uni).stdout
     values = json.loads(run("verify", uni, "--json").stdout)
-    assert (values["ok"], values["images"], values["problems"]) == (True, 3, [])
+    assert (values["ok"], values["pictures"], values["problems"]) == (True, 3, [])
 
 
 def test_every_damaged_byte_fails(uni: Path) -> None:
@@ -630,8 +630,8 @@ def test_verify_against_a_folder(uni: Path, monkeypatch: pytest.MonkeyPatch) -> 
     for words in ("intact", "28.50", "0.9500", "cats/0.jpg"):
         assert words in result.stdout
     values = json.loads(run("verify", uni, "--against", "photos", "--json").stdout)
-    assert (values["ok"], values["images"], values["ms_ssim"]["p05"]) == (True, 3, 0.81)
-    assert values["images_worst"][0] == {"index": 0, "name": "cats/0.jpg", "psnr_db": 20.0, "ms_ssim": 0.8}
+    assert (values["ok"], values["pictures"], values["ms_ssim"]["p05"]) == (True, 3, 0.81)
+    assert values["worst"][0] == {"index": 0, "name": "cats/0.jpg", "psnr_db": 20.0, "ms_ssim": 0.8}
 
 
 def test_verify_lists_what_misses(uni: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -694,7 +694,7 @@ def test_colours() -> None:
 
 def test_index_ranges_stay_ranges() -> None:
     assert IndexRanges().convert("3, 5,8-11", None, None) == (range(3, 4), range(5, 6), range(8, 12))
-    assert IndexRanges().convert(f"0-{MAX_IMAGES**2}", None, None) == (range(MAX_IMAGES**2 + 1),)
+    assert IndexRanges().convert(f"0-{MAX_PICTURES**2}", None, None) == (range(MAX_PICTURES**2 + 1),)
 
 
 def test_numbers_for_people() -> None:

@@ -86,12 +86,12 @@ def test_predictions_are_those_of_the_text(reach: int, largest: int, singles: bo
     context = Context(model, LEVEL, CHANNELS, SHAPE)
     expected = predictions(model, symbols)
     for channel in range(CHANNELS):
-        images = 3 if channel < BLOCK + 2 else 2  # within a block one ends
-        context.keep(images)
+        pictures = 3 if channel < BLOCK + 2 else 2  # within a block one ends
+        context.keep(pictures)
         for step, (row, column) in enumerate(PASSES):
             for found, right in zip(context.predict(channel, step), next(expected), strict=True):
-                assert np.array_equal(found, right[:images])
-            context.put(step, symbols[:images, channel, row::2, column::2])
+                assert np.array_equal(found, right[:pictures])
+            context.put(step, symbols[:pictures, channel, row::2, column::2])
         context.close(channel)
 
 

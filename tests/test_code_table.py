@@ -9,7 +9,15 @@ import pytest
 from tests.sample_container import CODES
 from unicorn_codec.errors import InvalidField, InvalidSetting
 from unicorn_codec.format.bit_packing import compress, pack_codes
-from unicorn_codec.format.code_table import SHORT, Codes, is_classic, is_half, parse_codes, serialize_codes, told_level
+from unicorn_codec.format.code_table import (
+    SHORT,
+    Codes,
+    is_avif,
+    is_half_size,
+    model_level,
+    parse_codes,
+    serialize_codes,
+)
 from unicorn_codec.format.header import MAX_LEVEL
 
 BOTH_KINDS = pytest.mark.parametrize("short", [False, True], ids=["long", "short"])
@@ -65,23 +73,23 @@ def test_codes_that_cannot_be(changes: dict[str, object]) -> None:
 
 
 def test_the_model_is_told_an_octave_less_of_halves() -> None:
-    whole = [told_level(level, half=False) for level in (0, 3, 15, 16, 19)]
-    half = [told_level(level, half=True) for level in (0, 3, 4, 15, 19)]
+    whole = [model_level(level, half=False) for level in (0, 3, 15, 16, 19)]
+    half = [model_level(level, half=True) for level in (0, 3, 4, 15, 19)]
     assert whole == [0, 3, 15, 15, 15]
     assert half == [0, 0, 0, 11, 15]
 
 
 def test_the_first_byte_tells_what_a_code_is() -> None:
-    found = [(is_half(bytes([first])), is_classic(bytes([first]))) for first in (0, 126, 127, 128, 254, 255)]
+    found = [(is_half_size(bytes([first])), is_avif(bytes([first]))) for first in (0, 126, 127, 128, 254, 255)]
     assert found == [(False, False)] * 3 + [(True, False)] * 2 + [(False, True)]
 
 
 def test_one_code_an_image() -> None:
-    for images in (2, 4):
-        with pytest.raises(InvalidSetting, match=f"3 codes for {images} images"):
-            serialize_codes(CODES, images)
+    for pictures in (2, 4):
+        with pytest.raises(InvalidSetting, match=f"3 codes for {pictures} pictures"):
+            serialize_codes(CODES, pictures)
         with pytest.raises(InvalidField, match="CODE: "):
-            parse_codes(serialize_codes(CODES, 3), images)
+            parse_codes(serialize_codes(CODES, 3), pictures)
 
 
 @BOTH_KINDS
@@ -118,7 +126,7 @@ def test_every_byte_is_judged(short: bool) -> None:
         (payload_of([], 0, b"123"), "at least one byte"),
         (payload_of([1, 2, 3], 2, b"123456", firsts=b"ab"), "bytes"),
         (payload_of([1, 2, 3], 2, b"123456", firsts=b"abcd"), "bytes"),
-        (payload_of([], 0, b"", firsts=b"ab"), "codes of 3 images, but first bytes of 2"),
+        (payload_of([], 0, b"", firsts=b"ab"), "codes of 3 pictures, but first bytes of 2"),
         (payload_of([1, 2, 3], 2, b"12345", firsts=b"abc"), "codes of 6 bytes in all, but 5 are there"),
         (payload_of([1, 0, 1], 2, b"12", firsts=b"abc"), "lengths of 2 bits, but the longest is 1"),
     ],
@@ -129,7 +137,7 @@ def test_lengths_that_do_not_hold(payload: bytes, message: str) -> None:
 
 
 def test_a_claimed_number_of_images_allocates_nothing() -> None:
-    with pytest.raises(InvalidField, match="codes of 16777216 images, but 15 bytes are there"):
+    with pytest.raises(InvalidField, match="codes of 16777216 pictures, but 15 bytes are there"):
         parse_codes(serialize_codes(replace(CODES, short=False), 3), 1 << 24)
-    with pytest.raises(InvalidField, match="codes of 16777216 images, but first bytes of 5"):
+    with pytest.raises(InvalidField, match="codes of 16777216 pictures, but first bytes of 5"):
         parse_codes(serialize_codes(CODES, 3), 1 << 24)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from unicorn_codec.codes.code_model import CodeModel
-from unicorn_codec.codes.coding import decode_images, encode_images
+from unicorn_codec.codes.coding import decode_symbols, encode_symbols
 from unicorn_codec.format.header import MAX_LEVEL
 
 CHANNELS, HIDDEN, CLASSES = 3, 4, 48
@@ -158,7 +158,7 @@ def test_the_text_decodes_what_the_library_encodes(
     symbols = rng.integers(-largest, largest + 1, (4, CHANNELS, height, width))
     symbols[1, 1:] = 0  # silent channels at the end take no bytes
     for level in (0, MAX_LEVEL - 1):
-        codes = encode_images(model, level, symbols, short=short)
+        codes = encode_symbols(model, level, symbols, short=short)
         assert [code[0] for code in codes[:2]] == [0, 1 if symbols[1].any() else 0]
         assert [decode(model, level, code, height, width, short) for code in codes] == symbols.tolist()
-        assert np.array_equal(decode_images(model, level, codes, height, width, short=short), symbols)
+        assert np.array_equal(decode_symbols(model, level, codes, height, width, short=short), symbols)

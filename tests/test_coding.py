@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from unicorn_codec.codes.code_model import PASSES, CodeModel, level_of, load_code_model
-from unicorn_codec.codes.coding import LARGEST, decode_images, encode_images, lanes_of
+from unicorn_codec.codes.coding import LARGEST, decode_symbols, encode_symbols, lanes_of
 from unicorn_codec.errors import FormatError
 from unicorn_codec.format.rans import PRECISION
 
@@ -15,18 +15,18 @@ def model() -> CodeModel:
     return load_code_model()
 
 
-def draw_symbols(images: int, channels: int, height: int, width: int, seed: int = 0) -> np.ndarray:
+def draw_symbols(pictures: int, channels: int, height: int, width: int, seed: int = 0) -> np.ndarray:
     """Sparse values, the fewer the later the channel, as quantised latents are."""
     rng = np.random.default_rng(seed)
     scale = 6.0 / (1 + np.arange(channels))[:, None, None]
-    return np.rint(rng.laplace(0, scale, (images, channels, height, width))).astype(np.int64)
+    return np.rint(rng.laplace(0, scale, (pictures, channels, height, width))).astype(np.int64)
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 7), (3, 2), (16, 16), (17, 33)])
 def test_symbols_come_back(model: CodeModel, height: int, width: int) -> None:
     symbols = draw_symbols(3, model.channels, height, width)
-    codes = encode_images(model, 5, symbols)
-    assert np.array_equal(decode_images(model, 5, codes, height, width, short=True), symbols)
+    codes = encode_symbols(model, 5, symbols)
+    assert np.array_equal(decode_symbols(model, 5, codes, height, width, short=True), symbols)
 
 
 def test_large_grids_have_several_lanes(model: CodeModel) -> None:
@@ -35,50 +35,50 @@ def test_large_grids_have_several_lanes(model: CodeModel) -> None:
 
 def test_an_images_code_is_the_same_alone_and_among_others(model: CodeModel) -> None:
     symbols = draw_symbols(5, model.channels, 6, 5)
-    together = encode_images(model, 3, symbols)
-    assert together == [encode_images(model, 3, symbols[i : i + 1])[0] for i in range(5)]
-    assert np.array_equal(decode_images(model, 3, [together[4], together[1]], 6, 5, short=True), symbols[[4, 1]])
+    together = encode_symbols(model, 3, symbols)
+    assert together == [encode_symbols(model, 3, symbols[i : i + 1])[0] for i in range(5)]
+    assert np.array_equal(decode_symbols(model, 3, [together[4], together[1]], 6, 5, short=True), symbols[[4, 1]])
 
 
 def test_values_out_of_reach_are_coded_plainly(model: CodeModel) -> None:
     symbols = np.zeros((2, model.channels, 2, 3), np.int64)
     symbols[0, 0] = [[LARGEST, -LARGEST, 1000], [model.reach + 1, -model.reach - 1, 0]]
     symbols[0, 7, 1, 1] = -300
-    codes = encode_images(model, 0, symbols)
-    assert np.array_equal(decode_images(model, 0, codes, 2, 3, short=True), symbols)
+    codes = encode_symbols(model, 0, symbols)
+    assert np.array_equal(decode_symbols(model, 0, codes, 2, 3, short=True), symbols)
 
 
 def test_a_silent_image_takes_one_byte(model: CodeModel) -> None:
-    assert encode_images(model, 9, np.zeros((2, model.channels, 4, 4), np.int64)) == [b"\0", b"\0"]
-    assert not decode_images(model, 9, [b"\0"], 4, 4, short=True).any()
+    assert encode_symbols(model, 9, np.zeros((2, model.channels, 4, 4), np.int64)) == [b"\0", b"\0"]
+    assert not decode_symbols(model, 9, [b"\0"], 4, 4, short=True).any()
 
 
 def test_channels_after_the_last_that_sounds_take_nothing(model: CodeModel) -> None:
     symbols = np.zeros((1, model.channels, 4, 4), np.int64)
     symbols[0, 2, 3, 3] = 1
-    (code,) = encode_images(model, 9, symbols)
+    (code,) = encode_symbols(model, 9, symbols)
     assert code[0] == 3 and len(code) < 20
 
 
 def test_the_model_pays(model: CodeModel) -> None:
     symbols = draw_symbols(4, model.channels, 16, 16)
     plain = sum(np.log2(2 * np.abs(symbols[:, c]).max() + 1) * symbols[:, c].size / 8 for c in range(model.channels))
-    assert sum(map(len, encode_images(model, 2, symbols))) < 0.7 * plain
+    assert sum(map(len, encode_symbols(model, 2, symbols))) < 0.7 * plain
 
 
 def test_every_damage_is_a_format_error_or_other_symbols(model: CodeModel) -> None:
     symbols = draw_symbols(1, model.channels, 2, 2) * (np.arange(model.channels) < 6)[:, None, None]
-    (code,) = encode_images(model, 4, symbols)
+    (code,) = encode_symbols(model, 4, symbols)
     unnoticed = 0
     for place, bit in product(range(len(code)), range(8)):
         damaged = bytearray(code)
         damaged[place] ^= 1 << bit
         with suppress(FormatError):
-            unnoticed += np.array_equal(decode_images(model, 4, [bytes(damaged)], 2, 2, short=True), symbols)
+            unnoticed += np.array_equal(decode_symbols(model, 4, [bytes(damaged)], 2, 2, short=True), symbols)
     assert unnoticed == 0
     for length in range(len(code)):
         with pytest.raises(FormatError):
-            decode_images(model, 4, [code[:length]], 2, 2, short=True)
+            decode_symbols(model, 4, [code[:length]], 2, 2, short=True)
 
 
 def test_tables_are_whole(model: CodeModel) -> None:

@@ -160,20 +160,20 @@ def test_a_text_that_is_no_text_is_not_written() -> None:
             serialize_header(header)
 
 
-@pytest.mark.parametrize("images", [1, 2, 1000])
-def test_sizes_come_back(images: int) -> None:
-    sizes = np.random.default_rng(images).integers(1, 300, (images, 2)).astype(np.int32)
-    found = parse_sizes(serialize_sizes(sizes, images), images)
+@pytest.mark.parametrize("pictures", [1, 2, 1000])
+def test_sizes_come_back(pictures: int) -> None:
+    sizes = np.random.default_rng(pictures).integers(1, 300, (pictures, 2)).astype(np.int32)
+    found = parse_sizes(serialize_sizes(sizes, pictures), pictures)
     assert found.dtype == np.int32
     assert np.array_equal(found, sizes)
     assert not found.flags.writeable
 
 
 def test_equal_sizes_of_many_images_take_no_memory() -> None:
-    images = 1 << 24
+    pictures = 1 << 24
     payload = struct.pack("<III", 1, 8, 8) + struct.pack("<BQ", 0, 0)
-    found = parse_sizes(payload, images)
-    assert found.shape == (images, 2)
+    found = parse_sizes(payload, pictures)
+    assert found.shape == (pictures, 2)
     assert found.strides[0] == 0
 
 
@@ -230,7 +230,7 @@ def test_any_archive_of_codes_comes_back(
 ) -> None:
     listed = sorted(pictures)
     wanted = Container(
-        header=replace(HEAD, images=len(listed), seed=seed, latent_step=step),
+        header=replace(HEAD, pictures=len(listed), seed=seed, latent_step=step),
         sizes=np.array([pictures[name][:2] for name in listed], np.int32),
         codes=replace(CODES, level=level, streams=tuple(pictures[name][2] for name in listed)),
         names=tuple(listed) if named else None,
@@ -242,11 +242,11 @@ def test_any_archive_of_codes_comes_back(
 
 def test_a_small_file_cannot_number_millions() -> None:
     sizes = np.broadcast_to(np.array([8, 8], np.int32), (2000, 2))
-    many = replace(CONTAINER, header=replace(HEADER, images=2000), sizes=sizes, names=None)
-    assert parse(serialize(many)).header.images == 2000
-    with pytest.raises(errors.InvalidSetting, match="8192 images in a file of"):
+    many = replace(CONTAINER, header=replace(HEADER, pictures=2000), sizes=sizes, names=None)
+    assert parse(serialize(many)).header.pictures == 2000
+    with pytest.raises(errors.InvalidSetting, match="8192 pictures in a file of"):
         larger = np.broadcast_to(sizes[0], (8192, 2))
-        serialize(replace(many, header=replace(HEADER, images=8192), sizes=larger))
+        serialize(replace(many, header=replace(HEADER, pictures=8192), sizes=larger))
 
 
 def test_messages_say_where() -> None:

@@ -19,7 +19,7 @@ every_kind = pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"{c.condi
 
 def make_denoiser(config: NetworkConfig) -> Denoiser:
     torch.manual_seed(0)
-    denoiser = Denoiser(config, images=IMAGES, seed=3, latent_channels=4)
+    denoiser = Denoiser(config, pictures=IMAGES, seed=3, latent_channels=4)
     for parameter in denoiser.parameters():  # zero-initialised outputs would hide every difference
         torch.nn.init.normal_(parameter, std=0.2)
     return denoiser
@@ -57,7 +57,7 @@ def test_images_of_a_batch_do_not_mix(config: NetworkConfig) -> None:
 @every_kind
 def test_a_fresh_denoiser_gets_a_gradient_for_all_that_reaches_the_output(config: NetworkConfig) -> None:
     torch.manual_seed(0)
-    denoiser = Denoiser(config, images=IMAGES, seed=3, latent_channels=4)
+    denoiser = Denoiser(config, pictures=IMAGES, seed=3, latent_channels=4)
     optimizer = torch.optim.Adam(denoiser.parameters(), lr=0.01)
     for _ in range(4):  # what starts at zero is passed one layer a step
         optimizer.zero_grad()
@@ -81,7 +81,7 @@ def test_parameters_are_those_of_the_paper_per_block() -> None:
 
 @every_kind
 def test_weights_flatten_and_load(config: NetworkConfig) -> None:
-    source, target = make_denoiser(config), Denoiser(config, images=IMAGES, seed=3, latent_channels=4)
+    source, target = make_denoiser(config), Denoiser(config, pictures=IMAGES, seed=3, latent_channels=4)
     load_tensors(target, tensors_of(source))
     for a, b in zip(source.parameters(), target.parameters(), strict=True):
         assert torch.equal(a, b)

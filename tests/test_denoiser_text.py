@@ -100,7 +100,7 @@ def make_denoiser(condition: str, index_embedding: str) -> Denoiser:
         condition=condition, index_embedding=index_embedding,
     )  # fmt: skip
     torch.manual_seed(0)
-    denoiser = Denoiser(config, images=IMAGES, seed=SEED, latent_channels=CHANNELS).double()
+    denoiser = Denoiser(config, pictures=IMAGES, seed=SEED, latent_channels=CHANNELS).double()
     for parameter in denoiser.parameters():  # zeros would hide every mistake
         torch.nn.init.normal_(parameter, std=0.3)
     return denoiser.float()
@@ -129,7 +129,7 @@ def test_sampling_is_what_the_text_says(prediction: str, steps: int) -> None:
     stats = {"means": (0.0,) * CHANNELS, "stds": (1.0,) * CHANNELS}
     denoising = replace(DENOISING, **stats, network=denoiser.config, prediction=prediction)
     reference = replace(HEADER.autoencoder, latent_channels=CHANNELS)
-    header = replace(HEADER, images=IMAGES, seed=SEED, autoencoder=reference, denoising=denoising)
+    header = replace(HEADER, pictures=IMAGES, seed=SEED, autoencoder=reference, denoising=denoising)
     decoder = NetworkDecoder(header=header, denoising=denoising, denoiser=denoiser, autoencoder=Unused(reference))
     found = decoder.sample([4], 48, 32, steps=steps)[0].numpy()
 

@@ -65,7 +65,7 @@ def test_an_archive_of_noise_prediction_says_so_and_decodes(pair: Path, tmp_path
     report = pack(pair, tmp_path / "a.uni", options(prediction="noise", steps=10))
     denoising = read_container(tmp_path / "a.uni").header.denoising
     assert denoising is not None and (denoising.prediction, denoising.steps) == ("noise", 10)
-    assert report.measured.images == 2
+    assert report.measured.pictures == 2
 
 
 def test_muon_gets_the_hidden_matrices_alone() -> None:

@@ -18,22 +18,22 @@ from unicorn_codec.network.planning import shape_network
 from unicorn_codec.weights.weight_section import count_parameters
 
 REFERENCE = replace(HEADER.autoencoder, latent_channels=16, downsampling=16)
-CIRCUMSTANCES = {"size": "small", "data": ["cats"], "seconds": 3.0, "device": "cpu", "images": 24}
+CIRCUMSTANCES = {"size": "small", "data": ["cats"], "seconds": 3.0, "device": "cpu", "pictures": 24}
 
 
 @pytest.mark.parametrize("name", SIZES)
 def test_networks_of_one_question_have_equal_bytes(name: str) -> None:
     size = SIZES[name]
-    usual = count_parameters(shape_network(size.hidden_size, size.depth, 16), 16, size.images)
+    usual = count_parameters(shape_network(size.hidden_size, size.depth, 16), 16, size.pictures)
     for number in (1, 2):
         for work in questions(size)[number].works.values():
-            found = count_parameters(network_of(work, size, REFERENCE), 16, work.images)
-            assert found == pytest.approx(usual * work.images / size.images, rel=0.03), work
+            found = count_parameters(network_of(work, size, REFERENCE), 16, work.pictures)
+            assert found == pytest.approx(usual * work.pictures / size.pictures, rel=0.03), work
 
 
 def test_a_set_of_twice_the_pictures_gets_twice_the_bytes() -> None:
     size = SIZES["small"]
-    half, whole = (network_of(Work(images=m, weight_bits=14), size, REFERENCE) for m in (250, 500))
+    half, whole = (network_of(Work(pictures=m, weight_bits=14), size, REFERENCE) for m in (250, 500))
     assert count_parameters(whole, 16, 500) == pytest.approx(2 * count_parameters(half, 16, 250), rel=0.05)
 
 
@@ -98,7 +98,7 @@ def test_the_report_says_what_was_measured(tmp_path: Path, psnr_db: dict[str, tu
     results = Results(tmp_path / "experiments.json")
     for variant, values in psnr_db.items():
         for seed, value in enumerate(values):
-            results.add(make_row(1, variant, seed, Work(images=24, condition=variant, weight_bits=14), value))
+            results.add(make_row(1, variant, seed, Work(pictures=24, condition=variant, weight_bits=14), value))
     (tmp_path / NAME).write_text("By hand.\n")
     for _ in range(2):  # again and again it replaces its own part alone
         write_report(tmp_path)
@@ -112,11 +112,11 @@ def test_bytes_at_equal_quality_lie_between_the_measured_ones(tmp_path: Path) ->
     pytest.importorskip("matplotlib")
     assert bytes_at([(100, 20), (400, 24)], 22) == pytest.approx(200)
     results = Results(tmp_path / "experiments.json")
-    for images, scale in ((12, 1.0), (24, 0.5)):
+    for pictures, scale in ((12, 1.0), (24, 0.5)):
         for relative, psnr_db in ((0.4, 20.0), (0.7, 22.0), (1.0, 24.0)):
-            work = Work(images=images, relative_size=relative, weight_bits=14)
-            size = round(1000 * relative * scale * images)
-            results.add(make_row(5, f"M = {images}, size {relative:g}", 0, work, psnr_db, size))
+            work = Work(pictures=pictures, relative_size=relative, weight_bits=14)
+            size = round(1000 * relative * scale * pictures)
+            results.add(make_row(5, f"M = {pictures}, size {relative:g}", 0, work, psnr_db, size))
     write_report(tmp_path)
     assert "At 22.00 dB" in (tmp_path / NAME).read_text()
     assert "-50 % from the fewest to the most: it holds here." in (tmp_path / NAME).read_text()

@@ -12,7 +12,7 @@ from safetensors.torch import load_file as load_tensors
 
 from unicorn_codec.codes.code_model import load_code_model
 from unicorn_codec.codes.rate_model import RateModel
-from unicorn_codec.transform.autoencoder import EmbeddedAutoencoder, weights_of
+from unicorn_codec.transform.autoencoder import PackagedAutoencoder, weights_of
 
 NAME = "embedded-7"
 
@@ -29,7 +29,7 @@ def script(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
 
 def written(script: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *options: str) -> Path:
     """The package's folder after a run was exported whose weights are those of ``NAME`` times three."""
-    average = EmbeddedAutoencoder(torch.device("cpu"), name=NAME).network.state_dict()
+    average = PackagedAutoencoder(torch.device("cpu"), name=NAME).network.state_dict()
     rate = RateModel.of(load_code_model(NAME)).state_dict()
     tripled = {"average": {key: 3 * weight for key, weight in average.items()}}
     torch.save(tripled | {"rate": rate}, tmp_path / "checkpoint.pt")
@@ -46,7 +46,7 @@ def test_weights_are_written_as_they_are_or_as_the_mean_with_those_of_the_packag
 ) -> None:
     package = written(script, monkeypatch, tmp_path, *options)
     weights = weights_of(load_tensors(package / "a.safetensors"))
-    for key, weight in EmbeddedAutoencoder(torch.device("cpu"), name=NAME).network.state_dict().items():
+    for key, weight in PackagedAutoencoder(torch.device("cpu"), name=NAME).network.state_dict().items():
         assert (weights[key] - times * weight).abs().max() <= 0.01 * times * weight.abs().max(), key
     assert json.loads((package / "a.json").read_text()) == {"max_step": 12.0}
 

@@ -7,12 +7,12 @@ import torch
 
 from unicorn_codec.codes.code_model import load_code_model
 from unicorn_codec.config import ReadOptions
-from unicorn_codec.format.code_table import Codes, is_half
+from unicorn_codec.format.code_table import Codes, is_half_size
 from unicorn_codec.packing import folder_coder, refinement
 from unicorn_codec.packing.folder_coder import FolderCoder
 from unicorn_codec.pictures.demo_pictures import make_demo_pictures
 from unicorn_codec.pictures.images import list_folder
-from unicorn_codec.transform.autoencoder import EmbeddedAutoencoder
+from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 
 SIDE = 96
 STEP = 7.0
@@ -25,7 +25,7 @@ def coder(tmp_path: Path) -> FolderCoder:
     make_demo_pictures(tmp_path / "large", count=2, size=2 * SIDE)
     options = ReadOptions()
     return FolderCoder(
-        list_folder(tmp_path, options), options, EmbeddedAutoencoder(torch.device("cpu")), load_code_model()
+        list_folder(tmp_path, options), options, PackagedAutoencoder(torch.device("cpu")), load_code_model()
     )
 
 
@@ -47,4 +47,4 @@ def test_codes_do_not_depend_on_what_is_written_together(
         monkeypatch.setitem(folder_coder.CODED_TOGETHER, "cpu", pixels)
         found.append(encoded(coder, rounds))
     assert found[0] == found[1] == found[2]
-    assert 0 < sum(map(is_half, found[0].streams)) < 9
+    assert 0 < sum(map(is_half_size, found[0].streams)) < 9

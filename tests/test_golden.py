@@ -10,8 +10,8 @@ from PIL import Image
 
 from unicorn_codec.archive import Archive
 from unicorn_codec.format.container import parse, serialize
-from unicorn_codec.format.header import EMBEDDED_AUTOENCODERS
 from unicorn_codec.inspection import describe
+from unicorn_codec.model_registry import default_name
 from unicorn_codec.pictures.metrics import psnr_db
 
 FOLDER = Path(__file__).parent / "golden"
@@ -39,9 +39,8 @@ def threads(request: pytest.FixtureRequest) -> Iterator[int]:
 
 def test_there_are_all_kinds() -> None:
     kinds = {"codes", "half-size-codes", "codes-and-avif", "tuned-codes", "network", "network-of-integers"}
-    of_later_models = {f"codes-{number}" for number in range(2, 11)}
-    assert {path.stem for path in ARCHIVES} == kinds | of_later_models | {"sequences"}
-    assert {describe(path)["autoencoder"]["name"] for path in ARCHIVES} == set(EMBEDDED_AUTOENCODERS)
+    assert {path.stem for path in ARCHIVES} == kinds | {"sequences"}
+    assert {describe(path)["autoencoder"]["name"] for path in ARCHIVES} == {default_name()}
     codecs = {entry.get("codec") for path in ARCHIVES for entry in describe(path, entries=True)["entries"]}
     assert codecs == {"latents", "half-size", "avif", "avif-sequence", None}
     assert {describe(path)["weights"]["format"] for path in ARCHIVES} == {"float", "integer", None}

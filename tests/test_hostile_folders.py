@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from tests.test_images import encoded, png
+
 from unicorn_codec.archive import pack
 from unicorn_codec.config import PackOptions, ReadOptions
 from unicorn_codec.errors import ImageFolderError

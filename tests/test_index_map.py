@@ -9,12 +9,12 @@ from unicorn_codec.format import index_map
 
 
 @given(st.integers(0, (1 << 64) - 1), st.integers(1, 500))
-def test_position_and_index_are_inverse(seed: int, images: int) -> None:
-    indices, positions = index_map.index_of_position(seed, images), index_map.position_of_index(seed, images)
+def test_position_and_index_are_inverse(seed: int, pictures: int) -> None:
+    indices, positions = index_map.index_of_position(seed, pictures), index_map.position_of_index(seed, pictures)
     assert indices.dtype == positions.dtype == np.int64
-    assert sorted(indices.tolist()) == list(range(images))
-    assert np.array_equal(indices[positions], np.arange(images))
-    assert np.array_equal(positions[indices], np.arange(images))
+    assert sorted(indices.tolist()) == list(range(pictures))
+    assert np.array_equal(indices[positions], np.arange(pictures))
+    assert np.array_equal(positions[indices], np.arange(pictures))
 
 
 def test_equal_keys_keep_the_order_of_positions(monkeypatch: pytest.MonkeyPatch) -> None:

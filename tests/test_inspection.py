@@ -32,7 +32,7 @@ def test_description(path: Path) -> None:
     pixels = 16 * 8 + 8 * 8 + 16 * 8
     expected = {
         "format_version": 1,
-        "images": 3,
+        "pictures": 3,
         "index_bits": 2,
         "file_bytes": file_bytes,
         "pixels": pixels,
@@ -42,7 +42,7 @@ def test_description(path: Path) -> None:
         "steps": 2,
     }
     assert {key: found[key] for key in expected} == expected
-    assert found["autoencoder"]["name"] == "embedded"
+    assert found["autoencoder"]["name"] == "photo-1"
     assert found["autoencoder"]["sha256"] == bytes(range(32)).hex()
     assert found["network"]["parameters"] == 268
     assert (found["weights"]["format"], found["weights"]["bits_per_weight"]) == ("float", 8)
@@ -117,10 +117,10 @@ def test_damaged_names_are_only_a_warning(path: Path) -> None:
     assert found["file_bytes"] == len(data)
 
 
-def many(images: int) -> Container:
-    sizes = np.random.default_rng(0).integers(60, 70, (images, 2)).astype(np.int32)
-    names = tuple(f"folder/picture-{number:06}.jpg" for number in range(images))
-    return replace(CONTAINER, header=replace(HEADER, images=images), sizes=sizes, names=names)
+def many(pictures: int) -> Container:
+    sizes = np.random.default_rng(0).integers(60, 70, (pictures, 2)).astype(np.int32)
+    names = tuple(f"folder/picture-{number:06}.jpg" for number in range(pictures))
+    return replace(CONTAINER, header=replace(HEADER, pictures=pictures), sizes=sizes, names=names)
 
 
 def test_a_hundred_thousand_names_are_quick(tmp_path: Path) -> None:
@@ -131,10 +131,10 @@ def test_a_hundred_thousand_names_are_quick(tmp_path: Path) -> None:
 
 
 def test_a_hundred_thousand_codes_are_quick(tmp_path: Path) -> None:
-    images = 100_000
-    lengths = np.random.default_rng(0).integers(20, 200, images).tolist()
+    pictures = 100_000
+    lengths = np.random.default_rng(0).integers(20, 200, pictures).tolist()
     codes = replace(CODES, streams=tuple(bytes([length]) * length for length in lengths))
-    header, sizes = replace(CODED.header, images=images), np.full((images, 2), 64, np.int32)
+    header, sizes = replace(CODED.header, pictures=pictures), np.full((pictures, 2), 64, np.int32)
     write_container(tmp_path / "a.uni", Container(header=header, sizes=sizes, codes=codes))
     started = time.process_time()
     assert describe(tmp_path / "a.uni")["codes"]["bytes"] > sum(lengths)

@@ -20,14 +20,13 @@ LAYERS = (
         "header generator index_map bit_packing rans sections header_table picture_table code_table canary "
         "quality_table container",
     ),
-    ("", "config quality"),
+    ("", "model_registry config quality"),
     ("weights", "weight_tables weight_coding quantization weight_section"),
     ("", "inspection devices checkpoints"),
     ("codes", "code_model code_context coding rate_model"),
     (
         "pictures",
-        "batches picture_files images output_files demo_pictures av1_stream avif_container classic classic_sequence "
-        "metrics",
+        "batches picture_files images output_files demo_pictures av1_stream avif_container avif avif_sequence metrics",
     ),
     (
         "network",
@@ -37,7 +36,8 @@ LAYERS = (
     ("", "decoding reports"),
     (
         "packing",
-        "folder_latents refinement folder_coder alike size_forecast tuning guarantee into_codes into_network",
+        "folder_latents refinement folder_coder near_duplicates size_forecast tuning quality_floor into_codes "
+        "into_network",
     ),
     ("", "archive"),
     (
@@ -119,7 +119,7 @@ def test_light_modules_import_neither_torch_nor_pillow(module: str) -> None:
     ("package", "owners"),
     [
         ("diffusers", {"transform.autoencoder"}),
-        ("PIL", {"pictures.images", "pictures.classic", "pictures.classic_sequence", "bench.rivals"}),
+        ("PIL", {"pictures.images", "pictures.avif", "pictures.avif_sequence", "bench.rivals"}),
     ],
 )
 def test_a_heavy_package_has_its_importers(package: str, owners: set[str]) -> None:

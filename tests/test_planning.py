@@ -8,7 +8,7 @@ def plan(latent_values: int = 262_144, **changes: object) -> Plan:
     settings: dict[str, object] = {
         "latent_values": latent_values,
         "pixels": latent_values * 16,
-        "images": 64,
+        "pictures": 64,
         "latent_channels": 16,
         "downsampling": 16,
         "wanted_bytes": None,
@@ -32,7 +32,7 @@ def test_the_rate_decides_the_width_and_is_not_exceeded(rate: float) -> None:
 
 
 def test_the_papers_rate_gives_the_papers_network() -> None:
-    made = plan(4_096_000, images=1000, wanted_bytes=0.98 * 65_536_000 / 8, depth=12, weight_bits=16)
+    made = plan(4_096_000, pictures=1000, wanted_bytes=0.98 * 65_536_000 / 8, depth=12, weight_bits=16)
     assert made.network.hidden_size == 144
 
 

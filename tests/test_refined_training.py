@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from unicorn_codec.codes.code_model import load_code_model
 from unicorn_codec.codes.rate_model import RateModel
-from unicorn_codec.transform.autoencoder import EmbeddedAutoencoder, weights_of
+from unicorn_codec.transform.autoencoder import PackagedAutoencoder, weights_of
 
 SIDE = 64
 
@@ -32,8 +32,8 @@ def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 @pytest.fixture
-def autoencoder() -> EmbeddedAutoencoder:
-    return EmbeddedAutoencoder(torch.device("cpu"))
+def autoencoder() -> PackagedAutoencoder:
+    return PackagedAutoencoder(torch.device("cpu"))
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def rate() -> RateModel:
     return RateModel.of(load_code_model())
 
 
-def some_squares(script: ModuleType, autoencoder: EmbeddedAutoencoder, rate: RateModel) -> Iterator:  # type: ignore[type-arg]
+def some_squares(script: ModuleType, autoencoder: PackagedAutoencoder, rate: RateModel) -> Iterator:  # type: ignore[type-arg]
     """Two of a step without end, whole ones and halves."""
     rng = np.random.default_rng(0)
     crops = iter(lambda: torch.from_numpy(rng.integers(0, 256, (2, SIDE, SIDE, 3), dtype=np.uint8)), None)
@@ -49,7 +49,7 @@ def some_squares(script: ModuleType, autoencoder: EmbeddedAutoencoder, rate: Rat
 
 
 def test_squares_are_whole_or_halves_with_the_steps_of_codes(
-    script: ModuleType, autoencoder: EmbeddedAutoencoder, rate: RateModel
+    script: ModuleType, autoencoder: PackagedAutoencoder, rate: RateModel
 ) -> None:
     endless = some_squares(script, autoencoder, rate)
     parts = [next(endless) for _ in range(12)]
@@ -67,7 +67,7 @@ def test_squares_are_whole_or_halves_with_the_steps_of_codes(
 
 
 def test_batches_are_of_one_kind_and_leave_none_out(
-    script: ModuleType, autoencoder: EmbeddedAutoencoder, rate: RateModel
+    script: ModuleType, autoencoder: PackagedAutoencoder, rate: RateModel
 ) -> None:
     endless = some_squares(script, autoencoder, rate)
     kinds = script.by_kind([next(endless) for _ in range(12)])
@@ -79,7 +79,7 @@ def test_batches_are_of_one_kind_and_leave_none_out(
 
 
 def test_too_few_squares_for_a_batch_are_told_of(
-    script: ModuleType, autoencoder: EmbeddedAutoencoder, rate: RateModel
+    script: ModuleType, autoencoder: PackagedAutoencoder, rate: RateModel
 ) -> None:
     squares = next(some_squares(script, autoencoder, rate))
     with pytest.raises(ValueError, match="fewer than 3 squares"):
@@ -87,7 +87,7 @@ def test_too_few_squares_for_a_batch_are_told_of(
 
 
 def test_training_lowers_the_losses_of_the_weights_that_are_packaged(
-    script: ModuleType, autoencoder: EmbeddedAutoencoder, rate: RateModel
+    script: ModuleType, autoencoder: PackagedAutoencoder, rate: RateModel
 ) -> None:
     import export
 
@@ -113,7 +113,7 @@ def test_training_lowers_the_losses_of_the_weights_that_are_packaged(
 
 
 def test_what_is_refined_for_is_not_what_is_trained(
-    script: ModuleType, autoencoder: EmbeddedAutoencoder, rate: RateModel
+    script: ModuleType, autoencoder: PackagedAutoencoder, rate: RateModel
 ) -> None:
     trainer = script.RefinedTrainer(autoencoder, rate, Difference(), 500.0)
     frozen, fixed = script.fixed(autoencoder, rate)

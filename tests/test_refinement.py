@@ -30,7 +30,7 @@ from unicorn_codec.packing.folder_coder import NoOthers, encode_latents, quantis
 from unicorn_codec.packing.refinement import Objective
 from unicorn_codec.pictures.demo_pictures import make_demo_pictures
 from unicorn_codec.reports import Observer
-from unicorn_codec.transform.autoencoder import EmbeddedAutoencoder
+from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 from unicorn_codec.transform.resampling import double, halve
 
 STEP = 5.0
@@ -44,8 +44,8 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def autoencoder() -> EmbeddedAutoencoder:
-    return EmbeddedAutoencoder(torch.device("cpu"))
+def autoencoder() -> PackagedAutoencoder:
+    return PackagedAutoencoder(torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def pixels(photographs: Path) -> Tensor:
 
 
 @pytest.fixture(params=[False, True], ids=["whole", "half"])
-def objective(request: pytest.FixtureRequest, autoencoder: EmbeddedAutoencoder, rate: RateModel) -> Objective:
+def objective(request: pytest.FixtureRequest, autoencoder: PackagedAutoencoder, rate: RateModel) -> Objective:
     return Objective(autoencoder=autoencoder, rate=rate, step=STEP, half=request.param)
 
 
@@ -71,7 +71,7 @@ def encoded(objective: Objective, pixels: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("step", [1.0, 2.3, 6.0, 12.0])
 def test_the_rate_is_that_of_the_real_codes(
-    autoencoder: EmbeddedAutoencoder, rate: RateModel, pixels: Tensor, step: float
+    autoencoder: PackagedAutoencoder, rate: RateModel, pixels: Tensor, step: float
 ) -> None:
     latents = autoencoder.encode_pictures(list(pixels.numpy()), 16)
     symbols = torch.from_numpy(quantise_latents(latents, step).astype(np.float32))
@@ -175,9 +175,9 @@ def test_doubling_is_cubic_convolution_with_the_format_s_weights() -> None:
     outer, last = -27 / 256, -9 / 256  # of those at 5/4 and 7/4
     padded = torch.nn.functional.pad(rows, (2, 2, 2, 2), mode="replicate")
 
-    def doubled(image: Tensor) -> Tensor:
+    def doubled(picture: Tensor) -> Tensor:
         """The last side of what has two more pixels at either end."""
-        a, b, c, d, e = (image[..., place : image.shape[-1] - 4 + place] for place in range(5))
+        a, b, c, d, e = (picture[..., place : picture.shape[-1] - 4 + place] for place in range(5))
         left = last * a + far * b + near * c + outer * d
         right = outer * b + near * c + far * d + last * e
         return torch.stack([left, right], dim=-1).flatten(-2)

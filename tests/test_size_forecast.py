@@ -13,7 +13,7 @@ from unicorn_codec.packing.folder_coder import FolderCoder, NoOthers, Others
 from unicorn_codec.packing.size_forecast import NEAR, SizeCurve, take_sample
 from unicorn_codec.pictures.demo_pictures import make_demo_pictures
 from unicorn_codec.pictures.images import list_folder
-from unicorn_codec.transform.autoencoder import EmbeddedAutoencoder
+from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 
 STEPS = (9.0, 1.5, 24.0, 4.0, 6.0)
 
@@ -25,7 +25,7 @@ def coder(tmp_path_factory: pytest.TempPathFactory) -> FolderCoder:
     make_demo_pictures(folder / "other", count=2, size=128)
     options = ReadOptions()
     return FolderCoder(
-        list_folder(folder, options), options, EmbeddedAutoencoder(torch.device("cpu")), load_code_model()
+        list_folder(folder, options), options, PackagedAutoencoder(torch.device("cpu")), load_code_model()
     )
 
 
@@ -74,7 +74,7 @@ def test_refinement_makes_codes_of_a_sample_neither_vanish_nor_explode(coder: Fo
 def test_a_size_of_which_no_picture_is_refined_does_no_harm(
     coder: FolderCoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(size_forecast, "REFINED_IMAGES", 1)
+    monkeypatch.setattr(size_forecast, "REFINED_PICTURES", 1)
     told: list[tuple[int, int]] = []
     growth = take_sample(coder, lambda *_: None).growth_by_refinement(4.0, 1, lambda *done: told.append(done))
     assert growth == pytest.approx(1, abs=0.3)
@@ -85,7 +85,7 @@ def test_pictures_beyond_the_window_are_judged_by_their_middle(tmp_path: Path) -
     make_demo_pictures(tmp_path, count=2, size=560)
     options = ReadOptions()
     coder = FolderCoder(
-        list_folder(tmp_path, options), options, EmbeddedAutoencoder(torch.device("cpu")), load_code_model()
+        list_folder(tmp_path, options), options, PackagedAutoencoder(torch.device("cpu")), load_code_model()
     )
     sample = take_sample(coder, lambda *_: None)
     for step in (1.6, 4.0, 16.0):  # which way is cheaper is a toss-up in between

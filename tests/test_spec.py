@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 
 from tests.sample_container import CODES, DENOISING, HEADER
-from unicorn_codec import errors
-from unicorn_codec.codes import code_model
-from unicorn_codec.codes.code_model import PASSES, SCALES, load_code_models
+from unicorn_codec import errors, model_registry
+from unicorn_codec.codes.code_model import PASSES, SCALES, load_code_model
 from unicorn_codec.format import (
     bit_packing,
     code_table,
@@ -24,7 +23,6 @@ from unicorn_codec.format import (
     sections,
 )
 from unicorn_codec.format.header_table import serialize_denoising, serialize_header
-from unicorn_codec.transform import autoencoder
 from unicorn_codec.weights import weight_coding, weight_section, weight_tables
 from unicorn_codec.weights.weight_coding import QuantisedRows
 
@@ -139,44 +137,23 @@ def test_code_table() -> None:
         assert code_table.serialize_codes(replace(CODES, short=short), 3) == head + table + codes
 
 
-MODELS = {
-    file: model
-    for name, files in code_model.FILES.items()
-    for file, model in zip(files, load_code_models(name), strict=True)
-}
-
-
-@pytest.mark.parametrize("file", MODELS)
-def test_code_model_table(file: str) -> None:
-    model = MODELS[file]
+def test_code_model_table() -> None:
+    model = load_code_model()
     sides = {"C": model.channels, "H": model.hidden, "K": SCALES, "L": header.MAX_LEVEL}
     sides |= {"F": model.fractions, "S": 2 * model.reach + 2}
     listed = {
         name.strip("`"): tuple(sides[side] if side in sides else int(side) for side in shape.split(", "))
         for name, shape, *_ in rows("### The model")
-        if not name.endswith(".safetensors`")
     }
     arrays = {field.name: getattr(model, field.name) for field in fields(model) if field.name != "sha256"}
     assert listed == {name: array.shape for name, array in arrays.items()}
 
 
-def test_code_models_table() -> None:
-    listed = {
-        Path(file.strip("`")).stem: (re.findall(r"embedded(?:-\d+)?", autoencoders), tuple(map(int, sides)))
-        for file, autoencoders, *sides in rows("### The model")
-        if file.endswith(".safetensors`")
-    }
-    assert listed == {
-        file: (
-            [name for name, files in code_model.FILES.items() if file in files],
-            (model.hidden, model.fractions, model.reach),
-        )
-        for file, model in MODELS.items()
-    }
-
-
-def test_autoencoders_table() -> None:
-    assert {name.strip("`"): file.strip("`") for file, name in rows("### Embedded autoencoders")} == autoencoder.FILES
+def test_packaged_models_table() -> None:
+    listed = {(name.strip("`"), role, sha256.strip("`")) for name, role, sha256 in rows("### Packaged models")}
+    roles = (model_registry.AUTOENCODER, model_registry.CODE_MODEL)
+    shipped = [model for role in roles for model in model_registry.models(role)]
+    assert listed == {(model.name, model.role, model.sha256.hex()) for model in shipped}
 
 
 def test_links_lead_to_headings() -> None:

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from unicorn_codec.transform import tiling
-from unicorn_codec.transform.autoencoder import EmbeddedAutoencoder
+from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 from unicorn_codec.transform.coding_autoencoder import CodingAutoencoder
 from unicorn_codec.transform.tiling import Span, margin_of, spans, tiles
 
@@ -14,9 +14,9 @@ from conftest import draw
 
 
 @pytest.fixture(scope="module")
-def embedded() -> EmbeddedAutoencoder:
+def embedded() -> PackagedAutoencoder:
     """One with weights everywhere, and of the least size that has every kind of layer at two resolutions."""
-    autoencoder = EmbeddedAutoencoder(torch.device("cpu"))
+    autoencoder = PackagedAutoencoder(torch.device("cpu"))
     torch.manual_seed(0)
     network = CodingAutoencoder(
         latent_channels=6, widths=[8, 8, 8, 8], encoder_depths=[1, 0, 1, 0], decoder_depths=[0, 1, 0, 1], max_step=12.0
@@ -50,7 +50,7 @@ def test_small_pictures_and_unknown_networks_are_one_tile() -> None:
     assert len(list(tiles(65, 200, 16, 9))) == 2 * 4
 
 
-def test_margins_follow_from_the_layers(embedded: EmbeddedAutoencoder) -> None:
+def test_margins_follow_from_the_layers(embedded: PackagedAutoencoder) -> None:
     # A convolution of 3x3 sees one cell further: of 2, 2, 2, 8, 8, 16 pixels; of 16, 16, 16, 4, 4, 2 pixels.
     assert embedded.encoder_margin == -(-38 // 16)
     assert embedded.decoder_margin == -(-58 // 16)
@@ -58,7 +58,7 @@ def test_margins_follow_from_the_layers(embedded: EmbeddedAutoencoder) -> None:
 
 @pytest.mark.parametrize(("width", "height"), [(250, 131), (17, 300), (160, 160)])
 def test_tiles_join_without_seams(
-    embedded: EmbeddedAutoencoder, width: int, height: int, request: pytest.FixtureRequest
+    embedded: PackagedAutoencoder, width: int, height: int, request: pytest.FixtureRequest
 ) -> None:
     picture = draw(1, width, height)
     latents = embedded.encode_pictures([picture, picture[::-1]], 16)
@@ -76,7 +76,7 @@ def test_tiles_join_without_seams(
 
 
 @pytest.mark.usefixtures("small_tiles")
-def test_a_smaller_margin_would_show(embedded: EmbeddedAutoencoder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_smaller_margin_would_show(embedded: PackagedAutoencoder, monkeypatch: pytest.MonkeyPatch) -> None:
     picture = draw(1, 250, 131)
     latents = embedded.encode_pictures([picture], 16)
     assert embedded.encoder_margin is not None

@@ -20,7 +20,7 @@ def make_groups() -> list[LatentGroup]:
 
 def make_run(config: TrainConfig, digest: str = "d", bits: float | None = None, prediction: str = "x0") -> TrainingRun:
     torch.manual_seed(1)
-    denoiser = Denoiser(NetworkConfig(hidden_size=16, depth=2, heads=1), images=9, seed=1, latent_channels=4)
+    denoiser = Denoiser(NetworkConfig(hidden_size=16, depth=2, heads=1), pictures=9, seed=1, latent_channels=4)
     rounding = None if bits is None else WeightRounding(denoiser, bits)
     return TrainingRun(denoiser, make_groups(), config, prediction=prediction, seed=2, digest=digest, rounding=rounding)
 

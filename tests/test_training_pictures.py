@@ -21,9 +21,9 @@ def thumbnails(folders: list[Path]) -> tuple[list[Path], np.ndarray]:
     paths = sorted(path for folder in folders for path in folder.rglob("*.jpg"))
     rows = []
     for path in paths:
-        image = Image.open(path)
-        image.draft("L", (64, 64))
-        row = np.asarray(image.convert("L").resize((16, 16), Image.Resampling.BOX), np.float32).ravel()
+        picture = Image.open(path)
+        picture.draft("L", (64, 64))
+        row = np.asarray(picture.convert("L").resize((16, 16), Image.Resampling.BOX), np.float32).ravel()
         row -= row.mean()
         rows.append(row / max(float(np.linalg.norm(row)), 1e-6))
     return paths, np.stack(rows)

@@ -15,7 +15,7 @@ from unicorn_codec.packing.folder_coder import FolderCoder
 from unicorn_codec.pictures.images import list_folder
 from unicorn_codec.pictures.metrics import psnr_db
 from unicorn_codec.reports import Observer, Tuned
-from unicorn_codec.transform.autoencoder import EmbeddedAutoencoder
+from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 
 
 class Listener(Observer):
@@ -34,7 +34,7 @@ class Listener(Observer):
 def coder(folder: Path) -> FolderCoder:
     read = ReadOptions()
     pictures = list_folder(folder, read, Observer().of_stage(""))
-    return FolderCoder(pictures, read, EmbeddedAutoencoder(torch.device("cpu")), load_code_model())
+    return FolderCoder(pictures, read, PackagedAutoencoder(torch.device("cpu")), load_code_model())
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_rank_grows_with_the_file() -> None:
-    network = EmbeddedAutoencoder(torch.device("cpu")).network
+    network = PackagedAutoencoder(torch.device("cpu")).network
     ranks = [tuning.choose_rank(network, size) for size in (1e3, 1e5, 1e6, 1e9)]
     assert ranks[0] is None and ranks[1] is None and ranks[3] == MAX_RANK
     assert ranks[2] is not None and 0 < ranks[2] < MAX_RANK

@@ -21,8 +21,8 @@ from unicorn_codec.format.header import WeightFormat
 from unicorn_codec.format.index_map import index_of_position
 from unicorn_codec.format.quality_table import IDENTICAL
 from unicorn_codec.format.rans import TOTAL, Decoder, encode
-from unicorn_codec.pictures.classic import decode_classic
-from unicorn_codec.pictures.classic_sequence import decode_chains
+from unicorn_codec.pictures.avif import decode_avif
+from unicorn_codec.pictures.avif_sequence import decode_chains
 from unicorn_codec.weights.quantization import dequantize, quantize
 from unicorn_codec.weights.weight_coding import step_sizes
 from unicorn_codec.weights.weight_section import parse_tensors
@@ -61,7 +61,7 @@ def test_valid_file(entry: dict[str, Any]) -> None:
     container, values = read_all((FOLDER / entry["file"]).read_bytes(), strict=True)
     header, codes, canary = container.header, container.codes, container.canary
     assert entry["expected"] == {
-        "images": header.images,
+        "pictures": header.pictures,
         "seed": header.seed,
         "steps": header.denoising and header.denoising.steps,
         "network": header.denoising
@@ -75,7 +75,7 @@ def test_valid_file(entry: dict[str, Any]) -> None:
         "psnrs": None
         if container.psnrs is None
         else [None if value == IDENTICAL else value for value in container.psnrs.tolist()],
-        "index_of_position": index_of_position(header.seed, header.images).tolist(),
+        "index_of_position": index_of_position(header.seed, header.pictures).tolist(),
         "weights_sha256": None if values is None else hashlib.sha256(values.astype("<f4").tobytes()).hexdigest(),
         "first_weights": None if values is None else [digits(value) for value in values[:4]],
         "codes": codes
@@ -124,7 +124,7 @@ def test_generator_vectors() -> None:
 
 def test_index_map_vectors() -> None:
     for case in table("index-map.json"):
-        assert index_of_position(case["seed"], case["images"]).tolist() == case["index_of_position"]
+        assert index_of_position(case["seed"], case["pictures"]).tolist() == case["index_of_position"]
 
 
 def test_bit_packing_vectors() -> None:
@@ -185,17 +185,17 @@ def test_canary_vectors(case: dict[str, Any]) -> None:
 
 
 @pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
-@pytest.mark.parametrize("case", table("classic-codes.json"), ids=lambda c: c["name"])
-def test_classic_code_vectors(case: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("case", table("avif-codes.json"), ids=lambda c: c["name"])
+def test_avif_code_vectors(case: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     code, size = bytes.fromhex(case["hex"]), (case["width"], case["height"])
     if "colour" in case:
-        pixels = decode_classic(code, *size)
+        pixels = decode_avif(code, *size)
         assert pixels.shape == (8, 8, 3)
         assert np.abs(pixels.astype(int) - case["colour"]).max() <= 4
         return
-    monkeypatch.setattr("unicorn_codec.pictures.classic.opened_avif", None)  # a decoder must not see it
+    monkeypatch.setattr("unicorn_codec.pictures.avif.opened_avif", None)  # a decoder must not see it
     with pytest.raises(getattr(errors, case["error"])):
-        decode_classic(code, *size)
+        decode_avif(code, *size)
 
 
 @pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
@@ -207,7 +207,7 @@ def test_sequence_vectors(case: dict[str, Any], monkeypatch: pytest.MonkeyPatch)
         assert pixels.shape == (8, 8, 3)
         assert np.abs(pixels.astype(int) - case["colour"]).max() <= 4
         return
-    monkeypatch.setattr("unicorn_codec.pictures.classic_sequence.opened_avif", None)  # a decoder must not see it
+    monkeypatch.setattr("unicorn_codec.pictures.avif_sequence.opened_avif", None)  # a decoder must not see it
     with pytest.raises(getattr(errors, case["error"])):
         decode_chains(codes, [position], 8, 8)
 

@@ -70,7 +70,7 @@ def test_a_claimed_count_allocates_nothing() -> None:
 
 
 def test_tensors_come_back() -> None:
-    shapes = tensor_shapes(DENOISING.network, HEADER.autoencoder.latent_channels, HEADER.images)
+    shapes = tensor_shapes(DENOISING.network, HEADER.autoencoder.latent_channels, HEADER.pictures)
     count = sum(map(math.prod, shapes.values()))
     values = np.arange(count, dtype=np.float32)
     tensors = split_tensors(values, HEADER)
@@ -83,7 +83,7 @@ def test_tensors_come_back() -> None:
 
 
 def integer_payload() -> bytes:
-    shapes = tensor_shapes(DENOISING.network, HEADER.autoencoder.latent_channels, HEADER.images).values()
+    shapes = tensor_shapes(DENOISING.network, HEADER.autoencoder.latent_channels, HEADER.pictures).values()
     values = np.linspace(-1, 1, sum(map(math.prod, shapes)), dtype=np.float32)
     pieces = np.split(values, np.cumsum([math.prod(shape) for shape in shapes])[:-1])
     matrices = [piece.reshape(as_matrix(shape)) for piece, shape in zip(pieces, shapes, strict=True)]
@@ -96,7 +96,7 @@ def test_integers_come_back_as_tensors() -> None:
     assert (summary.format, summary.count) == (None, 268)
     tensors = parse_tensors(payload, HEADER)
     assert {name: tensor.shape for name, tensor in tensors.items()} == tensor_shapes(
-        DENOISING.network, 1, HEADER.images
+        DENOISING.network, 1, HEADER.pictures
     )
     found = join_tensors(tensors, HEADER)
     assert np.abs(found - np.linspace(-1, 1, 268)).max() <= step_sizes(np.array([150]))[0] / 2
@@ -122,7 +122,7 @@ def test_tensors_are_the_denoisers_in_its_order(condition: str, index_embedding:
 
     kind = {"condition": condition, "index_embedding": index_embedding}
     network = replace(DENOISING.network, hidden_size=8, depth=2, index_tokens=3, **kind)
-    denoiser = Denoiser(network, images=5, seed=HEADER.seed, latent_channels=3)
+    denoiser = Denoiser(network, pictures=5, seed=HEADER.seed, latent_channels=3)
     found = {name: tuple(tensor.shape) for name, tensor in denoiser.state_dict().items()}
     assert list(found.items()) == list(tensor_shapes(network, 3, 5).items())
 
@@ -143,10 +143,10 @@ def test_conditions_cost_what_the_paper_plots(size: int) -> None:
 
 @pytest.mark.parametrize("size", [48, 96, 144])
 def test_index_embeddings_cost_what_the_paper_plots(size: int) -> None:
-    """Random frequencies cost nothing, an MLP the same for every set, a table a row an image."""
+    """Random frequencies cost nothing, an MLP the same for every set, a table a row a picture."""
     few, many = (
-        {e: count_parameters(network_of(size, index_embedding=e), 4, images) for e in INDEX_EMBEDDINGS}
-        for images in (250, 2000)
+        {e: count_parameters(network_of(size, index_embedding=e), 4, pictures) for e in INDEX_EMBEDDINGS}
+        for pictures in (250, 2000)
     )
     assert many["grf"] < many["mlp"] < many["edf"] < many["let"]
     assert {e for e in INDEX_EMBEDDINGS if few[e] != many[e]} == {"let"}

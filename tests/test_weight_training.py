@@ -12,7 +12,7 @@ from unicorn_codec.weights.weight_coding import encode_rows
 
 def make_denoiser() -> Denoiser:
     torch.manual_seed(3)
-    denoiser = Denoiser(NetworkConfig(hidden_size=32, depth=2, heads=1), images=9, seed=1, latent_channels=4)
+    denoiser = Denoiser(NetworkConfig(hidden_size=32, depth=2, heads=1), pictures=9, seed=1, latent_channels=4)
     for weight in denoiser.parameters():
         torch.nn.init.normal_(weight, std=float(torch.rand(())) + 0.1)
     return denoiser
@@ -104,7 +104,7 @@ def test_the_rate_has_the_gradient_of_the_bits() -> None:
 
 
 def test_an_untrained_network_can_be_rounded() -> None:
-    denoiser = Denoiser(NetworkConfig(hidden_size=16, depth=1, heads=1), images=9, seed=1, latent_channels=4)
+    denoiser = Denoiser(NetworkConfig(hidden_size=16, depth=1, heads=1), pictures=9, seed=1, latent_channels=4)
     assert len(encode_rows(WeightRounding(denoiser, 3).quantised())) > 0
 
 

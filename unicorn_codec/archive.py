@@ -16,7 +16,7 @@ from types import TracebackType
 import numpy as np
 
 from unicorn_codec.checkpoints import check_checkpoint, checkpoint_of
-from unicorn_codec.codes.code_model import load_code_models
+from unicorn_codec.codes.code_model import find_code_model
 from unicorn_codec.concurrency import in_threads, prefetch
 from unicorn_codec.config import PackOptions, ReadOptions
 from unicorn_codec.decoding import CodeDecoder, Decoder, NetworkDecoder
@@ -30,25 +30,25 @@ from unicorn_codec.errors import (
     PictureTooLarge,
 )
 from unicorn_codec.format.canary import Canary, block_sums
-from unicorn_codec.format.code_table import is_classic, is_in_sequence
+from unicorn_codec.format.code_table import is_avif, is_in_sequence
 from unicorn_codec.format.container import Container, check_output, parse, read_container, serialize, write_container
-from unicorn_codec.format.header import EMBEDDED_AUTOENCODERS
 from unicorn_codec.format.index_map import index_of_position, position_of_index
 from unicorn_codec.format.picture_table import check_names, serialize_sizes
 from unicorn_codec.format.quality_table import Hundredths, to_hundredths
 from unicorn_codec.inspection import needed_weight_bytes
+from unicorn_codec.model_registry import AUTOENCODER, CODE_MODEL, models, names
 from unicorn_codec.network.denoiser import load_tensors
 from unicorn_codec.packing.into_codes import pack_into_codes
 from unicorn_codec.packing.into_network import new_decoder, pack_into_network, take_sample
-from unicorn_codec.pictures.batches import IMAGES_TOGETHER, batches_by_size
+from unicorn_codec.pictures.batches import PICTURES_PER_BATCH, batches_by_size
 from unicorn_codec.pictures.images import MAX_PIXELS, Folder, PillowImage, Pixels, list_folder, read_picture, to_image
 from unicorn_codec.pictures.metrics import bits_per_pixel, psnr_db
 from unicorn_codec.pictures.picture_files import printable
-from unicorn_codec.reports import ImageDistortion, Measured, NetworkReport, Observer, PackReport, VerifyReport
+from unicorn_codec.reports import Measured, NetworkReport, Observer, PackReport, PictureDistortion, VerifyReport
 from unicorn_codec.transform.autoencoder import (
     LEADING_CHANNELS,
     Autoencoder,
-    EmbeddedAutoencoder,
+    PackagedAutoencoder,
     check_reference,
     load_autoencoder,
 )
@@ -87,7 +87,7 @@ def pack(folder: Path, output: Path, options: PackOptions, observer: Observer | 
 def canary_of(archive: "Archive") -> Canary:
     """What an archive's first picture decodes to here, of those that the autoencoder decodes if there are any."""
     codes, positions = archive.container.codes, position_of_index(archive.container.header.seed, len(archive))
-    latent = (n for n, p in enumerate(positions.tolist()) if codes is None or not is_classic(codes.streams[p]))
+    latent = (n for n, p in enumerate(positions.tolist()) if codes is None or not is_avif(codes.streams[p]))
     index = next(latent, 0)
     (pixels,) = archive.decoder.read([index], *archive.size(index))()
     return Canary(index=index, sums=block_sums(pixels))
@@ -108,10 +108,10 @@ def report_on(
         header = archive.container.header
         file_bytes = output.stat().st_size
         codes = archive.container.codes
-        classic = [] if codes is None else [code for code in codes.streams if is_classic(code)]
-        alike = [code for code in classic if is_in_sequence(code)]
+        avif = [] if codes is None else [code for code in codes.streams if is_avif(code)]
+        sequence = [code for code in avif if is_in_sequence(code)]
         return PackReport(
-            images=len(archive),
+            pictures=len(archive),
             file_bytes=file_bytes,
             pixels=pictures.pixels,
             bits_per_pixel=bits_per_pixel(file_bytes, pictures.pixels),
@@ -120,14 +120,14 @@ def report_on(
             ),
             index_bits=header.index_bits,
             latent_step=header.latent_step,
-            rounds=0 if len(classic) == len(archive) else rounds,
+            rounds=0 if len(avif) == len(archive) else rounds,
             wanted_bytes=options.target_bytes(pictures.pixels),
             seconds=seconds,
             measured=measured,
-            alike_images=len(alike),
-            alike_bytes=sum(map(len, alike)),
-            avif_images=len(classic) - len(alike),
-            avif_bytes=sum(map(len, classic)) - sum(map(len, alike)),
+            sequence_pictures=len(sequence),
+            sequence_bytes=sum(map(len, sequence)),
+            avif_pictures=len(avif) - len(sequence),
+            avif_bytes=sum(map(len, avif)) - sum(map(len, sequence)),
             below_target=measured.below(options.min_psnr_db, options.min_ms_ssim),
             network=report_on_network(archive, pictures, autoencoder, options.read),
             skipped=pictures.skipped,
@@ -158,7 +158,7 @@ def report_on_network(
         steps=decoder.denoising.steps,
         ceiling_psnr_db=float(np.mean(ceilings_db)),
         other_noise_psnr_db=sample.psnr_db(decoder, seed=decoder.header.seed ^ 1),
-        same_images_psnr_db=sample.psnr_db(decoder),
+        stored_noise_psnr_db=sample.psnr_db(decoder),
     )
 
 
@@ -173,7 +173,7 @@ class Archive:
         self.container = container
         self.decoder = decoder
         self.max_pixels = max_pixels
-        self._positions = position_of_index(container.header.seed, container.header.images)
+        self._positions = position_of_index(container.header.seed, container.header.pictures)
 
     @classmethod
     def open(
@@ -197,7 +197,7 @@ class Archive:
         """
         container = read_container(path)
         wanted = container.header.autoencoder
-        if autoencoder is None and wanted.name not in EMBEDDED_AUTOENCODERS:
+        if autoencoder is None and wanted.name not in names(AUTOENCODER):
             # The name is data: it must not make this software download or open something by itself.
             raise AutoencoderUnavailable(
                 f"this archive needs the autoencoder {printable(wanted.name)!r}: tell where it is, "
@@ -221,7 +221,7 @@ class Archive:
         """Nothing is held open: the whole file was read."""
 
     def __len__(self) -> int:
-        return self.container.header.images
+        return self.container.header.pictures
 
     def __getitem__(self, index: int) -> PillowImage:
         """The picture with a number, 0 to M - 1 (negative ones count from the end)."""
@@ -245,12 +245,12 @@ class Archive:
         return width, height
 
     def decode(
-        self, indices: Iterable[int], *, batch_size: int = IMAGES_TOGETHER, steps: int | None = None
+        self, indices: Iterable[int], *, batch_size: int = PICTURES_PER_BATCH, steps: int | None = None
     ) -> list[PillowImage]:
         """Pictures with the given numbers, in the order asked for.
 
         Raises:
-            IndexOutOfRange: no image has such a number.
+            IndexOutOfRange: no picture has such a number.
             PictureTooLarge: one of them has more than ``max_pixels``.
         """
         wanted = list(indices)
@@ -258,14 +258,14 @@ class Archive:
         return [to_image(pictures[index]) for index in wanted]
 
     def iterate(
-        self, indices: Iterable[int], *, batch_size: int = IMAGES_TOGETHER, steps: int | None = None
+        self, indices: Iterable[int], *, batch_size: int = PICTURES_PER_BATCH, steps: int | None = None
     ) -> Iterator[tuple[int, np.ndarray]]:
         """Pairs of index and pixels, uint8 (H, W, 3), as they get ready: sizes are grouped, so the order may change.
 
         Warns with a ``CanaryWarning`` where the archive tells what a picture decodes to, and it decodes to another.
 
         Raises:
-            IndexOutOfRange: no image has such a number.
+            IndexOutOfRange: no picture has such a number.
             PictureTooLarge: one of them has more than ``max_pixels``.
         """
         wanted = list(indices)
@@ -301,11 +301,11 @@ class Archive:
 
     def _check_allowed(self, index: int) -> None:
         if not 0 <= index < len(self):
-            raise IndexOutOfRange(f"there is no image {index}: the archive has 0 to {len(self) - 1}")
+            raise IndexOutOfRange(f"there is no picture {index}: the archive has 0 to {len(self) - 1}")
         width, height = self.size(index)
         if width * height > self.max_pixels:
             raise PictureTooLarge(
-                f"image {index} has {width}x{height} pixels, allowed are {self.max_pixels} in all; "
+                f"picture {index} has {width}x{height} pixels, allowed are {self.max_pixels} in all; "
                 "--max-pixels (max_pixels of Archive.open) allows more, if this file can be trusted"
             )
 
@@ -314,12 +314,12 @@ class Archive:
         if canary is None or index != canary.index or canary.agrees(pixels):
             return None
         return (
-            f"image {index} decodes to another picture than when the archive was made: parts of it differ by "
+            f"picture {index} decodes to another picture than when the archive was made: parts of it differ by "
             f"{canary.difference(pixels):.1f} levels in the mean. Software or libraries compute differently here"
         )
 
     def measure(self, pictures: Folder, read: ReadOptions, observer: Observer) -> Measured:
-        """Distortion of every image that the folder has the original of."""
+        """Distortion of every picture that the folder has the original of."""
         originals = {p.name: p for p in pictures.pictures}
         names = self.names
         indices = [i for i, name in enumerate(names) if name in originals]
@@ -328,11 +328,11 @@ class Archive:
             for index, decoded in self.iterate(indices):
                 yield index, read_picture(pictures, originals[names[index]], read), decoded
 
-        def compare(pair: tuple[int, Pixels, Pixels]) -> ImageDistortion:
+        def compare(pair: tuple[int, Pixels, Pixels]) -> PictureDistortion:
             index, original, decoded = pair
-            return ImageDistortion.of(index, names[index], original, decoded)
+            return PictureDistortion.of(index, names[index], original, decoded)
 
-        rows = list[ImageDistortion]()
+        rows = list[PictureDistortion]()
         threads = at_work(max((p.width * p.height for p in originals.values()), default=1), os.cpu_count() or 1)
         for row in in_threads(compare, pairs(), threads=threads) if threads > 1 else map(compare, pairs()):
             rows.append(row)
@@ -340,7 +340,7 @@ class Archive:
         return Measured.of(rows)
 
     def by_position(self, measured: Measured) -> Hundredths:
-        """PSNRs of all images as a file holds them."""
+        """PSNRs of all pictures as a file holds them."""
         of_index = {row.index: row.psnr_db for row in measured.rows}
         return to_hundredths([of_index[index] for index in self.indices])
 
@@ -354,32 +354,31 @@ def open_decoder(container: Container, autoencoder: Autoencoder) -> Decoder:
     """
     header = container.header
     if container.codes is not None:
-        if not isinstance(autoencoder, EmbeddedAutoencoder):
+        if not isinstance(autoencoder, PackagedAutoencoder):
             raise AutoencoderMismatch(
                 f"this archive's codes are not of {autoencoder.reference.name!r}: it has no code model"
             )
         found, channels = container.codes.model_sha256, header.autoencoder.latent_channels
-        name = autoencoder.reference.name
-        model = next((one for one in load_code_models(name) if (one.sha256, one.channels) == (found, channels)), None)
-        if model is None:
-            known = " or ".join(f"{one.sha256.hex()[:16]} and {one.channels}" for one in load_code_models(name))
+        model = find_code_model(found)
+        if model is None or model.channels != channels:
+            known = ", ".join(f"{one.name} ({one.sha256.hex()[:16]})" for one in models(CODE_MODEL))
             raise AutoencoderMismatch(
-                f"this archive was made with the code model {found.hex()[:16]} and codes of {channels} channels; "
-                f"here are {known}"
+                f"this archive needs the code model {found.hex()[:16]} with {channels} channels, "
+                f"this package has {known}"
             )
         if container.tuning is not None:
             autoencoder = autoencoder.changed(container.tuning)
         return CodeDecoder(
             header=header,
             codes=container.codes,
-            positions=position_of_index(header.seed, header.images),
+            positions=position_of_index(header.seed, header.pictures),
             autoencoder=autoencoder,
             model=model,
         )
     assert header.denoising is not None and container.weights is not None, "a container holds codes or a network"
     # Before anything is built: the header alone could claim any size.
     tensors = parse_tensors(container.weights, header)
-    decoder = new_decoder(header.denoising, autoencoder, header.images, header.seed)
+    decoder = new_decoder(header.denoising, autoencoder, header.pictures, header.seed)
     load_tensors(decoder.denoiser, tensors)
     return replace(decoder, header=header)
 
@@ -394,7 +393,7 @@ def verify(
     max_pixels: int = MAX_PIXELS,
     observer: Observer | None = None,
 ) -> VerifyReport:
-    """Decode an archive and compare every image with its original.
+    """Decode an archive and compare every picture with its original.
 
     Raises:
         FormatError: the file is damaged.

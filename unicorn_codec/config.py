@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 from unicorn_codec.format.header import (
     CONDITIONS,
-    EMBEDDED_AUTOENCODERS,
     INDEX_EMBEDDINGS,
     MAX_DEPTH,
     MAX_SIDE,
@@ -13,6 +12,7 @@ from unicorn_codec.format.header import (
     PREDICTIONS,
     check,
 )
+from unicorn_codec.model_registry import AUTOENCODER, default_name, names
 
 USUAL_EXPONENT_BITS = 4
 
@@ -104,7 +104,7 @@ class PackOptions:
     """Everything that a user may choose when packing.
 
     Args:
-        index_only: put everything into a network's weights, as the paper does; else into a code an image.
+        index_only: put everything into a network's weights, as the paper does; else into a code a picture.
         bits_per_pixel: wanted rate of the file; decides the quantisation step, or the hidden size.
         file_bytes: wanted size of the file, instead of a rate.
         latent_step: quantisation step of the codes, instead of a rate or size.
@@ -152,7 +152,7 @@ class PackOptions:
     latent_std: float = 1 / 3
     seed: int = 0
     device: str = "auto"
-    autoencoder: str = EMBEDDED_AUTOENCODERS[-1]
+    autoencoder: str = field(default_factory=default_name)
     resume: bool = False
     overwrite: bool = False
 
@@ -166,7 +166,7 @@ class PackOptions:
         check(self.slope is None or 0 < self.slope < math.inf, f"lambda is positive and finite, not {self.slope}")
         check(not (self.index_only and self.slope is not None), "a lambda is for codes, not for a network")
         check(not (self.index_only and self.latent_step), "a quantisation step is for codes, not for a network")
-        check(not (self.index_only and self.guarantees_quality), "a least quality is for codes, not for --index-only")
+        check(not (self.index_only and self.has_quality_floor), "a least quality is for codes, not for --index-only")
         check(self.min_psnr_db is None or 0 < self.min_psnr_db < 200, f"the least PSNR, dB: {self.min_psnr_db}")
         check(self.min_ms_ssim is None or 0 < self.min_ms_ssim <= 1, f"the least MS-SSIM: {self.min_ms_ssim}")
         check(
@@ -177,7 +177,7 @@ class PackOptions:
         check(not (self.index_only and self.seconds is not None), "a network's time is that of its training")
         check(self.seconds is None or self.effort is None, "give an effort or a time, not both")
         check(
-            self.index_only or self.autoencoder in EMBEDDED_AUTOENCODERS,
+            self.index_only or self.autoencoder in names(AUTOENCODER),
             "another autoencoder is for --index-only alone",
         )
         check(self.file_bytes is None or self.file_bytes > 0, "the file size must be positive")
@@ -219,7 +219,7 @@ class PackOptions:
         return self.bits_per_weight if self.weight_format == "integer" else None
 
     @property
-    def guarantees_quality(self) -> bool:
+    def has_quality_floor(self) -> bool:
         """Whether there is a quality that no picture may be below."""
         return self.min_psnr_db is not None or self.min_ms_ssim is not None
 

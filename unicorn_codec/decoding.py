@@ -15,16 +15,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unicorn_codec.codes.code_model import CodeModel
-from unicorn_codec.codes.coding import Symbols, decode_images
+from unicorn_codec.codes.coding import Symbols, decode_symbols
 from unicorn_codec.devices import in_workers
 from unicorn_codec.format import generator
-from unicorn_codec.format.code_table import Codes, is_classic, is_half, is_in_sequence, told_level, told_step, unmarked
+from unicorn_codec.format.code_table import (
+    Codes,
+    decoder_step,
+    is_avif,
+    is_half_size,
+    is_in_sequence,
+    model_level,
+    unmark_half_size,
+)
 from unicorn_codec.format.header import Denoising, Header
 from unicorn_codec.network.denoiser import Denoiser
 from unicorn_codec.network.diffusion import HIGHEST_WITH_SIGNAL, LIMIT_STDS, latents_from_noise, sample_ddim
 from unicorn_codec.network.latent_set import denormalise_latents
-from unicorn_codec.pictures.classic import decode_classic
-from unicorn_codec.pictures.classic_sequence import chain_of, decode_chains
+from unicorn_codec.pictures.avif import decode_avif
+from unicorn_codec.pictures.avif_sequence import chain_of, decode_chains
 from unicorn_codec.transform.autoencoder import Autoencoder
 
 
@@ -34,13 +42,13 @@ class Decoder(Protocol):
     def read(
         self, indices: Sequence[int], width: int, height: int, *, steps: int | None = None
     ) -> Callable[[], Iterator[np.ndarray]]:
-        """What makes the pictures, uint8 (height, width, 3), of images that are all of one size, as they get ready.
+        """What makes the pictures, uint8 (height, width, 3), of pictures that are all of one size, as they get ready.
 
-        All but the autoencoder's work is done: it leaves a thread the time to read the next images.
+        All but the autoencoder's work is done: it leaves a thread the time to read the next pictures.
         """
 
     def together(self, indices: Sequence[int]) -> list[int]:
-        """The images in an order in which those that are decoded from each other are next to each other."""
+        """The pictures in an order in which those that are decoded from each other are next to each other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +63,7 @@ class NetworkDecoder:
     def sample(
         self, indices: Sequence[int], width: int, height: int, *, steps: int | None = None, seed: int | None = None
     ) -> Tensor:
-        """Normalised latents (N, C, h, w) of images that are all of one size.
+        """Normalised latents (N, C, h, w) of pictures that are all of one size.
 
         Args:
             steps: sampling steps; None: the archive's.
@@ -83,7 +91,7 @@ class NetworkDecoder:
     def read(
         self, indices: Sequence[int], width: int, height: int, *, steps: int | None = None, seed: int | None = None
     ) -> Callable[[], Iterator[np.ndarray]]:
-        """What makes the pictures, uint8 (height, width, 3), of images that are all of one size."""
+        """What makes the pictures, uint8 (height, width, 3), of pictures that are all of one size."""
         normalised = self.sample(indices, width, height, steps=steps, seed=seed)
         denoising = self.denoising
         latents = denormalise_latents(normalised, denoising.means, denoising.stds, denoising.latent_std)
@@ -96,7 +104,7 @@ class NetworkDecoder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Part:
-    """Symbols (N, C, h, w) of some images of a batch, at half size or not, and the images' places in it."""
+    """Symbols (N, C, h, w) of some pictures of a batch, at half size or not, and the pictures' places in it."""
 
     places: Sequence[int]
     symbols: Symbols
@@ -116,35 +124,33 @@ class CodeDecoder:
     def read(
         self, indices: Sequence[int], width: int, height: int, *, steps: int | None = None
     ) -> Callable[[], Iterator[np.ndarray]]:
-        """What makes the pictures, uint8 (height, width, 3), of images that are all of one size; there are no steps.
+        """What makes the pictures, uint8 (height, width, 3), of pictures that are all of one size; there are no steps.
 
         Raises:
             InvalidField: a code is damaged.
-            PackageMissing: one is of a classic codec that is not installed.
+            PackageMissing: one is of a AVIF encoder that is not installed.
         """
         streams, positions = self.codes.streams, self.positions[list(indices)].tolist()
         codes = {n: streams[position] for n, position in enumerate(positions)}
         in_sequences = {n: positions[n] for n, code in codes.items() if is_in_sequence(code)}
         decoded = decode_chains(streams, in_sequences.values(), width, height)
-        classic = {n: decoded[position] for n, position in in_sequences.items()}
-        classic |= {
-            n: decode_classic(code, width, height)
-            for n, code in codes.items()
-            if is_classic(code) and n not in in_sequences
+        avif = {n: decoded[position] for n, position in in_sequences.items()}
+        avif |= {
+            n: decode_avif(code, width, height) for n, code in codes.items() if is_avif(code) and n not in in_sequences
         }
-        halves = {n: unmarked(code) for n, code in codes.items() if is_half(code)}
-        whole = {n: code for n, code in codes.items() if n not in classic and n not in halves}
+        halves = {n: unmark_half_size(code) for n, code in codes.items() if is_half_size(code)}
+        whole = {n: code for n, code in codes.items() if n not in avif and n not in halves}
         parts = [*self._parts(whole, width, height, half=False), *self._parts(halves, width, height, half=True)]
         parts.sort(key=lambda part: part.places[0])
 
         def make(part: _Part) -> dict[int, np.ndarray]:
-            step = told_step(self.header.latent_step, half=part.half)
+            step = decoder_step(self.header.latent_step, half=part.half)
             latents = torch.from_numpy(part.symbols).float() * step
             decoded = self.autoencoder.decode_pictures(latents, height, width, step, half=part.half)
             return dict(zip(part.places, decoded, strict=True))
 
         def pictures() -> Iterator[np.ndarray]:
-            ready, pixels = classic.copy(), width * height * self.autoencoder.pictures_at_once(height, width)
+            ready, pixels = avif.copy(), width * height * self.autoencoder.pictures_at_once(height, width)
             with closing(in_workers(make, parts, self.autoencoder.device, pixels=pixels)) as made:
                 for n in codes:
                     while n not in ready:
@@ -154,7 +160,7 @@ class CodeDecoder:
         return pictures
 
     def together(self, indices: Sequence[int]) -> list[int]:
-        """The images with those of a sequence next to each other. Raises ``InvalidField`` as ``chain_of``."""
+        """The pictures with those of a sequence next to each other. Raises ``InvalidField`` as ``chain_of``."""
         streams, wanted = self.codes.streams, defaultdict[int, list[int]](list)
         for index in indices:
             position = int(self.positions[index])
@@ -165,8 +171,8 @@ class CodeDecoder:
         """Codes of latents, all of pictures at half size or none, decoded and cut into what is computed together."""
         cell = self.header.autoencoder.downsampling * (2 if half else 1)
         rows, columns = (-(-side // cell) for side in (height, width))
-        level = told_level(self.codes.level, half=half)
-        symbols = decode_images(self.model, level, list(codes.values()), rows, columns, short=self.codes.short)
+        level = model_level(self.codes.level, half=half)
+        symbols = decode_symbols(self.model, level, list(codes.values()), rows, columns, short=self.codes.short)
         together, places = self.autoencoder.pictures_at_once(height, width), list(codes)
         for start in range(0, len(codes), together):
             part = slice(start, start + together)

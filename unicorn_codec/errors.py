@@ -50,11 +50,11 @@ class InvalidSetting(UnicornError, ValueError):
 
 
 class IndexOutOfRange(UnicornError, IndexError):
-    """No image of the archive has this index."""
+    """No picture of the archive has this index."""
 
 
 class NameNotFound(UnicornError, KeyError):
-    """No image of the archive has a name like this."""
+    """No picture of the archive has a name like this."""
 
     def __str__(self) -> str:  # KeyError would show the repr
         return str(self.args[0])
@@ -66,6 +66,10 @@ class ImageFolderError(UnicornError):
 
 class OutputError(UnicornError):
     """The output cannot be written: it exists, or its folder is missing or read-only, or the disk is full."""
+
+
+class ModelUnavailable(UnicornError):
+    """A model of the package is missing or damaged."""
 
 
 class AutoencoderUnavailable(UnicornError):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from unicorn_codec.format.code_table import is_classic, is_half, is_in_sequence
+from unicorn_codec.format.code_table import is_avif, is_half_size, is_in_sequence
 from unicorn_codec.format.container import Container, read_container
 from unicorn_codec.format.header import AutoencoderReference, NetworkConfig
 from unicorn_codec.format.index_map import position_of_index
@@ -16,7 +16,7 @@ from unicorn_codec.weights.weight_section import weight_summary
 
 
 def describe(path: str | os.PathLike[str], *, entries: bool = False) -> dict[str, Any]:
-    """Describe a file; with ``entries`` also every image, by index.
+    """Describe a file; with ``entries`` also every picture, by index.
 
     Raises ``ArchiveUnreadable`` and ``FormatError``.
     """
@@ -28,7 +28,7 @@ def describe(path: str | os.PathLike[str], *, entries: bool = False) -> dict[str
     pixels = int(np.einsum("i,i->", container.sizes[:, 0], container.sizes[:, 1], dtype=np.int64))
     description: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
-        "images": header.images,
+        "pictures": header.pictures,
         "index_bits": header.index_bits,
         "file_bytes": file_bytes,
         "pixels": pixels,
@@ -63,9 +63,9 @@ def _autoencoder(autoencoder: AutoencoderReference) -> dict[str, Any]:
 
 
 def needed_weight_bytes(container: Container) -> int:
-    """Bytes of the autoencoder's weights; none for an archive whose pictures are all of a classic codec."""
+    """Bytes of the autoencoder's weights; none for an archive whose pictures are all of a AVIF encoder."""
     codes = container.codes
-    is_needed = codes is None or not all(map(is_classic, codes.streams))
+    is_needed = codes is None or not all(map(is_avif, codes.streams))
     return container.header.autoencoder.weight_bytes if is_needed else 0
 
 
@@ -111,7 +111,7 @@ def _codes(container: Container, pixels: int) -> dict[str, Any]:
 
 
 def _entries(container: Container) -> list[dict[str, Any]]:
-    """One entry an image, by index; the name is None if the file has no names.
+    """One entry a picture, by index; the name is None if the file has no names.
 
     Bytes and codec stand there if it has codes, ``psnr_db`` if it says how well its pictures came back.
     """
@@ -125,13 +125,13 @@ def _entries(container: Container) -> list[dict[str, Any]]:
             **({} if codes is None else _of_code(codes.streams[position])),
             **({} if psnrs is None else {"psnr_db": in_db(int(psnrs[position]))}),
         }
-        for index, position in enumerate(position_of_index(header.seed, header.images).tolist())
+        for index, position in enumerate(position_of_index(header.seed, header.pictures).tolist())
     ]
 
 
 def _of_code(code: bytes) -> dict[str, Any]:
-    if is_classic(code):
+    if is_avif(code):
         codec = "avif-sequence" if is_in_sequence(code) else "avif"
     else:
-        codec = "half-size" if is_half(code) else "latents"
+        codec = "half-size" if is_half_size(code) else "latents"
     return {"code_bytes": len(code), "codec": codec}

@@ -27,7 +27,7 @@ class Observer:
         """About once a second while training."""
 
     def preview(self, psnr_db: float) -> None:
-        """Mean PSNR of a few images, decoded with the weights of this moment."""
+        """Mean PSNR of a few pictures, decoded with the weights of this moment."""
 
     def tuned(self, tuned: "Tuned") -> None:
         """A change of the decoder was fitted and judged."""
@@ -60,8 +60,8 @@ class Tuned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ImageDistortion:
-    """How well one image came back."""
+class PictureDistortion:
+    """How well one picture came back."""
 
     index: int
     name: str
@@ -69,26 +69,26 @@ class ImageDistortion:
     ms_ssim: float
 
     @classmethod
-    def of(cls, index: int, name: str, original: np.ndarray, decoded: np.ndarray) -> "ImageDistortion":
-        """That of a decoded image, (H, W, 3) uint8 as its original."""
+    def of(cls, index: int, name: str, original: np.ndarray, decoded: np.ndarray) -> "PictureDistortion":
+        """That of a decoded picture, (H, W, 3) uint8 as its original."""
         return cls(index=index, name=name, psnr_db=psnr_db(original, decoded), ms_ssim=ms_ssim(original, decoded))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """Distortion of decoded images against their originals.
+    """Distortion of decoded pictures against their originals.
 
     Args:
-        rows: every image, the worst PSNR first.
+        rows: every picture, the worst PSNR first.
     """
 
     psnr_db: Distortion
     ms_ssim: Distortion
-    rows: tuple[ImageDistortion, ...]
+    rows: tuple[PictureDistortion, ...]
 
     @classmethod
-    def of(cls, rows: Sequence[ImageDistortion]) -> "Measured":
-        """Of images in any order."""
+    def of(cls, rows: Sequence[PictureDistortion]) -> "Measured":
+        """Of pictures in any order."""
         psnrs = [row.psnr_db for row in rows]
         return cls(
             psnr_db=summarize(psnrs),
@@ -97,15 +97,15 @@ class Measured:
         )
 
     @property
-    def images(self) -> int:
+    def pictures(self) -> int:
         return len(self.rows)
 
     @property
-    def worst(self) -> tuple[ImageDistortion, ...]:
+    def worst(self) -> tuple[PictureDistortion, ...]:
         """The five that came back least well."""
         return self.rows[:5]
 
-    def below(self, min_psnr_db: float | None, min_ms_ssim: float | None) -> tuple[ImageDistortion, ...]:
+    def below(self, min_psnr_db: float | None, min_ms_ssim: float | None) -> tuple[PictureDistortion, ...]:
         """Those that miss what was wanted, the worst first."""
         least_db = -math.inf if min_psnr_db is None else min_psnr_db
         least_similarity = -math.inf if min_ms_ssim is None else min_ms_ssim
@@ -118,15 +118,15 @@ class NetworkReport:
 
     Args:
         ceiling_psnr_db: mean PSNR of the autoencoder alone, which no network can exceed.
-        other_noise_psnr_db: mean PSNR of some images, decoded from other noise than the stored seed's.
-        same_images_psnr_db: mean PSNR of the same images from the stored seed's noise.
+        other_noise_psnr_db: mean PSNR of some pictures, decoded from other noise than the stored seed's.
+        stored_noise_psnr_db: mean PSNR of the same pictures from the stored seed's noise.
     """
 
     parameters: int
     steps: int
     ceiling_psnr_db: float
     other_noise_psnr_db: float
-    same_images_psnr_db: float
+    stored_noise_psnr_db: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,12 +139,12 @@ class PackReport:
         rounds: in which the codes were refined.
         seconds: from start to the file, without measuring it.
         network: None for an archive of codes.
-        alike_images: pictures that are stored in sequences of alike ones, in ``alike_bytes`` together.
-        avif_images: pictures that AVIF stores alone, in ``avif_bytes`` together.
+        sequence_pictures: pictures that are stored in sequences of alike ones, in ``sequence_bytes`` together.
+        avif_pictures: pictures that AVIF stores alone, in ``avif_bytes`` together.
         below_target: what came back less well than wanted nevertheless, the worst first.
     """
 
-    images: int
+    pictures: int
     file_bytes: int
     pixels: int
     bits_per_pixel: float
@@ -156,11 +156,11 @@ class PackReport:
     seconds: float
     measured: Measured
     network: NetworkReport | None
-    alike_images: int
-    alike_bytes: int
-    avif_images: int
+    sequence_pictures: int
+    sequence_bytes: int
+    avif_pictures: int
     avif_bytes: int
-    below_target: tuple[ImageDistortion, ...]
+    below_target: tuple[PictureDistortion, ...]
     skipped: tuple[Unreadable, ...]
     flattened: int
     scaled: int

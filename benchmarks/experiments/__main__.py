@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--seconds", type=float, help="of training, each  [default: 60, at the paper's size 600]")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--images", type=int, help="at most so many pictures, to try the script out")
+    parser.add_argument("--pictures", type=int, help="at most so many pictures, to try the script out")
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--report", action="store_true", help="write the tables, sentences and figures")
     args = parser.parse_args()
@@ -52,14 +52,14 @@ def main() -> None:
 
 def answer(args: argparse.Namespace) -> None:
     """Run all that is asked for and not done yet."""
-    size = shrunk(SIZES[args.size], args.images)
+    size = shrunk(SIZES[args.size], args.pictures)
     sources = list_sources(args.data)
     size = within(size, len(sources))
     asked = questions(size)
     numbers = sorted(asked) if args.question == "all" else [int(n) for n in args.question.split(",")]
-    wanted = max(work.images for number in numbers for work in asked[number].works.values())
+    wanted = max(work.pictures for number in numbers for work in asked[number].works.values())
     if len(sources) < wanted:
-        raise SystemExit(f"{len(sources)} pictures were found, but {wanted} are needed; --images N takes fewer")
+        raise SystemExit(f"{len(sources)} pictures were found, but {wanted} are needed; --pictures N takes fewer")
     results = Results(args.out / "experiments.json")
     seconds = args.seconds or size.seconds
     bench = Bench(size=size, sources=tuple(sources[:wanted]), seconds=seconds, device=args.device)
@@ -68,7 +68,7 @@ def answer(args: argparse.Namespace) -> None:
         "data": [folder.name for folder in args.data],
         "seconds": bench.seconds,
         "device": args.device,
-        "images": args.images,
+        "pictures": args.pictures,
     }
     tasks = unfinished(asked, numbers, args.seeds, results, circumstances)
     announce(tasks, bench)

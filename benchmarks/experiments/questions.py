@@ -10,16 +10,16 @@ class Size:
 
     Args:
         side: of the square pictures, in pixels.
-        images: M where it does not matter.
-        images_of_embeddings: M where it does.
+        pictures: M where it does not matter.
+        embedding_pictures: M where it does.
         counts: M of question 5.
         hidden_size, depth, weight_bits: of the network that decides the equal bytes.
-        seconds: of training, for ``images`` pictures.
+        seconds: of training, for ``pictures`` pictures.
     """
 
     side: int
-    images: int
-    images_of_embeddings: int
+    pictures: int
+    embedding_pictures: int
     counts: tuple[int, ...]
     hidden_size: int
     depth: int
@@ -30,8 +30,8 @@ class Size:
 SIZES = {
     "small": Size(
         side=64,
-        images=250,
-        images_of_embeddings=500,
+        pictures=250,
+        embedding_pictures=500,
         counts=(125, 250, 500),
         hidden_size=48,
         depth=3,
@@ -40,8 +40,8 @@ SIZES = {
     ),
     "paper": Size(
         side=256,
-        images=1000,
-        images_of_embeddings=1000,
+        pictures=1000,
+        embedding_pictures=1000,
         counts=(125, 250, 500, 1000, 2000),
         hidden_size=144,
         depth=12,
@@ -51,12 +51,12 @@ SIZES = {
 }
 
 
-def shrunk(size: Size, images: int | None) -> Size:
+def shrunk(size: Size, pictures: int | None) -> Size:
     """A size of at most so many pictures, where a number is given."""
-    if images is None:
+    if pictures is None:
         return size
-    counts = (images // 2, images)
-    return replace(size, images=images, images_of_embeddings=images, counts=counts)
+    counts = (pictures // 2, pictures)
+    return replace(size, pictures=pictures, embedding_pictures=pictures, counts=counts)
 
 
 def within(size: Size, available: int) -> Size:
@@ -69,14 +69,14 @@ class Work:
     """One archive to be trained.
 
     Args:
-        images: M.
-        relative_size: bytes an image, relative to the usual network.
+        pictures: M.
+        relative_size: bytes a picture, relative to the usual network.
         training: one of ``TRAININGS``.
         similar: neighbouring indices are similar pictures.
         steps: sampling steps; None: measured by the packer.
     """
 
-    images: int
+    pictures: int
     relative_size: float = 1.0
     condition: str = "cag"
     index_embedding: str = "grf"
@@ -132,8 +132,8 @@ class Question:
 
 def questions(size: Size) -> dict[int, Question]:
     """All nine, at a size."""
-    base = Work(images=size.images, weight_bits=size.weight_bits)
-    many = replace(base, images=size.images_of_embeddings)
+    base = Work(pictures=size.pictures, weight_bits=size.weight_bits)
+    many = replace(base, pictures=size.embedding_pictures)
     noise = replace(base, prediction="noise", steps=STEPS_OF_NOISE)
     return {
         1: Question(
@@ -163,24 +163,24 @@ def questions(size: Size) -> dict[int, Question]:
         ),
         5: Question(
             title="Number of pictures at equal quality",
-            paper="The paper says that the rate an image falls as M grows.",
+            paper="The paper says that the rate a picture falls as M grows.",
             choice="",
             works={
-                f"M = {count}, size {relative:g}": replace(base, images=count, relative_size=relative)
+                f"M = {count}, size {relative:g}": replace(base, pictures=count, relative_size=relative)
                 for count in size.counts
                 for relative in RELATIVE_SIZES
             },
         ),
         6: Question(
             title="Sampling steps",
-            paper="The paper samples an image from noise in many steps.",
+            paper="The paper samples a picture from noise in many steps.",
             choice="50 steps",
             works={"trained": base},
             steps=STEPS,
         ),
         7: Question(
             title="Random against similarity-ordered indices",
-            paper="The paper draws the index of each image at random.",
+            paper="The paper draws the index of each picture at random.",
             choice="grf, random",
             works={
                 f"{name}, {'similar' if similar else 'random'}": replace(many, index_embedding=name, similar=similar)

@@ -46,7 +46,7 @@ def write_report(folder: Path) -> None:
     for circumstances in distinct([row["circumstances"] for row in results.rows]):
         rows = [row for row in results.rows if row["circumstances"] == circumstances]
         parts.append(f"### {setting_text(circumstances, rows)}\n")
-        size = shrunk(SIZES[circumstances["size"]], circumstances["images"])
+        size = shrunk(SIZES[circumstances["size"]], circumstances["pictures"])
         for number, question in questions(size).items():
             of_question = [row for row in rows if row["question"] == number]
             if of_question:
@@ -77,11 +77,11 @@ def question_text(number: int, question: Question, rows: Sequence[Row], folder: 
     """One question: title, what the paper says, what we measured, its table, its figure."""
     by_variant = {name: [row for row in rows if row["variant"] == name] for name in question.variants}
     by_variant = {name: found for name, found in by_variant.items() if found}
-    images = sorted({row["work"]["images"] for row in rows})
+    pictures = sorted({row["work"]["pictures"] for row in rows})
     seeds = len({row["seed"] for row in rows})
     spread_text = f"mean ± standard deviation of {seeds} seeds" if seeds > 1 else "one seed, so no spread is known"
     sentence = sentence_of(question, by_variant)
-    on_what = f"M = {', '.join(map(str, images))}; {spread_text}."
+    on_what = f"M = {', '.join(map(str, pictures))}; {spread_text}."
     command = f"python -m benchmarks.experiments {rows[0]['command']}"
     figure = draw(number, question, by_variant, folder, circumstances)
     lines = [
@@ -150,17 +150,17 @@ Curve = list[tuple[float, float]]
 
 
 def curves_of(by_variant: dict[str, list[Row]]) -> dict[int, dict[int, Curve]]:
-    """(bytes an image, dB) by M and seed, ascending."""
+    """(bytes a picture, dB) by M and seed, ascending."""
     curves: dict[int, dict[int, Curve]] = {}
     for row in (row for rows in by_variant.values() for row in rows):
-        images = row["work"]["images"]
-        point = (row["file_bytes"] / images, row["psnr_db"])
-        curves.setdefault(images, {}).setdefault(row["seed"], []).append(point)
+        pictures = row["work"]["pictures"]
+        point = (row["file_bytes"] / pictures, row["psnr_db"])
+        curves.setdefault(pictures, {}).setdefault(row["seed"], []).append(point)
     return {m: {seed: sorted(curve) for seed, curve in by_seed.items()} for m, by_seed in sorted(curves.items())}
 
 
 def number_sentence(by_variant: dict[str, list[Row]]) -> str:
-    """Bytes an image of each M at a quality that all reach."""
+    """Bytes a picture of each M at a quality that all reach."""
     curves = curves_of(by_variant)
     ranges = [[db for _, db in curve] for by_seed in curves.values() for curve in by_seed.values()]
     lowest, highest = max(map(min, ranges)), min(map(max, ranges))
@@ -172,7 +172,7 @@ def number_sentence(by_variant: dict[str, list[Row]]) -> str:
     change = 100 * (taken[max(taken)].mean / taken[min(taken)].mean - 1)
     verdict = "holds" if change < 0 else "does not hold"
     return (
-        f"At {target:.2f} dB we measured {listed} bytes an image, {change:+.0f} % from the fewest to the most: "
+        f"At {target:.2f} dB we measured {listed} bytes a picture, {change:+.0f} % from the fewest to the most: "
         f"it {verdict} here."
     )
 
@@ -191,14 +191,14 @@ def draw(number: int, question: Question, by_variant: dict[str, list[Row]], fold
     axes = figure.add_subplot()
     axes.set_ylabel("PSNR (dB)")
     if not question.choice:
-        for (images, by_seed), marker in zip(curves_of(by_variant).items(), "osD^v", strict=False):
+        for (pictures, by_seed), marker in zip(curves_of(by_variant).items(), "osD^v", strict=False):
             for seed, curve in by_seed.items():
-                label = f"M = {images}" if seed == min(by_seed) else None
+                label = f"M = {pictures}" if seed == min(by_seed) else None
                 axes.plot(
                     *zip(*curve, strict=True), marker=marker, color="black", alpha=0.6, linewidth=0.8, label=label
                 )
         axes.set_xscale("log")
-        axes.set_xlabel("bytes an image")
+        axes.set_xlabel("bytes a picture")
         axes.legend(frameon=False)
     else:
         places = range(len(by_variant))

@@ -16,9 +16,10 @@ from unicorn_codec.config import PackOptions, TrainConfig
 from unicorn_codec.decoding import NetworkDecoder
 from unicorn_codec.devices import choose_device
 from unicorn_codec.format.container import Container, read_container, write_container
-from unicorn_codec.format.header import EMBEDDED_AUTOENCODERS, AutoencoderReference, NetworkConfig
+from unicorn_codec.format.header import AutoencoderReference, NetworkConfig
+from unicorn_codec.model_registry import default_name
 from unicorn_codec.network.planning import shape_network
-from unicorn_codec.pictures.batches import IMAGES_TOGETHER
+from unicorn_codec.pictures.batches import PICTURES_PER_BATCH
 from unicorn_codec.pictures.images import Folder, list_folder, read_picture
 from unicorn_codec.reports import Observer, PackReport
 from unicorn_codec.transform.autoencoder import LEADING_CHANNELS, load_autoencoder
@@ -48,17 +49,17 @@ class Bench:
 
     def seconds_of(self, work: Work) -> float:
         """Training time: as many visits a picture where there are other numbers of them."""
-        return self.seconds * work.images / self.size.images
+        return self.seconds * work.pictures / self.size.pictures
 
 
 def network_of(work: Work, size: Size, reference: AutoencoderReference) -> NetworkConfig:
     """The network whose weights take about the wanted bytes, whatever its condition and embedding."""
     channels, cell = reference.latent_channels, reference.downsampling
-    usual = count_parameters(shape_network(size.hidden_size, size.depth, cell), channels, work.images)
-    target = usual * work.relative_size * work.images / size.images
+    usual = count_parameters(shape_network(size.hidden_size, size.depth, cell), channels, work.pictures)
+    target = usual * work.relative_size * work.pictures / size.pictures
 
     def error(network: NetworkConfig) -> float:
-        return abs(count_parameters(network, channels, work.images) / target - 1)
+        return abs(count_parameters(network, channels, work.pictures) / target - 1)
 
     shapes = [
         shape_network(width, depth, cell, condition=work.condition, index_embedding=work.index_embedding)
@@ -71,11 +72,11 @@ def network_of(work: Work, size: Size, reference: AutoencoderReference) -> Netwo
 
 def run(bench: Bench, question: Question, work: Work, seed: int) -> Iterator[tuple[str | None, Row]]:
     """Train one archive; give its row, or one for each variant that the question makes of it, with its name."""
-    reference = load_autoencoder(EMBEDDED_AUTOENCODERS[-1], choose_device("cpu"), LEADING_CHANNELS).reference
+    reference = load_autoencoder(default_name(), choose_device("cpu"), LEADING_CHANNELS).reference
     network = network_of(work, bench.size, reference)
     with TemporaryDirectory() as made:
         folder, output = Path(made) / "pictures", Path(made) / "out.uni"
-        sources = bench.sources[: work.images]
+        sources = bench.sources[: work.pictures]
         write_pictures(sources, folder, side=bench.size.side, seed=seed, similar=work.similar)
         options = options_of(bench, work, network, seed)
         report = pack(folder, output, options)
@@ -139,7 +140,7 @@ def measure(output: Path, pictures: Folder, report: PackReport, options: PackOpt
             "ms_ssim": pixels.ms_ssim.mean,
             "latent_psnr_db": latent_psnr_db,
             "ceiling_db": report.network.ceiling_psnr_db,
-            "other_noise_db": report.network.other_noise_psnr_db - report.network.same_images_psnr_db,
+            "other_noise_db": report.network.other_noise_psnr_db - report.network.stored_noise_psnr_db,
             "steps": decoder.denoising.steps,
             "sampling_ms": 1000 * sampling_s / len(archive),
         }
@@ -154,11 +155,11 @@ def measure_latents(
     means = torch.tensor(denoising.means).view(-1, 1, 1)
     squares, seconds = [], 0.0
     multiple = decoder.header.autoencoder.downsampling * denoising.network.patch_size
-    for start in range(0, len(archive), IMAGES_TOGETHER):
-        chosen = pictures.pictures[start : start + IMAGES_TOGETHER]
+    for start in range(0, len(archive), PICTURES_PER_BATCH):
+        chosen = pictures.pictures[start : start + PICTURES_PER_BATCH]
         originals = [read_picture(pictures, picture, options.read) for picture in chosen]
         wanted = (decoder.autoencoder.encode_pictures(originals, multiple) - means) / stds
-        indices = archive.indices[start : start + IMAGES_TOGETHER]
+        indices = archive.indices[start : start + PICTURES_PER_BATCH]
         started = time.monotonic()
         found = decoder.sample(indices, chosen[0].width, chosen[0].height).cpu() / denoising.latent_std
         seconds += time.monotonic() - started

@@ -29,7 +29,7 @@ from unicorn_cli.main import cli
 from unicorn_codec import archive
 from unicorn_codec.errors import UnicornError
 from unicorn_codec.format.container import read_container
-from unicorn_codec.format.header import EMBEDDED_AUTOENCODERS
+from unicorn_codec.model_registry import default_name
 from unicorn_codec.network.training import TrainingRun
 from unicorn_codec.packing import into_network
 
@@ -261,8 +261,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # Several checkpoints in a second of training.
     into_network.SAVE_SECONDS = args.training / 3
     TrainingRun.run.__defaults__ = (args.training / 10,)
-    shared = archive.load_autoencoder(EMBEDDED_AUTOENCODERS[-1], torch.device("cpu"))
-    few = archive.load_autoencoder(EMBEDDED_AUTOENCODERS[-1], torch.device("cpu"), archive.LEADING_CHANNELS)
+    shared = archive.load_autoencoder(default_name(), torch.device("cpu"))
+    few = archive.load_autoencoder(default_name(), torch.device("cpu"), archive.LEADING_CHANNELS)
 
     def loaded(name: str, device: torch.device, channels: int | None = None) -> Any:
         return few if channels == archive.LEADING_CHANNELS else shared

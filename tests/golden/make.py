@@ -17,33 +17,17 @@ from unicorn_codec.format.container import read_container, serialize
 from unicorn_codec.pictures.demo_pictures import make_demo_pictures
 from unicorn_codec.pictures.images import write_picture
 from unicorn_codec.transform.adaptation import change_shapes, quantise_change, serialize_change
-from unicorn_codec.transform.autoencoder import EmbeddedAutoencoder
+from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 
 FOLDER = Path(__file__).parent
-FIRST = PackOptions(autoencoder="embedded", each_alone=True, device="cpu")
-NETWORK = replace(FIRST, index_only=True, hidden_size=16, depth=2, train=TrainConfig(epochs=300))
-SECOND = PackOptions(autoencoder="embedded-2", device="cpu")
-THIRD = PackOptions(autoencoder="embedded-3", device="cpu")
-FOURTH = PackOptions(autoencoder="embedded-4", device="cpu")
-FIFTH = PackOptions(autoencoder="embedded-5", device="cpu")
-SIXTH = PackOptions(autoencoder="embedded-6", device="cpu")
-SEVENTH = PackOptions(autoencoder="embedded-7", device="cpu")
-EIGHTH = PackOptions(autoencoder="embedded-8", device="cpu")
+CODES = PackOptions(each_alone=True, device="cpu")
+NETWORK = replace(CODES, index_only=True, hidden_size=16, depth=2, train=TrainConfig(epochs=300))
 OPTIONS = {
-    "codes": replace(FIRST, latent_step=2.5),
-    "half-size-codes": replace(FIRST, latent_step=14.0),
-    "codes-and-avif": replace(FIRST, latent_step=2.5, min_psnr_db=28.5),
+    "codes": replace(CODES, latent_step=2.5),
+    "half-size-codes": replace(CODES, latent_step=14.0),
+    "codes-and-avif": replace(CODES, latent_step=2.5, min_psnr_db=28.5),
     "network": NETWORK,
     "network-of-integers": replace(NETWORK, weight_format="integer", condition="alnz", index_embedding="let"),
-    "codes-2": replace(SECOND, latent_step=2.5, each_alone=True),
-    "codes-3": replace(THIRD, latent_step=2.5, each_alone=True),
-    "codes-4": replace(FOURTH, latent_step=2.5, each_alone=True),
-    "codes-5": replace(FIFTH, latent_step=2.5, each_alone=True),
-    "codes-6": replace(SIXTH, latent_step=2.5, each_alone=True),
-    "codes-7": replace(SIXTH, latent_step=2.5, each_alone=True),  # the autoencoder's second code model
-    "codes-8": replace(SEVENTH, latent_step=2.5, each_alone=True),
-    "codes-9": replace(EIGHTH, latent_step=2.5, each_alone=True),
-    "codes-10": replace(EIGHTH, latent_step=2.5, each_alone=True),  # short codes
 }
 
 
@@ -57,7 +41,7 @@ def main() -> None:
                 pack(pictures, FOLDER / f"{archive}.uni", options)
         make_alike(pictures)
         if not (FOLDER / "sequences.uni").exists():
-            pack(pictures, FOLDER / "sequences.uni", replace(SECOND, latent_step=1.0))
+            pack(pictures, FOLDER / "sequences.uni", PackOptions(latent_step=1.0, device="cpu"))
     write_tuned()
     for path in sorted(FOLDER.glob("*.uni")):
         if (FOLDER / path.stem).exists():
@@ -80,7 +64,7 @@ def write_tuned() -> None:
     """The archive of codes, with another decoder: its biases are changed at random."""
     if (FOLDER / "tuned-codes.uni").exists():
         return
-    network = EmbeddedAutoencoder(torch.device("cpu"), name="embedded").network
+    network = PackagedAutoencoder(torch.device("cpu")).network
     rng = np.random.default_rng(0)
     change = {
         name: torch.from_numpy(rng.normal(0, 0.01, shape).astype(np.float32))

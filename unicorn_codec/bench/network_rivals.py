@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from unicorn_codec.bench.picture_set import PictureSet
 from unicorn_codec.bench.rivals import Codec, OneFileEach, Sizes, named
 from unicorn_codec.pictures.images import Pixels
-from unicorn_codec.transform.autoencoder import EmbeddedAutoencoder
+from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 
 ZSTD_LEVEL = 22
 LARGEST_SYMBOL = (1 << 15) - 1
@@ -211,8 +211,8 @@ def network_rivals(seed: int) -> list[Codec]:
 
 
 @cache
-def _embedded() -> EmbeddedAutoencoder:
-    return EmbeddedAutoencoder(torch.device("cpu"))
+def _embedded() -> PackagedAutoencoder:
+    return PackagedAutoencoder(torch.device("cpu"))
 
 
 @cache

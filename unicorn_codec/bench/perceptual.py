@@ -38,9 +38,9 @@ class PerceptualDistance(nn.Module):
         distances = [(F.normalize(x) - F.normalize(y)).square().sum(1).mean((1, 2)) for x, y in pairs]
         return torch.stack(distances).mean(0)
 
-    def _layers(self, images: Tensor) -> Iterator[Tensor]:
+    def _layers(self, pictures: Tensor) -> Iterator[Tensor]:
         """Features after ReLU 1, and after the fire modules 4 and 7."""
-        maps = self._convolve("0", images, stride=2)
+        maps = self._convolve("0", pictures, stride=2)
         yield maps
         for fires in (("3", "4"), ("6", "7")):
             maps = F.max_pool2d(maps, 3, 2, ceil_mode=True)

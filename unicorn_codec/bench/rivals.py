@@ -148,9 +148,9 @@ class HalfAvif(Avif):
     settings = named("quality", 0, 5, 10, 15, 20, 25, 30, 40, 60, 80)
 
     def encode_picture(self, pixels: Pixels, quality: Any) -> bytes:
-        image = Image.fromarray(pixels)
+        picture = Image.fromarray(pixels)
         return super().encode_picture(
-            np.asarray(image.resize(((image.width + 1) // 2, (image.height + 1) // 2), Image.Resampling.LANCZOS)),
+            np.asarray(picture.resize(((picture.width + 1) // 2, (picture.height + 1) // 2), Image.Resampling.LANCZOS)),
             quality,
         )
 
@@ -250,12 +250,12 @@ def _imagecodecs() -> ModuleType:
     return importlib.import_module("imagecodecs")
 
 
-def _save(image: Image.Image, file_format: str, **parameters: Any) -> bytes:
+def _save(picture: Image.Image, file_format: str, **parameters: Any) -> bytes:
     encoded = io.BytesIO()
-    image.save(encoded, file_format, **parameters)
+    picture.save(encoded, file_format, **parameters)
     return encoded.getvalue()
 
 
 def _load(data: bytes) -> Image.Image:
-    with Image.open(io.BytesIO(data)) as image:
-        return image.convert("RGB")
+    with Image.open(io.BytesIO(data)) as picture:
+        return picture.convert("RGB")

@@ -1,4 +1,4 @@
-"""What is known of images while their channels are coded one by one, and what it predicts of the next values.
+"""What is known of pictures while their channels are coded one by one, and what it predicts of the next values.
 
 The sums over all earlier channels' features are most of the work. They are made for a block of channels at a
 time, which keeps them small and gives large matrix products; these run in float32 as long as every partial
@@ -37,19 +37,19 @@ EXACT_IN_SINGLES = 1 << 24
 
 
 class Context:
-    """What is known of N images of one size while their leading channels are coded, those of most channels first.
+    """What is known of N pictures of one size while their leading channels are coded, those of most channels first.
 
-    All planes are flat: each image is h + 1 rows of w + 1 cells, of which the last row and the last column are
-    zeros, so that a neighbour lies at the same distance everywhere, and outside an image there are zeros.
+    All planes are flat: each picture is h + 1 rows of w + 1 cells, of which the last row and the last column are
+    zeros, so that a neighbour lies at the same distance everywhere, and outside a picture there are zeros.
 
     Args:
-        channels: that any of the images codes.
+        channels: that any of the pictures codes.
         shape: N, h, w.
     """
 
     def __init__(self, model: CodeModel, level: int, channels: int, shape: tuple[int, int, int]) -> None:
         self._model, self._level, self._channels = model, level, channels
-        self._images, self._height, self._width = shape
+        self._pictures, self._height, self._width = shape
         self._margin = self._width + 2
         cells = self._cells + 2 * self._margin
         self._features = np.zeros((2 * channels, cells), np.float32)
@@ -57,9 +57,9 @@ class Context:
         self._bounds = np.zeros(model.excursions.shape[1])
         self._begin_block(0)
 
-    def keep(self, images: int) -> None:
-        """Go on with so many images alone, the first ones."""
-        self._images = images
+    def keep(self, pictures: int) -> None:
+        """Go on with so many pictures alone, the first ones."""
+        self._pictures = pictures
 
     def predict(self, channel: int, step: int) -> tuple[Integers, Integers]:
         """Means (in 1 / ``fractions``) and scale classes of the channel's values in a pass, (N, rows, columns) each.
@@ -71,7 +71,7 @@ class Context:
         windows = [self._of_pass(self._window(self._plane, place), step) for place in known(step)]
         means, scales = (np.empty(sums.shape[1:], np.int64) for _ in range(2))
         together = max(1, 2 * CELLS_AT_ONCE // (self._height * self._width))
-        for start in range(0, self._images, together):
+        for start in range(0, self._pictures, together):
             some = slice(start, start + together)
             found = self._predict(channel, step, sums[:, some], [window[:, some] for window in windows])
             means[some], scales[some] = (array.reshape(means[some].shape) for array in found)
@@ -122,7 +122,7 @@ class Context:
 
     @property
     def _cells(self) -> int:
-        return self._images * (self._height + 1) * (self._width + 1)
+        return self._pictures * (self._height + 1) * (self._width + 1)
 
     def _window(self, planes: NDArray[np.generic], place: int, start: int = 0, stop: int | None = None) -> Any:
         """(..., stop - start) the cells' neighbours in one place of the nine."""
@@ -133,7 +133,7 @@ class Context:
     def _of_pass(self, planes: NDArray[np.generic], step: int) -> Any:
         """(..., N, rows, columns) the cells of a pass."""
         row, column = PASSES[step]
-        grids = planes.reshape(*planes.shape[:-1], self._images, self._height + 1, self._width + 1)
+        grids = planes.reshape(*planes.shape[:-1], self._pictures, self._height + 1, self._width + 1)
         return grids[..., row : self._height : 2, column : self._width : 2]
 
     def _begin_block(self, first: int) -> None:

@@ -6,18 +6,16 @@ and from the neighbours in its own channel that earlier passes have brought. Wei
 integers, products run in float64 only where every partial sum is an integer below 2^53: exact everywhere.
 """
 
-import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
-from importlib import resources
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unicorn_codec.format.code_table import HALF_LEVELS
-from unicorn_codec.format.header import EMBEDDED_AUTOENCODERS, MAX_LEVEL
+from unicorn_codec.format.header import MAX_LEVEL
+from unicorn_codec.model_registry import CODE_MODEL, get_model, models
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
@@ -35,20 +33,6 @@ HIDDEN_LIMIT = (1 << 17) - 1
 SCALES = 48
 
 NEIGHBOURS = tuple((row, column) for row in (-1, 0, 1) for column in (-1, 0, 1))
-
-_NAMES = (
-    ("code_model",),
-    ("code_model",),
-    ("code_model-2",),
-    ("code_model-3",),
-    ("code_model-4",),
-    ("code_model-6", "code_model-5"),
-    ("code_model-6",),
-    ("code_model-7",),
-)
-FILES = dict(zip(EMBEDDED_AUTOENCODERS, _NAMES, strict=True))
-"""Where the models of the embedded autoencoders' latents lie in the package: of each one those that archives were made
-with, the one that packing takes first."""
 
 _WHOLE = ("mean_bias", "scale_bias", "frequencies")
 
@@ -161,25 +145,29 @@ def known(step: int) -> list[int]:
     return [k for k, (r, c) in enumerate(NEIGHBOURS) if ((row + r) % 2, (column + c) % 2) in PASSES[:step]]
 
 
-def load_code_models(autoencoder: str) -> Iterator[CodeModel]:
-    """All models of an embedded autoencoder's latents, as they ship with the package, the one of packing first."""
-    return map(_load, FILES[autoencoder])
+def load_code_model(autoencoder: str | None = None) -> CodeModel:
+    """Return the code model of a packaged autoencoder's latents; None: of the default one.
+
+    Raises:
+        ModelUnavailable: the package has no such model.
+    """
+    return _load(get_model(CODE_MODEL, autoencoder).name)
 
 
-def load_code_model(autoencoder: str = EMBEDDED_AUTOENCODERS[-1]) -> CodeModel:
-    """The model that an embedded autoencoder's latents are packed with."""
-    return next(load_code_models(autoencoder))
+def find_code_model(sha256: bytes) -> CodeModel | None:
+    """Return the packaged code model whose file has a SHA-256, or None."""
+    return next((_load(model.name) for model in models(CODE_MODEL) if model.sha256 == sha256), None)
 
 
 @cache
 def _load(name: str) -> CodeModel:
     from safetensors.numpy import load
 
-    data = (resources.files("unicorn_codec") / "pretrained" / f"{name}.safetensors").read_bytes()
+    model = get_model(CODE_MODEL, name)
     arrays: dict[str, Any] = {
-        name: array.astype(np.int64 if name in _WHOLE else np.float64) for name, array in load(data).items()
+        name: array.astype(np.int64 if name in _WHOLE else np.float64) for name, array in load(model.read()).items()
     }
-    return CodeModel(**arrays, sha256=hashlib.sha256(data).digest())
+    return CodeModel(**arrays, sha256=model.sha256)
 
 
 def level_of(step: float) -> int:

@@ -1,8 +1,8 @@
-"""Quantised latents of images <-> bytes, each image's alone.
+"""Quantised latents of pictures <-> bytes, each picture's alone.
 
 A value is coded as its distance from the predicted mean's integer part, by the frequency table of its scale
 class and of the mean's fraction. One that is further away than the tables reach, or for which its table has no slots,
-follows in 16 plain bits. Channels after the last one that is not silent take no bytes. Images of one size are
+follows in 16 plain bits. Channels after the last one that is not silent take no bytes. Pictures of one size are
 coded in lockstep, many at a time.
 """
 
@@ -18,10 +18,10 @@ from unicorn_codec.errors import InvalidField
 from unicorn_codec.format.rans import PRECISION, TOTAL, Decoder, encode
 
 VALUES_PER_LANE = 256
-"""Positions of the grid that each lane takes: small images have one lane, large ones decode as fast as they."""
+"""Positions of the grid that each lane takes: small pictures have one lane, large ones decode as fast as they."""
 
 POSITIONS_TOGETHER = 1 << 17
-"""Images that are coded in lockstep have at most so many positions of their grids: bounds the memory."""
+"""Pictures that are coded in lockstep have at most so many positions of their grids: bounds the memory."""
 
 LARGEST = (1 << 15) - 1
 _PLAIN_WIDTH = TOTAL >> 8
@@ -30,32 +30,32 @@ Symbols = NDArray[np.int16]
 
 
 def lanes_of(height: int, width: int) -> int:
-    """Lanes of an image's code."""
+    """Lanes of a picture's code."""
     return -(-height * width // VALUES_PER_LANE)
 
 
-def encode_images(model: CodeModel, level: int, symbols: Symbols, *, short: bool = True) -> list[bytes]:
-    """Code of each image.
+def encode_symbols(model: CodeModel, level: int, symbols: Symbols, *, short: bool = True) -> list[bytes]:
+    """Code of each picture.
 
     Args:
         symbols: (N, C, h, w) within +-``LARGEST``.
         short: the kind of their streams; long ones are those of older archives.
     """
-    images, channels, height, width = symbols.shape
+    pictures, channels, height, width = symbols.shape
     assert channels == model.channels and np.abs(symbols).max(initial=0) <= LARGEST
     counts = channel_counts(symbols)
-    codes = [bytes([0])] * images
+    codes = [bytes([0])] * pictures
     for group in _groups(counts, height, width):
         streams = _encode(model, level, symbols[group], counts[group], short=short)
-        for image, stream in zip(group.tolist(), streams, strict=True):
-            codes[image] = bytes([counts[image]]) + stream
+        for picture, stream in zip(group.tolist(), streams, strict=True):
+            codes[picture] = bytes([counts[picture]]) + stream
     return codes
 
 
-def decode_images(
+def decode_symbols(
     model: CodeModel, level: int, codes: Sequence[bytes], height: int, width: int, *, short: bool
 ) -> Symbols:
-    """Symbols (N, C, h, w) of images that are all of one size; the inverse of ``encode_images``.
+    """Symbols (N, C, h, w) of pictures that are all of one size; the inverse of ``encode_symbols``.
 
     Raises:
         InvalidField: a code is damaged.
@@ -67,19 +67,19 @@ def decode_images(
         raise InvalidField("a code of no channels with bytes behind it")
     symbols = np.zeros((len(codes), model.channels, height, width), np.int16)
     for group in _groups(counts, height, width):
-        streams = [codes[image][1:] for image in group.tolist()]
+        streams = [codes[picture][1:] for picture in group.tolist()]
         symbols[group] = _decode(model, level, streams, counts[group], (height, width), short=short)
     return symbols
 
 
 def channel_counts(symbols: Symbols) -> Integers:
-    """(N,) leading channels of each image up to the last one that is not silent."""
+    """(N,) leading channels of each picture up to the last one that is not silent."""
     loud = symbols.any(axis=(2, 3))
     return np.max(np.where(loud, np.arange(1, symbols.shape[1] + 1), 0), axis=1, initial=0)
 
 
 def _groups(counts: Integers, height: int, width: int) -> Iterator[Integers]:
-    """Numbers of the images that are coded together: those with channels, of most channels first."""
+    """Numbers of the pictures that are coded together: those with channels, of most channels first."""
     order = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
     together = max(1, POSITIONS_TOGETHER // (height * width))
     yield from (order[start : start + together] for start in range(0, len(order), together))
@@ -103,13 +103,13 @@ class _Tables:
 
 
 def _encode(model: CodeModel, level: int, symbols: Symbols, counts: Integers, *, short: bool) -> list[bytes]:
-    images, _, height, width = symbols.shape
+    pictures, _, height, width = symbols.shape
     lanes = lanes_of(height, width)
-    context = Context(model, level, int(counts[0]), (images, height, width))
+    context = Context(model, level, int(counts[0]), (pictures, height, width))
     starts, widths = [], []
     for channel in range(counts[0]):
         coding = int(np.count_nonzero(counts > channel))
-        silent = ((0, 0), (0, (images - coding) * lanes))
+        silent = ((0, 0), (0, (pictures - coding) * lanes))
         context.keep(coding)
         for step in range(len(PASSES)):
             values = symbols[:coding, channel][_of_pass(step)]
@@ -119,7 +119,7 @@ def _encode(model: CodeModel, level: int, symbols: Symbols, counts: Integers, *,
             widths.append(np.pad(width_of_symbol.astype(np.uint16), silent, constant_values=TOTAL))
             context.put(step, values)
         context.close(channel)
-    shape = (-1, images, lanes)
+    shape = (-1, pictures, lanes)
     return encode(np.concatenate(starts).reshape(shape), np.concatenate(widths).reshape(shape), short=short)
 
 
@@ -209,6 +209,6 @@ def _in_steps(values: NDArray[np.integer], lanes: int, missing: int) -> Integers
 
 def _from_steps(steps: Integers, shape: tuple[int, ...]) -> Integers:
     """The inverse of ``_in_steps``."""
-    images, rows, columns = shape
-    flat = steps.reshape(len(steps), images, steps.shape[1] // images).transpose(1, 0, 2).reshape(images, -1)
+    pictures, rows, columns = shape
+    flat = steps.reshape(len(steps), pictures, steps.shape[1] // pictures).transpose(1, 0, 2).reshape(pictures, -1)
     return flat[:, : rows * columns].reshape(shape)

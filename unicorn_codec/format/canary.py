@@ -62,22 +62,22 @@ def _places(side: int) -> NDArray[np.int64]:
     return np.clip(middles[:, None] + np.arange(_BLOCK) - _BLOCK // 2, 0, side - 1)
 
 
-def serialize_canary(canary: Canary, images: int) -> bytes:
+def serialize_canary(canary: Canary, pictures: int) -> bytes:
     """Write the payload of ``cnry``. Raises ``InvalidSetting`` for the index of no picture."""
-    _check_index(canary, images)
+    _check_index(canary, pictures)
     return struct.pack("<" + _LAYOUT, canary.index, *canary.sums)
 
 
-def parse_canary(payload: bytes, images: int) -> Canary:
+def parse_canary(payload: bytes, pictures: int) -> Canary:
     """Read the payload of ``cnry``. Raises ``InvalidField``."""
     fields = Fields(payload)
     with refusing("cnry"):
         index, *sums = fields.numbers(_LAYOUT)
         fields.finish()
         canary = Canary(index=index, sums=tuple(sums))
-        _check_index(canary, images)
+        _check_index(canary, pictures)
         return canary
 
 
-def _check_index(canary: Canary, images: int) -> None:
-    check(0 <= canary.index < images, f"the canary's index is {canary.index}, there are {images} images")
+def _check_index(canary: Canary, pictures: int) -> None:
+    check(0 <= canary.index < pictures, f"the canary's index is {canary.index}, there are {pictures} pictures")

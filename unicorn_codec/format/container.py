@@ -25,7 +25,7 @@ from unicorn_codec.format.canary import Canary, parse_canary, serialize_canary
 from unicorn_codec.format.code_table import Codes, parse_codes, serialize_codes
 from unicorn_codec.format.header import (
     MAX_CODED_CHANNELS,
-    MAX_IMAGES_PER_BYTE,
+    MAX_PICTURES_PER_BYTE,
     MAX_RANK,
     Header,
     check,
@@ -66,7 +66,7 @@ class Container:
         header: what the decoder needs beside sizes, weights and codes.
         sizes: (M, 2) int32, width and height of the picture at each position.
         weights: payload of the weight section, see ``weight_section``; None where the header has no network.
-        codes: of the images by position; None if the file has none.
+        codes: of the pictures by position; None if the file has none.
         tuning: payload of the change of the decoder, see ``adaptation``; None if it is used as it is.
         names: of the pictures by position, strictly ascending; None if the file has none.
         canary: what one picture decodes to; None if the file does not tell.
@@ -96,32 +96,32 @@ class Container:
 
 def serialize(container: Container) -> bytes:
     """Write a ``.uni`` file. Raises ``InvalidSetting`` for what the format cannot hold."""
-    images = container.header.images
+    pictures = container.header.pictures
     sections = [
         Section(_HEAD, serialize_header(container.header)),
-        Section(_SIZES, serialize_sizes(container.sizes, images)),
+        Section(_SIZES, serialize_sizes(container.sizes, pictures)),
     ]
     if container.header.denoising is not None and container.weights is not None:
         sections.append(Section(_DENOISING, serialize_denoising(container.header.denoising)))
         sections.append(Section(_WEIGHTS, container.weights))
     if container.codes is not None:
-        sections.append(Section(_CODES, serialize_codes(container.codes, images)))
+        sections.append(Section(_CODES, serialize_codes(container.codes, pictures)))
     if container.tuning is not None:
         sections.append(Section(_TUNING, container.tuning))
     if container.names is not None:
-        sections.append(Section(_NAMES, serialize_names(container.names, images)))
+        sections.append(Section(_NAMES, serialize_names(container.names, pictures)))
     if container.canary is not None:
-        sections.append(Section(_CANARY, serialize_canary(container.canary, images)))
+        sections.append(Section(_CANARY, serialize_canary(container.canary, pictures)))
     if container.psnrs is not None:
-        sections.append(Section(_QUALITIES, serialize_psnrs(container.psnrs, images)))
+        sections.append(Section(_QUALITIES, serialize_psnrs(container.psnrs, pictures)))
     data = serialize_sections(sections)
-    _check_images(images, len(data))
+    _check_picture_count(pictures, len(data))
     return data
 
 
-def _check_images(images: int, file_bytes: int) -> None:
-    allowed = MAX_IMAGES_PER_BYTE * file_bytes
-    check(images <= allowed, f"{images} images in a file of {file_bytes} bytes, allowed are {allowed}")
+def _check_picture_count(pictures: int, file_bytes: int) -> None:
+    allowed = MAX_PICTURES_PER_BYTE * file_bytes
+    check(pictures <= allowed, f"{pictures} pictures in a file of {file_bytes} bytes, allowed are {allowed}")
 
 
 def parse(data: bytes | memoryview, *, strict: bool = False) -> Container:
@@ -140,21 +140,21 @@ def parse(data: bytes | memoryview, *, strict: bool = False) -> Container:
     if _DENOISING in payloads:
         denoising = parse_denoising(payloads[_DENOISING], header.autoencoder.latent_channels)
         header = replace(header, denoising=denoising)
-    images = header.images
+    pictures = header.pictures
     with refusing("HEAD"):
-        _check_images(images, len(data))
-    sizes = parse_sizes(payloads[_SIZES], images)
-    codes = parse_codes(payloads[_CODES], images) if _CODES in payloads else None
+        _check_picture_count(pictures, len(data))
+    sizes = parse_sizes(payloads[_SIZES], pictures)
+    codes = parse_codes(payloads[_CODES], pictures) if _CODES in payloads else None
     with refusing("the file"):
         return Container(
             header=header,
             sizes=sizes,
             weights=payloads.get(_WEIGHTS),
             codes=codes,
-            names=_ancillary(_NAMES, parse_names, payloads, images, strict=strict),
+            names=_ancillary(_NAMES, parse_names, payloads, pictures, strict=strict),
             tuning=payloads.get(_TUNING),
-            canary=_ancillary(_CANARY, parse_canary, payloads, images, strict=strict),
-            psnrs=_ancillary(_QUALITIES, parse_psnrs, payloads, images, strict=strict),
+            canary=_ancillary(_CANARY, parse_canary, payloads, pictures, strict=strict),
+            psnrs=_ancillary(_QUALITIES, parse_psnrs, payloads, pictures, strict=strict),
             sections=tuple(SectionInfo(type=s.type.decode(), offset=s.offset, bytes=s.bytes) for s in found),
         )
 
@@ -163,7 +163,7 @@ def _ancillary(
     kind: bytes,
     parse_payload: Callable[[bytes, int], Payload],
     payloads: Mapping[bytes, bytes],
-    images: int,
+    pictures: int,
     *,
     strict: bool,
 ) -> Payload | None:
@@ -171,7 +171,7 @@ def _ancillary(
     if kind not in payloads:
         return None
     try:
-        return parse_payload(payloads[kind], images)
+        return parse_payload(payloads[kind], pictures)
     except FormatError as error:
         if strict:
             raise

@@ -9,9 +9,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from unicorn_codec.format.header import MAX_IMAGES, check
+from unicorn_codec.format.header import MAX_PICTURES, check
 
-# A stream's number is purpose << 32 | item; only NOISE has items, its images.
+# A stream's number is purpose << 32 | item; only NOISE has items, its pictures.
 INDEX_MAP = 1 << 32
 FREQUENCIES = 2 << 32
 NOISE = 3 << 32
@@ -54,9 +54,9 @@ def normals(seed: int, stream: int, count: int) -> NDArray[np.float32]:
 
 
 def noise(seed: int, index: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """The noise that decoding image ``index`` starts from: ``shape`` float32, filled in row-major order.
+    """The noise that decoding picture ``index`` starts from: ``shape`` float32, filled in row-major order.
 
     The first three axes are channel, row and column of the latents.
     """
-    check(0 <= index < MAX_IMAGES, f"an index is 0 to {MAX_IMAGES - 1}, not {index}")
+    check(0 <= index < MAX_PICTURES, f"an index is 0 to {MAX_PICTURES - 1}, not {index}")
     return normals(seed, NOISE | index, math.prod(shape)).reshape(shape)

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 from unicorn_codec.errors import InvalidSetting
 
-MAX_IMAGES = 1 << 24
-MAX_IMAGES_PER_BYTE = 8
-"""A file has a bit for each image at least: a tiny one cannot make its reader number millions."""
+MAX_PICTURES = 1 << 24
+MAX_PICTURES_PER_BYTE = 8
+"""A file has a bit for each picture at least: a tiny one cannot make its reader number millions."""
 
 MAX_SIDE = 1 << 16
 MAX_HIDDEN_SIZE = 4096
 MAX_DEPTH = 64
 MAX_LATENT_CHANNELS = 256
 MAX_CODED_CHANNELS = 126
-"""Of an archive with codes: a code's first byte counts channels, 128 more mark half size, and 255 a classic code."""
+"""Of an archive with codes: a code's first byte counts channels, 128 more mark half size, and 255 an AVIF code."""
 
 MAX_STEPS = 50
 MAX_NAME_BYTES = 4096
@@ -26,9 +26,6 @@ MAX_LEVEL = 16
 
 MAX_RANK = 16
 """Of a change of the decoder's kernels."""
-
-EMBEDDED_AUTOENCODERS = ("embedded", *(f"embedded-{number}" for number in range(2, 9)))
-"""That come with the software. The last is packed with; the others stay for archives that name them."""
 
 CONDITIONS = ("cag", "icc", "ca", "alnz")
 INDEX_EMBEDDINGS = ("grf", "edf", "let", "mlp")
@@ -83,7 +80,7 @@ class AutoencoderReference:
     """Which autoencoder made the latents. Decoding with another one is refused.
 
     Args:
-        name: one of ``EMBEDDED_AUTOENCODERS``, a hub name, or the folder's name.
+        name: of a model of the package, a hub name, or the folder's name.
         class_name: ``CodingAutoencoder`` or the class of diffusers.
         weights_sha256: over all tensors, in the order of their names; the spec's HEAD says how.
         config_sha256: over the canonical configuration.
@@ -178,20 +175,20 @@ class Header:
     """Exactly what a decoder needs beside weights, codes and picture sizes.
 
     Args:
-        images: M, the number of images.
+        pictures: M, the number of pictures.
         seed: of the index map, the index frequencies and the noise.
         latent_step: quantisation step of coded latents, which the embedded autoencoder's decoder is told; 1 elsewhere.
         denoising: None in an archive without a network.
     """
 
-    images: int
+    pictures: int
     seed: int
     latent_step: float
     autoencoder: AutoencoderReference
     denoising: Denoising | None
 
     def __post_init__(self) -> None:
-        check(1 <= self.images <= MAX_IMAGES, f"an archive holds 1 to {MAX_IMAGES} images, not {self.images}")
+        check(1 <= self.pictures <= MAX_PICTURES, f"an archive holds 1 to {MAX_PICTURES} pictures, not {self.pictures}")
         check(0 <= self.seed < 1 << 64, f"the seed is 0 to 2^64 - 1, not {self.seed}")
         check(0 < self.latent_step <= 1e3, f"latent step: {self.latent_step}")
         if self.denoising is not None:
@@ -200,5 +197,5 @@ class Header:
 
     @property
     def index_bits(self) -> int:
-        """Online cost of one image: ceil(log2 M) bits."""
-        return (self.images - 1).bit_length()
+        """Online cost of one picture: ceil(log2 M) bits."""
+        return (self.pictures - 1).bit_length()

@@ -19,7 +19,7 @@ def serialize_header(header: Header) -> bytes:
     """Write the payload of HEAD: everything but ``denoising``, which has a section of its own."""
     autoencoder = header.autoencoder
     return b"".join((
-        struct.pack("<IQd", header.images, header.seed, header.latent_step),
+        struct.pack("<IQd", header.pictures, header.seed, header.latent_step),
         _text(autoencoder.name) + _text(autoencoder.class_name),
         autoencoder.weights_sha256 + autoencoder.config_sha256,
         struct.pack("<QHB", autoencoder.weight_bytes, autoencoder.latent_channels, autoencoder.downsampling),
@@ -30,7 +30,7 @@ def parse_header(payload: bytes) -> Header:
     """Read the payload of HEAD: a header without ``denoising``. Raises ``InvalidField``."""
     fields = Fields(payload)
     with refusing("HEAD"):
-        images, seed, latent_step = fields.numbers("IQd")
+        pictures, seed, latent_step = fields.numbers("IQd")
         name, class_name = fields.text(), fields.text()
         weights_sha256, config_sha256 = fields.take(32), fields.take(32)
         weight_bytes, channels, downsampling = fields.numbers("QHB")
@@ -44,7 +44,7 @@ def parse_header(payload: bytes) -> Header:
             latent_channels=channels,
             downsampling=downsampling,
         )
-        return Header(images=images, seed=seed, latent_step=latent_step, autoencoder=autoencoder, denoising=None)
+        return Header(pictures=pictures, seed=seed, latent_step=latent_step, autoencoder=autoencoder, denoising=None)
 
 
 def serialize_denoising(denoising: Denoising) -> bytes:

@@ -6,17 +6,17 @@ from numpy.typing import NDArray
 from unicorn_codec.format.generator import INDEX_MAP, raw
 
 
-def index_of_position(seed: int, images: int) -> NDArray[np.int64]:
+def index_of_position(seed: int, pictures: int) -> NDArray[np.int64]:
     """Index of the picture at each position: (M,) int64, a permutation drawn from the seed.
 
     Every position has a key, a word of the generator; the index is the key's rank, equal keys in order of position.
     """
-    positions = position_of_index(seed, images)
+    positions = position_of_index(seed, pictures)
     indices = np.empty_like(positions)
-    indices[positions] = np.arange(images)
+    indices[positions] = np.arange(pictures)
     return indices
 
 
-def position_of_index(seed: int, images: int) -> NDArray[np.int64]:
+def position_of_index(seed: int, pictures: int) -> NDArray[np.int64]:
     """Position of the picture with each index: (M,) int64, the inverse of ``index_of_position``."""
-    return np.argsort(raw(seed, INDEX_MAP, images), kind="stable")
+    return np.argsort(raw(seed, INDEX_MAP, pictures), kind="stable")

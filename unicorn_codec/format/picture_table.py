@@ -16,9 +16,9 @@ MAX_TOTAL_PIXELS = 1 << 44
 _FORBIDDEN_IN_NAMES = re.compile(rf"[{FORBIDDEN_CHARACTERS}]|(?:^|/)\.{{0,2}}(?:/|$)", re.MULTILINE)
 
 
-def serialize_sizes(sizes: NDArray[np.int32], images: int) -> bytes:
+def serialize_sizes(sizes: NDArray[np.int32], pictures: int) -> bytes:
     """Write the payload of IMGS: the distinct sizes, ascending, then which of them each position has."""
-    check(sizes.shape == (images, 2), f"sizes are ({images}, 2), not {sizes.shape}")
+    check(sizes.shape == (pictures, 2), f"sizes are ({pictures}, 2), not {sizes.shape}")
     _check_sides(sizes)
     # A size as one number orders by width, then height.
     keys, ids = np.unique(sizes[:, 0].astype(np.int64) << 32 | sizes[:, 1], return_inverse=True)
@@ -28,23 +28,23 @@ def serialize_sizes(sizes: NDArray[np.int32], images: int) -> bytes:
     return struct.pack("<I", len(shapes)) + shapes.astype("<u4").tobytes() + packed
 
 
-def parse_sizes(payload: bytes, images: int) -> NDArray[np.int32]:
+def parse_sizes(payload: bytes, pictures: int) -> NDArray[np.int32]:
     """Read the payload of IMGS: (M, 2) int32, read-only. Raises ``InvalidField``."""
     fields = Fields(payload)
     with refusing("IMGS"):
         (count,) = fields.numbers("I")
-        check(1 <= count <= images, f"{count} distinct sizes, allowed are 1 to the number of images, {images}")
+        check(1 <= count <= pictures, f"{count} distinct sizes, allowed are 1 to the number of pictures, {pictures}")
         shapes = np.frombuffer(fields.take(8 * count), dtype="<u4").reshape(count, 2).astype(np.int64)
         _check_sides(shapes)
         check(bool(np.all(np.diff(shapes[:, 0] << 32 | shapes[:, 1]) > 0)), "distinct sizes must ascend strictly")
         bits = _id_bits(count)
-        ids = unpack_codes(decompress(fields.rest(), -(-images * bits // 8)), bits, images)
-        uses = np.bincount(ids) if count > 1 else np.array([images])
+        ids = unpack_codes(decompress(fields.rest(), -(-pictures * bits // 8)), bits, pictures)
+        uses = np.bincount(ids) if count > 1 else np.array([pictures])
         check(uses.size <= count, f"a picture has size number {uses.size - 1}, there are {count}")
         check(uses.size == count and bool(np.all(uses)), "a size that no picture has")
         _check_pixels(shapes, uses)
-    if count == 1:  # however many images the file claims, they take no memory
-        return np.broadcast_to(shapes[0].astype(np.int32), (images, 2))
+    if count == 1:  # however many pictures the file claims, they take no memory
+        return np.broadcast_to(shapes[0].astype(np.int32), (pictures, 2))
     sizes = shapes.astype(np.int32)[ids]
     sizes.flags.writeable = False
     return sizes
@@ -71,33 +71,33 @@ def is_forbidden_name(name: str) -> bool:
     return _FORBIDDEN_IN_NAMES.search(name) is not None
 
 
-def serialize_names(names: tuple[str, ...], images: int) -> bytes:
+def serialize_names(names: tuple[str, ...], pictures: int) -> bytes:
     """Write the payload of ``name``. Raises ``InvalidSetting`` for names that ``check_names`` refuses."""
-    check_names(names, images)
+    check_names(names, pictures)
     return compress("\n".join(names).encode())
 
 
-def parse_names(payload: bytes, images: int) -> tuple[str, ...]:
+def parse_names(payload: bytes, pictures: int) -> tuple[str, ...]:
     """Read the payload of ``name``. Raises ``InvalidField``."""
     with refusing("name"):
-        raw = decompress(payload, images * (MAX_NAME_BYTES + 1) - 1)
+        raw = decompress(payload, pictures * (MAX_NAME_BYTES + 1) - 1)
         count = raw.count(b"\n") + 1
-        check(count == images, f"{count} names for {images} images")
+        check(count == pictures, f"{count} names for {pictures} pictures")
         names = tuple(decode_text(raw).split("\n"))
-        check_names(names, images)
+        check_names(names, pictures)
         return names
 
 
-def check_names(names: tuple[str, ...], images: int) -> None:
+def check_names(names: tuple[str, ...], pictures: int) -> None:
     """Raise ``InvalidSetting`` unless the names are what the format allows.
 
     One a picture, strictly ascending by UTF-8 bytes; each 1 to ``MAX_NAME_BYTES`` bytes, relative, with ``/`` between
     its components, none of which is empty, ``.`` or ``..``; no control character and no backslash.
     """
-    check(len(names) == images, f"{len(names)} names for {images} images")
+    check(len(names) == pictures, f"{len(names)} names for {pictures} pictures")
     # One pass over all names: a hundred thousand of them must not make reading slow.
     text = "\n".join(names)
-    check(text.count("\n") == images - 1, "a name holds a line feed")
+    check(text.count("\n") == pictures - 1, "a name holds a line feed")
     if found := _FORBIDDEN_IN_NAMES.search(text):
         name = names[text.count("\n", 0, found.start())]
         check(False, f"the name {name!r} holds a forbidden character, is absolute, or has a component '', '.' or '..'")

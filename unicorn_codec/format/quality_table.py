@@ -34,9 +34,9 @@ def in_db(hundredths: int) -> float:
     return math.inf if hundredths == IDENTICAL else hundredths / 100
 
 
-def serialize_psnrs(psnrs: Hundredths, images: int) -> bytes:
+def serialize_psnrs(psnrs: Hundredths, pictures: int) -> bytes:
     """Write the payload of ``qual``: the lowest value, then each one's distance from it; all ones for identical."""
-    check(psnrs.shape == (images,), f"{psnrs.size} PSNRs for {images} images")
+    check(psnrs.shape == (pictures,), f"{psnrs.size} PSNRs for {pictures} pictures")
     finite = psnrs[psnrs != IDENTICAL]
     lowest, highest = (int(finite.min()), int(finite.max())) if finite.size else (0, 0)
     check(highest <= MAX_PSNR, f"a PSNR of {highest / 100} dB, at most {MAX_PSNR / 100} are allowed")
@@ -45,18 +45,18 @@ def serialize_psnrs(psnrs: Hundredths, images: int) -> bytes:
     return struct.pack("<HB", lowest, bits) + compress(pack_codes(codes, bits))
 
 
-def parse_psnrs(payload: bytes, images: int) -> Hundredths:
+def parse_psnrs(payload: bytes, pictures: int) -> Hundredths:
     """Read the payload of ``qual``: (M,) uint16, read-only. Raises ``InvalidField``."""
     fields = Fields(payload)
     with refusing("qual"):
         lowest, bits = fields.numbers("HB")
         check(bits <= MAX_PSNR_BITS, f"PSNRs of {bits} bits, allowed are 0 to {MAX_PSNR_BITS}")
-        codes = unpack_codes(decompress(fields.rest(), -(-images * bits // 8)), bits, images)
+        codes = unpack_codes(decompress(fields.rest(), -(-pictures * bits // 8)), bits, pictures)
         is_finite = codes != (1 << bits) - 1 if bits else False
         highest = lowest + int(codes.max(where=is_finite, initial=0))
         check(highest <= MAX_PSNR, f"a PSNR of {highest / 100} dB, at most {MAX_PSNR / 100} are allowed")
-    if bits == 0:  # however many images the file claims, they take no memory
-        return np.broadcast_to(np.uint16(IDENTICAL), (images,))
+    if bits == 0:  # however many pictures the file claims, they take no memory
+        return np.broadcast_to(np.uint16(IDENTICAL), (pictures,))
     psnrs = np.where(is_finite, lowest + codes, IDENTICAL).astype(np.uint16)
     psnrs.flags.writeable = False
     return psnrs

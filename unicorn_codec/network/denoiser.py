@@ -48,18 +48,18 @@ class Denoiser(nn.Module):
 
     Args:
         config: the network's sizes.
-        images: M.
+        pictures: M.
         seed: the archive's seed, of which the index frequencies are drawn.
         latent_channels: C.
     """
 
-    def __init__(self, config: NetworkConfig, *, images: int, seed: int, latent_channels: int) -> None:
+    def __init__(self, config: NetworkConfig, *, pictures: int, seed: int, latent_channels: int) -> None:
         super().__init__()
         self.config = config
         self.latent_channels = latent_channels
         values = latent_channels * config.patch_size**2
         self.patch_in = matrix(config.hidden_size, values)
-        self.index_embedding = embed_indices(config, images=images, seed=seed)
+        self.index_embedding = embed_indices(config, pictures=pictures, seed=seed)
         block = CONDITION_CLASSES[config.condition]
         self.blocks = nn.ModuleList(block(config.hidden_size, config.heads) for _ in range(config.depth))
         self.patch_out = nn.Parameter(torch.zeros(values, config.hidden_size))

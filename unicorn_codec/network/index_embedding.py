@@ -21,7 +21,7 @@ class GaussianFourierFeatures(nn.Module):
 
     frequencies: Tensor
 
-    def __init__(self, config: NetworkConfig, *, images: int, seed: int) -> None:
+    def __init__(self, config: NetworkConfig, *, pictures: int, seed: int) -> None:
         super().__init__()
         count = config.index_tokens * config.hidden_size // 2
         normals = torch.from_numpy(generator.normals(seed, generator.FREQUENCIES, count))
@@ -38,7 +38,7 @@ class GaussianFourierFeatures(nn.Module):
 class ExponentialDecayFeatures(nn.Module):
     """EDF: sines and cosines at exponentially decaying frequencies, then an MLP, as DiT embeds its timesteps."""
 
-    def __init__(self, config: NetworkConfig, *, images: int, seed: int) -> None:
+    def __init__(self, config: NetworkConfig, *, pictures: int, seed: int) -> None:
         super().__init__()
         self.index_tokens, size = config.index_tokens, config.hidden_size
         self.mlp_in = matrix(size, size)
@@ -53,12 +53,12 @@ class ExponentialDecayFeatures(nn.Module):
 
 
 class LearnedTable(nn.Module):
-    """LET: a learned row for every image; the only embedding whose bytes grow with the set."""
+    """LET: a learned row for every picture; the only embedding whose bytes grow with the set."""
 
-    def __init__(self, config: NetworkConfig, *, images: int, seed: int) -> None:
+    def __init__(self, config: NetworkConfig, *, pictures: int, seed: int) -> None:
         super().__init__()
         self.index_tokens = config.index_tokens
-        self.table = nn.Parameter(torch.randn(images, config.index_tokens * config.hidden_size))
+        self.table = nn.Parameter(torch.randn(pictures, config.index_tokens * config.hidden_size))
 
     def forward(self, indices: Tensor) -> Tensor:
         """(N,) int64 -> (N, index_tokens, hidden_size)."""
@@ -68,15 +68,15 @@ class LearnedTable(nn.Module):
 class NormalisedIndexMlp(nn.Module):
     """MLP: of the index as one number in (-1, 1). The second column of its first matrix is its bias."""
 
-    def __init__(self, config: NetworkConfig, *, images: int, seed: int) -> None:
+    def __init__(self, config: NetworkConfig, *, pictures: int, seed: int) -> None:
         super().__init__()
-        self.index_tokens, self.images = config.index_tokens, images
+        self.index_tokens, self.pictures = config.index_tokens, pictures
         self.mlp_in = matrix(config.hidden_size, 2)
         self.mlp_out = matrix(config.index_tokens * config.hidden_size, config.hidden_size)
 
     def forward(self, indices: Tensor) -> Tensor:
         """(N,) int64 -> (N, index_tokens, hidden_size)."""
-        normalised = ((2 * indices.double() + 1) / self.images - 1).float()
+        normalised = ((2 * indices.double() + 1) / self.pictures - 1).float()
         features = torch.stack([normalised, torch.ones_like(normalised)], dim=1)
         return token_mlp(features, self.mlp_in, self.mlp_out, self.index_tokens)
 
@@ -94,11 +94,11 @@ INDEX_EMBEDDING_CLASSES: dict[str, Callable[..., nn.Module]] = {
 }
 
 
-def embed_indices(config: NetworkConfig, *, images: int, seed: int) -> nn.Module:
+def embed_indices(config: NetworkConfig, *, pictures: int, seed: int) -> nn.Module:
     """The index embedding of a network.
 
     Args:
-        images: M.
+        pictures: M.
         seed: the archive's, of which frequencies are drawn.
     """
-    return INDEX_EMBEDDING_CLASSES[config.index_embedding](config, images=images, seed=seed)
+    return INDEX_EMBEDDING_CLASSES[config.index_embedding](config, pictures=pictures, seed=seed)

@@ -53,7 +53,7 @@ def shape_network(
         patch_size=max(1, min(4, PIXELS_PER_TOKEN // downsampling)),
         condition=condition,
         index_embedding=index_embedding,
-        # Each token of a table costs every image a row's weights, and one learned token can say it all.
+        # Each token of a table costs every picture a row's weights, and one learned token can say it all.
         index_tokens=1 if index_embedding == "let" else INDEX_TOKENS,
     )
 
@@ -64,7 +64,7 @@ def fit_network(
     latent_channels: int,
     downsampling: int,
     *,
-    images: int,
+    pictures: int,
     condition: str = "cag",
     index_embedding: str = "grf",
 ) -> NetworkConfig:
@@ -76,7 +76,7 @@ def fit_network(
     fitting = shape_network(4, depth, downsampling, **kind)
     for hidden_size in range(8, MAX_HIDDEN_SIZE + 1, 4):
         candidate = shape_network(hidden_size, depth, downsampling, **kind)
-        if count_parameters(candidate, latent_channels, images) > parameters:
+        if count_parameters(candidate, latent_channels, pictures) > parameters:
             break
         fitting = candidate
     return fitting
@@ -86,7 +86,7 @@ def make_plan(
     *,
     latent_values: int,
     pixels: int,
-    images: int,
+    pictures: int,
     latent_channels: int,
     downsampling: int,
     wanted_bytes: float | None,
@@ -97,7 +97,7 @@ def make_plan(
     index_embedding: str = "grf",
 ) -> Plan:
     """Choose the network from the wanted rate, or its width, or else from the number of latent values."""
-    overhead = 512 + 8 * images
+    overhead = 512 + 8 * pictures
     kind = {"condition": condition, "index_embedding": index_embedding}
     if hidden_size is not None:
         network = shape_network(hidden_size, depth or PAPER_DEPTH, downsampling, **kind)
@@ -106,8 +106,8 @@ def make_plan(
         if wanted_bytes is not None:
             budget = 8 * (wanted_bytes - overhead) / weight_bits
             check(budget > 0, f"a file of {wanted_bytes:.0f} bytes is too small for a network: names alone take more")
-        network = fit_network(budget, depth, latent_channels, downsampling, images=images, **kind)
-    parameters = count_parameters(network, latent_channels, images)
+        network = fit_network(budget, depth, latent_channels, downsampling, pictures=pictures, **kind)
+    parameters = count_parameters(network, latent_channels, pictures)
     return Plan(
         network=network,
         parameters=parameters,

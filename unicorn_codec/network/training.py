@@ -30,7 +30,7 @@ _EPOCH, _STEP = 0, 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatentGroup:
-    """Images of one shape.
+    """Pictures of one shape.
 
     Args:
         indices: (n,) int64.
@@ -260,7 +260,7 @@ class TrainingRun:
 def plan_batches(
     groups: Sequence[LatentGroup], latents_per_batch: int, order: torch.Generator
 ) -> list[list[tuple[int, Tensor]]]:
-    """One epoch: every image once, in random order, cut into batches of about equal size.
+    """One epoch: every picture once, in random order, cut into batches of about equal size.
 
     Returns:
         For each batch the rows to take of each group: several shapes meet in one step.

@@ -17,16 +17,16 @@ from torch import Tensor
 
 from unicorn_codec.checkpoints import KeptCodes
 from unicorn_codec.codes.code_model import CodeModel, level_of
-from unicorn_codec.codes.coding import LARGEST, encode_images
+from unicorn_codec.codes.coding import LARGEST, encode_symbols
 from unicorn_codec.codes.rate_model import RateModel
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.devices import in_workers
-from unicorn_codec.format.code_table import Codes, marked_half, told_level, told_step
+from unicorn_codec.format.code_table import Codes, decoder_step, mark_half_size, model_level
 from unicorn_codec.format.picture_table import serialize_names, serialize_sizes
 from unicorn_codec.packing.folder_latents import encode_batches
 from unicorn_codec.packing.refinement import Objective, pixels_at_once
 from unicorn_codec.pictures.images import Folder, Pixels, read_picture
-from unicorn_codec.transform.autoencoder import EmbeddedAutoencoder
+from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 from unicorn_codec.transform.resampling import halve
 
 FINEST = 1.0
@@ -80,7 +80,7 @@ class NoOthers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChosenLatents:
+class Candidate:
     """What some pictures of one size are coded by.
 
     Args:
@@ -101,7 +101,7 @@ class FolderCoder:
         self,
         pictures: Folder,
         read: ReadOptions,
-        autoencoder: EmbeddedAutoencoder,
+        autoencoder: PackagedAutoencoder,
         model: CodeModel,
         kept_codes: KeptCodes | None = None,
     ) -> None:
@@ -153,7 +153,7 @@ class FolderCoder:
         for some_codes in self.others.codes_at(step):
             codes |= some_codes
             progress(len(codes), count)
-        tell = adding_up(progress, len(codes), count)
+        tell = cumulative(progress, len(codes), count)
         step = max(step, FINEST)
         for batch, latents in self.all_latents():
             places = [place for place, position in enumerate(batch) if position not in codes]
@@ -195,7 +195,7 @@ class FolderCoder:
         Args:
             progress: told how many pictures' latents were chosen since it was told last; their codes may come later.
         """
-        waiting: list[ChosenLatents] = []
+        waiting: list[Candidate] = []
         most = CODED_TOGETHER[self.autoencoder.device.type]
         try:
             for chosen in self.choices(batch, latents, step, rounds, progress):
@@ -210,7 +210,7 @@ class FolderCoder:
 
     def plain_bytes(self, step: float, progress: Callable[[int, int], None]) -> float:
         """Bytes of an archive's file, about, if its codes are not refined. Those of latents need not be written."""
-        tell = adding_up(progress, 0, len(self.pictures.pictures))
+        tell = cumulative(progress, 0, len(self.pictures.pictures))
         code_bytes = 0.0
         for some_codes in self.others.codes_at(step):
             code_bytes += sum(map(len, some_codes.values()))
@@ -221,7 +221,7 @@ class FolderCoder:
                 code_bytes += sum(float(self.code_bytes(one, step).sum()) for one in chosen)
         return self.overhead + code_bytes
 
-    def code_bytes(self, chosen: ChosenLatents, step: float) -> NDArray[np.float32]:
+    def code_bytes(self, chosen: Candidate, step: float) -> NDArray[np.float32]:
         """(N,) bytes of pictures' codes, about."""
         objective, device = self._objective(step, half=chosen.half), self.autoencoder.device
         of_picture = chosen.latents[0, 0].numel() * objective.cell**2
@@ -236,13 +236,13 @@ class FolderCoder:
         step: float,
         rounds: int,
         progress: Callable[[int], None] = lambda _: None,
-    ) -> Iterator[list[ChosenLatents]]:
+    ) -> Iterator[list[Candidate]]:
         """What pictures of one size are coded by, with their positions, some pictures at a time."""
         if not batch:
             return
         positions = np.array(batch)
         if not rounds and step < FINEST_WITH_HALVES:  # no need to look at pixels
-            yield [ChosenLatents(half=False, places=positions, latents=latents)]
+            yield [Candidate(half=False, places=positions, latents=latents)]
             progress(len(batch))
             return
         device, of_picture = self.autoencoder.device, self.pixels_of(batch[0])
@@ -251,7 +251,7 @@ class FolderCoder:
         # Pictures are read here, not by the workers: Pillow's warnings are silenced for all threads together.
         pixels = (torch.from_numpy(np.stack([self.picture(position) for position in batch[part]])) for part in parts)
 
-        def choose(part: tuple[Tensor, Tensor]) -> list[ChosenLatents]:
+        def choose(part: tuple[Tensor, Tensor]) -> list[Candidate]:
             return self._chosen(*part, step, rounds)
 
         shown = zip(pixels, (latents[part] for part in parts), strict=True)
@@ -260,15 +260,15 @@ class FolderCoder:
             yield [replace(one, places=positions[part][one.places]) for one in chosen]
             progress(len(positions[part]))  # where Ctrl-C may come: whoever keeps what was chosen has it by now
 
-    def _chosen(self, pixels: Tensor, latents: Tensor, step: float, rounds: int) -> list["ChosenLatents"]:
+    def _chosen(self, pixels: Tensor, latents: Tensor, step: float, rounds: int) -> list["Candidate"]:
         """What pictures are coded by: their latents, or those of their halves where these cost less; maybe refined."""
-        ways = [ChosenLatents(half=False, places=np.arange(len(pixels)), latents=latents)]
+        ways = [Candidate(half=False, places=np.arange(len(pixels)), latents=latents)]
         if step >= FINEST_WITH_HALVES:
             halves = self.halves(pixels)
-            is_half = self.are_cheaper_at_half(pixels, latents, halves, step)
+            is_half_size = self.are_cheaper_at_half(pixels, latents, halves, step)
             ways = [
-                ChosenLatents(half=half, places=np.flatnonzero(taken), latents=of_way[taken])
-                for half, of_way, taken in ((False, latents, ~is_half), (True, halves, is_half))
+                Candidate(half=half, places=np.flatnonzero(taken), latents=of_way[taken])
+                for half, of_way, taken in ((False, latents, ~is_half_size), (True, halves, is_half_size))
             ]
         ways = [way for way in ways if way.places.size]
         if not rounds:
@@ -278,9 +278,9 @@ class FolderCoder:
             for way in ways
         ]
 
-    def coded(self, chosen: Iterable["ChosenLatents"], step: float) -> Iterator[tuple[int, bytes]]:
+    def coded(self, chosen: Iterable["Candidate"], step: float) -> Iterator[tuple[int, bytes]]:
         """Places and codes of pictures: all that are alike in size and way of coding together."""
-        alike: dict[tuple[bool, torch.Size], list[ChosenLatents]] = defaultdict(list)
+        alike: dict[tuple[bool, torch.Size], list[Candidate]] = defaultdict(list)
         for one in chosen:
             alike[one.half, one.latents.shape[1:]].append(one)
         for (half, _), of_kind in alike.items():
@@ -329,7 +329,7 @@ class FolderCoder:
         return encode_batches(self.pictures, positions, self.read, self.autoencoder, multiple, progress)
 
 
-def adding_up(progress: Callable[[int, int], None], done: int, count: int) -> Callable[[int], None]:
+def cumulative(progress: Callable[[int, int], None], done: int, count: int) -> Callable[[int], None]:
     """Told how many more are done, it tells ``progress`` of all those that are."""
 
     def tell(more: int) -> None:
@@ -348,10 +348,10 @@ def middle(pixels: Pixels) -> Pixels:
 
 def overhead_of(pictures: Folder) -> int:
     """Bytes of an archive's file beside its codes, about: names, sizes, the codes' lengths."""
-    images = len(pictures.pictures)
-    names = len(serialize_names(pictures.names, images)) + len(serialize_sizes(pictures.sizes, images))
+    count = len(pictures.pictures)
+    names = len(serialize_names(pictures.names, count)) + len(serialize_sizes(pictures.sizes, count))
     # Beside the rest, a length and a PSNR of 11 bits each; first bytes of codes, counted with them, take 2 bits, not 8.
-    return names + 384 + (11 + 11 - 6) * images // 8
+    return names + 384 + (11 + 11 - 6) * count // 8
 
 
 def quantise_latents(latents: Tensor, step: float) -> np.ndarray:
@@ -362,6 +362,6 @@ def quantise_latents(latents: Tensor, step: float) -> np.ndarray:
 
 def encode_latents(model: CodeModel, latents: Tensor, step: float, *, half: bool = False) -> list[bytes]:
     """Code of each of (N, C, h, w) raw latents, which may be of pictures at half size."""
-    symbols = quantise_latents(latents, told_step(step, half=half))
-    codes = encode_images(model, told_level(level_of(step), half=half), symbols)
-    return list(map(marked_half, codes)) if half else codes
+    symbols = quantise_latents(latents, decoder_step(step, half=half))
+    codes = encode_symbols(model, model_level(level_of(step), half=half), symbols)
+    return list(map(mark_half_size, codes)) if half else codes

@@ -1,6 +1,6 @@
 """Packing into codes: alike pictures become sequences, the others latents; the decoder is tuned, quality is held.
 
-make_codes: find_alike > code_folder > tune_decoder > code_folder, in what the change leaves > hold_quality
+make_codes: find_near_duplicates > code_folder > tune_decoder > code_folder, in what the change leaves > hold_quality
 """
 
 import math
@@ -21,25 +21,25 @@ from unicorn_codec.errors import Interrupted, InvalidSetting
 from unicorn_codec.format.code_table import Codes
 from unicorn_codec.format.container import Container
 from unicorn_codec.format.header import Header, check
-from unicorn_codec.packing.alike import AlikeGroup, find_alike, worthwhile
-from unicorn_codec.packing.folder_coder import FINEST, ChosenLatents, FolderCoder
-from unicorn_codec.packing.guarantee import Guarantee
+from unicorn_codec.packing.folder_coder import FINEST, Candidate, FolderCoder
+from unicorn_codec.packing.near_duplicates import NearDuplicateGroup, find_near_duplicates, worthwhile
+from unicorn_codec.packing.quality_floor import QualityFloor
 from unicorn_codec.packing.refinement import PIXELS_AT_ONCE, SLOPE
 from unicorn_codec.packing.size_forecast import SizeCurve, take_sample
 from unicorn_codec.packing.tuning import tune_decoder
-from unicorn_codec.pictures.classic import check_avif, encode_classic, has_avif
+from unicorn_codec.pictures.avif import check_avif, encode_avif, has_avif
 from unicorn_codec.pictures.images import Folder, folder_digest
 from unicorn_codec.pictures.metrics import ms_ssim
 from unicorn_codec.quality import USUAL_QUALITY, avif_quality_of, step_of_quality
 from unicorn_codec.reports import Observer
-from unicorn_codec.transform.autoencoder import Autoencoder, EmbeddedAutoencoder
+from unicorn_codec.transform.autoencoder import Autoencoder, PackagedAutoencoder
 
 Item = TypeVar("Item")
 
 TOLERANCE, TOLERANCE_REFINED = 0.01, 0.02
 """Part that a file's size may be off: finding another step takes long where codes are refined."""
 
-TIMED_IMAGES = {"cpu": 8, "cuda": 128}
+TIMED_PICTURES = {"cpu": 8, "cuda": 128}
 TIMED_PIXELS = {"cpu": 1 << 19, "cuda": PIXELS_AT_ONCE["cuda"]}
 TIMED_ROUNDS = {"cpu": 2, "cuda": 20}
 """What tells how long refining takes, by the kind of device: so many pictures at most, of so many pixels about, in so
@@ -57,7 +57,7 @@ MOST_EXCESS = 0.03
 def pack_into_codes(
     pictures: Folder, autoencoder: Autoencoder, output: Path, options: PackOptions, observer: Observer
 ) -> tuple[Container, int]:
-    """Every image in a code of its own, and where it pays a change of the decoder that all share.
+    """Every picture in a code of its own, and where it pays a change of the decoder that all share.
 
     Returns:
         The archive, and in how many rounds its codes were refined.
@@ -68,8 +68,8 @@ def pack_into_codes(
         CheckpointMismatch: the checkpoint to resume from belongs to something else.
         Interrupted: after Ctrl-C, where codes were refined already; the checkpoint beside the output holds them.
     """
-    assert isinstance(autoencoder, EmbeddedAutoencoder), "the options ask for no other one"
-    if options.guarantees_quality:
+    assert isinstance(autoencoder, PackagedAutoencoder), "the options ask for no other one"
+    if options.has_quality_floor:
         check_avif()  # what cannot be done must not wait for the end
     model = load_code_model(autoencoder.reference.name)
     settings = replace(options, resume=False, overwrite=False)
@@ -93,11 +93,11 @@ def make_codes(coder: FolderCoder, options: PackOptions, observer: Observer) -> 
     pictures = coder.pictures
     wanted_bytes = options.target_bytes(pictures.pixels)
     alone = options.each_alone or not has_avif()
-    groups = [] if alone else find_alike(coder, observer.of_stage("comparing"))
+    groups = [] if alone else find_near_duplicates(coder, observer.of_stage("comparing"))
     if wanted_bytes is None and options.latent_step is None:
         step = wanted_step(options, coder.coarsest)
         if step is None:
-            return code_classically(coder, groups, options, observer), 0
+            return encode_all_as_avif(coder, groups, options, observer), 0
         options = replace(options, quality=None, slope=None, latent_step=step)
     coder = coder.beside(worthwhile(groups, options.latent_step or USUAL_STEP, observer.of_stage("sequences")))
     options = replace(options, seconds=None, effort=effort_of(coder, options))
@@ -109,7 +109,7 @@ def make_codes(coder: FolderCoder, options: PackOptions, observer: Observer) -> 
             container = replace(container, tuning=tuning)
         elif tuning is not None:
             container = code_folder(coder, options, wanted_bytes, tuning, observer)
-    if options.guarantees_quality:
+    if options.has_quality_floor:
         container = hold_quality(coder, options, container, observer)
     assert options.effort is not None, "it was chosen"
     return container, options.effort
@@ -138,7 +138,7 @@ def effort_within(coder: FolderCoder, seconds: float, times: int, step: float) -
     begun, device = time.monotonic(), coder.autoencoder.device.type
     in_latents = [p for p in range(len(coder.pictures.pictures)) if p not in coder.others.positions]
     some, pixels = list[int](), 0
-    for position in in_latents[:: max(1, -(-len(in_latents) // TIMED_IMAGES[device]))]:
+    for position in in_latents[:: max(1, -(-len(in_latents) // TIMED_PICTURES[device]))]:
         if pixels < TIMED_PIXELS[device]:
             some.append(position)
             pixels += coder.pixels_of(position)
@@ -146,7 +146,7 @@ def effort_within(coder: FolderCoder, seconds: float, times: int, step: float) -
         return 0
     batches, encoding = timed(coder.latents(some, lambda *_: None))
 
-    def choices(rounds: int) -> Iterator[ChosenLatents]:
+    def choices(rounds: int) -> Iterator[Candidate]:
         for batch, latents in batches:
             yield from chain.from_iterable(coder.choices(batch, latents, step, rounds))
 
@@ -205,7 +205,7 @@ def container_of(
     """A folder's codes with all that a decoder needs beside them."""
     pictures = coder.pictures
     header = Header(
-        images=len(pictures.pictures),
+        pictures=len(pictures.pictures),
         seed=options.seed,
         latent_step=step,
         autoencoder=coder.autoencoder.reference,
@@ -214,8 +214,8 @@ def container_of(
     return Container(header=header, sizes=pictures.sizes, names=pictures.names, codes=codes, tuning=tuning)
 
 
-def code_classically(
-    coder: FolderCoder, groups: Sequence[AlikeGroup], options: PackOptions, observer: Observer
+def encode_all_as_avif(
+    coder: FolderCoder, groups: Sequence[NearDuplicateGroup], options: PackOptions, observer: Observer
 ) -> Container:
     """All pictures by AVIF, in a quality that latents do not reach: alike ones as sequences, if those take less.
 
@@ -231,7 +231,7 @@ def code_classically(
         observer.stage("sequences", done, len(groups))
     for position in range(count):
         if position not in codes:
-            codes[position], _ = encode_classic(coder.picture(position), quality)
+            codes[position], _ = encode_avif(coder.picture(position), quality)
             observer.stage("coding", len(codes), count)
     streams = tuple(codes[position] for position in range(count))
     return container_of(coder, options, 1.0, Codes(level=0, model_sha256=coder.model.sha256, streams=streams))
@@ -242,7 +242,7 @@ def hold_quality(coder: FolderCoder, options: PackOptions, container: Container,
 
     If that makes the file larger than wanted, the others get a coarser step, where there is one that helps.
     """
-    guarantee = Guarantee(pictures=coder.pictures, options=options)
+    guarantee = QualityFloor(pictures=coder.pictures, options=options)
     held = held_by(guarantee, coder, container, observer)
     wanted_bytes = room = options.target_bytes(coder.pictures.pixels)
     for _ in range(CORRECTIONS):
@@ -257,14 +257,14 @@ def hold_quality(coder: FolderCoder, options: PackOptions, container: Container,
     return held
 
 
-def held_by(guarantee: Guarantee, coder: FolderCoder, container: Container, observer: Observer) -> Container:
+def held_by(guarantee: QualityFloor, coder: FolderCoder, container: Container, observer: Observer) -> Container:
     """A container with the codes that a guarantee asks for."""
     assert container.codes is not None, "there is no guarantee for networks"
     changed = coder.autoencoder if container.tuning is None else coder.autoencoder.changed(container.tuning)
     decoder = CodeDecoder(
         header=container.header,
         codes=container.codes,
-        positions=np.arange(container.header.images),
+        positions=np.arange(container.header.pictures),
         autoencoder=changed,
         model=coder.model,
     )

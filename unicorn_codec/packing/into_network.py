@@ -26,7 +26,7 @@ from unicorn_codec.packing.folder_latents import encode_folder
 from unicorn_codec.pictures.batches import PIXELS_TOGETHER, places_by_size
 from unicorn_codec.pictures.images import Folder, folder_digest, read_picture
 from unicorn_codec.reports import Observer, mean_psnr_db
-from unicorn_codec.transform.autoencoder import Autoencoder, EmbeddedAutoencoder
+from unicorn_codec.transform.autoencoder import Autoencoder, PackagedAutoencoder
 from unicorn_codec.weights.quantization import fit_format
 from unicorn_codec.weights.weight_section import join_tensors, parse_tensors, serialize_integers, serialize_weights
 
@@ -35,7 +35,7 @@ LATENT_STEP_CANDIDATES = (1.0, 1.5, 2.0, 3.0, 4.0)
 WORTHWHILE_DB = 0.02
 """More sampling steps must gain this much: each costs every later decoding its time."""
 
-SAMPLE_IMAGES = 16
+SAMPLE_PICTURES = 16
 PREVIEW_SHARE = 1 / 12
 
 
@@ -71,13 +71,15 @@ def pack_into_network(
     return Container(header=header, sizes=pictures.sizes, names=pictures.names, weights=weights)
 
 
-def new_decoder(denoising: Denoising, autoencoder: Autoencoder, images: int, seed: int) -> NetworkDecoder:
+def new_decoder(denoising: Denoising, autoencoder: Autoencoder, pictures: int, seed: int) -> NetworkDecoder:
     """A decoder with untrained weights, drawn from the seed."""
-    header = Header(images=images, seed=seed, latent_step=1.0, autoencoder=autoencoder.reference, denoising=denoising)
+    header = Header(
+        pictures=pictures, seed=seed, latent_step=1.0, autoencoder=autoencoder.reference, denoising=denoising
+    )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         denoiser = Denoiser(
-            denoising.network, images=images, seed=seed, latent_channels=autoencoder.reference.latent_channels
+            denoising.network, pictures=pictures, seed=seed, latent_channels=autoencoder.reference.latent_channels
         )
     return NetworkDecoder(
         header=header, denoising=denoising, denoiser=denoiser.to(autoencoder.device), autoencoder=autoencoder
@@ -86,13 +88,13 @@ def new_decoder(denoising: Denoising, autoencoder: Autoencoder, images: int, see
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """Some equally sized images of a set with their originals, to look at while packing."""
+    """Some equally sized pictures of a set with their originals, to look at while packing."""
 
     indices: tuple[int, ...]
     originals: tuple[np.ndarray, ...]
 
     def psnr_db(self, decoder: NetworkDecoder, *, steps: int | None = None, seed: int | None = None) -> float:
-        """Mean PSNR of the images as they decode now."""
+        """Mean PSNR of the pictures as they decode now."""
         height, width = self.originals[0].shape[:2]
         return mean_psnr_db(self.originals, decoder.read(self.indices, width, height, steps=steps, seed=seed)())
 
@@ -101,7 +103,7 @@ def take_sample(pictures: Folder, read: ReadOptions, indices: Sequence[int]) -> 
     """Some pictures of the commonest size, evenly from the whole folder."""
     by_size = places_by_size([(p.width, p.height) for p in pictures.pictures])
     (width, height), commonest = max(by_size.items(), key=lambda entry: len(entry[1]))
-    count = max(1, min(SAMPLE_IMAGES, PIXELS_TOGETHER // (width * height)))
+    count = max(1, min(SAMPLE_PICTURES, PIXELS_TOGETHER // (width * height)))
     chosen = commonest[:: -(-len(commonest) // count)]
     return Sample(
         indices=tuple(indices[position] for position in chosen),
@@ -116,7 +118,7 @@ def plan_for(folder: Folder, reference: AutoencoderReference, options: PackOptio
     return make_plan(
         latent_values=positions * reference.latent_channels,
         pixels=folder.pixels,
-        images=len(folder.pictures),
+        pictures=len(folder.pictures),
         latent_channels=reference.latent_channels,
         downsampling=reference.downsampling,
         wanted_bytes=options.target_bytes(folder.pixels),
@@ -226,7 +228,7 @@ def choose_sampling(decoder: NetworkDecoder, sample: Sample, steps: int | None) 
     if steps is None:
         by_steps = [with_sampling(decoder, n, 1.0) for n in STEP_CANDIDATES]
         decoder = best_of(by_steps, sample)
-    if not isinstance(decoder.autoencoder, EmbeddedAutoencoder):  # only the embedded one heeds it
+    if not isinstance(decoder.autoencoder, PackagedAutoencoder):  # only the embedded one heeds it
         return decoder
     return best_of([with_sampling(decoder, decoder.denoising.steps, s) for s in LATENT_STEP_CANDIDATES], sample)
 

@@ -2,9 +2,9 @@
 
 The encoder gives a picture the latents that suit pictures in the mean. The decoder is what it is, so those that suit
 this picture can be searched for by gradient descent (Campos et al., 2019, "Content adaptive optimization for neural
-image compression"): latents are rounded softly, decoded and priced, and moved; the rounding becomes harder from round
+picture compression"): latents are rounded softly, decoded and priced, and moved; the rounding becomes harder from round
 to round. In many rounds they are rounded at random besides, either way by how near it is, so that they may go far from
-where they began (stochastic Gumbel annealing: Yang et al., 2020, "Improving inference for neural image compression").
+where they began (stochastic Gumbel annealing: Yang et al., 2020, "Improving inference for neural picture compression").
 Nothing in the format knows of it.
 """
 
@@ -24,8 +24,8 @@ from unicorn_codec.codes.rate_model import RateModel
 from unicorn_codec.concurrency import check_wanted
 from unicorn_codec.config import RANDOM_EFFORT
 from unicorn_codec.devices import has_fast_bfloat16
-from unicorn_codec.format.code_table import told_level, told_step
-from unicorn_codec.transform.autoencoder import EmbeddedAutoencoder
+from unicorn_codec.format.code_table import decoder_step, model_level
+from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 from unicorn_codec.transform.distortion import distortion
 from unicorn_codec.transform.resampling import double
 from unicorn_codec.transform.tiling import Span, spans
@@ -82,7 +82,7 @@ class Objective:
             have half the step where bits are worth the same.
     """
 
-    autoencoder: EmbeddedAutoencoder
+    autoencoder: PackagedAutoencoder
     rate: RateModel
     step: float
     half: bool
@@ -90,35 +90,35 @@ class Objective:
     @property
     def own_step(self) -> float:
         """That the latents are rounded with."""
-        return told_step(self.step, half=self.half)
+        return decoder_step(self.step, half=self.half)
 
     @property
     def cell(self) -> int:
         """Pixels that a latent's side stands for."""
         return self.autoencoder.reference.downsampling * (2 if self.half else 1)
 
-    def cost(self, images: Tensor, symbols: Tensor) -> Tensor:
+    def cost(self, pictures: Tensor, symbols: Tensor) -> Tensor:
         """(N,) bits.
 
         Args:
-            images: (N, 3, H, W) in [-1, 1].
+            pictures: (N, 3, H, W) in [-1, 1].
             symbols: (N, C, h, w) latents in units of the own step, rounded or softly so.
         """
-        height, width = images.shape[2:]
+        height, width = pictures.shape[2:]
         device = symbols.device
         with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
             decoded = self.autoencoder.decode(symbols * self.own_step, self.own_step)
         decoded = (double(decoded.float()) if self.half else decoded.float())[:, :, :height, :width]
-        return self._bits(symbols) + self._worth(decoded, images)
+        return self._bits(symbols) + self._worth(decoded, pictures)
 
     def _bits(self, symbols: Tensor) -> Tensor:
         """(N,) of codes."""
-        level = told_level(level_of(self.step), half=self.half)
+        level = model_level(level_of(self.step), half=self.half)
         return self.rate.bits(symbols, torch.full((len(symbols),), level, device=symbols.device)).sum((1, 2, 3))
 
-    def _worth(self, decoded: Tensor, images: Tensor) -> Tensor:
-        """(N,) bits that the distortion of images (N, 3, H, W) in [-1, 1] is worth."""
-        return bits_worth(images[0, 0].numel() * distortion(decoded, images), self.step)
+    def _worth(self, decoded: Tensor, pictures: Tensor) -> Tensor:
+        """(N,) bits that the distortion of pictures (N, 3, H, W) in [-1, 1] is worth."""
+        return bits_worth(pictures[0, 0].numel() * distortion(decoded, pictures), self.step)
 
     def cost_of_pictures(self, pixels: Tensor, latents: Tensor) -> Tensor:
         """(N,) bits for pictures (N, H, W, 3), uint8, and their latents, which are rounded."""
@@ -131,7 +131,7 @@ class Objective:
         with torch.inference_mode():
             both = torch.from_numpy(np.stack(decoded)), pixels
             for row, column in product(spans(height, PIECE_PIXELS, 0), spans(width, PIECE_PIXELS, 0)):
-                costs += self._worth(*(self._images(of_both, row, column, 1) for of_both in both)).cpu()
+                costs += self._worth(*(self._pictures(of_both, row, column, 1) for of_both in both)).cpu()
         return costs
 
     def code_bytes(self, latents: Tensor) -> Tensor:
@@ -162,7 +162,7 @@ class Objective:
         refined = latents.clone()
         for row, column in self._pieces(latents, MARGIN_CELLS):
             part = refined[:, :, row.taken(1), column.taken(1)].to(self.autoencoder.device)
-            best = self._descend(self._images(pixels, row, column, self.cell), part / self.own_step, rounds).cpu()
+            best = self._descend(self._pictures(pixels, row, column, self.cell), part / self.own_step, rounds).cpu()
             refined[:, :, row.given(1), column.given(1)] = best[:, :, row.kept(1), column.kept(1)] * self.own_step
         return refined
 
@@ -173,13 +173,13 @@ class Objective:
         rows, columns = latents.shape[2:]
         return product(spans(rows, cells, margin), spans(columns, cells, margin))
 
-    def _images(self, pixels: Tensor, row: Span, column: Span, cell: int) -> Tensor:
+    def _pictures(self, pixels: Tensor, row: Span, column: Span, cell: int) -> Tensor:
         """(N, 3, H, W) in [-1, 1]: a piece of pictures (N, H, W, 3), uint8, by cells of so many pixels."""
         cut = pixels[:, row.taken(cell), column.taken(cell)]
         return cut.to(self.autoencoder.device).permute(0, 3, 1, 2).float() / 127.5 - 1
 
-    def _descend(self, images: Tensor, symbols: Tensor, rounds: int) -> Tensor:
-        """(N, C, h, w) latents in units of the own step, not rounded; of an image that did not gain, those given."""
+    def _descend(self, pictures: Tensor, symbols: Tensor, rounds: int) -> Tensor:
+        """(N, C, h, w) latents in units of the own step, not rounded; of a picture that did not gain, those given."""
         moved = symbols.clone().requires_grad_()
         optimizer = torch.optim.Adam([moved], betas=(0.8, 0.99), eps=SMALL_GRADIENT)
         random = torch.Generator().manual_seed(0) if rounds >= RANDOM_EFFORT else None
@@ -191,13 +191,13 @@ class Objective:
             progress = number / rounds
             optimizer.zero_grad()
             softness = softest * (hardest / softest) ** progress
-            self.cost(images, softly_rounded(moved, softness, random)).sum().backward()
+            self.cost(pictures, softly_rounded(moved, softness, random)).sum().backward()
             for group in optimizer.param_groups:
                 group["lr"] = path / (rounds + 2) * (1 - progress)
             optimizer.step()
         moved = moved.detach()
         with torch.no_grad():
-            cheaper = self.cost(images, moved.round()) < self.cost(images, symbols.round())
+            cheaper = self.cost(pictures, moved.round()) < self.cost(pictures, symbols.round())
         return torch.where(cheaper.view(-1, 1, 1, 1), moved, symbols)
 
 

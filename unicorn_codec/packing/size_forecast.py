@@ -15,14 +15,14 @@ from unicorn_codec.packing.folder_coder import (
     FINEST,
     FINEST_WITH_HALVES,
     WINDOWS_AT_ONCE,
-    ChosenLatents,
+    Candidate,
     FolderCoder,
-    adding_up,
+    cumulative,
     middle,
 )
 
-SAMPLE_IMAGES = 48
-REFINED_IMAGES = 12
+SAMPLE_PICTURES = 48
+REFINED_PICTURES = 12
 """Pictures that tell how large a file becomes, and those of them that tell what refinement adds to it."""
 
 SHARE_STEP = 4.0
@@ -40,14 +40,12 @@ class SampledPictures:
         self._whole_until = np.full(len(positions), FINEST_WITH_HALVES)
         self._half_from = np.full(len(positions), np.inf)
 
-    def chosen(self, step: float) -> list[ChosenLatents]:
+    def chosen(self, step: float) -> list[Candidate]:
         """What they are coded by, not refined."""
-        is_half = self._are_cheaper_at_half(step)
+        is_half_size = self._are_cheaper_at_half(step)
         return [
-            ChosenLatents(
-                half=half, places=np.flatnonzero(taken), latents=(self._halves if half else self.latents)[taken]
-            )
-            for half, taken in ((False, ~is_half), (True, is_half))
+            Candidate(half=half, places=np.flatnonzero(taken), latents=(self._halves if half else self.latents)[taken])
+            for half, taken in ((False, ~is_half_size), (True, is_half_size))
             if taken.any()
         ]
 
@@ -124,7 +122,7 @@ class Sample:
             return 1.0
         step = max(step, FINEST)
         sizes = self.plain_sizes(step)
-        every = -(-len(sizes) // REFINED_IMAGES)
+        every = -(-len(sizes) // REFINED_PICTURES)
         refined = seen = 0
         of_size: dict[tuple[int, int], list[tuple[int, Tensor]]] = defaultdict(list)
         for part in self.parts:
@@ -132,7 +130,7 @@ class Sample:
             seen += len(part.positions)
             for one in zip(part.positions[chosen], part.latents[chosen], strict=True):
                 of_size[part.size].append(one)
-        tell = adding_up(progress, 0, len(sizes[::every]))
+        tell = cumulative(progress, 0, len(sizes[::every]))
         for some in of_size.values():  # all of a size together: a GPU takes as long for one as for dozens
             positions, latents = zip(*some, strict=True)
             codes = self.coder.codes_of(positions, torch.stack(latents), step, rounds, tell)
@@ -144,13 +142,13 @@ def take_sample(coder: FolderCoder, progress: Callable[[int, int], None]) -> Sam
     """Some of a folder's pictures that are coded as latents, evenly chosen."""
     positions = [p for p in range(len(coder.pictures.pictures)) if p not in coder.others.positions]
     count = len(positions)
-    images = min(count, SAMPLE_IMAGES)
-    chosen = {positions[number * count // images] for number in range(images)}
+    pictures = min(count, SAMPLE_PICTURES)
+    chosen = {positions[number * count // pictures] for number in range(pictures)}
     parts, of_all, of_sample, done = [], 0.0, 0.0, 0
     for batch, latents in coder.all_latents():
         # What share of a file's bytes is theirs hardly depends on the step, and is known without looking at pixels.
         places = [place for place, position in enumerate(batch) if position in chosen]
-        sizes = coder.code_bytes(ChosenLatents(half=False, places=np.array(batch), latents=latents), SHARE_STEP)
+        sizes = coder.code_bytes(Candidate(half=False, places=np.array(batch), latents=latents), SHARE_STEP)
         of_all += float(sizes.sum())
         of_sample += float(sizes[places].sum())
         for start in range(0, len(places), WINDOWS_AT_ONCE):

@@ -1,7 +1,7 @@
 """AVIF files <-> the AV1 streams in them, and every check before a decoder gets either.
 
 The container (about 275 bytes a picture) says hardly anything that the stream does not say itself; at thumbnail
-sizes it is a third of the file. Layouts and rules: ``format_spec/uni-1.md``, "Classic codes".
+sizes it is a third of the file. Layouts and rules: ``format_spec/uni-1.md``, "AVIF codes".
 """
 
 import struct

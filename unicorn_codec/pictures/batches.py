@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-IMAGES_TOGETHER = 256
+PICTURES_PER_BATCH = 256
 PIXELS_TOGETHER = 1 << 25
 """Pictures that go through a step together: at most so many, of at most so many pixels."""
 
@@ -17,7 +17,7 @@ def places_by_size(sizes: Sequence[tuple[int, int]]) -> dict[tuple[int, int], li
 
 
 def batches_by_size(
-    sizes: Sequence[tuple[int, int]], largest: int = IMAGES_TOGETHER, pixels: int = PIXELS_TOGETHER
+    sizes: Sequence[tuple[int, int]], largest: int = PICTURES_PER_BATCH, pixels: int = PIXELS_TOGETHER
 ) -> Iterator[list[int]]:
     """Places of equally sized pictures, at most so many pictures and pixels together."""
     for (width, height), places in places_by_size(sizes).items():

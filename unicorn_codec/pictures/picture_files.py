@@ -1,4 +1,4 @@
-"""Finding picture files below a folder, and reading their bytes. What the bytes mean is the business of ``images``."""
+"""Finding picture files below a folder, and reading their bytes. What the bytes mean is for ``images``."""
 
 import os
 import stat
@@ -23,7 +23,7 @@ class Unreadable:
 
 
 class BadFile(Exception):
-    """Why one file cannot be used. ``images`` collects these; no caller of the library sees one."""
+    """Why one file cannot be used. ``pictures`` collects these; no caller of the library sees one."""
 
 
 def printable(name: str) -> str:

@@ -1,4 +1,4 @@
-"""What an archive adds to the embedded decoder: a low-rank change of its convolutions, fitted to the image set.
+"""What an archive adds to the embedded decoder: a low-rank change of its convolutions, fitted to the picture set.
 
 The decoder is the denoiser of codes: told how coarse the latents are, it restores what quantisation took, from
 what it knows of pictures in general. The change teaches it what the pictures of one set have in common.

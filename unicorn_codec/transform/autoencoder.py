@@ -9,7 +9,6 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +22,12 @@ from torch import Tensor, nn
 from unicorn_codec.concurrency import check_wanted
 from unicorn_codec.devices import in_workers
 from unicorn_codec.errors import AutoencoderMismatch, AutoencoderUnavailable
-from unicorn_codec.format.header import EMBEDDED_AUTOENCODERS, AutoencoderReference
+from unicorn_codec.format.header import AutoencoderReference
+from unicorn_codec.model_registry import AUTOENCODER, default_name, get_model, names
 from unicorn_codec.transform.adaptation import changed_network, parse_change
 from unicorn_codec.transform.coding_autoencoder import CodingAutoencoder
 from unicorn_codec.transform.resampling import double
 from unicorn_codec.transform.tiling import margin_of, tiles
-
-FILES = {name: name.replace("embedded", "autoencoder") for name in EMBEDDED_AUTOENCODERS}
-"""Where the embedded ones lie in the package."""
 
 SCALE = ".scale"
 """What follows a kernel's name in that of its rows' scales."""
@@ -52,7 +49,7 @@ class Autoencoder(ABC):
     """Cells of the latents' grid around a tile that it depends on; None: pictures cannot be cut into tiles."""
 
     @abstractmethod
-    def encode(self, images: Tensor) -> Tensor:
+    def encode(self, pictures: Tensor) -> Tensor:
         """Latents (posterior means) of pictures whose sides are multiples of the downsampling."""
 
     @abstractmethod
@@ -129,26 +126,22 @@ class Autoencoder(ABC):
             check_wanted()
             with torch.inference_mode():
                 tile = latents[:, :, row.taken(1), column.taken(1)].to(self.device)
-                images = self.decode(tile, step)
-                images = (double(images.float()) if half else images)[:, :, row.kept(cell), column.kept(cell)]
-                pixels = ((images.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+                decoded = self.decode(tile, step)
+                decoded = (double(decoded.float()) if half else decoded)[:, :, row.kept(cell), column.kept(cell)]
+                pixels = ((decoded.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
             place = pictures[:, row.given(cell), column.given(cell)]  # ends where the picture does
             place[:] = pixels.permute(0, 2, 3, 1).cpu().numpy()[:, : place.shape[1], : place.shape[2]]
         return pictures
 
 
-class EmbeddedAutoencoder(Autoencoder):
+class PackagedAutoencoder(Autoencoder):
     """An autoencoder of the package, of which an archive keeps the leading channels, or all of them."""
 
-    def __init__(
-        self, device: torch.device, channels: int | None = None, *, name: str = EMBEDDED_AUTOENCODERS[-1]
-    ) -> None:
-        folder = resources.files("unicorn_codec") / "pretrained"
-        config = json.loads((folder / f"{FILES[name]}.json").read_text())
-        data = (folder / f"{FILES[name]}.safetensors").read_bytes()
-        tensors = load_safetensors(data)
+    def __init__(self, device: torch.device, channels: int | None = None, *, name: str | None = None) -> None:
+        model = get_model(AUTOENCODER, name)
+        tensors = load_safetensors(model.read())
         self.device = device
-        self.network = CodingAutoencoder(**config)
+        self.network = CodingAutoencoder(**model.config)
         self.network.load_state_dict(weights_of(tensors))
         self.network.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)  # type: ignore[call-overload]
         cell = self.network.downsampling
@@ -156,17 +149,22 @@ class EmbeddedAutoencoder(Autoencoder):
         self.decoder_margin = margin_of(self.network.decoder, cell, from_pixels=False)
         self.channels = min(channels or self.network.latent_channels, self.network.latent_channels)
         self.reference = reference_of(
-            name, self.network, tensors, config, channels=self.channels, downsampling=self.network.downsampling
+            model.name,
+            self.network,
+            tensors,
+            model.config,
+            channels=self.channels,
+            downsampling=self.network.downsampling,
         )
 
-    def changed(self, payload: bytes) -> "EmbeddedAutoencoder":
+    def changed(self, payload: bytes) -> "PackagedAutoencoder":
         """This autoencoder with a decoder that an archive changes. Raises ``InvalidField``; see ``adaptation``."""
         other = copy.copy(self)
         other.network = changed_network(self.network, parse_change(payload, self.network))
         return other
 
-    def encode(self, images: Tensor) -> Tensor:
-        return self.network.encode(images.contiguous(memory_format=torch.channels_last))[:, : self.channels]
+    def encode(self, pictures: Tensor) -> Tensor:
+        return self.network.encode(pictures.contiguous(memory_format=torch.channels_last))[:, : self.channels]
 
     def decode(self, latents: Tensor, step: float) -> Tensor:
         silent = self.network.latent_channels - latents.shape[1]
@@ -203,8 +201,8 @@ class DiffusersAutoencoder(Autoencoder):
             downsampling=64 // sample.shape[2],
         )
 
-    def encode(self, images: Tensor) -> Tensor:
-        encoded = self.network.encode(images)
+    def encode(self, pictures: Tensor) -> Tensor:
+        encoded = self.network.encode(pictures)
         # AutoencoderKL gives a distribution, the deterministic ones plain latents.
         return encoded.latent_dist.mode() if hasattr(encoded, "latent_dist") else _plain_latents(encoded)
 
@@ -233,7 +231,7 @@ def load_diffusers(name: str) -> Any:
     except LOADING_ERRORS as error:
         raise AutoencoderUnavailable(
             f"{name}: no autoencoder could be loaded. Give a folder that holds config.json and safetensors weights, "
-            f"a hub name (needs the network), or {EMBEDDED_AUTOENCODERS[-1]!r}. ({str(error).strip().splitlines()[0]})"
+            f"a hub name (needs the network), or {default_name()!r}. ({str(error).strip().splitlines()[0]})"
         ) from error
     if not hasattr(model, "encode") or not hasattr(model, "decode"):
         raise AutoencoderUnavailable(f"{name}: {type(model).__name__} is not an autoencoder of diffusers")
@@ -276,8 +274,8 @@ def load_autoencoder(name: str, device: torch.device, channels: int | None = Non
     Args:
         channels: latent channels to keep of an embedded one; None: all.
     """
-    if name in EMBEDDED_AUTOENCODERS:
-        return EmbeddedAutoencoder(device, channels, name=name)
+    if name in names(AUTOENCODER):
+        return PackagedAutoencoder(device, channels, name=name)
     return DiffusersAutoencoder(name, device)
 
 

@@ -117,16 +117,16 @@ class CodingAutoencoder(nn.Module):
         self.encoder = nn.Sequential(*_encoder_layers(widths, encoder_depths, latent_channels))
         self.decoder = nn.Sequential(*_decoder_layers(widths, decoder_depths, latent_channels))
 
-    def encode(self, images: Tensor) -> Tensor:
+    def encode(self, pictures: Tensor) -> Tensor:
         """Latents of pictures.
 
         Args:
-            images: (N, 3, H, W) in [-1, 1]; H and W multiples of ``downsampling``.
+            pictures: (N, 3, H, W) in [-1, 1]; H and W multiples of ``downsampling``.
 
         Returns:
             (N, latent_channels, H / 16, W / 16), in units of the finest quantisation step.
         """
-        return self.encoder(images)
+        return self.encoder(pictures)
 
     def decode(self, latents: Tensor, steps: Tensor) -> Tensor:
         """Pictures of latents.

@@ -40,9 +40,9 @@ def distortion(decoded: Tensor, original: Tensor, *, structures: Sequence[float]
     return torch.stack([weight * part for weight, part in weighed]).sum(0)
 
 
-def as_ycbcr(images: Tensor) -> Tensor:
+def as_ycbcr(pictures: Tensor) -> Tensor:
     """(N, 3, H, W) RGB in [-1, 1] to Y, Cb and Cr in [-1, 1]."""
-    red, green, blue = images.unbind(1)  # a matrix of the weights would be copied to a GPU, which the copy waits for
+    red, green, blue = pictures.unbind(1)  # a matrix of the weights would be copied to a GPU, which the copy waits for
     return torch.stack([r * red + g * green + b * blue for r, g, b in YCBCR], 1)
 
 

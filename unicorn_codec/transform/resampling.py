@@ -20,13 +20,13 @@ def halve(pictures: Tensor) -> Tensor:
     return halves.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
 
 
-def double(images: Tensor) -> Tensor:
-    """Images at twice their size, as the format has it: cubic convolution with a = -3/4.
+def double(pictures: Tensor) -> Tensor:
+    """Pictures at twice their size, as the format has it: cubic convolution with a = -3/4.
 
     Args:
-        images: (N, 3, h, w).
+        pictures: (N, 3, h, w).
 
     Returns:
         (N, 3, 2 h, 2 w).
     """
-    return F.interpolate(images, scale_factor=2, mode="bicubic", align_corners=False)
+    return F.interpolate(pictures, scale_factor=2, mode="bicubic", align_corners=False)

@@ -110,34 +110,34 @@ def _summary(fields: Fields) -> WeightSummary:
     return WeightSummary(format=weight_format, count=count)
 
 
-def tensor_shapes(network: NetworkConfig, latent_channels: int, images: int) -> dict[str, tuple[int, ...]]:
+def tensor_shapes(network: NetworkConfig, latent_channels: int, pictures: int) -> dict[str, tuple[int, ...]]:
     """Names and shapes of the denoiser's tensors in the order of the file."""
     size = network.hidden_size
     patch = network.patch_size**2 * latent_channels
     shapes: dict[str, tuple[int, ...]] = {"patch_in": (size, patch), "patch_out": (patch, size)}
-    shapes |= {f"index_embedding.{name}": shape for name, shape in _embedding_shapes(network, images).items()}
+    shapes |= {f"index_embedding.{name}": shape for name, shape in _embedding_shapes(network, pictures).items()}
     for block in range(network.depth):
         shapes |= {f"blocks.{block}.{name}": shape for name, shape in _block_shapes(network).items()}
     return shapes
 
 
-def count_parameters(network: NetworkConfig, latent_channels: int, images: int) -> int:
-    """Learnable weights of a denoiser of M ``images``, without building it."""
-    return sum(math.prod(shape) for shape in tensor_shapes(network, latent_channels, images).values())
+def count_parameters(network: NetworkConfig, latent_channels: int, pictures: int) -> int:
+    """Learnable weights of a denoiser of M ``pictures``, without building it."""
+    return sum(math.prod(shape) for shape in tensor_shapes(network, latent_channels, pictures).values())
 
 
 def _shapes_of(header: Header) -> dict[str, tuple[int, ...]]:
     assert header.denoising is not None  # the section of the weights comes with it
-    return tensor_shapes(header.denoising.network, header.autoencoder.latent_channels, header.images)
+    return tensor_shapes(header.denoising.network, header.autoencoder.latent_channels, header.pictures)
 
 
-def _embedding_shapes(network: NetworkConfig, images: int) -> dict[str, tuple[int, ...]]:
+def _embedding_shapes(network: NetworkConfig, pictures: int) -> dict[str, tuple[int, ...]]:
     size = network.hidden_size
     of_index = network.index_tokens * size
     shapes: dict[str, dict[str, tuple[int, ...]]] = {
         "grf": {},
         "edf": {"mlp_in": (size, size), "mlp_out": (of_index, size)},
-        "let": {"table": (images, of_index)},
+        "let": {"table": (pictures, of_index)},
         "mlp": {"mlp_in": (size, 2), "mlp_out": (of_index, size)},
     }
     return shapes[network.index_embedding]

@@ -1,0 +1,265 @@
+"""Nearly alike pictures: found among others, smaller and better as a sequence, and each still at hand."""
+
+import itertools
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import features
+
+from tests.conftest import draw
+from unicorn_codec import errors
+from unicorn_codec.archive import Archive, pack, verify
+from unicorn_codec.codes.code_model import load_code_model
+from unicorn_codec.config import PackOptions, ReadOptions
+from unicorn_codec.devices import choose_device
+from unicorn_codec.format.code_table import MAX_SEQUENCE, is_in_sequence
+from unicorn_codec.format.container import read_container, serialize
+from unicorn_codec.inspection import describe
+from unicorn_codec.packing import alike, folder_coder
+from unicorn_codec.packing.folder_coder import FolderCoder
+from unicorn_codec.packing.near_duplicates import NearDuplicateGroup, differences, find_near_duplicates, thumbnail
+from unicorn_codec.pictures.avif_sequence import (
+    chain_of,
+    decode_chains,
+    encode_sequence,
+    sequence_codes,
+    sequences_of,
+)
+from unicorn_codec.pictures.images import Pixels, list_folder, write_picture
+from unicorn_codec.pictures.metrics import psnr_db
+from unicorn_codec.reports import PackReport
+from unicorn_codec.transform.autoencoder import load_autoencoder
+
+pytestmark = pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
+
+STILLS = 5
+
+
+def still(number: int) -> Pixels:
+    """One of a camera that does not move: a textured scene, some noise, and something small that moves on."""
+    rng = np.random.default_rng(0)
+    texture = rng.integers(-25, 25, (15, 20, 1)).repeat(6, 0).repeat(6, 1)
+    scene = draw(1, 120, 90) + texture.astype(float)
+    noise = np.random.default_rng(100 + number).normal(0, 1.5, scene.shape)
+    scene[30:42, 10 + 15 * number : 22 + 15 * number] = (250, 240, 60)
+    return (scene + noise).clip(0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def camera(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Stills with two other pictures between them in the order of names, one of them of their size."""
+    folder = tmp_path_factory.mktemp("camera")
+    for number in range(STILLS):
+        write_picture(still(number), folder / f"{'abdef'[number]}.png")
+    write_picture(draw(7, 120, 90), folder / "c.png")
+    write_picture(draw(8, 60, 90), folder / "cc.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def together(camera: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, PackReport]:
+    path = tmp_path_factory.mktemp("archives") / "together.uni"
+    return path, pack(camera, path, PackOptions(effort=0, device="cpu"))
+
+
+@pytest.fixture(scope="module")
+def alone(camera: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, PackReport]:
+    path = tmp_path_factory.mktemp("archives") / "alone.uni"
+    return path, pack(camera, path, PackOptions(effort=0, device="cpu", each_alone=True))
+
+
+def coder_of(folder: Path) -> FolderCoder:
+    autoencoder = load_autoencoder(PackOptions().autoencoder, choose_device("cpu"))
+    pictures = list_folder(folder, ReadOptions(), lambda *_: None)
+    return FolderCoder(pictures, ReadOptions(), autoencoder, load_code_model())  # type: ignore[arg-type]
+
+
+def test_alike_pictures_are_found_among_others(camera: Path) -> None:
+    coder = coder_of(camera)
+    (group,) = find_near_duplicates(coder, lambda *_: None)
+    assert [coder.pictures.pictures[position].name for position in group.positions] == [f"{n}.png" for n in "abdef"]
+
+
+def test_groups_have_at_most_so_many_pictures(camera: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alike, "LONGEST", 2)
+    groups = find_near_duplicates(coder_of(camera), lambda *_: None)
+    assert [len(group.positions) for group in groups] == [2, 2]
+
+
+def test_groups_of_large_pictures_are_short(camera: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alike, "MOST_PIXELS", 3 * 120 * 90)
+    assert [len(group.positions) for group in find_near_duplicates(coder_of(camera), lambda *_: None)] == [3, 2]
+    monkeypatch.setattr(alike, "MOST_PIXELS", 120 * 90)
+    assert find_near_duplicates(coder_of(camera), lambda *_: None) == []
+
+
+def test_a_picture_is_compared_with_so_many_groups(camera: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alike, "OPEN_GROUPS", 1)
+    groups = find_near_duplicates(coder_of(camera), lambda *_: None)
+    assert [len(group.positions) for group in groups] == [2, 3], "the picture between them closed the first one"
+
+
+def test_noise_and_light_make_no_difference_but_another_scene_does() -> None:
+    a = thumbnail(still(0))
+    others = (still(3), (still(0) * 0.8).astype(np.uint8), draw(7, 120, 90))
+    alike, darker, another = differences(a, [thumbnail(other) for other in others])
+    assert alike < 0.4 and darker < 0.4 and another > 1
+    flat = thumbnail(np.full((8, 8, 3), 7, np.uint8))
+    assert differences(flat, [flat]).tolist() == [0]
+    assert differences(flat, []).size == 0
+
+
+def test_a_sequence_is_smaller_and_better(together: tuple[Path, PackReport], alone: tuple[Path, PackReport]) -> None:
+    assert (together[1].sequence_pictures, alone[1].sequence_pictures) == (STILLS, 0)
+    assert together[1].file_bytes < 0.9 * alone[1].file_bytes
+    psnrs = [{row.name: row.psnr_db for row in report.measured.rows} for _, report in (together, alone)]
+    assert all(psnrs[0][f"{name}.png"] > psnrs[1][f"{name}.png"] + 1 for name in "abdef")
+    others = [read_container(path).codes.streams[2:4] for path, _ in (together, alone)]  # type: ignore[union-attr]
+    assert others[0] == others[1], "others, c.png and cc.png, are coded as ever"
+    assert psnrs[0]["c.png"] == pytest.approx(psnrs[1]["c.png"], abs=0.001), "and decoded, up to rounding"
+
+
+def test_each_picture_comes_back_alone_as_with_the_others(together: tuple[Path, PackReport], camera: Path) -> None:
+    with Archive.open(together[0], device="cpu") as archive:
+        decoded = dict(archive.iterate(range(len(archive)), batch_size=2))
+        for index in range(len(archive)):
+            assert np.array_equal(np.asarray(archive[index]), decoded[index])
+    assert verify(together[0], camera).ok
+
+
+def test_pictures_of_a_sequence_are_read_together(together: tuple[Path, PackReport]) -> None:
+    with Archive.open(together[0], device="cpu") as archive:
+        wanted = list(reversed(range(len(archive))))
+        order = archive.decoder.together(wanted)
+        in_sequence = {entry["index"] for entry in archive_entries(together[0]) if entry["codec"] == "avif-sequence"}
+    assert sorted(order) == sorted(wanted)
+    runs = [is_run for is_run, _ in itertools.groupby(index in in_sequence for index in order)]
+    assert runs.count(True) == 1
+
+
+def archive_entries(path: Path) -> list[dict[str, object]]:
+    entries: list[dict[str, object]] = describe(path, entries=True)["entries"]
+    return entries
+
+
+def test_a_wanted_size_is_reached(camera: Path, tmp_path: Path) -> None:
+    # AVIF's qualities 91, 92 and 93 make files of 5.1, 5.7 and 8.0 kB of these stills: nothing between can be had.
+    report = pack(camera, tmp_path / "sized.uni", PackOptions(file_bytes=5_800, effort=0, device="cpu"))
+    assert report.sequence_pictures == STILLS
+    assert 0.95 * 5_800 < report.file_bytes < 1.03 * 5_800
+
+
+@pytest.mark.parametrize("each_alone", [False, True])
+def test_a_high_quality_is_had_by_avif_alone_or_together(camera: Path, tmp_path: Path, each_alone: bool) -> None:
+    options = PackOptions(quality=75, each_alone=each_alone, device="cpu")
+    report = pack(camera, tmp_path / "high.uni", options)
+    assert (report.sequence_pictures, report.avif_pictures) == ((0, STILLS + 2) if each_alone else (STILLS, 2))
+    assert report.measured.psnr_db.min > 34
+
+
+def test_a_least_quality_leaves_no_broken_sequence(camera: Path, tmp_path: Path) -> None:
+    report = pack(camera, tmp_path / "held.uni", PackOptions(latent_step=8.0, min_psnr_db=33, effort=0, device="cpu"))
+    assert report.measured.psnr_db.min >= 33
+    container = read_container(tmp_path / "held.uni")
+    assert container.codes is not None
+    sequences_of(container.codes.streams)
+
+
+def test_what_costs_more_as_a_sequence_stays_alone(camera: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (group,) = find_near_duplicates(coder_of(camera), lambda *_: None)
+    monkeypatch.setattr(NearDuplicateGroup, "_measure", lambda *_: (1e9, 1e9))
+    assert not group.pays_at(2.0)
+    assert not group.pays_beside(60)
+
+
+def test_groups_without_hope_are_encoded_once(camera: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded: list[int] = []
+
+    def counted(pictures: list[Pixels], quality: int) -> tuple[list[bytes], list[Pixels]]:
+        encoded.append(quality)
+        return encode_sequence(pictures, quality)
+
+    monkeypatch.setattr(alike, "encode_sequence", counted)
+    (group,) = find_near_duplicates(coder_of(camera), lambda *_: None)
+    monkeypatch.setattr(alike, "HOPELESS", 0.0)
+    assert not group.pays_at(2.0)
+    assert len(encoded) == 1
+    monkeypatch.undo()
+    assert group.pays_at(2.0), "the same group, with hope"
+
+
+def test_finer_steps_give_better_and_larger_sequences(camera: Path) -> None:
+    (group,) = find_near_duplicates(coder_of(camera), lambda *_: None)
+    qualities = [group.quality_at(step) for step in (8.0, 4.0, 2.0, 1.0)]
+    sizes = [group.bytes_at(step) for step in (8.0, 4.0, 2.0, 1.0)]
+    assert qualities == sorted(qualities) and sizes == sorted(sizes) and qualities[0] < qualities[-1]
+    real = sum(map(len, group.codes(round(qualities[2])).values()))
+    assert 0.85 * real < sizes[2] < 1.15 * real
+
+
+def test_large_pictures_are_judged_by_their_middles(camera: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folder_coder, "WINDOW", 64)
+    (group,) = find_near_duplicates(coder_of(camera), lambda *_: None)
+    assert group.pays_at(2.0)
+    real = sum(map(len, group.codes(round(group.quality_at(2.0))).values()))
+    assert 0.4 * real < group.bytes_at(2.0) < 2.5 * real
+
+
+@pytest.fixture(scope="module")
+def units() -> list[bytes]:
+    return encode_sequence([still(number) for number in range(STILLS)], 40)[0]
+
+
+def test_codes_name_the_picture_that_they_go_on_from(units: list[bytes]) -> None:
+    positions = [3, 4, 130, 131, 20_000]
+    codes = sequence_codes(units, positions)
+    streams = [codes.get(position, b"\0") for position in range(20_001)]
+    assert sequences_of(streams) == [positions]
+    assert chain_of(streams, 131) == positions[:4]
+    assert [position for position, code in enumerate(streams) if is_in_sequence(code)] == positions
+    decoded = decode_chains(streams, [131, 3], 120, 90)
+    assert set(decoded) == {3, 131}
+    assert psnr_db(still(0), decoded[3]) > 28 and psnr_db(still(3), decoded[131]) > 28
+
+
+def test_two_that_go_on_from_the_same_one_are_refused(units: list[bytes]) -> None:
+    streams = list(sequence_codes(units, range(STILLS)).values())
+    streams[2] = streams[2].replace(b"\xff\3\1", b"\xff\3\2", 1)
+    with pytest.raises(errors.InvalidField, match="the same one"):
+        decode_chains(streams, [1, 2], 120, 90)
+
+
+def test_a_sequence_of_too_many_is_refused(units: list[bytes]) -> None:
+    streams = list(sequence_codes(units, range(STILLS)).values())
+    streams += [streams[-1]] * (MAX_SEQUENCE - len(streams) + 1)
+    with pytest.raises(errors.InvalidField, match="too many"):
+        chain_of(streams, MAX_SEQUENCE)
+    assert len(chain_of(streams, MAX_SEQUENCE - 1)) == MAX_SEQUENCE
+
+
+def test_a_sequence_without_one_of_its_pictures_is_refused(together: tuple[Path, PackReport]) -> None:
+    container = read_container(together[0])
+    assert container.codes is not None
+    streams = list(container.codes.streams)
+    (sequence,) = sequences_of(streams)
+    streams[sequence[1]] = b"\0"
+    broken = replace(container, codes=replace(container.codes, streams=tuple(streams)), canary=None)
+    assert serialize(broken)
+    archive = Archive.of(broken, load_autoencoder(PackOptions().autoencoder, choose_device("cpu")))
+    with pytest.raises(errors.InvalidField, match="no sequence"):
+        archive[archive.indices[sequence[-1]]]
+    assert archive[archive.indices[sequence[0]]].size == (120, 90), "those before it are whole"
+
+
+def test_a_damaged_unit_is_an_invalid_field_or_a_picture(units: list[bytes]) -> None:
+    refused = 0
+    for place in range(0, len(units[1]), 7):
+        damaged = [units[0], units[1][:place] + bytes([units[1][place] ^ 0x55]) + units[1][place + 1 :]]
+        try:
+            decoded = decode_chains(list(sequence_codes(damaged, [0, 1]).values()), [1], 120, 90)
+            assert decoded[1].shape == (90, 120, 3)
+        except errors.InvalidField:
+            refused += 1
+    assert refused
