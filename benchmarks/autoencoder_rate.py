@@ -22,7 +22,7 @@ from ssimulacra2 import compute_ssimulacra2
 
 from unicorn_codec.codes.code_model import level_of, load_code_model
 from unicorn_codec.codes.coding import decode_symbols, encode_symbols
-from unicorn_codec.packing.folder_coder import quantise_latents
+from unicorn_codec.packing.code_writer import quantise_latents
 from unicorn_codec.pictures.metrics import ms_ssim, psnr_db
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 

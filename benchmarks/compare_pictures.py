@@ -18,9 +18,10 @@ import numpy as np
 from autoencoder_rate import ssimulacra2_of
 from PIL import Image, ImageDraw
 
-from unicorn_codec.archive import Archive, pack
-from unicorn_codec.config import PackOptions
+from unicorn_codec.archive import Archive
+from unicorn_codec.config import CodesOptions, Goal, Target
 from unicorn_codec.errors import InvalidSetting
+from unicorn_codec.packing.pack import pack
 from unicorn_codec.pictures.metrics import psnr_db
 
 RATES = (0.03, 0.06, 0.1, 0.2)
@@ -62,7 +63,7 @@ def main() -> None:
         for rate in args.rates:
             output = Path(work) / f"{rate}.uni"
             try:
-                report = pack(folder, output, PackOptions(bits_per_pixel=rate))
+                report = pack(folder, output, CodesOptions(target=Target(Goal.RATE, rate)))
             except InvalidSetting as error:
                 print(f"{rate}: left out, {error}", flush=True)
                 continue

@@ -33,7 +33,8 @@ from unicorn_codec.bench.plots import draw_plots
 from unicorn_codec.bench.qualities import check_packages
 from unicorn_codec.bench.report import BD_TEXT, Point, bd_table, notes, point_table, verdict
 from unicorn_codec.bench.rivals import Avif, Codec, Zip
-from unicorn_codec.config import SHORT_EFFORT, PackOptions, ReadOptions
+from unicorn_codec.config import CodesOptions, Goal, ReadOptions, Target
+from unicorn_codec.effort import SHORT_EFFORT
 from unicorn_codec.errors import UnicornError
 
 RATES = (0.03, 0.05, 0.1, 0.2)
@@ -137,9 +138,9 @@ class Results:
 
 def own_codecs(args: argparse.Namespace) -> list[Unicorn]:
     """Ours, and ours with codes that are not refined, or for long."""
-    common = PackOptions(seed=args.seed, device=args.device)
-    rates = {f"{rate:g} bpp": replace(common, bits_per_pixel=rate) for rate in args.rates}
-    steps = {f"step {step:g}": replace(common, latent_step=step) for step in args.steps}
+    common = CodesOptions(seed=args.seed, device=args.device)
+    rates = {f"{rate:g} bpp": replace(common, target=Target(Goal.RATE, rate)) for rate in args.rates}
+    steps = {f"step {step:g}": replace(common, target=Target(Goal.STEP, step)) for step in args.steps}
     usual = Unicorn(settings=rates | steps)
     return [usual, *(with_effort(usual, name, effort) for name, effort in EFFORTS.items())]
 

@@ -21,13 +21,14 @@ from pathlib import Path
 
 import torch
 
-from unicorn_codec.archive import Archive, pack
-from unicorn_codec.config import PackOptions, ReadOptions, TrainConfig
+from unicorn_codec.archive import Archive
+from unicorn_codec.config import NetworkOptions, ReadOptions, TrainConfig
 from unicorn_codec.format.container import read_container, write_container
 from unicorn_codec.network.planning import fit_network
 from unicorn_codec.network.training import Progress
+from unicorn_codec.packing.observer import Observer
+from unicorn_codec.packing.pack import pack
 from unicorn_codec.pictures.images import list_folder
-from unicorn_codec.reports import Observer
 from unicorn_codec.weights.quantization import fit_format
 from unicorn_codec.weights.weight_section import parse_weights, serialize_weights
 
@@ -75,10 +76,9 @@ def pack_some(
     pixels = sum(p.width * p.height for p in list_folder(folder, read).pictures)
     values = pixels * LATENT_VALUES_PER_PIXEL
     network = fit_network(parameters_per_latent * values, None, 16, 16, pictures=count)
-    options = PackOptions(
+    options = NetworkOptions(
         read=read,
         train=TrainConfig(seconds=seconds),
-        index_only=True,
         hidden_size=network.hidden_size,
         depth=network.depth,
         device=device,

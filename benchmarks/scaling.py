@@ -23,11 +23,11 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from unicorn_codec.archive import pack
 from unicorn_codec.bench.origin import models_sha256, origin_of
 from unicorn_codec.bench.picture_set import PictureSet
 from unicorn_codec.bench.plots import spread
-from unicorn_codec.config import PackOptions, ReadOptions
+from unicorn_codec.config import CodesOptions, Goal, PackOptions, ReadOptions, Target
+from unicorn_codec.packing.pack import pack
 
 Row = dict[str, Any]
 
@@ -102,18 +102,20 @@ def measure_set(args: argparse.Namespace, folder: Path, results: Results) -> Non
     pictures = PictureSet.open(folder, ReadOptions())
     if len(pictures) < max(args.count):
         sys.exit(f"{folder} holds {len(pictures)} pictures, not {max(args.count)}")
-    common = PackOptions(seed=args.seed, device=args.device, effort=args.effort, tune=args.tune)
+    common = CodesOptions(seed=args.seed, device=args.device, effort=args.effort, tune=args.tune)
     for count in sorted(args.count, reverse=True):
         trials, whole = results.trials(folder.name, count), results.trials(folder.name, max(args.count))
         while not is_done(trials, whole, args.tolerance):
             if whole is trials:
-                options = replace(common, bits_per_pixel=args.bpp)
+                first_step, target = None, Target(Goal.RATE, args.bpp)
             else:
                 step = next_step(trials, whole[0]["psnr_db"]) if trials and trials[-1]["is_complete"] else None
-                options = replace(common, latent_step=step or (trials or whole)[-1]["step"])
+                first_step = step or (trials or whole)[-1]["step"]
+                target = Target(Goal.STEP, first_step)
             if not trials or trials[-1]["is_complete"]:
-                trials.append({"archives": [], "is_complete": False, "step": options.latent_step})
-            run_trial(trials[-1], pictures, parts_of(max(args.count), count, args.parts), options, results)
+                trials.append({"archives": [], "is_complete": False, "step": first_step})
+            parts = parts_of(max(args.count), count, args.parts)
+            run_trial(trials[-1], pictures, parts, replace(common, target=target), results)
             found = trials[-1]
             print(f"{folder.name} {count}: {found['bits_per_pixel']:.4f} bpp, {found['psnr_db']:.3f} dB", flush=True)
 

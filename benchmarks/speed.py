@@ -29,10 +29,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from unicorn_codec.archive import Archive, pack
+from unicorn_codec.archive import Archive
 from unicorn_codec.codes.code_model import load_code_model
-from unicorn_codec.config import PackOptions, ReadOptions, TrainConfig
-from unicorn_codec.packing.folder_coder import encode_latents
+from unicorn_codec.config import CodesOptions, Goal, NetworkOptions, ReadOptions, Target, TrainConfig
+from unicorn_codec.packing.code_writer import encode_latents
+from unicorn_codec.packing.pack import pack
 from unicorn_codec.pictures.batches import batches_by_size
 from unicorn_codec.pictures.images import list_folder, read_picture, write_picture
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
@@ -120,7 +121,7 @@ class Stopwatch:
 
 def measure_shares(folder: Path, work: Path, tell: Callable[[str, float], None]) -> None:
     """Processor time of the parts of packing a folder at 0.1 bits per pixel, and of unpacking it."""
-    report = pack(folder, work / "shares.uni", PackOptions(bits_per_pixel=0.1))
+    report = pack(folder, work / "shares.uni", CodesOptions(target=Target(Goal.RATE, 0.1)))
     watch, model = Stopwatch(), load_code_model()
     autoencoder = PackagedAutoencoder(torch.device("cpu"))
     with watch.part("reading"):
@@ -185,13 +186,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         few, many = take(args.data, work, 32), take(args.data, work, args.pictures)
-        options = PackOptions(index_only=True, hidden_size=144, depth=12, steps=4, train=TrainConfig(epochs=1))
+        options = NetworkOptions(hidden_size=144, depth=12, sampling_steps=4, train=TrainConfig(epochs=1))
         pack(few, work / "network.uni", options)
         with Archive.open(work / "network.uni") as archive:
             tell("network_h144_d12_4_steps_pictures_per_s", 32 / warm(lambda: archive.decode(range(32))))
         one = ("--index", "3", "-o", f"{work}/one.png", "--overwrite")
         tell("unpack_one_from_network_cold_s", cold("unpack", f"{work}/network.uni", *one))
-        report = pack(many, work / "codes.uni", PackOptions())
+        report = pack(many, work / "codes.uni", CodesOptions())
         tell("pack_codes_s", report.seconds)
         tell("pack_codes_pictures", report.pictures)
         tell("peak_memory_mb", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000)

@@ -1,4 +1,4 @@
-"""``unicorn bench``: whether this codec pays on a folder, beside other codecs."""
+"""``unicorn bench``: compare this codec with others on a folder."""
 
 import shlex
 import sys
@@ -6,39 +6,40 @@ from pathlib import Path
 
 import click
 
-from unicorn_codec.config import ReadOptions
-
-from .options import a_path, device_option, overwrite_option, read_options
+from .grouped import grouped
+from .options import a_path, device_option, overwrite_option, read_options, read_options_of
 from .parameters import Duration
 
 
 @click.command()
 @click.argument("folder", type=a_path)
-@click.option("--out", "output", metavar="FOLDER", type=a_path, required=True, help="Where table, plots and files go.")
-@click.option("--pictures", type=click.IntRange(min=1), help="At most so many, drawn at random.  [default: all]")
+@click.option("--out", "output", metavar="FOLDER", type=a_path, required=True, help="Folder of the results.")
+@click.option("--pictures", type=click.IntRange(min=1), help="Most pictures, drawn at random.  [default: all]")
 @click.option(
     "--codecs",
     metavar="NAME,...",
-    help="Which to run, such as unicorn,avif,jpeg; all for every one, hours of work.  [default: eleven]",
+    help="Codecs to run, such as unicorn,avif,jpeg, or all (hours of work).  [default: eleven]",
 )
-@click.option(
-    "--points", type=click.IntRange(min=1), default=4, show_default=True, help="At most so many settings of each rival."
-)
+@click.option("--points", type=click.IntRange(min=1), default=4, show_default=True, help="Most settings of each rival.")
 @click.option(
     "--metrics-every",
     metavar="N",
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Look at one picture in N; bytes are always those of all.",
+    help="Measure one picture in N; bytes are always those of all.",
 )
-@click.option("--time", "seconds", type=Duration(), help="Also index-only archives, with so much training for each.")
+@click.option("--train-time", "seconds", type=Duration(), help="Also make index-only archives, each trained this long.")
 @click.option("--features", metavar="FILE", type=a_path, help="SqueezeNet 1.1 features, for the perceptual distance.")
 @click.option(
-    "--seed", type=click.IntRange(0, (1 << 64) - 1), default=0, show_default=True, help="Decides all but the times."
+    "--seed",
+    type=click.IntRange(0, (1 << 64) - 1),
+    default=0,
+    show_default=True,
+    help="Seed of all that is drawn at random.",
 )
 @device_option
-@read_options
+@grouped("What is read", *read_options)
 @overwrite_option
 def bench(
     folder: Path,
@@ -51,22 +52,22 @@ def bench(
     features: Path | None,
     seed: int,
     device: str,
-    max_side: int | None,
+    max_side: int,
     background: tuple[int, int, int],
     skip_unreadable: bool,
     overwrite: bool,
 ) -> None:
     """Compare this codec with others on the pictures below FOLDER.
 
-    All are packed and decoded, and measured from the files really written. First comes one sentence: whether this
-    codec pays here. The output folder then holds bench.json, table.md, a plot a metric (PNG, SVG) and, below files/,
-    everything that was written. What cannot run here is skipped with a line that says why. Needs the packages of
-    unicorn-codec[bench]; unicorn-codec[metrics] adds measures whose weights are on this machine.
+    All are packed and decoded, and measured from the files really written. The output folder holds bench.json,
+    table.md, a plot a metric (PNG, SVG) and, below files/, everything that was written. Codecs that cannot run here
+    are skipped with the reason. Needs the packages of unicorn-codec[bench]; unicorn-codec[metrics] adds metrics whose
+    weights must be on this machine.
     """
     from unicorn_codec.bench import comparison as library
     from unicorn_codec.bench.own_codec import Unicorn, own_settings
 
-    read = ReadOptions(max_side=max_side or 0, background=background, skip_unreadable=skip_unreadable)
+    read = read_options_of(max_side=max_side, background=background, skip_unreadable=skip_unreadable)
     own = Unicorn(settings=own_settings(read=read, seconds=seconds, seed=seed, device=device))
     options = library.BenchOptions(
         read=read,

@@ -1,4 +1,4 @@
-"""``unicorn demo``: something to pack for a newcomer."""
+"""``unicorn demo``: draw pictures to try packing with."""
 
 from pathlib import Path
 
@@ -10,16 +10,18 @@ from .text import count
 
 @click.command()
 @click.argument("folder", type=a_path)
-@click.option("--count", "pictures", type=click.IntRange(1, 999), default=24, show_default=True, help="How many.")
-@click.option("--size", type=click.IntRange(16, 1024), default=128, show_default=True, help="Side in pixels.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Decides what is drawn.")
-def demo(folder: Path, pictures: int, size: int, seed: int) -> None:
-    """Draw pictures into FOLDER, to have something to pack.
+@click.option(
+    "--count", "pictures", type=click.IntRange(1, 999), default=24, show_default=True, help="Pictures to draw."
+)
+@click.option("--side", type=click.IntRange(16, 1024), default=128, show_default=True, help="Side in pixels.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of what is drawn.")
+def demo(folder: Path, pictures: int, side: int, seed: int) -> None:
+    """Draw pictures into FOLDER, to try packing with.
 
-    They are varied and related: one mug in many colours, poses and lights. The same seed draws the same pictures.
+    They show one mug in many colours, poses and lights. The same seed draws the same pictures.
     """
     from unicorn_codec.pictures.demo_pictures import make_demo_pictures
 
-    paths = make_demo_pictures(folder, pictures, size, seed)
-    click.echo(f"{count(len(paths), 'picture')} of {size}x{size} written to {folder}")
+    paths = make_demo_pictures(folder, pictures, side, seed)
+    click.echo(f"{count(len(paths), 'picture')} of {side}x{side} written to {folder}")
     click.echo(f"next: unicorn pack {folder} out.uni")

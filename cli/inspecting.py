@@ -1,4 +1,4 @@
-"""``unicorn inspect``: what a file holds, without loading any network."""
+"""``unicorn inspect``: what a file holds, without decoding."""
 
 from pathlib import Path
 
@@ -14,9 +14,9 @@ from .values import to_json
 @click.option("--entries", is_flag=True, help="List every picture: index, size, code, PSNR as packed, name.")
 @json_option
 def inspect(archive: Path, entries: bool, as_json: bool) -> None:
-    """Show what a file holds.
+    """Show what a file holds: pictures, rate, network, autoencoder and sections.
 
-    That is its pictures, rate, network, autoencoder and sections. Nothing is decoded and no network loaded.
+    Nothing is decoded.
     """
     from unicorn_codec.inspection import describe
 

@@ -1,4 +1,4 @@
-"""The command ``unicorn``: its subcommands, and the one place where an error becomes a line and an exit code."""
+"""The command ``unicorn``: its subcommands, and the one place that turns errors into a line and an exit code."""
 
 import os
 import sys
@@ -17,7 +17,7 @@ from .pack import pack
 from .unpack import unpack
 from .verify import verify
 
-# NumPy's own threads spin while they wait, and so take the processor from torch's, which run beside them.
+# NumPy's threads spin while they wait, which takes the processor from torch's threads.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 FAILED = 1
@@ -26,7 +26,7 @@ INTERRUPTED = 130
 
 
 class UnicornGroup(click.Group):
-    """Runs a command; what the library raises on purpose becomes one line. A bug stays a traceback."""
+    """Runs a command. Errors of the library become one line; a bug stays a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         with warnings.catch_warnings():
@@ -42,7 +42,7 @@ class UnicornGroup(click.Group):
 
 
 def stop(message: str, exit_code: int) -> NoReturn:
-    """Say why on stderr and end."""
+    """Print a message on stderr and exit."""
     click.echo(message, err=True)
     sys.exit(exit_code)
 
@@ -65,7 +65,7 @@ def show_warning(
 @click.group(cls=UnicornGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="unicorn-codec")
 def cli() -> None:
-    """Pack a folder of pictures into one small file; get any of them back by its number.
+    """Pack a folder of pictures into one small file; get any of them back by its index.
 
     \b
       unicorn pack photos/ out.uni

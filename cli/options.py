@@ -1,50 +1,40 @@
 """Options that several commands share, as decorators."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
+from unicorn_codec.config import DEVICES, ReadOptions
 from unicorn_codec.format.header import MAX_SIDE, MAX_STEPS
 
+from .grouped import option
 from .parameters import Colour
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-
 a_path = click.Path(path_type=Path)
-"""A path that the library, not click, finds missing or unreadable: it says why in one way everywhere."""
-
-
-def together(*decorators: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    """Several options as one decorator, in this order in the help text."""
-
-    def decorate(command: Command) -> Command:
-        for decorator in reversed(decorators):
-            command = decorator(command)
-        return command
-
-    return decorate
+"""Type of paths. The library reports missing and unreadable ones, in the same words everywhere."""
 
 
 archive_argument = click.argument("archive", metavar="FILE.uni", type=a_path)
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout, anything else on stderr.")
+json_settings: dict[str, Any] = {"is_flag": True, "help": "Print JSON on stdout, anything else on stderr."}
+json_option = click.option("--json", "as_json", **json_settings)
 
-overwrite_option = click.option("--overwrite", is_flag=True, help="Replace what exists already.")
+overwrite_settings: dict[str, Any] = {"is_flag": True, "help": "Replace an existing output."}
+overwrite_option = click.option("--overwrite", **overwrite_settings)
 
-device_option = click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="Where to compute; auto takes a GPU if there is one.",
-)
+device_settings: dict[str, Any] = {
+    "type": click.Choice(DEVICES),
+    "default": "auto",
+    "show_default": True,
+    "help": "Where to compute; auto takes a GPU if there is one.",
+}
+device_option = click.option("--device", **device_settings)
 
-steps_option = click.option(
-    "--steps",
+sampling_steps_option = click.option(
+    "--sampling-steps",
     type=click.IntRange(1, MAX_STEPS),
-    help="Sampling steps when decoding.  [default: the number that measured best when packing]",
+    help="Sampling steps for archives with a network.  [default: the number that measured best when packing]",
 )
 
 archive_autoencoder_option = click.option(
@@ -59,18 +49,31 @@ max_pixels_option = click.option(
     help="Refuse to decode larger pictures: a hostile file can claim any size.  [default: 134217728, as packing does]",
 )
 
-read_options = together(
-    click.option(
+skip_unreadable_settings: dict[str, Any] = {
+    "is_flag": True,
+    "help": "Leave out files that cannot be read, instead of stopping.",
+}
+skip_unreadable_option = click.option("--skip-unreadable", **skip_unreadable_settings)
+
+read_options = (
+    option(
         "--max-side",
         type=click.IntRange(0, MAX_SIDE),
-        help="Scale larger pictures down to this side (Lanczos); 0: never.  [default: 0]",
+        default=0,
+        help="Scale larger pictures down to this side (Lanczos).  [default: never]",
     ),
-    click.option(
+    option(
         "--background",
         type=Colour(),
         default="white",
         show_default=True,
-        help="What lies under transparent pixels: '#rrggbb' or a name.",
+        help="Colour under transparent pixels: '#rrggbb' or a name.",
     ),
-    click.option("--skip-unreadable", is_flag=True, help="Leave out files that cannot be read, instead of stopping."),
+    option("--skip-unreadable", **skip_unreadable_settings),
 )
+"""Options that decide how files become pixels; ``read_options_of`` takes their values."""
+
+
+def read_options_of(*, max_side: int, background: tuple[int, int, int], skip_unreadable: bool) -> ReadOptions:
+    """Return the library's options from the values of ``read_options``."""
+    return ReadOptions(max_side=max_side, background=background, skip_unreadable=skip_unreadable)

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from unicorn_codec.config import (
-    MOST_EFFORT,
-    RANDOM_EFFORT,
-    USUAL_EFFORT,
-    USUAL_ROUND_PIXELS,
     WEIGHT_FORMATS,
+    CodesOptions,
+    Goal,
+    NetworkOptions,
     PackOptions,
-    ReadOptions,
+    Target,
     TrainConfig,
 )
+from unicorn_codec.effort import DEFAULT_EFFORT, DEFAULT_ROUND_PIXELS, MAX_EFFORT, RANDOM_EFFORT
 from unicorn_codec.format.header import (
     CONDITIONS,
     INDEX_EMBEDDINGS,
@@ -23,232 +23,267 @@ from unicorn_codec.format.header import (
     MAX_STEPS,
 )
 from unicorn_codec.model_registry import default_name
-from unicorn_codec.quality import USUAL_QUALITY
+from unicorn_codec.quality import DEFAULT_QUALITY
 
-from .options import a_path, device_option, json_option, overwrite_option, read_options, together
+from .grouped import GroupedCommand, grouped, option
+from .options import a_path, device_settings, json_settings, overwrite_settings, read_options, read_options_of
 from .parameters import ByteSize, Duration
 from .report import found_text, pack_text
 from .values import pack_values, to_json
 
 if TYPE_CHECKING:  # at run time these would load torch or Pillow
-    from unicorn_codec.network.planning import Plan
+    from unicorn_codec.network.planning import NetworkPlan
     from unicorn_codec.pictures.images import Folder
 
 
-def _usual_effort(device: str) -> str:
+def _default_effort(device: str) -> str:
     """The default of ``--effort`` on a kind of device, in words."""
-    rounds, most = USUAL_EFFORT[device], USUAL_ROUND_PIXELS[device] // 10**6
+    rounds, most = DEFAULT_EFFORT[device], DEFAULT_ROUND_PIXELS[device] // 10**6
     return f"{rounds}, fewer above {most // rounds} megapixels in all, none above {most}"
 
 
-target_options = together(
-    click.option("--bpp", "bits_per_pixel", type=float, help="Wanted rate of the file, in bits per pixel."),
-    click.option("--size", "file_bytes", type=ByteSize(), help="Wanted size of the file, such as 300kB or 3MB."),
-    click.option(
+target_options = grouped(
+    "Target",
+    option(
         "--quality",
         type=click.FloatRange(0, 100),
-        help="Wanted quality instead: about the SSIMULACRA2 that photographs reach. 30 is low, 50 medium, 70 high, 90 "
-        f"hard to tell from the original. What latents do not reach is stored by AVIF.  [default: {USUAL_QUALITY:g}]",
+        help="Quality, about the SSIMULACRA2 that photographs reach: 30 is low, 50 medium, 70 high, 90 hard to tell "
+        f"from the original. Above the reach of codes, pictures are stored as AVIF.  [default: {DEFAULT_QUALITY:g}]",
     ),
-    click.option(
-        "--lambda",
-        "slope",
-        type=click.FloatRange(0, min_open=True),
-        help="The squared error that a bit per pixel is worth instead: 50 is the finest, 28800 the coarsest.",
-    ),
-    click.option(
-        "--step",
-        "latent_step",
-        type=click.FloatRange(min=1),
-        help="Quantisation step of the codes instead: 1 is the finest.",
-    ),
-    click.option(
-        "--effort",
-        type=click.IntRange(0, MOST_EFFORT),
-        help="Rounds in which each picture's code is refined: decoded, and changed for a better picture of fewer bits. "
-        f"A round takes about as long as decoding three times. From {RANDOM_EFFORT} on they search further: 50 or 100 "
-        "for what is to be as small as can be; 13 to 39 hardly gain more than a dozen.  "
-        f"[default: {_usual_effort('cpu')}; on a GPU {_usual_effort('cuda')}]",
-    ),
-    click.option(
-        "--tune",
-        is_flag=True,
-        help="Fit the autoencoder's decoder to the pictures, where squared errors and structure gain more than its "
-        "bytes cost. Cloth and fur come out smoother. Takes many minutes, and is for files of 600 kB and more.",
-    ),
-    click.option(
-        "--each-alone",
-        is_flag=True,
-        help="Store no picture as what it changes of another one. Else pictures that are nearly alike, such as stills "
-        "of one camera, become sequences of up to 32, where that takes fewer bytes.",
-    ),
-)
-
-quality_options = together(
-    click.option(
+    option("--bpp", type=float, help="Rate of the file instead, in bits per pixel."),
+    option("--size", type=ByteSize(), help="Size of the file instead, such as 300kB or 3MB."),
+    option(
         "--min-psnr",
         "min_psnr_db",
         type=float,
-        help="Store every picture that comes back with a lower PSNR, in dB, by AVIF at the quality that it takes.",
+        help="Minimum PSNR in dB. Pictures below it are stored as AVIF at the lowest quality that reaches it.",
     ),
-    click.option("--min-ms-ssim", type=float, help="The same for MS-SSIM, 0 to 1."),
+    option("--min-ms-ssim", type=float, advanced=True, help="Minimum MS-SSIM, 0 to 1, likewise."),
+    option("--step", type=click.FloatRange(1), advanced=True, help="Quantisation step of the codes; 1 is the finest."),
+    option(
+        "--lambda",
+        "rd_lambda",
+        type=click.FloatRange(0, min_open=True),
+        advanced=True,
+        help="Squared error that a bit per pixel is worth: 50 gives the finest step, 28800 the coarsest.",
+    ),
 )
 
-network_options = together(
-    click.option(
-        "--index-only",
+effort_options = grouped(
+    "Effort",
+    option(
+        "--effort",
+        type=click.IntRange(0, MAX_EFFORT),
+        help="Rounds of refinement of each picture's code; see docs/effort.md for what they cost and save. From "
+        f"{RANDOM_EFFORT} on, the search is wider; 13 to 39 hardly gain over 12.  "
+        f"[default: {_default_effort('cpu')}; on a GPU {_default_effort('cuda')}]",
+    ),
+    option("--time", "seconds", type=Duration(), help="Time budget, such as 90s or 10m. Lowers the effort to fit."),
+    option("--device", **device_settings),
+    option(
+        "--no-sequences",
+        "sequences",
         is_flag=True,
-        help="Put everything into the weights of a network, as the paper does: minutes to hours of training, and only "
-        "the index is left to be told. The options below say how, and imply it.",
+        default=True,
+        flag_value=False,
+        advanced=True,
+        help="Code every picture independently; do not group near-duplicates into sequences.",
     ),
-    click.option(
-        "--hidden-size",
-        type=click.IntRange(4, MAX_HIDDEN_SIZE),
-        help="Width of the network.  [default: about 1.5 parameters a latent value]",
-    ),
-    click.option(
-        "--depth", type=click.IntRange(1, MAX_DEPTH), help="Blocks of the network.  [default: by its size, at most 12]"
-    ),
-    click.option(
-        "--weight-format",
-        type=click.Choice(WEIGHT_FORMATS),
-        help="Weights as the paper's small floats, or as integers that training heeds and an entropy coder "
-        "takes.  [default: float]",
-    ),
-    click.option(
-        "--weight-bits",
-        type=click.IntRange(3, 32),
-        help="Bits of a stored weight: 8 to 32 of a float, 3 to 8 of an integer on average.  [default: 14, or 5]",
-    ),
-    click.option(
-        "--exponent-bits",
-        type=click.IntRange(2, 8),
-        help="How many bits of a float are the exponent.  [default: 4, more above 28 bits]",
-    ),
-    click.option(
-        "--condition",
-        type=click.Choice(CONDITIONS),
-        help="How the index enters the network: cross-attention with gates (cag) or without (ca), as tokens in context "
-        "(icc), by adaptive norms (alnz).  [default: cag]",
-    ),
-    click.option(
-        "--index-embedding",
-        type=click.Choice(INDEX_EMBEDDINGS),
-        help="What the network sees of the index: waves of random (grf) or decaying frequencies (edf), a learned row "
-        "a picture (let), or an MLP of the plain number (mlp).  [default: grf]",
-    ),
-    click.option(
-        "--latent-std",
-        type=click.FloatRange(0, 1000, min_open=True),
-        help="Deviation to which latents are normalised, the paper's 1/3 or 1.  [default: 1/3]",
+    option(
+        "--tune",
+        is_flag=True,
+        advanced=True,
+        help="Fit the decoder to the pictures where that pays. Takes many minutes; for files of 600 kB and more. "
+        "Textures come out smoother.",
     ),
 )
 
-training_options = together(
-    click.option(
-        "--steps",
-        type=click.IntRange(1, MAX_STEPS),
-        help="Sampling steps that the file asks for.  [default: the number that measures best]",
-    ),
-    click.option(
-        "--time",
-        "seconds",
-        type=Duration(),
-        help="Such as 90s, 10m or 1.5h: how long a network is trained, or, without one, how long packing may take, "
-        "about: it decides the effort.",
-    ),
-    click.option("--epochs", type=click.IntRange(min=1), help="Visits of every picture, instead of a time."),
-    click.option("--resume", is_flag=True, help="Go on from the checkpoint that Ctrl-C, or a crash, left."),
-)
+input_options = grouped("What is read", *read_options)
 
-common_options = together(
-    click.option(
+output_options = grouped(
+    "Output",
+    option("--overwrite", **overwrite_settings),
+    option("--resume", is_flag=True, help="Continue from the checkpoint of an interrupted run."),
+    option("--json", "as_json", **json_settings),
+    option(
         "--seed",
         type=click.IntRange(0, (1 << 64) - 1),
         default=0,
         show_default=True,
-        help="Decides all that is drawn at random; stored in the file.",
+        advanced=True,
+        help="Seed of everything that is drawn at random; stored in the file.",
     ),
-    device_option,
-    click.option(
+    option(
         "--autoencoder",
         metavar="NAME|HUB-ID|FOLDER",
         default=default_name(),
         show_default=True,
-        help="Pixels to latents: the package's own, or (with --index-only) one of diffusers.",
+        advanced=True,
+        help="A model of the package or, with --index-only, an autoencoder of diffusers.",
     ),
 )
 
+network_options = grouped(
+    "Index only: all pictures in the weights of one network. Each option below implies --index-only",
+    option(
+        "--index-only",
+        is_flag=True,
+        advanced=True,
+        help="Train a network on all pictures, as the paper does, for minutes to hours; a picture is then its index "
+        "alone. Files are many times larger than with codes.",
+    ),
+    option("--train-time", "train_seconds", type=Duration(), advanced=True, help="Training time, such as 10m or 1.5h."),
+    option("--epochs", type=click.IntRange(min=1), advanced=True, help="Visits of every picture, instead of a time."),
+    option(
+        "--hidden-size",
+        type=click.IntRange(4, MAX_HIDDEN_SIZE),
+        advanced=True,
+        help="Width of the network.  [default: about 1.5 parameters a latent value]",
+    ),
+    option(
+        "--depth",
+        type=click.IntRange(1, MAX_DEPTH),
+        advanced=True,
+        help="Blocks of the network.  [default: by its size, at most 12]",
+    ),
+    option(
+        "--weight-format",
+        type=click.Choice(WEIGHT_FORMATS),
+        advanced=True,
+        help="Store weights as small floats, or as entropy-coded integers that training takes into account.  "
+        "[default: float]",
+    ),
+    option(
+        "--weight-bits",
+        type=click.IntRange(3, 32),
+        advanced=True,
+        help="Bits of a stored weight: 8 to 32 of a float, 3 to 8 of an integer on average.  [default: 14, or 5]",
+    ),
+    option(
+        "--exponent-bits",
+        type=click.IntRange(2, 8),
+        advanced=True,
+        help="Exponent bits of a float.  [default: 4, more above 28 bits]",
+    ),
+    option(
+        "--condition",
+        type=click.Choice(CONDITIONS),
+        advanced=True,
+        help="How the index enters the network: cross-attention with gates (cag) or without (ca), as tokens in context "
+        "(icc), by adaptive norms (alnz).  [default: cag]",
+    ),
+    option(
+        "--index-embedding",
+        type=click.Choice(INDEX_EMBEDDINGS),
+        advanced=True,
+        help="Embedding of the index: random Fourier features (grf), exponentially decaying frequencies (edf), a "
+        "learned table (let), or an MLP (mlp).  [default: grf]",
+    ),
+    option(
+        "--latent-std",
+        type=click.FloatRange(0, 1000, min_open=True),
+        advanced=True,
+        help="Standard deviation to which latents are normalised.  [default: 1/3, as in the paper]",
+    ),
+    option(
+        "--sampling-steps",
+        type=click.IntRange(1, MAX_STEPS),
+        advanced=True,
+        help="Sampling steps that the file asks for.  [default: the number that measures best]",
+    ),
+)
 
+TARGETS = {
+    "quality": Goal.QUALITY,
+    "bpp": Goal.RATE,
+    "size": Goal.SIZE,
+    "step": Goal.STEP,
+    "rd_lambda": Goal.RD_LAMBDA,
+}
 NETWORK_SETTINGS = (
     "hidden_size",
     "depth",
     "weight_format",
     "weight_bits",
     "exponent_bits",
-    "steps",
+    "sampling_steps",
     "condition",
     "index_embedding",
     "latent_std",
 )
+CODES_SETTINGS = ("effort", "seconds", "min_psnr_db", "min_ms_ssim")
+OPTION_NAMES = {
+    "rd_lambda": "--lambda",
+    "seconds": "--time",
+    "train_seconds": "--train-time",
+    "min_psnr_db": "--min-psnr",
+}
+"""Options whose parameter has another name."""
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("folder", type=a_path)
 @click.argument("output", metavar="OUTPUT.uni", type=a_path)
 @target_options
-@quality_options
+@effort_options
+@input_options
+@output_options
 @network_options
-@training_options
-@common_options
-@read_options
-@overwrite_option
-@json_option
 def pack(folder: Path, output: Path, as_json: bool, **settings: Any) -> None:
     """Pack all pictures below FOLDER into one file.
 
-    JPEG, PNG, WebP, AVIF, TIFF, BMP and GIF (its first frame) are read; names and sizes are kept. The file is opened
-    again in the end and measured.
+    JPEG, PNG, WebP, AVIF, TIFF, BMP and GIF (its first frame) are read; names and sizes are kept. When the file is
+    written, its pictures are decoded and measured.
 
-    Every picture gets a code of its own, which is refined; --index-only trains a network on all of them instead.
-    Ctrl-C leaves a checkpoint beside the output; --resume goes on from it.
+    Ctrl-C leaves a checkpoint next to the output; --resume continues from it.
     """
     options = pack_options(**settings)
 
-    from unicorn_codec import archive
+    from unicorn_codec.packing import pack as library
 
     from .progress import Bars
 
-    def announce(found: "Folder", plan: "Plan | None") -> None:
+    def announce(found: "Folder", plan: "NetworkPlan | None") -> None:
         click.echo(found_text(found, plan) + "\n", err=as_json)
 
     with Bars(announce) as bars:
-        report = archive.pack(folder, output, options, bars)
+        report = library.pack(folder, output, options, bars)
     click.echo(to_json(pack_values(report)) if as_json else "\n" + pack_text(output, report))
 
 
 def pack_options(
     *,
-    max_side: int | None,
+    max_side: int,
     background: tuple[int, int, int],
     skip_unreadable: bool,
-    seconds: float | None,
-    epochs: int | None,
     index_only: bool,
-    **others: Any,
+    sequences: bool,
+    tune: bool,
+    **settings: Any,
 ) -> PackOptions:
-    """The library's settings from the command's; what was not given keeps the library's default."""
-    if seconds is not None and epochs is not None:
-        raise click.UsageError("--time and --epochs exclude each other")
-    of_network = _given(**{name: others.get(name) for name in NETWORK_SETTINGS}, epochs=epochs)
-    is_network = index_only or bool(of_network)
-    return PackOptions(
-        index_only=is_network,
-        read=ReadOptions(max_side=max_side or 0, background=background, skip_unreadable=skip_unreadable),
-        train=TrainConfig(**_given(seconds=seconds if is_network else None, epochs=epochs)),
-        **_given(**others, seconds=None if is_network else seconds),
-    )
+    """Return the library's options from the command's. What was not given keeps the library's default."""
+    common = {name: settings[name] for name in ("seed", "device", "autoencoder", "resume", "overwrite")}
+    common["read"] = read_options_of(max_side=max_side, background=background, skip_unreadable=skip_unreadable)
+    targets = _given(settings, TARGETS)
+    if len(targets) > 1:
+        raise click.UsageError(f"give one target, not {_listed(targets)}")
+    for name, value in targets.items():
+        common["target"] = Target(TARGETS[name], value)
+    of_network, of_codes = _given(settings, NETWORK_SETTINGS), _given(settings, CODES_SETTINGS)
+    training = _given(settings, ("train_seconds", "epochs"))
+    if len(training) > 1:
+        raise click.UsageError(f"give one of {_listed(training)}")
+    if not (index_only or of_network or training):
+        return CodesOptions(sequences=sequences, tune=tune, **of_codes, **common)
+    if wrong := [*_given(of_codes, of_codes), *(["tune"] if tune else []), *([] if sequences else ["no_sequences"])]:
+        raise click.UsageError(f"{_listed(wrong)} cannot be combined with --index-only")
+    train = {name.removeprefix("train_"): value for name, value in training.items()}
+    return NetworkOptions(train=TrainConfig(**train), **of_network, **common)
 
 
-def _given(**settings: Any) -> dict[str, Any]:
-    return {name: value for name, value in settings.items() if value is not None}
+def _given(settings: dict[str, Any], names: Any) -> dict[str, Any]:
+    return {name: settings[name] for name in names if settings[name] is not None}
+
+
+def _listed(names: Any) -> str:
+    return ", ".join(OPTION_NAMES.get(name, "--" + name.replace("_", "-")) for name in names)

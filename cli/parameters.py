@@ -1,4 +1,4 @@
-"""What a user may write for a value: durations, colours, numbers of pictures."""
+"""Types of option values: durations, sizes, colours, ranges of indices."""
 
 import re
 from typing import Any
@@ -46,7 +46,7 @@ class Duration(click.ParamType[float]):
             return value
         match = _DURATION.fullmatch(value.strip().lower())
         if not match or float(match[1]) == 0:
-            self.fail(f"{value!r} is no time; write 90s, 10m or 1.5h", param, ctx)
+            self.fail(f"invalid time {value!r}: use 90s, 10m or 1.5h", param, ctx)
         return float(match[1]) * SECONDS_OF_UNIT[match[2]]
 
 
@@ -60,7 +60,7 @@ class ByteSize(click.ParamType[int]):
             return value
         match = _BYTES.fullmatch(value.strip().lower())
         if not match or float(match[1]) == 0:
-            self.fail(f"{value!r} is no size; write 300kB, 3MB or a number of bytes", param, ctx)
+            self.fail(f"invalid size {value!r}: use 300kB, 3MB or a number of bytes", param, ctx)
         return int(float(match[1]) * BYTES_OF_UNIT[match[2]])
 
 
@@ -77,12 +77,12 @@ class Colour(click.ParamType[tuple[int, int, int]]):
             return COLOURS[wanted]
         match = _HEX_COLOUR.fullmatch(wanted)
         if not match:
-            self.fail(f"{value!r} is no colour; write '#rrggbb' or one of {', '.join(sorted(COLOURS))}", param, ctx)
+            self.fail(f"invalid colour {value!r}: use '#rrggbb' or one of {', '.join(sorted(COLOURS))}", param, ctx)
         return int(match[1], 16), int(match[2], 16), int(match[3], 16)
 
 
 class IndexRanges(click.ParamType[tuple[range, ...]]):
-    """``3,5,8-11``, as ranges: how many pictures there are is not known yet, so nothing is counted out."""
+    """``3,5,8-11``, as ranges. They are not expanded: the number of pictures is not known yet."""
 
     name = "numbers"
 
@@ -94,7 +94,7 @@ class IndexRanges(click.ParamType[tuple[range, ...]]):
     def _range(self, part: str, param: click.Parameter | None, ctx: click.Context | None) -> range:
         match = _RANGE.fullmatch(part)
         if not match:
-            self.fail(f"{part!r} is no index; write 42, 3,5 or 8-11", param, ctx)
+            self.fail(f"invalid index {part!r}: use 42, 3,5 or 8-11", param, ctx)
         first, last = int(match[1]), int(match[2] or match[1])
         if last < first:
             self.fail(f"the range {part} ends before it starts", param, ctx)

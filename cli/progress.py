@@ -1,4 +1,4 @@
-"""Progress bars on stderr. Imported only by commands that load torch anyway."""
+"""Progress bars on stderr. Only commands that load torch anyway import this."""
 
 import sys
 from collections.abc import Callable
@@ -6,10 +6,11 @@ from types import TracebackType
 
 from tqdm import tqdm
 
-from unicorn_codec.network.planning import Plan
+from unicorn_codec.network.planning import NetworkPlan
 from unicorn_codec.network.training import Progress
+from unicorn_codec.packing.observer import Observer
+from unicorn_codec.packing.reports import Tuned
 from unicorn_codec.pictures.images import Folder
-from unicorn_codec.reports import Observer, Tuned
 
 from .text import duration, short_bytes
 
@@ -19,7 +20,7 @@ SECONDS_BETWEEN_LOG_LINES = 20.0
 
 
 def bar(label: str, total: float, bar_format: str | None = None, *, hidden: bool = False) -> "tqdm[None]":
-    """A bar; in a log file, where each change is a line, a slow one."""
+    """Return a progress bar. Without a terminal it writes a line every ``SECONDS_BETWEEN_LOG_LINES``."""
     return tqdm(
         total=total,
         desc=label.ljust(LABEL_WIDTH),
@@ -31,13 +32,13 @@ def bar(label: str, total: float, bar_format: str | None = None, *, hidden: bool
 
 
 class Bars(Observer):
-    """One bar after the other: reading, encoding, training, measuring.
+    """Shows one bar a stage: reading, encoding, training, measuring.
 
     Args:
         announce: called once all pictures are read and the network is planned.
     """
 
-    def __init__(self, announce: Callable[[Folder, Plan | None], None] | None = None) -> None:
+    def __init__(self, announce: Callable[[Folder, NetworkPlan | None], None] | None = None) -> None:
         self._announce = announce
         self._bar: tqdm[None] | None = None
         self._label = ""
@@ -51,7 +52,7 @@ class Bars(Observer):
     ) -> None:
         self._close()
 
-    def found(self, folder: Folder, plan: Plan | None) -> None:
+    def found(self, folder: Folder, plan: NetworkPlan | None) -> None:
         self._close()
         if self._announce:
             self._announce(folder, plan)
@@ -64,19 +65,19 @@ class Bars(Observer):
 
     def tuned(self, tuned: Tuned) -> None:
         self._close()
-        what = f"a change of rank {tuned.rank}" if tuned.rank else "a change of the biases"
+        what = f"an update of rank {tuned.rank}" if tuned.rank else "an update of the biases"
         verdict = "kept" if tuned.kept else "left out"
         tqdm.write(
-            f"{'tuned'.ljust(LABEL_WIDTH)} {what}, {short_bytes(tuned.bytes)}: loss {100 * tuned.gain:+.1f} % better "
-            f"than by finer codes of as many bytes, {verdict}",
+            f"{'tuned'.ljust(LABEL_WIDTH)} {what}, {short_bytes(tuned.bytes)}: loss {100 * tuned.gain:+.1f} % lower "
+            f"than with finer codes of the same size, {verdict}",
             file=sys.stderr,
         )
 
     def not_tuned(self, least_bytes: float) -> None:
         self._close()
         tqdm.write(
-            f"{'tuned'.ljust(LABEL_WIDTH)} nothing: the smallest change takes {short_bytes(least_bytes)}, "
-            "too much of this file",
+            f"{'tuned'.ljust(LABEL_WIDTH)} nothing: the smallest update takes {short_bytes(least_bytes)}, "
+            "too much for this file",
             file=sys.stderr,
         )
 

@@ -1,4 +1,4 @@
-"""What the commands tell a person, as text."""
+"""Reports as text."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,15 +9,16 @@ from unicorn_codec.pictures.picture_files import Unreadable, printable
 from .text import Row, count, duration, exact_bytes, indented, labelled, rate, short_bytes, table
 
 if TYPE_CHECKING:  # at run time these would load torch or Pillow
-    from unicorn_codec.network.planning import Plan
+    from unicorn_codec.measurement import Measured, PictureDistortion
+    from unicorn_codec.network.planning import NetworkPlan
+    from unicorn_codec.packing.reports import PackReport
     from unicorn_codec.pictures.images import Folder, Picture
-    from unicorn_codec.reports import Measured, PackReport, PictureDistortion
 
 MAX_NAMES_SHOWN = 20
 
 
-def found_text(folder: "Folder", plan: "Plan | None") -> str:
-    """Before any work: the pictures, the network they get if they get one, and what to expect."""
+def found_text(folder: "Folder", plan: "NetworkPlan | None") -> str:
+    """Describe what was found before the work: pictures, files that were passed over, the planned network."""
     pictures = folder.pictures
     rows: list[Row] = [
         ("pictures", f"{count(len(pictures), 'picture')}, {count(folder.pixels, 'pixel')}, {_size_range(pictures)}"),
@@ -30,7 +31,7 @@ def found_text(folder: "Folder", plan: "Plan | None") -> str:
     return labelled(rows)
 
 
-def _plan_rows(plan: "Plan") -> list[Row]:
+def _plan_rows(plan: "NetworkPlan") -> list[Row]:
     network, per_value = plan.network, plan.parameters / plan.latent_values
     return [
         (
@@ -52,10 +53,10 @@ def _size_range(pictures: "Sequence[Picture]") -> str:
 
 
 def _changed_rows(flattened: int, scaled: int, skipped: Sequence[Unreadable]) -> list[Row]:
-    """What will not come back as it was."""
+    """Warn of what will not come back as it was."""
     rows = []
     if flattened:
-        rows.append(("warning", f"transparency of {count(flattened, 'picture')} is flattened on the background"))
+        rows.append(("warning", f"transparency of {count(flattened, 'picture')} was flattened onto the background"))
     if scaled:
         rows.append(("warning", f"{count(scaled, 'picture')} scaled down (Lanczos)"))
     if skipped:
@@ -64,7 +65,7 @@ def _changed_rows(flattened: int, scaled: int, skipped: Sequence[Unreadable]) ->
 
 
 def pack_text(output: Path, report: "PackReport") -> str:
-    """After the work: what was written and how good it is, all measured on the file."""
+    """Describe what was written and its quality, all measured on the file."""
     done = labelled([
         ("written", f"{output}: {exact_bytes(report.file_bytes)}"),
         ("pictures", f"{count(report.pictures, 'picture')}, {count(report.pixels, 'pixel')}"),
@@ -77,26 +78,28 @@ def pack_text(output: Path, report: "PackReport") -> str:
     ])  # fmt: skip
     parts = [done, measured_text(report.measured)]
     if report.below_target:
-        parts.append("below what was wanted, and AVIF cannot do better\n" + indented(worst_text(report.below_target)))
+        parts.append(
+            "below the quality floor, which AVIF does not reach either\n" + indented(worst_text(report.below_target))
+        )
     if report.skipped:
         parts.append("left out\n" + indented(skipped_text(report.skipped)))
     return "\n\n".join(parts)
 
 
 def _autoencoder_row(plain: float, with_weights: float) -> list[Row]:
-    """None for a file that needs no autoencoder."""
+    """Return no row for a file that needs no autoencoder."""
     if plain == with_weights:
         return []
     return [("", f"{rate(with_weights)} bits per pixel with the autoencoder's weights")]
 
 
 def _coded_rows(report: "PackReport") -> list[Row]:
-    """What the pictures became: codes, or a network and how near it came."""
+    """Describe the codes, or the network and its ceiling."""
     network = report.network
     if network is None:
         wanted = report.wanted_bytes
         missed = wanted is not None and report.file_bytes < 0.95 * wanted
-        less = f": the finest, of fewer than the wanted {short_bytes(round(wanted or 0))}" if missed else ""
+        less = f": the finest, below the wanted {short_bytes(round(wanted or 0))}" if missed else ""
         step = f"quantisation step {report.latent_step:.3g}{less}"
         refined = [("", f"refined in {count(report.rounds, 'round')}")] if report.rounds else []
         return [("codes", step), *refined, *_avif_rows(report)]
@@ -112,35 +115,35 @@ def _coded_rows(report: "PackReport") -> list[Row]:
 
 
 def _avif_rows(report: "PackReport") -> list[Row]:
-    """What AV1 stores of the pictures, and whether the wanted quality took more than the wanted size."""
+    """Describe the pictures stored as AV1, and missed targets."""
     rows = []
     if report.sequence_pictures:
-        alike = f"{count(report.sequence_pictures, 'picture')} in sequences of alike ones (AV1)"
-        rows.append(("", f"{alike}, {exact_bytes(report.sequence_bytes)}"))
+        stored = f"{count(report.sequence_pictures, 'near-duplicate')} in sequences (AV1)"
+        rows.append(("", f"{stored}, {exact_bytes(report.sequence_bytes)}"))
     if report.avif_pictures:
-        stored = f"{count(report.avif_pictures, 'picture')} stored by AVIF"
+        stored = f"{count(report.avif_pictures, 'picture')} stored as AVIF"
         rows.append(("", f"{stored}, {exact_bytes(report.avif_bytes)}"))
         if report.wanted_bytes is not None and report.file_bytes > 1.03 * report.wanted_bytes:
             rows.append(("warning", f"larger than the wanted {short_bytes(report.wanted_bytes)}: {stored}"))
     if report.below_target:
         missing = count(len(report.below_target), "picture")
-        rows.append(("warning", f"{missing} below the wanted quality, listed below: AVIF cannot do better"))
+        rows.append(("warning", f"{missing} below the quality floor, listed below: AVIF does not reach it either"))
     return rows
 
 
 def skipped_text(skipped: Sequence[Unreadable]) -> str:
-    """One line a file, and how many more there are."""
+    """List files with their reasons, one a line, the first ones and the number of the others."""
     return shortened([f"{fault.name}: {fault.reason}" for fault in skipped])
 
 
 def shortened(lines: Sequence[str]) -> str:
-    """The first lines, and how many more there are."""
+    """Keep the first lines, and say how many more there are."""
     more = [f"and {len(lines) - MAX_NAMES_SHOWN:,} more"] if len(lines) > MAX_NAMES_SHOWN else []
     return "\n".join([*lines[:MAX_NAMES_SHOWN], *more])
 
 
 def measured_text(measured: "Measured") -> str:
-    """Distortion of all pictures, then the worst ones."""
+    """Summarize the distortion, and list the worst pictures."""
     rows = [
         ("PSNR, dB", *(f"{value:.2f}" for value in _summary(measured.psnr_db))),
         ("MS-SSIM", *(f"{value:.4f}" for value in _summary(measured.ms_ssim))),
@@ -154,13 +157,21 @@ def _summary(distortion: Any) -> tuple[float, float, float]:
 
 
 def worst_text(pictures: "Sequence[PictureDistortion]") -> str:
-    """The pictures that came back least well."""
+    """List pictures with their distortion."""
     rows = [(str(w.index), f"{w.psnr_db:.2f}", f"{w.ms_ssim:.4f}", printable(w.name)) for w in pictures]
     return table(("index", "PSNR, dB", "MS-SSIM", "name"), rows, left=(3,))
 
 
+def below_text(picture: "PictureDistortion") -> str:
+    """One line on a picture below the quality floor."""
+    return (
+        f"{printable(picture.name)}: below the quality floor, "
+        f"{picture.psnr_db:.2f} dB PSNR, MS-SSIM {picture.ms_ssim:.4f}"
+    )
+
+
 def inspect_text(path: Path, values: dict[str, Any]) -> str:
-    """A table of what ``inspection.describe`` found."""
+    """Format what ``inspection.describe`` found."""
     autoencoder = values["autoencoder"]
     facts = labelled([
         ("file", f"{path}, format version {values['format_version']}"),
@@ -182,7 +193,7 @@ def inspect_text(path: Path, values: dict[str, Any]) -> str:
 
 
 def _network_rows(values: dict[str, Any]) -> list[Row]:
-    """None in a file without a network."""
+    """Return no rows for a file without a network."""
     network, weights = values["network"], values["weights"]
     if not network["parameters"]:
         return []
@@ -204,7 +215,7 @@ def _bits_each(weights: dict[str, Any]) -> str:
 
 
 def _code_rows(codes: dict[str, Any]) -> list[Row]:
-    """None in a file without codes."""
+    """Return no rows for a file without codes."""
     if not codes["bytes"]:
         return []
     return [
@@ -214,19 +225,19 @@ def _code_rows(codes: dict[str, Any]) -> list[Row]:
 
 
 def _entries_text(entries: list[dict[str, Any]]) -> str:
-    """A table of all pictures, with what the file tells of each beside its size."""
-    shown = {"code_bytes": "code bytes", "codec": "codec", "psnr_db": "PSNR, dB"}
-    told = [key for key in shown if key in entries[0]]
+    """List all pictures with what the file holds about each."""
+    columns_of = {"code_bytes": "code bytes", "codec": "codec", "psnr_db": "PSNR, dB"}
+    keys = [key for key in columns_of if key in entries[0]]
     rows = [
         (
             str(entry["index"]),
             f"{entry['width']}x{entry['height']}",
-            *(_cell(entry[key]) for key in told),
+            *(_cell(entry[key]) for key in keys),
             _name(entry["name"]),
         )
         for entry in entries
     ]
-    columns = ("index", "size", *(shown[key] for key in told), "name")
+    columns = ("index", "size", *(columns_of[key] for key in keys), "name")
     return table(columns, rows, left=(len(columns) - 1,))
 
 

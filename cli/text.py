@@ -1,4 +1,4 @@
-"""Numbers and tables as a person likes to read them."""
+"""Numbers and tables for people."""
 
 from collections.abc import Iterable, Sequence
 
@@ -28,7 +28,7 @@ def exact_bytes(number: int) -> str:
 
 
 def rate(bits_per_pixel: float) -> str:
-    """Four significant digits, never an exponent."""
+    """Format a rate with four significant digits and no exponent."""
     if bits_per_pixel >= 1000:
         return f"{bits_per_pixel:,.0f}"
     return f"{bits_per_pixel:.4g}" if bits_per_pixel >= 1e-4 else f"{bits_per_pixel:.7f}"
@@ -45,14 +45,14 @@ def duration(seconds: float) -> str:
 
 
 def labelled(rows: Iterable[Row]) -> str:
-    """One line a row: a label, and its value from a common column on."""
+    """Format rows as lines of a label and a value, the values aligned."""
     rows = list(rows)
     width = max(len(label) for label, _ in rows)
     return "\n".join(f"{label:<{width}}  {value}".rstrip() for label, value in rows)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[int] = ()) -> str:
-    """Aligned columns under their titles; numbers to the right, the columns in ``left`` to the left."""
+    """Align columns under their titles: to the right, those in ``left`` to the left."""
     lines = [list(head), *map(list, rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
@@ -65,5 +65,5 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[int
 
 
 def indented(block: str) -> str:
-    """Every line two columns further right."""
+    """Indent every line by two columns."""
     return "\n".join(f"  {line}" for line in block.splitlines())

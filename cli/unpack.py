@@ -1,4 +1,4 @@
-"""``unicorn unpack``: pictures come back by their numbers or names."""
+"""``unicorn unpack``: get pictures back by index or name."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from .options import (
     device_option,
     max_pixels_option,
     overwrite_option,
-    steps_option,
+    sampling_steps_option,
 )
 from .parameters import IndexRanges
 from .report import shortened
@@ -25,28 +25,28 @@ if TYPE_CHECKING:  # at run time it would load torch
 
 @click.command()
 @archive_argument
-@click.option("--index", "ranges", type=IndexRanges(), help="Numbers of pictures, such as 42 or 3,5,8-11.")
+@click.option("--index", "ranges", type=IndexRanges(), help="Indices of pictures, such as 42 or 3,5,8-11.")
 @click.option(
     "--name",
     "patterns",
     multiple=True,
-    help="A picture's name, or a pattern: * fits anything, folders too. May be given more than once.",
+    help="A picture's name or a pattern; * matches anything, including /. May be given more than once.",
 )
 @click.option("--all", "everything", is_flag=True, help="All pictures.")
 @click.option(
     "-o",
     "--output",
     metavar="FILE|FOLDER",
-    help="A file for one picture, its suffix says the format; or a folder, where pictures get their own names.  "
+    help="A file for one picture, whose suffix decides the format; or a folder, where pictures keep their names.  "
     "[default: 42.png for one --index, else a folder named after the archive]",
 )
 @click.option(
     "--format",
-    "image_format",
+    "picture_format",
     metavar="png|jpg|webp|avif|tif|bmp",
     help="Format of pictures in a folder.  [default: png]",
 )
-@steps_option
+@sampling_steps_option
 @device_option
 @archive_autoencoder_option
 @max_pixels_option
@@ -57,8 +57,8 @@ def unpack(
     patterns: tuple[str, ...],
     everything: bool,
     output: str | None,
-    image_format: str | None,
-    steps: int | None,
+    picture_format: str | None,
+    sampling_steps: int | None,
     device: str,
     autoencoder: str | None,
     max_pixels: int | None,
@@ -66,16 +66,16 @@ def unpack(
 ) -> None:
     """Get pictures back by --index, by --name, or --all.
 
-    One picture of one --index goes into 42.png here, or where -o says. Several always go into a folder. Nothing is
-    ever written outside the output folder, whatever names the file holds.
+    One picture is written to 42.png in the current folder, or where -o says; several are written into a folder.
+    Nothing is ever written outside the output folder, whatever names the file holds.
     """
     if sum((ranges is not None, bool(patterns), everything)) != 1:
-        raise click.UsageError("say which pictures: one of --index, --name and --all")
+        raise click.UsageError("select pictures by one of --index, --name and --all")
 
     from unicorn_codec.archive import Archive
     from unicorn_codec.pictures.images import MAX_PIXELS, write_format
 
-    suffix = "." + (image_format or "png").removeprefix(".")
+    suffix = "." + (picture_format or "png").removeprefix(".")
     write_format(suffix)  # refuses an unknown one before the work
     with Archive.open(archive, device=device, autoencoder=autoencoder, max_pixels=max_pixels or MAX_PIXELS) as opened:
         if ranges is not None:
@@ -84,35 +84,35 @@ def unpack(
             chosen = select_by_name(patterns, opened.names) if patterns else list(range(len(opened)))
         is_one = len(chosen) == 1
         if is_one and output is not None and names_one_file(output):
-            paths = {chosen[0]: path_of_file(output, image_format)}
+            paths = {chosen[0]: path_of_file(output, picture_format)}
         elif is_one and output is None and ranges is not None:
             paths = {chosen[0]: Path(f"{chosen[0]}{suffix}")}
         else:
             paths = paths_in_folder(Path(output or archive.stem), chosen, opened.names, suffix)
         if not overwrite:
             refuse_existing(list(paths.values()))
-        write_pictures(opened, paths, steps=steps, overwrite=overwrite)
+        write_pictures(opened, paths, steps=sampling_steps, overwrite=overwrite)
     click.echo(written_text(list(paths.values())))
 
 
-def path_of_file(output: str, image_format: str | None) -> Path:
-    """The file that ``-o`` names, its suffix known and not against ``--format``.
+def path_of_file(output: str, picture_format: str | None) -> Path:
+    """Return the file that ``-o`` names, checked against the known suffixes and ``--format``.
 
     Raises:
-        InvalidSetting: the suffix is not one that can be written.
+        InvalidSetting: pictures cannot be written in this format.
     """
     from unicorn_codec.pictures.images import write_format
     from unicorn_codec.pictures.output_files import output_path
 
     path = Path(output)
     name, _ = write_format(path.suffix)
-    if image_format and write_format("." + image_format.removeprefix("."))[0] != name:
-        raise click.UsageError(f"{output} says another format than --format {image_format}")
+    if picture_format and write_format("." + picture_format.removeprefix("."))[0] != name:
+        raise click.UsageError(f"{output} has another format than --format {picture_format}")
     return output_path(path.parent, path.name)
 
 
 def write_pictures(opened: "Archive", paths: dict[int, Path], *, steps: int | None, overwrite: bool) -> None:
-    """Decode the pictures and write each while the next ones are decoded; a bar if there are several."""
+    """Decode pictures and write each while the next ones are decoded, with a progress bar for several."""
     from unicorn_codec.concurrency import in_threads
     from unicorn_codec.pictures.images import write_picture
     from unicorn_codec.pictures.output_files import make_folder
@@ -130,5 +130,5 @@ def write_pictures(opened: "Archive", paths: dict[int, Path], *, steps: int | No
 
 
 def written_text(paths: list[Path]) -> str:
-    """The written paths, one a line; of many the first ones and their number."""
+    """List the written paths, one a line; of many the first ones and their number."""
     return shortened([f"written {path}" for path in paths])

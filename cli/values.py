@@ -5,8 +5,12 @@ import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from .report import below_text
+
 if TYPE_CHECKING:  # at run time these would load torch
-    from unicorn_codec.reports import Measured, PackReport, VerifyReport
+    from unicorn_codec.measurement import Measured
+    from unicorn_codec.packing.reports import PackReport
+    from unicorn_codec.verification import VerifyReport
 
 _OF_NETWORK = ("parameters", "steps", "ceiling_psnr_db", "other_noise_psnr_db", "stored_noise_psnr_db")
 """Keys that are null for an archive of codes."""
@@ -44,12 +48,16 @@ def pack_values(report: "PackReport") -> dict[str, Any]:
     return values | measured_values(report.measured)
 
 
-def verify_values(pictures: int, report: "VerifyReport", too_bad: list[str]) -> dict[str, Any]:
-    """Everything that ``verify --against FOLDER --json`` prints."""
-    problems = [*report.problems, *too_bad]
-    return {"ok": not problems, "pictures": pictures, **measured_values(report.measured), "problems": problems}
+def verify_values(report: "VerifyReport") -> dict[str, Any]:
+    """Everything that ``verify --json`` prints."""
+    return {
+        "ok": report.ok,
+        "pictures": report.pictures,
+        **measured_values(report.measured),
+        "problems": [*report.differences, *map(below_text, report.below_floor)],
+    }
 
 
-def integrity_values(pictures: int | None, problems: list[str]) -> dict[str, Any]:
-    """Everything that ``verify --json`` prints without a folder to compare with."""
-    return {"ok": not problems, "pictures": pictures, **measured_values(None), "problems": problems}
+def damage_values(error: Exception) -> dict[str, Any]:
+    """Everything that ``verify --json`` prints for a damaged file."""
+    return {"ok": False, "pictures": None, **measured_values(None), "problems": [str(error)]}

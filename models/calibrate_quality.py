@@ -15,7 +15,7 @@ from train_autoencoder import UNSEEN, load_pictures
 from unicorn_codec.bench.qualities import ssimulacra2
 from unicorn_codec.codes.code_model import load_code_model
 from unicorn_codec.codes.rate_model import RateModel
-from unicorn_codec.config import SHORT_EFFORT
+from unicorn_codec.effort import SHORT_EFFORT
 from unicorn_codec.packing.refinement import Objective
 from unicorn_codec.pictures.avif import encode_avif
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder

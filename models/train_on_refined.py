@@ -41,8 +41,8 @@ from train_autoencoder import (
 from unicorn_codec.bench.perceptual import PerceptualDistance
 from unicorn_codec.codes.code_model import load_code_model
 from unicorn_codec.codes.rate_model import RateModel
-from unicorn_codec.config import SHORT_EFFORT
 from unicorn_codec.devices import has_fast_bfloat16
+from unicorn_codec.effort import SHORT_EFFORT
 from unicorn_codec.model_registry import AUTOENCODER, names
 from unicorn_codec.packing.refinement import Objective
 from unicorn_codec.transform.autoencoder import SCALE, PackagedAutoencoder, weights_of

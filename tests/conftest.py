@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from unicorn_codec.archive import pack
-from unicorn_codec.config import PackOptions, TrainConfig
+from unicorn_codec.config import CodesOptions, NetworkOptions, PackOptions, TrainConfig
+from unicorn_codec.packing.pack import pack
+from unicorn_codec.packing.reports import PackReport
 from unicorn_codec.pictures.images import write_picture
-from unicorn_codec.reports import PackReport
 
 torch.set_num_threads(1)
 
@@ -36,14 +36,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_options() -> PackOptions:
-    return PackOptions(index_only=True, hidden_size=16, depth=2, train=TrainConfig(epochs=200), seed=7, device="cpu")
+    return NetworkOptions(hidden_size=16, depth=2, train=TrainConfig(epochs=200), seed=7, device="cpu")
 
 
 @pytest.fixture(scope="session")
 def coded(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, PackReport]:
     """An archive of codes of ``folder`` and what packing it reported."""
     path = tmp_path_factory.mktemp("archives") / "codes.uni"
-    return path, pack(folder, path, PackOptions(each_alone=True, device="cpu", seed=7))
+    return path, pack(folder, path, CodesOptions(sequences=False, device="cpu", seed=7))
 
 
 @pytest.fixture(scope="session")

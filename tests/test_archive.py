@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from unicorn_codec.archive import Archive, open_decoder, pack, verify
-from unicorn_codec.config import PackOptions, ReadOptions, TrainConfig
+from unicorn_codec.archive import Archive, open_decoder
+from unicorn_codec.config import CodesOptions, Goal, NetworkOptions, PackOptions, ReadOptions, Target, TrainConfig
 from unicorn_codec.errors import (
     AutoencoderMismatch,
     AutoencoderUnavailable,
@@ -30,14 +30,18 @@ from unicorn_codec.format.container import read_container, serialize
 from unicorn_codec.inspection import describe
 from unicorn_codec.model_registry import default_name
 from unicorn_codec.network.training import Progress
-from unicorn_codec.packing.folder_coder import FolderCoder
-from unicorn_codec.packing.into_network import take_sample
-from unicorn_codec.packing.refinement import SLOPE, Objective
+from unicorn_codec.packing.candidates import CandidateChooser
+from unicorn_codec.packing.observer import Observer
+from unicorn_codec.packing.pack import pack
+from unicorn_codec.packing.picture_source import PictureSource
+from unicorn_codec.packing.preview import take_preview
+from unicorn_codec.packing.refinement import LAMBDA_PER_SQUARED_STEP, Objective
+from unicorn_codec.packing.reports import PackReport
 from unicorn_codec.pictures.demo_pictures import make_demo_pictures
 from unicorn_codec.pictures.images import list_folder, read_picture, write_picture
 from unicorn_codec.pictures.metrics import psnr_db
 from unicorn_codec.quality import USUAL_QUALITY, step_of_quality
-from unicorn_codec.reports import Observer, PackReport
+from unicorn_codec.verification import verify
 
 from conftest import draw
 
@@ -84,12 +88,14 @@ def test_pictures_that_are_worked_on_side_by_side_stay_themselves(
     for module in ("transform.autoencoder", "packing.refinement"):
         monkeypatch.setattr(f"unicorn_codec.{module}.PIXELS_AT_ONCE", {"cpu": 3 * size**2})
     monkeypatch.setattr(
-        FolderCoder, "are_cheaper_at_half", lambda *arguments: np.arange(len(arguments[1])) == len(arguments[1]) - 1
+        CandidateChooser,
+        "are_cheaper_at_half",
+        lambda *arguments: np.arange(len(arguments[1])) == len(arguments[1]) - 1,
     )
     usual = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        pack(source, path, PackOptions(latent_step=8.0, effort=1, device="cpu", each_alone=True))
+        pack(source, path, CodesOptions(target=Target(Goal.STEP, 8.0), effort=1, device="cpu", sequences=False))
         decoded = decode_all(path)
     finally:
         torch.set_num_threads(usual)
@@ -103,18 +109,18 @@ def test_pictures_that_are_worked_on_side_by_side_stay_themselves(
 def test_the_wanted_rate_is_met(tmp_path: Path) -> None:
     make_demo_pictures(tmp_path / "demo", count=8, size=128)
     for rate in (0.3, 0.12):
-        options = PackOptions(bits_per_pixel=rate, device="cpu", overwrite=True)
+        options = CodesOptions(target=Target(Goal.RATE, rate), device="cpu", overwrite=True)
         report = pack(tmp_path / "demo", tmp_path / "out.uni", options)
         assert report.bits_per_pixel == pytest.approx(rate, rel=0.03)
     with pytest.raises(InvalidSetting, match="at least"):
-        pack(tmp_path / "demo", tmp_path / "out.uni", replace(options, bits_per_pixel=0.02))
-    report = pack(tmp_path / "demo", tmp_path / "out.uni", replace(options, bits_per_pixel=9.0))
+        pack(tmp_path / "demo", tmp_path / "out.uni", replace(options, target=Target(Goal.RATE, 0.02)))
+    report = pack(tmp_path / "demo", tmp_path / "out.uni", replace(options, target=Target(Goal.RATE, 9.0)))
     assert report.latent_step == 1.0, "more bytes than the finest step takes are not spent"
 
 
 def test_a_lambda_is_what_refinement_minimises_by(folder: Path, tmp_path: Path) -> None:
-    for slope, step in ((SLOPE * 9.0, 3.0), (1e-3, 1.0), (1e9, 24.0)):
-        options = PackOptions(slope=slope, effort=0, device="cpu", overwrite=True)
+    for slope, step in ((LAMBDA_PER_SQUARED_STEP * 9.0, 3.0), (1e-3, 1.0), (1e9, 24.0)):
+        options = CodesOptions(target=Target(Goal.RD_LAMBDA, slope), effort=0, device="cpu", overwrite=True)
         assert pack(folder, tmp_path / "a.uni", options).latent_step == pytest.approx(step)
 
 
@@ -122,7 +128,7 @@ def test_a_lambda_is_what_refinement_minimises_by(folder: Path, tmp_path: Path) 
 def test_coarse_codes_are_of_pictures_at_half_size(size: int, step: float, tmp_path: Path) -> None:
     source, path = tmp_path / "demo", tmp_path / "out.uni"
     make_demo_pictures(source, count=3, size=size)
-    assert pack(source, path, PackOptions(latent_step=step, effort=1, device="cpu")).pictures == 3
+    assert pack(source, path, CodesOptions(target=Target(Goal.STEP, step), effort=1, device="cpu")).pictures == 3
     codes = read_container(path).codes
     assert codes is not None
     assert all(map(is_half_size, codes.streams))
@@ -134,7 +140,11 @@ def test_coarse_codes_are_of_pictures_at_half_size(size: int, step: float, tmp_p
 
 def test_a_quality_that_latents_do_not_reach_is_had_from_avif(folder: Path, tmp_path: Path) -> None:
     reports = [
-        pack(folder, tmp_path / f"{quality}.uni", PackOptions(quality=quality, each_alone=True, device="cpu"))
+        pack(
+            folder,
+            tmp_path / f"{quality}.uni",
+            CodesOptions(target=Target(Goal.QUALITY, quality), sequences=False, device="cpu"),
+        )
         for quality in (0, 20, 95)
     ]
     assert [report.avif_pictures for report in reports] == [0, 0, 6]
@@ -215,7 +225,7 @@ def test_the_same_seed_gives_the_same_file(
 def test_one_picture_is_enough(tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     write_picture(draw(1, 16, 16), tmp_path / "one" / "it.png")
-    options = PackOptions(index_only=True, hidden_size=8, depth=1, train=TrainConfig(epochs=100), device="cpu")
+    options = NetworkOptions(hidden_size=8, depth=1, train=TrainConfig(epochs=100), device="cpu")
     report = pack(tmp_path / "one", tmp_path / "one.uni", options)
     assert report.index_bits == 0
     assert Archive.open(tmp_path / "one.uni")[0].size == (16, 16)
@@ -234,15 +244,15 @@ class StopAfter(Observer):
 
 def test_an_interrupted_pack_leaves_a_checkpoint_and_goes_on(folder: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.uni"
-    options = PackOptions(index_only=True, hidden_size=16, depth=2, train=TrainConfig(seconds=6), device="cpu")
+    options = NetworkOptions(hidden_size=16, depth=2, train=TrainConfig(seconds=6), device="cpu")
     with pytest.raises(Interrupted, match="--resume"):
         pack(folder, output, options, StopAfter(0.3))
     assert [p.name for p in tmp_path.iterdir()] == ["out.uni.checkpoint"]
-    for other in (options, PackOptions(device="cpu")):
+    for other in (options, CodesOptions(device="cpu")):
         with pytest.raises(OutputError, match="unfinished work"):
             pack(folder, output, other)
     with pytest.raises(CheckpointMismatch):
-        pack(folder, output, PackOptions(device="cpu", resume=True))
+        pack(folder, output, CodesOptions(device="cpu", resume=True))
     with pytest.raises(CheckpointMismatch):
         pack(folder, output, replace(options, seed=1, resume=True))
     assert not output.exists()
@@ -268,7 +278,10 @@ class StopAtTheSecond(Observer):
 def test_codes_that_were_refined_are_not_refined_again(
     is_killed: bool, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    output, options = tmp_path / "out.uni", PackOptions(latent_step=3.0, effort=2, each_alone=True, device="cpu")
+    output, options = (
+        tmp_path / "out.uni",
+        CodesOptions(target=Target(Goal.STEP, 3.0), effort=2, sequences=False, device="cpu"),
+    )
     refined: list[int] = []
     refine = Objective.refine
 
@@ -395,7 +408,7 @@ def test_the_sample_is_of_the_commonest_size_and_from_the_whole_folder(tmp_path:
     for number in range(3):
         write_picture(draw(number, 1024, 1024), tmp_path / f"large {number}.png")
     listed = list_folder(tmp_path, ReadOptions())
-    sample = take_sample(listed, ReadOptions(), list(range(43)))
+    sample = take_preview(PictureSource(listed, ReadOptions()), list(range(43)))
     assert sample.originals[0].shape == (16, 16, 3)
     assert len(sample.indices) >= 13 and max(sample.indices) > 35
 

@@ -24,7 +24,7 @@ from unicorn_codec.bench.plots import STYLES, draw_plots, spread
 from unicorn_codec.bench.qualities import METRICS, check_packages, measure_pair, of_set
 from unicorn_codec.bench.report import DASH, Point, bd_table, markdown, point_table, verdict
 from unicorn_codec.bench.rivals import Codec, Jpeg, Sizes, Zip
-from unicorn_codec.config import PackOptions
+from unicorn_codec.config import CodesOptions, PackOptions
 from unicorn_codec.errors import InvalidSetting, OutputError, PackageMissing
 
 pytest.importorskip("matplotlib")
@@ -179,9 +179,9 @@ def replace_file_name(own: Unicorn, name: str) -> Unicorn:
 
 def test_default_settings_are_valid_and_named_by_what_they_ask_for() -> None:
     assert not any(
-        o.index_only for o in own_settings(read=PackOptions().read, seconds=None, seed=3, device="cpu").values()
+        o.index_only for o in own_settings(read=CodesOptions().read, seconds=None, seed=3, device="cpu").values()
     )
-    settings = own_settings(read=PackOptions().read, seconds=5, seed=3, device="cpu")
+    settings = own_settings(read=CodesOptions().read, seconds=5, seed=3, device="cpu")
     assert {options.index_only for options in settings.values()} == {True, False}
     for name, options in settings.items():
         assert options.seed == 3
@@ -189,7 +189,7 @@ def test_default_settings_are_valid_and_named_by_what_they_ask_for() -> None:
 
 
 def test_codecs_are_chosen_by_name() -> None:
-    codecs = rivals(PackOptions().read, 0)
+    codecs = rivals(CodesOptions().read, 0)
     assert len({codec.name for codec in codecs}) == len(codecs)
     assert {codec.name for codec in select_codecs(codecs, [])} | {"unicorn"} == set(USUAL_CODECS)
     assert len(USUAL_CODECS) > 6

@@ -10,12 +10,13 @@ from click.testing import CliRunner
 
 from unicorn_cli.main import cli
 from unicorn_codec import archive as library
-from unicorn_codec.archive import Archive, verify
+from unicorn_codec.archive import Archive
 from unicorn_codec.errors import CanaryWarning, DecoderMismatch, InvalidSetting, PictureTooLarge
 from unicorn_codec.format.canary import Canary, block_sums
 from unicorn_codec.format.container import read_container, serialize
-from unicorn_codec.reports import PackReport
+from unicorn_codec.packing.reports import PackReport
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
+from unicorn_codec.verification import verify
 
 from conftest import draw
 
@@ -72,15 +73,15 @@ def test_a_changed_library_is_a_warning_and_to_a_verifier_an_error(
     coded: tuple[Path, PackReport], folder: Path, tmp_path: Path
 ) -> None:
     archive = Archive.open(coded[0], device="cpu")
-    with pytest.warns(CanaryWarning, match="another picture than when the archive was made"):
+    with pytest.warns(CanaryWarning, match="other pixels than when the archive was packed"):
         list(archive.iterate(range(len(archive))))
     with pytest.raises(DecoderMismatch):
         verify(coded[0], folder, device="cpu")
     result = CliRunner().invoke(cli, ["verify", str(coded[0])])
-    assert result.exit_code == 1 and result.stderr.startswith("unicorn: error: picture 0 decodes to another picture")
+    assert result.exit_code == 1 and result.stderr.startswith("unicorn: error: picture 0 decodes to other pixels")
     assert result.stderr.count("\n") == 1
     result = CliRunner().invoke(cli, ["unpack", str(coded[0]), "--all", "-o", str(tmp_path / "all")])
-    assert result.exit_code == 0 and "unicorn: warning: picture 0 decodes to another picture" in result.stderr
+    assert result.exit_code == 0 and "unicorn: warning: picture 0 decodes to other pixels" in result.stderr
     result = CliRunner().invoke(cli, ["unpack", str(coded[0]), "--index", "1", "-o", str(tmp_path / "1.png")])
     assert "warning" not in result.stderr, "its picture was not decoded"
 
@@ -110,7 +111,7 @@ def test_a_code_of_one_byte_cannot_claim_a_huge_picture(coded: tuple[Path, PackR
     )
     archive = Archive.open(path, device="cpu")
     huge = archive.indices[0]
-    with pytest.raises(PictureTooLarge, match="16384x16384 pixels, allowed are 134217728"):
+    with pytest.raises(PictureTooLarge, match="16384x16384 pixels, the limit is 134217728"):
         archive[huge]
     assert archive[archive.indices[1]].size == archive.size(archive.indices[1]), "the others come back"
     result = CliRunner().invoke(cli, ["unpack", str(path), "--all", "-o", str(tmp_path / "all")])

@@ -1,6 +1,7 @@
 """The command line: what it asks of the library, what it prints, and how it says no."""
 
 import json
+import re
 import runpy
 import subprocess
 import sys
@@ -19,17 +20,21 @@ from unicorn_cli.main import cli
 from unicorn_cli.parameters import Colour, Duration, IndexRanges
 from unicorn_cli.text import duration as duration_text
 from unicorn_cli.text import exact_bytes, rate, short_bytes
-from unicorn_codec import archive as library
-from unicorn_codec.config import PackOptions
+from unicorn_codec import archive, verification
+from unicorn_codec.config import CodesOptions, Goal, NetworkOptions, PackOptions, Target, TrainConfig
 from unicorn_codec.errors import Interrupted
 from unicorn_codec.format.container import SectionInfo, write_container
 from unicorn_codec.format.header import MAX_PICTURES
-from unicorn_codec.network.planning import Plan, shape_network
+from unicorn_codec.measurement import Measured, PictureDistortion
+from unicorn_codec.network.planning import NetworkPlan, shape_network
 from unicorn_codec.network.training import Progress
+from unicorn_codec.packing import pack
+from unicorn_codec.packing.observer import Observer
+from unicorn_codec.packing.reports import NetworkReport, PackReport
 from unicorn_codec.pictures.images import Folder, Picture
 from unicorn_codec.pictures.metrics import Distortion
 from unicorn_codec.pictures.picture_files import Unreadable
-from unicorn_codec.reports import Measured, NetworkReport, Observer, PackReport, PictureDistortion, VerifyReport
+from unicorn_codec.verification import VerifyReport
 
 ROOT = Path(__file__).parent.parent
 
@@ -106,7 +111,7 @@ def uni(tmp_path: Path) -> Path:
 
 
 class FakePack:
-    """Stands for ``archive.pack``: keeps what it was asked for and tells a short story."""
+    """Replaces ``pack``: keeps its arguments and reports a short course of events."""
 
     options: PackOptions
     folder: Path
@@ -126,7 +131,7 @@ class FakePack:
         return REPORT
 
 
-PLAN = Plan(
+PLAN = NetworkPlan(
     network=shape_network(48, 4, 8),
     parameters=98_304,
     latent_values=65_536,
@@ -139,7 +144,7 @@ PLAN = Plan(
 @pytest.fixture
 def fake_pack(monkeypatch: pytest.MonkeyPatch) -> FakePack:
     fake = FakePack()
-    monkeypatch.setattr(library, "pack", fake)
+    monkeypatch.setattr(pack, "pack", fake)
     return fake
 
 
@@ -171,7 +176,7 @@ class FakeArchive:
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder of a command that unpacks a faked ``out.uni``."""
-    monkeypatch.setattr(library, "Archive", FakeArchive)
+    monkeypatch.setattr(archive, "Archive", FakeArchive)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -201,7 +206,7 @@ def test_version() -> None:
     assert run("--version").stdout == "unicorn-codec, version 0.1.0\n"
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["pack", "--help"], ["inspect", "{uni}"], ["verify", "{uni}"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["pack", "--help"], ["inspect", "{uni}"]])
 def test_light_commands_load_no_torch(arguments: list[str], uni: Path) -> None:
     wanted = [argument.format(uni=uni) for argument in arguments]
     program = (
@@ -218,7 +223,7 @@ def test_a_bug_stays_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(library, "pack", broken)
+    monkeypatch.setattr(pack, "pack", broken)
     with pytest.raises(ZeroDivisionError):
         run("pack", "folder", "out.uni")
 
@@ -228,7 +233,7 @@ def test_ctrl_c_is_one_line_and_130(error: BaseException, monkeypatch: pytest.Mo
     def interrupted(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(library, "pack", interrupted)
+    monkeypatch.setattr(pack, "pack", interrupted)
     result = run("pack", "folder", "out.uni")
     assert result.exit_code == 130
     assert result.stdout == ""
@@ -242,19 +247,20 @@ def test_ctrl_c_is_one_line_and_130(error: BaseException, monkeypatch: pytest.Mo
 def test_integer_weights_imply_a_network(fake_pack: FakePack) -> None:
     run("pack", "photos", "out.uni", "--weight-format", "integer")
     options = fake_pack.options
-    assert options.index_only
+    assert isinstance(options, NetworkOptions)
     assert (options.weight_format, options.bits_per_weight, options.rounded_bits) == ("integer", 5, 5)
 
 
 def test_pack_hands_all_settings_to_the_library(fake_pack: FakePack) -> None:
     run(
         "pack", "photos", "out.uni", "--hidden-size", 48, "--depth", 3, "--weight-bits", 16, "--exponent-bits", 5,
-        "--time", "1.5h", "--seed", 9, "--device", "cpu", "--autoencoder", "folder", "--steps", 7, "--resume",
-        "--overwrite", "--max-side", 64, "--background", "#0a0B0c", "--skip-unreadable",
+        "--train-time", "1.5h", "--seed", 9, "--device", "cpu", "--autoencoder", "folder", "--sampling-steps", 7,
+        "--resume", "--overwrite", "--max-side", 64, "--background", "#0a0B0c", "--skip-unreadable",
     )  # fmt: skip
     options = fake_pack.options
+    assert isinstance(options, NetworkOptions)
     assert (fake_pack.folder, fake_pack.output) == (Path("photos"), Path("out.uni"))
-    assert (options.hidden_size, options.depth, options.steps, options.seed) == (48, 3, 7, 9)
+    assert (options.hidden_size, options.depth, options.sampling_steps, options.seed) == (48, 3, 7, 9)
     assert (options.weight_format, options.bits_per_weight, options.float_bits) == ("float", 16, (5, 10))
     assert options.train.seconds == 5400
     assert (options.device, options.autoencoder, options.resume, options.overwrite) == ("cpu", "folder", True, True)
@@ -265,18 +271,62 @@ def test_pack_hands_all_settings_to_the_library(fake_pack: FakePack) -> None:
 
 def test_pack_keeps_the_librarys_defaults(fake_pack: FakePack) -> None:
     run("pack", "photos", "out.uni")
-    assert fake_pack.options == PackOptions()
+    assert fake_pack.options == CodesOptions()
     run("pack", "photos", "out.uni", "--bpp", 0.5, "--epochs", 12)
-    assert (fake_pack.options.bits_per_pixel, fake_pack.options.train.epochs) == (0.5, 12)
-    assert fake_pack.options.train.seconds is None
+    assert fake_pack.options == NetworkOptions(target=Target(Goal.RATE, 0.5), train=TrainConfig(epochs=12))
 
 
-def test_a_time_is_that_of_packing_or_of_training(fake_pack: FakePack) -> None:
-    run("pack", "photos", "out.uni", "--time", "5m")
-    assert (fake_pack.options.index_only, fake_pack.options.seconds) == (False, 300)
-    run("pack", "photos", "out.uni", "--time", "5m", "--index-only")
-    assert (fake_pack.options.seconds, fake_pack.options.train.seconds) == (None, 300)
+@pytest.mark.parametrize(
+    ("option", "value", "goal"),
+    [
+        ("--quality", 70.0, Goal.QUALITY),
+        ("--bpp", 0.1, Goal.RATE),
+        ("--size", 3_000_000, Goal.SIZE),
+        ("--step", 2.5, Goal.STEP),
+        ("--lambda", 450.0, Goal.RD_LAMBDA),
+    ],
+)
+def test_each_target_has_an_option(option: str, value: float, goal: Goal, fake_pack: FakePack) -> None:
+    run("pack", "photos", "out.uni", option, value)
+    assert fake_pack.options == CodesOptions(target=Target(goal, value))
+
+
+def test_two_targets_are_refused() -> None:
+    result = run("pack", "photos", "out.uni", "--bpp", 0.1, "--lambda", 450)
+    assert result.exit_code == 2 and "give one target, not --bpp, --lambda" in result.stderr
+
+
+def test_options_of_codes_reach_the_library(fake_pack: FakePack) -> None:
+    run("pack", "photos", "out.uni", "--time", "5m", "--no-sequences", "--tune", "--min-psnr", 30, "--min-ms-ssim", 0.9)
+    assert fake_pack.options == CodesOptions(seconds=300, sequences=False, tune=True, min_psnr_db=30, min_ms_ssim=0.9)
+
+
+@pytest.mark.parametrize(
+    "option", [("--time", "5m"), ("--effort", 3), ("--min-psnr", 30), ("--tune",), ("--no-sequences",)]
+)
+def test_options_of_codes_are_refused_for_networks(option: tuple[object, ...]) -> None:
+    result = run("pack", "photos", "out.uni", "--index-only", *option)
+    assert result.exit_code == 2 and f"{option[0]} cannot be combined with --index-only" in result.stderr
+
+
+def test_a_training_time_and_epochs_exclude_each_other() -> None:
+    result = run("pack", "photos", "out.uni", "--train-time", "5m", "--epochs", 3)
+    assert result.exit_code == 2 and "give one of --train-time, --epochs" in result.stderr
+
+
+def test_a_time_and_an_effort_exclude_each_other() -> None:
     assert "not both" in run("pack", "photos", "out.uni", "--time", "5m", "--effort", 3).stderr
+
+
+def test_help_shows_the_usual_options_and_help_all_the_rest() -> None:
+    usual, everything = (run("pack", option).stdout for option in ("--help", "--help-all"))
+    of_usual, of_all = (re.findall(r"^  (?:-\w, )?(--[a-z-]+)", text, re.MULTILINE) for text in (usual, everything))
+    assert len(of_usual) <= 15 and set(of_usual) < set(of_all)
+    assert {"--quality", "--effort", "--overwrite"} <= set(of_usual) and "--hidden-size" not in of_usual
+    wanted = {name for parameter in cli.commands["pack"].params for name in parameter.opts if name.startswith("--")}
+    assert wanted <= set(of_all)
+    for heading in ("Target:", "Effort:", "What is read:", "Output:"):
+        assert heading in usual
 
 
 def test_pack_tells_before_and_after(fake_pack: FakePack) -> None:
@@ -295,7 +345,7 @@ def test_pack_tells_before_and_after(fake_pack: FakePack) -> None:
         "10 min 03 s",
         "29.10 dB PSNR: the autoencoder alone",
         "28.40 dB PSNR; the same pictures",
-        "transparency of 2 pictures is flattened",
+        "transparency of 2 pictures was flattened",
         "1 picture scaled down",
         "bad.png: it is empty",
         "cats/4.jpg",
@@ -318,14 +368,14 @@ def test_pack_tells_what_the_wanted_quality_took(fake_pack: FakePack, monkeypatc
         below_target=ROWS[:1],
         wanted_bytes=100_000.0,
     )
-    monkeypatch.setattr(library, "pack", lambda *_: report)
+    monkeypatch.setattr(pack, "pack", lambda *_: report)
     said = run("pack", "photos", "out.uni", "--min-psnr", 24, "--size", "100kB").stdout
     for words in (
-        "9 pictures in sequences of alike ones (AV1), 5,678 bytes",
-        "2 pictures stored by AVIF, 1,234 bytes",
-        "larger than the wanted 100.0 kB: 2 pictures stored by AVIF",
-        "1 picture below the wanted quality",
-        "AVIF cannot do better\n  index  PSNR",
+        "9 near-duplicates in sequences (AV1), 5,678 bytes",
+        "2 pictures stored as AVIF, 1,234 bytes",
+        "larger than the wanted 100.0 kB: 2 pictures stored as AVIF",
+        "1 picture below the quality floor",
+        "which AVIF does not reach either\n  index  PSNR",
     ):
         assert words in said
     values = json.loads(run("pack", "photos", "out.uni", "--json").stdout)
@@ -334,18 +384,9 @@ def test_pack_tells_what_the_wanted_quality_took(fake_pack: FakePack, monkeypatc
     assert values["below_target"][0]["name"] == "cats/0.jpg"
 
 
-def test_pictures_are_stored_alone_where_that_is_wanted(fake_pack: FakePack) -> None:
-    run("pack", "photos", "out.uni")
-    assert not fake_pack.options.each_alone
-    run("pack", "photos", "out.uni", "--each-alone")
-    assert fake_pack.options.each_alone
-
-
-def test_a_least_quality_is_handed_on(fake_pack: FakePack) -> None:
-    run("pack", "photos", "out.uni", "--min-psnr", 24.5, "--min-ms-ssim", 0.9)
-    assert (fake_pack.options.min_psnr_db, fake_pack.options.min_ms_ssim) == (24.5, 0.9)
-    for arguments in (["--min-psnr", 24, "--index-only"], ["--min-psnr", "nan"], ["--min-ms-ssim", 1.5]):
-        assert_refused(run("pack", "photos", "out.uni", *arguments), "least")
+@pytest.mark.parametrize("arguments", [["--min-psnr", "nan"], ["--min-ms-ssim", 1.5]])
+def test_an_impossible_quality_floor_is_refused(arguments: list[object]) -> None:
+    assert_refused(run("pack", "photos", "out.uni", *arguments), "min ")
 
 
 def test_pack_json_is_alone_on_stdout(fake_pack: FakePack) -> None:
@@ -363,14 +404,13 @@ def test_pack_json_is_alone_on_stdout(fake_pack: FakePack) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--time", "10"], "write 90s, 10m or 1.5h"),
-        (["--time", "0s"], "is no time"),
-        (["--time", "1m", "--epochs", "3"], "exclude each other"),
-        (["--background", "#12345"], "is no colour"),
+        (["--time", "10"], "invalid time '10': use 90s, 10m or 1.5h"),
+        (["--time", "0s"], "invalid time '0s'"),
+        (["--background", "#12345"], "invalid colour '#12345'"),
         (["--weight-bits", "2"], "3<=x<=32"),
         (["--device", "tpu"], "'auto', 'cpu', 'cuda'"),
         (["--seed", str(1 << 64)], "is not in the range"),
-        (["--steps", "51"], "is not in the range"),
+        (["--sampling-steps", "51"], "is not in the range"),
     ],
 )
 def test_pack_refuses_bad_settings(arguments: list[str], words: str, fake_pack: FakePack) -> None:
@@ -421,7 +461,7 @@ def assert_refused_last(result: Result, words: str) -> None:
 
 
 def test_one_index_goes_into_its_number(here: Path) -> None:
-    result = run("unpack", "out.uni", "--index", 4, "--steps", 3)
+    result = run("unpack", "out.uni", "--index", 4, "--sampling-steps", 3)
     assert result.stdout == "written 4.png\n"
     assert files_below(here) == ["4.png"]
     assert FakeArchive.steps == 3
@@ -468,12 +508,12 @@ def test_names_and_patterns(here: Path) -> None:
 
 def test_existing_files_are_kept(here: Path) -> None:
     (here / "4.png").write_bytes(b"precious")
-    assert_refused(run("unpack", "out.uni", "--index", 4), "4.png exists already; --overwrite replaces")
+    assert_refused(run("unpack", "out.uni", "--index", 4), "4.png exists; --overwrite replaces existing files")
     assert (here / "4.png").read_bytes() == b"precious"
     assert run("unpack", "out.uni", "--index", 4, "--overwrite").exit_code == 0
     assert (here / "4.png").read_bytes().startswith(b"\x89PNG")
     run("unpack", "out.uni", "--index", 3, "-o", "all/")
-    assert_refused(run("unpack", "out.uni", "--all", "-o", "all"), "exists already")
+    assert_refused(run("unpack", "out.uni", "--all", "-o", "all"), "b.png exists")
     assert len(files_below(here / "all")) == 1
 
 
@@ -501,7 +541,7 @@ def test_links_that_lie_in_the_folder_already_lead_nowhere(here: Path, monkeypat
     (here / "out" / "dangling").symlink_to(here / "not yet")
     for index in (0, 2):
         assert_refused(run("unpack", "out.uni", "--index", index, "-o", "out/", "--overwrite"), "leads outside")
-    assert_refused(run("unpack", "out.uni", "--index", 1, "-o", "out/"), "exists already")
+    assert_refused(run("unpack", "out.uni", "--index", 1, "-o", "out/"), "b.png exists")
     assert run("unpack", "out.uni", "--index", 1, "-o", "out/", "--overwrite").exit_code == 0
     assert not (here / "out" / "b.png").is_symlink()
     assert files_below(here / "outside") == ["b.png"]
@@ -511,8 +551,8 @@ def test_links_that_lie_in_the_folder_already_lead_nowhere(here: Path, monkeypat
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--index", "12"], "there is no picture 12: the archive has 0 to 11"),
-        (["--index", "3-999999999999999999"], "there is no picture 12: the archive has 0 to 11"),
+        (["--index", "12"], "index 12 is out of range: the archive has 0 to 11"),
+        (["--index", "3-999999999999999999"], "index 12 is out of range: the archive has 0 to 11"),
         (["--name", "horses/*"], "'horses/*'"),
         (["--name", "a\x1b[2J"], "a\\x1b[2J"),
         (["--index", "4", "-o", "x.doc"], "pictures are written as"),
@@ -530,13 +570,13 @@ def test_unpack_refuses(arguments: list[str], words: str, here: Path) -> None:
         ([], "one of --index, --name and --all"),
         (["--index", "1", "--all"], "one of --index, --name and --all"),
         (["--index", "5-3"], "the range 5-3 ends before it starts"),
-        (["--index", "abc"], "'abc' is no index"),
-        (["--index", ""], "'' is no index"),
-        (["--index", "-1"], "'-1' is no index"),
-        (["--index", "1,,2"], "'' is no index"),
-        (["--index", "²"], "is no index"),
-        (["--index", "9" * 5000], "is no index"),
-        (["--index", "1", "--steps", "0"], "is not in the range"),
+        (["--index", "abc"], "invalid index 'abc'"),
+        (["--index", ""], "invalid index ''"),
+        (["--index", "-1"], "invalid index '-1'"),
+        (["--index", "1,,2"], "invalid index ''"),
+        (["--index", "²"], "invalid index"),
+        (["--index", "9" * 5000], "invalid index"),
+        (["--index", "1", "--sampling-steps", "0"], "is not in the range"),
         (["--index", "1", "-o", "a.png", "--format", "bmp"], "another format"),
     ],
 )
@@ -619,59 +659,53 @@ def test_verify_against_a_folder(uni: Path, monkeypatch: pytest.MonkeyPatch) -> 
     asked = {}
 
     def fake(path: Path, against: Path, **settings: object) -> VerifyReport:
-        asked.update(settings, against=against)
-        return VerifyReport(measured=MEASURED, problems=())
+        asked.update(settings, path=path, against=against)
+        return VerifyReport(pictures=3, measured=MEASURED)
 
-    monkeypatch.setattr(library, "verify", fake)
-    result = run("verify", uni, "--against", "photos", "--max-side", 64)
+    monkeypatch.setattr(verification, "verify", fake)
+    result = run("verify", uni, "--against", "photos", "--skip-unreadable", "--min-psnr", 5, "--min-ms-ssim", 0.5)
     assert result.exit_code == 0
-    assert asked["against"] == Path("photos")
-    assert asked["read"].max_side == 64  # type: ignore[attr-defined]
-    for words in ("intact", "28.50", "0.9500", "cats/0.jpg"):
+    assert (asked["path"], asked["against"], asked["skip_unreadable"]) == (uni, Path("photos"), True)
+    assert (asked["min_psnr_db"], asked["min_ms_ssim"]) == (5, 0.5)
+    for words in ("intact, 3 pictures", "28.50", "0.9500", "cats/0.jpg"):
         assert words in result.stdout
     values = json.loads(run("verify", uni, "--against", "photos", "--json").stdout)
     assert (values["ok"], values["pictures"], values["ms_ssim"]["p05"]) == (True, 3, 0.81)
     assert values["worst"][0] == {"index": 0, "name": "cats/0.jpg", "psnr_db": 20.0, "ms_ssim": 0.8}
 
 
-def test_verify_lists_what_misses(uni: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    report = VerifyReport(measured=MEASURED, problems=("x.png: not in the archive",))
-    monkeypatch.setattr(library, "verify", lambda *_, **__: report)
-    result = run("verify", uni, "--against", "photos", "--min-psnr", 21.5)
+def test_verify_lists_every_picture_below_the_floor(uni: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = VerifyReport(pictures=64, measured=MEASURED, differences=("x.png: not in the archive",), below_floor=ROWS)
+    monkeypatch.setattr(verification, "verify", lambda *_, **__: report)
+    result = run("verify", uni, "--against", "photos", "--min-psnr", 90)
     assert result.exit_code == 1
-    for words in ("x.png: not in the archive", "cats/0.jpg: 20.00 dB", "cats/1.jpg: 21.00 dB"):
-        assert words in result.stdout
-    assert "cats/2.jpg: " not in result.stdout
-    assert json.loads(run("verify", uni, "--against", "photos", "--json").stdout)["ok"] is False
-
-
-def test_verify_names_every_picture_that_misses(uni: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(library, "verify", lambda *_, **__: VerifyReport(measured=MEASURED, problems=()))
-    result = run("verify", uni, "--against", "photos", "--min-psnr", 70)
-    assert result.exit_code == 1
-    assert result.stdout.count("dB PSNR, wanted are 70") == 50
-    assert run("verify", uni, "--against", "photos", "--min-psnr", "nan").exit_code == 1
+    assert "x.png: not in the archive" in result.stdout
+    assert "cats/1.jpg: below the quality floor, 21.00 dB PSNR, MS-SSIM 0.8010" in result.stdout
+    assert result.stdout.count("below the quality floor") == len(ROWS)
+    values = json.loads(run("verify", uni, "--against", "photos", "--json").stdout)
+    assert values["ok"] is False and len(values["problems"]) == len(ROWS) + 1
 
 
 def test_verify_against_nothing_in_common(uni: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    report = VerifyReport(measured=None, problems=("x.png: not in the archive",))
-    monkeypatch.setattr(library, "verify", lambda *_, **__: report)
+    report = VerifyReport(pictures=3, differences=("x.png: not in the archive",))
+    monkeypatch.setattr(verification, "verify", lambda *_, **__: report)
     assert run("verify", uni, "--against", "photos", "--min-psnr", 21.5).exit_code == 1
     assert json.loads(run("verify", uni, "--against", "photos", "--json").stdout)["psnr_db"] is None
 
 
-def test_min_psnr_needs_originals(uni: Path) -> None:
-    assert_usage(run("verify", uni, "--min-psnr", 30), "--min-psnr needs --against")
+@pytest.mark.parametrize("option", ["--min-psnr", "--min-ms-ssim"])
+def test_a_quality_floor_needs_originals(option: str, uni: Path) -> None:
+    assert_usage(run("verify", uni, option, 0.5), "--min-psnr and --min-ms-ssim need --against")
 
 
 # demo, values
 
 
 def test_demo_draws_pictures(tmp_path: Path) -> None:
-    arguments = ("demo", tmp_path / "new", "--count", 2, "--size", 16)
+    arguments = ("demo", tmp_path / "new", "--count", 2, "--side", 16)
     assert "2 pictures of 16x16" in run(*arguments).stdout
     assert len(files_below(tmp_path)) == 2
-    assert_refused(run(*arguments), "exists already")
+    assert_refused(run(*arguments), "b.png exists")
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("10m", 600), ("1.5h", 5400), (" 2M ", 120)])

@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from tests.conftest import draw
-from unicorn_codec.archive import Archive, pack
-from unicorn_codec.config import PackOptions, TrainConfig
+from unicorn_codec.archive import Archive
+from unicorn_codec.config import NetworkOptions, PackOptions, TrainConfig
 from unicorn_codec.format.container import read_container
 from unicorn_codec.format.header import CONDITIONS, INDEX_EMBEDDINGS
 from unicorn_codec.network.training import is_hidden_matrix
+from unicorn_codec.packing.pack import pack
 from unicorn_codec.pictures.images import write_picture
 from unicorn_codec.weights.weight_section import parse_weights, split_tensors, weight_summary
 
@@ -27,7 +28,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def options(epochs: int = 4, **settings: object) -> PackOptions:
     train = TrainConfig(epochs=epochs, optimizer=str(settings.pop("optimizer", "muon")))
-    return PackOptions(index_only=True, hidden_size=16, depth=1, device="cpu", train=train, **settings)  # type: ignore[arg-type]
+    return NetworkOptions(hidden_size=16, depth=1, device="cpu", train=train, **settings)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("condition", "index_embedding"), list(itertools.product(CONDITIONS, INDEX_EMBEDDINGS)))

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from tests.test_images import encoded, png
 
-from unicorn_codec.archive import pack
-from unicorn_codec.config import PackOptions, ReadOptions
+from unicorn_codec.config import CodesOptions, ReadOptions
 from unicorn_codec.errors import ImageFolderError
+from unicorn_codec.packing.observer import Observer
+from unicorn_codec.packing.pack import pack
 from unicorn_codec.pictures.images import list_folder, to_image, write_picture
-from unicorn_codec.reports import Observer
 
 from conftest import draw
 
@@ -100,5 +100,5 @@ def test_a_file_that_changes_while_packing_ends_it_without_output(tmp_path: Path
                 os.mkfifo(victim)
 
     with pytest.raises(ImageFolderError, match=r"b\.png"):
-        pack(source, tmp_path / "out.uni", PackOptions(device="cpu"), Meddler(meddle))
+        pack(source, tmp_path / "out.uni", CodesOptions(device="cpu"), Meddler(meddle))
     assert os.listdir(tmp_path) == ["in"]

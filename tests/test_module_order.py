@@ -18,9 +18,9 @@ LAYERS = (
     (
         "format",
         "header generator index_map bit_packing rans sections header_table picture_table code_table canary "
-        "quality_table container",
+        "quality_table read_settings container",
     ),
-    ("", "model_registry config quality"),
+    ("", "model_registry effort quality config"),
     ("weights", "weight_tables weight_coding quantization weight_section"),
     ("", "inspection devices checkpoints"),
     ("codes", "code_model code_context coding rate_model"),
@@ -33,13 +33,12 @@ LAYERS = (
         "planning layers index_embedding conditioning denoiser diffusion weight_training training latent_set",
     ),
     ("transform", "coding_autoencoder distortion adaptation tiling resampling autoencoder"),
-    ("", "decoding reports"),
+    ("", "decoding archive measurement verification"),
     (
         "packing",
-        "folder_latents refinement folder_coder near_duplicates size_forecast tuning quality_floor into_codes "
-        "into_network",
+        "reports observer picture_source refinement candidates code_writer folder_encoder near_duplicates "
+        "size_forecast rate_control effort_planning targets tuning quality_floor into_codes preview into_network pack",
     ),
-    ("", "archive"),
     (
         "bench",
         "picture_set rivals video_rivals trial own_codec network_rivals bd_rate perceptual learned_metrics qualities "

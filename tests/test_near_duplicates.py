@@ -6,20 +6,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import features
 
 from tests.conftest import draw
 from unicorn_codec import errors
-from unicorn_codec.archive import Archive, pack, verify
+from unicorn_codec.archive import Archive
 from unicorn_codec.codes.code_model import load_code_model
-from unicorn_codec.config import PackOptions, ReadOptions
-from unicorn_codec.devices import choose_device
+from unicorn_codec.config import CodesOptions, Goal, ReadOptions, Target
 from unicorn_codec.format.code_table import MAX_SEQUENCE, is_in_sequence
 from unicorn_codec.format.container import read_container, serialize
 from unicorn_codec.inspection import describe
-from unicorn_codec.packing import alike, folder_coder
-from unicorn_codec.packing.folder_coder import FolderCoder
+from unicorn_codec.packing import candidates, near_duplicates
+from unicorn_codec.packing.candidates import CandidateChooser
+from unicorn_codec.packing.into_codes import new_encoder
 from unicorn_codec.packing.near_duplicates import NearDuplicateGroup, differences, find_near_duplicates, thumbnail
+from unicorn_codec.packing.pack import pack
+from unicorn_codec.packing.picture_source import PictureSource
+from unicorn_codec.packing.reports import PackReport
 from unicorn_codec.pictures.avif_sequence import (
     chain_of,
     decode_chains,
@@ -29,8 +33,8 @@ from unicorn_codec.pictures.avif_sequence import (
 )
 from unicorn_codec.pictures.images import Pixels, list_folder, write_picture
 from unicorn_codec.pictures.metrics import psnr_db
-from unicorn_codec.reports import PackReport
-from unicorn_codec.transform.autoencoder import load_autoencoder
+from unicorn_codec.transform.autoencoder import PackagedAutoencoder
+from unicorn_codec.verification import verify
 
 pytestmark = pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
 
@@ -61,51 +65,52 @@ def camera(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def together(camera: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, PackReport]:
     path = tmp_path_factory.mktemp("archives") / "together.uni"
-    return path, pack(camera, path, PackOptions(effort=0, device="cpu"))
+    return path, pack(camera, path, CodesOptions(effort=0, device="cpu"))
 
 
 @pytest.fixture(scope="module")
 def alone(camera: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, PackReport]:
     path = tmp_path_factory.mktemp("archives") / "alone.uni"
-    return path, pack(camera, path, PackOptions(effort=0, device="cpu", each_alone=True))
+    return path, pack(camera, path, CodesOptions(effort=0, device="cpu", sequences=False))
 
 
-def coder_of(folder: Path) -> FolderCoder:
-    autoencoder = load_autoencoder(PackOptions().autoencoder, choose_device("cpu"))
-    pictures = list_folder(folder, ReadOptions(), lambda *_: None)
-    return FolderCoder(pictures, ReadOptions(), autoencoder, load_code_model())  # type: ignore[arg-type]
+def chooser_of(folder: Path) -> CandidateChooser:
+    pictures = PictureSource(list_folder(folder, ReadOptions()), ReadOptions())
+    return new_encoder(pictures, PackagedAutoencoder(torch.device("cpu")), load_code_model()).chooser
 
 
 def test_alike_pictures_are_found_among_others(camera: Path) -> None:
-    coder = coder_of(camera)
-    (group,) = find_near_duplicates(coder, lambda *_: None)
-    assert [coder.pictures.pictures[position].name for position in group.positions] == [f"{n}.png" for n in "abdef"]
+    chooser = chooser_of(camera)
+    (group,) = find_near_duplicates(chooser, lambda *_: None)
+    assert [chooser.pictures.folder.pictures[position].name for position in group.positions] == [
+        f"{n}.png" for n in "abdef"
+    ]
 
 
 def test_groups_have_at_most_so_many_pictures(camera: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alike, "LONGEST", 2)
-    groups = find_near_duplicates(coder_of(camera), lambda *_: None)
+    monkeypatch.setattr(near_duplicates, "LONGEST", 2)
+    groups = find_near_duplicates(chooser_of(camera), lambda *_: None)
     assert [len(group.positions) for group in groups] == [2, 2]
 
 
 def test_groups_of_large_pictures_are_short(camera: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alike, "MOST_PIXELS", 3 * 120 * 90)
-    assert [len(group.positions) for group in find_near_duplicates(coder_of(camera), lambda *_: None)] == [3, 2]
-    monkeypatch.setattr(alike, "MOST_PIXELS", 120 * 90)
-    assert find_near_duplicates(coder_of(camera), lambda *_: None) == []
+    monkeypatch.setattr(near_duplicates, "MOST_PIXELS", 3 * 120 * 90)
+    assert [len(group.positions) for group in find_near_duplicates(chooser_of(camera), lambda *_: None)] == [3, 2]
+    monkeypatch.setattr(near_duplicates, "MOST_PIXELS", 120 * 90)
+    assert find_near_duplicates(chooser_of(camera), lambda *_: None) == []
 
 
 def test_a_picture_is_compared_with_so_many_groups(camera: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alike, "OPEN_GROUPS", 1)
-    groups = find_near_duplicates(coder_of(camera), lambda *_: None)
+    monkeypatch.setattr(near_duplicates, "OPEN_GROUPS", 1)
+    groups = find_near_duplicates(chooser_of(camera), lambda *_: None)
     assert [len(group.positions) for group in groups] == [2, 3], "the picture between them closed the first one"
 
 
 def test_noise_and_light_make_no_difference_but_another_scene_does() -> None:
     a = thumbnail(still(0))
     others = (still(3), (still(0) * 0.8).astype(np.uint8), draw(7, 120, 90))
-    alike, darker, another = differences(a, [thumbnail(other) for other in others])
-    assert alike < 0.4 and darker < 0.4 and another > 1
+    noisy, darker, another = differences(a, [thumbnail(other) for other in others])
+    assert noisy < 0.4 and darker < 0.4 and another > 1
     flat = thumbnail(np.full((8, 8, 3), 7, np.uint8))
     assert differences(flat, [flat]).tolist() == [0]
     assert differences(flat, []).size == 0
@@ -146,21 +151,25 @@ def archive_entries(path: Path) -> list[dict[str, object]]:
 
 def test_a_wanted_size_is_reached(camera: Path, tmp_path: Path) -> None:
     # AVIF's qualities 91, 92 and 93 make files of 5.1, 5.7 and 8.0 kB of these stills: nothing between can be had.
-    report = pack(camera, tmp_path / "sized.uni", PackOptions(file_bytes=5_800, effort=0, device="cpu"))
+    report = pack(camera, tmp_path / "sized.uni", CodesOptions(target=Target(Goal.SIZE, 5_800), effort=0, device="cpu"))
     assert report.sequence_pictures == STILLS
     assert 0.95 * 5_800 < report.file_bytes < 1.03 * 5_800
 
 
-@pytest.mark.parametrize("each_alone", [False, True])
-def test_a_high_quality_is_had_by_avif_alone_or_together(camera: Path, tmp_path: Path, each_alone: bool) -> None:
-    options = PackOptions(quality=75, each_alone=each_alone, device="cpu")
+@pytest.mark.parametrize("alone_only", [False, True])
+def test_a_high_quality_is_had_by_avif_alone_or_together(camera: Path, tmp_path: Path, alone_only: bool) -> None:
+    options = CodesOptions(target=Target(Goal.QUALITY, 75), sequences=not alone_only, device="cpu")
     report = pack(camera, tmp_path / "high.uni", options)
-    assert (report.sequence_pictures, report.avif_pictures) == ((0, STILLS + 2) if each_alone else (STILLS, 2))
+    assert (report.sequence_pictures, report.avif_pictures) == ((0, STILLS + 2) if alone_only else (STILLS, 2))
     assert report.measured.psnr_db.min > 34
 
 
 def test_a_least_quality_leaves_no_broken_sequence(camera: Path, tmp_path: Path) -> None:
-    report = pack(camera, tmp_path / "held.uni", PackOptions(latent_step=8.0, min_psnr_db=33, effort=0, device="cpu"))
+    report = pack(
+        camera,
+        tmp_path / "held.uni",
+        CodesOptions(target=Target(Goal.STEP, 8.0), min_psnr_db=33, effort=0, device="cpu"),
+    )
     assert report.measured.psnr_db.min >= 33
     container = read_container(tmp_path / "held.uni")
     assert container.codes is not None
@@ -168,10 +177,10 @@ def test_a_least_quality_leaves_no_broken_sequence(camera: Path, tmp_path: Path)
 
 
 def test_what_costs_more_as_a_sequence_stays_alone(camera: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (group,) = find_near_duplicates(coder_of(camera), lambda *_: None)
+    (group,) = find_near_duplicates(chooser_of(camera), lambda *_: None)
     monkeypatch.setattr(NearDuplicateGroup, "_measure", lambda *_: (1e9, 1e9))
     assert not group.pays_at(2.0)
-    assert not group.pays_beside(60)
+    assert not group.beats_avif(60)
 
 
 def test_groups_without_hope_are_encoded_once(camera: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,9 +190,9 @@ def test_groups_without_hope_are_encoded_once(camera: Path, monkeypatch: pytest.
         encoded.append(quality)
         return encode_sequence(pictures, quality)
 
-    monkeypatch.setattr(alike, "encode_sequence", counted)
-    (group,) = find_near_duplicates(coder_of(camera), lambda *_: None)
-    monkeypatch.setattr(alike, "HOPELESS", 0.0)
+    monkeypatch.setattr(near_duplicates, "encode_sequence", counted)
+    (group,) = find_near_duplicates(chooser_of(camera), lambda *_: None)
+    monkeypatch.setattr(near_duplicates, "HOPELESS", 0.0)
     assert not group.pays_at(2.0)
     assert len(encoded) == 1
     monkeypatch.undo()
@@ -191,7 +200,7 @@ def test_groups_without_hope_are_encoded_once(camera: Path, monkeypatch: pytest.
 
 
 def test_finer_steps_give_better_and_larger_sequences(camera: Path) -> None:
-    (group,) = find_near_duplicates(coder_of(camera), lambda *_: None)
+    (group,) = find_near_duplicates(chooser_of(camera), lambda *_: None)
     qualities = [group.quality_at(step) for step in (8.0, 4.0, 2.0, 1.0)]
     sizes = [group.bytes_at(step) for step in (8.0, 4.0, 2.0, 1.0)]
     assert qualities == sorted(qualities) and sizes == sorted(sizes) and qualities[0] < qualities[-1]
@@ -200,8 +209,8 @@ def test_finer_steps_give_better_and_larger_sequences(camera: Path) -> None:
 
 
 def test_large_pictures_are_judged_by_their_middles(camera: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder_coder, "WINDOW", 64)
-    (group,) = find_near_duplicates(coder_of(camera), lambda *_: None)
+    monkeypatch.setattr(candidates, "WINDOW", 64)
+    (group,) = find_near_duplicates(chooser_of(camera), lambda *_: None)
     assert group.pays_at(2.0)
     real = sum(map(len, group.codes(round(group.quality_at(2.0))).values()))
     assert 0.4 * real < group.bytes_at(2.0) < 2.5 * real
@@ -247,7 +256,7 @@ def test_a_sequence_without_one_of_its_pictures_is_refused(together: tuple[Path,
     streams[sequence[1]] = b"\0"
     broken = replace(container, codes=replace(container.codes, streams=tuple(streams)), canary=None)
     assert serialize(broken)
-    archive = Archive.of(broken, load_autoencoder(PackOptions().autoencoder, choose_device("cpu")))
+    archive = Archive.of(broken, PackagedAutoencoder(torch.device("cpu")))
     with pytest.raises(errors.InvalidField, match="no sequence"):
         archive[archive.indices[sequence[-1]]]
     assert archive[archive.indices[sequence[0]]].size == (120, 90), "those before it are whole"

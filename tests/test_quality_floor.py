@@ -4,31 +4,36 @@ import math
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 from PIL import features
 
 from tests.conftest import draw
-from unicorn_codec.archive import Archive, pack
-from unicorn_codec.config import PackOptions
+from unicorn_codec.archive import Archive
+from unicorn_codec.config import CodesOptions, Goal, Target
 from unicorn_codec.errors import InvalidSetting
 from unicorn_codec.format.code_table import Codes
 from unicorn_codec.format.container import read_container
 from unicorn_codec.format.quality_table import in_db
 from unicorn_codec.inspection import describe
-from unicorn_codec.packing import guarantee, into_codes
+from unicorn_codec.packing import into_codes, quality_floor
+from unicorn_codec.packing.into_codes import CodesPlan
+from unicorn_codec.packing.observer import Observer
+from unicorn_codec.packing.pack import pack
+from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.packing.quality_floor import PSNR_MARGIN_DB, QualityFloor, smallest_avif
+from unicorn_codec.packing.reports import PackReport
+from unicorn_codec.packing.targets import OfSize
 from unicorn_codec.pictures.avif import decode_avif, encode_avif
 from unicorn_codec.pictures.images import list_folder, write_picture
 from unicorn_codec.pictures.metrics import psnr_db
-from unicorn_codec.reports import Observer, PackReport
 
 pytestmark = pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
 
 WANTED_DB = 26.0
-OPTIONS = PackOptions(device="cpu", each_alone=True, latent_step=6.0, min_psnr_db=WANTED_DB)
+OPTIONS = CodesOptions(device="cpu", sequences=False, target=Target(Goal.STEP, 6.0), min_psnr_db=WANTED_DB)
 
 
 def noise(seed: int, width: int, height: int) -> np.ndarray:
@@ -104,7 +109,8 @@ def test_what_cannot_be_reached_is_named(mixed_folder: Path, tmp_path: Path) -> 
 
 
 def test_both_measures_have_to_be_reached(mixed_folder: Path) -> None:
-    pictures, (a, b) = list_folder(mixed_folder, OPTIONS.read), (draw(1, 48, 32), draw(1, 48, 32) ^ 2)
+    pictures = PictureSource(list_folder(mixed_folder, OPTIONS.read), OPTIONS.read)
+    a, b = draw(1, 48, 32), draw(1, 48, 32) ^ 2
     found_db = psnr_db(a, b)
     for options, reached in (
         (replace(OPTIONS, min_psnr_db=found_db - 2 * PSNR_MARGIN_DB), True),
@@ -117,25 +123,21 @@ def test_both_measures_have_to_be_reached(mixed_folder: Path) -> None:
     assert psnr_db(a, a) == math.inf
 
 
-class Untuned(int):
-    """Stands for a container of so many bytes, without a change of the decoder."""
-
-    tuning = None
-
-
 class Codings:
-    """Stands for what codes a folder into so many bytes; AVIF then adds the bytes that each room is said to cost."""
+    """Replaces the encoding of a folder: containers are their bytes, and AVIF adds ``added`` for each room."""
 
     def __init__(self, added: dict[int, int]) -> None:
         self.added, self.rooms = added, list[int]()
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(into_codes, "code_folder", self.code)
-        monkeypatch.setattr(into_codes, "held_by", lambda _guarantee, _coder, room, _observer: room + self.added[room])
-        monkeypatch.setattr(into_codes, "bytes_of", lambda _coder, held: held)
+        monkeypatch.setattr(into_codes, "encode_to_plan", self.encode)
+        monkeypatch.setattr(into_codes, "with_floor", lambda _floor, _encoder, room, _observer: room + self.added[room])
+        monkeypatch.setattr(into_codes, "bytes_of", lambda _encoder, enforced: enforced)
 
-    def code(self, coder: object, options: object, room: int, tuning: None, observer: object) -> int:
-        self.rooms.append(room)
+    def encode(self, encoder: object, plan: CodesPlan, seed: int, observer: object) -> float:
+        assert isinstance(plan.target, OfSize)
+        room = plan.target.bytes
+        self.rooms.append(round(room))
         if room not in self.added:
             raise InvalidSetting("these pictures take more")
         return room
@@ -157,26 +159,23 @@ def test_the_wanted_size_is_that_of_the_whole_file(
 ) -> None:
     codings = Codings(added)
     codings.install(monkeypatch)
-    options = PackOptions(file_bytes=9000, min_psnr_db=18.0)
-    coder: Any = SimpleNamespace(pictures=list_folder(mixed_folder, options.read))
-    container: Any = Untuned(9000)
-    assert into_codes.hold_quality(coder, options, container, Observer()) == held
+    options = CodesOptions(target=Target(Goal.SIZE, 9000), min_psnr_db=18.0)
+    pictures = PictureSource(list_folder(mixed_folder, options.read), options.read)
+    encoder: Any = SimpleNamespace(pictures=pictures)
+    plan, container = CodesPlan(target=OfSize(9000), rounds=0), cast(Any, 9000)
+    assert into_codes.enforce_floor(encoder, plan, options, container, Observer()) == held
     assert codings.rooms == rooms
 
 
 def test_what_avif_made_is_kept_for_the_next_step(mixed_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(guarantee, "smallest_avif", lambda *_: asked.append("") or b"avif")
-    held = QualityFloor(pictures=list_folder(mixed_folder, OPTIONS.read), options=OPTIONS)
+    monkeypatch.setattr(quality_floor, "smallest_avif", lambda *_: asked.append("") or b"avif")
+    pictures = PictureSource(list_folder(mixed_folder, OPTIONS.read), OPTIONS.read)
+    held = QualityFloor(pictures=pictures, options=OPTIONS)
     decoder: Any = SimpleNamespace(
         codes=Codes(level=0, model_sha256=bytes(32), streams=(b"a", b"b", b"c")),
         read=lambda batch, width, height: lambda: [draw(0 if n == 1 else 7, width, height) for n in batch],
     )
     for _ in range(2):
-        assert held.hold(decoder, lambda *_: None).streams == (b"avif", b"b", b"avif")
+        assert held.enforce(decoder, lambda *_: None).streams == (b"avif", b"b", b"avif")
     assert len(asked) == 2
-
-
-def test_a_network_promises_nothing() -> None:
-    with pytest.raises(InvalidSetting, match="--index-only"):
-        PackOptions(index_only=True, min_psnr_db=24.0)

@@ -11,25 +11,27 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from unicorn_codec import archive, errors
-from unicorn_codec.checkpoints import KeptCodes
+from unicorn_codec import errors
+from unicorn_codec.checkpoints import CodesCheckpoint
 from unicorn_codec.codes.code_model import level_of, load_code_model
 from unicorn_codec.codes.rate_model import RateModel
 from unicorn_codec.concurrency import in_threads
-from unicorn_codec.config import (
+from unicorn_codec.config import CodesOptions, Goal, Target
+from unicorn_codec.effort import (
+    DEFAULT_ROUND_PIXELS,
     LONG_EFFORT,
-    MOST_EFFORT,
+    MAX_EFFORT,
     RANDOM_EFFORT,
     SHORT_EFFORT,
-    USUAL_ROUND_PIXELS,
-    PackOptions,
-    usual_effort,
+    default_effort,
 )
-from unicorn_codec.packing import into_codes, refinement
-from unicorn_codec.packing.folder_coder import NoOthers, encode_latents, quantise_latents
+from unicorn_codec.packing import effort_planning, rate_control, refinement
+from unicorn_codec.packing.code_writer import encode_latents, quantise_latents
+from unicorn_codec.packing.folder_encoder import NoSequences
+from unicorn_codec.packing.observer import Observer
+from unicorn_codec.packing.pack import pack
 from unicorn_codec.packing.refinement import Objective
 from unicorn_codec.pictures.demo_pictures import make_demo_pictures
-from unicorn_codec.reports import Observer
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 from unicorn_codec.transform.resampling import double, halve
 
@@ -198,7 +200,7 @@ def test_halves_are_of_pictures_made_even(size: tuple[int, int]) -> None:
 
 def test_a_file_of_the_same_size_comes_back_better(photographs: Path, tmp_path: Path) -> None:
     reports = [
-        archive.pack(photographs, tmp_path / f"{effort}.uni", PackOptions(bits_per_pixel=0.4, effort=effort))
+        pack(photographs, tmp_path / f"{effort}.uni", CodesOptions(target=Target(Goal.RATE, 0.4), effort=effort))
         for effort in (0, 8)
     ]
     plain, refined = reports
@@ -224,9 +226,9 @@ def test_what_a_gpu_refines_together_fits_into_its_memory(
 
 
 class AwkwardFolder:
-    """In place of a ``FolderCoder`` and its sample, which foretells other sizes than come out."""
+    """Replaces a ``FolderEncoder`` and its sample, which estimates other sizes than come out."""
 
-    finest, coarsest, overhead, others = 1.0, 24.0, 0, NoOthers()
+    finest, coarsest, overhead, sequences = 1.0, 24.0, 0, NoSequences()
 
     def __init__(self) -> None:
         self.efforts: list[int] = []
@@ -239,7 +241,7 @@ class AwkwardFolder:
         self.efforts.append(rounds)
         return step, rounds
 
-    def plain_bytes(self, step: float, progress: object) -> float:
+    def estimate_file_bytes(self, step: float, progress: object) -> float:
         return self.file_bytes((step, 0))
 
     def sample(self, *_: object) -> SimpleNamespace:
@@ -248,10 +250,10 @@ class AwkwardFolder:
 
 def test_all_pictures_are_refined_once_even_where_the_sample_misleads(monkeypatch: pytest.MonkeyPatch) -> None:
     folder = AwkwardFolder()
-    monkeypatch.setattr(into_codes, "take_sample", folder.sample)
-    codes = into_codes.fit_codes(folder, 2e4, 12, Observer())[1]  # type: ignore[arg-type]
+    monkeypatch.setattr(rate_control, "take_size_sample", folder.sample)
+    codes = rate_control.fit_codes(folder, 2e4, 12, Observer())[1]  # type: ignore[arg-type]
     assert folder.efforts == [12]
-    assert folder.file_bytes(codes) == pytest.approx(2e4, rel=into_codes.TOLERANCE_REFINED)  # type: ignore[arg-type]
+    assert folder.file_bytes(codes) == pytest.approx(2e4, rel=rate_control.TOLERANCE_REFINED)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -263,54 +265,57 @@ def test_all_pictures_are_refined_once_even_where_the_sample_misleads(monkeypatc
     ],
 )
 def test_many_pixels_get_fewer_rounds(device: str, pictures: int, rounds: int) -> None:
-    assert usual_effort(pictures * 256 * 256, device) == rounds
-    assert usual_effort(USUAL_ROUND_PIXELS[device] // 3, device) == 3
+    assert default_effort(pictures * 256 * 256, device) == rounds
+    assert default_effort(DEFAULT_ROUND_PIXELS[device] // 3, device) == 3
 
 
 def test_an_effort_that_was_asked_for_is_taken() -> None:
-    folder = SimpleNamespace(kept_codes=None, pictures=SimpleNamespace(pixels=2 * USUAL_ROUND_PIXELS["cpu"]))
-    assert into_codes.effort_of(folder, PackOptions(effort=9)) == 9  # type: ignore[arg-type]
+    folder = SimpleNamespace(checkpoint=None, pictures=SimpleNamespace(pixels=2 * DEFAULT_ROUND_PIXELS["cpu"]))
+    assert effort_planning.plan_rounds(folder, CodesOptions(effort=9), 4.0) == 9  # type: ignore[arg-type]
 
 
 def test_a_time_decides_the_effort(photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def rounds(seconds: float) -> int:
-        options = PackOptions(latent_step=4.0, seconds=seconds, overwrite=True)
-        return archive.pack(photographs, tmp_path / "out.uni", options).rounds
+        options = CodesOptions(target=Target(Goal.STEP, 4.0), seconds=seconds, overwrite=True)
+        return pack(photographs, tmp_path / "out.uni", options).rounds
 
     assert rounds(0.01) == 0
     now = iter(range(10_000))
     with monkeypatch.context() as patch:  # a clock on which 4 pictures take 1 second, whatever is done with them
-        patch.setattr(into_codes.time, "monotonic", lambda: next(now))
+        patch.setattr(effort_planning.time, "monotonic", lambda: next(now))
         assert rounds(40) == SHORT_EFFORT, "a round takes no time at all"
     assert 0 < rounds(20) <= LONG_EFFORT
 
 
 class TimedFolder:
-    """In place of a ``FolderCoder``: of two pictures, each of which takes a second a round and nothing else."""
+    """Replaces a ``FolderEncoder`` of two pictures, each of which takes a second a round and nothing else."""
 
-    kept_codes = None
+    checkpoint, sequences, model = None, NoSequences(), None
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0
-        self.pictures, self.others = SimpleNamespace(pictures=[None] * 2, pixels=128), NoOthers()
         self.autoencoder = SimpleNamespace(device=torch.device("cpu"))
-        monkeypatch.setattr(into_codes.time, "monotonic", lambda: self.now)
+        self.pictures = TimedPictures()
+        self.latents = SimpleNamespace(of=lambda positions: [(positions, None)])
+        self.chooser = SimpleNamespace(choose=self.choose)
+        monkeypatch.setattr(effort_planning.time, "monotonic", lambda: self.now)
 
-    def latents(self, positions: list[int], progress: object) -> list[tuple[list[int], None]]:
-        return [(positions, None)]
+    def choose(self, batch: list[int], latents: None, step: float, rounds: int) -> list[None]:
+        self.now += len(batch) * rounds
+        return []
+
+
+class TimedPictures:
+    """Two pictures of 8 x 8."""
+
+    def __len__(self) -> int:
+        return 2
 
     def pixels_of(self, position: int) -> int:
         return 64
 
     def picture(self, position: int) -> np.ndarray:
         return np.zeros((8, 8, 3), np.uint8)
-
-    def choices(self, batch: list[int], latents: None, step: float, rounds: int) -> list[None]:
-        self.now += len(batch) * rounds
-        return []
-
-    def coded(self, chosen: list[None], step: float) -> list[None]:
-        return []
 
 
 @pytest.mark.parametrize(
@@ -322,24 +327,24 @@ def test_rounds_that_hardly_gain_are_not_taken(
     that_fit: int, wanted: int, times: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seconds = 10 + 2 * times * that_fit + 1  # 10 to find out, 1 to decode in the end
-    assert into_codes.effort_within(TimedFolder(monkeypatch), seconds, times, 4.0) == wanted  # type: ignore[arg-type]
+    assert effort_planning.rounds_within(TimedFolder(monkeypatch), seconds, times, 4.0) == wanted  # type: ignore[arg-type]
 
 
 def test_unfinished_work_keeps_the_effort_it_was_begun_with(tmp_path: Path) -> None:
-    kept = KeptCodes(tmp_path / "checkpoint", "digest", resume=False)
+    kept = CodesCheckpoint(tmp_path / "checkpoint", "digest", resume=False)
     kept.begin("some way")
     kept.add(0, b"code")
     kept.save()
-    assert KeptCodes(kept.path, "digest", resume=True).effort is None
-    kept.effort = 7
+    assert CodesCheckpoint(kept.path, "digest", resume=True).rounds is None
+    kept.rounds = 7
     kept.save()
-    assert KeptCodes(kept.path, "digest", resume=True).effort == 7
+    assert CodesCheckpoint(kept.path, "digest", resume=True).rounds == 7
 
 
-@pytest.mark.parametrize("settings", [{"effort": -1}, {"effort": MOST_EFFORT + 1}, {"effort": 3, "index_only": True}])
-def test_an_effort_is_a_few_rounds_for_codes(settings: dict[str, int]) -> None:
+@pytest.mark.parametrize("effort", [-1, MAX_EFFORT + 1])
+def test_an_effort_is_a_few_rounds(effort: int) -> None:
     with pytest.raises(errors.InvalidSetting, match="effort"):
-        PackOptions(**settings)
+        CodesOptions(effort=effort)
 
 
 def test_the_cost_of_a_large_picture_does_not_depend_on_its_pieces(

@@ -1,4 +1,4 @@
-"""The size that is foretold against the size that comes out, and the search for a step."""
+"""The size that is estimated against the size that comes out, and the search for a step."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,8 +9,10 @@ import torch
 from unicorn_codec.codes.code_model import load_code_model
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.packing import size_forecast
-from unicorn_codec.packing.folder_coder import FolderCoder, NoOthers, Others
-from unicorn_codec.packing.size_forecast import NEAR, SizeCurve, take_sample
+from unicorn_codec.packing.folder_encoder import FolderEncoder, NoSequences, SequencedPictures
+from unicorn_codec.packing.into_codes import new_encoder
+from unicorn_codec.packing.picture_source import PictureSource
+from unicorn_codec.packing.size_forecast import NEAR, SizeCurve, take_size_sample
 from unicorn_codec.pictures.demo_pictures import make_demo_pictures
 from unicorn_codec.pictures.images import list_folder
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
@@ -19,27 +21,29 @@ STEPS = (9.0, 1.5, 24.0, 4.0, 6.0)
 
 
 @pytest.fixture(scope="module")
-def coder(tmp_path_factory: pytest.TempPathFactory) -> FolderCoder:
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> FolderEncoder:
     folder = tmp_path_factory.mktemp("photographs")
     make_demo_pictures(folder / "small", count=5, size=96)
     make_demo_pictures(folder / "other", count=2, size=128)
     options = ReadOptions()
-    return FolderCoder(
-        list_folder(folder, options), options, PackagedAutoencoder(torch.device("cpu")), load_code_model()
+    return new_encoder(
+        PictureSource(list_folder(folder, options), options),
+        PackagedAutoencoder(torch.device("cpu")),
+        load_code_model(),
     )
 
 
-def test_a_sample_of_all_pictures_foretells_their_size(coder: FolderCoder) -> None:
-    told: list[tuple[int, int]] = []
-    sample = take_sample(coder, lambda done, count: told.append((done, count)))
-    assert told[-1] == (len(coder.pictures.pictures),) * 2
+def test_a_sample_of_all_pictures_estimates_their_size(encoder: FolderEncoder) -> None:
+    seen: list[tuple[int, int]] = []
+    sample = take_size_sample(encoder, lambda done, count: seen.append((done, count)))
+    assert seen[-1] == (len(encoder.pictures),) * 2
     assert sample.share == 1
     for step in STEPS:  # in no order: what is known of one step must not mislead at another
-        found = coder.file_bytes(coder.encode(step, lambda *_: None))
+        found = encoder.file_bytes(encoder.encode(step, lambda *_: None))
         assert sample.file_bytes(step) == pytest.approx(found, rel=0.01), step
 
 
-class OneOther:
+class OneSequence:
     """The first picture, coded otherwise: its code has the more bytes the finer the step, however fine."""
 
     positions = frozenset({0})
@@ -51,45 +55,49 @@ class OneOther:
         yield {0: bytes(int(500 / step))}
 
 
-@pytest.mark.parametrize("others", [NoOthers(), OneOther()])
-def test_the_size_of_plain_codes_is_known_without_writing_them(coder: FolderCoder, others: Others) -> None:
-    mixed = coder.beside(others)
+@pytest.mark.parametrize("sequences", [NoSequences(), OneSequence()])
+def test_the_size_of_plain_codes_is_known_without_writing_them(
+    encoder: FolderEncoder, sequences: SequencedPictures
+) -> None:
+    mixed = encoder.with_sequences(sequences)
     for step in (0.25, *STEPS):
-        told: list[tuple[int, int]] = []
-        foretold = mixed.plain_bytes(step, lambda done, count, told=told: told.append((done, count)))
-        assert foretold == pytest.approx(mixed.file_bytes(mixed.encode(step, lambda *_: None)), rel=0.01), step
-        assert told == sorted(set(told))
-        assert told[-1] == (len(coder.pictures.pictures),) * 2
+        seen: list[tuple[int, int]] = []
+        estimated = mixed.estimate_file_bytes(step, lambda done, count, seen=seen: seen.append((done, count)))
+        assert estimated == pytest.approx(mixed.file_bytes(mixed.encode(step, lambda *_: None)), rel=0.01), step
+        assert seen == sorted(set(seen))
+        assert seen[-1] == (len(encoder.pictures),) * 2
 
 
-def test_refinement_makes_codes_of_a_sample_neither_vanish_nor_explode(coder: FolderCoder) -> None:
-    sample = take_sample(coder, lambda *_: None)
+def test_refinement_makes_codes_of_a_sample_neither_vanish_nor_explode(encoder: FolderEncoder) -> None:
+    sample = take_size_sample(encoder, lambda *_: None)
     growth = sample.growth_by_refinement(4.0, 2, lambda *_: None)
-    refined = coder.encode(4.0, lambda *_: None, rounds=2)
-    plain = coder.encode(4.0, lambda *_: None)
+    refined = encoder.encode(4.0, lambda *_: None, rounds=2)
+    plain = encoder.encode(4.0, lambda *_: None)
     lengths = [sum(map(len, codes.streams)) for codes in (refined, plain)]
     assert growth == pytest.approx(lengths[0] / lengths[1], rel=0.01)
 
 
 def test_a_size_of_which_no_picture_is_refined_does_no_harm(
-    coder: FolderCoder, monkeypatch: pytest.MonkeyPatch
+    encoder: FolderEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(size_forecast, "REFINED_PICTURES", 1)
-    told: list[tuple[int, int]] = []
-    growth = take_sample(coder, lambda *_: None).growth_by_refinement(4.0, 1, lambda *done: told.append(done))
+    seen: list[tuple[int, int]] = []
+    growth = take_size_sample(encoder, lambda *_: None).growth_by_refinement(4.0, 1, lambda *done: seen.append(done))
     assert growth == pytest.approx(1, abs=0.3)
-    assert told[-1] == (1, 1)
+    assert seen[-1] == (1, 1)
 
 
 def test_pictures_beyond_the_window_are_judged_by_their_middle(tmp_path: Path) -> None:
     make_demo_pictures(tmp_path, count=2, size=560)
     options = ReadOptions()
-    coder = FolderCoder(
-        list_folder(tmp_path, options), options, PackagedAutoencoder(torch.device("cpu")), load_code_model()
+    encoder = new_encoder(
+        PictureSource(list_folder(tmp_path, options), options),
+        PackagedAutoencoder(torch.device("cpu")),
+        load_code_model(),
     )
-    sample = take_sample(coder, lambda *_: None)
+    sample = take_size_sample(encoder, lambda *_: None)
     for step in (1.6, 4.0, 16.0):  # which way is cheaper is a toss-up in between
-        found = coder.file_bytes(coder.encode(step, lambda *_: None))
+        found = encoder.file_bytes(encoder.encode(step, lambda *_: None))
         assert sample.file_bytes(step) == pytest.approx(found, rel=0.25), step
 
 
@@ -101,11 +109,11 @@ def test_the_search_comes_near_with_few_questions(wanted: float) -> None:
         asked.append(step)
         return 300 + 5000 / step**1.2 * (0.8 if step > 5 else 1)  # pictures that change to half size: a jump
 
-    told: list[tuple[int, int]] = []
-    curve = SizeCurve(measure, 1.0, 24.0, lambda done, total: told.append((done, total)))
+    seen: list[tuple[int, int]] = []
+    curve = SizeCurve(measure, 1.0, 24.0, lambda done, total: seen.append((done, total)))
     step = curve.step_of(wanted)
-    assert all(done < total for done, total in told[:-1])
-    assert not told or told[-1][0] == told[-1][1]
+    assert all(done < total for done, total in seen[:-1])
+    assert not seen or seen[-1][0] == seen[-1][1]
     assert len(asked) == len(set(asked)) <= 8
     least, most = measure(24.0), measure(1.0)
     jumps = measure(5.0001) < wanted < measure(4.9999)

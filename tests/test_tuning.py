@@ -4,17 +4,21 @@ from pathlib import Path
 import pytest
 import torch
 
-from unicorn_codec.archive import Archive, pack
+from unicorn_codec.archive import Archive
 from unicorn_codec.codes.code_model import load_code_model
-from unicorn_codec.config import PackOptions, ReadOptions
+from unicorn_codec.config import CodesOptions, Goal, ReadOptions, Target
 from unicorn_codec.decoding import CodeDecoder
 from unicorn_codec.format.container import read_container, write_container
 from unicorn_codec.format.header import MAX_RANK
 from unicorn_codec.packing import tuning
-from unicorn_codec.packing.folder_coder import FolderCoder
+from unicorn_codec.packing.folder_encoder import FolderEncoder
+from unicorn_codec.packing.into_codes import new_encoder
+from unicorn_codec.packing.observer import Observer
+from unicorn_codec.packing.pack import pack
+from unicorn_codec.packing.picture_source import PictureSource
+from unicorn_codec.packing.reports import Tuned
 from unicorn_codec.pictures.images import list_folder
 from unicorn_codec.pictures.metrics import psnr_db
-from unicorn_codec.reports import Observer, Tuned
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 
 
@@ -31,10 +35,10 @@ class Listener(Observer):
 
 
 @pytest.fixture
-def coder(folder: Path) -> FolderCoder:
+def encoder(folder: Path) -> FolderEncoder:
     read = ReadOptions()
-    pictures = list_folder(folder, read, Observer().of_stage(""))
-    return FolderCoder(pictures, read, PackagedAutoencoder(torch.device("cpu")), load_code_model())
+    pictures = PictureSource(list_folder(folder, read), read)
+    return new_encoder(pictures, PackagedAutoencoder(torch.device("cpu")), load_code_model())
 
 
 @pytest.fixture
@@ -52,28 +56,28 @@ def test_the_rank_grows_with_the_file() -> None:
     assert ranks[2] is not None and 0 < ranks[2] < MAX_RANK
 
 
-def test_windows_are_whole_latents_and_their_pixels(coder: FolderCoder) -> None:
-    groups = tuning.gather_windows(coder, Observer().of_stage(""))
+def test_windows_are_whole_latents_and_their_pixels(encoder: FolderEncoder) -> None:
+    groups = tuning.gather_windows(encoder, Observer().of_stage(""))
     assert sorted(tuple(group.pixels.shape[2:]) for group in groups) == [(32, 48), (64, 32)]
     assert sum(map(len, groups)) == 6
     for group in groups:
         assert group.latents.shape[2:] == (group.pixels.shape[2] // 16, group.pixels.shape[3] // 16)
-        decoded = coder.autoencoder.decode_pictures(group.latents.float(), *group.pixels.shape[2:], step=1.0)
+        decoded = encoder.autoencoder.decode_pictures(group.latents.float(), *group.pixels.shape[2:], step=1.0)
         for pixels, picture in zip(group.pixels.permute(0, 2, 3, 1).numpy(), decoded, strict=True):
             assert psnr_db(pixels, picture) > 15
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_change_that_pays_is_used_by_the_archive(coder: FolderCoder, folder: Path, tmp_path: Path) -> None:
+def test_a_change_that_pays_is_used_by_the_archive(encoder: FolderEncoder, folder: Path, tmp_path: Path) -> None:
     listener = Listener()
-    payload = tuning.tune_decoder(coder, 12.0, 10**7, seed=0, observer=listener)  # the file of many more pictures
+    payload = tuning.tune_decoder(encoder, 12.0, 10**7, seed=0, observer=listener)  # the file of many more pictures
     assert payload is not None and [heard.kept for heard in listener.heard] == [True]
-    pack(folder, tmp_path / "plain.uni", PackOptions(device="cpu", latent_step=12.0))
+    pack(folder, tmp_path / "plain.uni", CodesOptions(device="cpu", target=Target(Goal.STEP, 12.0)))
     container = replace(read_container(tmp_path / "plain.uni"), tuning=payload, canary=None)
     write_container(tmp_path / "tuned.uni", container)
     decoder = Archive.open(tmp_path / "plain.uni", device="cpu").decoder
     assert isinstance(decoder, CodeDecoder)
-    changed = replace(decoder, autoencoder=coder.autoencoder.changed(payload))
+    changed = replace(decoder, autoencoder=encoder.autoencoder.changed(payload))
     with Archive.open(tmp_path / "tuned.uni", device="cpu") as archive:
         for index, decoded in archive.iterate(range(len(archive))):
             (wanted,) = changed.read([index], *archive.size(index))()
@@ -84,13 +88,13 @@ def test_a_change_that_pays_is_used_by_the_archive(coder: FolderCoder, folder: P
 @pytest.mark.usefixtures("quick")
 def test_a_change_that_does_not_pay_is_left_out(folder: Path, tmp_path: Path) -> None:
     listener = Listener()
-    pack(folder, tmp_path / "out.uni", PackOptions(device="cpu", latent_step=12.0, tune=True), listener)
+    pack(folder, tmp_path / "out.uni", CodesOptions(device="cpu", target=Target(Goal.STEP, 12.0), tune=True), listener)
     assert [heard.kept for heard in listener.heard] == [False] and not listener.least_bytes
     assert read_container(tmp_path / "out.uni").tuning is None
 
 
 def test_nothing_is_tuned_for_a_small_set(folder: Path, tmp_path: Path) -> None:
     listener = Listener()
-    pack(folder, tmp_path / "out.uni", PackOptions(device="cpu", tune=True), listener)
+    pack(folder, tmp_path / "out.uni", CodesOptions(device="cpu", tune=True), listener)
     (least_bytes,) = listener.least_bytes
     assert listener.heard == [] and least_bytes > tuning.LARGEST_SHARE * (tmp_path / "out.uni").stat().st_size

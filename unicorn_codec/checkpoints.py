@@ -1,4 +1,4 @@
-"""Unfinished work beside an output, so that a pack that was interrupted or killed can go on."""
+"""Checkpoints: unfinished work next to an output, so that an interrupted or killed pack can continue."""
 
 import hashlib
 import time
@@ -81,36 +81,38 @@ def read_metadata(path: Path, digest: str) -> dict[str, str]:
     return metadata
 
 
-class KeptCodes:
-    """Refined codes of a folder's pictures, those of one way to refine them at a time.
+class CodesCheckpoint:
+    """Refined codes of a folder's pictures, all made in one way, and the rounds of refinement that were decided on.
 
     Args:
-        path: of the checkpoint, written now and then.
+        path: of the checkpoint, written every ``SAVE_SECONDS``.
         digest: of pictures and settings.
-        resume: go on from what the checkpoint holds.
+        resume: continue from the codes that the checkpoint holds.
 
-    ``effort``, where it was not asked for, is kept too: it must not change under way.
+    Attributes:
+        codes: by position.
+        rounds: of the interrupted pack, where it did not ask for a number; None: none was decided on.
 
     Raises:
-        CheckpointMismatch: there are other pictures or settings in it.
+        CheckpointMismatch: the checkpoint belongs to other pictures or settings.
     """
 
     def __init__(self, path: Path, digest: str, *, resume: bool) -> None:
         self.path, self._digest = path, digest
         self._way, self.codes = "", dict[int, bytes]()
-        self.effort: int | None = None
+        self.rounds: int | None = None
         self._saved_at = time.monotonic()
         if resume:
             metadata = read_metadata(path, digest)
             self._way = metadata["way"]
-            self.effort = int(metadata["effort"]) if "effort" in metadata else None
+            self.rounds = int(metadata["rounds"]) if "rounds" in metadata else None
             tensors = load_file(path)
             ends = np.cumsum(tensors["lengths"])[:-1]
             pieces = np.split(tensors["codes"], ends)
             self.codes = {p: piece.tobytes() for p, piece in zip(tensors["positions"].tolist(), pieces, strict=True)}
 
     def begin(self, way: str) -> None:
-        """Go on refining in a way, all of which decides the codes; what was made in another one is dropped."""
+        """Start a pass that makes codes in a way; codes made in another way are dropped."""
         if way != self._way:
             self._way, self.codes = way, {}
 
@@ -129,6 +131,6 @@ class KeptCodes:
             "codes": np.frombuffer(b"".join(self.codes.values()), np.uint8),
         }
         metadata = {"digest": self._digest, "way": self._way}
-        if self.effort is not None:
-            metadata["effort"] = str(self.effort)
+        if self.rounds is not None:
+            metadata["rounds"] = str(self.rounds)
         write_checkpoint(self.path, save(tensors, metadata))

@@ -36,7 +36,7 @@ from unicorn_codec.pictures.avif_sequence import chain_of, decode_chains
 from unicorn_codec.transform.autoencoder import Autoencoder
 
 
-class Decoder(Protocol):
+class PictureDecoder(Protocol):
     """What an archive needs to get its pictures."""
 
     def read(
@@ -100,6 +100,21 @@ class NetworkDecoder:
     def together(self, indices: Sequence[int]) -> list[int]:
         """As they are: each is decoded alone."""
         return list(indices)
+
+
+def untrained_decoder(denoising: Denoising, autoencoder: Autoencoder, pictures: int, seed: int) -> NetworkDecoder:
+    """Build a decoder whose weights are drawn from the seed."""
+    header = Header(
+        pictures=pictures, seed=seed, latent_step=1.0, autoencoder=autoencoder.reference, denoising=denoising
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        denoiser = Denoiser(
+            denoising.network, pictures=pictures, seed=seed, latent_channels=autoencoder.reference.latent_channels
+        )
+    return NetworkDecoder(
+        header=header, denoising=denoising, denoiser=denoiser.to(autoencoder.device), autoencoder=autoencoder
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

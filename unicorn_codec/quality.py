@@ -36,7 +36,7 @@ QUALITY_OF_AVIF = (
 )
 """Pillow's qualities of AVIF, and the quality that each reaches."""
 
-USUAL_QUALITY = 55.0
+DEFAULT_QUALITY = 55.0
 """A little below the best that latents reach."""
 
 

@@ -11,17 +11,19 @@ import torch
 from benchmarks.experiments.pictures import write_pictures
 from benchmarks.experiments.questions import TRAININGS, Question, Size, Work
 from benchmarks.experiments.results import Row
-from unicorn_codec.archive import Archive, pack
-from unicorn_codec.config import PackOptions, TrainConfig
+from unicorn_codec.archive import Archive
+from unicorn_codec.config import NetworkOptions, PackOptions, TrainConfig
 from unicorn_codec.decoding import NetworkDecoder
 from unicorn_codec.devices import choose_device
 from unicorn_codec.format.container import Container, read_container, write_container
 from unicorn_codec.format.header import AutoencoderReference, NetworkConfig
+from unicorn_codec.measurement import measure as distortion_of
 from unicorn_codec.model_registry import default_name
 from unicorn_codec.network.planning import shape_network
+from unicorn_codec.packing.pack import pack
+from unicorn_codec.packing.reports import PackReport
 from unicorn_codec.pictures.batches import PICTURES_PER_BATCH
 from unicorn_codec.pictures.images import Folder, list_folder, read_picture
-from unicorn_codec.reports import Observer, PackReport
 from unicorn_codec.transform.autoencoder import LEADING_CHANNELS, load_autoencoder
 from unicorn_codec.weights.quantization import fit_format
 from unicorn_codec.weights.weight_section import count_parameters, parse_weights, serialize_weights
@@ -88,19 +90,18 @@ def run(bench: Bench, question: Question, work: Work, seed: int) -> Iterator[tup
             yield variant, fixed | measure(output, listed, report, options)
 
 
-def options_of(bench: Bench, work: Work, network: NetworkConfig, seed: int) -> PackOptions:
+def options_of(bench: Bench, work: Work, network: NetworkConfig, seed: int) -> NetworkOptions:
     """What to pack with."""
-    return PackOptions(
-        index_only=True,
+    return NetworkOptions(
         hidden_size=network.hidden_size,
         depth=network.depth,
-        train=TrainConfig(seconds=bench.seconds_of(work), **TRAININGS[work.training]),  # type: ignore[arg-type]
+        train=TrainConfig(seconds=bench.seconds_of(work), **TRAININGS[work.training]),
         condition=work.condition,
         index_embedding=work.index_embedding,
         prediction=work.prediction,
         latent_std=work.latent_std,
         weight_bits=work.weight_bits,
-        steps=work.steps,
+        sampling_steps=work.steps,
         seed=seed,
         device=bench.device,
     )
@@ -114,7 +115,7 @@ def variants_of(question: Question, trained: Container) -> Iterator[tuple[str | 
     if question.weight_bits:
         values = parse_weights(trained.weights)[1]
         for bits in question.weight_bits:
-            chosen = fit_format(values, *PackOptions(weight_bits=bits).float_bits)
+            chosen = fit_format(values, *NetworkOptions(weight_bits=bits).float_bits)
             yield f"{bits} bits", replace(changed, weights=serialize_weights(values, chosen))
     elif question.steps:
         for steps in question.steps:
@@ -131,7 +132,7 @@ def measure(output: Path, pictures: Folder, report: PackReport, options: PackOpt
         decoder = archive.decoder
         assert isinstance(decoder, NetworkDecoder)
         latent_psnr_db, sampling_s = measure_latents(archive, decoder, pictures, options)
-        pixels = archive.measure(pictures, options.read, Observer())
+        pixels = distortion_of(archive, pictures, options.read)
         return {
             "parameters": report.network.parameters,
             "file_bytes": output.stat().st_size,

@@ -26,12 +26,12 @@ import torch
 from samples import draw_pictures, print_result
 
 from unicorn_cli.main import cli
-from unicorn_codec import archive
 from unicorn_codec.errors import UnicornError
 from unicorn_codec.format.container import read_container
 from unicorn_codec.model_registry import default_name
 from unicorn_codec.network.training import TrainingRun
-from unicorn_codec.packing import into_network
+from unicorn_codec.packing import into_network, pack
+from unicorn_codec.transform.autoencoder import LEADING_CHANNELS, load_autoencoder
 
 torch.set_num_threads(1)
 
@@ -261,13 +261,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # Several checkpoints in a second of training.
     into_network.SAVE_SECONDS = args.training / 3
     TrainingRun.run.__defaults__ = (args.training / 10,)
-    shared = archive.load_autoencoder(default_name(), torch.device("cpu"))
-    few = archive.load_autoencoder(default_name(), torch.device("cpu"), archive.LEADING_CHANNELS)
+    shared = load_autoencoder(default_name(), torch.device("cpu"))
+    few = load_autoencoder(default_name(), torch.device("cpu"), LEADING_CHANNELS)
 
     def loaded(name: str, device: torch.device, channels: int | None = None) -> Any:
-        return few if channels == archive.LEADING_CHANNELS else shared
+        return few if channels == LEADING_CHANNELS else shared
 
-    archive.load_autoencoder = loaded  # each fork would read it again
+    pack.load_autoencoder = loaded  # each fork would read it again
     rng = random.Random(args.seed)
     with tempfile.TemporaryDirectory() as name:
         work = Path(name) / "work"

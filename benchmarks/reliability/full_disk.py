@@ -26,8 +26,8 @@ from crash_pack import forked
 from samples import draw_pictures, pack_sample, print_result
 
 from unicorn_cli.main import cli
-from unicorn_codec import archive
 from unicorn_codec.model_registry import default_name
+from unicorn_codec.transform.autoencoder import load_autoencoder
 
 torch.set_num_threads(1)
 
@@ -188,7 +188,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=1)
     args = parser.parse_args()
-    archive.load_autoencoder(default_name(), torch.device("cpu"))
+    load_autoencoder(default_name(), torch.device("cpu"))
     runs, problems, skipped = 0, [], []
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)

@@ -98,9 +98,12 @@ def draw_pictures(folder: Path, count: int = 3, size: int = 32) -> Path:
 
 def pack_sample(folder: Path, output: Path, *, index_only: bool, epochs: int = 20) -> Path:
     """A small archive of codes, or of a network that was hardly trained."""
-    from unicorn_codec.archive import pack
-    from unicorn_codec.config import PackOptions, TrainConfig
+    from unicorn_codec.config import CodesOptions, NetworkOptions, TrainConfig
+    from unicorn_codec.packing.pack import pack
 
-    network = {"index_only": True, "hidden_size": 8, "depth": 1, "train": TrainConfig(epochs=epochs)}
-    pack(folder, output, PackOptions(device="cpu", seed=7, overwrite=True, **(network if index_only else {})))
+    options: CodesOptions | NetworkOptions = CodesOptions(device="cpu", seed=7, overwrite=True)
+    if index_only:
+        train = TrainConfig(epochs=epochs)
+        options = NetworkOptions(device="cpu", seed=7, overwrite=True, hidden_size=8, depth=1, train=train)
+    pack(folder, output, options)
     return output

@@ -11,16 +11,17 @@ import numpy as np
 import torch
 from PIL import Image
 
-from unicorn_codec.archive import Archive, pack
-from unicorn_codec.config import PackOptions, TrainConfig
+from unicorn_codec.archive import Archive
+from unicorn_codec.config import CodesOptions, Goal, Target, TrainConfig
 from unicorn_codec.format.container import read_container, serialize
+from unicorn_codec.packing.pack import pack
 from unicorn_codec.pictures.demo_pictures import make_demo_pictures
 from unicorn_codec.pictures.images import write_picture
 from unicorn_codec.transform.adaptation import change_shapes, quantise_change, serialize_change
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 
 FOLDER = Path(__file__).parent
-CODES = PackOptions(each_alone=True, device="cpu")
+CODES = CodesOptions(sequences=False, device="cpu")
 NETWORK = replace(CODES, index_only=True, hidden_size=16, depth=2, train=TrainConfig(epochs=300))
 OPTIONS = {
     "codes": replace(CODES, latent_step=2.5),
@@ -41,7 +42,7 @@ def main() -> None:
                 pack(pictures, FOLDER / f"{archive}.uni", options)
         make_alike(pictures)
         if not (FOLDER / "sequences.uni").exists():
-            pack(pictures, FOLDER / "sequences.uni", PackOptions(latent_step=1.0, device="cpu"))
+            pack(pictures, FOLDER / "sequences.uni", CodesOptions(target=Target(Goal.STEP, 1.0), device="cpu"))
     write_tuned()
     for path in sorted(FOLDER.glob("*.uni")):
         if (FOLDER / path.stem).exists():

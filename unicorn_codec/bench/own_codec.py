@@ -5,11 +5,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
-from unicorn_codec.archive import Archive, pack
+from unicorn_codec.archive import Archive
 from unicorn_codec.bench.picture_set import PictureSet
 from unicorn_codec.bench.rivals import Codec, Sizes
-from unicorn_codec.config import LONG_EFFORT, RANDOM_EFFORT, PackOptions, ReadOptions, TrainConfig
+from unicorn_codec.config import CodesOptions, Goal, NetworkOptions, PackOptions, ReadOptions, Target, TrainConfig
+from unicorn_codec.effort import LONG_EFFORT, RANDOM_EFFORT
 from unicorn_codec.inspection import describe
+from unicorn_codec.packing.pack import pack
 from unicorn_codec.pictures.images import Pixels
 
 OWN_NAME = "unicorn"
@@ -56,12 +58,16 @@ def own_settings(*, read: ReadOptions, seconds: float | None, seed: int, device:
     Args:
         seconds: of training, for each network. None: no index-only archives.
     """
-    common = PackOptions(read=read, seed=seed, device=device)
-    codes = {f"codes, step {step:g}": replace(common, latent_step=step) for step in CODE_STEPS}
+    codes = CodesOptions(read=read, seed=seed, device=device)
+    settings: dict[str, PackOptions] = {
+        f"codes, step {step:g}": replace(codes, target=Target(Goal.STEP, step)) for step in CODE_STEPS
+    }
     if seconds is None:
-        return codes
-    trained = replace(common, index_only=True, train=TrainConfig(seconds=seconds))
-    return codes | {f"index only, {rate:g} bpp": replace(trained, bits_per_pixel=rate) for rate in INDEX_ONLY_RATES}
+        return settings
+    network = NetworkOptions(read=read, seed=seed, device=device, train=TrainConfig(seconds=seconds))
+    return settings | {
+        f"index only, {rate:g} bpp": replace(network, target=Target(Goal.RATE, rate)) for rate in INDEX_ONLY_RATES
+    }
 
 
 def autoencoder_bytes(folder: Path) -> int:

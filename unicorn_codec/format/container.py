@@ -6,7 +6,7 @@ Layouts and limits: ``format_spec/uni-1.md``. No other place judges these bytes.
 import os
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -33,6 +33,7 @@ from unicorn_codec.format.header import (
 from unicorn_codec.format.header_table import parse_denoising, parse_header, serialize_denoising, serialize_header
 from unicorn_codec.format.picture_table import parse_names, parse_sizes, serialize_names, serialize_sizes
 from unicorn_codec.format.quality_table import Hundredths, parse_psnrs, serialize_psnrs
+from unicorn_codec.format.read_settings import ReadSettings, parse_read_settings, serialize_read_settings
 from unicorn_codec.format.sections import (
     SIGNATURE,
     Section,
@@ -44,7 +45,7 @@ from unicorn_codec.whole_files import whole_file
 
 _HEAD, _SIZES, _DENOISING, _WEIGHTS, _CODES, _TUNING = b"HEAD", b"IMGS", b"DENO", b"WGHT", b"CODE", b"TUNE"
 _CRITICAL = (_HEAD, _SIZES, _DENOISING, _WEIGHTS, _CODES, _TUNING)
-_NAMES, _CANARY, _QUALITIES = b"name", b"cnry", b"qual"
+_NAMES, _CANARY, _QUALITIES, _READ = b"name", b"cnry", b"qual", b"read"
 
 Payload = TypeVar("Payload")
 
@@ -70,7 +71,8 @@ class Container:
         tuning: payload of the change of the decoder, see ``adaptation``; None if it is used as it is.
         names: of the pictures by position, strictly ascending; None if the file has none.
         canary: what one picture decodes to; None if the file does not tell.
-        psnrs: (M,) of the pictures by position as measured when packed, see ``quality_table``; None if not told.
+        psnrs: (M,) of the pictures by position as measured when packed, see ``quality_table``; None if unknown.
+        read: how files became pixels when packed; the defaults if the section is missing.
         sections: where they lie, if this was read from a file.
     """
 
@@ -82,6 +84,7 @@ class Container:
     names: tuple[str, ...] | None = None
     canary: Canary | None = None
     psnrs: Hundredths | None = None
+    read: ReadSettings = field(default_factory=ReadSettings)
     sections: tuple[SectionInfo, ...] = ()
 
     def __post_init__(self) -> None:
@@ -114,6 +117,8 @@ def serialize(container: Container) -> bytes:
         sections.append(Section(_CANARY, serialize_canary(container.canary, pictures)))
     if container.psnrs is not None:
         sections.append(Section(_QUALITIES, serialize_psnrs(container.psnrs, pictures)))
+    if container.read != ReadSettings():
+        sections.append(Section(_READ, serialize_read_settings(container.read)))
     data = serialize_sections(sections)
     _check_picture_count(pictures, len(data))
     return data
@@ -155,6 +160,8 @@ def parse(data: bytes | memoryview, *, strict: bool = False) -> Container:
             tuning=payloads.get(_TUNING),
             canary=_ancillary(_CANARY, parse_canary, payloads, pictures, strict=strict),
             psnrs=_ancillary(_QUALITIES, parse_psnrs, payloads, pictures, strict=strict),
+            read=_ancillary(_READ, lambda data, _: parse_read_settings(data), payloads, pictures, strict=strict)
+            or ReadSettings(),
             sections=tuple(SectionInfo(type=s.type.decode(), offset=s.offset, bytes=s.bytes) for s in found),
         )
 
@@ -185,7 +192,7 @@ def check_output(path: str | os.PathLike[str], *, overwrite: bool) -> None:
     if path.is_dir():
         raise OutputError(f"{path} is a folder, the output must be a file")
     if path.exists() and not overwrite:
-        raise OutputError(f"{path} exists already; --overwrite replaces it")
+        raise OutputError(f"{path} exists; --overwrite replaces it")
     if not path.parent.is_dir():
         raise OutputError(f"the folder {path.parent} does not exist")
     if not os.access(path.parent, os.W_OK):

@@ -18,7 +18,7 @@ PIXELS_PER_TOKEN = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class NetworkPlan:
     """What will be trained.
 
     Args:
@@ -82,7 +82,7 @@ def fit_network(
     return fitting
 
 
-def make_plan(
+def plan_network(
     *,
     latent_values: int,
     pixels: int,
@@ -95,7 +95,7 @@ def make_plan(
     weight_bits: int,
     condition: str = "cag",
     index_embedding: str = "grf",
-) -> Plan:
+) -> NetworkPlan:
     """Choose the network from the wanted rate, or its width, or else from the number of latent values."""
     overhead = 512 + 8 * pictures
     kind = {"condition": condition, "index_embedding": index_embedding}
@@ -108,7 +108,7 @@ def make_plan(
             check(budget > 0, f"a file of {wanted_bytes:.0f} bytes is too small for a network: names alone take more")
         network = fit_network(budget, depth, latent_channels, downsampling, pictures=pictures, **kind)
     parameters = count_parameters(network, latent_channels, pictures)
-    return Plan(
+    return NetworkPlan(
         network=network,
         parameters=parameters,
         latent_values=latent_values,

@@ -1,11 +1,12 @@
-"""Pictures that are nearly alike, such as stills of one camera: found, and coded as sequences where that costs less.
+"""Near-duplicates, such as stills of one camera: found, and coded as sequences where that costs less.
 
-find_near_duplicates: thumbnails > groups > those whose sequence beats codes of latents, or AVIF of each alone
+find_near_duplicates: thumbnails > groups
+worthwhile: groups > those whose sequence costs less than codes of latents, or than AVIF of each picture
 """
 
 import math
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
-from functools import lru_cache
 
 import numpy as np
 import torch
@@ -15,7 +16,8 @@ from torch import Tensor
 
 from unicorn_codec.concurrency import WAITING, in_threads
 from unicorn_codec.devices import at_work
-from unicorn_codec.packing.folder_coder import WINDOW, WINDOWS_AT_ONCE, FolderCoder, middle
+from unicorn_codec.packing.candidates import WINDOW, WINDOWS_AT_ONCE, CandidateChooser, middle
+from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.packing.refinement import bits_worth
 from unicorn_codec.pictures.avif import encode_avif
 from unicorn_codec.pictures.avif_sequence import encode_sequence, sequence_codes
@@ -25,53 +27,53 @@ from unicorn_codec.quality import avif_quality_of, quality_of_step
 from unicorn_codec.transform.distortion import distortion
 
 THUMBNAIL = 16
-"""Sides of what pictures are compared by, in pixels: noise and small things hardly show."""
+"""Side, in pixels, of the thumbnails that are compared: noise and small objects hardly show in them."""
 
 MOST_DIFFERENCE = 0.8
-"""Root mean square of the difference of thumbnails of alike pictures, in units of their own deviation."""
+"""Threshold: root mean square of the difference of two thumbnails, in units of their own deviation."""
 
 OPEN_GROUPS = 256
-"""A picture is compared with the last one of so many groups."""
+"""A picture is compared with the last one of each of the latest groups, at most this many."""
 
 LONGEST = 32
 MOST_PIXELS = 1 << 27
-"""Pictures of a group: decoding the last one decodes all of them. And their pixels, all of which encoding holds."""
+"""Most pictures of a group, since decoding the last one decodes all of them, and most pixels, which encoding holds."""
 
 GRID = 10
-"""Qualities are measured at multiples of this, and told in between from those."""
+"""AVIF qualities are measured at multiples of this, and interpolated in between."""
 
 BEST_QUALITY = 100
 GOLDEN = 0.618
-"""Multiples of it spread evenly, modulo 1."""
+"""Multiples of the golden ratio, modulo 1, spread evenly."""
 
 REFINED = 0.95
-"""What a dozen rounds of refinement leave of the cost of latents, about; one leaves 0.98."""
-
+"""Part of the cost of latents that remains after a dozen rounds of refinement, about; after one it is 0.98."""
 
 HOPELESS = 1.3
-"""A sequence that costs so many times as much as latents at the likely quality is not looked at any further: of groups
-of photos other qualities were seen to lower the cost by a fifth at most."""
+"""A sequence that costs this many times as much as latents at the likely quality is given up: among groups of photos,
+other qualities lowered the cost by a fifth at most."""
 
 
 class NearDuplicateGroup:
-    """Equally sized pictures that are stored as a sequence. What is encoded once is kept.
+    """Near-duplicates of one size. Keeps what was encoded once.
 
     Args:
         positions: ascending.
+        windows: reads the middles of pictures.
     """
 
-    def __init__(self, coder: FolderCoder, positions: Sequence[int]) -> None:
+    def __init__(self, chooser: CandidateChooser, positions: Sequence[int], windows: "WindowCache") -> None:
         self.positions = list(positions)
-        self._coder = coder
+        self._chooser, self._windows = chooser, windows
         self._measured: dict[int, tuple[float, float]] = {}
         self._measured_alone: dict[int, tuple[float, float]] = {}
         self._codes: tuple[int, dict[int, bytes]] | None = None
 
     def quality_at(self, step: float) -> float:
-        """AVIF's quality at which the sequence costs least, bytes and distortion together.
+        """Return the AVIF quality at which rate and distortion of the sequence together cost least.
 
         Args:
-            step: quantisation step of latents, which tells what distortion is worth.
+            step: quantisation step of latents, which says what distortion is worth.
         """
         best = likely_quality(step)
         for direction in (-GRID, GRID):
@@ -83,45 +85,48 @@ class NearDuplicateGroup:
         return float(min(near, key=lambda quality: self._cost(quality, step)))
 
     def quality_like(self, quality: int) -> int:
-        """The lowest quality, about, at which the sequence is no worse than AVIF of each picture alone."""
+        """Return about the lowest quality at which the sequence is no worse than AVIF of each picture alone."""
         _, wanted = self._alone(quality)
         while quality < BEST_QUALITY and self._measure(quality)[1] > wanted:
             quality += 1
         return quality
 
     def bytes_at(self, step: float) -> float:
-        """Of the sequence at its best quality, about."""
-        return self._measure(self.quality_at(step))[0] * self._shown_part
+        """Estimate the bytes of the sequence at its best quality."""
+        return self._measure(self.quality_at(step))[0] * self._pixel_ratio
 
     def codes(self, quality: int) -> dict[int, bytes]:
-        """The code of each picture by position."""
+        """Return the code of each picture by position."""
         if self._codes is None or self._codes[0] != quality:
-            units, _ = encode_sequence([self._coder.picture(position) for position in self.positions], quality)
+            units, _ = encode_sequence(
+                [self._chooser.pictures.picture(position) for position in self.positions], quality
+            )
             self._codes = quality, sequence_codes(units, self.positions)
         return self._codes[1]
 
     def pays_at(self, step: float) -> bool:
-        """Whether the sequence costs less than latents of a step do."""
+        """Return whether the sequence costs less than latents of a step do."""
         cost = 0.0
         for start in range(0, len(self.positions), WINDOWS_AT_ONCE):
             pixels = torch.from_numpy(np.stack(self.windows[start : start + WINDOWS_AT_ONCE]))
-            ways = self._coder.plain_costs(pixels, self._coder.whole(pixels), self._coder.halves(pixels), step)
+            chooser = self._chooser
+            ways = chooser.costs(pixels, chooser.encode(pixels), chooser.encode_halves(pixels), step)
             cost += float(torch.minimum(*ways).sum())
         if self._cost(likely_quality(step), step) > HOPELESS * cost:
             return False
         return self._cost(self.quality_at(step), step) < REFINED * cost
 
-    def pays_beside(self, quality: int) -> bool:
-        """Whether the sequence, as good, takes fewer bytes than AVIF of each picture alone."""
+    def beats_avif(self, quality: int) -> bool:
+        """Return whether the sequence, at no lower quality, takes fewer bytes than AVIF of each picture alone."""
         return self._measure(self.quality_like(quality))[0] < self._alone(quality)[0]
 
     def _cost(self, quality: float, step: float) -> float:
-        """Bits of the windows' sequence, and what its distortion is worth in bits."""
+        """Return the bits of the windows' sequence plus what its distortion is worth in bits."""
         size, error = self._measure(quality)
         return 8 * size + bits_worth(error, step)
 
     def _measure(self, quality: float) -> tuple[float, float]:
-        """Bytes of the windows' sequence at a quality, and its distortion, summed over pixels, about."""
+        """Interpolate the bytes of the windows' sequence at a quality, and its distortion, summed over pixels."""
         low = min(int(quality) // GRID * GRID, BEST_QUALITY - GRID)
         part = (quality - low) / GRID
         if part in (0, 1):
@@ -136,12 +141,12 @@ class NearDuplicateGroup:
         return self._measured[quality]
 
     def measure(self, quality: int, windows: Sequence[Pixels]) -> None:
-        """Encode the windows' sequence at a quality. What is found is kept."""
+        """Encode the windows' sequence at a quality and keep its bytes and distortion."""
         units, decoded = encode_sequence(windows, quality)
         self._measured[quality] = sum(map(len, units)), total_distortion(decoded, windows) + 1e-9
 
     def _alone(self, quality: int) -> tuple[float, float]:
-        """The same of each window alone."""
+        """Return bytes and distortion of AVIF of each window alone."""
         if quality not in self._measured_alone:
             codes, decoded = zip(*(encode_avif(window, quality) for window in self.windows), strict=True)
             self._measured_alone[quality] = sum(map(len, codes)), total_distortion(decoded, self.windows)
@@ -150,52 +155,52 @@ class NearDuplicateGroup:
     @property
     def windows(self) -> list[Pixels]:
         """The pictures' middles."""
-        return windows_of(self._coder, tuple(self.positions))
+        return self._windows.get(tuple(self.positions))
 
     @property
-    def _shown_part(self) -> float:
-        """How many times as many pixels as the windows the pictures have."""
-        picture = self._coder.pictures.pictures[self.positions[0]]
-        return picture.width * picture.height / (min(picture.width, WINDOW) * min(picture.height, WINDOW))
+    def _pixel_ratio(self) -> float:
+        """Pixels of a picture divided by those of its window."""
+        width, height = self._chooser.pictures.sizes[self.positions[0]]
+        return width * height / (min(width, WINDOW) * min(height, WINDOW))
 
 
 def likely_quality(step: float) -> int:
-    """AVIF's quality of pictures about as good as latents of a step make them, among those that are measured."""
+    """Return the measured AVIF quality nearest to that of latents of a step."""
     return round(avif_quality_of(quality_of_step(step)) / GRID) * GRID
 
 
 class Sequences:
-    """Pictures of a folder that are coded as sequences."""
+    """Near-duplicates that are stored as sequences: ``SequencedPictures``."""
 
     def __init__(self, groups: Sequence[NearDuplicateGroup]) -> None:
         self._groups = groups
         self.positions: Set[int] = frozenset(position for group in groups for position in group.positions)
 
     def bytes_at(self, step: float) -> float:
-        """Bytes of their codes, about, where a quantisation step tells what distortion is worth."""
+        """Estimate the bytes of their codes, where a quantisation step says what distortion is worth."""
         return sum(group.bytes_at(step) for group in self._groups)
 
     def codes_at(self, step: float) -> Iterator[dict[int, bytes]]:
-        """Their codes by position, a sequence at a time."""
+        """Yield their codes by position, a sequence at a time."""
         for number, group in enumerate(self._groups, start=1):
-            # Rounded up as often as its fraction says: many groups together have the size that is aimed at.
+            # Dithered rounding: many groups together have the wanted size.
             yield group.codes(math.floor(group.quality_at(step) + number * GOLDEN % 1))
 
 
 def worthwhile(groups: Sequence[NearDuplicateGroup], step: float, progress: Callable[[int, int], None]) -> Sequences:
-    """The groups that cost less as sequences than as latents of a step."""
+    """Return the groups that cost less as sequences than as latents of a step."""
 
-    def measure(shown: tuple[NearDuplicateGroup, Sequence[Pixels]]) -> NearDuplicateGroup:
-        group, windows = shown
+    def measure(item: tuple[NearDuplicateGroup, Sequence[Pixels]]) -> NearDuplicateGroup:
+        group, windows = item
         group.measure(likely_quality(step), windows)
         return group
 
-    # The encoder has little use for several cores where pictures are small, so each encodes another group. Pictures are
-    # read here: Pillow's warnings are silenced for all threads together.
-    shown = ((group, group.windows) for group in groups)
+    # The encoder hardly uses a second core for small pictures, so each core encodes another group. Pictures are read
+    # here: Pillow's warnings are silenced for all threads together.
+    items = ((group, group.windows) for group in groups)
     threads = at_work(WINDOW**2, torch.get_num_threads())
     kept = []
-    for done, group in enumerate(in_threads(measure, shown, threads=threads), start=1):
+    for done, group in enumerate(in_threads(measure, items, threads=threads), start=1):
         if group.pays_at(step):
             kept.append(group)
         progress(done, len(groups))
@@ -203,7 +208,7 @@ def worthwhile(groups: Sequence[NearDuplicateGroup], step: float, progress: Call
 
 
 def total_distortion(decoded: Iterable[Pixels], originals: Iterable[Pixels]) -> float:
-    """Distortion of pictures, uint8 (H, W, 3), summed over pixels."""
+    """Return the distortion of pictures, uint8 (H, W, 3) each, summed over pixels."""
     total = 0.0
     for pair in zip(decoded, originals, strict=True):
         shown, original = (torch.from_numpy(one)[None].permute(0, 3, 1, 2).float() / 127.5 - 1 for one in pair)
@@ -211,24 +216,35 @@ def total_distortion(decoded: Iterable[Pixels], originals: Iterable[Pixels]) -> 
     return total
 
 
-@lru_cache(maxsize=WAITING + 2)
-def windows_of(coder: FolderCoder, positions: tuple[int, ...]) -> list[Pixels]:
-    """The middles of some pictures. Those of groups at work are kept: all of a large folder would not fit in memory."""
-    return [middle(coder.picture(position)) for position in positions]
+class WindowCache:
+    """The middles of the latest groups: those of all groups of a large folder would not fit into memory."""
+
+    def __init__(self, pictures: PictureSource) -> None:
+        self._pictures = pictures
+        self._kept = OrderedDict[tuple[int, ...], list[Pixels]]()
+
+    def get(self, positions: tuple[int, ...]) -> list[Pixels]:
+        """Return the middles of some pictures."""
+        if positions not in self._kept:
+            self._kept[positions] = [middle(self._pictures.picture(position)) for position in positions]
+            if len(self._kept) > WAITING + 2:  # as many as there are groups at work
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(positions)
+        return self._kept[positions]
 
 
-def find_near_duplicates(coder: FolderCoder, progress: Callable[[int, int], None]) -> list[NearDuplicateGroup]:
-    """Groups of at least two pictures that look alike at the size of a thumbnail, most of them next in name order."""
-    sizes = [(picture.width, picture.height) for picture in coder.pictures.pictures]
+def find_near_duplicates(chooser: CandidateChooser, progress: Callable[[int, int], None]) -> list[NearDuplicateGroup]:
+    """Group pictures of one size whose thumbnails hardly differ, at least two a group, in name order."""
+    sizes = chooser.pictures.sizes
     found, done = [], 0
     for (width, height), positions in places_by_size(sizes).items():
         longest = min(LONGEST, MOST_PIXELS // (width * height))
         open_groups: list[tuple[list[int], NDArray[np.float32]]] = []  # each with its last picture's thumbnail
         for position in positions:
-            own = thumbnail(coder.picture(position))
+            own = thumbnail(chooser.pictures.picture(position))
             apart = differences(own, [last for _, last in open_groups])
-            is_alike = apart.min(initial=math.inf) < MOST_DIFFERENCE
-            group = open_groups.pop(int(apart.argmin()))[0] if is_alike else []
+            is_near = apart.min(initial=math.inf) < MOST_DIFFERENCE
+            group = open_groups.pop(int(apart.argmin()))[0] if is_near else []
             group.append(position)
             if len(group) < longest:
                 open_groups.append((group, own))
@@ -237,18 +253,19 @@ def find_near_duplicates(coder: FolderCoder, progress: Callable[[int, int], None
             del open_groups[:-OPEN_GROUPS]
             done += 1
             progress(done, len(sizes))
-    return [NearDuplicateGroup(coder, group) for group in sorted(found)]
+    windows = WindowCache(chooser.pictures)
+    return [NearDuplicateGroup(chooser, group, windows) for group in sorted(found)]
 
 
 def thumbnail(pixels: Pixels) -> NDArray[np.float32]:
-    """(3 x 16 x 16,) a picture's mean colours around their mean."""
-    picture: Tensor = torch.from_numpy(pixels).permute(2, 0, 1)[None].float()
-    small = F.adaptive_avg_pool2d(picture, THUMBNAIL).flatten()
+    """Return (3 x 16 x 16,) a picture's mean colours, centred."""
+    planes: Tensor = torch.from_numpy(pixels).permute(2, 0, 1)[None].float()
+    small = F.adaptive_avg_pool2d(planes, THUMBNAIL).flatten()
     return (small - small.mean()).numpy()
 
 
 def differences(own: NDArray[np.float32], others: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """(N,) of a thumbnail to N others, in units of the lesser deviation of both."""
+    """Return (N,) the differences of a thumbnail and N others, in units of the lesser deviation of both."""
     if not others:
         return np.zeros(0, np.float32)
     stacked = np.stack(others)

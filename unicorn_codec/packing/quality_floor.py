@@ -1,38 +1,39 @@
-"""No picture below a wanted quality: those that latents would ruin are stored by AVIF instead."""
+"""The quality floor: pictures below it are stored as AVIF at the lowest quality that reaches it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from unicorn_codec.config import PackOptions
+from unicorn_codec.config import CodesOptions
 from unicorn_codec.decoding import CodeDecoder
 from unicorn_codec.format.code_table import Codes
+from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.pictures.avif import encode_avif
 from unicorn_codec.pictures.avif_sequence import sequences_of
 from unicorn_codec.pictures.batches import batches_by_size
-from unicorn_codec.pictures.images import Folder, Pixels, read_picture
+from unicorn_codec.pictures.images import Pixels
 from unicorn_codec.pictures.metrics import ms_ssim, psnr_db
 
 BEST_QUALITY = 100
 
 PSNR_MARGIN_DB = 0.01
 MS_SSIM_MARGIN = 1e-4
-"""Added to the targets: in another batch or on another machine a pixel's last bit may differ."""
+"""Added to the floor: in another batch or on another machine a pixel's last bit may differ."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QualityFloor:
-    """Holds the pictures of a folder against the options' least quality.
+    """Enforces the least quality of the options on the pictures of a folder.
 
     Args:
-        avif: AVIF codes by position, as far as any were needed. They are the same whatever the latents' step is.
+        avif: AVIF codes by position, as far as any were needed. They do not depend on the latents' step.
     """
 
-    pictures: Folder
-    options: PackOptions
+    pictures: PictureSource
+    options: CodesOptions
     avif: dict[int, bytes] = field(default_factory=dict)
 
-    def hold(self, decoder: CodeDecoder, progress: Callable[[int, int], None]) -> Codes:
-        """The decoder's codes, replaced where a picture decodes to less than what is wanted.
+    def enforce(self, decoder: CodeDecoder, progress: Callable[[int, int], None]) -> Codes:
+        """Return the decoder's codes, with AVIF in place of those that decode below the floor.
 
         Args:
             decoder: of codes whose index is their position.
@@ -41,41 +42,38 @@ class QualityFloor:
             PackageMissing: a picture must be replaced, and this Pillow has no AVIF.
         """
         streams = list(decoder.codes.streams)
-        sizes = [(picture.width, picture.height) for picture in self.pictures.pictures]
+        sizes = self.pictures.sizes
         missed, done = set[int](), 0
         for batch in batches_by_size(sizes):
             for position, decoded in zip(batch, decoder.read(batch, *sizes[batch[0]])(), strict=True):
-                if not self.is_reached(self._original(position), decoded):
+                if not self.is_reached(self.pictures.picture(position), decoded):
                     missed.add(position)
             done += len(batch)
             progress(done, len(streams))
         for sequence in sequences_of(streams):
-            if not missed.isdisjoint(sequence):  # none of it is left that others would go on from
+            if not missed.isdisjoint(sequence):  # the others could not be decoded without the missing one
                 missed.update(sequence)
         for position in missed:
             streams[position] = self._avif_of(position)
         return replace(decoder.codes, streams=tuple(streams))
 
     def is_reached(self, original: Pixels, decoded: Pixels) -> bool:
-        """Whether a picture came back well enough, by a small margin."""
-        wanted_db, wanted_similarity = self.options.min_psnr_db, self.options.min_ms_ssim
-        if wanted_db is not None and psnr_db(original, decoded) < wanted_db + PSNR_MARGIN_DB:
+        """Return whether a picture is above the floor, with a small margin."""
+        least_db, least_similarity = self.options.min_psnr_db, self.options.min_ms_ssim
+        if least_db is not None and psnr_db(original, decoded) < least_db + PSNR_MARGIN_DB:
             return False
-        return wanted_similarity is None or ms_ssim(original, decoded) >= min(1.0, wanted_similarity + MS_SSIM_MARGIN)
+        return least_similarity is None or ms_ssim(original, decoded) >= min(1.0, least_similarity + MS_SSIM_MARGIN)
 
     def _avif_of(self, position: int) -> bytes:
         if position not in self.avif:
-            self.avif[position] = smallest_avif(self._original(position), self.is_reached)
+            self.avif[position] = smallest_avif(self.pictures.picture(position), self.is_reached)
         return self.avif[position]
-
-    def _original(self, position: int) -> Pixels:
-        return read_picture(self.pictures, self.pictures.pictures[position], self.options.read)
 
 
 def smallest_avif(original: Pixels, is_reached: Callable[[Pixels, Pixels], bool]) -> bytes:
-    """Classic code of the lowest quality that reaches a target; of the highest quality if none does.
+    """Return the AVIF code of the lowest quality that reaches the floor; of the highest quality if none does.
 
-    Found by bisection, in at most seven encodings.
+    Bisects, in at most seven encodings.
     """
     best, low, high = b"", 0, BEST_QUALITY + 1
     while low < high:

@@ -22,15 +22,15 @@ from unicorn_codec.codes.code_model import level_of
 from unicorn_codec.codes.coding import lanes_of
 from unicorn_codec.codes.rate_model import RateModel
 from unicorn_codec.concurrency import check_wanted
-from unicorn_codec.config import RANDOM_EFFORT
 from unicorn_codec.devices import has_fast_bfloat16
+from unicorn_codec.effort import RANDOM_EFFORT
 from unicorn_codec.format.code_table import decoder_step, model_level
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 from unicorn_codec.transform.distortion import distortion
 from unicorn_codec.transform.resampling import double
 from unicorn_codec.transform.tiling import Span, spans
 
-SLOPE = 50.0
+LAMBDA_PER_SQUARED_STEP = 50.0
 """Squared error (255 scale) that a bit per pixel is worth, over the squared step. With it refined codes of a step take
 about the bits of plain ones."""
 
@@ -229,4 +229,4 @@ def softly_rounded(symbols: Tensor, softness: float, random: torch.Generator | N
 
 def bits_worth(error: Worth, step: float) -> Worth:
     """Bits that a distortion, summed over pixels, is worth where latents have a quantisation step."""
-    return error / (SLOPE * step**2)
+    return error / (LAMBDA_PER_SQUARED_STEP * step**2)

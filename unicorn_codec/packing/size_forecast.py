@@ -1,4 +1,4 @@
-"""How large a folder's file becomes at a step, from some of its pictures, and at which step it has the wanted size."""
+"""Estimates, from a sample of a folder, the file's size at a step, and the step for a wanted size."""
 
 import math
 from collections import defaultdict
@@ -11,37 +11,32 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unicorn_codec.packing.folder_coder import (
-    FINEST,
-    FINEST_WITH_HALVES,
-    WINDOWS_AT_ONCE,
-    Candidate,
-    FolderCoder,
-    cumulative,
-    middle,
-)
+from unicorn_codec.packing.candidates import FINEST_WITH_HALVES, WINDOWS_AT_ONCE, Candidate, CandidateChooser, middle
+from unicorn_codec.packing.folder_encoder import FINEST, FolderEncoder
+from unicorn_codec.packing.observer import cumulative
 
 SAMPLE_PICTURES = 48
 REFINED_PICTURES = 12
-"""Pictures that tell how large a file becomes, and those of them that tell what refinement adds to it."""
+"""Size of the sample, and of the part of it that is refined to measure what refinement adds."""
 
 SHARE_STEP = 4.0
+"""At which the share of a sample's bytes is measured: it hardly depends on the step."""
 
-ROUNDS = 6
+SEARCHES = 6
 NEAR = 0.015
-"""A wanted size is looked for in so many rounds at most, until a sample's is as near to it as this part of it."""
+"""Steps that a search tries at most, and the relative error of the size at which it ends."""
 
 
 class SampledPictures:
-    """Some pictures of one size. Which way of coding one is cheaper is only measured between steps where it changes."""
+    """Some pictures of one size. The cheaper way of coding one is only measured between steps where it changes."""
 
-    def __init__(self, coder: FolderCoder, positions: Sequence[int], latents: Tensor) -> None:
-        self._coder, self.positions, self.latents = coder, positions, latents
+    def __init__(self, chooser: CandidateChooser, positions: Sequence[int], latents: Tensor) -> None:
+        self._chooser, self.positions, self.latents = chooser, positions, latents
         self._whole_until = np.full(len(positions), FINEST_WITH_HALVES)
         self._half_from = np.full(len(positions), np.inf)
 
     def chosen(self, step: float) -> list[Candidate]:
-        """What they are coded by, not refined."""
+        """Return the candidates that are chosen at a step, without refinement."""
         is_half_size = self._are_cheaper_at_half(step)
         return [
             Candidate(half=half, places=np.flatnonzero(taken), latents=(self._halves if half else self.latents)[taken])
@@ -50,11 +45,11 @@ class SampledPictures:
         ]
 
     def _are_cheaper_at_half(self, step: float) -> NDArray[np.bool_]:
-        """(N,) by their middles. Whoever is cheaper at half size at one step is so at all coarser ones, and so on."""
+        """Return (N,), judged by the middles. What is cheaper at half size at one step is so at all coarser ones."""
         unknown = np.flatnonzero((self._whole_until < step) & (step < self._half_from))
         if unknown.size:
-            windows, whole, half = (shown[unknown] for shown in self._middles)
-            cheaper = self._coder.are_cheaper_at_half(windows, whole, half, step)
+            windows, whole, half = (array[unknown] for array in self._middles)
+            cheaper = self._chooser.are_cheaper_at_half(windows, whole, half, step)
             self._half_from[unknown[cheaper]] = step
             self._whole_until[unknown[~cheaper]] = step
         return self._half_from <= step
@@ -62,62 +57,62 @@ class SampledPictures:
     @property
     def _halves(self) -> Tensor:
         """Latents of the pictures at half size."""
-        return self._seen[1]
+        return self._read[1]
 
     @cached_property
     def _middles(self) -> tuple[Tensor, Tensor, Tensor]:
         """The pictures' middles, and their latents at whole and at half size, as if they were pictures of their own."""
-        windows, halves = self._seen
+        windows, halves = self._read
         if windows.shape[1:3] == self.size:
             return windows, self.latents, halves
-        return windows, self._coder.whole(windows), self._coder.halves(windows)
+        return windows, self._chooser.encode(windows), self._chooser.encode_halves(windows)
 
     @property
     def size(self) -> tuple[int, int]:
         """Height and width of each."""
-        picture = self._coder.pictures.pictures[self.positions[0]]
-        return picture.height, picture.width
+        width, height = self._chooser.pictures.sizes[self.positions[0]]
+        return height, width
 
     @cached_property
-    def _seen(self) -> tuple[Tensor, Tensor]:
+    def _read(self) -> tuple[Tensor, Tensor]:
         """(N, H, W, 3) uint8 the pictures' middles, and (N, C, h, w) the latents of their halves."""
-        coder, windows, halves = self._coder, [], []
+        chooser, windows, halves = self._chooser, [], []
         for position in self.positions:
-            pixels = coder.picture(position)
+            pixels = chooser.pictures.picture(position)
             windows.append(middle(pixels))
-            halves.append(coder.halves(torch.from_numpy(pixels)[None]))
+            halves.append(chooser.encode_halves(torch.from_numpy(pixels)[None]))
         return torch.from_numpy(np.stack(windows)), torch.cat(halves)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
+class SizeSample:
     """Some of a folder's pictures.
 
     Args:
-        share: part of the codes' bytes that is theirs.
+        share: their part of all codes' bytes.
     """
 
-    coder: FolderCoder
+    encoder: FolderEncoder
     parts: list[SampledPictures]
     share: float
 
     def plain_sizes(self, step: float) -> NDArray[np.float32]:
-        """(N,) bytes of the pictures' codes, about, if they are not refined."""
+        """Estimate (N,) the bytes of the pictures' codes without refinement."""
         parts = []
         for part in self.parts:
             sizes = np.empty(len(part.positions), np.float32)
             for chosen in part.chosen(step):
-                sizes[chosen.places] = self.coder.code_bytes(chosen, step)
+                sizes[chosen.places] = self.encoder.chooser.code_bytes(chosen, step)
             parts.append(sizes)
         return np.concatenate(parts or [np.empty(0, np.float32)])
 
     def file_bytes(self, step: float) -> float:
-        """Bytes of the folder's file at a step, if its codes are not refined."""
+        """Estimate the bytes of the folder's file at a step without refinement."""
         latents = float(self.plain_sizes(max(step, FINEST)).sum()) / self.share
-        return self.coder.overhead + self.coder.others.bytes_at(step) + latents
+        return self.encoder.overhead + self.encoder.sequences.bytes_at(step) + latents
 
     def growth_by_refinement(self, step: float, rounds: int, progress: Callable[[int, int], None]) -> float:
-        """How many times as long refined codes are as plain ones."""
+        """Measure the ratio of the lengths of refined codes and plain ones."""
         if not self.parts:
             return 1.0
         step = max(step, FINEST)
@@ -130,42 +125,42 @@ class Sample:
             seen += len(part.positions)
             for one in zip(part.positions[chosen], part.latents[chosen], strict=True):
                 of_size[part.size].append(one)
-        tell = cumulative(progress, 0, len(sizes[::every]))
+        add = cumulative(progress, 0, len(sizes[::every]))
         for some in of_size.values():  # all of a size together: a GPU takes as long for one as for dozens
             positions, latents = zip(*some, strict=True)
-            codes = self.coder.codes_of(positions, torch.stack(latents), step, rounds, tell)
+            codes = self.encoder.encode_batch(positions, torch.stack(latents), step, rounds, add)
             refined += sum(len(code) for _, code in codes)
         return refined / float(sizes[::every].sum())
 
 
-def take_sample(coder: FolderCoder, progress: Callable[[int, int], None]) -> Sample:
-    """Some of a folder's pictures that are coded as latents, evenly chosen."""
-    positions = [p for p in range(len(coder.pictures.pictures)) if p not in coder.others.positions]
+def take_size_sample(encoder: FolderEncoder, progress: Callable[[int, int], None]) -> SizeSample:
+    """Choose pictures that are coded as latents, evenly from the folder."""
+    positions = [p for p in range(len(encoder.pictures)) if p not in encoder.sequences.positions]
     count = len(positions)
-    pictures = min(count, SAMPLE_PICTURES)
-    chosen = {positions[number * count // pictures] for number in range(pictures)}
+    chosen = {positions[number * count // min(count, SAMPLE_PICTURES)] for number in range(min(count, SAMPLE_PICTURES))}
     parts, of_all, of_sample, done = [], 0.0, 0.0, 0
-    for batch, latents in coder.all_latents():
-        # What share of a file's bytes is theirs hardly depends on the step, and is known without looking at pixels.
+    for batch, latents in encoder.latents.all_but(encoder.sequences.positions):
+        # The share is measured on latents of the whole size, without a look at the pixels.
         places = [place for place, position in enumerate(batch) if position in chosen]
-        sizes = coder.code_bytes(Candidate(half=False, places=np.array(batch), latents=latents), SHARE_STEP)
+        whole = Candidate(half=False, places=np.array(batch), latents=latents)
+        sizes = encoder.chooser.code_bytes(whole, SHARE_STEP)
         of_all += float(sizes.sum())
         of_sample += float(sizes[places].sum())
         for start in range(0, len(places), WINDOWS_AT_ONCE):
             some = places[start : start + WINDOWS_AT_ONCE]
-            parts.append(SampledPictures(coder, [batch[place] for place in some], latents[some]))
+            parts.append(SampledPictures(encoder.chooser, [batch[place] for place in some], latents[some]))
         done += len(batch)
         progress(done, count)
-    return Sample(coder=coder, parts=parts, share=of_sample / of_all if parts else 1.0)
+    return SizeSample(encoder=encoder, parts=parts, share=of_sample / of_all if parts else 1.0)
 
 
 class SizeCurve:
-    """Bytes of a folder's file by the quantisation step.
+    """The bytes of a folder's file as a function of the quantisation step.
 
     Args:
-        measure: the bytes at a step; it is asked once for each.
-        finest, coarsest: steps that there are.
-        progress: told how far a search is, in rounds.
+        measure: returns the bytes at a step; called once for each.
+        finest, coarsest: bounds of the steps.
+        progress: called with the steps tried and their most.
     """
 
     def __init__(
@@ -180,19 +175,19 @@ class SizeCurve:
         self._known: dict[float, float] = {}
 
     def size(self, step: float) -> float:
-        """Bytes at a step."""
+        """Return the bytes at a step."""
         if step not in self._known:
             self._known[step] = self._measure(step)
         return self._known[step]
 
     def step_of(self, wanted: float) -> float:
-        """The step that comes nearest to the wanted bytes."""
+        """Return the step whose size is nearest to the wanted bytes."""
         if wanted >= self.size(self._finest):
             return self._finest
         if wanted <= self.size(self._coarsest):
             return self._coarsest
-        for done in range(ROUNDS):
-            self._progress(done, ROUNDS)
+        for done in range(SEARCHES):
+            self._progress(done, SEARCHES)
             fine = max(step for step, size in self._known.items() if size > wanted)
             coarse = min(step for step, size in self._known.items() if size <= wanted and step > fine)
             larger, smaller = self._known[fine], self._known[coarse]
@@ -201,5 +196,5 @@ class SizeCurve:
             if min(larger / wanted - 1, 1 - smaller / wanted) <= NEAR:
                 break
             self.size(step)
-        self._progress(ROUNDS, ROUNDS)
+        self._progress(SEARCHES, SEARCHES)
         return step

@@ -1,4 +1,4 @@
-"""Whether a change of the decoder is worth its bytes for a set, and the change.
+"""Fits an update of the decoder to a set, and judges whether it is worth its bytes.
 
 tune_decoder: choose_rank > gather_windows > fit_change > compare at equal bytes
 """
@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from unicorn_codec.format.header import MAX_RANK
-from unicorn_codec.packing.folder_coder import FolderCoder
-from unicorn_codec.reports import Observer, Tuned
+from unicorn_codec.packing.folder_encoder import FolderEncoder
+from unicorn_codec.packing.observer import Observer
+from unicorn_codec.packing.reports import Tuned
 from unicorn_codec.transform.adaptation import (
     Windows,
     change_shapes,
@@ -23,34 +24,34 @@ from unicorn_codec.transform.adaptation import (
 from unicorn_codec.transform.coding_autoencoder import CodingAutoencoder
 
 WINDOW_CELLS = 16
-"""Sides of a window, in latents: at most 256 pixels."""
+"""Side of a window, in latents: at most 256 pixels."""
 
 WINDOWS = 1024
-"""At most: bounds memory on large sets."""
+"""Most windows of a set: bounds memory."""
 
 BITS_PER_VALUE = 3.2
 LARGEST_SHARE = 0.03
-"""Part of a file that a change may take. One of 2.2 % gained 1000 cats at 0.1 bits per pixel 0.13 dB beside finer codes
-of as many bytes, and lost texture: the loss has no perceptual distance, whose features the package does not have."""
+"""Part of a file that an update may take. One of 2.2 % gained 1000 cats at 0.1 bits per pixel 0.13 dB over finer codes
+of as many bytes, and lost texture: the loss has no perceptual term, whose features the package does not have."""
 
 BATCHES = 400
 
 
-def tune_decoder(coder: FolderCoder, step: float, file_bytes: int, seed: int, observer: Observer) -> bytes | None:
-    """Fit a change to the set and hold it against finer codes of the same bytes.
+def tune_decoder(encoder: FolderEncoder, step: float, file_bytes: int, seed: int, observer: Observer) -> bytes | None:
+    """Fit an update to the set and compare it with finer codes of the same bytes.
 
     Args:
-        step: quantisation step at which the file takes ``file_bytes`` without a change.
+        step: quantisation step at which the file takes ``file_bytes`` without an update.
 
     Returns:
-        The payload of TUNE; None where the set is too small for a change, or does not gain by one.
+        The payload of TUNE; None where the set is too small for an update, or does not gain by one.
     """
-    network = coder.autoencoder.network
+    network = encoder.autoencoder.network
     rank = choose_rank(network, file_bytes)
     if rank is None:
         observer.not_tuned(change_bytes(network, 1))
         return None
-    groups = gather_windows(coder, observer.of_stage("cutting"))
+    groups = gather_windows(encoder, observer.of_stage("cutting"))
     change = fit_change(
         network,
         groups,
@@ -69,7 +70,7 @@ def tune_decoder(coder: FolderCoder, step: float, file_bytes: int, seed: int, ob
 def gain_of(
     payload: bytes, network: CodingAutoencoder, groups: Sequence[Windows], step: float, file_bytes: int
 ) -> float:
-    """Part by which a change lowers the loss, at equal bytes: its codes are coarser by what it takes."""
+    """Return the part by which an update lowers the loss at equal bytes: codes get coarser by the update's bytes."""
     # The size falls about as the step's power of -1.
     coarser = step / (1 - len(payload) / file_bytes)
     return 1 - mean_loss(network, parse_change(payload, network), groups, coarser) / mean_loss(
@@ -78,25 +79,25 @@ def gain_of(
 
 
 def choose_rank(network: CodingAutoencoder, file_bytes: float) -> int | None:
-    """The largest rank whose change is small beside the file; None where there is none."""
+    """Return the largest rank whose update is small compared with the file; None where there is none."""
     # Biases alone (rank 0) never paid: on 200 pictures at 0.1 bits per pixel they lost 0.1 % of the loss.
     fitting = [rank for rank in range(1, MAX_RANK + 1) if change_bytes(network, rank) <= LARGEST_SHARE * file_bytes]
     return max(fitting, default=None)
 
 
 def change_bytes(network: CodingAutoencoder, rank: int) -> float:
-    """About what a change of a rank takes in the file."""
+    """Estimate the bytes of an update of a rank."""
     return BITS_PER_VALUE / 8 * sum(rows * columns for rows, columns in change_shapes(network, rank).values())
 
 
-def gather_windows(coder: FolderCoder, progress: Callable[[int, int], None]) -> list[Windows]:
-    """The middle of each picture, or of some of them, evenly from the folder; one group a size."""
-    pictures, cell = coder.pictures.pictures, coder.autoencoder.reference.downsampling
+def gather_windows(encoder: FolderEncoder, progress: Callable[[int, int], None]) -> list[Windows]:
+    """Cut out the middle of each picture, or of some of them, evenly from the folder; one group a size."""
+    pictures, cell = encoder.pictures, encoder.autoencoder.reference.downsampling
     positions = range(0, len(pictures), -(-len(pictures) // WINDOWS))
     cut: dict[torch.Size, list[tuple[Tensor, Tensor]]] = defaultdict(list)
-    for batch, latents in coder.latents(positions, progress):
+    for batch, latents in encoder.latents.of(positions, progress):
         for position, one in zip(batch, latents, strict=True):
-            pixels = torch.from_numpy(coder.picture(position)).permute(2, 0, 1)
+            pixels = torch.from_numpy(pictures.picture(position)).permute(2, 0, 1)
             top, left = (max(0, side // cell - WINDOW_CELLS) // 2 for side in pixels.shape[1:])
             rows, columns = (max(1, min(WINDOW_CELLS, side // cell)) for side in pixels.shape[1:])
             window = pixels[:, top * cell : (top + rows) * cell, left * cell : (left + columns) * cell]

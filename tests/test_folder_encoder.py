@@ -8,8 +8,10 @@ import torch
 from unicorn_codec.codes.code_model import load_code_model
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.format.code_table import Codes, is_half_size
-from unicorn_codec.packing import folder_coder, refinement
-from unicorn_codec.packing.folder_coder import FolderCoder
+from unicorn_codec.packing import folder_encoder, refinement
+from unicorn_codec.packing.folder_encoder import FolderEncoder
+from unicorn_codec.packing.into_codes import new_encoder
+from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.pictures.demo_pictures import make_demo_pictures
 from unicorn_codec.pictures.images import list_folder
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
@@ -20,31 +22,30 @@ STEP = 7.0
 
 
 @pytest.fixture
-def coder(tmp_path: Path) -> FolderCoder:
+def encoder(tmp_path: Path) -> FolderEncoder:
     make_demo_pictures(tmp_path / "small", count=7, size=SIDE)
     make_demo_pictures(tmp_path / "large", count=2, size=2 * SIDE)
     options = ReadOptions()
-    return FolderCoder(
-        list_folder(tmp_path, options), options, PackagedAutoencoder(torch.device("cpu")), load_code_model()
-    )
+    pictures = PictureSource(list_folder(tmp_path, options), options)
+    return new_encoder(pictures, PackagedAutoencoder(torch.device("cpu")), load_code_model())
 
 
-def encoded(coder: FolderCoder, rounds: int) -> Codes:
-    told: list[tuple[int, int]] = []
-    codes = coder.encode(STEP, lambda *done: told.append(done), rounds=rounds)
-    assert told[-1] == (9, 9)
-    assert told == sorted(set(told))
+def encoded(encoder: FolderEncoder, rounds: int) -> Codes:
+    seen: list[tuple[int, int]] = []
+    codes = encoder.encode(STEP, lambda *done: seen.append(done), rounds=rounds)
+    assert seen[-1] == (9, 9)
+    assert seen == sorted(set(seen))
     return codes
 
 
 @pytest.mark.parametrize("rounds", [0, 1])
 def test_codes_do_not_depend_on_what_is_written_together(
-    coder: FolderCoder, rounds: int, monkeypatch: pytest.MonkeyPatch
+    encoder: FolderEncoder, rounds: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(refinement.PIXELS_AT_ONCE, "cpu", 2 * SIDE**2)
     found = []
     for pixels in (1, 3 * SIDE**2, 1 << 30):
-        monkeypatch.setitem(folder_coder.CODED_TOGETHER, "cpu", pixels)
-        found.append(encoded(coder, rounds))
+        monkeypatch.setitem(folder_encoder.WRITTEN_TOGETHER, "cpu", pixels)
+        found.append(encoded(encoder, rounds))
     assert found[0] == found[1] == found[2]
     assert 0 < sum(map(is_half_size, found[0].streams)) < 9

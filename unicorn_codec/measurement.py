@@ -1,0 +1,99 @@
+"""How far the pictures of an archive are from their originals."""
+
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from unicorn_codec.archive import Archive
+from unicorn_codec.concurrency import in_threads
+from unicorn_codec.config import ReadOptions
+from unicorn_codec.devices import at_work
+from unicorn_codec.pictures.images import Folder, Pixels, read_picture
+from unicorn_codec.pictures.metrics import Distortion, ms_ssim, psnr_db, summarize, worst
+
+WORST_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureDistortion:
+    """Distortion of one decoded picture."""
+
+    index: int
+    name: str
+    psnr_db: float
+    ms_ssim: float
+
+    @classmethod
+    def of(cls, index: int, name: str, original: np.ndarray, decoded: np.ndarray) -> "PictureDistortion":
+        """Compare a decoded picture with its original, uint8 (H, W, 3) each."""
+        return cls(index=index, name=name, psnr_db=psnr_db(original, decoded), ms_ssim=ms_ssim(original, decoded))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """Distortion of decoded pictures.
+
+    Args:
+        rows: every picture, the worst PSNR first.
+    """
+
+    psnr_db: Distortion
+    ms_ssim: Distortion
+    rows: tuple[PictureDistortion, ...]
+
+    @classmethod
+    def of(cls, rows: Sequence[PictureDistortion]) -> "Measured":
+        """Summarize pictures in any order."""
+        psnrs = [row.psnr_db for row in rows]
+        return cls(
+            psnr_db=summarize(psnrs),
+            ms_ssim=summarize([row.ms_ssim for row in rows]),
+            rows=tuple(rows[place] for place in worst(psnrs, len(psnrs))),
+        )
+
+    @property
+    def pictures(self) -> int:
+        return len(self.rows)
+
+    @property
+    def worst(self) -> tuple[PictureDistortion, ...]:
+        """The ``WORST_SHOWN`` pictures with the lowest PSNR."""
+        return self.rows[:WORST_SHOWN]
+
+    def below(self, min_psnr_db: float | None, min_ms_ssim: float | None) -> tuple[PictureDistortion, ...]:
+        """Return the pictures below a quality floor, the worst first."""
+        least_db = -math.inf if min_psnr_db is None else min_psnr_db
+        least_similarity = -math.inf if min_ms_ssim is None else min_ms_ssim
+        return tuple(row for row in self.rows if not (row.psnr_db >= least_db and row.ms_ssim >= least_similarity))
+
+
+def measure(
+    archive: Archive, originals: Folder, read: ReadOptions, progress: Callable[[int, int], None] = lambda *_: None
+) -> Measured:
+    """Decode every picture that a folder has the original of, and compare the two.
+
+    Args:
+        originals: pictures of the archive's names and sizes; at least one.
+        read: how the folder's files become pixels.
+    """
+    by_name = {picture.name: picture for picture in originals.pictures}
+    names = archive.names
+    indices = [index for index, name in enumerate(names) if name in by_name]
+
+    def pairs() -> Iterator[tuple[int, Pixels, Pixels]]:
+        for index, decoded in archive.iterate(indices):
+            yield index, read_picture(originals, by_name[names[index]], read), decoded
+
+    def compare(pair: tuple[int, Pixels, Pixels]) -> PictureDistortion:
+        index, original, decoded = pair
+        return PictureDistortion.of(index, names[index], original, decoded)
+
+    rows = list[PictureDistortion]()
+    threads = at_work(max(p.width * p.height for p in originals.pictures), os.cpu_count() or 1)
+    for row in in_threads(compare, pairs(), threads=threads) if threads > 1 else map(compare, pairs()):
+        rows.append(row)
+        progress(len(rows), len(indices))
+    return Measured.of(rows)

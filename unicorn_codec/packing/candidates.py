@@ -1,0 +1,153 @@
+"""What a picture may be coded by: its latents, or those of the picture at half size, refined or not.
+
+CandidateChooser: latents > the cheaper of whole and half size > Objective.refine
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from unicorn_codec.codes.rate_model import RateModel
+from unicorn_codec.devices import in_workers
+from unicorn_codec.packing.picture_source import PictureSource
+from unicorn_codec.packing.refinement import Objective, pixels_at_once
+from unicorn_codec.pictures.images import Pixels
+from unicorn_codec.transform.autoencoder import PackagedAutoencoder
+from unicorn_codec.transform.resampling import halve
+
+FINEST_WITH_HALVES = 2.0
+"""From this step on, pictures may be coded at half size, with latents of half the step."""
+
+WINDOW = 512
+"""Side, in pixels, of the middle of a large picture by which its way of coding is chosen."""
+
+WINDOWS_AT_ONCE = 8
+"""Middles that are judged together: bounds the memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """Latents by which some pictures of one size are coded.
+
+    Args:
+        half: the latents are of the pictures at half size.
+        places: (N,) of the pictures among those to be coded.
+        latents: (N, C, h, w), not yet rounded.
+    """
+
+    half: bool
+    places: NDArray[np.intp]
+    latents: Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandidateChooser:
+    """Chooses by rate and distortion.
+
+    Args:
+        pictures: the originals.
+        autoencoder: of the archive, its decoder with the archive's update.
+        rate: on the autoencoder's device.
+    """
+
+    pictures: PictureSource
+    autoencoder: PackagedAutoencoder
+    rate: RateModel
+
+    def choose(
+        self,
+        batch: Sequence[int],
+        latents: Tensor,
+        step: float,
+        rounds: int,
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> Iterator[list[Candidate]]:
+        """Yield candidates for pictures of one size, some pictures at a time. Their places are positions.
+
+        Args:
+            batch: positions of the pictures.
+            latents: (N, C, h, w), raw, of the pictures.
+            rounds: of refinement.
+            progress: called with the number of pictures chosen since the last call.
+        """
+        if not batch:
+            return
+        positions = np.array(batch)
+        if not rounds and step < FINEST_WITH_HALVES:  # the pixels do not matter
+            yield [Candidate(half=False, places=positions, latents=latents)]
+            progress(len(batch))
+            return
+        device, of_picture = self.autoencoder.device, self.pictures.pixels_of(batch[0])
+        together = max(1, pixels_at_once(device) // of_picture)
+        parts = [slice(start, start + together) for start in range(0, len(batch), together)]
+        # Pictures are read here, not by the workers: Pillow's warnings are silenced for all threads together.
+        pixels = (torch.from_numpy(np.stack([self.pictures.picture(p) for p in batch[part]])) for part in parts)
+
+        def choose(part: tuple[Tensor, Tensor]) -> list[Candidate]:
+            return self._choose(*part, step, rounds)
+
+        inputs = zip(pixels, (latents[part] for part in parts), strict=True)
+        results = zip(parts, in_workers(choose, inputs, device, pixels=together * of_picture), strict=True)
+        for part, chosen in results:
+            yield [replace(one, places=positions[part][one.places]) for one in chosen]
+            progress(len(positions[part]))  # Ctrl-C may come here: the caller has what was chosen by now
+
+    def _choose(self, pixels: Tensor, latents: Tensor, step: float, rounds: int) -> list[Candidate]:
+        chosen = [Candidate(half=False, places=np.arange(len(pixels)), latents=latents)]
+        if step >= FINEST_WITH_HALVES:
+            halves = self.encode_halves(pixels)
+            is_half = self.are_cheaper_at_half(pixels, latents, halves, step)
+            chosen = [
+                Candidate(half=half, places=np.flatnonzero(taken), latents=of_way[taken])
+                for half, of_way, taken in ((False, latents, ~is_half), (True, halves, is_half))
+            ]
+        chosen = [one for one in chosen if one.places.size]
+        if not rounds:
+            return chosen
+        return [
+            replace(one, latents=self.objective(step, half=one.half).refine(pixels[one.places], one.latents, rounds))
+            for one in chosen
+        ]
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        """Return raw latents of pictures (N, H, W, 3), uint8."""
+        return self.autoencoder.encode_pictures(list(pixels.numpy()), self.autoencoder.reference.downsampling)
+
+    def encode_halves(self, pixels: Tensor) -> Tensor:
+        """Return raw latents of pictures (N, H, W, 3), uint8, at half size."""
+        return self.encode(halve(pixels))
+
+    def are_cheaper_at_half(self, pixels: Tensor, latents: Tensor, halves: Tensor, step: float) -> NDArray[np.bool_]:
+        """Return (N,) whether the codes of pictures cost less at half size, without refinement."""
+        whole, half = self.costs(pixels, latents, halves, step)
+        return (half < whole).numpy()
+
+    def costs(self, pixels: Tensor, latents: Tensor, halves: Tensor, step: float) -> tuple[Tensor, Tensor]:
+        """Return (N,) rate-distortion costs of pictures at whole and at half size, in bits, without refinement."""
+        whole, half = (
+            self.objective(step, half=half).cost_of_pictures(pixels, of_way)
+            for half, of_way in ((False, latents), (True, halves))
+        )
+        return whole, half
+
+    def code_bytes(self, candidate: Candidate, step: float) -> NDArray[np.float32]:
+        """Estimate (N,) the bytes of pictures' codes."""
+        objective, device = self.objective(step, half=candidate.half), self.autoencoder.device
+        of_picture = candidate.latents[0, 0].numel() * objective.cell**2
+        together = max(1, pixels_at_once(device) // of_picture)
+        parts = candidate.latents.split(together)
+        return torch.cat(list(in_workers(objective.code_bytes, parts, device, pixels=together * of_picture))).numpy()
+
+    def objective(self, step: float, *, half: bool) -> Objective:
+        """Return what refinement minimises at a step."""
+        return Objective(autoencoder=self.autoencoder, rate=self.rate, step=step, half=half)
+
+
+def middle(pixels: Pixels) -> Pixels:
+    """Cut out the middle, at most ``WINDOW`` pixels a side."""
+    rows, columns = (slice(max(0, side - WINDOW) // 2, (side + WINDOW) // 2) for side in pixels.shape[:2])
+    return pixels[rows, columns]

@@ -1,0 +1,41 @@
+"""Candidates to the bytes of codes."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from unicorn_codec.codes.code_model import CodeModel, level_of
+from unicorn_codec.codes.coding import LARGEST, encode_symbols
+from unicorn_codec.format.code_table import decoder_step, mark_half_size, model_level
+from unicorn_codec.packing.candidates import Candidate
+
+
+def write_codes(model: CodeModel, candidates: Iterable[Candidate], step: float) -> Iterator[tuple[int, bytes]]:
+    """Yield places and codes of pictures. Those of one size and way of coding are written together: that is faster."""
+    of_kind: dict[tuple[bool, torch.Size], list[Candidate]] = defaultdict(list)
+    for candidate in candidates:
+        of_kind[candidate.half, candidate.latents.shape[1:]].append(candidate)
+    for (half, _), same in of_kind.items():
+        latents = torch.cat([one.latents for one in same])
+        places = np.concatenate([one.places for one in same]).tolist()
+        yield from zip(places, encode_latents(model, latents, step, half=half), strict=True)
+
+
+def encode_latents(model: CodeModel, latents: Tensor, step: float, *, half: bool = False) -> list[bytes]:
+    """Return the code of each of (N, C, h, w) raw latents.
+
+    Args:
+        half: the latents are of pictures at half size.
+    """
+    symbols = quantise_latents(latents, decoder_step(step, half=half))
+    codes = encode_symbols(model, model_level(level_of(step), half=half), symbols)
+    return list(map(mark_half_size, codes)) if half else codes
+
+
+def quantise_latents(latents: Tensor, step: float) -> np.ndarray:
+    """Round (..., C, h, w) raw latents to symbols, int16. The inverse, up to rounding, multiplies by the step."""
+    # A dead zone around zero was measured: it loses more distortion than it saves bits.
+    return (latents / step).round().clamp(-LARGEST, LARGEST).numpy().astype(np.int16)

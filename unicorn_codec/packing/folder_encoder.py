@@ -1,0 +1,193 @@
+"""A folder's pictures to codes at a step, as often as rate control asks.
+
+LatentSource > CandidateChooser > write_codes, and the codes of sequences
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence, Set
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import numpy as np
+from torch import Tensor
+
+from unicorn_codec.checkpoints import CodesCheckpoint
+from unicorn_codec.codes.code_model import CodeModel, level_of
+from unicorn_codec.format.code_table import Codes
+from unicorn_codec.format.picture_table import serialize_names, serialize_sizes
+from unicorn_codec.packing.candidates import Candidate, CandidateChooser
+from unicorn_codec.packing.code_writer import write_codes
+from unicorn_codec.packing.observer import cumulative
+from unicorn_codec.packing.picture_source import LatentSource, PictureSource
+from unicorn_codec.transform.autoencoder import PackagedAutoencoder
+
+FINEST = 1.0
+"""The finest step of latents."""
+
+FINEST_OF_SEQUENCES = 1 / 16
+"""The finest step at which a sequence still gets better."""
+
+WRITTEN_TOGETHER = {"cpu": 1 << 21, "cuda": 1 << 23}
+"""Pixels, about, of the pictures whose codes are written together, by kind of device. Entropy coding takes as long for
+dozens of small pictures as for one. A crash loses the codes that wait, minutes of a processor's work."""
+
+
+class SequencedPictures(Protocol):
+    """Pictures of a folder that are stored in sequences instead of codes of latents.
+
+    Attributes:
+        positions: of the pictures.
+    """
+
+    positions: Set[int]
+
+    def bytes_at(self, step: float) -> float:
+        """Estimate the bytes of their codes, where a quantisation step says what distortion is worth."""
+
+    def codes_at(self, step: float) -> Iterator[dict[int, bytes]]:
+        """Yield their codes by position, some at a time."""
+
+
+class NoSequences:
+    """No pictures are stored as sequences."""
+
+    positions: Set[int] = frozenset()
+
+    def bytes_at(self, step: float) -> float:
+        return 0.0
+
+    def codes_at(self, step: float) -> Iterator[dict[int, bytes]]:
+        return iter(())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderEncoder:
+    """Encodes a folder at any step.
+
+    Args:
+        latents: of the shipped encoder.
+        chooser: decodes as the archive will.
+        model: of the codes.
+        sequences: pictures that are not coded by latents.
+        checkpoint: keeps refined codes; None: nothing does.
+        update: the payload of TUNE that the chooser's decoder has; None: it has none.
+        overhead_bytes: of the file in addition to codes and update, see ``estimate_overhead``.
+    """
+
+    latents: LatentSource
+    chooser: CandidateChooser
+    model: CodeModel
+    sequences: SequencedPictures = field(default_factory=NoSequences)
+    checkpoint: CodesCheckpoint | None = None
+    update: bytes | None = None
+    overhead_bytes: int
+
+    @property
+    def pictures(self) -> PictureSource:
+        return self.latents.pictures
+
+    @property
+    def autoencoder(self) -> PackagedAutoencoder:
+        """With the update."""
+        return self.chooser.autoencoder
+
+    def with_sequences(self, sequences: SequencedPictures) -> "FolderEncoder":
+        """Return an encoder that stores some pictures as sequences."""
+        return replace(self, sequences=sequences)
+
+    def with_update(self, update: bytes) -> "FolderEncoder":
+        """Return an encoder for the decoder that an update makes of this one's, which has none."""
+        assert self.update is None, "updates do not add up"
+        changed = replace(self.chooser, autoencoder=self.autoencoder.changed(update))
+        return replace(self, chooser=changed, update=update)
+
+    @property
+    def finest(self) -> float:
+        """The finest step that makes a difference."""
+        return FINEST_OF_SEQUENCES if self.sequences.positions else FINEST
+
+    @property
+    def coarsest(self) -> float:
+        """The coarsest step, at which half-size codes have the coarsest one that the autoencoder was trained with.
+
+        Codes of the whole size lose against half-size ones before a step beyond the trained ones does harm.
+        """
+        return 2 * self.autoencoder.network.max_step
+
+    @property
+    def overhead(self) -> int:
+        """Estimated bytes of the file in addition to its codes."""
+        return self.overhead_bytes + len(self.update or b"")
+
+    def file_bytes(self, codes: Codes) -> int:
+        """Estimate the bytes of the file with these codes."""
+        return self.overhead + sum(map(len, codes.streams))
+
+    def encode(self, step: float, progress: Callable[[int, int], None], *, rounds: int = 0) -> Codes:
+        """Return codes of all pictures, by position. Those of latents have a step of at least ``FINEST``."""
+        count = len(self.pictures)
+        kept = self.checkpoint if rounds else None
+        if kept is not None:
+            update = hashlib.sha256(self.update or b"").hexdigest()
+            kept.begin(f"step {step!r}, {rounds} rounds, update {update}")
+        codes = {} if kept is None else dict(kept.codes)
+        for some_codes in self.sequences.codes_at(step):
+            codes |= some_codes
+            progress(len(codes), count)
+        add = cumulative(progress, len(codes), count)
+        step = max(step, FINEST)
+        for batch, latents in self.latents.all_but(self.sequences.positions):
+            places = [place for place, position in enumerate(batch) if position not in codes]
+            for position, code in self.encode_batch([batch[p] for p in places], latents[places], step, rounds, add):
+                codes[position] = code
+                if kept is not None:
+                    kept.add(position, code)
+        streams = tuple(codes[position] for position in range(count))
+        return Codes(level=level_of(step), model_sha256=self.model.sha256, streams=streams)
+
+    def encode_batch(
+        self,
+        batch: Sequence[int],
+        latents: Tensor,
+        step: float,
+        rounds: int,
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> Iterator[tuple[int, bytes]]:
+        """Yield positions and codes of pictures of one size, in any order.
+
+        Args:
+            progress: called with the number of pictures chosen since the last call; their codes may come later.
+        """
+        waiting: list[Candidate] = []
+        most = WRITTEN_TOGETHER[self.autoencoder.device.type]
+        try:
+            for chosen in self.chooser.choose(batch, latents, step, rounds, progress):
+                waiting += chosen
+                if sum(one.places.size for one in waiting) * self.pictures.pixels_of(batch[0]) >= most:
+                    yield from write_codes(self.model, waiting, step)
+                    waiting = []
+        except KeyboardInterrupt:  # what was refined until now belongs into the checkpoint
+            yield from write_codes(self.model, waiting, step)
+            raise
+        yield from write_codes(self.model, waiting, step)
+
+    def estimate_file_bytes(self, step: float, progress: Callable[[int, int], None]) -> float:
+        """Estimate the bytes of the file without refinement. Codes of latents are not written for it."""
+        add = cumulative(progress, 0, len(self.pictures))
+        code_bytes = 0.0
+        for some_codes in self.sequences.codes_at(step):
+            code_bytes += sum(map(len, some_codes.values()))
+            add(len(some_codes))
+        step = max(step, FINEST)
+        for batch, latents in self.latents.all_but(self.sequences.positions):
+            for chosen in self.chooser.choose(batch, latents, step, 0, add):
+                code_bytes += sum(float(np.sum(self.chooser.code_bytes(one, step))) for one in chosen)
+        return self.overhead + code_bytes
+
+
+def estimate_overhead(pictures: PictureSource) -> int:
+    """Estimate the bytes of a file in addition to codes and update: names, sizes, lengths of codes."""
+    folder, count = pictures.folder, len(pictures)
+    names = len(serialize_names(folder.names, count)) + len(serialize_sizes(folder.sizes, count))
+    # A length and a PSNR take 11 bits each; first bytes of codes, counted with the codes, take 2 bits instead of 8.
+    return names + 384 + (11 + 11 - 6) * count // 8

@@ -1,0 +1,45 @@
+"""Progress of packing, for whoever shows it."""
+
+from collections.abc import Callable
+
+from unicorn_codec.network.planning import NetworkPlan
+from unicorn_codec.network.training import Progress
+from unicorn_codec.packing.reports import Tuned
+from unicorn_codec.pictures.images import Folder
+
+
+class Observer:
+    """Receives the progress of packing. Override any of the methods; these do nothing."""
+
+    def found(self, folder: Folder, plan: NetworkPlan | None) -> None:
+        """All pictures were read and the work starts. ``plan`` is None for an archive of codes."""
+
+    def stage(self, name: str, done: int, total: int) -> None:
+        """``done`` of ``total`` pictures went through the stage ``name``."""
+
+    def training(self, progress: Progress) -> None:
+        """Training of a network goes on; about once a second."""
+
+    def preview(self, psnr_db: float) -> None:
+        """A few pictures were decoded with the weights of this moment: their mean PSNR."""
+
+    def tuned(self, tuned: Tuned) -> None:
+        """An update of the decoder was fitted and judged."""
+
+    def not_tuned(self, least_bytes: float) -> None:
+        """An update was asked for, but even the smallest, of about ``least_bytes``, is too large for this file."""
+
+    def of_stage(self, name: str) -> Callable[[int, int], None]:
+        """Return ``stage`` with its name filled in."""
+        return lambda done, total: self.stage(name, done, total)
+
+
+def cumulative(progress: Callable[[int, int], None], done: int, count: int) -> Callable[[int], None]:
+    """Return a function that takes how many more are done, and reports the running total to ``progress``."""
+
+    def add(more: int) -> None:
+        nonlocal done
+        done += more
+        progress(done, count)
+
+    return add

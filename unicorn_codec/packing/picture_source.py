@@ -1,0 +1,108 @@
+"""The pictures of a folder by position, and their latents."""
+
+from collections.abc import Callable, Iterator, Sequence, Set
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from unicorn_codec.config import ReadOptions
+from unicorn_codec.pictures.batches import batches_by_size
+from unicorn_codec.pictures.images import Folder, Pixels, read_picture
+from unicorn_codec.transform.autoencoder import Autoencoder
+
+CACHE_BYTES = 1 << 28
+"""Latents that a ``LatentSource`` keeps: those of a large folder would not fit into memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class PictureSource:
+    """Reads the pictures of a folder by position."""
+
+    folder: Folder
+    read: ReadOptions
+
+    def __len__(self) -> int:
+        return len(self.folder.pictures)
+
+    @property
+    def pixels(self) -> int:
+        """Of all pictures together."""
+        return self.folder.pixels
+
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        """Width and height of each picture."""
+        return [(picture.width, picture.height) for picture in self.folder.pictures]
+
+    def picture(self, position: int) -> Pixels:
+        """Read the picture at a position."""
+        return read_picture(self.folder, self.folder.pictures[position], self.read)
+
+    def pixels_of(self, position: int) -> int:
+        """Return the number of pixels of the picture at a position."""
+        picture = self.folder.pictures[position]
+        return picture.width * picture.height
+
+
+def encode_batches(
+    source: PictureSource,
+    positions: Sequence[int],
+    autoencoder: Autoencoder,
+    multiple: int,
+    progress: Callable[[int, int], None] = lambda *_: None,
+) -> Iterator[tuple[list[int], Tensor]]:
+    """Yield raw latents (n, C, h, w) of some pictures with their positions, a batch of one size at a time.
+
+    Args:
+        multiple: pixels; sides are padded to a multiple of it.
+    """
+    done, sizes = 0, source.sizes
+    for places in batches_by_size([sizes[position] for position in positions]):
+        batch = [positions[place] for place in places]
+        pixels = [source.picture(position) for position in batch]
+        yield batch, autoencoder.encode_pictures(pixels, multiple)
+        done += len(batch)
+        progress(done, len(positions))
+
+
+def encode_all(
+    source: PictureSource, autoencoder: Autoencoder, multiple: int, progress: Callable[[int, int], None]
+) -> list[Tensor]:
+    """Return raw latents (C, h, w) of every picture, by position."""
+    of_position = {
+        position: one
+        for batch, latents in encode_batches(source, range(len(source)), autoencoder, multiple, progress)
+        for position, one in zip(batch, latents, strict=True)
+    }
+    return [of_position[position] for position in range(len(source))]
+
+
+class LatentSource:
+    """Raw latents of a folder's pictures. Keeps the first ``CACHE_BYTES`` of them for the next pass."""
+
+    def __init__(self, pictures: PictureSource, autoencoder: Autoencoder) -> None:
+        self.pictures = pictures
+        self._autoencoder = autoencoder
+        self._cached: list[tuple[list[int], Tensor]] = []
+        self._room = CACHE_BYTES
+
+    def of(
+        self, positions: Sequence[int], progress: Callable[[int, int], None] = lambda *_: None
+    ) -> Iterator[tuple[list[int], Tensor]]:
+        """Encode some pictures, without the cache; a batch of one size at a time."""
+        return encode_batches(
+            self.pictures, positions, self._autoencoder, self._autoencoder.reference.downsampling, progress
+        )
+
+    def all_but(self, left_out: Set[int]) -> Iterator[tuple[list[int], Tensor]]:
+        """Yield latents of all pictures but some, from the cache where they are; a batch of one size at a time."""
+        for batch, latents in self._cached:
+            places = [place for place, position in enumerate(batch) if position not in left_out]
+            if places:
+                yield [batch[place] for place in places], latents[places]
+        skipped = left_out | {position for batch, _ in self._cached for position in batch}
+        for batch, latents in self.of([position for position in range(len(self.pictures)) if position not in skipped]):
+            self._room -= latents.nbytes
+            if self._room >= 0:
+                self._cached.append((batch, latents))
+            yield batch, latents

@@ -1,0 +1,82 @@
+"""What packing reports when it is done."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from unicorn_codec.format.container import SectionInfo
+from unicorn_codec.measurement import Measured, PictureDistortion
+from unicorn_codec.pictures.picture_files import Unreadable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuned:
+    """Outcome of fitting an update of the decoder to the set.
+
+    Args:
+        rank: of the update of every kernel; 0: biases alone.
+        bytes: size of the update.
+        gain: part by which it lowers the loss, compared with finer codes of the same total size. Kept if over 0.
+    """
+
+    rank: int
+    bytes: int
+    gain: float
+
+    @property
+    def kept(self) -> bool:
+        return self.gain > 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkReport:
+    """What is special about an archive with a network.
+
+    Args:
+        ceiling_psnr_db: mean PSNR of the autoencoder alone, which no network can exceed.
+        other_noise_psnr_db: mean PSNR of some pictures, decoded from other noise than the stored seed's.
+        stored_noise_psnr_db: mean PSNR of the same pictures from the stored seed's noise.
+    """
+
+    parameters: int
+    steps: int
+    ceiling_psnr_db: float
+    other_noise_psnr_db: float
+    stored_noise_psnr_db: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackReport:
+    """What was written, measured on the file itself.
+
+    Args:
+        wanted_bytes: size that was asked for, if any.
+        latent_step: quantisation step of the codes; in an archive with a network the step that the decoder gets.
+        rounds: of refinement.
+        seconds: from the start until the file could be written, without measuring it.
+        network: None for an archive of codes.
+        sequence_pictures: pictures stored in sequences of near-duplicates, in ``sequence_bytes`` together.
+        avif_pictures: pictures stored as AVIF alone, in ``avif_bytes`` together.
+        below_target: pictures below the quality floor nevertheless, the worst first.
+    """
+
+    pictures: int
+    file_bytes: int
+    pixels: int
+    bits_per_pixel: float
+    bits_per_pixel_with_autoencoder: float
+    index_bits: int
+    latent_step: float
+    rounds: int
+    wanted_bytes: float | None
+    seconds: float
+    measured: Measured
+    network: NetworkReport | None
+    sequence_pictures: int
+    sequence_bytes: int
+    avif_pictures: int
+    avif_bytes: int
+    below_target: Sequence[PictureDistortion]
+    skipped: Sequence[Unreadable]
+    flattened: int
+    scaled: int
+    sections: Sequence[SectionInfo]
