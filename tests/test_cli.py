@@ -513,7 +513,7 @@ def test_existing_files_are_kept(here: Path) -> None:
     assert run("unpack", "out.uni", "--index", 4, "--overwrite").exit_code == 0
     assert (here / "4.png").read_bytes().startswith(b"\x89PNG")
     run("unpack", "out.uni", "--index", 3, "-o", "all/")
-    assert_refused(run("unpack", "out.uni", "--all", "-o", "all"), "b.png exists")
+    assert_refused(run("unpack", "out.uni", "--all", "-o", "all"), "exists")
     assert len(files_below(here / "all")) == 1
 
 
@@ -541,7 +541,7 @@ def test_links_that_lie_in_the_folder_already_lead_nowhere(here: Path, monkeypat
     (here / "out" / "dangling").symlink_to(here / "not yet")
     for index in (0, 2):
         assert_refused(run("unpack", "out.uni", "--index", index, "-o", "out/", "--overwrite"), "leads outside")
-    assert_refused(run("unpack", "out.uni", "--index", 1, "-o", "out/"), "b.png exists")
+    assert_refused(run("unpack", "out.uni", "--index", 1, "-o", "out/"), "exists")
     assert run("unpack", "out.uni", "--index", 1, "-o", "out/", "--overwrite").exit_code == 0
     assert not (here / "out" / "b.png").is_symlink()
     assert files_below(here / "outside") == ["b.png"]
@@ -705,7 +705,7 @@ def test_demo_draws_pictures(tmp_path: Path) -> None:
     arguments = ("demo", tmp_path / "new", "--count", 2, "--side", 16)
     assert "2 pictures of 16x16" in run(*arguments).stdout
     assert len(files_below(tmp_path)) == 2
-    assert_refused(run(*arguments), "b.png exists")
+    assert_refused(run(*arguments), "exists")
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("10m", 600), ("1.5h", 5400), (" 2M ", 120)])

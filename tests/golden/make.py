@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from unicorn_codec.archive import Archive
-from unicorn_codec.config import CodesOptions, Goal, Target, TrainConfig
+from unicorn_codec.config import CodesOptions, Goal, NetworkOptions, PackOptions, Target, TrainConfig
 from unicorn_codec.format.container import read_container, serialize
 from unicorn_codec.packing.pack import pack
 from unicorn_codec.pictures.demo_pictures import make_demo_pictures
@@ -22,11 +22,11 @@ from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 
 FOLDER = Path(__file__).parent
 CODES = CodesOptions(sequences=False, device="cpu")
-NETWORK = replace(CODES, index_only=True, hidden_size=16, depth=2, train=TrainConfig(epochs=300))
-OPTIONS = {
-    "codes": replace(CODES, latent_step=2.5),
-    "half-size-codes": replace(CODES, latent_step=14.0),
-    "codes-and-avif": replace(CODES, latent_step=2.5, min_psnr_db=28.5),
+NETWORK = NetworkOptions(device="cpu", hidden_size=16, depth=2, train=TrainConfig(epochs=300))
+OPTIONS: dict[str, PackOptions] = {
+    "codes": replace(CODES, target=Target(Goal.STEP, 2.5)),
+    "half-size-codes": replace(CODES, target=Target(Goal.STEP, 14.0)),
+    "codes-and-avif": replace(CODES, target=Target(Goal.STEP, 2.5), min_psnr_db=30.3),
     "network": NETWORK,
     "network-of-integers": replace(NETWORK, weight_format="integer", condition="alnz", index_embedding="let"),
 }
@@ -40,7 +40,7 @@ def main() -> None:
         for archive, options in OPTIONS.items():
             if not (FOLDER / f"{archive}.uni").exists():
                 pack(pictures, FOLDER / f"{archive}.uni", options)
-        make_alike(pictures)
+        make_stills(pictures)
         if not (FOLDER / "sequences.uni").exists():
             pack(pictures, FOLDER / "sequences.uni", CodesOptions(target=Target(Goal.STEP, 1.0), device="cpu"))
     write_tuned()
@@ -52,7 +52,7 @@ def main() -> None:
             write_picture(pixels, FOLDER / path.stem / f"{index}.png")
 
 
-def make_alike(folder: Path) -> None:
+def make_stills(folder: Path) -> None:
     """Turn the pictures into stills of the first one, with something small that moves."""
     first = np.asarray(Image.open(folder / "mug-000.png").convert("RGB"))
     for number in range(3):
