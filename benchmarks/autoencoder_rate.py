@@ -2,7 +2,7 @@
 
     python benchmarks/autoencoder_rate.py --data cats-1000 grocery-1000
 
-Latents are rounded to a step and really coded with the package's code model: the rate counts the bytes of all
+Latents are rounded to a step and really coded with the package's context model: the rate counts the bytes of all
 codes. AVIF (speed 4) is measured on the bytes of its files, on some of the pictures, beside ours on the same
 ones. Both are read off their curves, linear in the logarithm of the rate, at the rates that are asked for.
 Points that the results file holds already are not measured again.
@@ -20,8 +20,8 @@ import torch
 from PIL import Image
 from ssimulacra2 import compute_ssimulacra2
 
-from unicorn_codec.codes.code_model import level_of, load_code_model
-from unicorn_codec.codes.coding import decode_symbols, encode_symbols
+from unicorn_codec.codes.context_model import level_of, load_context_model
+from unicorn_codec.codes.latent_coding import decode_symbols, encode_symbols
 from unicorn_codec.packing.code_writer import quantise_latents
 from unicorn_codec.pictures.metrics import ms_ssim, psnr_db
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
@@ -50,7 +50,7 @@ def ssimulacra2_of(original: np.ndarray, decoded: np.ndarray) -> float:
 
 def code_with_autoencoder(pictures: Sequence[np.ndarray], autoencoder: PackagedAutoencoder, step: float) -> Coded:
     """Pictures of one size, through codes that are decoded again."""
-    model, level = load_code_model(), level_of(step)
+    model, level = load_context_model(), level_of(step)
     coded: Coded = []
     for start in range(0, len(pictures), TOGETHER):
         batch = pictures[start : start + TOGETHER]

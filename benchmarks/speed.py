@@ -30,7 +30,7 @@ import numpy as np
 import torch
 
 from unicorn_codec.archive import Archive
-from unicorn_codec.codes.code_model import load_code_model
+from unicorn_codec.codes.context_model import load_context_model
 from unicorn_codec.config import CodesOptions, Goal, NetworkOptions, ReadOptions, Target, TrainConfig
 from unicorn_codec.packing.code_writer import encode_latents
 from unicorn_codec.packing.pack import pack
@@ -122,7 +122,7 @@ class Stopwatch:
 def measure_shares(folder: Path, work: Path, tell: Callable[[str, float], None]) -> None:
     """Processor time of the parts of packing a folder at 0.1 bits per pixel, and of unpacking it."""
     report = pack(folder, work / "shares.uni", CodesOptions(target=Target(Goal.RATE, 0.1)))
-    watch, model = Stopwatch(), load_code_model()
+    watch, model = Stopwatch(), load_context_model()
     autoencoder = PackagedAutoencoder(torch.device("cpu"))
     with watch.part("reading"):
         listed = list_folder(folder, ReadOptions())

@@ -154,18 +154,18 @@ def test_a_quality_that_latents_do_not_reach_is_had_from_avif(folder: Path, tmp_
     assert verify(tmp_path / "95.uni", folder, device="cpu").ok
 
 
-def test_codes_of_another_code_model_are_refused(coded: tuple[Path, PackReport], tmp_path: Path) -> None:
+def test_codes_of_another_context_model_are_refused(coded: tuple[Path, PackReport], tmp_path: Path) -> None:
     container = read_container(coded[0])
     assert container.codes is not None
     other = replace(container, codes=replace(container.codes, model_sha256=bytes(32)))
     (tmp_path / "other.uni").write_bytes(serialize(other))
-    with pytest.raises(AutoencoderMismatch, match="code model"):
+    with pytest.raises(AutoencoderMismatch, match="context model"):
         Archive.open(tmp_path / "other.uni")
 
 
-def test_codes_are_not_decoded_by_an_autoencoder_without_a_code_model(coded: tuple[Path, PackReport]) -> None:
+def test_codes_are_not_decoded_by_an_autoencoder_without_a_context_model(coded: tuple[Path, PackReport]) -> None:
     stranger = SimpleNamespace(reference=SimpleNamespace(name="someone/something"))
-    with pytest.raises(AutoencoderMismatch, match="no code model"):
+    with pytest.raises(AutoencoderMismatch, match="no context model"):
         open_decoder(read_container(coded[0]), stranger)  # type: ignore[arg-type]
 
 

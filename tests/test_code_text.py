@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pytest
 
-from unicorn_codec.codes.code_model import CodeModel
-from unicorn_codec.codes.coding import decode_symbols, encode_symbols
+from unicorn_codec.codes.context_model import ContextModel
+from unicorn_codec.codes.latent_coding import decode_symbols, encode_symbols
 from unicorn_codec.format.header import MAX_LEVEL
 
 CHANNELS, HIDDEN, CLASSES = 3, 4, 48
@@ -16,7 +16,7 @@ PASSES = ((0, 0), (1, 1), (0, 1), (1, 0))
 Latents = list[list[list[int]]]
 
 
-def random_model(seed: int, fractions: int, reach: int) -> CodeModel:
+def random_model(seed: int, fractions: int, reach: int) -> ContextModel:
     """Weights that make means and scale classes of all kinds."""
     rng = np.random.default_rng(seed)
 
@@ -27,7 +27,7 @@ def random_model(seed: int, fractions: int, reach: int) -> CodeModel:
     frequencies[..., -1] += 1  # others may have no slots
     same = weights(4, CHANNELS, 18, HIDDEN)
     same[:, :, [4, 13]] = 0
-    return CodeModel(
+    return ContextModel(
         earlier=weights(CHANNELS, 18, CHANNELS, HIDDEN),
         same=same,
         bias=weights(MAX_LEVEL, 4, CHANNELS, HIDDEN, largest=9000),
@@ -75,7 +75,7 @@ def clamp(value: int, lowest: int, highest: int) -> int:
     return min(max(value, lowest), highest)
 
 
-def predict(model: CodeModel, level: int, p: int, c: int, y: int, x: int, known: Latents) -> tuple[int, int]:
+def predict(model: ContextModel, level: int, p: int, c: int, y: int, x: int, known: Latents) -> tuple[int, int]:
     """Mean in F-ths and scale class (UNI-82)."""
 
     def neighbours(channel: int) -> list[int]:
@@ -109,7 +109,7 @@ def steps_of(p: int, height: int, width: int, lanes: int) -> Iterator[list[tuple
         yield places[start : start + lanes]
 
 
-def decode(model: CodeModel, level: int, code: bytes, height: int, width: int, short: bool) -> Latents:
+def decode(model: ContextModel, level: int, code: bytes, height: int, width: int, short: bool) -> Latents:
     """A picture's values."""
     latents = [[[0] * width for _ in range(height)] for _ in range(CHANNELS)]
     if code[0] == 0:

@@ -23,7 +23,7 @@ LAYERS = (
     ("", "model_registry effort quality config"),
     ("weights", "weight_tables weight_coding quantization weight_section"),
     ("", "inspection devices checkpoints"),
-    ("codes", "code_model code_context coding rate_model"),
+    ("codes", "context_model context_predictor latent_coding rate_model"),
     (
         "pictures",
         "batches picture_files images output_files demo_pictures av1_stream avif_container avif avif_sequence metrics",

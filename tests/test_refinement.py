@@ -13,7 +13,7 @@ from torch import Tensor
 
 from unicorn_codec import errors
 from unicorn_codec.checkpoints import CodesCheckpoint
-from unicorn_codec.codes.code_model import level_of, load_code_model
+from unicorn_codec.codes.context_model import level_of, load_context_model
 from unicorn_codec.codes.rate_model import RateModel
 from unicorn_codec.concurrency import in_threads
 from unicorn_codec.config import CodesOptions, Goal, Target
@@ -52,7 +52,7 @@ def autoencoder() -> PackagedAutoencoder:
 
 @pytest.fixture(scope="module")
 def rate() -> RateModel:
-    return RateModel.of(load_code_model())
+    return RateModel.of(load_context_model())
 
 
 @pytest.fixture(scope="module")
@@ -79,8 +79,8 @@ def test_the_rate_is_that_of_the_real_codes(
     symbols = torch.from_numpy(quantise_latents(latents, step).astype(np.float32))
     levels = torch.full((len(symbols),), level_of(step))
     bits, (means, _) = rate.bits(symbols, levels).sum((1, 2, 3)), rate(symbols, levels)
-    plain_bits = 16 * ((symbols - means.floor()).abs() > load_code_model().reach).sum((1, 2, 3))
-    codes = encode_latents(load_code_model(), latents, step)
+    plain_bits = 16 * ((symbols - means.floor()).abs() > load_context_model().reach).sum((1, 2, 3))
+    codes = encode_latents(load_context_model(), latents, step)
     for wanted, plain, code in zip(bits.tolist(), plain_bits.tolist(), codes, strict=True):
         more = 8 * len(code) - wanted
         assert -0.03 * wanted <= more <= 0.03 * wanted + 56 + plain, "a head, a last state, values out of reach"

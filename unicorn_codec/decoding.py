@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unicorn_codec.codes.code_model import CodeModel
-from unicorn_codec.codes.coding import Symbols, decode_symbols
+from unicorn_codec.codes.context_model import ContextModel
+from unicorn_codec.codes.latent_coding import Symbols, decode_symbols
 from unicorn_codec.devices import in_workers
 from unicorn_codec.format import generator
 from unicorn_codec.format.code_table import (
@@ -134,7 +134,7 @@ class CodeDecoder:
     codes: Codes
     positions: NDArray[np.int64]
     autoencoder: Autoencoder
-    model: CodeModel
+    model: ContextModel
 
     def read(
         self, indices: Sequence[int], width: int, height: int, *, steps: int | None = None

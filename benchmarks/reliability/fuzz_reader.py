@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import zstandard
-from samples import PREAMBLE_BYTES, VECTORS, LooseSection, cut, join, print_result, tiny_code_model
+from samples import PREAMBLE_BYTES, VECTORS, LooseSection, cut, join, print_result, tiny_context_model
 
 MAX_INPUT_BYTES = 4096
 MAX_SECONDS = 1.0
@@ -92,12 +92,12 @@ def reader_target() -> Callable[[bytes], None]:
 
 def codes_target() -> Callable[[bytes], None]:
     """Decodes what follows three bytes that say level, kind of code, and grid, with a tiny model."""
-    from unicorn_codec.codes.coding import LARGEST, decode_symbols, encode_symbols
+    from unicorn_codec.codes.latent_coding import LARGEST, decode_symbols, encode_symbols
     from unicorn_codec.errors import FormatError
     from unicorn_codec.format.code_table import SHORT
     from unicorn_codec.format.header import MAX_LEVEL
 
-    model = tiny_code_model(0)
+    model = tiny_context_model(0)
 
     def one(data: bytes) -> None:
         if len(data) < 4:
@@ -132,11 +132,11 @@ def write_seeds(target: str, folder: Path, seed: int) -> None:
         return
     import numpy as np
 
-    from unicorn_codec.codes.coding import LARGEST, encode_symbols
+    from unicorn_codec.codes.latent_coding import LARGEST, encode_symbols
     from unicorn_codec.format.code_table import SHORT
     from unicorn_codec.format.header import MAX_LEVEL
 
-    model, rng = tiny_code_model(0), np.random.default_rng(seed)
+    model, rng = tiny_context_model(0), np.random.default_rng(seed)
     for number in range(40):
         level, *sides = rng.integers((0, 0, 0), (MAX_LEVEL, 256, 256)).tolist()
         shape = (1, 3, *map(side_of, sides))

@@ -1,4 +1,4 @@
-"""What the attacks of this folder attack: small archives, a tiny code model, loosely cut sections."""
+"""What the attacks of this folder attack: small archives, a tiny context model, loosely cut sections."""
 
 import hashlib
 import json
@@ -57,9 +57,9 @@ def _frame(section: LooseSection) -> bytes:
     return body + struct.pack("<I", zlib.crc32(body))
 
 
-def tiny_code_model(seed: int) -> Any:
-    """A code model of three channels with random weights: it predicts anything, and decodes in a millisecond."""
-    from unicorn_codec.codes.code_model import SCALES, CodeModel  # late: the fuzzer instruments what it imports
+def tiny_context_model(seed: int) -> Any:
+    """A context model of three channels with random weights: it predicts anything, and decodes in a millisecond."""
+    from unicorn_codec.codes.context_model import SCALES, ContextModel  # late: the fuzzer instruments what it imports
     from unicorn_codec.format.header import MAX_LEVEL
     from unicorn_codec.format.rans import PRECISION
 
@@ -70,7 +70,7 @@ def tiny_code_model(seed: int) -> Any:
         return rng.integers(-reach, reach + 1, shape).astype(np.float64)
 
     slots = (1 << PRECISION) - symbols
-    return CodeModel(
+    return ContextModel(
         earlier=weights(channels, 18, channels, hidden),
         same=weights(4, channels, 18, hidden),
         bias=weights(MAX_LEVEL, 4, channels, hidden, reach=9000),

@@ -1,5 +1,7 @@
-"""The code model in floating point, differentiable: what is trained before it is rounded to ``code_model``'s integers,
-and what tells an encoder how many bits a change of its latents costs.
+"""Differentiable floating-point counterpart of the context model.
+
+It is trained before its weights are rounded to the integers of ``context_model``, and estimates the rate of latents
+while they are refined.
 """
 
 from collections.abc import Mapping
@@ -9,14 +11,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unicorn_codec.codes.code_model import (
+from unicorn_codec.codes.context_model import (
     FEATURE_BITS,
     MAX_SYMBOL,
     NEIGHBOURS,
     PASSES,
     SCALES,
     WEIGHT_BITS,
-    CodeModel,
+    ContextModel,
     known,
 )
 from unicorn_codec.devices import has_fast_bfloat16
@@ -54,7 +56,7 @@ class RateModel(nn.Module):
         self.register_buffer("earlier_mask", (order[:, None] < order[None, :]).float()[:, None, :, None])
 
     @classmethod
-    def of(cls, model: CodeModel) -> "RateModel":
+    def of(cls, model: ContextModel) -> "RateModel":
         """The shadow of a model that exists, not to be trained."""
         shadow = cls(model.channels, model.hidden)
         shadow.take_over({name: getattr(model, name) for name in WEIGHTS})
@@ -118,7 +120,7 @@ class RateModel(nn.Module):
 
         Args:
             symbols: (N, C, h, w).
-            levels: (N,), see ``code_model.level_of``.
+            levels: (N,), see ``context_model.level_of``.
             context: (N, C, h, w) what is known of earlier symbols, if they were changed for training.
 
         Returns:

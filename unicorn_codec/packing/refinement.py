@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unicorn_codec.codes.code_model import level_of
-from unicorn_codec.codes.coding import lanes_of
+from unicorn_codec.codes.context_model import level_of
+from unicorn_codec.codes.latent_coding import lanes_of
 from unicorn_codec.codes.rate_model import RateModel
 from unicorn_codec.concurrency import check_wanted
 from unicorn_codec.devices import has_fast_bfloat16

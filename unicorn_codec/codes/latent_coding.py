@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from unicorn_codec.codes.code_context import Context
-from unicorn_codec.codes.code_model import PASSES, SCALES, CodeModel, Integers
+from unicorn_codec.codes.context_model import PASSES, SCALES, ContextModel, Integers
+from unicorn_codec.codes.context_predictor import Context
 from unicorn_codec.errors import InvalidField
 from unicorn_codec.format.rans import PRECISION, TOTAL, Decoder, encode
 
@@ -34,7 +34,7 @@ def lanes_of(height: int, width: int) -> int:
     return -(-height * width // VALUES_PER_LANE)
 
 
-def encode_symbols(model: CodeModel, level: int, symbols: Symbols, *, short: bool = True) -> list[bytes]:
+def encode_symbols(model: ContextModel, level: int, symbols: Symbols, *, short: bool = True) -> list[bytes]:
     """Code of each picture.
 
     Args:
@@ -53,7 +53,7 @@ def encode_symbols(model: CodeModel, level: int, symbols: Symbols, *, short: boo
 
 
 def decode_symbols(
-    model: CodeModel, level: int, codes: Sequence[bytes], height: int, width: int, *, short: bool
+    model: ContextModel, level: int, codes: Sequence[bytes], height: int, width: int, *, short: bool
 ) -> Symbols:
     """Symbols (N, C, h, w) of pictures that are all of one size; the inverse of ``encode_symbols``.
 
@@ -96,13 +96,13 @@ class _Tables:
     lowest: Integers
 
     @classmethod
-    def predicted(cls, model: CodeModel, means: Integers, scales: Integers, lanes: int) -> "_Tables":
+    def predicted(cls, model: ContextModel, means: Integers, scales: Integers, lanes: int) -> "_Tables":
         whole, fractions = np.divmod(means, model.fractions)
         numbers = scales * model.fractions + fractions
         return cls(_in_steps(numbers, lanes, SCALES * model.fractions), _in_steps(whole - model.reach, lanes, 0))
 
 
-def _encode(model: CodeModel, level: int, symbols: Symbols, counts: Integers, *, short: bool) -> list[bytes]:
+def _encode(model: ContextModel, level: int, symbols: Symbols, counts: Integers, *, short: bool) -> list[bytes]:
     pictures, _, height, width = symbols.shape
     lanes = lanes_of(height, width)
     context = Context(model, level, int(counts[0]), (pictures, height, width))
@@ -123,7 +123,7 @@ def _encode(model: CodeModel, level: int, symbols: Symbols, counts: Integers, *,
     return encode(np.concatenate(starts).reshape(shape), np.concatenate(widths).reshape(shape), short=short)
 
 
-def _slots(model: CodeModel, tables: _Tables, values: NDArray[np.integer]) -> tuple[Integers, Integers]:
+def _slots(model: ContextModel, tables: _Tables, values: NDArray[np.integer]) -> tuple[Integers, Integers]:
     """First slots and numbers of slots of a pass's values, (T, N L); values out of reach bring steps of their own."""
     symbols, first_symbols = values - tables.lowest, tables.numbers * (model.far + 1)
     within = np.where((symbols < 0) | (symbols >= model.far), model.far, symbols)
@@ -143,7 +143,7 @@ def _slots(model: CodeModel, tables: _Tables, values: NDArray[np.integer]) -> tu
 
 
 def _decode(
-    model: CodeModel, level: int, streams: Sequence[bytes], counts: Integers, size: tuple[int, int], *, short: bool
+    model: ContextModel, level: int, streams: Sequence[bytes], counts: Integers, size: tuple[int, int], *, short: bool
 ) -> Symbols:
     height, width = size
     lanes = lanes_of(height, width)
@@ -167,7 +167,7 @@ def _decode(
     return symbols
 
 
-def _read(model: CodeModel, decoder: Decoder, tables: _Tables) -> Integers:
+def _read(model: ContextModel, decoder: Decoder, tables: _Tables) -> Integers:
     """(T, N L) values of a pass; the inverse of ``_slots``."""
     values = np.empty_like(tables.lowest)
     first_slots, first_symbols = tables.numbers << PRECISION, tables.numbers * (model.far + 1)

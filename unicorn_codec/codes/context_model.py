@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from unicorn_codec.format.code_table import HALF_LEVELS
 from unicorn_codec.format.header import MAX_LEVEL
-from unicorn_codec.model_registry import CODE_MODEL, get_model, models
+from unicorn_codec.model_registry import CONTEXT_MODEL, get_model, models
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
@@ -38,7 +38,7 @@ _WHOLE = ("mean_bias", "scale_bias", "frequencies")
 
 
 @dataclass(frozen=True)
-class CodeModel:
+class ContextModel:
     """Integer weights; C channels, H hidden values a channel.
 
     Args:
@@ -145,29 +145,29 @@ def known(step: int) -> list[int]:
     return [k for k, (r, c) in enumerate(NEIGHBOURS) if ((row + r) % 2, (column + c) % 2) in PASSES[:step]]
 
 
-def load_code_model(autoencoder: str | None = None) -> CodeModel:
-    """Return the code model of a packaged autoencoder's latents; None: of the default one.
+def load_context_model(autoencoder: str | None = None) -> ContextModel:
+    """Return the context model of a packaged autoencoder's latents; None: of the default one.
 
     Raises:
         ModelUnavailable: the package has no such model.
     """
-    return _load(get_model(CODE_MODEL, autoencoder).name)
+    return _load(get_model(CONTEXT_MODEL, autoencoder).name)
 
 
-def find_code_model(sha256: bytes) -> CodeModel | None:
-    """Return the packaged code model whose file has a SHA-256, or None."""
-    return next((_load(model.name) for model in models(CODE_MODEL) if model.sha256 == sha256), None)
+def find_context_model(sha256: bytes) -> ContextModel | None:
+    """Return the packaged context model whose file has a SHA-256, or None."""
+    return next((_load(model.name) for model in models(CONTEXT_MODEL) if model.sha256 == sha256), None)
 
 
 @cache
-def _load(name: str) -> CodeModel:
+def _load(name: str) -> ContextModel:
     from safetensors.numpy import load
 
-    model = get_model(CODE_MODEL, name)
+    model = get_model(CONTEXT_MODEL, name)
     arrays: dict[str, Any] = {
         name: array.astype(np.int64 if name in _WHOLE else np.float64) for name, array in load(model.read()).items()
     }
-    return CodeModel(**arrays, sha256=model.sha256)
+    return ContextModel(**arrays, sha256=model.sha256)
 
 
 def level_of(step: float) -> int:

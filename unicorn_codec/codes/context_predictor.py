@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unicorn_codec.codes.code_model import (
+from unicorn_codec.codes.context_model import (
     FEATURE_BITS,
     HIDDEN_LIMIT,
     MAX_SYMBOL,
@@ -19,7 +19,7 @@ from unicorn_codec.codes.code_model import (
     PASSES,
     SCALES,
     WEIGHT_BITS,
-    CodeModel,
+    ContextModel,
     Floats,
     Integers,
     known,
@@ -47,7 +47,7 @@ class Context:
         shape: N, h, w.
     """
 
-    def __init__(self, model: CodeModel, level: int, channels: int, shape: tuple[int, int, int]) -> None:
+    def __init__(self, model: ContextModel, level: int, channels: int, shape: tuple[int, int, int]) -> None:
         self._model, self._level, self._channels = model, level, channels
         self._pictures, self._height, self._width = shape
         self._margin = self._width + 2

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from unicorn_codec.codes.code_context import BLOCK, EXACT_IN_SINGLES, Context
-from unicorn_codec.codes.code_model import NEIGHBOURS, PASSES, CodeModel, known
+from unicorn_codec.codes.context_model import NEIGHBOURS, PASSES, ContextModel, known
+from unicorn_codec.codes.context_predictor import BLOCK, EXACT_IN_SINGLES, Context
 
 CHANNELS, HIDDEN, LEVEL = 2 * BLOCK + 3, 3, 1
 SHAPE = (3, 5, 4)
 
 
-def draw_model(reach: int) -> CodeModel:
+def draw_model(reach: int) -> ContextModel:
     """Weights of at most some magnitude; a channel has them towards later ones alone."""
     rng = np.random.default_rng(reach)
 
@@ -20,7 +20,7 @@ def draw_model(reach: int) -> CodeModel:
         return rng.integers(-reach, reach + 1, shape).astype(np.float64)
 
     later = np.arange(CHANNELS)[:, None] < np.arange(CHANNELS)
-    return CodeModel(
+    return ContextModel(
         earlier=weights(CHANNELS, 18, CHANNELS, HIDDEN, reach=reach) * later[:, None, :, None],
         same=weights(4, CHANNELS, 18, HIDDEN, reach=reach),
         bias=weights(2, 4, CHANNELS, HIDDEN, reach=50_000),
@@ -42,12 +42,12 @@ def windows(plane: np.ndarray) -> np.ndarray:
     return np.stack([padded[:, 1 + r : 1 + r + height, 1 + c : 1 + c + width] for r, c in NEIGHBOURS], axis=-1)
 
 
-def features(model: CodeModel, plane: np.ndarray) -> np.ndarray:
+def features(model: ContextModel, plane: np.ndarray) -> np.ndarray:
     sizes = model.magnitudes[np.minimum(np.abs(plane), 255)].astype(np.int64)
     return np.concatenate([windows(np.sign(plane) * sizes), windows(sizes)], axis=-1)
 
 
-def predictions(model: CodeModel, symbols: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def predictions(model: ContextModel, symbols: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Means and scale classes of each channel and pass (UNI-82), in Python's own integers."""
     whole = {
         name: getattr(model, name).astype(np.int64).astype(object) for name in ("earlier", "same", "mean", "scale")
