@@ -26,11 +26,11 @@ from unicorn_codec.bench.comparison import point_line, rivals, split_runnable
 from unicorn_codec.bench.equal_bytes import HANDICAP_DB, equal_bytes_table
 from unicorn_codec.bench.measuring import Measuring, measuring, point_from, point_values
 from unicorn_codec.bench.network_rivals import Coin, RoundedLatents
-from unicorn_codec.bench.origin import models_sha256, origin_of
 from unicorn_codec.bench.own_codec import EFFORTS, OWN_NAME, Unicorn
 from unicorn_codec.bench.picture_set import PictureSet
 from unicorn_codec.bench.plots import draw_plots
-from unicorn_codec.bench.qualities import check_packages
+from unicorn_codec.bench.provenance import package_models_sha256, provenance
+from unicorn_codec.bench.quality_metrics import check_packages
 from unicorn_codec.bench.report import BD_TEXT, Point, bd_table, notes, point_table, verdict
 from unicorn_codec.bench.rivals import Avif, Codec, Zip
 from unicorn_codec.config import CodesOptions, Goal, ReadOptions, Target
@@ -107,7 +107,7 @@ class Results:
     def __init__(self, path: Path, origin: dict[str, Any], settings: dict[str, Any], again: Sequence[str]) -> None:
         """Take over what an earlier run measured in the same way, but for the codecs in ``again``."""
         self.path, self.origin, self.settings = path, origin, settings
-        self.models = models_sha256()
+        self.models = package_models_sha256()
         self.runs: list[Run] = []
         if path.exists():
             kept = json.loads(path.read_text())
@@ -218,7 +218,7 @@ def measure_run(args: argparse.Namespace, results: Results, folder: Path, run: R
     """Measure the points of one set and count; the results are written after each."""
     with tempfile.TemporaryDirectory(prefix="unicorn-dial-") as name:
         work = Path(name)
-        pictures = PictureSet.open(folder, ReadOptions()).copy_some(work / "originals", run.count, args.seed)
+        pictures = PictureSet.open(folder, ReadOptions()).copy_sample(work / "originals", run.count, args.seed)
         if len(pictures) != run.count:
             sys.exit(f"{folder} holds {len(pictures)} pictures, not {run.count}")
         run.pixels = pictures.pixels
@@ -309,7 +309,7 @@ def main() -> None:
         "coin": [args.coin_pictures, args.coin_steps],
     }
     command = shlex.join(["python", *sys.argv])
-    results = Results(args.out / "dial.json", origin_of(command, args.seed, args.device), settings, args.again)
+    results = Results(args.out / "dial.json", provenance(command, args.seed, args.device), settings, args.again)
     measure_all(args, results)
     report(results, args.out)
     for run in results.runs:

@@ -29,7 +29,7 @@ from unicorn_codec.network.training import Progress
 from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.pack import pack
 from unicorn_codec.pictures.images import list_folder
-from unicorn_codec.weights.quantization import fit_format
+from unicorn_codec.weights.minifloat import fit_format
 from unicorn_codec.weights.weight_section import parse_weights, serialize_weights
 
 Row = dict[str, float | int | str]

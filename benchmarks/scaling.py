@@ -23,9 +23,9 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from unicorn_codec.bench.origin import models_sha256, origin_of
 from unicorn_codec.bench.picture_set import PictureSet
-from unicorn_codec.bench.plots import spread
+from unicorn_codec.bench.plots import spread_labels
+from unicorn_codec.bench.provenance import package_models_sha256, provenance
 from unicorn_codec.config import CodesOptions, Goal, PackOptions, ReadOptions, Target
 from unicorn_codec.packing.pack import pack
 
@@ -194,7 +194,7 @@ def draw(sets: dict[str, dict[str, list[Row]]], path: Path) -> None:
 def label_starts(axes: Axes, count: int, starts: Sequence[tuple[float, str]]) -> None:
     """Names on the left: on the right all lines meet, since every set's largest archive has the same rate."""
     ordered = sorted(starts)
-    heights = spread([rate / axes.get_ylim()[1] for rate, _ in ordered], 0.12)
+    heights = spread_labels([rate / axes.get_ylim()[1] for rate, _ in ordered], 0.12)
     for (rate, label), height in zip(ordered, heights, strict=True):
         leader = {"arrowstyle": "-", "linewidth": 0.4, "shrinkB": 4}
         place = {"xytext": (0.02, height), "textcoords": "axes fraction", "verticalalignment": "center"}
@@ -222,9 +222,9 @@ def main() -> None:
         "seed": args.seed,
         "parts": args.parts,
         "largest": max(args.count),
-        "models_sha256": models_sha256(),
+        "models_sha256": package_models_sha256(),
     }
-    origin = origin_of(shlex.join(["python", *sys.argv]), args.seed, args.device)
+    origin = provenance(shlex.join(["python", *sys.argv]), args.seed, args.device)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     results = Results(args.out.with_suffix(".json"), origin, settings)
     for folder in args.data:

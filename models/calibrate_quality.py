@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from train_autoencoder import UNSEEN, load_pictures
 
-from unicorn_codec.bench.qualities import ssimulacra2
+from unicorn_codec.bench.quality_metrics import ssimulacra2
 from unicorn_codec.codes.context_model import load_context_model
 from unicorn_codec.codes.rate_model import RateModel
 from unicorn_codec.effort import SHORT_EFFORT

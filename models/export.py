@@ -24,7 +24,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from unicorn_codec.codes.context_model import FEATURE_BITS, MAX_SYMBOL, SCALES, level_of, load_context_model
-from unicorn_codec.codes.rate_model import LOG_RATIO, SMALLEST_SCALE, WEIGHTS, RateModel, fraction_bits
+from unicorn_codec.codes.rate_model import LOG_RATIO, SMALLEST_SCALE, WEIGHT_NAMES, RateModel, fraction_bits
 from unicorn_codec.format.rans import PRECISION
 from unicorn_codec.model_registry import AUTOENCODER, CONTEXT_MODEL, names
 from unicorn_codec.transform.autoencoder import SCALE, PackagedAutoencoder
@@ -66,7 +66,7 @@ def as_packaged(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def to_integers(model: RateModel, coarsest: int) -> dict[str, np.ndarray]:
     """The weights as the package holds them; levels over the coarsest one that was trained are as that one."""
-    weights = {name: getattr(model, name) for name in WEIGHTS} | model.masked()
+    weights = {name: getattr(model, name) for name in WEIGHT_NAMES} | model.masked()
     for name in ("bias", "mean_bias", "scale_bias"):
         weights[name] = weights[name][torch.arange(len(weights[name])).clamp_max(coarsest)]
     integers = {}

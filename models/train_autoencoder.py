@@ -29,7 +29,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from unicorn_codec.bench.perceptual import PerceptualDistance
 from unicorn_codec.codes.context_model import level_of, load_context_model
-from unicorn_codec.codes.rate_model import WEIGHTS, RateModel
+from unicorn_codec.codes.rate_model import WEIGHT_NAMES, RateModel
 from unicorn_codec.devices import has_fast_bfloat16
 from unicorn_codec.model_registry import AUTOENCODER, names
 from unicorn_codec.pictures.metrics import ms_ssim, psnr_db
@@ -294,7 +294,7 @@ class Trainer:
         """Take over a network of the package, which may have fewer blocks, and the context model of its latents."""
         grow(PackagedAutoencoder(self.device, name=name).network, self.network)
         model = load_context_model(name)
-        self.rate.take_over({name: getattr(model, name) for name in WEIGHTS})
+        self.rate.load_integers({name: getattr(model, name) for name in WEIGHT_NAMES})
         pictures = as_pictures(random_crops(self.pictures, 32, 128, np.random.default_rng(0)), self.device)
         self.revived = revive(self.network, pictures, FINE).view(-1, 1, 1)
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}

@@ -40,7 +40,7 @@ from unicorn_codec.packing.reports import PackReport
 from unicorn_codec.pictures.demo_pictures import make_demo_pictures
 from unicorn_codec.pictures.images import list_folder, read_picture, write_picture
 from unicorn_codec.pictures.metrics import psnr_db
-from unicorn_codec.quality import USUAL_QUALITY, step_of_quality
+from unicorn_codec.quality import DEFAULT_QUALITY, step_of_quality
 from unicorn_codec.verification import verify
 
 from conftest import draw
@@ -69,7 +69,7 @@ def test_every_picture_comes_back_with_name_size_and_content(
 
 def test_codes_are_reported_as_they_lie_on_the_disk(coded: tuple[Path, PackReport]) -> None:
     path, report = coded
-    assert report.network is None and report.latent_step == step_of_quality(USUAL_QUALITY)
+    assert report.network is None and report.latent_step == step_of_quality(DEFAULT_QUALITY)
     assert report.file_bytes == path.stat().st_size
     assert report.measured.psnr_db.mean > 25
 

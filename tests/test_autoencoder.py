@@ -63,7 +63,7 @@ def test_pictures_of_a_batch_do_not_mix(embedded: PackagedAutoencoder) -> None:
 
 
 def test_pictures_come_before_all_are_decoded(embedded: PackagedAutoencoder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("unicorn_codec.transform.autoencoder.PIXELS_AT_ONCE", {"cpu": 2 * 48 * 64})
+    monkeypatch.setattr("unicorn_codec.transform.autoencoder.BATCH_PIXELS", {"cpu": 2 * 48 * 64})
     decode, decoded = embedded.decode, []
     monkeypatch.setattr(
         embedded, "decode", lambda latents, step: (decoded.append(len(latents)), decode(latents, step))[1]

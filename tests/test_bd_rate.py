@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from unicorn_codec.bench.bd_rate import RateCurve, RatePoint, bd_rate, frontier, monotone_slopes
+from unicorn_codec.bench.bd_rate import RateCurve, RatePoint, bd_rate, monotone_slopes, pareto_front
 
 LEAST_OVERLAP = 2.0
 
@@ -59,7 +59,7 @@ def test_an_overlap_of_just_enough_has_one() -> None:
 def test_beaten_and_lossless_points_do_not_count() -> None:
     good = [RatePoint(0.1, 25.0), RatePoint(0.2, 28.0)]
     bad = [RatePoint(0.15, 24.0), RatePoint(0.2, 27.0), RatePoint(9.0, float("inf")), RatePoint(9.0, float("nan"))]
-    assert frontier([*bad, *good]) == good
+    assert pareto_front([*bad, *good]) == good
 
 
 def test_the_curve_passes_through_its_points_and_stays_between_them() -> None:

@@ -20,8 +20,8 @@ from unicorn_codec.bench.measuring import point_from, point_values
 from unicorn_codec.bench.own_codec import Unicorn, own_settings
 from unicorn_codec.bench.perceptual import LEAST_SIDE, PerceptualDistance
 from unicorn_codec.bench.picture_set import PictureSet
-from unicorn_codec.bench.plots import STYLES, draw_plots, spread
-from unicorn_codec.bench.qualities import METRICS, check_packages, measure_pair, of_set
+from unicorn_codec.bench.plots import STYLES, draw_plots, spread_labels
+from unicorn_codec.bench.quality_metrics import METRICS, check_packages, measure_pair, set_values
 from unicorn_codec.bench.report import DASH, Point, bd_table, markdown, point_table, verdict
 from unicorn_codec.bench.rivals import Codec, Jpeg, Sizes, Zip
 from unicorn_codec.config import CodesOptions, PackOptions
@@ -30,7 +30,7 @@ from unicorn_codec.errors import InvalidSetting, OutputError, PackageMissing
 pytest.importorskip("matplotlib")
 pytest.importorskip("ssimulacra2")
 
-from unicorn_codec.bench.comparison import USUAL_CODECS, BenchOptions, BenchResult, bench, rivals, select_codecs
+from unicorn_codec.bench.comparison import DEFAULT_CODECS, BenchOptions, BenchResult, bench, rivals, select_codecs
 
 ORIGIN = {
     "pictures": 6,
@@ -191,8 +191,8 @@ def test_default_settings_are_valid_and_named_by_what_they_ask_for() -> None:
 def test_codecs_are_chosen_by_name() -> None:
     codecs = rivals(CodesOptions().read, 0)
     assert len({codec.name for codec in codecs}) == len(codecs)
-    assert {codec.name for codec in select_codecs(codecs, [])} | {"unicorn"} == set(USUAL_CODECS)
-    assert len(USUAL_CODECS) > 6
+    assert {codec.name for codec in select_codecs(codecs, [])} | {"unicorn"} == set(DEFAULT_CODECS)
+    assert len(DEFAULT_CODECS) > 6
     assert select_codecs(codecs, ["all"]) == codecs
     assert [codec.name for codec in select_codecs(codecs, ["zip", "jpeg"])] == ["jpeg", "zip"]
     with pytest.raises(InvalidSetting, match=r"no codec 'gif'.*jpeg"):
@@ -350,14 +350,14 @@ def test_every_curve_of_a_plot_has_its_own_look(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("heights", [[0.5], [0.1, 0.11, 0.12, 0.9], [0.98, 0.99, 1.0], [0, 0, 0.02, 0.5, 0.52], []])
 def test_labels_keep_their_distance_and_stay_inside(heights: list[float]) -> None:
-    places = spread(heights, 0.05)
+    places = spread_labels(heights, 0.05)
     assert len(places) == len(heights)
     assert all(np.diff(places) >= 0.05 - 1e-9)
     assert all(-1e-9 <= place <= 1 + 1e-9 for place in places)
 
 
 def test_labels_with_room_stay_where_they_are() -> None:
-    assert spread([0.2, 0.5, 0.8], 0.05) == pytest.approx([0.2, 0.5, 0.8])
+    assert spread_labels([0.2, 0.5, 0.8], 0.05) == pytest.approx([0.2, 0.5, 0.8])
 
 
 # Metrics.
@@ -417,8 +417,8 @@ def test_ssimulacra2_knows_identical_pictures_and_leaves_tiny_ones_out() -> None
     assert same.values["psnr_db"] == math.inf
     tiny = measure_pair(draw(1, 7, 20), draw(1, 7, 20), None)
     assert tiny.values["ssimulacra2"] is None
-    assert of_set([same, tiny])["ssimulacra2"] is None
-    assert of_set([same, same])["ssimulacra2"] == pytest.approx(100)
+    assert set_values([same, tiny])["ssimulacra2"] is None
+    assert set_values([same, same])["ssimulacra2"] == pytest.approx(100)
 
 
 def test_the_frechet_distance_of_normal_distributions() -> None:
@@ -433,8 +433,8 @@ def test_the_frechet_distance_of_normal_distributions() -> None:
 def test_a_set_has_a_frechet_distance_where_every_picture_has_features() -> None:
     pair = measure_pair(draw(1, 30, 20), draw(2, 30, 20), None)
     rows = [replace(pair, original_features=np.eye(4)[i], decoded_features=np.eye(4)[i]) for i in range(3)]
-    assert of_set(rows)["fid"] == pytest.approx(0, abs=1e-9)
-    assert of_set([*rows, pair])["fid"] is None
+    assert set_values(rows)["fid"] == pytest.approx(0, abs=1e-9)
+    assert set_values([*rows, pair])["fid"] is None
 
 
 def test_missing_packages_are_named_before_the_work(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from unicorn_codec.concurrency import NotWanted, check_wanted, in_threads, prefetch
+from unicorn_codec.concurrency import Cancelled, check_cancelled, map_in_threads, prefetch
 
 
 def failing() -> Iterator[int]:
@@ -20,8 +20,8 @@ def failing() -> Iterator[int]:
 
 def test_items_come_in_order() -> None:
     assert list(prefetch(range(50))) == list(range(50))
-    assert list(in_threads(lambda n: n * n, range(50))) == [n * n for n in range(50)]
-    assert list(prefetch(())) == list(in_threads(str, ())) == []
+    assert list(map_in_threads(lambda n: n * n, range(50))) == [n * n for n in range(50)]
+    assert list(prefetch(())) == list(map_in_threads(str, ())) == []
 
 
 def test_the_next_item_is_made_while_the_caller_has_one() -> None:
@@ -36,7 +36,7 @@ def test_the_next_item_is_made_while_the_caller_has_one() -> None:
 
 
 def test_errors_of_the_maker_arrive() -> None:
-    for made in (prefetch(failing()), in_threads(str, failing())):
+    for made in (prefetch(failing()), map_in_threads(str, failing())):
         with pytest.raises(OSError, match="no more"):
             list(made)
 
@@ -50,12 +50,12 @@ def test_after_an_error_little_more_is_begun() -> None:
         done.append(number)
 
     with pytest.raises(OSError, match="full"):
-        list(in_threads(work, range(1000)))
+        list(map_in_threads(work, range(1000)))
     assert len(done) < 50
 
 
 def test_a_caller_may_stop() -> None:
-    for made in (prefetch(iter(range(10))), in_threads(str, range(10))):
+    for made in (prefetch(iter(range(10))), map_in_threads(str, range(10))):
         next(made)
         made.close()  # type: ignore[attr-defined]
 
@@ -67,9 +67,9 @@ def test_long_work_ends_when_the_caller_stops() -> None:
         begun.set()
         try:
             for _ in range(1000):
-                check_wanted()
+                check_cancelled()
                 time.sleep(0.01)
-        except NotWanted:
+        except Cancelled:
             ended.set()
             raise
 
@@ -79,9 +79,9 @@ def test_long_work_ends_when_the_caller_stops() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        list(in_threads(work, items()))
+        list(map_in_threads(work, items()))
     assert ended.is_set()
-    check_wanted()  # here nothing was stopped
+    check_cancelled()  # here nothing was stopped
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="looks at processes as Linux shows them")

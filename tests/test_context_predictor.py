@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from unicorn_codec.codes.context_model import NEIGHBOURS, PASSES, ContextModel, known
-from unicorn_codec.codes.context_predictor import BLOCK, EXACT_IN_SINGLES, Context
+from unicorn_codec.codes.context_predictor import BLOCK, EXACT_IN_FLOAT32, ContextPredictor
 
 CHANNELS, HIDDEN, LEVEL = 2 * BLOCK + 3, 3, 1
 SHAPE = (3, 5, 4)
@@ -82,8 +82,8 @@ def draw_symbols(largest: int) -> np.ndarray:
 def test_predictions_are_those_of_the_text(reach: int, largest: int, singles: bool) -> None:
     model, symbols = draw_model(reach), draw_symbols(largest)
     bounds = model.magnitudes[np.minimum(np.abs(symbols).max((0, 2, 3)), 255)] @ model.excursions
-    assert (bounds.max() < EXACT_IN_SINGLES) == singles
-    context = Context(model, LEVEL, CHANNELS, SHAPE)
+    assert (bounds.max() < EXACT_IN_FLOAT32) == singles
+    context = ContextPredictor(model, LEVEL, CHANNELS, SHAPE)
     expected = predictions(model, symbols)
     for channel in range(CHANNELS):
         pictures = 3 if channel < BLOCK + 2 else 2  # within a block one ends

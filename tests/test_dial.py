@@ -85,7 +85,7 @@ def test_points_of_other_models_are_not_kept(tmp_path: Path) -> None:
     def left(*again: str) -> list[str]:
         return [point.codec for point in dial.Results(path, {}, {"seed": 0}, again).run_of("cats", 3).points]
 
-    write(dial.models_sha256())
+    write(dial.package_models_sha256())
     assert left() == ["unicorn", "avif", "webp"]
     assert left("webp") == ["unicorn", "avif"]
     write("another")

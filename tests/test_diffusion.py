@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from unicorn_codec.network.diffusion import (
-    HIGHEST_WITH_SIGNAL,
+    LAST_TIMESTEP_WITH_SIGNAL,
     add_noise,
     latents_from_noise,
     sample_ddim,
@@ -50,12 +50,12 @@ def test_one_step_calls_the_denoiser_once() -> None:
 def test_sampling_with_the_true_noise_gives_its_latents(steps: int) -> None:
     answer = (torch.randn(2, 4, 3, 3) / 3).clamp(-1, 1)
     noise = torch.randn(2, 4, 3, 3)
-    start = add_noise(answer, noise, torch.full((2,), HIGHEST_WITH_SIGNAL))
+    start = add_noise(answer, noise, torch.full((2,), LAST_TIMESTEP_WITH_SIGNAL))
 
     def predict(noisy_latents: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
         return latents_from_noise(noise, noisy_latents, timesteps, limit=4 / 3)
 
-    found = sample_ddim(predict, start, steps, highest=HIGHEST_WITH_SIGNAL)
+    found = sample_ddim(predict, start, steps, highest=LAST_TIMESTEP_WITH_SIGNAL)
     torch.testing.assert_close(found, answer, atol=1e-3, rtol=0)
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from unicorn_codec.codes.context_model import PASSES, ContextModel, level_of, load_context_model
-from unicorn_codec.codes.latent_coding import LARGEST, decode_symbols, encode_symbols, lanes_of
+from unicorn_codec.codes.latent_coding import LARGEST_SYMBOL, decode_symbols, encode_symbols, picture_lanes
 from unicorn_codec.errors import FormatError
 from unicorn_codec.format.rans import PRECISION
 
@@ -30,7 +30,7 @@ def test_symbols_come_back(model: ContextModel, height: int, width: int) -> None
 
 
 def test_large_grids_have_several_lanes(model: ContextModel) -> None:
-    assert lanes_of(16, 16) == 1 and lanes_of(17, 33) == 3
+    assert picture_lanes(16, 16) == 1 and picture_lanes(17, 33) == 3
 
 
 def test_an_images_code_is_the_same_alone_and_among_others(model: ContextModel) -> None:
@@ -42,7 +42,7 @@ def test_an_images_code_is_the_same_alone_and_among_others(model: ContextModel) 
 
 def test_values_out_of_reach_are_coded_plainly(model: ContextModel) -> None:
     symbols = np.zeros((2, model.channels, 2, 3), np.int64)
-    symbols[0, 0] = [[LARGEST, -LARGEST, 1000], [model.reach + 1, -model.reach - 1, 0]]
+    symbols[0, 0] = [[LARGEST_SYMBOL, -LARGEST_SYMBOL, 1000], [model.reach + 1, -model.reach - 1, 0]]
     symbols[0, 7, 1, 1] = -300
     codes = encode_symbols(model, 0, symbols)
     assert np.array_equal(decode_symbols(model, 0, codes, 2, 3, short=True), symbols)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from unicorn_codec.errors import InvalidField
-from unicorn_codec.format.rans import TOTAL, Decoder, encode
+from unicorn_codec.format.rans import TOTAL, RansDecoder, encode
 
 Words = NDArray[np.int64]
 
@@ -40,7 +40,7 @@ class Case:
 
     def decode(self, streams: list[bytes]) -> NDArray[np.int64]:
         """Symbols of the active lanes, zeros elsewhere; they are asked for as a reader must, by the slots alone."""
-        decoder = Decoder(streams, self.active.shape[2], short=self.short)
+        decoder = RansDecoder(streams, self.active.shape[2], short=self.short)
         ends, steps = np.cumsum(self.frequencies, axis=1), []
         for tables, active in zip(self.tables, self.active, strict=True):
             slots = decoder.slots()
@@ -93,7 +93,7 @@ def test_streams_that_have_no_more_symbols_are_left_alone(short: bool) -> None:
     active = case.active.copy()
     active[10:, 3] = active[20:, 2] = False
     ended = Case(case.frequencies, case.tables, case.symbols, active, short)
-    decoder, found = Decoder(ended.encode(), 2, short=short), []
+    decoder, found = RansDecoder(ended.encode(), 2, short=short), []
     for step, (tables, symbols) in enumerate(zip(case.tables, case.symbols, strict=True)):
         streams = 4 - (step >= 10) - (step >= 20)
         decoder.keep(streams)
@@ -156,7 +156,7 @@ def test_nothing_is_states_alone(short: bool) -> None:
     shape = (0, 2, 3)
     streams = encode(np.zeros(shape, np.int64), np.ones(shape, np.int64), short=short)
     assert streams == [bytes.fromhex("ff000000ff000000ff" if short else "000001000000010000000100")] * 2
-    Decoder(streams, 3, short=short).finish()
+    RansDecoder(streams, 3, short=short).finish()
 
 
 def test_an_odd_stream_lacks_a_zero_byte_of_its_states() -> None:
@@ -210,8 +210,8 @@ def test_a_stream_must_hold_its_states() -> None:
     states = struct.pack("<II", 1 << 16, (1 << 32) - 1)
     for length in (0, 2, 6, 7, 9):
         with pytest.raises(InvalidField, match=f"a code of {length} bytes"):
-            Decoder([states, bytes(length)], lanes=2, short=False)
-    Decoder([states], lanes=2, short=False)
+            RansDecoder([states, bytes(length)], lanes=2, short=False)
+    RansDecoder([states], lanes=2, short=False)
 
 
 @BOTH_KINDS
@@ -219,7 +219,7 @@ def test_a_stream_must_hold_its_states() -> None:
 def test_a_stream_must_not_begin_with_a_state_that_no_encoder_leaves(state: int, short: bool) -> None:
     """Such a lane would read words beside lanes that have more to code, and none alone."""
     with pytest.raises(InvalidField, match="a state below"):
-        Decoder([struct.pack("<IIH", 1 << 16, state, 7)], lanes=2, short=short)
+        RansDecoder([struct.pack("<IIH", 1 << 16, state, 7)], lanes=2, short=short)
 
 
 @BOTH_KINDS

@@ -15,7 +15,7 @@ from unicorn_codec import errors
 from unicorn_codec.checkpoints import CodesCheckpoint
 from unicorn_codec.codes.context_model import level_of, load_context_model
 from unicorn_codec.codes.rate_model import RateModel
-from unicorn_codec.concurrency import in_threads
+from unicorn_codec.concurrency import map_in_threads
 from unicorn_codec.config import CodesOptions, Goal, Target
 from unicorn_codec.effort import (
     DEFAULT_ROUND_PIXELS,
@@ -93,7 +93,7 @@ def test_refinement_ends_when_nobody_waits_for_it(objective: Objective, pixels: 
 
     latents = encoded(objective, pixels)
     with pytest.raises(KeyboardInterrupt):
-        list(in_threads(lambda rounds: objective.refine(pixels, latents, rounds), stop_after_one()))
+        list(map_in_threads(lambda rounds: objective.refine(pixels, latents, rounds), stop_after_one()))
 
 
 def test_a_few_rounds_lower_the_cost_of_every_picture_by_some_percent(objective: Objective, pixels: Tensor) -> None:

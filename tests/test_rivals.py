@@ -12,7 +12,7 @@ from tests.conftest import draw
 from unicorn_codec.bench.network_rivals import Coin, CompressAi, RoundedLatents, network_rivals
 from unicorn_codec.bench.picture_set import PictureSet
 from unicorn_codec.bench.rivals import Avif, BareAvif, BareHalfAvif, Codec, HalfAvif, SlowAvif, picture_rivals
-from unicorn_codec.bench.trial import bytes_of, read_decoded, run_trial
+from unicorn_codec.bench.trial import folder_bytes, read_decoded, run_trial
 from unicorn_codec.bench.video_rivals import (
     HEVC,
     SortedVideo,
@@ -70,7 +70,7 @@ def test_settings_go_from_small_files_to_large(codec: Codec, alike: PictureSet, 
     sizes = []
     for setting in list(codec.settings)[::2]:
         run(codec, alike, tmp_path / setting, setting)
-        sizes.append(bytes_of(tmp_path / setting))
+        sizes.append(folder_bytes(tmp_path / setting))
     assert sizes == sorted(sizes)
 
 
@@ -157,7 +157,7 @@ def test_the_process_of_a_rival_loads_no_torch() -> None:
 
 def test_some_pictures_are_drawn_by_the_seed(pictures: PictureSet, tmp_path: Path) -> None:
     def names(seed: int, name: str) -> list[str]:
-        chosen = pictures.copy_some(tmp_path / name, 3, seed)
+        chosen = pictures.copy_sample(tmp_path / name, 3, seed)
         assert chosen.path(0).read_bytes() == (pictures.folder.root / chosen.folder.pictures[0].name).read_bytes()
         return [picture.name for picture in chosen.folder.pictures]
 
@@ -179,7 +179,7 @@ def test_rounded_latents_come_back_from_their_file_alone(pictures: PictureSet, t
         decoded = run(codec, pictures, tmp_path / setting, setting)
         assert [(p.shape[1], p.shape[0]) for p in decoded] == pictures.sizes
         quality = np.mean([psnr_db(a, b) for a, b in zip(pictures, decoded, strict=True)])
-        found[setting] = (bytes_of(tmp_path / setting), quality)
+        found[setting] = (folder_bytes(tmp_path / setting), quality)
     assert found[names[0]][0] < found[names[-1]][0]
     assert found[names[0]][1] < found[names[-1]][1]
     assert found[names[-1]][1] > GOOD_DB
@@ -215,6 +215,8 @@ def test_some_settings_are_taken_evenly() -> None:
 
 
 def test_a_slow_codec_stores_some_pictures_evenly(pictures: PictureSet) -> None:
-    assert [p.name for p in pictures.evenly(3).folder.pictures] == [p.name for p in pictures.folder.pictures[::2]]
-    assert pictures.evenly(None) is pictures
-    assert len(pictures.evenly(99)) == len(pictures)
+    assert [p.name for p in pictures.evenly_spaced(3).folder.pictures] == [
+        p.name for p in pictures.folder.pictures[::2]
+    ]
+    assert pictures.evenly_spaced(None) is pictures
+    assert len(pictures.evenly_spaced(99)) == len(pictures)

@@ -8,7 +8,7 @@ from unicorn_codec.errors import CheckpointMismatch
 from unicorn_codec.format.header import NetworkConfig
 from unicorn_codec.network.denoiser import Denoiser
 from unicorn_codec.network.training import LatentGroup, Progress, TrainingRun, denoising_loss, plan_batches
-from unicorn_codec.network.weight_training import WeightRounding
+from unicorn_codec.network.weight_rounding import WeightRounding
 
 
 def make_groups() -> list[LatentGroup]:

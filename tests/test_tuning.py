@@ -77,7 +77,7 @@ def test_a_change_that_pays_is_used_by_the_archive(encoder: FolderEncoder, folde
     write_container(tmp_path / "tuned.uni", container)
     decoder = Archive.open(tmp_path / "plain.uni", device="cpu").decoder
     assert isinstance(decoder, CodeDecoder)
-    changed = replace(decoder, autoencoder=encoder.autoencoder.changed(payload))
+    changed = replace(decoder, autoencoder=encoder.autoencoder.with_update(payload))
     with Archive.open(tmp_path / "tuned.uni", device="cpu") as archive:
         for index, decoded in archive.iterate(range(len(archive))):
             (wanted,) = changed.read([index], *archive.size(index))()

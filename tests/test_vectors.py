@@ -20,13 +20,13 @@ from unicorn_codec.format.generator import normals, raw
 from unicorn_codec.format.header import WeightFormat
 from unicorn_codec.format.index_map import index_of_position
 from unicorn_codec.format.quality_table import IDENTICAL
-from unicorn_codec.format.rans import TOTAL, Decoder, encode
+from unicorn_codec.format.rans import TOTAL, RansDecoder, encode
 from unicorn_codec.pictures.avif import decode_avif
 from unicorn_codec.pictures.avif_sequence import decode_chains
-from unicorn_codec.weights.quantization import dequantize, quantize
+from unicorn_codec.weights.minifloat import dequantise, quantise
 from unicorn_codec.weights.weight_coding import step_sizes
 from unicorn_codec.weights.weight_section import parse_tensors
-from unicorn_codec.weights.weight_tables import FREQUENCIES
+from unicorn_codec.weights.weight_tables import SYMBOL_FREQUENCIES
 
 FOLDER = Path(__file__).parent.parent / "format_spec" / "vectors"
 MANIFEST: list[dict[str, Any]] = json.loads((FOLDER / "manifest.json").read_text())
@@ -141,17 +141,17 @@ def test_weight_code_vectors(case: dict[str, Any]) -> None:
     form = WeightFormat(exponent_bits=case["exponent_bits"], mantissa_bits=case["mantissa_bits"], bias=case["bias"])
     assert form.largest_code == case["largest_code"]
     for code, value in case["dequantize"]:
-        assert digits(dequantize(np.array([code], dtype=np.uint32), form)[0]) == value, code
+        assert digits(dequantise(np.array([code], dtype=np.uint32), form)[0]) == value, code
     for value, code in case["quantize"]:
-        assert quantize(np.array([float32(value)]), form).tolist() == [code], value
+        assert quantise(np.array([float32(value)]), form).tolist() == [code], value
     for code in case["invalid_codes"]:
         with pytest.raises(errors.InvalidField):
-            dequantize(np.array([code], dtype=np.uint32), form)
+            dequantise(np.array([code], dtype=np.uint32), form)
 
 
 def test_integer_weight_vectors() -> None:
     values = table("integer-weights.json")
-    assert FREQUENCIES.tolist() == values["frequencies"]
+    assert SYMBOL_FREQUENCIES.tolist() == values["frequencies"]
     assert [digits(size) for size in step_sizes(np.arange(256))] == values["steps"]
 
 
@@ -169,7 +169,7 @@ def test_rans_vectors(case: dict[str, Any]) -> None:
                 frequencies[place] = tables[number][symbol]
     stream = bytes.fromhex(case["hex"])
     assert encode(starts, frequencies, short=case["short"]) == [stream]
-    decoder = Decoder([stream], case["lanes"], short=case["short"])
+    decoder = RansDecoder([stream], case["lanes"], short=case["short"])
     for start, frequency in zip(starts[:, 0], frequencies[:, 0], strict=True):
         found = decoder.slots()
         assert ((start <= found) & (found < start + frequency)).all()

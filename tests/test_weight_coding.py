@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from unicorn_codec.errors import InvalidField, InvalidSetting
 from unicorn_codec.weights.weight_coding import (
-    LARGEST,
-    STEPS,
+    LARGEST_INTEGER,
+    STEP_COUNT,
     QuantisedRows,
     choose_classes,
     decode_rows,
@@ -18,7 +18,15 @@ from unicorn_codec.weights.weight_coding import (
     quantise_rows,
     step_sizes,
 )
-from unicorn_codec.weights.weight_tables import CLASSES, ESCAPE, FREQUENCIES, REACH, STARTS, shift_of, table_of
+from unicorn_codec.weights.weight_tables import (
+    CLASS_COUNT,
+    ESCAPE,
+    REACH,
+    SYMBOL_FREQUENCIES,
+    SYMBOL_STARTS,
+    shift_of_class,
+    table_of_class,
+)
 
 RANDOM = np.random.default_rng(5)
 
@@ -46,8 +54,8 @@ def test_matrices_come_back(data: st.DataObject) -> None:
     spread = data.draw(st.sampled_from([0.01, 0.5, 3, 40, 2000, 20000]))
     matrices = [
         rows_of(
-            np.clip(np.rint(random.standard_cauchy(shape) * spread), -LARGEST, LARGEST),
-            random.integers(0, STEPS, shape[0]),
+            np.clip(np.rint(random.standard_cauchy(shape) * spread), -LARGEST_INTEGER, LARGEST_INTEGER),
+            random.integers(0, STEP_COUNT, shape[0]),
         )
         for shape in shapes
     ]
@@ -56,27 +64,27 @@ def test_matrices_come_back(data: st.DataObject) -> None:
 
 def test_several_lanes_and_the_largest_integers_come_back() -> None:
     integers = np.rint(RANDOM.normal(size=(300, 41)) * 2.0 ** RANDOM.integers(-2, 14, (300, 1)))
-    integers[::50, 0], integers[25::50, 1] = LARGEST, -LARGEST
-    matrices = [rows_of(np.clip(integers, -LARGEST, LARGEST)), rows_of(np.array([[0], [1]]))]
+    integers[::50, 0], integers[25::50, 1] = LARGEST_INTEGER, -LARGEST_INTEGER
+    matrices = [rows_of(np.clip(integers, -LARGEST_INTEGER, LARGEST_INTEGER)), rows_of(np.array([[0], [1]]))]
     assert_equal(decode_rows(encode_rows(matrices), shapes_of(matrices)), matrices)
 
 
 def test_every_value_is_exact() -> None:
-    numbers = np.arange(STEPS)
+    numbers = np.arange(STEP_COUNT)
     sizes = step_sizes(numbers)
     assert sizes.dtype == np.float32
     assert [float(size).as_integer_ratio() for size in sizes[:2]] == [(1, 1 << 24), (279, 1 << 32)]
     assert np.abs(np.diff(np.log2(sizes)) - 1 / 8).max() < 0.003
-    matrix = rows_of(np.tile([LARGEST, -LARGEST, 1, 0], (STEPS, 1)), numbers)
+    matrix = rows_of(np.tile([LARGEST_INTEGER, -LARGEST_INTEGER, 1, 0], (STEP_COUNT, 1)), numbers)
     assert np.array_equal(matrix.values, matrix.integers * sizes[:, None].astype(np.float64))
     assert np.array_equal(nearest_steps(sizes), numbers)
-    assert nearest_steps(np.array([0.0, 1e30])).tolist() == [0, STEPS - 1]
+    assert nearest_steps(np.array([0.0, 1e30])).tolist() == [0, STEP_COUNT - 1]
 
 
 def test_rounding() -> None:
     step = np.array([8 * 24])  # 1
     values = np.array([[0.5, 1.5, -2.5, 0.49, -1e30, 1e30]], np.float32)
-    assert quantise_rows(values, step).integers.tolist() == [[0, 2, -2, 0, -LARGEST, LARGEST]]
+    assert quantise_rows(values, step).integers.tolist() == [[0, 2, -2, 0, -LARGEST_INTEGER, LARGEST_INTEGER]]
     with pytest.raises(InvalidSetting, match="finite"):
         quantise_rows(np.array([[np.nan]], np.float32), step)
 
@@ -107,14 +115,14 @@ def test_a_step_that_never_changes_costs_next_to_nothing() -> None:
 
 
 def test_tables_are_whole() -> None:
-    assert (FREQUENCIES.sum(axis=1) == 1 << 14).all() and FREQUENCIES.min() >= 1
-    assert np.array_equal(FREQUENCIES[:, :ESCAPE], FREQUENCIES[:, REACH * 2 :: -1])
-    assert (STARTS[:, 0] == 0).all()
-    tables, shifts = table_of(np.arange(CLASSES)), shift_of(np.arange(CLASSES))
-    assert tables.max() == len(FREQUENCIES) - 1 and shifts.max() == 12
-    assert (shifts[: len(FREQUENCIES)] == 0).all() and shifts[len(FREQUENCIES)] == 1
+    assert (SYMBOL_FREQUENCIES.sum(axis=1) == 1 << 14).all() and SYMBOL_FREQUENCIES.min() >= 1
+    assert np.array_equal(SYMBOL_FREQUENCIES[:, :ESCAPE], SYMBOL_FREQUENCIES[:, REACH * 2 :: -1])
+    assert (SYMBOL_STARTS[:, 0] == 0).all()
+    tables, shifts = table_of_class(np.arange(CLASS_COUNT)), shift_of_class(np.arange(CLASS_COUNT))
+    assert tables.max() == len(SYMBOL_FREQUENCIES) - 1 and shifts.max() == 12
+    assert (shifts[: len(SYMBOL_FREQUENCIES)] == 0).all() and shifts[len(SYMBOL_FREQUENCIES)] == 1
     # Zeros must stay dear enough for the number of weights that a byte may hold.
-    assert 8 / (14 - np.log2(FREQUENCIES.max())) < 256
+    assert 8 / (14 - np.log2(SYMBOL_FREQUENCIES.max())) < 256
 
 
 def test_a_million_zeros_are_few_bytes_and_come_back() -> None:
@@ -155,9 +163,9 @@ def test_claimed_shapes_allocate_nothing(shapes: list[tuple[int, int]]) -> None:
         (np.zeros((0, 3)), None),
         (np.zeros((3, 0)), None),
         (np.zeros(3), None),
-        (np.full((1, 1), LARGEST + 1), None),
+        (np.full((1, 1), LARGEST_INTEGER + 1), None),
         (np.zeros((2, 2)), np.array([0])),
-        (np.zeros((1, 2)), np.array([STEPS])),
+        (np.zeros((1, 2)), np.array([STEP_COUNT])),
         (np.zeros((1, 2)), np.array([-1])),
     ],
 )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tests.sample_container import DENOISING, HEADER
 from unicorn_codec.errors import InvalidField, InvalidSetting
 from unicorn_codec.format.header import CONDITIONS, INDEX_EMBEDDINGS, NetworkConfig, WeightFormat
-from unicorn_codec.weights.quantization import dequantize, quantize
+from unicorn_codec.weights.minifloat import dequantise, quantise
 from unicorn_codec.weights.weight_coding import quantise_rows, step_sizes
 from unicorn_codec.weights.weight_section import (
     as_matrix,
@@ -36,7 +36,7 @@ def test_weights_come_back_as_rounded(weight_format: WeightFormat) -> None:
     payload = serialize_weights(VALUES, weight_format)
     found_format, found = parse_weights(payload)
     assert found_format == weight_format
-    assert np.array_equal(found, dequantize(quantize(VALUES, weight_format), weight_format))
+    assert np.array_equal(found, dequantise(quantise(VALUES, weight_format), weight_format))
     assert serialize_weights(found, weight_format) == payload
     summary = weight_summary(payload)
     assert (summary.format, summary.count) == (weight_format, VALUES.size)

@@ -237,7 +237,7 @@ def open_decoder(container: Container, autoencoder: Autoencoder) -> PictureDecod
                 f"this package has {known}"
             )
         if container.tuning is not None:
-            autoencoder = autoencoder.changed(container.tuning)
+            autoencoder = autoencoder.with_update(container.tuning)
         return CodeDecoder(
             header=header,
             codes=container.codes,

@@ -10,15 +10,15 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save
 
+from unicorn_codec.atomic_files import open_atomic
 from unicorn_codec.config import PackOptions
 from unicorn_codec.errors import CheckpointMismatch, CheckpointWarning, OutputError
-from unicorn_codec.whole_files import whole_file
 
 SAVE_SECONDS = 20.0
 """So much finished work, and what saving takes, is lost at most when a pack is killed."""
 
 
-def checkpoint_of(output: Path) -> Path:
+def checkpoint_path(output: Path) -> Path:
     """Where unfinished work of an output lies."""
     return output.with_name(output.name + ".checkpoint")
 
@@ -30,14 +30,14 @@ def check_checkpoint(output: Path, options: PackOptions) -> None:
         OutputError: there is a checkpoint, and neither to go on from it nor to replace it was asked for.
         CheckpointMismatch: there is none to go on from.
     """
-    checkpoint = checkpoint_of(output)
+    checkpoint = checkpoint_path(output)
     if options.resume and not checkpoint.exists():
         raise CheckpointMismatch(f"there is no checkpoint {checkpoint} to go on from")
     if checkpoint.exists() and not (options.resume or options.overwrite):
         raise OutputError(f"{checkpoint} holds unfinished work: --resume goes on from it, --overwrite starts afresh")
 
 
-def digest_of(*settings: object) -> str:
+def digest_settings(*settings: object) -> str:
     """SHA-256 over everything that unfinished work depends on; a checkpoint carries it."""
     return hashlib.sha256(repr(settings).encode()).hexdigest()
 
@@ -53,7 +53,7 @@ def save_or_warn(save: Callable[[], None], work: str) -> None:
 def write_checkpoint(path: Path, data: bytes) -> None:
     """Write a checkpoint, whole or not at all. Raises ``OutputError`` where that fails."""
     try:
-        with whole_file(path) as file:
+        with open_atomic(path) as file:
             file.write(data)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error

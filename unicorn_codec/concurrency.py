@@ -12,7 +12,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 THREADS = 2
-WAITING = 8
+MAX_PENDING = 8
 """Items that may wait for a thread: bounds the memory."""
 
 
@@ -26,25 +26,25 @@ def prefetch(items: Iterable[Item]) -> Iterator[Item]:
             yield item  # type: ignore[misc]
 
 
-class NotWanted(Exception):
+class Cancelled(Exception):
     """Nobody waits for what a thread works on any more."""
 
 
 _thread = local()
 
 
-def check_wanted() -> None:
-    """Long work of ``in_threads`` asks now and then, so that Ctrl-C need not wait for its end.
+def check_cancelled() -> None:
+    """Long work of ``map_in_threads`` asks now and then, so that Ctrl-C need not wait for its end.
 
     Raises:
-        NotWanted: the caller has stopped; it will not see this.
+        Cancelled: the caller has stopped; it will not see this.
     """
     stopped: Event | None = getattr(_thread, "stopped", None)
     if stopped is not None and stopped.is_set():
-        raise NotWanted
+        raise Cancelled
 
 
-def in_threads(
+def map_in_threads(
     work: Callable[[Item], Result],
     items: Iterable[Item],
     *,
@@ -67,7 +67,7 @@ def in_threads(
         try:
             for item in items:
                 waiting.append(pool.submit(work, item))
-                if len(waiting) > WAITING:
+                if len(waiting) > MAX_PENDING:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()

@@ -2,17 +2,13 @@
 
 from collections.abc import Callable, Generator, Iterable
 from itertools import chain, islice
-from typing import TypeVar
 
 import torch
 
-from unicorn_codec.concurrency import in_threads
+from unicorn_codec.concurrency import Item, Result, map_in_threads
 from unicorn_codec.errors import InvalidSetting
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
-PIXELS_AT_WORK = 1 << 21
+CONCURRENT_PIXELS = 1 << 21
 """Of what is worked on at a time, about: bounds the memory."""
 
 
@@ -36,12 +32,12 @@ def has_fast_bfloat16(device: torch.device) -> bool:
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
-def at_work(pixels: int, cores: int) -> int:
+def worker_count(pixels: int, cores: int) -> int:
     """How many things of about so many pixels are worked on at a time, by a core each."""
-    return min(cores, max(1, PIXELS_AT_WORK // pixels))
+    return min(cores, max(1, CONCURRENT_PIXELS // pixels))
 
 
-def in_workers(
+def map_in_workers(
     work: Callable[[Item], Result], items: Iterable[Item], device: torch.device, *, pixels: int
 ) -> Generator[Result, None, None]:
     """Results in the items' order, as they get ready.
@@ -53,7 +49,7 @@ def in_workers(
         pixels: of an item, about. Of large ones fewer are worked on at a time, by more cores each.
     """
     threads = torch.get_num_threads()
-    most = at_work(pixels, threads) if device.type == "cpu" else 1
+    most = worker_count(pixels, threads) if device.type == "cpu" else 1
     iterator = iter(items)
     first = list(islice(iterator, most))
     items = chain(first, iterator)
@@ -66,6 +62,6 @@ def in_workers(
         torch.set_num_threads(threads // len(first))
 
     try:
-        yield from in_threads(work, items, threads=len(first), begin=begin)
+        yield from map_in_threads(work, items, threads=len(first), begin=begin)
     finally:
         torch.set_num_threads(threads)  # what a worker sets holds for threads that begin later, and for MKL anywhere

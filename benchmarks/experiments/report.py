@@ -34,7 +34,7 @@ class Spread:
         return f"{self.mean:.{digits}f} ± {self.deviation:.{digits}f}"
 
 
-def spread(values: Sequence[float]) -> Spread:
+def mean_and_deviation(values: Sequence[float]) -> Spread:
     """Of at least one value; the deviation of one alone is 0."""
     return Spread(mean(values), stdev(values) if len(values) >= SEEDS_OF_A_SPREAD else 0.0)
 
@@ -99,8 +99,8 @@ def table_row(name: str, rows: Sequence[Row]) -> str:
     """One variant over its seeds."""
     cells = [
         name,
-        spread([row["psnr_db"] for row in rows]).text(),
-        spread([row["latent_psnr_db"] for row in rows]).text(),
+        mean_and_deviation([row["psnr_db"] for row in rows]).text(),
+        mean_and_deviation([row["latent_psnr_db"] for row in rows]).text(),
         f"{mean(row['ms_ssim'] for row in rows):.4f}",
         f"{mean(row['file_bytes'] for row in rows):.0f}",
         f"{mean(row['bits_per_pixel'] for row in rows):.3f}",
@@ -115,7 +115,7 @@ def sentence_of(question: Question, by_variant: dict[str, list[Row]]) -> str:
     """What was measured, in one sentence, and whether the paper's choice holds."""
     if not question.choice:
         return number_sentence(by_variant)
-    psnr = {name: spread([row["psnr_db"] for row in rows]) for name, rows in by_variant.items()}
+    psnr = {name: mean_and_deviation([row["psnr_db"] for row in rows]) for name, rows in by_variant.items()}
     best = max(psnr, key=lambda name: psnr[name].mean)
     if question.weight_bits or question.steps:
         fewest = next(name for name in psnr if psnr[name].mean >= psnr[best].mean - EQUALLY_GOOD_DB)
@@ -167,7 +167,9 @@ def number_sentence(by_variant: dict[str, list[Row]]) -> str:
     if lowest > highest:
         return "No quality is reached by every M at the measured sizes, so there is nothing to compare."
     target = (lowest + highest) / 2
-    taken = {m: spread([bytes_at(curve, target) for curve in by_seed.values()]) for m, by_seed in curves.items()}
+    taken = {
+        m: mean_and_deviation([bytes_at(curve, target) for curve in by_seed.values()]) for m, by_seed in curves.items()
+    }
     listed = ", ".join(f"{value.text(0)} (M = {m})" for m, value in taken.items())
     change = 100 * (taken[max(taken)].mean / taken[min(taken)].mean - 1)
     verdict = "holds" if change < 0 else "does not hold"

@@ -92,7 +92,7 @@ def reader_target() -> Callable[[bytes], None]:
 
 def codes_target() -> Callable[[bytes], None]:
     """Decodes what follows three bytes that say level, kind of code, and grid, with a tiny model."""
-    from unicorn_codec.codes.latent_coding import LARGEST, decode_symbols, encode_symbols
+    from unicorn_codec.codes.latent_coding import LARGEST_SYMBOL, decode_symbols, encode_symbols
     from unicorn_codec.errors import FormatError
     from unicorn_codec.format.code_table import SHORT
     from unicorn_codec.format.header import MAX_LEVEL
@@ -109,7 +109,7 @@ def codes_target() -> Callable[[bytes], None]:
                 symbols = decode_symbols(model, level, [data[3:]], height, width, short=short)
             except FormatError:
                 return
-        assert abs(symbols).max() <= LARGEST
+        assert abs(symbols).max() <= LARGEST_SYMBOL
         if sum(data) % 8:  # now and then: coding again takes longer than all the rest
             return
         codes = encode_symbols(model, level, symbols, short=short)
@@ -132,7 +132,7 @@ def write_seeds(target: str, folder: Path, seed: int) -> None:
         return
     import numpy as np
 
-    from unicorn_codec.codes.latent_coding import LARGEST, encode_symbols
+    from unicorn_codec.codes.latent_coding import LARGEST_SYMBOL, encode_symbols
     from unicorn_codec.format.code_table import SHORT
     from unicorn_codec.format.header import MAX_LEVEL
 
@@ -142,7 +142,7 @@ def write_seeds(target: str, folder: Path, seed: int) -> None:
         shape = (1, 3, *map(side_of, sides))
         symbols = np.rint(rng.laplace(0, rng.choice([0.1, 2, 400]), shape)).astype(np.int64)
         short = number % 2 == 1
-        (code,) = encode_symbols(model, level, symbols.clip(-LARGEST, LARGEST), short=short)
+        (code,) = encode_symbols(model, level, symbols.clip(-LARGEST_SYMBOL, LARGEST_SYMBOL), short=short)
         (folder / str(number)).write_bytes(bytes([level + SHORT * short, *sides]) + code)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Values = NDArray[np.float64]
+FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class RateCurve:
     """
 
     def __init__(self, points: Sequence[RatePoint]) -> None:
-        kept = frontier(points)
+        kept = pareto_front(points)
         if len(kept) < 2:
             raise ValueError("a curve needs two points")
         self.qualities = np.array([point.quality for point in kept])
@@ -63,7 +63,7 @@ class RateCurve:
     def high(self) -> float:
         return float(self.qualities[-1])
 
-    def log_rate(self, qualities: Values) -> Values:
+    def log_rate(self, qualities: FloatArray) -> FloatArray:
         """Natural logarithm of the rate at qualities within [low, high]."""
         x, y, slopes = self.qualities, self._log_rates, self._slopes
         left = np.clip(np.searchsorted(x, qualities, side="right") - 1, 0, len(x) - 2)
@@ -71,7 +71,7 @@ class RateCurve:
         t = (qualities - x[left]) / width
         ends = y[left] * (1 + 2 * t) * (1 - t) ** 2 + y[left + 1] * t**2 * (3 - 2 * t)
         bends = width * t * (1 - t) * (slopes[left] * (1 - t) - slopes[left + 1] * t)
-        result: Values = ends + bends
+        result: FloatArray = ends + bends
         return result
 
     def bits_per_pixel(self, quality: float) -> float:
@@ -108,7 +108,7 @@ def bd_rate(anchor: Sequence[RatePoint], test: Sequence[RatePoint], least_overla
     )
 
 
-def frontier(points: Sequence[RatePoint]) -> list[RatePoint]:
+def pareto_front(points: Sequence[RatePoint]) -> list[RatePoint]:
     """Points that no other one beats, by growing rate; those of infinite quality (lossless) are left out."""
     kept: list[RatePoint] = []
     for point in sorted(points, key=lambda p: (p.bits_per_pixel, -p.quality)):
@@ -117,7 +117,7 @@ def frontier(points: Sequence[RatePoint]) -> list[RatePoint]:
     return kept
 
 
-def monotone_slopes(x: Values, y: Values) -> Values:
+def monotone_slopes(x: FloatArray, y: FloatArray) -> FloatArray:
     """Slopes at the knots with which cubic pieces neither overshoot nor wiggle (Fritsch and Butland 1984)."""
     widths = np.diff(x)
     secants = np.diff(y) / widths

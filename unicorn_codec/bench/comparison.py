@@ -13,11 +13,11 @@ from pathlib import Path
 
 from unicorn_codec.bench.measuring import measuring, point_values
 from unicorn_codec.bench.network_rivals import network_rivals
-from unicorn_codec.bench.origin import origin_of
 from unicorn_codec.bench.own_codec import OWN_NAME
 from unicorn_codec.bench.picture_set import PictureSet
 from unicorn_codec.bench.plots import draw_plots
-from unicorn_codec.bench.qualities import check_packages
+from unicorn_codec.bench.provenance import provenance
+from unicorn_codec.bench.quality_metrics import check_packages
 from unicorn_codec.bench.report import Point, markdown, verdict
 from unicorn_codec.bench.rivals import Codec, picture_rivals
 from unicorn_codec.bench.video_rivals import video_rivals
@@ -28,14 +28,14 @@ JSON_NAME = "bench.json"
 TABLE_NAME = "table.md"
 FILES_NAME = "files"
 
-USUAL_CODECS = (
+DEFAULT_CODECS = (
     *(OWN_NAME, "jpeg", "webp", "avif", "avif-half", "jpeg-xl", "jpeg-2000", "hevc-intra", "svt-av1-film"),
     *("latents-zstd", "zip"),
 )
 """What runs where nobody chooses: 50 small pictures are to be done within ten minutes on two cores."""
 EVERY_CODEC = "all"
 
-Say = Callable[[str], None]
+Notify = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,17 +85,17 @@ def select_codecs(codecs: Sequence[Codec], names: Sequence[str]) -> list[Codec]:
     for name in names:
         if name not in (*known, EVERY_CODEC):
             raise InvalidSetting(f"there is no codec {name!r}; there are {', '.join(known)}, and {EVERY_CODEC}")
-    wanted = known if EVERY_CODEC in names else names or USUAL_CODECS
+    wanted = known if EVERY_CODEC in names else names or DEFAULT_CODECS
     return [codec for codec in codecs if codec.name in wanted]
 
 
 def bench(
-    folder: Path, output: Path, codecs: Sequence[Codec], options: BenchOptions, say: Say = lambda line: None
+    folder: Path, output: Path, codecs: Sequence[Codec], options: BenchOptions, notify: Notify = lambda line: None
 ) -> BenchResult:
     """Compare codecs on a folder's pictures; write ``bench.json``, ``table.md``, plots and all coded files.
 
     Args:
-        say: called with a line about each thing done or skipped.
+        notify: called with a line about each thing done or skipped.
 
     What cannot run, and a setting that fails, is skipped with a line that says why.
 
@@ -106,8 +106,8 @@ def bench(
     _prepare(output, overwrite=options.overwrite)
     with tempfile.TemporaryDirectory(prefix="unicorn-bench-") as work:
         everything = PictureSet.open(folder, options.read)
-        pictures = everything.copy_some(Path(work) / "originals", options.pictures, options.seed)
-        runnable, skipped = split_runnable(codecs, pictures, say)
+        pictures = everything.copy_sample(Path(work) / "originals", options.pictures, options.seed)
+        runnable, skipped = split_runnable(codecs, pictures, notify)
         points: list[Point] = []
         decoded = Path(work) / "decoded"
         with measuring(pictures, decoded, features=options.features, every=options.metrics_every) as run:
@@ -119,11 +119,11 @@ def bench(
                     files = Path(FILES_NAME, codec.name, str(list(codec.settings).index(setting) + 1))
                     try:
                         points.append(run.run(chosen, setting, output, files))
-                        say(point_line(points[-1]))
+                        notify(point_line(points[-1]))
                     except UnicornError as error:
                         skipped.append(f"{codec.title}, {setting}: skipped, {error}")
-                        say(skipped[-1])
-                say(f"{codec.title}: {time.monotonic() - started:.0f} s in all")
+                        notify(skipped[-1])
+                notify(f"{codec.title}: {time.monotonic() - started:.0f} s in all")
     result = BenchResult(verdict=verdict(points), points=tuple(points), skipped=tuple(skipped))
     _write(output, result, everything, pictures, options)
     return result
@@ -141,13 +141,13 @@ def _prepare(output: Path, *, overwrite: bool) -> None:
         raise OutputError(f"{output}: {error.strerror}") from error
 
 
-def split_runnable(codecs: Iterable[Codec], pictures: PictureSet, say: Say) -> tuple[list[Codec], list[str]]:
+def split_runnable(codecs: Iterable[Codec], pictures: PictureSet, notify: Notify) -> tuple[list[Codec], list[str]]:
     """Codecs that can run, and a line about each that cannot."""
     runnable, skipped = [], []
     for codec in codecs:
         if reason := codec.missing(pictures.sizes):
             skipped.append(f"{codec.title}: skipped, {reason}")
-            say(skipped[-1])
+            notify(skipped[-1])
         else:
             runnable.append(codec)
     return runnable, skipped
@@ -169,7 +169,7 @@ def point_line(point: Point) -> str:
 def _write(
     output: Path, result: BenchResult, everything: PictureSet, pictures: PictureSet, options: BenchOptions
 ) -> None:
-    origin = origin_of(options.command, options.seed, options.device)
+    origin = provenance(options.command, options.seed, options.device)
     measured = {"pictures": len(pictures), "of_pictures": len(everything), "pixels": pictures.pixels}
     text = markdown(result.verdict, result.points, result.skipped, origin | measured)
     values = {

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from unicorn_codec.bench.own_codec import OWN_NAME
-from unicorn_codec.bench.qualities import JUDGE, METRICS
-from unicorn_codec.bench.report import DASH, Point, markdown_table, on_all_pictures, value_text
+from unicorn_codec.bench.quality_metrics import MAIN_METRIC, METRICS
+from unicorn_codec.bench.report import DASH, Point, markdown_table, on_every_picture, value_text
 
 RATE_TOLERANCE = 0.03
 HANDICAP_DB = 0.5
@@ -38,11 +38,11 @@ def at_equal_bytes(points: Sequence[Point], rate: float, rivals: Sequence[str]) 
 
     Of several such files of ours the one that looks best (SSIMULACRA2) counts.
     """
-    points = on_all_pictures(points)
+    points = on_every_picture(points)
     ours = [p for p in points if p.codec == OWN_NAME and abs(p.bits_per_pixel / rate - 1) <= RATE_TOLERANCE]
     if not ours:
         return None
-    own = max(ours, key=lambda point: _quality(point, JUDGE))
+    own = max(ours, key=lambda point: _quality(point, MAIN_METRIC))
     larger = [[p for p in points if p.codec == name and p.bytes >= own.bytes] for name in rivals]
     smallest = tuple(min(files, key=lambda point: point.bytes) for files in larger if files)
     return EqualBytes(own=own, rivals=smallest) if smallest else None

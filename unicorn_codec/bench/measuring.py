@@ -15,7 +15,7 @@ from typing import Any
 
 from unicorn_codec.bench.own_codec import Unicorn, autoencoder_bytes
 from unicorn_codec.bench.picture_set import PictureSet
-from unicorn_codec.bench.qualities import Values, measure_position, of_set
+from unicorn_codec.bench.quality_metrics import MetricValues, measure_position, set_values
 from unicorn_codec.bench.report import Point
 from unicorn_codec.bench.rivals import Codec
 from unicorn_codec.bench.trial import read_decoded, run_trial
@@ -40,7 +40,7 @@ class Measuring:
     features: Path | None
     every: int
     pool: ProcessPoolExecutor
-    known: dict[str, Values] = field(default_factory=dict)
+    known: dict[str, MetricValues] = field(default_factory=dict)
 
     def run(self, codec: Codec, setting: str, output: Path, files: Path) -> Point:
         """Run a codec at a setting.
@@ -51,7 +51,7 @@ class Measuring:
         Raises:
             UnicornError: whatever the codec could not do.
         """
-        pictures = self.pictures.evenly(codec.most_pictures)
+        pictures = self.pictures.evenly_spaced(codec.most_pictures)
         cost = run_trial(codec, setting, pictures, output / files, self.decoded)
         whole = cost.bytes + autoencoder_bytes(output / files) if isinstance(codec, Unicorn) else None
         # Of the few pictures that a slow codec stores, all are looked at.
@@ -73,13 +73,13 @@ class Measuring:
             peak_mb=cost.peak_mb,
         )
 
-    def _quality(self, pictures: PictureSet, positions: range) -> Values:
+    def _quality(self, pictures: PictureSet, positions: range) -> MetricValues:
         digest = hashlib.sha256(str(len(pictures)).encode())
         for position in positions:
             digest.update(read_decoded(self.decoded, position).tobytes())
         if digest.hexdigest() not in self.known:
             measure = partial(measure_position, pictures, self.decoded, self.features)
-            self.known[digest.hexdigest()] = of_set(list(self.pool.map(measure, positions)))
+            self.known[digest.hexdigest()] = set_values(list(self.pool.map(measure, positions)))
         return self.known[digest.hexdigest()]
 
 

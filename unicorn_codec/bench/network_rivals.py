@@ -17,11 +17,11 @@ from torch import Tensor, nn
 
 from unicorn_codec.bench.picture_set import PictureSet
 from unicorn_codec.bench.rivals import Codec, OneFileEach, Sizes, named
+from unicorn_codec.codes.latent_coding import LARGEST_SYMBOL
 from unicorn_codec.pictures.images import Pixels
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 
 ZSTD_LEVEL = 22
-LARGEST_SYMBOL = (1 << 15) - 1
 
 COIN_SHAPES = ((8, 2), (12, 3), (16, 4), (24, 5), (32, 6))
 """Width and hidden layers; at 256x256 pixels 0.03, 0.09, 0.22, 0.62 and 1.34 bits per pixel."""
@@ -72,10 +72,6 @@ class RoundedLatents(Codec):
             own = latents[:, start : start + rows * columns].reshape(1, channels, rows, columns)
             yield autoencoder.decode_pictures(own, height, width, step)[0]
             start += rows * columns
-
-
-COIN_SHAPES = ((8, 2), (12, 3), (16, 4), (24, 5), (32, 6))
-"""At 256x256 pixels 0.03, 0.09, 0.22, 0.62 and 1.34 bits per pixel."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,7 @@ class PictureSet:
         """
         return cls(list_folder(root, read), read)
 
-    def copy_some(self, target: Path, pictures: int | None, seed: int) -> "PictureSet":
+    def copy_sample(self, target: Path, pictures: int | None, seed: int) -> "PictureSet":
         """Copy some of the files, drawn at random from the seed, into a folder that no one else changes."""
         chosen = list(range(len(self)))
         if pictures is not None and pictures < len(self):
@@ -37,7 +37,7 @@ class PictureSet:
             shutil.copyfile(self.path(position), path)
         return PictureSet.open(target, self.read)
 
-    def evenly(self, pictures: int | None) -> "PictureSet":
+    def evenly_spaced(self, pictures: int | None) -> "PictureSet":
         """At most so many of the pictures, evenly from the set; the files stay where they are."""
         if pictures is None or pictures >= len(self):
             return self

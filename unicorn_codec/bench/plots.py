@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unicorn_codec.bench.bd_rate import RatePoint, frontier
+from unicorn_codec.bench.bd_rate import RatePoint, pareto_front
 from unicorn_codec.bench.own_codec import OWN_NAME
-from unicorn_codec.bench.qualities import METRICS, Metric
+from unicorn_codec.bench.quality_metrics import METRICS, Metric
 from unicorn_codec.bench.report import Point, curve_of, titles_of
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def draw_plots(points: Sequence[Point], output: Path, stem: str = "rd") -> list[
     paths = []
     for name, metric in METRICS.items():
         curves = {codec: curve_of(lossy, codec, name) for codec in names}
-        drawn = {codec: curve for codec, curve in curves.items() if frontier(curve)}
+        drawn = {codec: curve for codec, curve in curves.items() if pareto_front(curve)}
         if not drawn:
             continue
         with matplotlib.rc_context(SETTINGS):
@@ -116,7 +116,7 @@ def rate_distortion_figure(
     axes = figure.add_subplot()
     ends: list[tuple[RatePoint, str, Style]] = []
     for codec, points in curves.items():
-        style, curve = styles[codec], frontier(points)
+        style, curve = styles[codec], pareto_front(points)
         for part, line in ((curve, style.line()), (points, style.line() | {"linestyle": "none"})):
             axes.plot(
                 [point.bits_per_pixel for point in part],
@@ -147,7 +147,7 @@ def _label_ends(axes: "Axes", ends: Sequence[tuple[RatePoint, str, Style]]) -> N
     """Write each name, with a piece of its line, in a column beside the axes: near its curve's end if there is room."""
     low, high = axes.get_ylim()
     ordered = sorted(ends, key=lambda end: (end[0].quality, end[0].bits_per_pixel))
-    heights = spread([(point.quality - low) / (high - low) for point, _, _ in ordered], LABEL_GAP)
+    heights = spread_labels([(point.quality - low) / (high - low) for point, _, _ in ordered], LABEL_GAP)
     for (point, title, style), height in zip(ordered, heights, strict=True):
         axes.annotate(
             "",
@@ -174,7 +174,7 @@ def _label_ends(axes: "Axes", ends: Sequence[tuple[RatePoint, str, Style]]) -> N
         )
 
 
-def spread(heights: Sequence[float], gap: float) -> list[float]:
+def spread_labels(heights: Sequence[float], gap: float) -> list[float]:
     """Move ascending heights within [0, 1] apart until neighbours differ by ``gap``, and no further than needed."""
     groups: list[tuple[float, int]] = []  # the sum of the heights of labels that touch, and how many they are
 

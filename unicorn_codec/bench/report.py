@@ -5,15 +5,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from unicorn_codec.bench.bd_rate import RateCurve, RatePoint, bd_rate, frontier
+from unicorn_codec.bench.bd_rate import RateCurve, RatePoint, bd_rate, pareto_front
 from unicorn_codec.bench.network_rivals import RoundedLatents
 from unicorn_codec.bench.own_codec import EFFORTS, OWN_NAME
-from unicorn_codec.bench.qualities import JUDGE, METRICS, Values
+from unicorn_codec.bench.quality_metrics import MAIN_METRIC, METRICS, MetricValues
 from unicorn_codec.bench.rivals import Avif, BareAvif, BareHalfAvif
 
 DASH = "—"
 ANCHOR = Avif.name
-NO_RIVALS = (BareAvif.name, BareHalfAvif.name, RoundedLatents.name, *EFFORTS)
+NOT_RIVALS = (BareAvif.name, BareHalfAvif.name, RoundedLatents.name, *EFFORTS)
 """What shows something but is no rival, since nobody can use it or it is ours: no verdict names it."""
 
 
@@ -37,7 +37,7 @@ class Point:
     bytes: int
     bits_per_pixel: float
     bits_per_pixel_with_autoencoder: float | None
-    metrics: Values
+    metrics: MetricValues
     pack_s: float
     unpack_s: float
     peak_mb: float
@@ -48,7 +48,7 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class Duel:
+class RivalMatch:
     """One of our files against the rival that is cheapest at the same quality.
 
     ``is_bound``: the rival's smallest files are better than ours, so at our quality it might need fewer bytes yet.
@@ -84,7 +84,7 @@ def titles_of(points: Sequence[Point]) -> dict[str, str]:
     return {p.codec: p.title if p.pictures == most else f"{p.title} ({p.pictures} pictures)" for p in points}
 
 
-def on_all_pictures(points: Sequence[Point]) -> list[Point]:
+def on_every_picture(points: Sequence[Point]) -> list[Point]:
     """Points that compare with each other: those of codecs that stored every picture."""
     most = max((point.pictures for point in points), default=0)
     return [point for point in points if point.pictures == most]
@@ -92,30 +92,30 @@ def on_all_pictures(points: Sequence[Point]) -> list[Point]:
 
 def verdict(points: Sequence[Point]) -> str:
     """One sentence: whether this codec pays on these pictures."""
-    points = on_all_pictures(points)
-    metric = JUDGE if any(point.metrics[JUDGE] is not None for point in points) else "psnr_db"
-    own = frontier(curve_of(points, OWN_NAME, metric))
+    points = on_every_picture(points)
+    metric = MAIN_METRIC if any(point.metrics[MAIN_METRIC] is not None for point in points) else "psnr_db"
+    own = pareto_front(curve_of(points, OWN_NAME, metric))
     if not own:
         return "This says nothing about unicorn, which was not among the codecs that ran."
     rivals = {
-        title: frontier(curve_of(points, name, metric))
+        title: pareto_front(curve_of(points, name, metric))
         for name, title in titles_of(points).items()
-        if name != OWN_NAME and name not in NO_RIVALS
+        if name != OWN_NAME and name not in NOT_RIVALS
     }
-    duels = [duel for point in own if (duel := _cheapest(point, rivals))]
+    matches = [match for point in own if (match := _cheapest(point, rivals))]
     if not any(rivals.values()):
         return "This says nothing about whether unicorn pays, since no rival ran."
-    if not duels:
+    if not matches:
         return (
             f"No rival was asked for files as small as unicorn's at {own[0].bits_per_pixel:.2g} bits per pixel, "
             f"nor for a quality as low: this says nothing about equal {_short(metric)}."
         )
-    return _sentence(duels, _short(metric))
+    return _sentence(matches, _short(metric))
 
 
-def _cheapest(own: RatePoint, rivals: Mapping[str, list[RatePoint]]) -> Duel | None:
+def _cheapest(own: RatePoint, rivals: Mapping[str, list[RatePoint]]) -> RivalMatch | None:
     """Our point against the rival with the lowest rate at its quality; None where no rival can be compared."""
-    duels = []
+    matches = []
     for title, points in rivals.items():
         if not points or points[-1].quality < own.quality:
             continue
@@ -123,24 +123,24 @@ def _cheapest(own: RatePoint, rivals: Mapping[str, list[RatePoint]]) -> Duel | N
         rate = points[0].bits_per_pixel
         if not is_bound and len(points) > 1:
             rate = RateCurve(points).bits_per_pixel(own.quality)
-        duel = Duel(own.bits_per_pixel, own.quality, title, rate, is_bound)
-        if not (duel.is_won and is_bound):  # smaller and worse than the rival's smallest file: no comparison
-            duels.append(duel)
-    return min(duels, key=lambda duel: duel.rival_bits_per_pixel, default=None)
+        match = RivalMatch(own.bits_per_pixel, own.quality, title, rate, is_bound)
+        if not (match.is_won and is_bound):  # smaller and worse than the rival's smallest file: no comparison
+            matches.append(match)
+    return min(matches, key=lambda match: match.rival_bits_per_pixel, default=None)
 
 
-def _sentence(duels: Sequence[Duel], metric: str) -> str:
-    won = [duel for duel in duels if duel.is_won and duel.saving > 0]
-    lost = [duel for duel in duels if duel not in won]
+def _sentence(matches: Sequence[RivalMatch], metric: str) -> str:
+    won = [match for match in matches if match.is_won and match.saving > 0]
+    lost = [match for match in matches if match not in won]
     if not lost:
-        duel = _middle(won)
+        match = _middle(won)
         return (
-            f"At about {duel.bits_per_pixel:.2g} bits per pixel unicorn needs {duel.saving} % fewer bytes than "
-            f"{duel.rival}, the best rival, for the same {metric} ({duel.quality:.3g}) here: it pays."
+            f"At about {match.bits_per_pixel:.2g} bits per pixel unicorn needs {match.saving} % fewer bytes than "
+            f"{match.rival}, the best rival, for the same {metric} ({match.quality:.3g}) here: it pays."
         )
     if not won:
-        duel = _middle(lost)
-        return f"At about {_loss(duel, metric)}: keep {duel.rival}."
+        match = _middle(lost)
+        return f"At about {_loss(match, metric)}: keep {match.rival}."
     win, loss = _middle(won), _middle(lost)
     return (
         f"At about {win.bits_per_pixel:.2g} bits per pixel unicorn needs {win.saving} % fewer bytes than {win.rival} "
@@ -148,17 +148,17 @@ def _sentence(duels: Sequence[Duel], metric: str) -> str:
     )
 
 
-def _loss(duel: Duel, metric: str) -> str:
-    amount = f"{duel.saving} % fewer bytes than" if duel.saving else "as few bytes as"
-    at_least = "at least " if duel.is_bound and duel.saving else ""
+def _loss(match: RivalMatch, metric: str) -> str:
+    amount = f"{match.saving} % fewer bytes than" if match.saving else "as few bytes as"
+    at_least = "at least " if match.is_bound and match.saving else ""
     return (
-        f"{duel.bits_per_pixel:.2g} bits per pixel {duel.rival} needs {at_least}{amount} unicorn "
-        f"for the same {metric} ({duel.quality:.3g}) here"
+        f"{match.bits_per_pixel:.2g} bits per pixel {match.rival} needs {at_least}{amount} unicorn "
+        f"for the same {metric} ({match.quality:.3g}) here"
     )
 
 
-def _middle(duels: Sequence[Duel]) -> Duel:
-    return duels[(len(duels) - 1) // 2]
+def _middle(matches: Sequence[RivalMatch]) -> RivalMatch:
+    return matches[(len(matches) - 1) // 2]
 
 
 def _short(metric: str) -> str:
@@ -201,7 +201,7 @@ def markdown(sentence: str, points: Sequence[Point], skipped: Sequence[str], ori
 def notes(points: Sequence[Point]) -> list[str]:
     """What a reader of the table must know: codecs with a note, and how many pictures the metrics are of."""
     found = [f"{p.title}: {p.note}." for p in {p.codec: p for p in points}.values() if p.note]
-    looked_at = {(p.measured_pictures, p.pictures) for p in on_all_pictures(points)}
+    looked_at = {(p.measured_pictures, p.pictures) for p in on_every_picture(points)}
     found += [
         f"Metrics are of {some:,} pictures, bytes of {all_:,}." for some, all_ in sorted(looked_at) if some < all_
     ]
@@ -225,7 +225,7 @@ def point_table(points: Sequence[Point]) -> str:
 
 def bd_table(points: Sequence[Point]) -> str:
     """BD-rate of every other codec against the anchor."""
-    points = on_all_pictures(points)
+    points = on_every_picture(points)
     measured = {name: m for name, m in METRICS.items() if any(p.metrics[name] is not None for p in points)}
     judged = {name: metric for name, metric in measured.items() if math.isfinite(metric.least_overlap)}
     rows = [

@@ -62,7 +62,7 @@ def read_decoded(decoded: Path, position: int) -> Pixels:
     return pixels
 
 
-def bytes_of(folder: Path) -> int:
+def folder_bytes(folder: Path) -> int:
     """Bytes of all files below a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
@@ -82,7 +82,7 @@ def _measure(codec: Codec, setting: str, pictures: PictureSet, files: Path, deco
         count = position + 1
         started = time.perf_counter()
     assert count == len(pictures), f"{codec.name}: {count} pictures of {len(pictures)} came back"
-    return Cost(bytes=bytes_of(files), pack_s=pack_s, unpack_s=unpack_s, peak_mb=_peak_mb())
+    return Cost(bytes=folder_bytes(files), pack_s=pack_s, unpack_s=unpack_s, peak_mb=_peak_mb())
 
 
 def _decoded_path(decoded: Path, position: int) -> Path:

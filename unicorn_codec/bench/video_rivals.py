@@ -18,7 +18,7 @@ from unicorn_codec.bench.rivals import Codec, Sizes, named
 from unicorn_codec.errors import RivalFailed
 from unicorn_codec.pictures.images import Pixels, to_image
 
-GRID = 8
+SIDE_MULTIPLE = 8
 """Sides are padded to a multiple, by repeating the border: encoders want it, and chroma has half the size."""
 
 EXACT = "flags=accurate_rnd+full_chroma_int+full_chroma_inp+lanczos"
@@ -31,7 +31,7 @@ LONG_GOP = "9999"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Encoder:
+class VideoEncoder:
     """An encoder of ffmpeg: what sets the quality, other options, the stream's file suffix and ffmpeg's muxer."""
 
     library: str
@@ -41,16 +41,18 @@ class Encoder:
     pixel_format: str = "yuv420p"
 
 
-HEVC = Encoder(
+HEVC = VideoEncoder(
     library="libx265",
     knob="-crf",
     muxer="hevc",
     # One frame thread: with more of them the stream depends on the number of cores. No text with its settings.
     options=("-preset", "slow", "-x265-params", "log-level=none:info=0:frame-threads=1"),
 )
-AV1 = Encoder(library="libaom-av1", knob="-crf", muxer="obu", options=("-cpu-used", "4", "-b:v", "0"))
-SVT_AV1 = Encoder(library="libsvtav1", knob="-crf", muxer="obu", options=("-preset", "4"))
-VVC = Encoder(library="libvvenc", knob="-qp", muxer="vvc", options=("-preset", "medium"), pixel_format="yuv420p10le")
+AV1 = VideoEncoder(library="libaom-av1", knob="-crf", muxer="obu", options=("-cpu-used", "4", "-b:v", "0"))
+SVT_AV1 = VideoEncoder(library="libsvtav1", knob="-crf", muxer="obu", options=("-preset", "4"))
+VVC = VideoEncoder(
+    library="libvvenc", knob="-qp", muxer="vvc", options=("-preset", "medium"), pixel_format="yuv420p10le"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +65,7 @@ class SortedVideo(Codec):
 
     name: str
     title: str
-    encoder: Encoder
+    encoder: VideoEncoder
     all_intra: bool
     settings: Mapping[str, int] = field(default_factory=dict)
     order_file: ClassVar[str] = "order.bin"
@@ -98,7 +100,7 @@ class SortedVideo(Codec):
     def decode(self, folder: Path, sizes: Sizes) -> Iterator[Pixels]:
         encoder, (width, height) = self.encoder, sizes[0]
         order = read_order(folder / self.order_file, len(sizes))
-        shape = (-(-height // GRID) * GRID, -(-width // GRID) * GRID, 3)
+        shape = (-(-height // SIDE_MULTIPLE) * SIDE_MULTIPLE, -(-width // SIDE_MULTIPLE) * SIDE_MULTIPLE, 3)
         command = [
             *(str(ffmpeg_with(encoder.library)), "-v", "error", "-i", str(_stream(folder, encoder))),
             *("-vf", FROM_YUV, "-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:"),
@@ -121,7 +123,7 @@ def video_rivals() -> list[Codec]:
     ]
 
 
-def _intra_and_film(name: str, title: str, encoder: Encoder, settings: Mapping[str, int]) -> list[Codec]:
+def _intra_and_film(name: str, title: str, encoder: VideoEncoder, settings: Mapping[str, int]) -> list[Codec]:
     return [
         SortedVideo(
             name=f"{name}-{kind}", title=f"{title} {words}", encoder=encoder, all_intra=alone, settings=settings
@@ -183,13 +185,13 @@ def read_order(path: Path, count: int) -> NDArray[np.int64]:
     return digits.astype(np.int64) @ (1 << np.arange(bits - 1, -1, -1))
 
 
-def _stream(folder: Path, encoder: Encoder) -> Path:
+def _stream(folder: Path, encoder: VideoEncoder) -> Path:
     return folder / f"{encoder.library}.{encoder.muxer}"
 
 
 def _padded(pixels: Pixels) -> Pixels:
     height, width, _ = pixels.shape
-    return np.pad(pixels, ((0, -height % GRID), (0, -width % GRID), (0, 0)), mode="edge")
+    return np.pad(pixels, ((0, -height % SIDE_MULTIPLE), (0, -width % SIDE_MULTIPLE), (0, 0)), mode="edge")
 
 
 def _last_line(complaint: bytes) -> str:

@@ -33,10 +33,10 @@ BLOCK = 8
 CELLS_AT_ONCE = 1 << 11
 """Columns of a matrix product: what it reads and writes stays in the processor's cache."""
 
-EXACT_IN_SINGLES = 1 << 24
+EXACT_IN_FLOAT32 = 1 << 24
 
 
-class Context:
+class ContextPredictor:
     """What is known of N pictures of one size while their leading channels are coded, those of most channels first.
 
     All planes are flat: each picture is h + 1 rows of w + 1 cells, of which the last row and the last column are
@@ -147,7 +147,7 @@ class Context:
         """Add what some of the features bring to the sums of the block's channels from one on."""
         count = (min((first // BLOCK + 1) * BLOCK, self._channels) - first) * self._model.hidden
         outputs = slice(first * self._model.hidden, first * self._model.hidden + count)
-        exact = self._bounds[outputs].max() < EXACT_IN_SINGLES
+        exact = self._bounds[outputs].max() < EXACT_IN_FLOAT32
         kind = np.result_type(self._sums, np.float32 if exact else np.float64)
         self._sums = self._sums.astype(kind, copy=False)
         kernel = self._model.kernels[outputs, :, inputs].astype(kind).reshape(count, -1)

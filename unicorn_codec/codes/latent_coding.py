@@ -13,36 +13,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unicorn_codec.codes.context_model import PASSES, SCALES, ContextModel, Integers
-from unicorn_codec.codes.context_predictor import Context
+from unicorn_codec.codes.context_predictor import ContextPredictor
 from unicorn_codec.errors import InvalidField
-from unicorn_codec.format.rans import PRECISION, TOTAL, Decoder, encode
+from unicorn_codec.format.rans import PRECISION, TOTAL, RansDecoder, encode
 
-VALUES_PER_LANE = 256
+POSITIONS_PER_LANE = 256
 """Positions of the grid that each lane takes: small pictures have one lane, large ones decode as fast as they."""
 
 POSITIONS_TOGETHER = 1 << 17
 """Pictures that are coded in lockstep have at most so many positions of their grids: bounds the memory."""
 
-LARGEST = (1 << 15) - 1
+LARGEST_SYMBOL = (1 << 15) - 1
 _PLAIN_WIDTH = TOTAL >> 8
 
 Symbols = NDArray[np.int16]
 
 
-def lanes_of(height: int, width: int) -> int:
+def picture_lanes(height: int, width: int) -> int:
     """Lanes of a picture's code."""
-    return -(-height * width // VALUES_PER_LANE)
+    return -(-height * width // POSITIONS_PER_LANE)
 
 
 def encode_symbols(model: ContextModel, level: int, symbols: Symbols, *, short: bool = True) -> list[bytes]:
     """Code of each picture.
 
     Args:
-        symbols: (N, C, h, w) within +-``LARGEST``.
+        symbols: (N, C, h, w) within +-``LARGEST_SYMBOL``.
         short: the kind of their streams; long ones are those of older archives.
     """
     pictures, channels, height, width = symbols.shape
-    assert channels == model.channels and np.abs(symbols).max(initial=0) <= LARGEST
+    assert channels == model.channels and np.abs(symbols).max(initial=0) <= LARGEST_SYMBOL
     counts = channel_counts(symbols)
     codes = [bytes([0])] * pictures
     for group in _groups(counts, height, width):
@@ -104,8 +104,8 @@ class _Tables:
 
 def _encode(model: ContextModel, level: int, symbols: Symbols, counts: Integers, *, short: bool) -> list[bytes]:
     pictures, _, height, width = symbols.shape
-    lanes = lanes_of(height, width)
-    context = Context(model, level, int(counts[0]), (pictures, height, width))
+    lanes = picture_lanes(height, width)
+    context = ContextPredictor(model, level, int(counts[0]), (pictures, height, width))
     starts, widths = [], []
     for channel in range(counts[0]):
         coding = int(np.count_nonzero(counts > channel))
@@ -146,9 +146,9 @@ def _decode(
     model: ContextModel, level: int, streams: Sequence[bytes], counts: Integers, size: tuple[int, int], *, short: bool
 ) -> Symbols:
     height, width = size
-    lanes = lanes_of(height, width)
-    decoder = Decoder(streams, lanes, short=short)
-    context = Context(model, level, int(counts[0]), (len(streams), height, width))
+    lanes = picture_lanes(height, width)
+    decoder = RansDecoder(streams, lanes, short=short)
+    context = ContextPredictor(model, level, int(counts[0]), (len(streams), height, width))
     symbols = np.zeros((len(streams), model.channels, height, width), np.int16)
     for channel in range(counts[0]):
         coding = int(np.count_nonzero(counts > channel))
@@ -158,8 +158,8 @@ def _decode(
             means, scales = context.predict(channel, step)
             read = _read(model, decoder, _Tables.predicted(model, means, scales, lanes))
             values = _from_steps(read, means.shape)
-            if np.abs(values).max(initial=0) > LARGEST:
-                raise InvalidField(f"a code holds a value beyond +-{LARGEST}")
+            if np.abs(values).max(initial=0) > LARGEST_SYMBOL:
+                raise InvalidField(f"a code holds a value beyond +-{LARGEST_SYMBOL}")
             context.put(step, values)
             symbols[:coding, channel][_of_pass(step)] = values
         context.close(channel)
@@ -167,7 +167,7 @@ def _decode(
     return symbols
 
 
-def _read(model: ContextModel, decoder: Decoder, tables: _Tables) -> Integers:
+def _read(model: ContextModel, decoder: RansDecoder, tables: _Tables) -> Integers:
     """(T, N L) values of a pass; the inverse of ``_slots``."""
     values = np.empty_like(tables.lowest)
     first_slots, first_symbols = tables.numbers << PRECISION, tables.numbers * (model.far + 1)
@@ -183,7 +183,7 @@ def _read(model: ContextModel, decoder: Decoder, tables: _Tables) -> Integers:
     return values + tables.lowest
 
 
-def _read_plain(decoder: Decoder, far: NDArray[np.bool_]) -> Integers:
+def _read_plain(decoder: RansDecoder, far: NDArray[np.bool_]) -> Integers:
     """Values of two bytes, of the lanes that have one."""
     value = np.zeros(far.shape, np.int64)
     for _ in range(2):

@@ -28,7 +28,7 @@ SMALLEST_SCALE = 0.06
 LOG_RATIO = 1 / 7
 """Scale class k stands for a logistic density of scale SMALLEST_SCALE * exp(k / 7): 0.06 to 49."""
 
-WEIGHTS = ("earlier", "same", "bias", "linear", "mean", "scale", "mean_bias", "scale_bias")
+WEIGHT_NAMES = ("earlier", "same", "bias", "linear", "mean", "scale", "mean_bias", "scale_bias")
 
 
 def fraction_bits(name: str) -> int:
@@ -59,13 +59,13 @@ class RateModel(nn.Module):
     def of(cls, model: ContextModel) -> "RateModel":
         """The shadow of a model that exists, not to be trained."""
         shadow = cls(model.channels, model.hidden)
-        shadow.take_over({name: getattr(model, name) for name in WEIGHTS})
+        shadow.load_integers({name: getattr(model, name) for name in WEIGHT_NAMES})
         return shadow.requires_grad_(requires_grad=False)
 
     @torch.no_grad()
-    def take_over(self, integers: Mapping[str, np.ndarray]) -> None:
+    def load_integers(self, integers: Mapping[str, np.ndarray]) -> None:
         """Take over a model, which may have fewer hidden values; those that it lacks say nothing at first."""
-        for name in WEIGHTS:
+        for name in WEIGHT_NAMES:
             given = torch.from_numpy(integers[name]).float() / 2.0 ** fraction_bits(name)
             own = getattr(self, name)
             if name in ("mean", "scale"):
@@ -94,7 +94,7 @@ class RateModel(nn.Module):
             hidden = sums[..., row::2, column::2] + self.bias[levels, step][..., None, None]
             mean = self.mean_bias[levels, step][..., None, None]
             if places := known(step):  # stacked: an index of places would be copied to a GPU, which the copy waits for
-                windows = windows_of(own, step)
+                windows = neighbour_windows(own, step)
                 pairs = self.same[step].view(self.channels, 2, 9, self.hidden)
                 same = torch.stack([pairs[:, :, place] for place in places], dim=2)
                 linear = torch.stack([self.linear[step, :, place] for place in places], dim=1)
@@ -133,7 +133,7 @@ class RateModel(nn.Module):
         return -torch.log2(mass.clamp_min(2.0**-16))
 
 
-def windows_of(planes: Tensor, step: int) -> Tensor:
+def neighbour_windows(planes: Tensor, step: int) -> Tensor:
     """(N, C, P, k, rows, columns): the ``known`` neighbours of each value of a pass.
 
     Args:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from unicorn_codec.format.header import NetworkConfig
 from unicorn_codec.network.conditioning import CONDITION_CLASSES
 from unicorn_codec.network.index_embedding import embed_indices
-from unicorn_codec.network.layers import decaying_frequencies, matrix, normalise, waves
+from unicorn_codec.network.layers import decaying_frequencies, rms_norm, sinusoids, weight_matrix
 
 TIMESTEP_SCALE = 1000.0
 """Timesteps run from 0 to 1; their sinusoidal features are those of 0 to 1000, as in DiT."""
@@ -25,7 +25,7 @@ TIMESTEP_SCALE = 1000.0
 
 def timestep_features(timesteps: Tensor, size: int) -> Tensor:
     """Sinusoidal features of timesteps in [0, 1]: (N,) -> (N, size)."""
-    return waves(timesteps[:, None] * TIMESTEP_SCALE * decaying_frequencies(size, timesteps.device)).float()
+    return sinusoids(timesteps[:, None] * TIMESTEP_SCALE * decaying_frequencies(size, timesteps.device)).float()
 
 
 def position_features(height: int, width: int, size: int) -> Tensor:
@@ -58,7 +58,7 @@ class Denoiser(nn.Module):
         self.config = config
         self.latent_channels = latent_channels
         values = latent_channels * config.patch_size**2
-        self.patch_in = matrix(config.hidden_size, values)
+        self.patch_in = weight_matrix(config.hidden_size, values)
         self.index_embedding = embed_indices(config, pictures=pictures, seed=seed)
         block = CONDITION_CLASSES[config.condition]
         self.blocks = nn.ModuleList(block(config.hidden_size, config.heads) for _ in range(config.depth))
@@ -84,7 +84,7 @@ class Denoiser(nn.Module):
         condition = torch.cat([self.index_embedding(indices), of_timestep], dim=1)  # (N, K + 1, H)
         for block in self.blocks:
             tokens, condition = block(tokens, condition)
-        patches = F.linear(normalise(tokens), self.patch_out)
+        patches = F.linear(rms_norm(tokens), self.patch_out)
         return F.pixel_shuffle(patches.transpose(1, 2).unflatten(2, (height, width)), patch)
 
 

@@ -11,10 +11,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-HIGHEST_WITH_SIGNAL = 0.999
+LAST_TIMESTEP_WITH_SIGNAL = 0.999
 """Timestep at which sampling starts where the denoiser predicts the noise."""
 
-LIMIT_STDS = 4.0
+LATENT_LIMIT_STDS = 4.0
 """Deviations of the latents within which clean latents lie that are computed from a predicted noise."""
 
 
@@ -36,7 +36,7 @@ def latents_from_noise(predicted_noise: Tensor, noisy_latents: Tensor, timesteps
     Without a limit, an error of the noise would be a thousand times as large in the latents of the first step.
 
     Args:
-        timesteps: (N,), at most ``HIGHEST_WITH_SIGNAL``.
+        timesteps: (N,), at most ``LAST_TIMESTEP_WITH_SIGNAL``.
     """
     signal, sigma = signal_and_noise(timesteps)
     return ((noisy_latents - sigma * predicted_noise) / signal).clamp(-limit, limit)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from unicorn_codec.format import generator
 from unicorn_codec.format.header import NetworkConfig
-from unicorn_codec.network.layers import decaying_frequencies, matrix, waves
+from unicorn_codec.network.layers import decaying_frequencies, sinusoids, weight_matrix
 
 
 class GaussianFourierFeatures(nn.Module):
@@ -32,7 +32,7 @@ class GaussianFourierFeatures(nn.Module):
         """(N,) int64 -> (N, index_tokens, hidden_size) float32."""
         # Float64 and reduced modulo 1: at index 100,000 a float32 phase would be noise.
         phases = (indices.double()[:, None, None] * self.frequencies) % 1.0
-        return waves(2 * math.pi * phases).float()
+        return sinusoids(2 * math.pi * phases).float()
 
 
 class ExponentialDecayFeatures(nn.Module):
@@ -41,14 +41,14 @@ class ExponentialDecayFeatures(nn.Module):
     def __init__(self, config: NetworkConfig, *, pictures: int, seed: int) -> None:
         super().__init__()
         self.index_tokens, size = config.index_tokens, config.hidden_size
-        self.mlp_in = matrix(size, size)
-        self.mlp_out = matrix(config.index_tokens * size, size)
+        self.mlp_in = weight_matrix(size, size)
+        self.mlp_out = weight_matrix(config.index_tokens * size, size)
 
     def forward(self, indices: Tensor) -> Tensor:
         """(N,) int64 -> (N, index_tokens, hidden_size)."""
         # Float64, as at index 100,000 a float32 phase would be noise.
         frequencies = decaying_frequencies(self.mlp_in.shape[1], indices.device)
-        features = waves(indices.double()[:, None] * frequencies).float()
+        features = sinusoids(indices.double()[:, None] * frequencies).float()
         return token_mlp(features, self.mlp_in, self.mlp_out, self.index_tokens)
 
 
@@ -71,8 +71,8 @@ class NormalisedIndexMlp(nn.Module):
     def __init__(self, config: NetworkConfig, *, pictures: int, seed: int) -> None:
         super().__init__()
         self.index_tokens, self.pictures = config.index_tokens, pictures
-        self.mlp_in = matrix(config.hidden_size, 2)
-        self.mlp_out = matrix(config.index_tokens * config.hidden_size, config.hidden_size)
+        self.mlp_in = weight_matrix(config.hidden_size, 2)
+        self.mlp_out = weight_matrix(config.index_tokens * config.hidden_size, config.hidden_size)
 
     def forward(self, indices: Tensor) -> Tensor:
         """(N,) int64 -> (N, index_tokens, hidden_size)."""

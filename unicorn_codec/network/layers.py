@@ -7,17 +7,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def matrix(rows: int, columns: int) -> nn.Parameter:
+def weight_matrix(rows: int, columns: int) -> nn.Parameter:
     """A weight matrix that keeps the variance of its input."""
     return nn.Parameter(torch.randn(rows, columns) / math.sqrt(columns))
 
 
-def normalise(tokens: Tensor) -> Tensor:
+def rms_norm(tokens: Tensor) -> Tensor:
     """Root-mean-square norm over the last dimension, without a learned gain."""
     return F.rms_norm(tokens, tokens.shape[-1:], eps=1e-6)
 
 
-def waves(angles: Tensor) -> Tensor:
+def sinusoids(angles: Tensor) -> Tensor:
     """Sines, then cosines of angles, with unit variance: (..., n) -> (..., 2 n)."""
     return math.sqrt(2) * torch.cat([angles.sin(), angles.cos()], dim=-1)
 
@@ -32,27 +32,27 @@ class Attention(nn.Module):
     """Multi-head attention of tokens to a source of tokens, with normalised queries and keys.
 
     Args:
-        silent: starts with a zero output, so that the residual stream passes unchanged.
+        zero_output: starts with a zero output, so that the residual stream passes unchanged.
     """
 
-    def __init__(self, size: int, heads: int, *, silent: bool = True) -> None:
+    def __init__(self, size: int, heads: int, *, zero_output: bool = True) -> None:
         super().__init__()
         self.heads = heads
-        self.query = matrix(size, size)
-        self.key = matrix(size, size)
-        self.value = matrix(size, size)
-        self.out = nn.Parameter(torch.zeros(size, size)) if silent else matrix(size, size)
+        self.query = weight_matrix(size, size)
+        self.key = weight_matrix(size, size)
+        self.value = weight_matrix(size, size)
+        self.out = nn.Parameter(torch.zeros(size, size)) if zero_output else weight_matrix(size, size)
 
     def forward(self, tokens: Tensor, source: Tensor) -> Tensor:
         query, key, value = (
             F.linear(x, weight).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for x, weight in ((tokens, self.query), (source, self.key), (source, self.value))
         )
-        mixed = attend(normalise(query), normalise(key), value)
+        mixed = attention(rms_norm(query), rms_norm(key), value)
         return F.linear(mixed.transpose(1, 2).flatten(2), self.out)
 
 
-def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+def attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Softmax attention, (N, heads, T, d) each."""
     if query.device.type != "cpu":
         return F.scaled_dot_product_attention(query, key, value)

@@ -3,7 +3,7 @@
 Half of the samples are pure noise (timestep 1), where x0 depends on the index alone: that is what has to
 be learned. Half of the noise is the very noise that decoding will use. Muon trains the hidden matrices,
 AdamW the rest; both rates rise for some steps and then fall to zero. Where the weights will be stored as integers,
-the last third of the run is about those (``weight_training``).
+the last third of the run is about those (``weight_rounding``).
 """
 
 import time
@@ -23,7 +23,7 @@ from unicorn_codec.config import TrainConfig
 from unicorn_codec.devices import has_fast_bfloat16
 from unicorn_codec.network.denoiser import Denoiser
 from unicorn_codec.network.diffusion import add_noise
-from unicorn_codec.network.weight_training import FREEZE_FROM, NOISE_FROM, REFIT_STEPS, ROUND_FROM, WeightRounding
+from unicorn_codec.network.weight_rounding import FREEZE_FROM, NOISE_FROM, REFIT_STEPS, ROUND_FROM, WeightRounding
 
 _EPOCH, _STEP = 0, 1
 
@@ -221,11 +221,11 @@ class TrainingRun:
                 (loss * (group.latents.numel() / values)).backward()
                 total += loss.detach() * (group.latents.numel() / values)
         if self.rounding is not None:
-            self._heed_rounding(self.rounding, total)
+            self._update_rounding(self.rounding, total)
         self.optimizers.step(self.step, self.fraction)
         return total
 
-    def _heed_rounding(self, rounding: WeightRounding, loss: Tensor) -> None:
+    def _update_rounding(self, rounding: WeightRounding, loss: Tensor) -> None:
         rounding.observe()
         if self.fraction < NOISE_FROM:
             return

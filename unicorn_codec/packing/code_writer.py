@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from unicorn_codec.codes.context_model import ContextModel, level_of
-from unicorn_codec.codes.latent_coding import LARGEST, encode_symbols
+from unicorn_codec.codes.latent_coding import LARGEST_SYMBOL, encode_symbols
 from unicorn_codec.format.code_table import decoder_step, mark_half_size, model_level
 from unicorn_codec.packing.candidates import Candidate
 
@@ -38,4 +38,4 @@ def encode_latents(model: ContextModel, latents: Tensor, step: float, *, half: b
 def quantise_latents(latents: Tensor, step: float) -> np.ndarray:
     """Round (..., C, h, w) raw latents to symbols, int16. The inverse, up to rounding, multiplies by the step."""
     # A dead zone around zero was measured: it loses more distortion than it saves bits.
-    return (latents / step).round().clamp(-LARGEST, LARGEST).numpy().astype(np.int16)
+    return (latents / step).round().clamp(-LARGEST_SYMBOL, LARGEST_SYMBOL).numpy().astype(np.int16)

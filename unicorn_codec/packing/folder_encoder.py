@@ -98,7 +98,7 @@ class FolderEncoder:
     def with_update(self, update: bytes) -> "FolderEncoder":
         """Return an encoder for the decoder that an update makes of this one's, which has none."""
         assert self.update is None, "updates do not add up"
-        changed = replace(self.chooser, autoencoder=self.autoencoder.changed(update))
+        changed = replace(self.chooser, autoencoder=self.autoencoder.with_update(update))
         return replace(self, chooser=changed, update=update)
 
     @property

@@ -19,9 +19,9 @@ import torch
 from torch import Tensor
 
 from unicorn_codec.codes.context_model import level_of
-from unicorn_codec.codes.latent_coding import lanes_of
+from unicorn_codec.codes.latent_coding import picture_lanes
 from unicorn_codec.codes.rate_model import RateModel
-from unicorn_codec.concurrency import check_wanted
+from unicorn_codec.concurrency import check_cancelled
 from unicorn_codec.devices import has_fast_bfloat16
 from unicorn_codec.effort import RANDOM_EFFORT
 from unicorn_codec.format.code_table import decoder_step, model_level
@@ -137,7 +137,7 @@ class Objective:
     def code_bytes(self, latents: Tensor) -> Tensor:
         """(N,) bytes of the codes of latents (N, C, h, w), which are rounded, to about half a per cent."""
         bits = self._bits_of_rounded((latents / self.own_step).round())
-        return bits / 8 * EXCESS + BYTES_OF_LANE * lanes_of(*latents.shape[2:])
+        return bits / 8 * EXCESS + BYTES_OF_LANE * picture_lanes(*latents.shape[2:])
 
     def _bits_of_rounded(self, symbols: Tensor) -> Tensor:
         """(N,) of codes, on the processor, of symbols (N, C, h, w) of any size."""
@@ -187,7 +187,7 @@ class Objective:
         if random is not None:
             softest, hardest, path = RANDOM_SOFTEST, RANDOM_HARDEST, RANDOM_PATH * math.sqrt(rounds)
         for number in range(rounds):
-            check_wanted()
+            check_cancelled()
             progress = number / rounds
             optimizer.zero_grad()
             softness = softest * (hardest / softest) ** progress

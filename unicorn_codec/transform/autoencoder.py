@@ -19,13 +19,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import Tensor, nn
 
-from unicorn_codec.concurrency import check_wanted
-from unicorn_codec.devices import in_workers
+from unicorn_codec.concurrency import check_cancelled
+from unicorn_codec.devices import map_in_workers
 from unicorn_codec.errors import AutoencoderMismatch, AutoencoderUnavailable
 from unicorn_codec.format.header import AutoencoderReference
 from unicorn_codec.model_registry import AUTOENCODER, default_name, get_model, names
-from unicorn_codec.transform.adaptation import changed_network, parse_change
 from unicorn_codec.transform.coding_autoencoder import CodingAutoencoder
+from unicorn_codec.transform.decoder_update import parse_update, updated_network
 from unicorn_codec.transform.resampling import double
 from unicorn_codec.transform.tiling import margin_of, tiles
 
@@ -35,7 +35,7 @@ SCALE = ".scale"
 LEADING_CHANNELS = 16
 """What an index-only archive keeps of the embedded autoencoder: as many values as 4 channels at 1/8."""
 
-PIXELS_AT_ONCE = {"cpu": 1 << 18, "cuda": 1 << 20}
+BATCH_PIXELS = {"cpu": 1 << 18, "cuda": 1 << 20}
 """Pictures that are encoded or decoded together: bounds the memory of the network's features."""
 
 
@@ -74,11 +74,11 @@ class Autoencoder(ABC):
             return self._encode_in_tiles(torch.from_numpy(batch))
 
         starts = range(0, len(pictures), together)
-        return torch.cat(list(in_workers(encode, starts, self.device, pixels=together * height * width)))
+        return torch.cat(list(map_in_workers(encode, starts, self.device, pixels=together * height * width)))
 
     def pictures_at_once(self, height: int, width: int) -> int:
         """How many pictures go through the network together."""
-        return max(1, PIXELS_AT_ONCE[self.device.type] // (height * width))
+        return max(1, BATCH_PIXELS[self.device.type] // (height * width))
 
     def _encode_in_tiles(self, pixels: Tensor) -> Tensor:
         """(N, C, h, w) latents of pixels (N, H, W, 3), uint8."""
@@ -86,7 +86,7 @@ class Autoencoder(ABC):
         count, rows, columns = len(pixels), pixels.shape[1] // cell, pixels.shape[2] // cell
         latents = torch.empty(count, self.reference.latent_channels, rows, columns)
         for row, column in tiles(rows, columns, cell, self.encoder_margin):
-            check_wanted()
+            check_cancelled()
             tile = pixels[:, row.taken(cell), column.taken(cell)].to(self.device).permute(0, 3, 1, 2)
             with torch.inference_mode():
                 encoded = self.encode(tile.float() / 127.5 - 1)
@@ -112,7 +112,7 @@ class Autoencoder(ABC):
         def decode(batch: Tensor) -> np.ndarray:
             return self._decode_in_tiles(batch, height, width, step, half=half)
 
-        for pictures in in_workers(decode, latents.split(together), self.device, pixels=together * height * width):
+        for pictures in map_in_workers(decode, latents.split(together), self.device, pixels=together * height * width):
             yield from pictures
 
     def _decode_in_tiles(self, latents: Tensor, height: int, width: int, step: float, *, half: bool) -> np.ndarray:
@@ -123,7 +123,7 @@ class Autoencoder(ABC):
         pictures = np.empty((len(latents), height, width, 3), np.uint8)
         rows, columns = latents.shape[2:]
         for row, column in tiles(rows, columns, cell, margin):
-            check_wanted()
+            check_cancelled()
             with torch.inference_mode():
                 tile = latents[:, :, row.taken(1), column.taken(1)].to(self.device)
                 decoded = self.decode(tile, step)
@@ -157,10 +157,10 @@ class PackagedAutoencoder(Autoencoder):
             downsampling=self.network.downsampling,
         )
 
-    def changed(self, payload: bytes) -> "PackagedAutoencoder":
-        """This autoencoder with a decoder that an archive changes. Raises ``InvalidField``; see ``adaptation``."""
+    def with_update(self, payload: bytes) -> "PackagedAutoencoder":
+        """This autoencoder with a decoder that an archive changes. Raises ``InvalidField``; see ``decoder_update``."""
         other = copy.copy(self)
-        other.network = changed_network(self.network, parse_change(payload, self.network))
+        other.network = updated_network(self.network, parse_update(payload, self.network))
         return other
 
     def encode(self, pictures: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-SCALE_WEIGHTS = (0.18, 0.36, 0.30, 0.16)
+SCALE_EXPONENTS = (0.18, 0.36, 0.30, 0.16)
 """Exponents of the structure at a half, a quarter, an eighth and a sixteenth of the size. Photos that were refined with
 these came back better by PSNR and SSIMULACRA2 than with MS-SSIM's own, which heed a half more, and worse by the
 perceptual distance; full size, which takes most of the time, weighs next to nothing there."""
@@ -56,8 +56,8 @@ def structure(a: Tensor, b: Tensor) -> Tensor:
     Returns:
         (N, C).
     """
-    scales = sum(min(a.shape[2:]) >> scale >= WINDOW_TAPS for scale in range(1, 1 + len(SCALE_WEIGHTS)))
-    weights = SCALE_WEIGHTS[:scales]
+    scales = sum(min(a.shape[2:]) >> scale >= WINDOW_TAPS for scale in range(1, 1 + len(SCALE_EXPONENTS)))
+    weights = SCALE_EXPONENTS[:scales]
     offsets = torch.arange(11.0, device=a.device) - 5
     window = torch.exp(-(offsets**2) / (2 * 1.5**2))
     planes = 5 * a.shape[1]

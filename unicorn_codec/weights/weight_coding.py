@@ -13,24 +13,25 @@ from numpy.typing import NDArray
 from unicorn_codec.errors import InvalidField
 from unicorn_codec.format.bit_packing import MAX_EXPANSION
 from unicorn_codec.format.header import MAX_WEIGHTS, check
-from unicorn_codec.format.rans import PRECISION, TOTAL, Decoder, encode
+from unicorn_codec.format.rans import PRECISION, TOTAL, RansDecoder, encode
 from unicorn_codec.weights.weight_tables import (
-    CLASSES,
-    COSTS,
+    CLASS_COUNT,
     ESCAPE,
-    FREQUENCIES,
-    OWNERS,
     REACH,
-    STARTS,
+    SLOT_SYMBOLS,
+    SYMBOL_BITS,
+    SYMBOL_FREQUENCIES,
+    SYMBOL_STARTS,
+    Integers,
     class_of_scale,
-    shift_of,
-    table_of,
+    shift_of_class,
+    table_of_class,
 )
 
-LARGEST = (1 << 15) - 1
-STEPS = 256
+LARGEST_INTEGER = (1 << 15) - 1
+STEP_COUNT = 256
 STEPS_PER_OCTAVE = 8
-VALUES_PER_LANE = 4096
+WEIGHTS_PER_LANE = 4096
 """Enough for a lane's 16 wasted bits to be a thousandth of what it holds, few enough for NumPy to have company."""
 
 _STEP_SIGNIFICANDS = np.array([256, 279, 304, 332, 362, 395, 431, 470], np.float32)
@@ -43,26 +44,31 @@ _CLASS_CHANGE_BITS = 1.5
 _CANDIDATES = 4
 """Classes that the writer tries on either side of those that the rows' mean magnitudes suggest."""
 
-Integers = NDArray[np.int64]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class QuantisedRows:
     """A matrix of weights as it is stored.
 
     Args:
-        integers: (rows, columns) within +-``LARGEST``.
-        steps: (rows,) number of each row's step, 0 to ``STEPS`` - 1; see ``step_sizes``.
+        integers: (rows, columns) within +-``LARGEST_INTEGER``.
+        steps: (rows,) number of each row's step, 0 to ``STEP_COUNT`` - 1; see ``step_sizes``.
     """
 
     integers: Integers
     steps: Integers
 
     def __post_init__(self) -> None:
-        check(self.integers.ndim == 2 and min(self.integers.shape) >= 1, "quantised rows are a matrix of one or more")
-        check(self.steps.shape == self.integers.shape[:1], "quantised rows have one step each")
-        check(bool((np.abs(self.integers) <= LARGEST).all()), f"quantised weights are within +-{LARGEST}")
-        check(bool(((self.steps >= 0) & (self.steps < STEPS)).all()), f"steps are numbers of 0 to {STEPS - 1}")
+        check(
+            self.integers.ndim == 2 and min(self.integers.shape) >= 1,
+            "quantised rows must be a matrix of at least 1 x 1",
+        )
+        check(self.steps.shape == self.integers.shape[:1], "quantised rows must have one step each")
+        check(
+            bool((np.abs(self.integers) <= LARGEST_INTEGER).all()), f"quantised weights are within +-{LARGEST_INTEGER}"
+        )
+        check(
+            bool(((self.steps >= 0) & (self.steps < STEP_COUNT)).all()), f"steps are numbers of 0 to {STEP_COUNT - 1}"
+        )
 
     @property
     def values(self) -> NDArray[np.float32]:
@@ -79,7 +85,7 @@ def step_sizes(numbers: Integers) -> NDArray[np.float32]:
 def nearest_steps(sizes: NDArray[np.floating]) -> Integers:
     """Number of the step nearest to each size, by ratio; the inverse of ``step_sizes`` where there is one."""
     octaves = np.log2(np.maximum(sizes.astype(np.float64), 2.0**-100)) - _STEP_EXPONENT - 8
-    return np.clip(np.rint(octaves * STEPS_PER_OCTAVE), 0, STEPS - 1).astype(np.int64)
+    return np.clip(np.rint(octaves * STEPS_PER_OCTAVE), 0, STEP_COUNT - 1).astype(np.int64)
 
 
 def quantise_rows(values: NDArray[np.float32], steps: Integers) -> QuantisedRows:
@@ -89,7 +95,7 @@ def quantise_rows(values: NDArray[np.float32], steps: Integers) -> QuantisedRows
     """
     check(bool(np.isfinite(values).all()), "weights must be finite, but some are NaN or infinite")
     quotients = values.astype(np.float64) / step_sizes(steps)[:, None]
-    integers = np.clip(np.rint(quotients), -LARGEST, LARGEST).astype(np.int64)
+    integers = np.clip(np.rint(quotients), -LARGEST_INTEGER, LARGEST_INTEGER).astype(np.int64)
     return QuantisedRows(integers=integers, steps=steps.astype(np.int64))
 
 
@@ -98,12 +104,14 @@ def encode_rows(matrices: Sequence[QuantisedRows]) -> bytes:
     shapes = [matrix.integers.shape for matrix in matrices]
     count = sum(rows * columns for rows, columns in shapes)
     check(1 <= count <= MAX_WEIGHTS, f"{count} weights, allowed are 1 to {MAX_WEIGHTS}")
-    lanes = lanes_of(count)
+    lanes = weight_lanes(count)
     classes = choose_classes([matrix.integers for matrix in matrices])
     steps = np.concatenate([matrix.steps for matrix in matrices])
     integers = np.concatenate([matrix.integers.ravel() for matrix in matrices])
     step_changes, class_changes = np.diff(steps, prepend=_FIRST_STEP), np.diff(classes, prepend=_FIRST_CLASS)
-    of_steps, of_classes = (int(_bits_of_rows(x[None], range(CLASSES)).argmin()) for x in (step_changes, class_changes))
+    of_steps, of_classes = (
+        int(_bits_of_rows(x[None], range(CLASS_COUNT)).argmin()) for x in (step_changes, class_changes)
+    )
     parts = (
         _coded(step_changes, np.full_like(steps, of_steps), lanes),
         _coded(class_changes, np.full_like(steps, of_classes), lanes),
@@ -124,17 +132,17 @@ def decode_rows(data: bytes, shapes: Sequence[tuple[int, int]]) -> list[Quantise
         raise InvalidField(
             f"{count} weights in {len(data)} bytes, allowed are 1 to {MAX_WEIGHTS}, and {MAX_EXPANSION} a byte"
         )
-    if max(data[:2]) >= CLASSES:
-        raise InvalidField(f"the classes of steps and classes are {[*data[:2]]}, allowed are 0 to {CLASSES - 1}")
-    lanes, rows = lanes_of(count), sum(rows for rows, _ in shapes)
-    decoder = Decoder([data[2:]], lanes, short=False)
+    if max(data[:2]) >= CLASS_COUNT:
+        raise InvalidField(f"the classes of steps and classes are {[*data[:2]]}, allowed are 0 to {CLASS_COUNT - 1}")
+    lanes, rows = weight_lanes(count), sum(rows for rows, _ in shapes)
+    decoder = RansDecoder([data[2:]], lanes, short=False)
     of_steps, of_classes = (np.full(rows, each, np.int64) for each in data[:2])
-    steps = _running_sum(_decoded(decoder, of_steps, lanes), _FIRST_STEP, STEPS, "step")
-    classes = _running_sum(_decoded(decoder, of_classes, lanes), _FIRST_CLASS, CLASSES, "class")
+    steps = _running_sum(_decoded(decoder, of_steps, lanes), _FIRST_STEP, STEP_COUNT, "step")
+    classes = _running_sum(_decoded(decoder, of_classes, lanes), _FIRST_CLASS, CLASS_COUNT, "class")
     integers = _decoded(decoder, np.repeat(classes, _columns(shapes)), lanes)
     decoder.finish()
-    if np.abs(integers).max() > LARGEST:
-        raise InvalidField(f"a weight beyond +-{LARGEST} steps")
+    if np.abs(integers).max() > LARGEST_INTEGER:
+        raise InvalidField(f"a weight beyond +-{LARGEST_INTEGER} steps")
     return list(_matrices(integers, steps, shapes))
 
 
@@ -159,9 +167,9 @@ def _matrices(integers: Integers, steps: Integers, shapes: Sequence[tuple[int, i
         first, first_row = last, last_row
 
 
-def lanes_of(count: int) -> int:
+def weight_lanes(count: int) -> int:
     """Lanes of the stream of so many weights."""
-    return -(-count // VALUES_PER_LANE)
+    return -(-count // WEIGHTS_PER_LANE)
 
 
 def _in_lanes(numbers: Integers, lanes: int) -> Integers:
@@ -173,15 +181,15 @@ def _coded(integers: Integers, classes: Integers, lanes: int) -> tuple[Integers,
     """What ``rans.encode`` wants of a part, (T, lanes) each: a symbol, two bytes of a far value, or low bits."""
     value, of_class = _in_lanes(integers, lanes), _in_lanes(classes, lanes)
     active = of_class >= 0
-    table, shift = table_of(of_class * active), shift_of(of_class * active)
+    table, shift = table_of_class(of_class * active), shift_of_class(of_class * active)
     shifted = value + (1 << shift >> 1)
     high = shifted >> shift
     far = active & (np.abs(high) > REACH)
     found = (table, np.where(far, ESCAPE, high + REACH) * active)
     widths = np.broadcast_arrays(PRECISION - 8, PRECISION - 8, PRECISION - shift)
     plain = (value >> 8 & 0xFF, value & 0xFF, shifted & ((1 << shift) - 1))
-    starts = [STARTS[found], *(part << width for part, width in zip(plain, widths, strict=True))]
-    frequencies = [FREQUENCIES[found], *(1 << width for width in widths)]
+    starts = [SYMBOL_STARTS[found], *(part << width for part, width in zip(plain, widths, strict=True))]
+    frequencies = [SYMBOL_FREQUENCIES[found], *(1 << width for width in widths)]
     used = np.stack([active, far, far, active & ~far & (shift > 0)], axis=1)
     places = used.any(axis=2)
     # Lanes that have nothing to code get a symbol of all slots.
@@ -191,17 +199,19 @@ def _coded(integers: Integers, classes: Integers, lanes: int) -> tuple[Integers,
     )
 
 
-def _decoded(decoder: Decoder, classes: Integers, lanes: int) -> Integers:
+def _decoded(decoder: RansDecoder, classes: Integers, lanes: int) -> Integers:
     """Integers of a part, (n,); the inverse of ``_coded``."""
     of_class = _in_lanes(classes, lanes)
     values = np.zeros(of_class.shape, np.int64)
-    tables, shifts = table_of(np.maximum(of_class, 0)), shift_of(of_class)
+    tables, shifts = table_of_class(np.maximum(of_class, 0)), shift_of_class(of_class)
     eight = np.full(lanes, 8)
     for step, (table, shift, active) in enumerate(zip(tables, shifts, of_class >= 0, strict=True)):
         slots = decoder.slots()
-        symbol = OWNERS[table, slots]
+        symbol = SLOT_SYMBOLS[table, slots]
         found = (table, symbol)
-        decoder.advance(slots, np.where(active, STARTS[found], 0), np.where(active, FREQUENCIES[found], TOTAL))
+        decoder.advance(
+            slots, np.where(active, SYMBOL_STARTS[found], 0), np.where(active, SYMBOL_FREQUENCIES[found], TOTAL)
+        )
         value = symbol.astype(np.int64) - REACH
         far = active & (symbol == ESCAPE)
         near = active & ~far & (shift > 0)
@@ -215,7 +225,7 @@ def _decoded(decoder: Decoder, classes: Integers, lanes: int) -> Integers:
     return values.ravel()[: len(classes)]
 
 
-def _plain(decoder: Decoder, bits: Integers, active: NDArray[np.bool_]) -> Integers:
+def _plain(decoder: RansDecoder, bits: Integers, active: NDArray[np.bool_]) -> Integers:
     """(lanes,) numbers of so many bits each, of the lanes that have one."""
     slots, width = decoder.slots(), PRECISION - bits
     number = slots >> width
@@ -229,18 +239,25 @@ def choose_classes(matrices: Sequence[Integers]) -> Integers:
     # A logistic distribution of scale s has a mean magnitude of 2 ln(2) s.
     suggested = class_of_scale(means / (2 * np.log(2)))
     lowest = max(0, int(suggested.min()) - _CANDIDATES)
-    candidates = range(lowest, min(CLASSES, int(suggested.max()) + _CANDIDATES + 1))
+    candidates = range(lowest, min(CLASS_COUNT, int(suggested.max()) + _CANDIDATES + 1))
     bits = np.concatenate([_bits_of_rows(matrix, candidates) for matrix in matrices])
     return lowest + _cheapest_path(bits, _CLASS_CHANGE_BITS)
+
+
+def _cheapest_class(integers: Integers) -> int:
+    """Return the class by which (n,) integers take the fewest bits."""
+    return int(_bits_of_rows(integers[None], range(CLASS_COUNT)).argmin())
 
 
 def _bits_of_rows(rows: Integers, classes: range) -> NDArray[np.float64]:
     """(rows, classes) bits that each row would take by each class."""
     bits = np.empty((len(rows), len(classes)))
-    for column, (table, shift) in enumerate(zip(table_of(np.array(classes)), shift_of(np.array(classes)), strict=True)):
+    for column, (table, shift) in enumerate(
+        zip(table_of_class(np.array(classes)), shift_of_class(np.array(classes)), strict=True)
+    ):
         high = (rows + (1 << shift >> 1)) >> shift
         far = np.abs(high) > REACH
-        symbols = COSTS[table, np.where(far, ESCAPE, high + REACH)]
+        symbols = SYMBOL_BITS[table, np.where(far, ESCAPE, high + REACH)]
         bits[:, column] = (symbols + np.where(far, 16, shift)).sum(axis=1)
     return bits
 

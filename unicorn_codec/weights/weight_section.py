@@ -16,7 +16,7 @@ from unicorn_codec.errors import InvalidField
 from unicorn_codec.format.bit_packing import compress, decompress, pack_codes, unpack_codes
 from unicorn_codec.format.header import MAX_WEIGHTS, Header, NetworkConfig, WeightFormat, check
 from unicorn_codec.format.sections import Fields, refusing
-from unicorn_codec.weights.quantization import dequantize, quantize
+from unicorn_codec.weights.minifloat import dequantise, quantise
 from unicorn_codec.weights.weight_coding import QuantisedRows, decode_rows, encode_rows
 
 _FLOAT, _INTEGER = 0, 1
@@ -41,7 +41,7 @@ def serialize_weights(values: NDArray[np.float32], weight_format: WeightFormat) 
     check(values.ndim == 1 and 1 <= values.size <= MAX_WEIGHTS, f"weights are 1 to {MAX_WEIGHTS} in one row")
     form = weight_format
     fields = (_FLOAT, form.exponent_bits, form.mantissa_bits, form.bias, values.size)
-    return struct.pack("<B" + _FLOAT_LAYOUT, *fields) + compress(pack_codes(quantize(values, form), form.bits))
+    return struct.pack("<B" + _FLOAT_LAYOUT, *fields) + compress(pack_codes(quantise(values, form), form.bits))
 
 
 def parse_weights(payload: bytes) -> tuple[WeightFormat, NDArray[np.float32]]:
@@ -53,7 +53,7 @@ def parse_weights(payload: bytes) -> tuple[WeightFormat, NDArray[np.float32]]:
             raise InvalidField("the weights are integers, wanted are floats")
         bits = summary.format.bits
         packed = decompress(fields.rest(), -(-summary.count * bits // 8))
-        return summary.format, dequantize(unpack_codes(packed, bits, summary.count), summary.format)
+        return summary.format, dequantise(unpack_codes(packed, bits, summary.count), summary.format)
 
 
 def serialize_integers(matrices: Sequence[QuantisedRows]) -> bytes:

@@ -25,7 +25,7 @@ from unicorn_codec.pictures.metrics import ms_ssim, psnr_db
 LEAST_SSIMULACRA2_SIDE = 8
 
 
-def as_it_is(value: float) -> float:
+def identity(value: float) -> float:
     return value
 
 
@@ -64,24 +64,24 @@ class Metric:
 
 
 METRICS: Mapping[str, Metric] = {
-    "psnr_db": Metric("PSNR (dB)", 2, "PSNR (dB)", as_it_is, 2.0),
+    "psnr_db": Metric("PSNR (dB)", 2, "PSNR (dB)", identity, 2.0),
     "ms_ssim": Metric("MS-SSIM", 4, "MS-SSIM, as -10 log₁₀(1 - x) (dB)", similarity_to_db, 2.0),
-    "ssimulacra2": Metric("SSIMULACRA2", 1, "SSIMULACRA2 (points)", as_it_is, 10.0),
+    "ssimulacra2": Metric("SSIMULACRA2", 1, "SSIMULACRA2 (points)", identity, 10.0),
     "perceptual_distance": Metric(
         "perceptual distance", 4, "perceptual distance, as -10 log₁₀ x (dB)", distance_to_db, 2.0
     ),
     "lpips": Metric("LPIPS", 4, "LPIPS, as -10 log₁₀ x (dB)", distance_to_db, 2.0),
     "dists": Metric("DISTS", 4, "DISTS, as -10 log₁₀ x (dB)", distance_to_db, 2.0),
     "fid": Metric("FID", 2, "FID, as -10 log₁₀ x (dB)", distance_to_db, 2.0),
-    "clip_iqa": Metric("CLIP-IQA", 3, "CLIP-IQA (0 to 1)", as_it_is, math.inf),
+    "clip_iqa": Metric("CLIP-IQA", 3, "CLIP-IQA (0 to 1)", identity, math.inf),
     "niqe": Metric("NIQE", 2, "-NIQE (points)", negated, math.inf),
     "brisque": Metric("BRISQUE", 1, "-BRISQUE (points)", negated, math.inf),
 }
-JUDGE = "ssimulacra2"
+MAIN_METRIC = "ssimulacra2"
 
 LEARNED_PACKAGES = ("lpips", "piq", "pyiqa")
 
-Values = dict[str, float | None]
+MetricValues = dict[str, float | None]
 Features = NDArray[np.float64]
 
 
@@ -89,14 +89,14 @@ Features = NDArray[np.float64]
 class PictureQuality:
     """One picture's measures, and what a measure of the whole set (FID) needs of it, if that can be had."""
 
-    values: Values
+    values: MetricValues
     original_features: Features | None
     decoded_features: Features | None
 
 
 def measure_pair(original: Pixels, decoded: Pixels, features: Path | None) -> PictureQuality:
     """Every measure of one picture; None where it cannot be had."""
-    values: Values = dict.fromkeys(METRICS)
+    values: MetricValues = dict.fromkeys(METRICS)
     values |= {
         "psnr_db": psnr_db(original, decoded),
         "ms_ssim": ms_ssim(original, decoded),
@@ -123,9 +123,9 @@ def _has_learned(features: Path | None) -> bool:
     return features is not None or any(map(importlib.util.find_spec, LEARNED_PACKAGES))
 
 
-def of_set(rows: Sequence[PictureQuality]) -> Values:
+def set_values(rows: Sequence[PictureQuality]) -> MetricValues:
     """Mean of each measure over the pictures, None where a picture has none; and FID."""
-    means: Values = {}
+    means: MetricValues = {}
     for name in METRICS:
         found = [value for row in rows if (value := row.values[name]) is not None]
         means[name] = float(np.mean(found)) if len(found) == len(rows) else None

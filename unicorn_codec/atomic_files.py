@@ -17,7 +17,7 @@ _SUFFIX = ".uni-part"
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[IO[bytes]]:
+def open_atomic(path: Path) -> Iterator[IO[bytes]]:
     """A new file to write; when the block ends well it is on the disk and has taken the path's place.
 
     It lies beside the path until then. What an earlier process left of the same path when it was killed is removed;

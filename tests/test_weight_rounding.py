@@ -6,7 +6,7 @@ import torch
 
 from unicorn_codec.format.header import NetworkConfig
 from unicorn_codec.network.denoiser import Denoiser, tensors_of
-from unicorn_codec.network.weight_training import RATE_SHARE, WeightRounding
+from unicorn_codec.network.weight_rounding import RATE_SHARE, WeightRounding
 from unicorn_codec.weights.weight_coding import encode_rows
 
 

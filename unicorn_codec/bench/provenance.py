@@ -19,7 +19,7 @@ NAMED_PACKAGES = (
 )
 
 
-def origin_of(command: str, seed: int, device: str) -> dict[str, Any]:
+def provenance(command: str, seed: int, device: str) -> dict[str, Any]:
     """What a results file says of the run that made it."""
     return {
         "command": command,
@@ -31,7 +31,7 @@ def origin_of(command: str, seed: int, device: str) -> dict[str, Any]:
     }
 
 
-def models_sha256() -> str:
+def package_models_sha256() -> str:
     """Over the files that the package ships as its models."""
     digest = hashlib.sha256()
     for file in sorted((resources.files("unicorn_codec") / "pretrained").iterdir(), key=lambda file: file.name):

@@ -20,19 +20,19 @@ from unicorn_codec.transform.coding_autoencoder import CodingAutoencoder
 from unicorn_codec.transform.distortion import distortion
 from unicorn_codec.weights.weight_coding import QuantisedRows, decode_rows, encode_rows, nearest_steps, quantise_rows
 
-STEP_OF_RMS = 0.5
+STEP_IN_RMS = 0.5
 """Quantisation step of a row, in units of the row's root mean square: about 3 bits a value."""
 
 ROUNDED_FROM = 2 / 3
 """Part of the fit after which the decoder sees the change as the file will hold it."""
 
-RATE = 2e-3
+LEARNING_RATE = 2e-3
 PIXELS_PER_BATCH = 1 << 18
-JUDGED_WINDOWS = 64
+EVALUATION_WINDOWS = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Windows:
+class TrainingWindows:
     """Equally sized cuts of pictures, with their latents.
 
     Args:
@@ -54,7 +54,7 @@ def convolutions(network: CodingAutoencoder) -> Iterator[tuple[str, nn.Conv2d]]:
             yield name, module
 
 
-def change_shapes(network: CodingAutoencoder, rank: int) -> dict[str, tuple[int, int]]:
+def update_shapes(network: CodingAutoencoder, rank: int) -> dict[str, tuple[int, int]]:
     """Rows and columns of a change's tensors, in the order of the file.
 
     A kernel of shape (out, in, k, k), as a matrix of out rows, changes by ``left`` transposed times ``right``; a
@@ -69,7 +69,7 @@ def change_shapes(network: CodingAutoencoder, rank: int) -> dict[str, tuple[int,
     return shapes
 
 
-def changed_parameters(network: CodingAutoencoder, change: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def updated_parameters(network: CodingAutoencoder, change: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The decoder's parameters with a change applied."""
     parameters: dict[str, Tensor] = {}
     for name, layer in convolutions(network):
@@ -84,36 +84,36 @@ def changed_parameters(network: CodingAutoencoder, change: Mapping[str, Tensor])
     return parameters
 
 
-def changed_network(network: CodingAutoencoder, change: Mapping[str, Tensor]) -> CodingAutoencoder:
+def updated_network(network: CodingAutoencoder, change: Mapping[str, Tensor]) -> CodingAutoencoder:
     """A copy of the network that decodes with a change."""
     changed = copy.deepcopy(network)
-    changed.decoder.load_state_dict(changed_parameters(network, change))
+    changed.decoder.load_state_dict(updated_parameters(network, change))
     return changed
 
 
-def serialize_change(change: Mapping[str, QuantisedRows], rank: int) -> bytes:
+def serialize_update(change: Mapping[str, QuantisedRows], rank: int) -> bytes:
     """Payload of TUNE."""
     return bytes([rank]) + encode_rows(list(change.values()))
 
 
-def parse_change(payload: bytes, network: CodingAutoencoder) -> dict[str, Tensor]:
+def parse_update(payload: bytes, network: CodingAutoencoder) -> dict[str, Tensor]:
     """Read the payload of TUNE, for the network that it changes. Raises ``InvalidField``."""
     if not payload or payload[0] > MAX_RANK:
         raise InvalidField(f"TUNE: a rank of {payload[:1].hex() or 'none'}, allowed are 0 to {MAX_RANK}")
-    shapes = change_shapes(network, payload[0])
+    shapes = update_shapes(network, payload[0])
     rows = decode_rows(payload[1:], list(shapes.values()))
     device = next(network.parameters()).device
     return {name: torch.from_numpy(one.values).to(device) for name, one in zip(shapes, rows, strict=True)}
 
 
-def quantise_change(change: Mapping[str, Tensor]) -> dict[str, QuantisedRows]:
-    """Round every row to about ``STEP_OF_RMS`` of its root mean square."""
+def quantise_update(change: Mapping[str, Tensor]) -> dict[str, QuantisedRows]:
+    """Round every row to about ``STEP_IN_RMS`` of its root mean square."""
     return {name: _quantise(tensor) for name, tensor in change.items()}
 
 
 def _quantise(tensor: Tensor) -> QuantisedRows:
     values = tensor.detach().cpu().numpy()
-    return quantise_rows(values, nearest_steps(STEP_OF_RMS * np.sqrt(np.mean(values**2, axis=1))))
+    return quantise_rows(values, nearest_steps(STEP_IN_RMS * np.sqrt(np.mean(values**2, axis=1))))
 
 
 def _as_stored(tensor: Tensor) -> Tensor:
@@ -122,12 +122,12 @@ def _as_stored(tensor: Tensor) -> Tensor:
     return tensor + (stored - tensor).detach()
 
 
-def start_change(network: CodingAutoencoder, rank: int, seed: int) -> dict[str, Tensor]:
+def start_update(network: CodingAutoencoder, rank: int, seed: int) -> dict[str, Tensor]:
     """A change that changes nothing yet."""
     check(0 <= rank <= MAX_RANK, f"the rank is 0 to {MAX_RANK}, not {rank}")
     generator = torch.Generator().manual_seed(seed)
     change = {}
-    for name, shape in change_shapes(network, rank).items():
+    for name, shape in update_shapes(network, rank).items():
         start = torch.zeros(shape)
         if name.endswith("right"):
             start = torch.randn(shape, generator=generator) / shape[1] ** 0.5
@@ -135,9 +135,9 @@ def start_change(network: CodingAutoencoder, rank: int, seed: int) -> dict[str, 
     return change
 
 
-def fit_change(
+def fit_update(
     network: CodingAutoencoder,
-    groups: Sequence[Windows],
+    groups: Sequence[TrainingWindows],
     step: float,
     *,
     rank: int,
@@ -152,24 +152,24 @@ def fit_change(
         step: quantisation step of their codes.
         batches: steps of Adam, of about ``PIXELS_PER_BATCH`` pixels each.
     """
-    change = {name: tensor.requires_grad_() for name, tensor in start_change(network, rank, seed).items()}
-    optimizer = torch.optim.Adam(change.values(), lr=RATE, betas=(0.9, 0.98))
+    change = {name: tensor.requires_grad_() for name, tensor in start_update(network, rank, seed).items()}
+    optimizer = torch.optim.Adam(change.values(), lr=LEARNING_RATE, betas=(0.9, 0.98))
     chooser = np.random.default_rng(seed)
     for number in range(batches):
         done = number / batches
         for group in optimizer.param_groups:
-            group["lr"] = RATE * min(1.0, (number + 1) / 20) * (1 - done)
+            group["lr"] = LEARNING_RATE * min(1.0, (number + 1) / 20) * (1 - done)
         now = {name: _as_stored(t) for name, t in change.items()} if done >= ROUNDED_FROM else change
         original, latents = draw_batch(groups, chooser, step, next(network.parameters()).device)
         distortion(decode_with(network, now, latents, step), original).mean().backward()
         optimizer.step()
         optimizer.zero_grad()
         progress(number + 1, batches)
-    return quantise_change(change)
+    return quantise_update(change)
 
 
 def draw_batch(
-    groups: Sequence[Windows], chooser: np.random.Generator, step: float, device: torch.device
+    groups: Sequence[TrainingWindows], chooser: np.random.Generator, step: float, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """Pixels in [-1, 1] and dequantised latents of some windows of one group."""
     pixels = np.array([group.pixels.numel() for group in groups], np.float64)
@@ -185,7 +185,7 @@ def to_batch(pixels: Tensor, latents: Tensor, step: float, device: torch.device)
 
 
 def mean_loss(
-    network: CodingAutoencoder, change: Mapping[str, Tensor], groups: Sequence[Windows], step: float
+    network: CodingAutoencoder, change: Mapping[str, Tensor], groups: Sequence[TrainingWindows], step: float
 ) -> float:
     """Loss of some windows, evenly from all groups, decoded with a change."""
     losses = []
@@ -193,7 +193,7 @@ def mean_loss(
     total = sum(map(len, groups))
     with torch.inference_mode():
         for group in groups:
-            every = -(-total // JUDGED_WINDOWS)
+            every = -(-total // EVALUATION_WINDOWS)
             for pixels, latents in zip(group.pixels[::every], group.latents[::every], strict=True):
                 original, coded = to_batch(pixels[None], latents[None], step, device)
                 losses.append(float(distortion(decode_with(network, change, coded, step), original).mean()))
@@ -205,4 +205,4 @@ def decode_with(network: CodingAutoencoder, change: Mapping[str, Tensor], latent
     steps = torch.full((len(latents),), step, device=latents.device)
     with torch.autocast(latents.device.type, torch.bfloat16, enabled=has_fast_bfloat16(latents.device)):
         told = network.with_step(latents, steps).contiguous(memory_format=torch.channels_last)
-        return functional_call(network.decoder, changed_parameters(network, change), (told,)).float()
+        return functional_call(network.decoder, updated_parameters(network, change), (told,)).float()

@@ -5,20 +5,20 @@ import torch
 
 from unicorn_codec.errors import FormatError, InvalidSetting
 from unicorn_codec.format.header import MAX_RANK
-from unicorn_codec.transform.adaptation import (
-    Windows,
-    change_shapes,
-    changed_network,
-    changed_parameters,
-    convolutions,
-    fit_change,
-    mean_loss,
-    parse_change,
-    quantise_change,
-    serialize_change,
-    start_change,
-)
 from unicorn_codec.transform.coding_autoencoder import CodingAutoencoder
+from unicorn_codec.transform.decoder_update import (
+    TrainingWindows,
+    convolutions,
+    fit_update,
+    mean_loss,
+    parse_update,
+    quantise_update,
+    serialize_update,
+    start_update,
+    update_shapes,
+    updated_network,
+    updated_parameters,
+)
 
 
 @pytest.fixture(scope="module")
@@ -29,13 +29,13 @@ def network() -> CodingAutoencoder:
 
 
 @pytest.fixture(scope="module")
-def groups(network: CodingAutoencoder) -> list[Windows]:
-    """Windows of two sizes of reddish noise, which the network was not made for."""
+def groups(network: CodingAutoencoder) -> list[TrainingWindows]:
+    """TrainingWindows of two sizes of reddish noise, which the network was not made for."""
     torch.manual_seed(1)
     made = []
     for height, width in ((48, 48), (48, 64)):
         pixels = (torch.rand(6, 3, height, width) * torch.tensor([250.0, 60, 20]).view(3, 1, 1)).to(torch.uint8)
-        made.append(Windows(pixels, network.encode(pixels.float() / 127.5 - 1).half()))
+        made.append(TrainingWindows(pixels, network.encode(pixels.float() / 127.5 - 1).half()))
     return made
 
 
@@ -44,38 +44,38 @@ def nothing(done: int, total: int) -> None:
 
 
 def test_an_untrained_change_changes_nothing(network: CodingAutoencoder) -> None:
-    change = start_change(network, 2, seed=0)
+    change = start_update(network, 2, seed=0)
     for name, layer in convolutions(network):
-        parameters = changed_parameters(network, change)
+        parameters = updated_parameters(network, change)
         assert torch.equal(parameters[f"{name}.weight"], layer.weight)
         assert layer.bias is not None and torch.equal(parameters[f"{name}.bias"], layer.bias)
 
 
 @pytest.mark.parametrize("rank", [0, 2])
 def test_a_fitted_change_lowers_the_loss_as_the_file_holds_it(
-    network: CodingAutoencoder, groups: list[Windows], rank: int
+    network: CodingAutoencoder, groups: list[TrainingWindows], rank: int
 ) -> None:
-    change = fit_change(network, groups, 1.0, rank=rank, batches=60, seed=0, progress=nothing)
-    stored = parse_change(serialize_change(change, rank), network)
-    assert list(stored) == list(change_shapes(network, rank))
+    change = fit_update(network, groups, 1.0, rank=rank, batches=60, seed=0, progress=nothing)
+    stored = parse_update(serialize_update(change, rank), network)
+    assert list(stored) == list(update_shapes(network, rank))
     assert mean_loss(network, stored, groups, 1.0) < 0.9 * mean_loss(network, {}, groups, 1.0)
 
 
-def test_a_higher_rank_fits_better(network: CodingAutoencoder, groups: list[Windows]) -> None:
+def test_a_higher_rank_fits_better(network: CodingAutoencoder, groups: list[TrainingWindows]) -> None:
     losses = []
     for rank in (0, 4):
-        change = fit_change(network, groups, 1.0, rank=rank, batches=60, seed=0, progress=nothing)
-        losses.append(mean_loss(network, parse_change(serialize_change(change, rank), network), groups, 1.0))
+        change = fit_update(network, groups, 1.0, rank=rank, batches=60, seed=0, progress=nothing)
+        losses.append(mean_loss(network, parse_update(serialize_update(change, rank), network), groups, 1.0))
     assert losses[1] < losses[0]
 
 
 def test_the_changed_network_decodes_like_the_change(network: CodingAutoencoder) -> None:
     torch.manual_seed(2)
-    change = {name: 0.1 * torch.randn(shape) for name, shape in change_shapes(network, 1).items()}
+    change = {name: 0.1 * torch.randn(shape) for name, shape in update_shapes(network, 1).items()}
     latents, steps = torch.randn(2, 4, 5, 6), torch.tensor([2.0, 3.0])
-    changed = changed_network(network, change).decode(latents, steps)
+    changed = updated_network(network, change).decode(latents, steps)
     told = network.with_step(latents, steps)
-    by_hand = torch.func.functional_call(network.decoder, changed_parameters(network, change), (told,))
+    by_hand = torch.func.functional_call(network.decoder, updated_parameters(network, change), (told,))
     assert torch.allclose(changed, by_hand, atol=1e-6)
     assert not torch.allclose(changed, network.decode(latents, steps), atol=1e-2)
 
@@ -90,12 +90,12 @@ def damaged(payload: bytes) -> Iterator[bytes]:
 
 def test_a_damaged_change_is_refused(network: CodingAutoencoder) -> None:
     torch.manual_seed(3)
-    tensors = {name: torch.randn(shape) for name, shape in change_shapes(network, 1).items()}
-    for payload in damaged(serialize_change(quantise_change(tensors), 1)):
+    tensors = {name: torch.randn(shape) for name, shape in update_shapes(network, 1).items()}
+    for payload in damaged(serialize_update(quantise_update(tensors), 1)):
         with pytest.raises(FormatError):
-            parse_change(payload, network)
+            parse_update(payload, network)
 
 
 def test_a_rank_has_limits(network: CodingAutoencoder) -> None:
     with pytest.raises(InvalidSetting, match="rank"):
-        start_change(network, MAX_RANK + 1, seed=0)
+        start_update(network, MAX_RANK + 1, seed=0)

@@ -38,7 +38,7 @@ def _largest_magnitude(values: NDArray[np.float32]) -> float:
     return largest
 
 
-def quantize(values: NDArray[np.float32], weight_format: WeightFormat) -> NDArray[np.uint32]:
+def quantise(values: NDArray[np.float32], weight_format: WeightFormat) -> NDArray[np.uint32]:
     """Round float32 values of any shape to the nearest code, ties to even: uint32 of the same shape.
 
     Too large values saturate at the largest finite code, too small ones become zero with their sign.
@@ -58,7 +58,7 @@ def quantize(values: NDArray[np.float32], weight_format: WeightFormat) -> NDArra
     return rounded
 
 
-def dequantize(codes: NDArray[np.uint32], weight_format: WeightFormat) -> NDArray[np.float32]:
+def dequantise(codes: NDArray[np.uint32], weight_format: WeightFormat) -> NDArray[np.float32]:
     """The exact float32 value of every code, same shape.
 
     Raises ``InvalidField`` for a code that stands for 2^128 or more, which no float32 holds.
