@@ -1,4 +1,4 @@
-"""What cores do side by side is what they would do one after the other, and leaves no traces."""
+"""Parallel workers give the results of sequential work, and restore the number of threads."""
 
 import threading
 from collections.abc import Iterator
@@ -40,12 +40,12 @@ def test_workers_share_the_cores(threads: int) -> None:
 @pytest.mark.parametrize(
     ("pixels", "workers"), [(CONCURRENT_PIXELS // 2, 2), (CONCURRENT_PIXELS, 1), (CONCURRENT_PIXELS * 9, 1)]
 )
-def test_of_large_items_few_are_worked_on_at_a_time(threads: int, pixels: int, workers: int) -> None:
+def test_of_large_items_fewer_run_at_a_time(threads: int, pixels: int, workers: int) -> None:
     found = list(map_in_workers(lambda _: torch.get_num_threads(), range(6), CPU, pixels=pixels))
     assert found == [threads // min(threads, workers)] * 6
 
 
-def test_items_are_made_as_they_are_wanted(threads: int) -> None:
+def test_items_are_drawn_as_they_are_needed(threads: int) -> None:
     made: list[int] = []
 
     def items() -> Iterator[int]:
@@ -58,16 +58,16 @@ def test_items_are_made_as_they_are_wanted(threads: int) -> None:
     assert len(made) < 50
 
 
-def test_one_item_has_all_cores(threads: int) -> None:
+def test_a_single_item_gets_all_cores(threads: int) -> None:
     assert list(map_in_workers(lambda _: torch.get_num_threads(), [0], CPU, pixels=SMALL)) == [threads]
 
 
-def test_a_gpu_works_on_one_item_at_a_time(threads: int) -> None:
+def test_a_gpu_runs_one_item_at_a_time(threads: int) -> None:
     names = map_in_workers(lambda _: threading.current_thread().name, range(4), torch.device("cuda"), pixels=SMALL)
     assert set(names) == {threading.current_thread().name}
 
 
-def test_threads_are_as_many_afterwards(threads: int) -> None:
+def test_the_number_of_threads_is_restored(threads: int) -> None:
     found: list[int] = []
 
     def in_new_thread() -> None:
@@ -84,7 +84,7 @@ def test_threads_are_as_many_afterwards(threads: int) -> None:
     assert [torch.get_num_threads(), *found] == [threads] * 3
 
 
-def test_workers_have_workers() -> None:
+def test_workers_can_be_nested() -> None:
     usual = torch.get_num_threads()
     torch.set_num_threads(4)
     try:

@@ -1,4 +1,4 @@
-"""Work on several things at a time: NumPy, torch, Pillow and zlib let other threads run meanwhile."""
+"""Threads and processes that work ahead of the caller: NumPy, torch, Pillow and zlib release the interpreter lock."""
 
 import multiprocessing
 import os
@@ -13,11 +13,11 @@ Result = TypeVar("Result")
 
 THREADS = 2
 MAX_PENDING = 8
-"""Items that may wait for a thread: bounds the memory."""
+"""Largest number of submitted items whose results have not been taken. Bounds the memory."""
 
 
 def prefetch(items: Iterable[Item]) -> Iterator[Item]:
-    """The same items; while the caller has one, a thread makes the next."""
+    """Yield the same items, each made in a thread while the caller uses the one before."""
     iterator, end = iter(items), object()
     with ThreadPoolExecutor(1) as pool:
         coming: Future[Item | object] = pool.submit(next, iterator, end)
@@ -27,17 +27,19 @@ def prefetch(items: Iterable[Item]) -> Iterator[Item]:
 
 
 class Cancelled(Exception):
-    """Nobody waits for what a thread works on any more."""
+    """The caller has stopped waiting for the result of this thread."""
 
 
 _thread = local()
 
 
 def check_cancelled() -> None:
-    """Long work of ``map_in_threads`` asks now and then, so that Ctrl-C need not wait for its end.
+    """Stop the work of ``map_in_threads`` if its caller is gone.
+
+    Long work calls this now and then, so that Ctrl-C takes effect before the work ends.
 
     Raises:
-        Cancelled: the caller has stopped; it will not see this.
+        Cancelled: the caller has stopped; it never sees this exception.
     """
     stopped: Event | None = getattr(_thread, "stopped", None)
     if stopped is not None and stopped.is_set():
@@ -51,10 +53,12 @@ def map_in_threads(
     threads: int = THREADS,
     begin: Callable[[], None] = lambda: None,
 ) -> Iterator[Result]:
-    """Results in the items' order, of work that goes on while the next items are made.
+    """Apply ``work`` to the items in threads and yield the results in the items' order.
+
+    Items are drawn while earlier ones are worked on.
 
     Args:
-        begin: what each thread does first.
+        begin: called once at the start of each thread.
     """
     waiting: deque[Future[Result]] = deque()
     stopped = Event()
@@ -73,12 +77,12 @@ def map_in_threads(
                 yield waiting.popleft().result()
         finally:
             stopped.set()
-            for future in waiting:  # after an error nothing more is begun
+            for future in waiting:  # after an error, start nothing more
                 future.cancel()
 
 
 def end_with_parent() -> None:
-    """Initializer of a pool's processes: they end with the one that started them, even if that is killed."""
+    """End this pool process with its parent, even if the parent is killed. For use as a pool's initializer."""
     parent = multiprocessing.parent_process()
     assert parent is not None, "this runs in the processes of a pool"
 
