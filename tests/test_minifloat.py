@@ -1,4 +1,4 @@
-"""Weight codes: nearest, exact and saturating; 32 bits are float32 itself."""
+"""Minifloats: nearest codes, exact values, saturation; 32 bits are float32 itself."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def test_32_bits_are_float32(value: float) -> None:
 
 
 @given(formats(), st.data())
-def test_every_code_comes_back(weight_format: WeightFormat, data: st.DataObject) -> None:
+def test_round_trip_of_every_code(weight_format: WeightFormat, data: st.DataObject) -> None:
     code = data.draw(st.integers(0, weight_format.largest_code))
     for signed in (code, code | 1 << (weight_format.bits - 1)):
         codes = np.array([signed], dtype=np.uint32)
@@ -53,13 +53,13 @@ def test_large_values_saturate_and_small_ones_keep_their_sign() -> None:
     assert np.signbit(dequantise(np.array([128], dtype=np.uint32), EIGHT_BITS)).all()
 
 
-def test_shapes_stay() -> None:
+def test_shapes_are_kept() -> None:
     values = np.ones((2, 3), dtype=np.float32)
     assert quantise(values, EIGHT_BITS).shape == dequantise(quantise(values, EIGHT_BITS), EIGHT_BITS).shape == (2, 3)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_only_finite_values(value: float) -> None:
+def test_values_that_are_not_finite_are_refused(value: float) -> None:
     values = np.array([0, value], dtype=np.float32)
     with pytest.raises(InvalidSetting, match="finite"):
         quantise(values, EIGHT_BITS)
@@ -81,7 +81,7 @@ def test_the_fitted_format_just_holds_the_largest(values: list[float], exponent_
     top = float(dequantise(np.array([fitted.largest_code], dtype=np.uint32), fitted)[0])
     step = top - float(dequantise(np.array([fitted.largest_code - 1], dtype=np.uint32), fitted)[0])
     lowest, highest = WeightFormat.bias_range(exponent_bits, mantissa_bits)
-    if largest < 2.0**127:  # above, rounding up would leave float32
+    if largest < 2.0**127:  # above, rounding up would exceed float32
         assert largest < top + step / 2
     if largest and lowest < fitted.bias < highest:
         assert 2 * largest >= top - step  # one bias more would not hold it
@@ -97,6 +97,6 @@ def test_a_fitted_32_bit_format_is_float32() -> None:
     "wrong",
     [(1, 9, 1), (9, 9, 200), (4, 2, 7), (8, 0, 127), (8, 24, 127), (4, 9, -114), (4, 9, 142), (8, 23, 128)],
 )
-def test_formats_that_do_not_exist(wrong: tuple[int, int, int]) -> None:
+def test_invalid_formats_are_refused(wrong: tuple[int, int, int]) -> None:
     with pytest.raises(InvalidSetting):
         WeightFormat(exponent_bits=wrong[0], mantissa_bits=wrong[1], bias=wrong[2])

@@ -1,4 +1,4 @@
-"""The library reads every vector of the format as the manifest says, and the vectors are what their maker writes."""
+"""The library reads every vector as the manifest says, and the script that makes the vectors reproduces them."""
 
 import hashlib
 import importlib.util
@@ -35,7 +35,7 @@ INVALID = [entry for entry in MANIFEST if "error" in entry]
 
 
 def read_all(data: bytes, *, strict: bool) -> tuple[Container, NDArray[np.float32] | None]:
-    """Read the file to the last weight, if it has any."""
+    """Read the file, including all of its weights."""
     container = parse(data, strict=strict)
     if container.weights is None:
         return container, None
@@ -44,7 +44,7 @@ def read_all(data: bytes, *, strict: bool) -> tuple[Container, NDArray[np.float3
 
 
 def digits(value: np.float32) -> str:
-    """Of a float32, most significant first, as the vectors write it."""
+    """Return the hexadecimal digits of a float32, most significant first, as the vectors write them."""
     return struct.pack(">f", value).hex()
 
 
@@ -159,7 +159,7 @@ def test_integer_weight_vectors() -> None:
 def test_rans_vectors(case: dict[str, Any]) -> None:
     tables = [np.array(each) for each in case["tables"]]
     shape = (len(case["steps"]), 1, case["lanes"])
-    starts, frequencies = np.zeros(shape, np.int64), np.full(shape, TOTAL)  # what has all slots is nothing
+    starts, frequencies = np.zeros(shape, np.int64), np.full(shape, TOTAL)  # a symbol with all slots takes no bits
     for step, lanes in enumerate(case["steps"]):
         for lane, coded in enumerate(lanes):
             if coded is not None:
@@ -193,7 +193,7 @@ def test_avif_code_vectors(case: dict[str, Any], monkeypatch: pytest.MonkeyPatch
         assert pixels.shape == (8, 8, 3)
         assert np.abs(pixels.astype(int) - case["colour"]).max() <= 4
         return
-    monkeypatch.setattr("unicorn_codec.pictures.avif.opened_avif", None)  # a decoder must not see it
+    monkeypatch.setattr("unicorn_codec.pictures.avif.opened_avif", None)  # decoding must not depend on it
     with pytest.raises(getattr(errors, case["error"])):
         decode_avif(code, *size)
 
@@ -207,7 +207,7 @@ def test_sequence_vectors(case: dict[str, Any], monkeypatch: pytest.MonkeyPatch)
         assert pixels.shape == (8, 8, 3)
         assert np.abs(pixels.astype(int) - case["colour"]).max() <= 4
         return
-    monkeypatch.setattr("unicorn_codec.pictures.avif_sequence.opened_avif", None)  # a decoder must not see it
+    monkeypatch.setattr("unicorn_codec.pictures.avif_sequence.opened_avif", None)  # decoding must not depend on it
     with pytest.raises(getattr(errors, case["error"])):
         decode_chains(codes, [position], 8, 8)
 
@@ -216,7 +216,7 @@ def test_manifest_lists_every_file() -> None:
     assert sorted(entry["file"] for entry in MANIFEST) == sorted({p.name for p in FOLDER.iterdir()} - {"manifest.json"})
 
 
-def test_maker_reproduces_the_vectors_without_the_library(tmp_path: Path) -> None:
+def test_the_script_reproduces_the_vectors_without_the_library(tmp_path: Path) -> None:
     script = FOLDER.parent / "make_vectors.py"
     assert "unicorn_codec" not in script.read_text()
     spec = importlib.util.spec_from_file_location("make_vectors", script)

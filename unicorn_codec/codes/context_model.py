@@ -1,9 +1,9 @@
-"""Integer model of quantised latents: for each value a predicted mean and a scale, from values known before.
+"""Autoregressive context model of quantised latents, in integer arithmetic: predicts a mean and a scale for each value.
 
-Channels come one after the other; the positions of a channel in four passes, those of even row and column
-first. A value is predicted by one small network a channel: from the 3x3 neighbourhood in all earlier channels,
-and from the neighbours in its own channel that earlier passes have brought. Weights and activations are
-integers, products run in float64 only where every partial sum is an integer below 2^53: exact everywhere.
+Channels are coded in order, and the positions of a channel in four passes that start with even rows and columns. One
+small network per channel predicts a value from its 3x3 neighbourhood in all earlier channels and from those neighbours
+in its own channel that earlier passes have coded. Weights and activations are integers. Products run in float64, and
+only where every partial sum is an integer below 2^53, so the results are exact on every machine.
 """
 
 from dataclasses import dataclass
@@ -22,10 +22,10 @@ Singles = NDArray[np.float32]
 Integers = NDArray[np.int64]
 
 PASSES = ((0, 0), (1, 1), (0, 1), (1, 0))
-"""Row and column parity of the positions that each pass brings."""
+"""Row and column parity of the positions that each pass codes."""
 
 MAX_SYMBOL = 255
-"""Larger magnitudes enter the context as this."""
+"""Limit of the magnitudes that enter the context."""
 
 WEIGHT_BITS = 8
 FEATURE_BITS = 6
@@ -34,23 +34,23 @@ SCALES = 48
 
 NEIGHBOURS = tuple((row, column) for row in (-1, 0, 1) for column in (-1, 0, 1))
 
-_WHOLE = ("mean_bias", "scale_bias", "frequencies")
+_INT64_TENSORS = ("mean_bias", "scale_bias", "frequencies")
 
 
 @dataclass(frozen=True)
 class ContextModel:
-    """Integer weights; C channels, H hidden values a channel.
+    """Integer weights of the context model, for C channels and H hidden values per channel.
 
     Args:
-        earlier: (C, 18, C, H) from the features of channel c at 9 neighbours (signed, then magnitude).
-        same: (4, C, 18, H) from the value's own channel, for each pass; the centre's rows are zero.
-        bias: (MAX_LEVEL, 4, C, H) for each level and pass.
-        linear: (4, C, 9) of the neighbours' plain values, towards the mean.
-        mean, scale: (C, H) from the hidden values.
+        earlier: (C, 18, C, H), from the features of channel c at 9 neighbours (signed, then magnitude).
+        same: (4, C, 18, H), from the value's own channel, for each pass. The centre's rows are zero.
+        bias: (MAX_LEVEL, 4, C, H), for each level and pass.
+        linear: (4, C, 9), from the neighbours' values to the mean.
+        mean, scale: (C, H), from the hidden values.
         mean_bias, scale_bias: (MAX_LEVEL, 4, C).
-        magnitudes: (256,) compressed magnitude of 0..255, the feature that stands for it.
-        sha256: of the file that the weights came from; an archive names it.
-        frequencies: (SCALES, F, S) of symbols, for each scale class and fraction of the mean; see ``coding``.
+        magnitudes: (256,), the feature that stands for each magnitude from 0 to 255, compressed.
+        frequencies: (SCALES, F, S), of symbols, for each scale class and fraction of the mean; see ``latent_coding``.
+        sha256: of the file that the weights came from. Archives name the model by it.
     """
 
     earlier: Floats
@@ -80,29 +80,29 @@ class ContextModel:
 
     @property
     def reach(self) -> int:
-        """How far from the mean's integer part a value may be that has a symbol of its own."""
+        """Largest distance from the integer part of the mean at which a value has a symbol of its own."""
         return self.frequencies.shape[2] // 2 - 1
 
     @property
-    def far(self) -> int:
-        """Symbol of a value that is further away, or too unlikely for a symbol of its own; the last one of a table."""
+    def escape(self) -> int:
+        """The escape symbol, last of each table: the value is out of reach, or its own symbol has no slots."""
         return self.frequencies.shape[2] - 1
 
     @cached_property
     def starts(self) -> Integers:
-        """(SCALES F S + S) first slot of each symbol, flat; behind all tables one of a symbol that takes all slots."""
+        """(SCALES F S + S,): first slot of each symbol. One more table follows, whose first symbol owns all slots."""
         starts = np.cumsum(self.frequencies, axis=-1) - self.frequencies
         return np.append(starts.ravel(), np.zeros(self.frequencies.shape[-1], np.int64))
 
     @cached_property
     def widths(self) -> Integers:
-        """(SCALES F S + S) how many slots each symbol has."""
+        """(SCALES F S + S,): number of slots of each symbol."""
         symbols = self.frequencies.shape[-1]
         return np.append(self.frequencies.ravel(), np.full(symbols, self.frequencies[0, 0].sum()))
 
     @cached_property
     def symbol_of_slot(self) -> NDArray[np.uint8]:
-        """(SCALES F slots + slots) which symbol owns a slot; the first one has all slots of the last table."""
+        """(SCALES F slots + slots,): symbol that owns each slot. In the last table it is always the first."""
         tables = self.frequencies.reshape(-1, self.frequencies.shape[-1])
         symbols = np.arange(tables.shape[1], dtype=np.uint8)
         owners = [np.repeat(symbols, table) for table in tables]
@@ -110,43 +110,43 @@ class ContextModel:
 
     @cached_property
     def kernels(self) -> Singles:
-        """(C H, 9, 2C) of ``earlier``, for each neighbour: signed feature and magnitude, channel by channel."""
+        """(C H, 9, 2 C): ``earlier`` for each neighbour, with signed feature and magnitude channel by channel."""
         channels, hidden = self.mean.shape
         pairs = self.earlier.reshape(channels, 2, 9, channels * hidden).transpose(3, 2, 0, 1)
         return np.ascontiguousarray(pairs, np.float32).reshape(channels * hidden, 9, 2 * channels)
 
     @cached_property
     def excursions(self) -> Floats:
-        """(C, C H) how much a channel's features, if none is over 1, can add to or take from each sum."""
+        """(C, C H): largest change that a channel's features of magnitude 1 or less can make to each sum."""
         return np.abs(self.earlier).sum(axis=1).reshape(self.channels, -1)
 
     @cached_property
     def own(self) -> tuple[Floats, ...]:
-        """(C, H + 1, 3k) for each pass: from the ``known`` neighbours' features and plain values to sums and mean."""
+        """(C, H + 1, 3 k) for each pass: from features and values of the ``known`` neighbours to sums and mean."""
         passes = []
-        for step in range(len(PASSES)):
-            places = known(step)
+        for pass_index in range(len(PASSES)):
+            places = known(pass_index)
             weights = np.zeros((self.channels, self.hidden + 1, len(places), 3))
-            weights[:, :-1, :, 0] = self.same[step][:, places].swapaxes(1, 2)
-            weights[:, :-1, :, 1] = self.same[step][:, [9 + place for place in places]].swapaxes(1, 2)
-            weights[:, -1, :, 2] = self.linear[step][:, places] * (1 << FEATURE_BITS)
+            weights[:, :-1, :, 0] = self.same[pass_index][:, places].swapaxes(1, 2)
+            weights[:, :-1, :, 1] = self.same[pass_index][:, [9 + place for place in places]].swapaxes(1, 2)
+            weights[:, -1, :, 2] = self.linear[pass_index][:, places] * (1 << FEATURE_BITS)
             passes.append(weights.reshape(self.channels, self.hidden + 1, 3 * len(places)))
         return tuple(passes)
 
     @cached_property
     def heads(self) -> Floats:
-        """(C, 2, H) from the hidden values to mean and scale."""
+        """(C, 2, H): from the hidden values to mean and scale."""
         return np.stack([self.mean, self.scale], axis=1)
 
 
-def known(step: int) -> list[int]:
-    """Which of the 9 neighbours in its own channel a value of a pass is predicted from."""
-    row, column = PASSES[step]
-    return [k for k, (r, c) in enumerate(NEIGHBOURS) if ((row + r) % 2, (column + c) % 2) in PASSES[:step]]
+def known(pass_index: int) -> list[int]:
+    """Return which of the 9 neighbours in its own channel a value of a pass is predicted from."""
+    row, column = PASSES[pass_index]
+    return [k for k, (r, c) in enumerate(NEIGHBOURS) if ((row + r) % 2, (column + c) % 2) in PASSES[:pass_index]]
 
 
 def load_context_model(autoencoder: str | None = None) -> ContextModel:
-    """Return the context model of a packaged autoencoder's latents; None: of the default one.
+    """Return the context model of a packaged autoencoder's latents; None means the default one.
 
     Raises:
         ModelUnavailable: the package has no such model.
@@ -165,11 +165,12 @@ def _load(name: str) -> ContextModel:
 
     model = get_model(CONTEXT_MODEL, name)
     arrays: dict[str, Any] = {
-        name: array.astype(np.int64 if name in _WHOLE else np.float64) for name, array in load(model.read()).items()
+        name: array.astype(np.int64 if name in _INT64_TENSORS else np.float64)
+        for name, array in load(model.read()).items()
     }
     return ContextModel(**arrays, sha256=model.sha256)
 
 
 def level_of(step: float) -> int:
-    """Level that stands for a quantisation step: the nearest quarter octave, from 1 on."""
+    """Return the level of a quantisation step: the nearest quarter octave above 1."""
     return int(np.clip(np.rint(4 * np.log2(step)), 0, MAX_LEVEL + HALF_LEVELS - 1))

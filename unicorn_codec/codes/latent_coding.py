@@ -1,9 +1,9 @@
-"""Quantised latents of pictures <-> bytes, each picture's alone.
+"""Quantised latents of pictures <-> codes, one code per picture.
 
-A value is coded as its distance from the predicted mean's integer part, by the frequency table of its scale
-class and of the mean's fraction. One that is further away than the tables reach, or for which its table has no slots,
-follows in 16 plain bits. Channels after the last one that is not silent take no bytes. Pictures of one size are
-coded in lockstep, many at a time.
+A value is coded as its distance from the integer part of the predicted mean, with the frequency table of its scale
+class and of the mean's fraction. A value that is out of the table's reach, or has no slots there, is coded as the
+escape symbol and 16 raw bits. Channels after the last one that is not all zero take no bytes. Pictures of one size are
+coded in lockstep.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,28 +18,28 @@ from unicorn_codec.errors import InvalidField
 from unicorn_codec.format.rans import PRECISION, TOTAL, RansDecoder, encode
 
 POSITIONS_PER_LANE = 256
-"""Positions of the grid that each lane takes: small pictures have one lane, large ones decode as fast as they."""
+"""Grid positions per lane: small pictures have one lane, and large ones decode as fast."""
 
 POSITIONS_TOGETHER = 1 << 17
-"""Pictures that are coded in lockstep have at most so many positions of their grids: bounds the memory."""
+"""Largest number of grid positions that are coded in lockstep. Bounds the memory."""
 
 LARGEST_SYMBOL = (1 << 15) - 1
-_PLAIN_WIDTH = TOTAL >> 8
+_RAW_WIDTH = TOTAL >> 8
 
 Symbols = NDArray[np.int16]
 
 
 def picture_lanes(height: int, width: int) -> int:
-    """Lanes of a picture's code."""
+    """Return the number of lanes in a picture's code."""
     return -(-height * width // POSITIONS_PER_LANE)
 
 
 def encode_symbols(model: ContextModel, level: int, symbols: Symbols, *, short: bool = True) -> list[bytes]:
-    """Code of each picture.
+    """Encode the latents of pictures of one size and return the code of each.
 
     Args:
         symbols: (N, C, h, w) within +-``LARGEST_SYMBOL``.
-        short: the kind of their streams; long ones are those of older archives.
+        short: write short streams; long ones are those of older archives.
     """
     pictures, channels, height, width = symbols.shape
     assert channels == model.channels and np.abs(symbols).max(initial=0) <= LARGEST_SYMBOL
@@ -55,16 +55,19 @@ def encode_symbols(model: ContextModel, level: int, symbols: Symbols, *, short: 
 def decode_symbols(
     model: ContextModel, level: int, codes: Sequence[bytes], height: int, width: int, *, short: bool
 ) -> Symbols:
-    """Symbols (N, C, h, w) of pictures that are all of one size; the inverse of ``encode_symbols``.
+    """Decode the codes of pictures of one size. The inverse of ``encode_symbols``.
+
+    Returns:
+        (N, C, h, w) int16.
 
     Raises:
         InvalidField: a code is damaged.
     """
     counts = np.array([code[0] if code else 255 for code in codes], np.int64)
     if (counts > model.channels).any():
-        raise InvalidField(f"a code of {counts.max()} channels, allowed are {model.channels}")
+        raise InvalidField(f"a code has {counts.max()} channels, allowed are at most {model.channels}")
     if any(len(code) != 1 for code, count in zip(codes, counts, strict=True) if count == 0):
-        raise InvalidField("a code of no channels with bytes behind it")
+        raise InvalidField("a code without channels has more than one byte")
     symbols = np.zeros((len(codes), model.channels, height, width), np.int16)
     for group in _groups(counts, height, width):
         streams = [codes[picture][1:] for picture in group.tolist()]
@@ -73,13 +76,13 @@ def decode_symbols(
 
 
 def channel_counts(symbols: Symbols) -> Integers:
-    """(N,) leading channels of each picture up to the last one that is not silent."""
+    """Return the number of leading channels of each picture up to its last one that is not all zero, (N,)."""
     loud = symbols.any(axis=(2, 3))
     return np.max(np.where(loud, np.arange(1, symbols.shape[1] + 1), 0), axis=1, initial=0)
 
 
 def _groups(counts: Integers, height: int, width: int) -> Iterator[Integers]:
-    """Numbers of the pictures that are coded together: those with channels, of most channels first."""
+    """Yield the numbers of the pictures to code together, those with most channels first. Empty ones are left out."""
     order = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
     together = max(1, POSITIONS_TOGETHER // (height * width))
     yield from (order[start : start + together] for start in range(0, len(order), together))
@@ -87,9 +90,9 @@ def _groups(counts: Integers, height: int, width: int) -> Iterator[Integers]:
 
 @dataclass(frozen=True, slots=True)
 class _Tables:
-    """What a pass is coded by, a row a step, (T, N L) each: numbers of tables, and values of their first symbols.
+    """Frequency tables of a pass, (T, N L) each: numbers of the tables, and values of their first symbols.
 
-    Lanes that have no value in the last step get the table behind all others, of one symbol, and the value 0.
+    Lanes without a value in the last step get value 0 and the last table, in which one symbol has all slots.
     """
 
     numbers: Integers
@@ -111,34 +114,32 @@ def _encode(model: ContextModel, level: int, symbols: Symbols, counts: Integers,
         coding = int(np.count_nonzero(counts > channel))
         silent = ((0, 0), (0, (pictures - coding) * lanes))
         context.keep(coding)
-        for step in range(len(PASSES)):
-            values = symbols[:coding, channel][_of_pass(step)]
-            tables = _Tables.predicted(model, *context.predict(channel, step), lanes)
+        for pass_index in range(len(PASSES)):
+            values = symbols[:coding, channel][_of_pass(pass_index)]
+            tables = _Tables.predicted(model, *context.predict(channel, pass_index), lanes)
             start, width_of_symbol = _slots(model, tables, _in_steps(values, lanes, 0))
             starts.append(np.pad(start.astype(np.uint16), silent))
             widths.append(np.pad(width_of_symbol.astype(np.uint16), silent, constant_values=TOTAL))
-            context.put(step, values)
-        context.close(channel)
+            context.add_values(pass_index, values)
+        context.finish_channel(channel)
     shape = (-1, pictures, lanes)
     return encode(np.concatenate(starts).reshape(shape), np.concatenate(widths).reshape(shape), short=short)
 
 
 def _slots(model: ContextModel, tables: _Tables, values: NDArray[np.integer]) -> tuple[Integers, Integers]:
-    """First slots and numbers of slots of a pass's values, (T, N L); values out of reach bring steps of their own."""
-    symbols, first_symbols = values - tables.lowest, tables.numbers * (model.far + 1)
-    within = np.where((symbols < 0) | (symbols >= model.far), model.far, symbols)
-    far = (within == model.far) | (model.widths[first_symbols + within] == 0)
-    found = first_symbols + np.where(far, model.far, symbols)
+    """Return first slots and numbers of slots of a pass's values, (T, N L). Escaped values add steps of their own."""
+    symbols, first_symbols = values - tables.lowest, tables.numbers * (model.escape + 1)
+    within = np.where((symbols < 0) | (symbols >= model.escape), model.escape, symbols)
+    escaped = (within == model.escape) | (model.widths[first_symbols + within] == 0)
+    found = first_symbols + np.where(escaped, model.escape, symbols)
     starts, widths = model.starts[found], model.widths[found]
-    steps = np.flatnonzero(far.any(axis=1))
+    steps = np.flatnonzero(escaped.any(axis=1))
     if steps.size:
         bytes_of_value = np.stack([values[steps] >> 8 & 0xFF, values[steps] & 0xFF], axis=1)
-        plain = np.broadcast_to(far[steps][:, None], bytes_of_value.shape).reshape(2 * len(steps), -1)
+        raw = np.broadcast_to(escaped[steps][:, None], bytes_of_value.shape).reshape(2 * len(steps), -1)
         after = np.repeat(steps + 1, 2)
-        starts = np.insert(
-            starts, after, np.where(plain, bytes_of_value.reshape(plain.shape) * _PLAIN_WIDTH, 0), axis=0
-        )
-        widths = np.insert(widths, after, np.where(plain, _PLAIN_WIDTH, TOTAL), axis=0)
+        starts = np.insert(starts, after, np.where(raw, bytes_of_value.reshape(raw.shape) * _RAW_WIDTH, 0), axis=0)
+        widths = np.insert(widths, after, np.where(raw, _RAW_WIDTH, TOTAL), axis=0)
     return starts, widths
 
 
@@ -154,53 +155,56 @@ def _decode(
         coding = int(np.count_nonzero(counts > channel))
         context.keep(coding)
         decoder.keep(coding)
-        for step in range(len(PASSES)):
-            means, scales = context.predict(channel, step)
+        for pass_index in range(len(PASSES)):
+            means, scales = context.predict(channel, pass_index)
             read = _read(model, decoder, _Tables.predicted(model, means, scales, lanes))
             values = _from_steps(read, means.shape)
             if np.abs(values).max(initial=0) > LARGEST_SYMBOL:
                 raise InvalidField(f"a code holds a value beyond +-{LARGEST_SYMBOL}")
-            context.put(step, values)
-            symbols[:coding, channel][_of_pass(step)] = values
-        context.close(channel)
+            context.add_values(pass_index, values)
+            symbols[:coding, channel][_of_pass(pass_index)] = values
+        context.finish_channel(channel)
     decoder.finish()
     return symbols
 
 
 def _read(model: ContextModel, decoder: RansDecoder, tables: _Tables) -> Integers:
-    """(T, N L) values of a pass; the inverse of ``_slots``."""
+    """Read the values of a pass, (T, N L). The inverse of ``_slots``."""
     values = np.empty_like(tables.lowest)
-    first_slots, first_symbols = tables.numbers << PRECISION, tables.numbers * (model.far + 1)
+    first_slots, first_symbols = tables.numbers << PRECISION, tables.numbers * (model.escape + 1)
     for step in range(len(values)):
         slots = decoder.slots()
         symbols = model.symbol_of_slot.take(first_slots[step] + slots)
         found = first_symbols[step] + symbols
         decoder.advance(slots, model.starts.take(found), model.widths.take(found))
         values[step] = symbols
-        if symbols.max() == model.far:
-            far = symbols == model.far
-            values[step, far] = (_read_plain(decoder, far) - tables.lowest[step])[far]
+        if symbols.max() == model.escape:
+            escaped = symbols == model.escape
+            values[step, escaped] = (_read_raw(decoder, escaped) - tables.lowest[step])[escaped]
     return values + tables.lowest
 
 
-def _read_plain(decoder: RansDecoder, far: NDArray[np.bool_]) -> Integers:
-    """Values of two bytes, of the lanes that have one."""
-    value = np.zeros(far.shape, np.int64)
+def _read_raw(decoder: RansDecoder, escaped: NDArray[np.bool_]) -> Integers:
+    """Read values of 16 raw bits, for the lanes that have one."""
+    value = np.zeros(escaped.shape, np.int64)
     for _ in range(2):
         slots = decoder.slots()
-        byte = slots // _PLAIN_WIDTH
-        decoder.advance(slots, np.where(far, byte * _PLAIN_WIDTH, 0), np.where(far, _PLAIN_WIDTH, TOTAL))
+        byte = slots // _RAW_WIDTH
+        decoder.advance(slots, np.where(escaped, byte * _RAW_WIDTH, 0), np.where(escaped, _RAW_WIDTH, TOTAL))
         value = (value << 8) | byte
     return value - ((value >> 15) << 16)
 
 
-def _of_pass(step: int) -> tuple[slice, slice, slice]:
-    row, column = PASSES[step]
+def _of_pass(pass_index: int) -> tuple[slice, slice, slice]:
+    row, column = PASSES[pass_index]
     return slice(None), slice(row, None, 2), slice(column, None, 2)
 
 
 def _in_steps(values: NDArray[np.integer], lanes: int, missing: int) -> Integers:
-    """(N, rows, columns) of a pass -> (T, N lanes), filled up where the last step has no value for a lane."""
+    """Arrange a pass as steps, (N, rows, columns) -> (T, N lanes).
+
+    Lanes without a value in the last step get ``missing``.
+    """
     flat = values.reshape(len(values), -1).astype(np.int64)
     short = -flat.shape[1] % lanes
     filled = np.pad(flat, ((0, 0), (0, short)), constant_values=missing).reshape(len(values), -1, lanes)
@@ -208,7 +212,7 @@ def _in_steps(values: NDArray[np.integer], lanes: int, missing: int) -> Integers
 
 
 def _from_steps(steps: Integers, shape: tuple[int, ...]) -> Integers:
-    """The inverse of ``_in_steps``."""
+    """Undo ``_in_steps``."""
     pictures, rows, columns = shape
     flat = steps.reshape(len(steps), pictures, steps.shape[1] // pictures).transpose(1, 0, 2).reshape(pictures, -1)
     return flat[:, : rows * columns].reshape(shape)
