@@ -27,7 +27,7 @@ from unicorn_codec.codes.context_model import FEATURE_BITS, MAX_SYMBOL, SCALES, 
 from unicorn_codec.codes.rate_model import LOG_RATIO, SMALLEST_SCALE, WEIGHT_NAMES, RateModel, fraction_bits
 from unicorn_codec.format.rans import PRECISION
 from unicorn_codec.model_registry import AUTOENCODER, CONTEXT_MODEL, names
-from unicorn_codec.transform.autoencoder import SCALE, PackagedAutoencoder
+from unicorn_codec.transform.autoencoder import SCALE_SUFFIX, PackagedAutoencoder
 
 LARGE = 80_000
 """Weights of a kernel that is stored as int8: nearly all those at 1/8 and 1/16 of the resolution."""
@@ -60,7 +60,7 @@ def as_packaged(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if (found := quantised(key, tensor)) is None:
             weights[key] = tensor.half().contiguous()
         else:
-            weights[key], weights[key + SCALE] = found
+            weights[key], weights[key + SCALE_SUFFIX] = found
     return weights
 
 

@@ -45,7 +45,7 @@ from unicorn_codec.devices import has_fast_bfloat16
 from unicorn_codec.effort import SHORT_EFFORT
 from unicorn_codec.model_registry import AUTOENCODER, names
 from unicorn_codec.packing.refinement import Objective
-from unicorn_codec.transform.autoencoder import SCALE, PackagedAutoencoder, weights_of
+from unicorn_codec.transform.autoencoder import SCALE_SUFFIX, PackagedAutoencoder, weights_of
 from unicorn_codec.transform.distortion import distortion
 from unicorn_codec.transform.resampling import double
 
@@ -141,7 +141,7 @@ class RefinedTrainer:
         weights = dict(self.decoder.named_parameters())
         for name, weight in weights.items():
             if (found := quantised(f"decoder.{name}", weight.detach())) is not None:
-                stored = weights_of({name: found[0], name + SCALE: found[1]})[name]
+                stored = weights_of({name: found[0], name + SCALE_SUFFIX: found[1]})[name]
                 weights[name] = weight + (stored - weight).detach()
         return weights
 

@@ -30,7 +30,7 @@ def embedded() -> PackagedAutoencoder:
     return PackagedAutoencoder(CPU, LEADING_CHANNELS)
 
 
-def test_pictures_come_back_from_the_leading_channels(embedded: PackagedAutoencoder, tmp_path: Path) -> None:
+def test_leading_channels_reconstruct_pictures(embedded: PackagedAutoencoder, tmp_path: Path) -> None:
     make_demo_pictures(tmp_path, count=4, size=128)
     folder = list_folder(tmp_path, ReadOptions())
     pictures = [read_picture(folder, p, ReadOptions()) for p in folder.pictures]
@@ -41,7 +41,7 @@ def test_pictures_come_back_from_the_leading_channels(embedded: PackagedAutoenco
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (16, 16), (17, 33), (50, 40)])
-def test_every_size_is_padded_and_cut(embedded: PackagedAutoencoder, width: int, height: int) -> None:
+def test_every_size_is_padded_and_cropped(embedded: PackagedAutoencoder, width: int, height: int) -> None:
     picture = draw(1, width, height)
     latents = embedded.encode_pictures([picture], 16)
     assert latents.shape[2:] == (-(-height // 16), -(-width // 16))
@@ -62,7 +62,9 @@ def test_pictures_of_a_batch_do_not_mix(embedded: PackagedAutoencoder) -> None:
         assert psnr_db(a, b) >= 50
 
 
-def test_pictures_come_before_all_are_decoded(embedded: PackagedAutoencoder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pictures_are_yielded_as_they_are_decoded(
+    embedded: PackagedAutoencoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("unicorn_codec.transform.autoencoder.BATCH_PIXELS", {"cpu": 2 * 48 * 64})
     decode, decoded = embedded.decode, []
     monkeypatch.setattr(
@@ -75,7 +77,7 @@ def test_pictures_come_before_all_are_decoded(embedded: PackagedAutoencoder, mon
     assert len([first, *pictures]) == 5 and decoded == [2, 2, 1]
 
 
-def test_the_decoder_heeds_the_step(embedded: PackagedAutoencoder) -> None:
+def test_the_decoder_depends_on_the_step(embedded: PackagedAutoencoder) -> None:
     latents = embedded.encode_pictures([draw(1, 64, 64)], 16)
     fine, coarse = (embedded.decode_pictures(latents, 64, 64, step)[0] for step in (1.0, 8.0))
     assert not np.array_equal(fine, coarse)
@@ -139,7 +141,7 @@ def test_diffusers_autoencoders_work_from_a_folder(tmp_path: Path) -> None:
         check_reference(loaded.reference, again.reference)
 
 
-def test_another_autoencoder_is_refused_by_what_differs(embedded: PackagedAutoencoder, tmp_path: Path) -> None:
+def test_the_refusal_of_another_autoencoder_names_the_difference(embedded: PackagedAutoencoder, tmp_path: Path) -> None:
     from dataclasses import replace
 
     wanted = embedded.reference
@@ -152,7 +154,7 @@ def test_another_autoencoder_is_refused_by_what_differs(embedded: PackagedAutoen
             check_reference(wanted, found)
 
 
-def test_what_cannot_be_loaded_gets_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loading_errors_are_reported_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     (tmp_path / "empty").mkdir()
     (tmp_path / "other").mkdir()

@@ -30,7 +30,7 @@ def network() -> CodingAutoencoder:
 
 @pytest.fixture(scope="module")
 def groups(network: CodingAutoencoder) -> list[TrainingWindows]:
-    """TrainingWindows of two sizes of reddish noise, which the network was not made for."""
+    """Windows of two sizes of reddish noise, which the network was not trained on."""
     torch.manual_seed(1)
     made = []
     for height, width in ((48, 48), (48, 64)):
@@ -43,20 +43,20 @@ def nothing(done: int, total: int) -> None:
     pass
 
 
-def test_an_untrained_change_changes_nothing(network: CodingAutoencoder) -> None:
-    change = start_update(network, 2, seed=0)
+def test_an_initial_update_changes_nothing(network: CodingAutoencoder) -> None:
+    update = start_update(network, 2, seed=0)
     for name, layer in convolutions(network):
-        parameters = updated_parameters(network, change)
+        parameters = updated_parameters(network, update)
         assert torch.equal(parameters[f"{name}.weight"], layer.weight)
         assert layer.bias is not None and torch.equal(parameters[f"{name}.bias"], layer.bias)
 
 
 @pytest.mark.parametrize("rank", [0, 2])
-def test_a_fitted_change_lowers_the_loss_as_the_file_holds_it(
+def test_a_fitted_update_lowers_the_loss_as_stored(
     network: CodingAutoencoder, groups: list[TrainingWindows], rank: int
 ) -> None:
-    change = fit_update(network, groups, 1.0, rank=rank, batches=60, seed=0, progress=nothing)
-    stored = parse_update(serialize_update(change, rank), network)
+    update = fit_update(network, groups, 1.0, rank=rank, batches=60, seed=0, progress=nothing)
+    stored = parse_update(serialize_update(update, rank), network)
     assert list(stored) == list(update_shapes(network, rank))
     assert mean_loss(network, stored, groups, 1.0) < 0.9 * mean_loss(network, {}, groups, 1.0)
 
@@ -64,20 +64,20 @@ def test_a_fitted_change_lowers_the_loss_as_the_file_holds_it(
 def test_a_higher_rank_fits_better(network: CodingAutoencoder, groups: list[TrainingWindows]) -> None:
     losses = []
     for rank in (0, 4):
-        change = fit_update(network, groups, 1.0, rank=rank, batches=60, seed=0, progress=nothing)
-        losses.append(mean_loss(network, parse_update(serialize_update(change, rank), network), groups, 1.0))
+        update = fit_update(network, groups, 1.0, rank=rank, batches=60, seed=0, progress=nothing)
+        losses.append(mean_loss(network, parse_update(serialize_update(update, rank), network), groups, 1.0))
     assert losses[1] < losses[0]
 
 
-def test_the_changed_network_decodes_like_the_change(network: CodingAutoencoder) -> None:
+def test_the_updated_network_decodes_like_the_update(network: CodingAutoencoder) -> None:
     torch.manual_seed(2)
-    change = {name: 0.1 * torch.randn(shape) for name, shape in update_shapes(network, 1).items()}
+    update = {name: 0.1 * torch.randn(shape) for name, shape in update_shapes(network, 1).items()}
     latents, steps = torch.randn(2, 4, 5, 6), torch.tensor([2.0, 3.0])
-    changed = updated_network(network, change).decode(latents, steps)
-    told = network.with_step(latents, steps)
-    by_hand = torch.func.functional_call(network.decoder, updated_parameters(network, change), (told,))
-    assert torch.allclose(changed, by_hand, atol=1e-6)
-    assert not torch.allclose(changed, network.decode(latents, steps), atol=1e-2)
+    updated = updated_network(network, update).decode(latents, steps)
+    inputs = network.with_step(latents, steps)
+    by_hand = torch.func.functional_call(network.decoder, updated_parameters(network, update), (inputs,))
+    assert torch.allclose(updated, by_hand, atol=1e-6)
+    assert not torch.allclose(updated, network.decode(latents, steps), atol=1e-2)
 
 
 def damaged(payload: bytes) -> Iterator[bytes]:
@@ -88,7 +88,7 @@ def damaged(payload: bytes) -> Iterator[bytes]:
     yield payload + b"\0\0"
 
 
-def test_a_damaged_change_is_refused(network: CodingAutoencoder) -> None:
+def test_a_damaged_update_is_refused(network: CodingAutoencoder) -> None:
     torch.manual_seed(3)
     tensors = {name: torch.randn(shape) for name, shape in update_shapes(network, 1).items()}
     for payload in damaged(serialize_update(quantise_update(tensors), 1)):

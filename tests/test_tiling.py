@@ -1,4 +1,4 @@
-"""A picture in tiles is the picture in one piece."""
+"""A picture computed in tiles equals the picture computed in one piece."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from conftest import draw
 
 @pytest.fixture(scope="module")
 def embedded() -> PackagedAutoencoder:
-    """One with weights everywhere, and of the least size that has every kind of layer at two resolutions."""
+    """The smallest network that has every kind of layer at two resolutions, with random weights everywhere."""
     autoencoder = PackagedAutoencoder(torch.device("cpu"))
     torch.manual_seed(0)
     network = CodingAutoencoder(
@@ -50,8 +50,8 @@ def test_small_pictures_and_unknown_networks_are_one_tile() -> None:
     assert len(list(tiles(65, 200, 16, 9))) == 2 * 4
 
 
-def test_margins_follow_from_the_layers(embedded: PackagedAutoencoder) -> None:
-    # A convolution of 3x3 sees one cell further: of 2, 2, 2, 8, 8, 16 pixels; of 16, 16, 16, 4, 4, 2 pixels.
+def test_margins_are_the_receptive_field(embedded: PackagedAutoencoder) -> None:
+    # A 3x3 convolution adds one cell: of 2, 2, 2, 8, 8, 16 pixels; of 16, 16, 16, 4, 4, 2 pixels.
     assert embedded.encoder_margin == -(-38 // 16)
     assert embedded.decoder_margin == -(-58 // 16)
 
@@ -76,7 +76,7 @@ def test_tiles_join_without_seams(
 
 
 @pytest.mark.usefixtures("small_tiles")
-def test_a_smaller_margin_would_show(embedded: PackagedAutoencoder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_smaller_margin_leaves_seams(embedded: PackagedAutoencoder, monkeypatch: pytest.MonkeyPatch) -> None:
     picture = draw(1, 250, 131)
     latents = embedded.encode_pictures([picture], 16)
     assert embedded.encoder_margin is not None

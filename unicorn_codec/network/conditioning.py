@@ -1,7 +1,7 @@
-"""Blocks of the denoiser, one class for each way in which the condition enters (paper, section 4.2 and figure 3).
+"""Transformer blocks of the denoiser, one class for each kind of conditioning (paper, section 4.2 and figure 3).
 
-A block gets tokens (N, T, H) and the condition (N, K + 1, H), which is the index tokens and then the timestep's,
-and gives both on to the next block.
+A block takes tokens (N, T, H) and the condition (N, K + 1, H), which is the index tokens followed by the timestep's,
+and returns both for the next block.
 """
 
 import math
@@ -15,10 +15,10 @@ from unicorn_codec.network.layers import Attention, rms_norm, weight_matrix
 
 
 class Block(nn.Module):
-    """Self-attention and an MLP; a subclass says how they meet the condition.
+    """Self-attention and an MLP. Subclasses define how the condition enters them.
 
     Args:
-        zero_output: both start with a zero output.
+        zero_output: initialise both with a zero output, so that the residual stream passes unchanged.
     """
 
     def __init__(self, size: int, heads: int, *, zero_output: bool = True) -> None:
@@ -28,16 +28,16 @@ class Block(nn.Module):
         self.self_attention = Attention(size, heads, zero_output=zero_output)
 
     def attend_tokens(self, normed: Tensor) -> Tensor:
-        """What each token gets from all of them."""
+        """Return the self-attention of normalised tokens."""
         return self.self_attention(normed, normed)
 
     def mlp(self, normed: Tensor) -> Tensor:
-        """What each token gets from itself."""
+        """Return the MLP of normalised tokens."""
         return F.linear(F.relu(F.linear(normed, self.mlp_in)).square(), self.mlp_out)
 
 
 class InContextBlock(Block):
-    """ICC: the condition's tokens join the sequence of self-attention, and change from block to block."""
+    """ICC: the condition's tokens join the sequence of self-attention and change from block to block."""
 
     def forward(self, tokens: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
         sequence = torch.cat([tokens, condition], dim=1)
@@ -54,7 +54,7 @@ class CrossAttentionBlock(Block):
         self.cross_attention = Attention(size, heads)
 
     def attend_condition(self, tokens: Tensor, condition: Tensor) -> Tensor:
-        """What each token gets from the condition."""
+        """Return the cross-attention of tokens to the condition."""
         return self.cross_attention(rms_norm(tokens), condition)
 
     def forward(self, tokens: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
@@ -75,14 +75,14 @@ class GatedCrossAttentionBlock(CrossAttentionBlock):
 
 
 class AdaptiveNormBlock(Block):
-    """ALNZ: one vector of the condition shifts, scales and gates both parts; the gates start at zero, as in DiT.
+    """ALNZ: a vector shifts, scales and gates both parts. The gates start at zero, as in DiT.
 
-    The condition is the sum of its tokens, the index's together at the weight of the timestep's. DiT's
-    modulation before the output is left out: the blocks' own suffices, and every number costs bits.
+    The vector is the sum of the condition's tokens, in which the index tokens together weigh as much as the timestep's.
+    DiT's modulation before the output is left out: that of the blocks suffices, and every number costs bits.
     """
 
     def __init__(self, size: int, heads: int) -> None:
-        # Behind gates of zero, an output of zero would never get a gradient.
+        # Behind gates of zero, a zero output would never get a gradient.
         super().__init__(size, heads, zero_output=False)
         self.modulation = nn.Parameter(torch.zeros(6 * size, size))
 

@@ -144,7 +144,7 @@ class Objective:
         bits = torch.zeros(len(symbols))
         with torch.inference_mode():
             for row, column in self._pieces(symbols, 0):
-                bits += self._bits(symbols[:, :, row.taken(1), column.taken(1)].to(self.autoencoder.device)).cpu()
+                bits += self._bits(symbols[:, :, row.input(1), column.input(1)].to(self.autoencoder.device)).cpu()
         return bits
 
     def refine(self, pixels: Tensor, latents: Tensor, rounds: int) -> Tensor:
@@ -161,9 +161,11 @@ class Objective:
         """
         refined = latents.clone()
         for row, column in self._pieces(latents, MARGIN_CELLS):
-            part = refined[:, :, row.taken(1), column.taken(1)].to(self.autoencoder.device)
+            part = refined[:, :, row.input(1), column.input(1)].to(self.autoencoder.device)
             best = self._descend(self._pictures(pixels, row, column, self.cell), part / self.own_step, rounds).cpu()
-            refined[:, :, row.given(1), column.given(1)] = best[:, :, row.kept(1), column.kept(1)] * self.own_step
+            refined[:, :, row.output(1), column.output(1)] = (
+                best[:, :, row.cropped(1), column.cropped(1)] * self.own_step
+            )
         return refined
 
     def _pieces(self, latents: Tensor, margin: int) -> Iterator[tuple[Span, Span]]:
@@ -175,7 +177,7 @@ class Objective:
 
     def _pictures(self, pixels: Tensor, row: Span, column: Span, cell: int) -> Tensor:
         """(N, 3, H, W) in [-1, 1]: a piece of pictures (N, H, W, 3), uint8, by cells of so many pixels."""
-        cut = pixels[:, row.taken(cell), column.taken(cell)]
+        cut = pixels[:, row.input(cell), column.input(cell)]
         return cut.to(self.autoencoder.device).permute(0, 3, 1, 2).float() / 127.5 - 1
 
     def _descend(self, pictures: Tensor, symbols: Tensor, rounds: int) -> Tensor:
