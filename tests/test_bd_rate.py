@@ -1,4 +1,4 @@
-"""BD-rate against curves whose answer is known on paper."""
+"""BD-rate of curves for which it is known analytically."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ LEAST_OVERLAP = 2.0
 
 
 def exponential(qualities: list[float], factor: float = 1.0, growth: float = 0.2) -> list[RatePoint]:
-    """Rate = factor exp(growth quality): a straight line over the logarithmic rate."""
+    """Return points of rate = factor exp(growth quality), a straight line over the logarithmic rate."""
     return [RatePoint(float(factor * np.exp(growth * q)), q) for q in qualities]
 
 
@@ -23,7 +23,7 @@ def test_a_constant_factor_is_found_exactly(factor: float) -> None:
 
 
 def test_two_slopes_average_over_the_shared_interval() -> None:
-    """log rates 0.2 q and 0.3 q differ by 0.1 q: over [20, 30] by 2.5 in the mean."""
+    """Logarithmic rates of 0.2 q and 0.3 q differ by 0.1 q: over [20, 30] by 2.5 on average."""
     found = bd_rate(exponential([10, 20, 30]), exponential([20, 25, 30, 40], growth=0.3), LEAST_OVERLAP)
     assert found is not None
     assert found.percent == pytest.approx(100 * np.expm1(2.5))
@@ -48,11 +48,11 @@ def test_the_integral_is_that_of_many_samples() -> None:
 
 
 @pytest.mark.parametrize("qualities", [[40.0, 45.0], [31.5, 40.0], [30.0], []])
-def test_too_little_overlap_has_no_answer(qualities: list[float]) -> None:
+def test_too_little_overlap_gives_no_bd_rate(qualities: list[float]) -> None:
     assert bd_rate(exponential([25, 33]), exponential(qualities), LEAST_OVERLAP) is None
 
 
-def test_an_overlap_of_just_enough_has_one() -> None:
+def test_just_enough_overlap_gives_a_bd_rate() -> None:
     assert bd_rate(exponential([25, 33]), exponential([31, 40]), LEAST_OVERLAP) is not None
 
 

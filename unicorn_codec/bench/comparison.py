@@ -1,6 +1,6 @@
-"""Run this codec and its rivals on a folder, from files really written, and write down what came of it.
+"""A benchmark of this codec and others on a folder, measured on the files that they write.
 
-bench: PictureSet > run_trial, one process a codec and setting > measure_position > Point > bench.json, table, plots
+bench: PictureSet > run_trial, one process per codec and setting > measure_position > Point > bench.json, table, plots
 """
 
 import json
@@ -32,7 +32,7 @@ DEFAULT_CODECS = (
     *(OWN_NAME, "jpeg", "webp", "avif", "avif-half", "jpeg-xl", "jpeg-2000", "hevc-intra", "svt-av1-film"),
     *("latents-zstd", "zip"),
 )
-"""What runs where nobody chooses: 50 small pictures are to be done within ten minutes on two cores."""
+"""Codecs of a benchmark by default, chosen to finish 50 small pictures within ten minutes on two cores."""
 EVERY_CODEC = "all"
 
 Notify = Callable[[str], None]
@@ -40,14 +40,14 @@ Notify = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchOptions:
-    """What a user may choose.
+    """Options of a benchmark.
 
     Args:
-        pictures: at most so many, drawn at random from the seed. None: all.
-        points: at most so many settings of each rival. None: all.
-        metrics_every: one picture in so many is looked at; the rate is always that of all.
-        features: SqueezeNet features for the perceptual distance.
-        command: as it was typed, for the record.
+        pictures: largest number of pictures, drawn at random from the seed. None: all.
+        points: largest number of settings of each rival. None: all.
+        metrics_every: measure the quality of every n-th picture. The rate is always that of all.
+        features: file of SqueezeNet features for the perceptual distance.
+        command: the command line as typed, for the record.
     """
 
     read: ReadOptions = field(default_factory=ReadOptions)
@@ -63,7 +63,7 @@ class BenchOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchResult:
-    """What was found: one sentence, and the points behind it, in the order they were run."""
+    """Result of a benchmark: a verdict of one sentence, and the points behind it in the order they were run."""
 
     verdict: str
     points: tuple[Point, ...]
@@ -71,20 +71,20 @@ class BenchResult:
 
 
 def rivals(read: ReadOptions, seed: int) -> list[Codec]:
-    """Every codec that this one is compared with."""
+    """Return every codec to compare with."""
     return [*picture_rivals(read), *video_rivals(), *network_rivals(seed)]
 
 
 def select_codecs(codecs: Sequence[Codec], names: Sequence[str]) -> list[Codec]:
-    """Those with the given names, in their own order; the usual ones without any name, every one for ``all``.
+    """Return the codecs with the given names, in their own order: the default ones for no name, every one for ``all``.
 
     Raises:
-        InvalidSetting: a name that no codec has.
+        InvalidSetting: there is no codec with a name.
     """
     known = [codec.name for codec in codecs]
     for name in names:
         if name not in (*known, EVERY_CODEC):
-            raise InvalidSetting(f"there is no codec {name!r}; there are {', '.join(known)}, and {EVERY_CODEC}")
+            raise InvalidSetting(f"unknown codec {name!r}: choose from {', '.join(known)}, or {EVERY_CODEC}")
     wanted = known if EVERY_CODEC in names else names or DEFAULT_CODECS
     return [codec for codec in codecs if codec.name in wanted]
 
@@ -92,15 +92,15 @@ def select_codecs(codecs: Sequence[Codec], names: Sequence[str]) -> list[Codec]:
 def bench(
     folder: Path, output: Path, codecs: Sequence[Codec], options: BenchOptions, notify: Notify = lambda line: None
 ) -> BenchResult:
-    """Compare codecs on a folder's pictures; write ``bench.json``, ``table.md``, plots and all coded files.
+    """Compare codecs on a folder's pictures, and write ``bench.json``, ``table.md``, plots and all coded files.
+
+    Codecs that cannot run and settings that fail are skipped with a line that says why.
 
     Args:
-        notify: called with a line about each thing done or skipped.
-
-    What cannot run, and a setting that fails, is skipped with a line that says why.
+        notify: called with one line for each point, and for each codec or setting that is skipped.
 
     Raises:
-        UnicornError: the folder, the output or the packages will not do.
+        UnicornError: the folder or the output cannot be used, or a package is missing.
     """
     check_packages(options.features)
     _prepare(output, overwrite=options.overwrite)
@@ -115,7 +115,7 @@ def bench(
                 chosen = _with_few_settings(codec, options.points)
                 started = time.monotonic()
                 for setting in chosen.settings:
-                    # Its files stay in the output folder, so that anybody can count them again.
+                    # Files stay in the output folder, so that anyone can count them again.
                     files = Path(FILES_NAME, codec.name, str(list(codec.settings).index(setting) + 1))
                     try:
                         points.append(run.run(chosen, setting, output, files))
@@ -123,14 +123,14 @@ def bench(
                     except UnicornError as error:
                         skipped.append(f"{codec.title}, {setting}: skipped, {error}")
                         notify(skipped[-1])
-                notify(f"{codec.title}: {time.monotonic() - started:.0f} s in all")
+                notify(f"{codec.title}: {time.monotonic() - started:.0f} s in total")
     result = BenchResult(verdict=verdict(points), points=tuple(points), skipped=tuple(skipped))
     _write(output, result, everything, pictures, options)
     return result
 
 
 def _prepare(output: Path, *, overwrite: bool) -> None:
-    """Make the output folder; only what a benchmark wrote there before is removed."""
+    """Create the output folder, and remove only what an earlier benchmark wrote there."""
     if (output / JSON_NAME).exists() and not overwrite:
         raise OutputError(f"{output / JSON_NAME} exists already; --overwrite replaces it")
     try:
@@ -142,7 +142,7 @@ def _prepare(output: Path, *, overwrite: bool) -> None:
 
 
 def split_runnable(codecs: Iterable[Codec], pictures: PictureSet, notify: Notify) -> tuple[list[Codec], list[str]]:
-    """Codecs that can run, and a line about each that cannot."""
+    """Return the codecs that can run, and one line about each that cannot."""
     runnable, skipped = [], []
     for codec in codecs:
         if reason := codec.missing(pictures.sizes):
@@ -154,12 +154,12 @@ def split_runnable(codecs: Iterable[Codec], pictures: PictureSet, notify: Notify
 
 
 def _with_few_settings(codec: Codec, points: int | None) -> Codec:
-    """A rival with at most so many settings; ours keeps all."""
+    """Limit a rival to ``points`` settings. This codec keeps all of its own."""
     return codec if points is None or codec.name == OWN_NAME else codec.thinned(points)
 
 
 def point_line(point: Point) -> str:
-    """A point in a line, for whoever waits."""
+    """Describe a point in one line."""
     return (
         f"{point.title}, {point.setting}: {point.bytes:,} bytes, {point.bits_per_pixel:.4f} bits per pixel, "
         f"{point.pack_s + point.unpack_s:.1f} s"

@@ -1,8 +1,8 @@
-"""How good decoded pictures are: every measure that a benchmark knows, and which of them can be had here.
+"""Quality metrics of decoded pictures, and which of them are available.
 
-PSNR, MS-SSIM and SSIMULACRA2 always. The perceptual distance needs SqueezeNet's features in a file; LPIPS, DISTS, FID,
-CLIP-IQA, NIQE and BRISQUE need their packages and weights on this machine already. What is missing is None, never
-something else instead.
+PSNR, MS-SSIM and SSIMULACRA2 always are. The perceptual distance needs a file of SqueezeNet features. LPIPS, DISTS,
+FID, CLIP-IQA, NIQE and BRISQUE need their packages, with weights on this machine already. A metric that is not
+available is None and never replaced by another one.
 """
 
 import importlib
@@ -30,7 +30,7 @@ def identity(value: float) -> float:
 
 
 def similarity_to_db(value: float) -> float:
-    """Stretch the values just below 1, where all decent pictures are."""
+    """Convert a similarity to decibels, which stretches the values just below 1."""
     return -10 * math.log10(1 - value) if value < 1 else math.inf
 
 
@@ -39,21 +39,21 @@ def negated(value: float) -> float:
 
 
 def distance_to_db(value: float) -> float:
-    """A distance as a quality, of which more is better."""
+    """Convert a distance to decibels, of which more is better."""
     return -10 * math.log10(value) if value > 0 else math.inf
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A measure of distortion.
+    """A quality metric.
 
     Args:
-        title: in a table, with its unit.
-        decimals: that a table shows.
-        axis: the scale of ``quality``, with its unit.
-        quality: its values on a scale where more is better and equal steps mean about as much.
-        least_overlap: on that scale; curves that share less of it have no BD-rate. Infinite for measures that do
-            not look at the original: less of what they dislike is not more of the picture.
+        title: for a table, with its unit.
+        decimals: in a table.
+        axis: name of the scale of ``quality``, with its unit.
+        quality: maps values to a scale on which higher is better and equal steps matter about equally.
+        least_overlap: on that scale. Curves that share less have no BD-rate. Infinite for no-reference metrics, which
+            do not tell whether the picture is still the same.
     """
 
     title: str
@@ -87,7 +87,7 @@ Features = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureQuality:
-    """One picture's measures, and what a measure of the whole set (FID) needs of it, if that can be had."""
+    """Metrics of one picture, and its features for metrics of the whole set (FID), if available."""
 
     values: MetricValues
     original_features: Features | None
@@ -95,7 +95,7 @@ class PictureQuality:
 
 
 def measure_pair(original: Pixels, decoded: Pixels, features: Path | None) -> PictureQuality:
-    """Every measure of one picture; None where it cannot be had."""
+    """Measure one picture by every metric. A metric that is not available is None."""
     values: MetricValues = dict.fromkeys(METRICS)
     values |= {
         "psnr_db": psnr_db(original, decoded),
@@ -114,17 +114,17 @@ def measure_pair(original: Pixels, decoded: Pixels, features: Path | None) -> Pi
 
 
 def measure_position(pictures: PictureSet, decoded: Path, features: Path | None, position: int) -> PictureQuality:
-    """Measure one picture that a trial decoded; for a process of its own, of which there is one a core."""
+    """Measure one picture that a trial decoded. Runs in a process pool."""
     return measure_pair(pictures[position], read_decoded(decoded, position), features)
 
 
 def _has_learned(features: Path | None) -> bool:
-    """Whether any measure may need torch, which takes seconds to load."""
+    """Return whether any metric may need torch, which takes seconds to import."""
     return features is not None or any(map(importlib.util.find_spec, LEARNED_PACKAGES))
 
 
 def set_values(rows: Sequence[PictureQuality]) -> MetricValues:
-    """Mean of each measure over the pictures, None where a picture has none; and FID."""
+    """Return the mean of each metric over the pictures, and FID. None where a picture has no value."""
     means: MetricValues = {}
     for name in METRICS:
         found = [value for row in rows if (value := row.values[name]) is not None]
@@ -139,7 +139,7 @@ def set_values(rows: Sequence[PictureQuality]) -> MetricValues:
 
 
 def ssimulacra2(original: Pixels, decoded: Pixels) -> float | None:
-    """SSIMULACRA2 as the package of this name has it: 100 is identical, below 30 is poor. None below 8 pixels."""
+    """Return SSIMULACRA2 by the package of that name: 100 is identical, below 30 is poor. None below 8 pixels."""
     if min(original.shape[:2]) < LEAST_SSIMULACRA2_SIDE:
         return None
     compute = importlib.import_module("ssimulacra2").compute_ssimulacra2
@@ -147,7 +147,7 @@ def ssimulacra2(original: Pixels, decoded: Pixels) -> float | None:
 
 
 def _ppm(pixels: Pixels) -> io.BytesIO:
-    """The package reads files alone; this is the cheapest."""
+    """Encode a picture as PPM: the package reads only files, and this is the cheapest format."""
     file = io.BytesIO()
     to_image(pixels).save(file, "PPM")
     file.seek(0)
@@ -155,7 +155,7 @@ def _ppm(pixels: Pixels) -> io.BytesIO:
 
 
 def check_packages(features: Path | None) -> None:
-    """Raise before hours of work what would stop it at its end.
+    """Check for missing packages and files before hours of work.
 
     Raises:
         PackageMissing: a package of the extra ``bench`` is not installed.
