@@ -91,9 +91,9 @@ def at_rate(curve: Sequence[dict[str, float]], rate: float, metric: str) -> floa
     return float(np.interp(np.log(rate), rates, [p[metric] for p in points], left=np.nan, right=np.nan))
 
 
-def missing(wanted: Sequence[float], curve: Sequence[dict[str, float]], name: str) -> list[float]:
+def missing(settings: Sequence[float], curve: Sequence[dict[str, float]], name: str) -> list[float]:
     """Return the settings for which the curve has no point."""
-    return [setting for setting in wanted if setting not in {point[name] for point in curve}]
+    return [setting for setting in settings if setting not in {point[name] for point in curve}]
 
 
 def shown(curve: Sequence[dict[str, float]], rate: float, metric: str, digits: int) -> str:

@@ -59,12 +59,12 @@ def answer(args: argparse.Namespace) -> None:
     size = within(size, len(sources))
     asked = questions(size)
     numbers = sorted(asked) if args.question == "all" else [int(n) for n in args.question.split(",")]
-    wanted = max(work.pictures for number in numbers for work in asked[number].works.values())
-    if len(sources) < wanted:
-        raise SystemExit(f"found {len(sources)} pictures, but {wanted} are needed: reduce the size with --pictures")
+    needed = max(work.pictures for number in numbers for work in asked[number].works.values())
+    if len(sources) < needed:
+        raise SystemExit(f"found {len(sources)} pictures, but {needed} are needed: reduce the size with --pictures")
     results = Results(args.out / "experiments.json")
     seconds = args.seconds or size.seconds
-    bench = Bench(size=size, sources=tuple(sources[:wanted]), seconds=seconds, device=args.device)
+    bench = Bench(size=size, sources=tuple(sources[:needed]), seconds=seconds, device=args.device)
     circumstances = {
         "size": args.size,
         "data": [folder.name for folder in args.data],

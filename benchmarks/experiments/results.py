@@ -19,13 +19,13 @@ class Results:
 
     def has(self, question: int, variant: str, seed: int, circumstances: Mapping[str, Any]) -> bool:
         """Return whether a row has been measured already."""
-        wanted = (question, variant, seed, circumstances)
-        return any(tuple(row[name] for name in PLACE) == wanted for row in self.rows)
+        expected = (question, variant, seed, circumstances)
+        return any(tuple(row[name] for name in PLACE) == expected for row in self.rows)
 
     def same_work(self, work: Mapping[str, Any], seed: int, circumstances: Mapping[str, Any]) -> Row | None:
         """Return a measurement for another question on an archive that would be identical, if there is one."""
-        wanted = (work, seed, circumstances)
-        rows = (row for row in self.rows if (row["work"], row["seed"], row["circumstances"]) == wanted)
+        expected = (work, seed, circumstances)
+        rows = (row for row in self.rows if (row["work"], row["seed"], row["circumstances"]) == expected)
         return next(({k: v for k, v in row.items() if k not in PLACE} for row in rows if not row["again"]), None)
 
     def add(self, row: Row) -> None:

@@ -159,11 +159,11 @@ def measure_latents(
     for start in range(0, len(archive), PICTURES_PER_BATCH):
         chosen = pictures.pictures[start : start + PICTURES_PER_BATCH]
         originals = [read_picture(pictures, picture, options.read) for picture in chosen]
-        wanted = (decoder.autoencoder.encode_pictures(originals, multiple) - means) / stds
+        target = (decoder.autoencoder.encode_pictures(originals, multiple) - means) / stds
         indices = archive.indices[start : start + PICTURES_PER_BATCH]
         started = time.monotonic()
         found = decoder.sample(indices, chosen[0].width, chosen[0].height).cpu() / denoising.latent_std
         seconds += time.monotonic() - started
-        squares.append((found - wanted).square().mean(dim=(1, 2, 3)))
+        squares.append((found - target).square().mean(dim=(1, 2, 3)))
     error = torch.cat(squares).mean()
     return float(10 * torch.log10(LATENT_PEAK_STDS**2 / error)), seconds

@@ -85,8 +85,8 @@ def select_codecs(codecs: Sequence[Codec], names: Sequence[str]) -> list[Codec]:
     for name in names:
         if name not in (*known, EVERY_CODEC):
             raise InvalidSetting(f"unknown codec {name!r}: choose from {', '.join(known)}, or {EVERY_CODEC}")
-    wanted = known if EVERY_CODEC in names else names or DEFAULT_CODECS
-    return [codec for codec in codecs if codec.name in wanted]
+    chosen = known if EVERY_CODEC in names else names or DEFAULT_CODECS
+    return [codec for codec in codecs if codec.name in chosen]
 
 
 def bench(
@@ -105,8 +105,8 @@ def bench(
     check_packages(options.features)
     _prepare(output, overwrite=options.overwrite)
     with tempfile.TemporaryDirectory(prefix="unicorn-bench-") as work:
-        everything = PictureSet.open(folder, options.read)
-        pictures = everything.copy_sample(Path(work) / "originals", options.pictures, options.seed)
+        all_pictures = PictureSet.open(folder, options.read)
+        pictures = all_pictures.copy_sample(Path(work) / "originals", options.pictures, options.seed)
         runnable, skipped = split_runnable(codecs, pictures, notify)
         points: list[Point] = []
         decoded = Path(work) / "decoded"
@@ -125,7 +125,7 @@ def bench(
                         notify(skipped[-1])
                 notify(f"{codec.title}: {time.monotonic() - started:.0f} s in total")
     result = BenchResult(verdict=verdict(points), points=tuple(points), skipped=tuple(skipped))
-    _write(output, result, everything, pictures, options)
+    _write(output, result, all_pictures, pictures, options)
     return result
 
 
@@ -167,10 +167,10 @@ def point_line(point: Point) -> str:
 
 
 def _write(
-    output: Path, result: BenchResult, everything: PictureSet, pictures: PictureSet, options: BenchOptions
+    output: Path, result: BenchResult, all_pictures: PictureSet, pictures: PictureSet, options: BenchOptions
 ) -> None:
     origin = provenance(options.command, options.seed, options.device)
-    measured = {"pictures": len(pictures), "of_pictures": len(everything), "pixels": pictures.pixels}
+    measured = {"pictures": len(pictures), "of_pictures": len(all_pictures), "pixels": pictures.pixels}
     text = markdown(result.verdict, result.points, result.skipped, origin | measured)
     values = {
         "verdict": result.verdict,

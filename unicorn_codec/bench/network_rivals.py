@@ -53,7 +53,7 @@ class RoundedLatents(Codec):
     file_name: ClassVar[str] = "latents.zst"
 
     def encode(self, pictures: PictureSet, setting: str, folder: Path) -> None:
-        autoencoder = _embedded()
+        autoencoder = _packaged_autoencoder()
         step = float(np.float32(autoencoder.network.max_step ** self.settings[setting]))
         cell = autoencoder.reference.downsampling
         latents = torch.cat([autoencoder.encode_pictures([pixels], cell)[0].flatten(1) for pixels in pictures], dim=1)
@@ -64,7 +64,7 @@ class RoundedLatents(Codec):
         (folder / self.file_name).write_bytes(struct.pack("<f", step) + packed)
 
     def decode(self, folder: Path, sizes: Sizes) -> Iterator[Pixels]:
-        autoencoder, data = _embedded(), (folder / self.file_name).read_bytes()
+        autoencoder, data = _packaged_autoencoder(), (folder / self.file_name).read_bytes()
         cell, channels = autoencoder.reference.downsampling, autoencoder.reference.latent_channels
         (step,) = struct.unpack_from("<f", data)
         low, high = np.frombuffer(zstandard.decompress(data[4:]), np.uint8).reshape(2, channels, -1).astype(np.int64)
@@ -210,7 +210,7 @@ def network_rivals(seed: int) -> list[Codec]:
 
 
 @cache
-def _embedded() -> PackagedAutoencoder:
+def _packaged_autoencoder() -> PackagedAutoencoder:
     return PackagedAutoencoder(torch.device("cpu"))
 
 

@@ -39,7 +39,7 @@ def negated(value: float) -> float:
 
 
 def distance_to_db(value: float) -> float:
-    """Convert a distance to decibels, of which more is better."""
+    """Convert a distance to decibels, of which higher is better."""
     return -10 * math.log10(value) if value > 0 else math.inf
 
 

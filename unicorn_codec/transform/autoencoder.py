@@ -283,21 +283,21 @@ def load_autoencoder(name: str, device: torch.device, channels: int | None = Non
     return DiffusersAutoencoder(name, device)
 
 
-def check_reference(wanted: AutoencoderReference, found: AutoencoderReference) -> None:
+def check_reference(expected: AutoencoderReference, found: AutoencoderReference) -> None:
     """Check that an archive's autoencoder is the one in use.
 
     Raises:
         AutoencoderMismatch: class, configuration, weights or shape differ.
     """
     for what, a, b in (
-        ("class", wanted.class_name, found.class_name),
-        ("configuration", wanted.config_sha256.hex(), found.config_sha256.hex()),
-        ("weights", wanted.weights_sha256.hex(), found.weights_sha256.hex()),
-        ("number of channels", str(wanted.latent_channels), str(found.latent_channels)),
-        ("downsampling", str(wanted.downsampling), str(found.downsampling)),
+        ("class", expected.class_name, found.class_name),
+        ("configuration", expected.config_sha256.hex(), found.config_sha256.hex()),
+        ("weights", expected.weights_sha256.hex(), found.weights_sha256.hex()),
+        ("number of channels", str(expected.latent_channels), str(found.latent_channels)),
+        ("downsampling", str(expected.downsampling), str(found.downsampling)),
     ):
         if a != b:
             raise AutoencoderMismatch(
-                f"the archive was made with another autoencoder: the {what} of its {wanted.name!r} is {a[:16]}, "
+                f"the archive was made with another autoencoder: the {what} of its {expected.name!r} is {a[:16]}, "
                 f"that of {found.name!r} is {b[:16]}"
             )

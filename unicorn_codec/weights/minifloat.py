@@ -15,7 +15,7 @@ def fit_format(values: NDArray[np.float32], exponent_bits: int, mantissa_bits: i
     """Return the format of this many bits whose largest finite value lies just above the largest magnitude.
 
     Raises:
-        InvalidSetting: values are not finite, or there is no format of so many bits.
+        InvalidSetting: values are not finite, or there is no format of this many bits.
     """
     largest = _largest_magnitude(values)
     top_field = (1 << exponent_bits) - 1

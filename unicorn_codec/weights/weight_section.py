@@ -74,17 +74,17 @@ def parse_integers(payload: bytes, shapes: Sequence[tuple[int, int]]) -> list[Qu
         summary = _summary(fields)
         if summary.format is not None:
             raise InvalidField("the weights are floats, expected integers")
-        wanted = sum(rows * columns for rows, columns in shapes)
-        check(summary.count == wanted, f"{summary.count} weights, the header's network has {wanted}")
+        expected = sum(rows * columns for rows, columns in shapes)
+        check(summary.count == expected, f"{summary.count} weights, the header's network has {expected}")
         return decode_rows(fields.rest(), shapes)
 
 
 def parse_tensors(payload: bytes, header: Header) -> dict[str, NDArray[np.float32]]:
     """Parse the tensors of the header's network, in either format. Raises ``InvalidField``."""
     shapes = _shapes_of(header)
-    summary, wanted = weight_summary(payload), sum(map(math.prod, shapes.values()))
-    if summary.count != wanted:  # checked before unpacking, since a small file may claim very many
-        raise InvalidField(f"WGHT: {summary.count} weights, the header's network has {wanted}")
+    summary, expected = weight_summary(payload), sum(map(math.prod, shapes.values()))
+    if summary.count != expected:  # checked before unpacking, since a small file may claim very many
+        raise InvalidField(f"WGHT: {summary.count} weights, the header's network has {expected}")
     if summary.format is not None:
         return split_tensors(parse_weights(payload)[1], header)
     matrices = parse_integers(payload, [as_matrix(shape) for shape in shapes.values()])
