@@ -28,7 +28,7 @@ test-torch:  ## what decodes, with another PyTorch than the tests' own: make tes
 	grep -v '^torch==' constraints.txt > $(OTHER)/constraints.txt
 	$(OTHER)/bin/python -m pip install --quiet -c $(OTHER)/constraints.txt torch==$(TORCH) -e '.[dev]'
 	$(OTHER)/bin/python -m pytest tests/test_golden.py tests/test_canary.py tests/test_vectors.py \
-		tests/test_coding.py tests/test_code_text.py tests/test_archive.py
+		tests/test_latent_coding.py tests/test_code_text.py tests/test_archive.py
 
 check: $(READY)
 	$(BIN)/ruff format --check .

@@ -1,11 +1,11 @@
-"""The embedded autoencoder as a transform codec: rate and distortion, beside AVIF on the same pictures.
+"""Rate and distortion of the packaged autoencoder as a transform codec, compared with AVIF on the same pictures.
 
     python benchmarks/autoencoder_rate.py --data cats-1000 grocery-1000
 
-Latents are rounded to a step and really coded with the package's code model: the rate counts the bytes of all
-codes. AVIF (speed 4) is measured on the bytes of its files, on some of the pictures, beside ours on the same
-ones. Both are read off their curves, linear in the logarithm of the rate, at the rates that are asked for.
-Points that the results file holds already are not measured again.
+Latents are rounded to a step and coded with the package's context model; the rate counts the bytes of all codes. AVIF
+(speed 4) is measured on the bytes of its files, on a subset of the pictures, on which this codec is measured too.
+Values at given rates are interpolated linearly in the logarithm of the rate. Points in the results file are not
+measured again.
 """
 
 import argparse
@@ -20,26 +20,26 @@ import torch
 from PIL import Image
 from ssimulacra2 import compute_ssimulacra2
 
-from unicorn_codec.codes.code_model import level_of, load_code_model
-from unicorn_codec.codes.coding import decode_symbols, encode_symbols
+from unicorn_codec.codes.context_model import level_of, load_context_model
+from unicorn_codec.codes.latent_coding import decode_symbols, encode_symbols
 from unicorn_codec.packing.code_writer import quantise_latents
 from unicorn_codec.pictures.metrics import ms_ssim, psnr_db
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 
 STEPS = {"cats-1000": (2.0, 2.9, 4.4), "grocery-1000": (2.0, 2.9, 4.4, 5.6)}
 FINE_STEPS = (1.4,)
-"""Measured on the few pictures alone."""
+"""Measured only on the subset."""
 
 QUALITIES = (0, 5, 10, 20, 30, 40, 50)
 RATES = {"cats-1000": (0.12, 0.16, 0.21), "grocery-1000": (0.155, 0.21, 0.27)}
 TOGETHER = 200
 
 Coded = list[tuple[int, np.ndarray]]
-"""Bytes and decoded pixels of each picture."""
+"""Sizes in bytes and decoded pixels of the pictures."""
 
 
 def ssimulacra2_of(original: np.ndarray, decoded: np.ndarray) -> float:
-    """SSIMULACRA2 of two pictures in memory."""
+    """Return SSIMULACRA2 of two pictures in memory."""
     files = []
     for pixels in (original, decoded):
         file = io.BytesIO()
@@ -49,8 +49,8 @@ def ssimulacra2_of(original: np.ndarray, decoded: np.ndarray) -> float:
 
 
 def code_with_autoencoder(pictures: Sequence[np.ndarray], autoencoder: PackagedAutoencoder, step: float) -> Coded:
-    """Pictures of one size, through codes that are decoded again."""
-    model, level = load_code_model(), level_of(step)
+    """Encode pictures of one size as codes and decode them again."""
+    model, level = load_context_model(), level_of(step)
     coded: Coded = []
     for start in range(0, len(pictures), TOGETHER):
         batch = pictures[start : start + TOGETHER]
@@ -64,7 +64,7 @@ def code_with_autoencoder(pictures: Sequence[np.ndarray], autoencoder: PackagedA
 
 
 def code_with_avif(pictures: Sequence[np.ndarray], quality: float) -> Coded:
-    """Pictures through AVIF files."""
+    """Encode pictures as AVIF files and decode them again."""
     coded: Coded = []
     for picture in pictures:
         file = io.BytesIO()
@@ -74,7 +74,7 @@ def code_with_avif(pictures: Sequence[np.ndarray], quality: float) -> Coded:
 
 
 def measure(pictures: Sequence[np.ndarray], coded: Coded, *, judge: bool) -> dict[str, float]:
-    """Means over the pictures; SSIMULACRA2 takes long and is for a few."""
+    """Return means over the pictures. SSIMULACRA2 is slow and measured on few."""
     pairs = list(zip(pictures, [decoded for _, decoded in coded], strict=True))
     point = {
         "bits_per_pixel": 8 * sum(size for size, _ in coded) / sum(picture[..., 0].size for picture in pictures),
@@ -85,19 +85,19 @@ def measure(pictures: Sequence[np.ndarray], coded: Coded, *, judge: bool) -> dic
 
 
 def at_rate(curve: Sequence[dict[str, float]], rate: float, metric: str) -> float:
-    """A curve's value at a rate; NaN outside the curve."""
+    """Return a curve's value at a rate, NaN outside the curve."""
     points = sorted(curve, key=lambda point: point["bits_per_pixel"])
     rates = np.log([point["bits_per_pixel"] for point in points])
     return float(np.interp(np.log(rate), rates, [p[metric] for p in points], left=np.nan, right=np.nan))
 
 
-def missing(wanted: Sequence[float], curve: Sequence[dict[str, float]], name: str) -> list[float]:
-    """Settings that the curve has no point for."""
-    return [setting for setting in wanted if setting not in {point[name] for point in curve}]
+def missing(settings: Sequence[float], curve: Sequence[dict[str, float]], name: str) -> list[float]:
+    """Return the settings for which the curve has no point."""
+    return [setting for setting in settings if setting not in {point[name] for point in curve}]
 
 
 def shown(curve: Sequence[dict[str, float]], rate: float, metric: str, digits: int) -> str:
-    """A curve's value at a rate as text, a dash outside the curve."""
+    """Format a curve's value at a rate, with a dash outside the curve."""
     value = at_rate(curve, rate, metric)
     return "-" if np.isnan(value) else f"{value:.{digits}f}"
 
@@ -105,8 +105,8 @@ def shown(curve: Sequence[dict[str, float]], rate: float, metric: str, digits: i
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, nargs="+", required=True)
-    parser.add_argument("--every", type=int, default=10, help="one picture in so many is also judged beside AVIF")
-    parser.add_argument("--limit", type=int, help="pictures of each folder")
+    parser.add_argument("--every", type=int, default=10, help="compare every n-th picture with AVIF")
+    parser.add_argument("--limit", type=int, help="largest number of pictures of each folder")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "autoencoder_rate.json")
     args = parser.parse_args()
     autoencoder = PackagedAutoencoder(torch.device("cpu"))
@@ -127,7 +127,7 @@ def main() -> None:
         for quality in missing(QUALITIES, curves["avif"], "quality"):
             curves["avif"].append({"quality": quality} | measure(some, code_with_avif(some, quality), judge=True))
         sets[folder.name] = curves | {"pictures": len(pictures), "judged": len(some)}
-        print(f"\n{folder.name}: {len(pictures)} pictures, {len(some)} of them beside AVIF\n")
+        print(f"\n{folder.name}: {len(pictures)} pictures, {len(some)} of them compared with AVIF\n")
         columns = ["bits/pixel", "all: PSNR", "MS-SSIM"]
         for codec in ("some:", "AVIF:"):
             columns += [f"{codec} PSNR", "MS-SSIM", "SSIMULACRA2"]

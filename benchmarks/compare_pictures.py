@@ -1,11 +1,11 @@
-"""Pictures of an archive beside AVIF files of the same size, in one PNG, to be looked at.
+"""Pictures of an archive next to AVIF files of the same size, in one PNG for visual comparison.
 
     python benchmarks/compare_pictures.py --data cats-1000 --out benchmarks/results/cats.png
 
-Each row is a picture; for every rate there is what comes back from an archive of the whole selection, and the
-best of AVIF (speed 4) at full, half and quarter size scaled up again, of no more bytes than the rate allows;
-below that AVIF's smallest file. Under each picture stand its own bits per pixel and SSIMULACRA2. A rate that the
-pictures cannot be packed at is left out.
+Each row shows a picture. For every rate there is its reconstruction from an archive of the whole selection, and the
+best of AVIF (speed 4) at full, half and quarter size, upsampled, of no more bytes than the rate allows; below that,
+AVIF's smallest file. Captions give each picture's bits per pixel and SSIMULACRA2. Rates at which the pictures cannot be
+packed are left out.
 """
 
 import argparse
@@ -29,7 +29,7 @@ GAP, CAPTION = 6, 16
 
 
 def best_avif(picture: np.ndarray, most_bytes: float) -> tuple[int, np.ndarray]:
-    """Bytes and pixels of the AVIF file with the best PSNR that is small enough, or of the smallest one."""
+    """Return bytes and pixels of the AVIF file with the best PSNR among those small enough, or of the smallest one."""
     shown = Image.fromarray(picture)
     found = []
     for divisor in (1, 2, 4):
@@ -46,9 +46,9 @@ def best_avif(picture: np.ndarray, most_bytes: float) -> tuple[int, np.ndarray]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--pictures", type=int, default=200, help="that the archive holds")
+    parser.add_argument("--pictures", type=int, default=200, help="pictures in the archive")
     parser.add_argument("--show", type=int, nargs="+", default=[7, 60, 121, 180])
-    parser.add_argument("--rates", type=float, nargs="+", default=RATES, help="bits per pixel")
+    parser.add_argument("--rates", type=float, nargs="+", default=RATES, help="target rates in bits per pixel")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     paths = sorted(args.data.glob("*.jpg"))[: args.pictures]

@@ -1,10 +1,10 @@
-"""The dial: this codec and its rivals on the same pixels in one run, from 0.03 to 1.5 bits per pixel.
+"""This codec and its rivals on the same pixels, from 0.03 to 1.5 bits per pixel.
 
     python benchmarks/dial.py --data cats-1000 grocery-1000 --count 200 1000 --features squeezenet.safetensors
 
-Everything is measured on files really written. Slow rivals run on the smallest count alone, COIN on a few pictures
-of it. Rates are of all pictures, metrics of every fifth (--metrics-every). dial.json is written after each point and
-says what is done already: the same command goes on from there. dial.md and the plots are drawn from it at the end.
+All figures are measured on written files. Slow rivals run only on the smallest count, COIN on a few of its pictures.
+Rates are those of all pictures, metrics those of every fifth (--metrics-every). dial.json is written after each point
+and records what is done: the same command resumes. At the end, dial.md and the plots are made from it.
 """
 
 import argparse
@@ -26,11 +26,11 @@ from unicorn_codec.bench.comparison import point_line, rivals, split_runnable
 from unicorn_codec.bench.equal_bytes import HANDICAP_DB, equal_bytes_table
 from unicorn_codec.bench.measuring import Measuring, measuring, point_from, point_values
 from unicorn_codec.bench.network_rivals import Coin, RoundedLatents
-from unicorn_codec.bench.origin import models_sha256, origin_of
 from unicorn_codec.bench.own_codec import EFFORTS, OWN_NAME, Unicorn
 from unicorn_codec.bench.picture_set import PictureSet
 from unicorn_codec.bench.plots import draw_plots
-from unicorn_codec.bench.qualities import check_packages
+from unicorn_codec.bench.provenance import package_models_sha256, provenance
+from unicorn_codec.bench.quality_metrics import check_packages
 from unicorn_codec.bench.report import BD_TEXT, Point, bd_table, notes, point_table, verdict
 from unicorn_codec.bench.rivals import Avif, Codec, Zip
 from unicorn_codec.config import CodesOptions, Goal, ReadOptions, Target
@@ -39,13 +39,13 @@ from unicorn_codec.errors import UnicornError
 
 RATES = (0.03, 0.05, 0.1, 0.2)
 STEPS = (2.0,)
-"""Our settings: bits per pixel, then quantisation steps for what lies above."""
+"""Settings of this codec: target rates in bits per pixel, then quantisation steps for higher rates."""
 
 BAR_RATES = (0.05, 0.1)
 BAR_RIVALS = ("avif", "avif-speed-0", "avif-half")
 
 OUR_MODELS = (OWN_NAME, *EFFORTS, RoundedLatents.name)
-"""Codecs whose kept points are worth nothing once the package has other models."""
+"""Codecs whose points are discarded when the package's models change."""
 
 SECONDS = {
     "jpeg": 0.005,
@@ -68,7 +68,7 @@ SECONDS = {
     OWN_NAME: 1.5,
     **{name: 0.2 + 0.12 * effort for name, effort in EFFORTS.items()},
 }
-"""Processor seconds of a picture of 256x256, about, there and back."""
+"""Approximate processor seconds for encoding and decoding a picture of 256x256."""
 
 COIN_STEP_SECONDS = 0.02
 METRIC_SECONDS = 0.15
@@ -77,12 +77,12 @@ PLOTTED = (
     *(OWN_NAME, "avif", "avif-half", "webp", "jpeg-xl", "jpeg-2000", "hevc-intra", "av1-film", "vvc-intra"),
     *("latents-zstd",),
 )
-"""Curves of the plots that are made to be read; others are in the plots ``-all``."""
+"""Curves of the main plots. Plots named ``-all`` show the others too."""
 
 
 @dataclass
 class Run:
-    """One count of one set: what is measured so far."""
+    """A picture set at one count, and the points measured so far."""
 
     name: str
     count: int
@@ -102,12 +102,12 @@ class Run:
 
 
 class Results:
-    """What ``dial.json`` holds."""
+    """Contents of ``dial.json``."""
 
     def __init__(self, path: Path, origin: dict[str, Any], settings: dict[str, Any], again: Sequence[str]) -> None:
-        """Take over what an earlier run measured in the same way, but for the codecs in ``again``."""
+        """Take over the points of an earlier run with the same settings, except those of the codecs in ``again``."""
         self.path, self.origin, self.settings = path, origin, settings
-        self.models = models_sha256()
+        self.models = package_models_sha256()
         self.runs: list[Run] = []
         if path.exists():
             kept = json.loads(path.read_text())
@@ -137,7 +137,7 @@ class Results:
 
 
 def own_codecs(args: argparse.Namespace) -> list[Unicorn]:
-    """Ours, and ours with codes that are not refined, or for long."""
+    """Return this codec as it is, with unrefined codes, and with long refinement."""
     common = CodesOptions(seed=args.seed, device=args.device)
     rates = {f"{rate:g} bpp": replace(common, target=Target(Goal.RATE, rate)) for rate in args.rates}
     steps = {f"step {step:g}": replace(common, target=Target(Goal.STEP, step)) for step in args.steps}
@@ -146,13 +146,13 @@ def own_codecs(args: argparse.Namespace) -> list[Unicorn]:
 
 
 def with_effort(codec: Unicorn, name: str, effort: int) -> Unicorn:
-    """A codec whose codes are refined in so many rounds."""
+    """Return this codec with a number of refinement rounds."""
     settings = {setting: replace(options, effort=effort) for setting, options in codec.settings.items()}
     return Unicorn(settings=settings, name=name, title=f"unicorn, effort {effort}")
 
 
 def codecs_for(args: argparse.Namespace, count: int) -> list[Codec]:
-    """What runs on so many pictures."""
+    """Return the codecs that run on a number of pictures."""
     others = [codec for codec in rivals(ReadOptions(), args.seed) if not isinstance(codec, (Zip, Coin))]
     coin = Coin(steps=args.coin_steps, most_pictures=args.coin_pictures, seed=args.seed)
     if args.points is not None:
@@ -168,7 +168,7 @@ def is_slow(codec: Codec) -> bool:
 
 
 def seconds_of(codec: Codec, count: int, every: int) -> float:
-    """About what a setting takes on an idle core."""
+    """Estimate the processor seconds of a setting on an idle core."""
     stored = min(count, codec.most_pictures or count)
     each = SECONDS.get(codec.name, 0.5) if not isinstance(codec, Coin) else COIN_STEP_SECONDS * codec.steps
     looked_at = -(-stored // every) if stored == count else stored
@@ -176,19 +176,19 @@ def seconds_of(codec: Codec, count: int, every: int) -> float:
 
 
 class Clock:
-    """Tells how long the rest will take, by what the part so far took against its estimate."""
+    """Estimates the remaining time from the time that the work so far took relative to its estimate."""
 
     def __init__(self, total: float) -> None:
         self.total, self.done, self.started = total, 0.0, time.monotonic()
 
     def left(self, seconds: float) -> str:
-        """The rest, once work that was thought to take so many seconds is done."""
+        """Return the remaining seconds, once work estimated at ``seconds`` is done."""
         self.done += seconds
         return f"about {(self.total - self.done) * (time.monotonic() - self.started) / self.done / 60:.0f} minutes left"
 
 
 def slowness() -> float:
-    """How much longer work takes here and now than on an idle core: other programs may run too."""
+    """Return how much longer work takes now than on an idle core: other programs may be running."""
     pixels = np.asarray(Image.effect_mandelbrot((256, 256), (-2, -1.5, 1, 1.5), 100).convert("RGB"))
     wall, processor = time.perf_counter(), time.process_time()
     for _ in range(3):
@@ -200,7 +200,7 @@ Todo = list[tuple[Codec, str]]
 
 
 def measure_all(args: argparse.Namespace, results: Results) -> None:
-    """Measure what is not measured yet, one set and count after another."""
+    """Measure what is missing, one set and count after another."""
     waiting: dict[tuple[Path, int], Todo] = {}
     for folder, count in ((folder, count) for folder in args.data for count in args.count):
         run, codecs = results.run_of(folder.name, count), codecs_for(args, count)
@@ -215,10 +215,10 @@ def measure_all(args: argparse.Namespace, results: Results) -> None:
 
 
 def measure_run(args: argparse.Namespace, results: Results, folder: Path, run: Run, todo: Todo, clock: Clock) -> None:
-    """Measure the points of one set and count; the results are written after each."""
+    """Measure the points of one set and count. The results are written after each point."""
     with tempfile.TemporaryDirectory(prefix="unicorn-dial-") as name:
         work = Path(name)
-        pictures = PictureSet.open(folder, ReadOptions()).copy_some(work / "originals", run.count, args.seed)
+        pictures = PictureSet.open(folder, ReadOptions()).copy_sample(work / "originals", run.count, args.seed)
         if len(pictures) != run.count:
             sys.exit(f"{folder} holds {len(pictures)} pictures, not {run.count}")
         run.pixels = pictures.pixels
@@ -236,7 +236,7 @@ def measure_run(args: argparse.Namespace, results: Results, folder: Path, run: R
 
 
 def measure_one(measure: Measuring, codec: Codec, setting: str, run: Run, output: Path) -> str:
-    """Measure a point; returns a line about it."""
+    """Measure a point and return a line about it."""
     try:
         files = Path(run.name, str(run.count), codec.name, setting.replace(" ", "-"))
         run.points.append(measure.run(codec, setting, output, files))
@@ -248,7 +248,7 @@ def measure_one(measure: Measuring, codec: Codec, setting: str, run: Run, output
 
 def report(results: Results, output: Path) -> None:
     """Write ``dial.md`` and the plots."""
-    parts = ["# The dial"]
+    parts = ["# This codec and its rivals from 0.03 to 1.5 bits per pixel"]
     for run in results.runs:
         if not run.points:
             continue
@@ -261,7 +261,7 @@ def report(results: Results, output: Path) -> None:
         parts += [
             f"## {run.name}, {run.count:,} pictures",
             verdict(points),
-            "Ours beside the best of AVIF's and half-size AVIF's smallest files of at least that size (better: in "
+            "Comparison with the smallest files of AVIF and half-size AVIF that are no smaller (better means: in "
             f"MS-SSIM and SSIMULACRA2, and at most {HANDICAP_DB:g} dB worse in PSNR):",
             equal_bytes_table(points, BAR_RATES, BAR_RIVALS),
             *(f"![{run.name}, {run.count} pictures]({stem}-{name}.png)" for name in ("ssimulacra2", "psnr_db")),
@@ -278,21 +278,27 @@ def report(results: Results, output: Path) -> None:
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
-    """The command line's settings."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders of pictures")
-    parser.add_argument("--count", type=int, nargs="+", default=[200, 1000], help="pictures, drawn from each folder")
+    parser.add_argument(
+        "--count", type=int, nargs="+", default=[200, 1000], help="numbers of pictures to draw from each folder"
+    )
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
-    parser.add_argument("--codecs", nargs="+", metavar="NAME", help="these alone")
-    parser.add_argument("--again", nargs="+", default=[], metavar="NAME", help="codecs to measure once more")
-    parser.add_argument("--rates", type=float, nargs="*", default=RATES, help="ours, in bits per pixel")
-    parser.add_argument("--steps", type=float, nargs="*", default=STEPS, help="ours, for what lies above")
-    parser.add_argument("--points", type=int, metavar="N", help="at most so many settings of each rival")
+    parser.add_argument("--codecs", nargs="+", metavar="NAME", help="measure only these codecs")
+    parser.add_argument("--again", nargs="+", default=[], metavar="NAME", help="codecs to measure again")
+    parser.add_argument(
+        "--rates", type=float, nargs="*", default=RATES, help="target rates of this codec in bits per pixel"
+    )
+    parser.add_argument(
+        "--steps", type=float, nargs="*", default=STEPS, help="quantisation steps of this codec, for higher rates"
+    )
+    parser.add_argument("--points", type=int, metavar="N", help="largest number of settings of each rival")
     parser.add_argument("--metrics-every", type=int, default=5, metavar="K")
     parser.add_argument("--features", type=Path, help="SqueezeNet 1.1 features, for the perceptual distance")
     parser.add_argument("--coin-pictures", type=int, default=4)
     parser.add_argument("--coin-steps", type=int, default=1000)
-    parser.add_argument("--files", type=Path, help="folder that keeps everything written")
+    parser.add_argument("--files", type=Path, help="folder for all written files")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     return parser.parse_args(arguments)
@@ -309,7 +315,7 @@ def main() -> None:
         "coin": [args.coin_pictures, args.coin_steps],
     }
     command = shlex.join(["python", *sys.argv])
-    results = Results(args.out / "dial.json", origin_of(command, args.seed, args.device), settings, args.again)
+    results = Results(args.out / "dial.json", provenance(command, args.seed, args.device), settings, args.again)
     measure_all(args, results)
     report(results, args.out)
     for run in results.runs:

@@ -1,12 +1,12 @@
-"""Index-only archives: how near the network comes to the autoencoder's ceiling, and at what size.
+"""Index-only archives: how near the network comes to the autoencoder's own reconstruction, and at what size.
 
     python benchmarks/index_only.py --data cats-1000 --run small      # 256 pictures at 64 pixels, 10 minutes
     python benchmarks/index_only.py --data cats-1000 --run large      # 64 pictures at 256 pixels, 15 minutes
     python benchmarks/index_only.py --data cats-1000 --run frontier   # five network sizes
     python benchmarks/index_only.py --data cats-1000 --run weights    # bits per weight, 8 to 32
-    python benchmarks/index_only.py --data cats-1000 --run paper      # 1000 pictures, H = 144, W = 16; wants a GPU
+    python benchmarks/index_only.py --data cats-1000 --run paper      # 1000 pictures, H = 144, W = 16; needs a GPU
 
-Every row is measured on a file really written and read back. Results go to results/index_only_RUN.json.
+Every row is measured on a file that was written and read back. Results go to results/index_only_RUN.json.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from unicorn_codec.network.training import Progress
 from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.pack import pack
 from unicorn_codec.pictures.images import list_folder
-from unicorn_codec.weights.quantization import fit_format
+from unicorn_codec.weights.minifloat import fit_format
 from unicorn_codec.weights.weight_section import parse_weights, serialize_weights
 
 Row = dict[str, float | int | str]
@@ -39,7 +39,7 @@ WEIGHT_FORMATS = ((3, 4), (3, 6), (4, 7), (4, 9), (4, 11), (5, 14), (8, 23))
 
 
 class Lines(Observer):
-    """A line now and then, for a log."""
+    """Prints progress now and then, for a log."""
 
     def __init__(self) -> None:
         self.shown = 0.0
@@ -66,7 +66,7 @@ def pack_some(
     weight_bits: int | None = None,
     exponent_bits: int | None = None,
 ) -> Row:
-    """Pack the first ``count`` pictures; the network has at most the given parameters a latent value."""
+    """Pack the first ``count`` pictures with a limited number of parameters per latent value."""
     folder, output = work / "pictures", work / "out.uni"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -111,12 +111,12 @@ def pack_some(
 
 
 def small(args: argparse.Namespace, work: Path) -> Iterator[Row]:
-    """256 pictures at 64 pixels, at most 1.6 parameters a latent value. Bar: within 0.5 dB."""
+    """256 pictures at 64 pixels, at most 1.6 parameters per latent value. Bar: within 0.5 dB."""
     yield pack_some(args.data, work, 256, 64, args.minutes * 60, parameters_per_latent=1.6, device=args.device)
 
 
 def large(args: argparse.Namespace, work: Path) -> Iterator[Row]:
-    """64 pictures at 256 pixels, at most 2.1 parameters a latent value. Bar: within 0.5 dB."""
+    """64 pictures at 256 pixels, at most 2.1 parameters per latent value. Bar: within 0.5 dB."""
     yield pack_some(args.data, work, 64, 256, args.minutes * 60, parameters_per_latent=2.1, device=args.device)
 
 
@@ -127,13 +127,13 @@ def paper(args: argparse.Namespace, work: Path) -> Iterator[Row]:
 
 
 def frontier(args: argparse.Namespace, work: Path) -> Iterator[Row]:
-    """PSNR against file size: 256 pictures at 64 pixels, five sizes of the network."""
+    """PSNR against file size: 256 pictures at 64 pixels, five network sizes."""
     for ratio in FRONTIER:
         yield pack_some(args.data, work, 256, 64, args.minutes * 60, parameters_per_latent=ratio, device=args.device)
 
 
 def weights(args: argparse.Namespace, work: Path) -> Iterator[Row]:
-    """One trained network, stored with fewer and fewer bits a weight."""
+    """One trained network, stored with ever fewer bits per weight."""
     seconds = args.minutes * 60
     exact = {"weight_bits": 32, "exponent_bits": 8}
     pack_some(args.data, work, 256, 64, seconds, parameters_per_latent=1.6, device=args.device, **exact)
@@ -168,7 +168,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of pictures")
     parser.add_argument("--run", choices=RUNS, required=True)
-    parser.add_argument("--minutes", type=float, help="training of each network")
+    parser.add_argument("--minutes", type=float, help="training time of each network")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     args = parser.parse_args()

@@ -1,9 +1,9 @@
-"""Make stills of a camera that does not move, from photographs: pictures as alike as those that sequences are for.
+"""Simulate stills of a fixed camera from photographs: near-duplicates, for which sequences are made.
 
     python benchmarks/make_stills.py --data PICTURES --out stills-50 && unicorn bench stills-50 --out results
 
-They are simulated: each is one photograph with other exposure and noise, something from a second photograph that
-moves through it, and the coding of a camera (JPEG).
+Each still is one photograph with its own exposure and noise, with an object from a second photograph moving through it,
+coded as JPEG like a camera's.
 """
 
 import argparse
@@ -14,10 +14,10 @@ from PIL import Image
 
 EXPOSURE = 0.02
 NOISE = 2.0
-"""Standard deviations: of the exposure's factor, and of a value's noise."""
+"""Standard deviations of the exposure's factor and of the noise of a value."""
 
 OBJECT = 1 / 4
-"""Side of what moves, as a part of the picture's height."""
+"""Side of the moving object, as a fraction of the picture's height."""
 
 JPEG_QUALITY = 92
 
@@ -25,9 +25,9 @@ JPEG_QUALITY = 92
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of photographs")
-    parser.add_argument("--out", type=Path, required=True, help="folder that the stills are written to")
-    parser.add_argument("--cameras", type=int, default=5, help="photographs that become scenes")
-    parser.add_argument("--stills", type=int, default=10, help="of each camera")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the stills")
+    parser.add_argument("--cameras", type=int, default=5, help="number of photographs to use as scenes")
+    parser.add_argument("--stills", type=int, default=10, help="number of stills of each scene")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     args.out.mkdir(parents=True)
@@ -42,12 +42,12 @@ def main() -> None:
 
 
 def make_still(background: np.ndarray, moving: np.ndarray, time: float, rng: np.random.Generator) -> np.ndarray:
-    """One still, uint8 (H, W, 3).
+    """Return one still, uint8 (H, W, 3).
 
     Args:
         background: uint8 (H, W, 3), the scene.
-        moving: uint8 (h, w, 3); its middle passes through the scene.
-        time: 0 to 1, how far it has come.
+        moving: uint8 (h, w, 3). Its centre moves through the scene.
+        time: 0 to 1, position of the object on its way.
     """
     height, width = background.shape[:2]
     side = int(height * OBJECT)

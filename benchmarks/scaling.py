@@ -1,11 +1,11 @@
-"""The more, the cheaper? Bits per pixel of archives of 125 to 1000 pictures at equal quality.
+"""Rate against the number of pictures: bits per pixel of archives of 125 to 1000 pictures at equal quality.
 
     python benchmarks/scaling.py --data cats-1000 grocery-1000
 
-The quality is that of the largest archive at --bpp: its mean PSNR. For each smaller count the same pictures are
-packed, as so many archives as they make, all with one quantisation step: the one that brings their mean PSNR to the
-same, to --tolerance dB. So no count is helped by easier pictures, unless --parts takes fewer archives. Rates are of
-whole files. scaling.json is written after each archive, and the same command goes on from there.
+The quality is the mean PSNR of the largest archive at --bpp. For each smaller count the same pictures are packed into
+as many archives as needed, all with the one quantisation step that gives the same mean PSNR to --tolerance dB. No count
+has easier pictures than another, unless --parts limits the number of archives. Rates are those of whole files.
+scaling.json is written after each archive, and the same command resumes.
 """
 
 import argparse
@@ -23,9 +23,9 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from unicorn_codec.bench.origin import models_sha256, origin_of
 from unicorn_codec.bench.picture_set import PictureSet
-from unicorn_codec.bench.plots import spread
+from unicorn_codec.bench.plots import spread_labels
+from unicorn_codec.bench.provenance import package_models_sha256, provenance
 from unicorn_codec.config import CodesOptions, Goal, PackOptions, ReadOptions, Target
 from unicorn_codec.packing.pack import pack
 
@@ -33,7 +33,7 @@ Row = dict[str, Any]
 
 TRIALS = 8
 DB_PER_OCTAVE = 4.0
-"""What halving the step brings, about; only the first guess depends on it."""
+"""Approximate gain of halving the step in dB. Only the first guess depends on it."""
 
 MARKERS = ("o", "s", "^", "D", "v")
 DASHES = ("solid", "dashed", "dotted", "dashdot", (0, (5, 1, 1, 1)))
@@ -60,7 +60,7 @@ def pack_part(pictures: PictureSet, positions: Sequence[int], options: PackOptio
 
 
 def next_step(trials: Sequence[Row], psnr_db: float) -> float:
-    """Quantisation step to try after others, the last of which is the best known."""
+    """Return the quantisation step to try next. The last of the given ones is the best known."""
     slope = -DB_PER_OCTAVE
     if len(trials) > 1 and trials[-1]["step"] != trials[-2]["step"]:
         octaves = math.log2(trials[-1]["step"] / trials[-2]["step"])
@@ -69,13 +69,13 @@ def next_step(trials: Sequence[Row], psnr_db: float) -> float:
 
 
 def parts_of(total: int, count: int, most: int | None) -> list[range]:
-    """Positions of disjoint archives of ``count`` pictures, every so-and-so-many-th picture in each."""
+    """Return the positions of disjoint archives of ``count`` pictures, evenly spaced in each."""
     parts = total // count
     return [range(part, parts * count, parts) for part in range(parts)][:most]
 
 
 class Results:
-    """What ``scaling.json`` holds: for each set and count the trials of a step, each with its archives."""
+    """Contents of ``scaling.json``: for each set and count the trials of a step, each with its archives."""
 
     def __init__(self, path: Path, origin: dict[str, Any], settings: dict[str, Any]) -> None:
         kept = json.loads(path.read_text()) if path.exists() else {"settings": settings, "sets": {}}
@@ -93,7 +93,7 @@ class Results:
 
 
 def best_of(trials: Sequence[Row], psnr_db: float) -> Row:
-    """The complete trial whose mean PSNR is nearest."""
+    """Return the complete trial whose mean PSNR is nearest."""
     return min((trial for trial in trials if trial["is_complete"]), key=lambda trial: abs(trial["psnr_db"] - psnr_db))
 
 
@@ -121,7 +121,7 @@ def measure_set(args: argparse.Namespace, folder: Path, results: Results) -> Non
 
 
 def is_done(trials: Sequence[Row], whole: Sequence[Row], tolerance: float) -> bool:
-    """Whether the wanted quality is reached, or will not be."""
+    """Return whether the target quality is reached or out of reach."""
     if not trials or not trials[-1]["is_complete"]:
         return False
     near = abs(trials[-1]["psnr_db"] - whole[0]["psnr_db"]) <= tolerance
@@ -129,7 +129,7 @@ def is_done(trials: Sequence[Row], whole: Sequence[Row], tolerance: float) -> bo
 
 
 def run_trial(trial: Row, pictures: PictureSet, parts: Sequence[range], options: PackOptions, results: Results) -> None:
-    """Pack all archives of a count with one step; those that are there already stay."""
+    """Pack all archives of a count with one step. Existing results are kept."""
     archives = trial["archives"]
     for positions in parts[len(archives) :]:
         archives.append(pack_part(pictures, positions, options))
@@ -141,15 +141,15 @@ def run_trial(trial: Row, pictures: PictureSet, parts: Sequence[range], options:
 
 
 def rates_of(by_count: dict[str, list[Row]]) -> dict[int, Row]:
-    """The trial of each count that stands for it."""
+    """Return the representative trial of each count."""
     psnr_db = by_count[str(max(map(int, by_count)))][0]["psnr_db"]
     return {int(count): best_of(by_count[count], psnr_db) for count in sorted(by_count, key=int)}
 
 
 def table(sets: dict[str, dict[str, list[Row]]]) -> str:
-    """Mean rate and PSNR of each count, and the rate against that of half as many pictures."""
+    """Return mean rate and PSNR of each count, and the rate relative to that of half as many pictures."""
     lines = [
-        "| set | pictures | archives | bits per pixel | PSNR (dB) | against half as many |",
+        "| set | pictures | archives | bits per pixel | PSNR (dB) | relative to half as many |",
         "|:--" + "|--:" * 5 + "|",
     ]
     for name, by_count in sets.items():
@@ -164,7 +164,7 @@ def table(sets: dict[str, dict[str, list[Row]]]) -> str:
 
 
 def draw(sets: dict[str, dict[str, list[Row]]], path: Path) -> None:
-    """Rate over the number of pictures; one line a set, bars from its best to its worst archive."""
+    """Plot the rate over the number of pictures, one line per set, with bars from its best to its worst archive."""
     figure = Figure(figsize=(5.2, 3.6), layout="constrained")
     axes = figure.add_subplot()
     ticks = sorted({int(count) for by_count in sets.values() for count in by_count})
@@ -192,9 +192,9 @@ def draw(sets: dict[str, dict[str, list[Row]]], path: Path) -> None:
 
 
 def label_starts(axes: Axes, count: int, starts: Sequence[tuple[float, str]]) -> None:
-    """Names on the left: on the right all lines meet, since every set's largest archive has the same rate."""
+    """Label the lines on the left. On the right they meet, since every set's largest archive has the same rate."""
     ordered = sorted(starts)
-    heights = spread([rate / axes.get_ylim()[1] for rate, _ in ordered], 0.12)
+    heights = spread_labels([rate / axes.get_ylim()[1] for rate, _ in ordered], 0.12)
     for (rate, label), height in zip(ordered, heights, strict=True):
         leader = {"arrowstyle": "-", "linewidth": 0.4, "shrinkB": 4}
         place = {"xytext": (0.02, height), "textcoords": "axes fraction", "verticalalignment": "center"}
@@ -205,14 +205,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, nargs="+", required=True)
     parser.add_argument("--count", type=int, nargs="+", default=[125, 250, 500, 1000])
-    parser.add_argument("--parts", type=int, help="at most so many archives of each count")
+    parser.add_argument("--parts", type=int, help="largest number of archives of each count")
     parser.add_argument("--bpp", type=float, default=0.1, help="rate of the largest archive")
-    parser.add_argument("--effort", type=int, help="as that of pack")
-    parser.add_argument("--tune", action="store_true", help="as that of pack")
-    parser.add_argument("--tolerance", type=float, default=0.03, help="dB")
+    parser.add_argument("--effort", type=int, help="like the option of pack")
+    parser.add_argument("--tune", action="store_true", help="like the option of pack")
+    parser.add_argument("--tolerance", type=float, default=0.03, help="of the mean PSNR in dB")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "scaling", help="no suffix")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path(__file__).parent / "results" / "scaling",
+        help="path of the results without suffix",
+    )
     args = parser.parse_args()
     settings = {
         "bpp": args.bpp,
@@ -222,9 +227,9 @@ def main() -> None:
         "seed": args.seed,
         "parts": args.parts,
         "largest": max(args.count),
-        "models_sha256": models_sha256(),
+        "models_sha256": package_models_sha256(),
     }
-    origin = origin_of(shlex.join(["python", *sys.argv]), args.seed, args.device)
+    origin = provenance(shlex.join(["python", *sys.argv]), args.seed, args.device)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     results = Results(args.out.with_suffix(".json"), origin, settings)
     for folder in args.data:

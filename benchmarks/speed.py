@@ -1,13 +1,13 @@
-"""How fast archives open and decode, what the time goes into, and what packing takes in memory.
+"""Speed of opening and decoding archives, its breakdown, and the memory of packing.
 
     python benchmarks/speed.py --data cats-1000
     python benchmarks/speed.py --data cats-1000 --large
     python benchmarks/speed.py --data cats-1000 --shares --pictures 64
 
-Every figure is of a file really written from the first pictures of the folder; commands are timed as whole
+All figures are measured on archives written from the first pictures of the folder. Commands are timed as whole
 processes, cold (median of five), decoding through the API, warm (best of three). ``--large`` packs and unpacks one
-picture of 12 megapixels, a mosaic of the folder's, and tells what memory that took. ``--shares`` does the parts of
-packing and unpacking one after the other and tells the processor time of each.
+picture of 12 megapixels, a mosaic of the folder's pictures, and prints its memory. ``--shares`` runs the parts of
+packing and unpacking one after the other and prints the processor time of each.
 """
 
 import argparse
@@ -30,7 +30,7 @@ import numpy as np
 import torch
 
 from unicorn_codec.archive import Archive
-from unicorn_codec.codes.code_model import load_code_model
+from unicorn_codec.codes.context_model import load_context_model
 from unicorn_codec.config import CodesOptions, Goal, NetworkOptions, ReadOptions, Target, TrainConfig
 from unicorn_codec.packing.code_writer import encode_latents
 from unicorn_codec.packing.pack import pack
@@ -42,7 +42,7 @@ COMMAND = [sys.executable, "-m", "unicorn_cli"]
 
 
 def cold(*arguments: str) -> float:
-    """Seconds of a command as a new process, median of five."""
+    """Return the seconds that a command takes as a new process, median of five."""
     seconds = []
     for _ in range(5):
         started = time.monotonic()
@@ -52,7 +52,7 @@ def cold(*arguments: str) -> float:
 
 
 def warm(work: Callable[[], object]) -> float:
-    """Seconds of a call, best of three after one that does not count."""
+    """Return the seconds that a call takes, best of three after a warm-up."""
     work()
     seconds = []
     for _ in range(3):
@@ -63,7 +63,7 @@ def warm(work: Callable[[], object]) -> float:
 
 
 def take(data: Path, work: Path, count: int) -> Path:
-    """A folder of the first pictures."""
+    """Return a folder of the first pictures."""
     folder = work / f"{count} pictures"
     folder.mkdir()
     for path in sorted(data.glob("*.jpg"))[:count]:
@@ -72,7 +72,7 @@ def take(data: Path, work: Path, count: int) -> Path:
 
 
 def peak_megabytes(*arguments: str) -> float:
-    """Largest memory of a command as a new process."""
+    """Return the peak memory of a command as a new process."""
     process = subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     assert status == 0, f"{arguments} failed"
@@ -80,7 +80,7 @@ def peak_megabytes(*arguments: str) -> float:
 
 
 def mosaic(data: Path, width: int, height: int) -> np.ndarray:
-    """A large picture (height, width, 3) of a folder's pictures side by side."""
+    """Return a large picture (height, width, 3), a mosaic of a folder's pictures."""
     folder = list_folder(data, ReadOptions())
     side = folder.pictures[0].width
     columns = -(-width // side)
@@ -91,18 +91,18 @@ def mosaic(data: Path, width: int, height: int) -> np.ndarray:
     return np.concatenate(rows)[:height, :width]
 
 
-def measure_large(data: Path, work: Path, tell: Callable[[str, float], None]) -> None:
-    """Peak memory of packing one picture of 12 megapixels and of unpacking it."""
+def measure_large(data: Path, work: Path, record: Callable[[str, float], None]) -> None:
+    """Measure the peak memory of packing and unpacking one picture of 12 megapixels."""
     folder = work / "large"
     folder.mkdir()
     write_picture(mosaic(data, 4000, 3000), folder / "large.png")
     packed = ("pack", str(folder), f"{work}/large.uni", "--max-side", "0", "--bpp", "0.2")
-    tell("pack_12_megapixels_peak_mb", peak_megabytes(*packed))
-    tell("unpack_12_megapixels_peak_mb", peak_megabytes("unpack", f"{work}/large.uni", "--all", "-o", f"{work}/out"))
+    record("pack_12_megapixels_peak_mb", peak_megabytes(*packed))
+    record("unpack_12_megapixels_peak_mb", peak_megabytes("unpack", f"{work}/large.uni", "--all", "-o", f"{work}/out"))
 
 
 class Stopwatch:
-    """Processor seconds of parts of some work."""
+    """Processor seconds of the parts of some work."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
@@ -113,16 +113,16 @@ class Stopwatch:
         yield
         self.seconds[name] += time.process_time() - started
 
-    def tell(self, what: str, pictures: int, tell: Callable[[str, float], None]) -> None:
+    def record(self, what: str, pictures: int, record: Callable[[str, float], None]) -> None:
         for name, seconds in self.seconds.items():
-            tell(f"{what}_{name}_ms_a_picture", 1000 * seconds / pictures)
-            tell(f"{what}_{name}_share", seconds / sum(self.seconds.values()))
+            record(f"{what}_{name}_ms_per_picture", 1000 * seconds / pictures)
+            record(f"{what}_{name}_share", seconds / sum(self.seconds.values()))
 
 
-def measure_shares(folder: Path, work: Path, tell: Callable[[str, float], None]) -> None:
-    """Processor time of the parts of packing a folder at 0.1 bits per pixel, and of unpacking it."""
+def measure_shares(folder: Path, work: Path, record: Callable[[str, float], None]) -> None:
+    """Measure the processor time of the parts of packing a folder at 0.1 bits per pixel, and of unpacking it."""
     report = pack(folder, work / "shares.uni", CodesOptions(target=Target(Goal.RATE, 0.1)))
-    watch, model = Stopwatch(), load_code_model()
+    watch, model = Stopwatch(), load_context_model()
     autoencoder = PackagedAutoencoder(torch.device("cpu"))
     with watch.part("reading"):
         listed = list_folder(folder, ReadOptions())
@@ -133,7 +133,7 @@ def measure_shares(folder: Path, work: Path, tell: Callable[[str, float], None])
             latents = autoencoder.encode_pictures(pixels, autoencoder.reference.downsampling)
         with watch.part("entropy_coding"):
             encode_latents(model, latents, report.latent_step)
-    watch.tell("pack", report.pictures, tell)
+    watch.record("pack", report.pictures, record)
     watch = Stopwatch()
     with Archive.open(work / "shares.uni") as archive:
         for batch in batches_by_size([archive.size(index) for index in range(len(archive))]):
@@ -145,7 +145,7 @@ def measure_shares(folder: Path, work: Path, tell: Callable[[str, float], None])
             with watch.part("writing"):
                 for index, pixels in zip(batch, pictures, strict=True):
                     write_picture(pixels, work / f"{index}.png")
-    watch.tell("unpack", report.pictures, tell)
+    watch.record("unpack", report.pictures, record)
 
 
 def main() -> None:
@@ -154,8 +154,10 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=1000)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "speed.json")
     only = parser.add_mutually_exclusive_group()
-    only.add_argument("--large", action="store_true", help="only the memory of one large picture; writes no file")
-    only.add_argument("--shares", action="store_true", help="only what the time goes into; writes no file")
+    only.add_argument(
+        "--large", action="store_true", help="measure only the memory of one large picture; write no file"
+    )
+    only.add_argument("--shares", action="store_true", help="measure only the breakdown of the time; write no file")
     args = parser.parse_args()
     found: dict[str, float | str | int | None] = {
         "torch": torch.__version__,
@@ -163,25 +165,25 @@ def main() -> None:
         "processors": os.cpu_count(),
     }
 
-    def tell(what: str, value: float) -> None:
+    def record(what: str, value: float) -> None:
         found[what] = round(value, 4)
         print(f"{what}: {value:.4g}", flush=True)
 
     if args.large or args.shares:
         with tempfile.TemporaryDirectory() as name:
             if args.large:
-                measure_large(args.data, Path(name), tell)
+                measure_large(args.data, Path(name), record)
             else:
-                measure_shares(take(args.data, Path(name), args.pictures), Path(name), tell)
+                measure_shares(take(args.data, Path(name), args.pictures), Path(name), record)
         return
 
     autoencoder = PackagedAutoencoder(torch.device("cpu"))
     latents = torch.randn(1, autoencoder.network.latent_channels, 16, 16) * 3
-    tell("autoencoder_decode_ms", 1000 * warm(lambda: autoencoder.decode_pictures(latents, 256, 256, 2.0)))
+    record("autoencoder_decode_ms", 1000 * warm(lambda: autoencoder.decode_pictures(latents, 256, 256, 2.0)))
     network = autoencoder.network.to(torch.bfloat16)
     step = torch.tensor([2.0])
     with torch.inference_mode():
-        tell("autoencoder_decode_bfloat16_ms", 1000 * warm(lambda: network.decode(latents.bfloat16(), step)))
+        record("autoencoder_decode_bfloat16_ms", 1000 * warm(lambda: network.decode(latents.bfloat16(), step)))
 
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
@@ -189,21 +191,21 @@ def main() -> None:
         options = NetworkOptions(hidden_size=144, depth=12, sampling_steps=4, train=TrainConfig(epochs=1))
         pack(few, work / "network.uni", options)
         with Archive.open(work / "network.uni") as archive:
-            tell("network_h144_d12_4_steps_pictures_per_s", 32 / warm(lambda: archive.decode(range(32))))
+            record("network_h144_d12_4_steps_pictures_per_s", 32 / warm(lambda: archive.decode(range(32))))
         one = ("--index", "3", "-o", f"{work}/one.png", "--overwrite")
-        tell("unpack_one_from_network_cold_s", cold("unpack", f"{work}/network.uni", *one))
+        record("unpack_one_from_network_cold_s", cold("unpack", f"{work}/network.uni", *one))
         report = pack(many, work / "codes.uni", CodesOptions())
-        tell("pack_codes_s", report.seconds)
-        tell("pack_codes_pictures", report.pictures)
-        tell("peak_memory_mb", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000)
-        tell("inspect_cold_s", cold("inspect", f"{work}/codes.uni"))
-        tell("unpack_one_code_cold_s", cold("unpack", f"{work}/codes.uni", *one))
+        record("pack_codes_s", report.seconds)
+        record("pack_codes_pictures", report.pictures)
+        record("peak_memory_mb", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000)
+        record("inspect_cold_s", cold("inspect", f"{work}/codes.uni"))
+        record("unpack_one_code_cold_s", cold("unpack", f"{work}/codes.uni", *one))
         started = time.monotonic()
         everything = ["unpack", f"{work}/codes.uni", "--all", "-o", f"{work}/all"]
         subprocess.run([*COMMAND, *everything], check=True, capture_output=True)
-        tell("unpack_all_codes_s", time.monotonic() - started)
-        measure_shares(many, work, tell)
-        measure_large(args.data, work, tell)
+        record("unpack_all_codes_s", time.monotonic() - started)
+        measure_shares(many, work, record)
+        measure_large(args.data, work, record)
     args.out.write_text(json.dumps(found, indent=1) + "\n")
 
 

@@ -1,9 +1,9 @@
-"""What a weight is worth: the same network and training time, stored as the paper's floats and as integers.
+"""Cost of weights: the same network and training time, stored as the paper's floats and as integers.
 
     python benchmarks/weights_worth.py --data cats-1000              # 256 pictures at 64 pixels, 5 minutes each
 
-Bar: at equal PSNR, integers take at most 45 % of the bytes of floats of 14 bits. Every row is measured on a file
-really written and read back. Results go to results/weights_worth.json.
+Bar: at equal PSNR, integers take at most 45 % of the bytes of floats of 14 bits. Every row is measured on a file that
+was written and read back. Results go to results/weights_worth.json.
 """
 
 import argparse
@@ -18,11 +18,11 @@ from index_only import Row, pack_some
 
 BAR = 0.45
 EQUAL_DB = 0.05
-"""PSNR that is this little below the floats' is called equal."""
+"""A PSNR at most this far below that of the floats counts as equal, in dB."""
 
 
 def measure(args: argparse.Namespace, work: Path) -> list[Row]:
-    """One row for the floats, then one for each wanted number of bits of an integer."""
+    """Measure one row for the floats, then one for each target number of bits of an integer."""
     settings = [("float", 14), *(("integer", bits) for bits in args.bits)]
     rows: list[Row] = []
     for weight_format, weight_bits in settings:
@@ -51,7 +51,7 @@ def measure(args: argparse.Namespace, work: Path) -> list[Row]:
 
 
 def verdict(rows: list[Row]) -> str:
-    """The fewest bytes of integers that are as good as floats."""
+    """Return the fewest bytes of integers that are as good as the floats."""
     equal = [row for row in rows[1:] if float(row["against_float_db"]) >= -EQUAL_DB]
     if not equal:
         return "no integers are as good as the floats"
@@ -67,11 +67,11 @@ SHOWN = ("weights", "wanted_bits", "bits_per_weight", "weight_bytes", "share_of_
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of pictures")
-    parser.add_argument("--count", type=int, default=256, help="pictures")
-    parser.add_argument("--max-side", type=int, default=64, help="pixels")
+    parser.add_argument("--count", type=int, default=256, help="number of pictures")
+    parser.add_argument("--max-side", type=int, default=64, help="longest side in pixels")
     parser.add_argument("--parameters-per-latent", type=float, default=1.6)
-    parser.add_argument("--minutes", type=float, default=5.0, help="training of each network")
-    parser.add_argument("--bits", type=int, nargs="+", default=[4, 5, 6], help="wanted bits of an integer")
+    parser.add_argument("--minutes", type=float, default=5.0, help="training time of each network")
+    parser.add_argument("--bits", type=int, nargs="+", default=[4, 5, 6], help="target bits per integer")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     args = parser.parse_args()

@@ -113,7 +113,7 @@ def path_of_file(output: str, picture_format: str | None) -> Path:
 
 def write_pictures(opened: "Archive", paths: dict[int, Path], *, steps: int | None, overwrite: bool) -> None:
     """Decode pictures and write each while the next ones are decoded, with a progress bar for several."""
-    from unicorn_codec.concurrency import in_threads
+    from unicorn_codec.concurrency import map_in_threads
     from unicorn_codec.pictures.images import write_picture
     from unicorn_codec.pictures.output_files import make_folder
 
@@ -125,7 +125,7 @@ def write_pictures(opened: "Archive", paths: dict[int, Path], *, steps: int | No
         write_picture(pixels, paths[index], overwrite)
 
     with bar("unpacking", len(paths), hidden=len(paths) == 1) as shown:
-        for _ in in_threads(write, opened.iterate(paths, steps=steps)):
+        for _ in map_in_threads(write, opened.iterate(paths, steps=steps)):
             shown.update()
 
 

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from train_autoencoder import UNSEEN, load_pictures
 
-from unicorn_codec.bench.qualities import ssimulacra2
-from unicorn_codec.codes.code_model import load_code_model
+from unicorn_codec.bench.quality_metrics import ssimulacra2
+from unicorn_codec.codes.context_model import load_context_model
 from unicorn_codec.codes.rate_model import RateModel
 from unicorn_codec.effort import SHORT_EFFORT
 from unicorn_codec.packing.refinement import Objective
@@ -42,7 +42,7 @@ def main() -> None:
 def reached_by_latents(autoencoder: PackagedAutoencoder, picture: np.ndarray) -> list[float]:
     """SSIMULACRA2 of a picture at each step, refined as usual, at full size."""
     height, width = picture.shape[:2]
-    latents, rate = autoencoder.encode_pictures([picture], 16), RateModel.of(load_code_model())
+    latents, rate = autoencoder.encode_pictures([picture], 16), RateModel.of(load_context_model())
     pixels, found = torch.from_numpy(picture.copy())[None], []
     for step in STEPS:
         objective = Objective(autoencoder=autoencoder, rate=rate, step=step, half=False)

@@ -1,13 +1,13 @@
-"""Write the autoencoder and the code model of a run into the package.
+"""Write the autoencoder and the context model of a run into the package.
 
     python models/export.py --run RUN --name photo-2
     python models/export.py --run RUN --name photo-2 --mean photo-1
 
 Files and manifest entries are written into the package under the given name, which becomes the default.
 
-Large kernels of the autoencoder become int8. The code model, in floating point until here (``rate_model``), becomes the
-integers of ``unicorn_codec.codes.code_model`` with their frequency tables. The mean of a run's weights and of those
-that it started from can be better than both (Wortsman et al., 2022, "Model soups").
+Large kernels of the autoencoder become int8. The context model, in floating point until here (``rate_model``), becomes
+the integers of ``unicorn_codec.codes.context_model`` with their frequency tables. The mean of a run's weights and of
+those that it started from can be better than both (Wortsman et al., 2022, "Model soups").
 """
 
 import argparse
@@ -23,11 +23,11 @@ from safetensors.numpy import save as save_arrays
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from unicorn_codec.codes.code_model import FEATURE_BITS, MAX_SYMBOL, SCALES, level_of, load_code_model
-from unicorn_codec.codes.rate_model import LOG_RATIO, SMALLEST_SCALE, WEIGHTS, RateModel, fraction_bits
+from unicorn_codec.codes.context_model import FEATURE_BITS, MAX_SYMBOL, SCALES, level_of, load_context_model
+from unicorn_codec.codes.rate_model import LOG_RATIO, SMALLEST_SCALE, WEIGHT_NAMES, RateModel, fraction_bits
 from unicorn_codec.format.rans import PRECISION
-from unicorn_codec.model_registry import AUTOENCODER, CODE_MODEL, names
-from unicorn_codec.transform.autoencoder import SCALE, PackagedAutoencoder
+from unicorn_codec.model_registry import AUTOENCODER, CONTEXT_MODEL, names
+from unicorn_codec.transform.autoencoder import SCALE_SUFFIX, PackagedAutoencoder
 
 LARGE = 80_000
 """Weights of a kernel that is stored as int8: nearly all those at 1/8 and 1/16 of the resolution."""
@@ -60,13 +60,13 @@ def as_packaged(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if (found := quantised(key, tensor)) is None:
             weights[key] = tensor.half().contiguous()
         else:
-            weights[key], weights[key + SCALE] = found
+            weights[key], weights[key + SCALE_SUFFIX] = found
     return weights
 
 
 def to_integers(model: RateModel, coarsest: int) -> dict[str, np.ndarray]:
     """The weights as the package holds them; levels over the coarsest one that was trained are as that one."""
-    weights = {name: getattr(model, name) for name in WEIGHTS} | model.masked()
+    weights = {name: getattr(model, name) for name in WEIGHT_NAMES} | model.masked()
     for name in ("bias", "mean_bias", "scale_bias"):
         weights[name] = weights[name][torch.arange(len(weights[name])).clamp_max(coarsest)]
     integers = {}
@@ -104,7 +104,7 @@ def logistic_masses() -> np.ndarray:
 
 
 def rate_model_of(state: Mapping[str, Tensor]) -> RateModel:
-    """The code model that a run's checkpoint holds."""
+    """The context model that a run's checkpoint holds."""
     model = RateModel(*state["mean"].shape)
     model.load_state_dict(state)
     return model
@@ -119,18 +119,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, required=True, help="folder of the run")
     parser.add_argument("--mean", metavar="NAME", choices=names(AUTOENCODER), help="with the package's of this name")
-    parser.add_argument("--name", required=True, help="name of the autoencoder and its code model in the package")
+    parser.add_argument("--name", required=True, help="name of the autoencoder and its context model in the package")
     args = parser.parse_args()
     state = torch.load(args.run / "checkpoint.pt", map_location="cpu", weights_only=True)
     average, rate = state["average"], state["rate"]
     if args.mean:
         average = mean_of(average, PackagedAutoencoder(torch.device("cpu"), name=args.mean).network.state_dict())
-        rate = mean_of(rate, RateModel.of(load_code_model(args.mean)).state_dict())
+        rate = mean_of(rate, RateModel.of(load_context_model(args.mean)).state_dict())
     network = json.loads((args.run / "settings.json").read_text())["network"]
     package = Path(__file__).parents[1] / "unicorn_codec" / "pretrained"
     integers = to_integers(rate_model_of(rate), level_of(network["max_step"]))
     write_model(package, args.name, AUTOENCODER, save_tensors(as_packaged(average)), network)
-    write_model(package, args.name, CODE_MODEL, save_arrays(integers))
+    write_model(package, args.name, CONTEXT_MODEL, save_arrays(integers))
 
 
 def write_model(package: Path, name: str, role: str, data: bytes, config: Mapping[str, object] | None = None) -> None:

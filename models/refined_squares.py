@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unicorn_codec.codes.code_model import level_of
+from unicorn_codec.codes.context_model import level_of
 from unicorn_codec.codes.rate_model import RateModel
 from unicorn_codec.format.code_table import model_level
 from unicorn_codec.packing.candidates import FINEST_WITH_HALVES
@@ -32,7 +32,7 @@ class Squares(NamedTuple):
         symbols: (N, C, h, w) int16, of the refined latents.
         steps: (N,) float32, the archive's.
         own_steps: (N,) float32, that the latents were rounded with.
-        levels: (N,) int64, that the code model is told of.
+        levels: (N,) int64, that the context model is told of.
         half: whether the codes are of the squares at half size.
     """
 

@@ -2,11 +2,11 @@
 
     python models/train_autoencoder.py --data PICTURES --out RUN --minutes 80
     python models/train_autoencoder.py --data PICTURES --out RUN --minutes 62 --start embedded-8  # trained on from that
-    python models/export.py --run RUN --autoencoder autoencoder-9 --code-model code_model-8
-    python models/train_autoencoder.py --data PICTURES --judge embedded-8  # as packaged, beside its code model
+    python models/export.py --run RUN --autoencoder autoencoder-9 --context-model context_model-8
+    python models/train_autoencoder.py --data PICTURES --judge embedded-8  # as packaged, beside its context model
 
 Every sample draws its own quantisation step, log-uniform over the network's range; its loss is
-distortion / (75 step^2) + rate, times the step. The rate is that of the code model (``rate_model``), trained along.
+distortion / (75 step^2) + rate, times the step. The rate is that of the context model (``rate_model``), trained along.
 Distortion is the squared error at first, later also MS-SSIM and, where features are given, a perceptual
 distance. The run can be stopped and started again: it goes on from RUN/checkpoint.pt.
 """
@@ -28,8 +28,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from unicorn_codec.bench.perceptual import PerceptualDistance
-from unicorn_codec.codes.code_model import level_of, load_code_model
-from unicorn_codec.codes.rate_model import WEIGHTS, RateModel
+from unicorn_codec.codes.context_model import level_of, load_context_model
+from unicorn_codec.codes.rate_model import WEIGHT_NAMES, RateModel
 from unicorn_codec.devices import has_fast_bfloat16
 from unicorn_codec.model_registry import AUTOENCODER, names
 from unicorn_codec.pictures.metrics import ms_ssim, psnr_db
@@ -48,7 +48,7 @@ GROWN: dict[str, Any] = NETWORK | {"encoder_depths": [1, 2, 3, 2], "decoder_dept
 """What ``--start`` makes of an earlier network."""
 
 HIDDEN = 16
-"""Hidden values a channel of the code model."""
+"""Hidden values a channel of the context model."""
 
 LEADING_CHANNELS = 16
 """What an index-only archive keeps: 16 channels at 1/16, as many values as 4 channels at 1/8."""
@@ -291,10 +291,10 @@ class Trainer:
         return torch.compile(part, dynamic=False) if name in self.args.compile else part
 
     def start(self, name: str) -> None:
-        """Take over a network of the package, which may have fewer blocks, and the code model of its latents."""
+        """Take over a network of the package, which may have fewer blocks, and the context model of its latents."""
         grow(PackagedAutoencoder(self.device, name=name).network, self.network)
-        model = load_code_model(name)
-        self.rate.take_over({name: getattr(model, name) for name in WEIGHTS})
+        model = load_context_model(name)
+        self.rate.load_integers({name: getattr(model, name) for name in WEIGHT_NAMES})
         pictures = as_pictures(random_crops(self.pictures, 32, 128, np.random.default_rng(0)), self.device)
         self.revived = revive(self.network, pictures, FINE).view(-1, 1, 1)
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
@@ -485,7 +485,7 @@ def described(network: CodingAutoencoder, rate: RateModel, pictures: list[np.nda
 def evaluate(
     network: CodingAutoencoder, rate: RateModel, picture: np.ndarray, step: float, kept: int | None = None
 ) -> tuple[float, float, float]:
-    """Bits per pixel (entropy of the rounded latents under the code model), PSNR in dB, MS-SSIM."""
+    """Bits per pixel (entropy of the rounded latents under the context model), PSNR in dB, MS-SSIM."""
     device = next(network.parameters()).device
     pixels = as_pictures(torch.from_numpy(picture.copy())[None], device)
     with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
@@ -530,7 +530,7 @@ def main() -> None:
         parser.error("--data is needed")
     if args.judge:
         network = PackagedAutoencoder(torch.device("cpu"), name=args.judge).network
-        rate = RateModel.of(load_code_model(args.judge))
+        rate = RateModel.of(load_context_model(args.judge))
         print(described(network, rate, load_pictures(args.data)[::HELD_OUT]))
         return None
     args.out.mkdir(parents=True, exist_ok=True)

@@ -1,11 +1,11 @@
-"""Train the embedded autoencoder's decoder and its code model on refined codes, which are what archives hold.
+"""Train the embedded autoencoder's decoder and its context model on refined codes, which are what archives hold.
 
     python models/train_on_refined.py --data PICTURES --features FEATURES --start embedded-8 --out RUN
-    python models/export.py --run RUN --autoencoder autoencoder-9 --code-model code_model-8
+    python models/export.py --run RUN --autoencoder autoencoder-9 --context-model context_model-8
 
 ``train_autoencoder.py`` shows the decoder what the encoder makes of a picture. Refinement moves latents to where the
-decoder of then gives a better picture of fewer bits, and this teaches decoder and code model what they are shown since;
-then squares are refined again, for these. The encoder stays as it is.
+decoder of then gives a better picture of fewer bits, and this teaches decoder and context model what they are shown
+since; then squares are refined again, for these. The encoder stays as it is.
 """
 
 import argparse
@@ -39,19 +39,19 @@ from train_autoencoder import (
 )
 
 from unicorn_codec.bench.perceptual import PerceptualDistance
-from unicorn_codec.codes.code_model import load_code_model
+from unicorn_codec.codes.context_model import load_context_model
 from unicorn_codec.codes.rate_model import RateModel
 from unicorn_codec.devices import has_fast_bfloat16
 from unicorn_codec.effort import SHORT_EFFORT
 from unicorn_codec.model_registry import AUTOENCODER, names
 from unicorn_codec.packing.refinement import Objective
-from unicorn_codec.transform.autoencoder import SCALE, PackagedAutoencoder, weights_of
+from unicorn_codec.transform.autoencoder import SCALE_SUFFIX, PackagedAutoencoder, weights_of
 from unicorn_codec.transform.distortion import distortion
 from unicorn_codec.transform.resampling import double
 
 PACE = 5e-5
 RATE_PACE = 1e-3
-"""Of Adam at its fastest, for the decoder and for the code model."""
+"""Of Adam at its fastest, for the decoder and for the context model."""
 
 WARMING = 50
 """Steps in which a pass reaches its pace."""
@@ -63,7 +63,7 @@ JUDGED_STEPS = (2.0, 4.0, 8.0)
 
 
 class RefinedTrainer:
-    """Decoder and code model of an embedded autoencoder, the decoder as the package will hold it: kernels are rounded.
+    """Decoder and context model of an embedded autoencoder, the decoder as the package will hold it, kernels rounded.
 
     Args:
         perceptual: (N,) distances of pictures (N, 3, H, W) in [0, 1], twice.
@@ -92,7 +92,7 @@ class RefinedTrainer:
         self.replays: dict[tuple[torch.Size, bool], Replay] = {}
 
     def train_step(self, squares: Squares, pace: float) -> Tensor:
-        """One step at a part of the pace; returns the decoder's and the code model's loss, (2,)."""
+        """One step at a part of the pace; returns the decoder's and the context model's loss, (2,)."""
         losses = self._differentiate(squares).clone()
         for optimizer, fastest in zip(self.optimizers, self.paces, strict=True):
             optimizer.param_groups[0]["lr"] = fastest * pace
@@ -141,7 +141,7 @@ class RefinedTrainer:
         weights = dict(self.decoder.named_parameters())
         for name, weight in weights.items():
             if (found := quantised(f"decoder.{name}", weight.detach())) is not None:
-                stored = weights_of({name: found[0], name + SCALE: found[1]})[name]
+                stored = weights_of({name: found[0], name + SCALE_SUFFIX: found[1]})[name]
                 weights[name] = weight + (stored - weight).detach()
         return weights
 
@@ -187,9 +187,9 @@ def judged(autoencoder: PackagedAutoencoder, rate: RateModel, crops: Tensor) -> 
 
 
 def beginning(start: str, device: torch.device) -> tuple[PackagedAutoencoder, RateModel]:
-    """An autoencoder of the package and its code model, by name, or those of a run in a folder."""
+    """An autoencoder of the package and its context model, by name, or those of a run in a folder."""
     if start in names(AUTOENCODER):
-        return PackagedAutoencoder(device, name=start), RateModel.of(load_code_model(start)).to(device)
+        return PackagedAutoencoder(device, name=start), RateModel.of(load_context_model(start)).to(device)
     autoencoder = PackagedAutoencoder(device)  # a run's has the newest one's shape
     state = torch.load(Path(start) / "checkpoint.pt", map_location=device, weights_only=True)
     autoencoder.network.load_state_dict(state["average"])

@@ -40,7 +40,7 @@ from unicorn_codec.packing.reports import PackReport
 from unicorn_codec.pictures.demo_pictures import make_demo_pictures
 from unicorn_codec.pictures.images import list_folder, read_picture, write_picture
 from unicorn_codec.pictures.metrics import psnr_db
-from unicorn_codec.quality import USUAL_QUALITY, step_of_quality
+from unicorn_codec.quality import DEFAULT_QUALITY, step_of_quality
 from unicorn_codec.verification import verify
 
 from conftest import draw
@@ -69,7 +69,7 @@ def test_every_picture_comes_back_with_name_size_and_content(
 
 def test_codes_are_reported_as_they_lie_on_the_disk(coded: tuple[Path, PackReport]) -> None:
     path, report = coded
-    assert report.network is None and report.latent_step == step_of_quality(USUAL_QUALITY)
+    assert report.network is None and report.latent_step == step_of_quality(DEFAULT_QUALITY)
     assert report.file_bytes == path.stat().st_size
     assert report.measured.psnr_db.mean > 25
 
@@ -154,18 +154,18 @@ def test_a_quality_that_latents_do_not_reach_is_had_from_avif(folder: Path, tmp_
     assert verify(tmp_path / "95.uni", folder, device="cpu").ok
 
 
-def test_codes_of_another_code_model_are_refused(coded: tuple[Path, PackReport], tmp_path: Path) -> None:
+def test_codes_of_another_context_model_are_refused(coded: tuple[Path, PackReport], tmp_path: Path) -> None:
     container = read_container(coded[0])
     assert container.codes is not None
     other = replace(container, codes=replace(container.codes, model_sha256=bytes(32)))
     (tmp_path / "other.uni").write_bytes(serialize(other))
-    with pytest.raises(AutoencoderMismatch, match="code model"):
+    with pytest.raises(AutoencoderMismatch, match="context model"):
         Archive.open(tmp_path / "other.uni")
 
 
-def test_codes_are_not_decoded_by_an_autoencoder_without_a_code_model(coded: tuple[Path, PackReport]) -> None:
+def test_codes_are_not_decoded_by_an_autoencoder_without_a_context_model(coded: tuple[Path, PackReport]) -> None:
     stranger = SimpleNamespace(reference=SimpleNamespace(name="someone/something"))
-    with pytest.raises(AutoencoderMismatch, match="no code model"):
+    with pytest.raises(AutoencoderMismatch, match="no context model"):
         open_decoder(read_container(coded[0]), stranger)  # type: ignore[arg-type]
 
 

@@ -26,63 +26,65 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
-def embedded() -> PackagedAutoencoder:
+def packaged() -> PackagedAutoencoder:
     return PackagedAutoencoder(CPU, LEADING_CHANNELS)
 
 
-def test_pictures_come_back_from_the_leading_channels(embedded: PackagedAutoencoder, tmp_path: Path) -> None:
+def test_leading_channels_reconstruct_pictures(packaged: PackagedAutoencoder, tmp_path: Path) -> None:
     make_demo_pictures(tmp_path, count=4, size=128)
     folder = list_folder(tmp_path, ReadOptions())
     pictures = [read_picture(folder, p, ReadOptions()) for p in folder.pictures]
-    latents = embedded.encode_pictures(pictures, 16)
+    latents = packaged.encode_pictures(pictures, 16)
     assert latents.shape == (4, LEADING_CHANNELS, 8, 8)
-    decoded = embedded.decode_pictures(latents, 128, 128, 1.0)
+    decoded = packaged.decode_pictures(latents, 128, 128, 1.0)
     assert min(psnr_db(a, b) for a, b in zip(pictures, decoded, strict=True)) > 24
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (16, 16), (17, 33), (50, 40)])
-def test_every_size_is_padded_and_cut(embedded: PackagedAutoencoder, width: int, height: int) -> None:
+def test_every_size_is_padded_and_cropped(packaged: PackagedAutoencoder, width: int, height: int) -> None:
     picture = draw(1, width, height)
-    latents = embedded.encode_pictures([picture], 16)
+    latents = packaged.encode_pictures([picture], 16)
     assert latents.shape[2:] == (-(-height // 16), -(-width // 16))
-    (decoded,) = embedded.decode_pictures(latents, height, width, 1.0)
+    (decoded,) = packaged.decode_pictures(latents, height, width, 1.0)
     assert decoded.shape == picture.shape and decoded.dtype == np.uint8
 
 
-def test_pictures_of_a_batch_do_not_mix(embedded: PackagedAutoencoder) -> None:
+def test_pictures_of_a_batch_do_not_mix(packaged: PackagedAutoencoder) -> None:
     pictures = [draw(n, 64, 48) for n in range(3)]
-    together = embedded.encode_pictures(pictures, 16)
-    alone = torch.cat([embedded.encode_pictures([p], 16) for p in pictures])
+    together = packaged.encode_pictures(pictures, 16)
+    alone = torch.cat([packaged.encode_pictures([p], 16) for p in pictures])
     torch.testing.assert_close(together, alone, atol=1e-3, rtol=1e-3)
     for a, b in zip(
-        embedded.decode_pictures(together, 48, 64, 1.0),
-        [embedded.decode_pictures(one[None], 48, 64, 1.0)[0] for one in alone],
+        packaged.decode_pictures(together, 48, 64, 1.0),
+        [packaged.decode_pictures(one[None], 48, 64, 1.0)[0] for one in alone],
         strict=True,
     ):
         assert psnr_db(a, b) >= 50
 
 
-def test_pictures_come_before_all_are_decoded(embedded: PackagedAutoencoder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("unicorn_codec.transform.autoencoder.PIXELS_AT_ONCE", {"cpu": 2 * 48 * 64})
-    decode, decoded = embedded.decode, []
+def test_pictures_are_yielded_as_they_are_decoded(
+    packaged: PackagedAutoencoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("unicorn_codec.transform.autoencoder.BATCH_PIXELS", {"cpu": 2 * 48 * 64})
+    decode, decoded = packaged.decode, []
     monkeypatch.setattr(
-        embedded, "decode", lambda latents, step: (decoded.append(len(latents)), decode(latents, step))[1]
+        packaged, "decode", lambda latents, step: (decoded.append(len(latents)), decode(latents, step))[1]
     )
-    latents = embedded.encode_pictures([draw(n, 64, 48) for n in range(5)], 16)
-    pictures = embedded.iterate_pictures(latents, 48, 64, 1.0)
+    latents = packaged.encode_pictures([draw(n, 64, 48) for n in range(5)], 16)
+    pictures = packaged.iterate_pictures(latents, 48, 64, 1.0)
     first = next(pictures)
     assert decoded == [2]
     assert len([first, *pictures]) == 5 and decoded == [2, 2, 1]
 
 
-def test_the_decoder_heeds_the_step(embedded: PackagedAutoencoder) -> None:
-    latents = embedded.encode_pictures([draw(1, 64, 64)], 16)
-    fine, coarse = (embedded.decode_pictures(latents, 64, 64, step)[0] for step in (1.0, 8.0))
+def test_the_decoder_depends_on_the_step(packaged: PackagedAutoencoder) -> None:
+    latents = packaged.encode_pictures([draw(1, 64, 64)], 16)
+    fine, coarse = (packaged.decode_pictures(latents, 64, 64, step)[0] for step in (1.0, 8.0))
     assert not np.array_equal(fine, coarse)
 
 
-def test_the_package_carries_at_most_eight_megabytes(embedded: PackagedAutoencoder) -> None:
-    assert embedded.reference.weight_bytes <= 8e6
+def test_the_package_carries_at_most_eight_megabytes(packaged: PackagedAutoencoder) -> None:
+    assert packaged.reference.weight_bytes <= 8e6
 
 
 def test_rows_of_integers_are_multiples_of_their_scales() -> None:
@@ -139,10 +141,10 @@ def test_diffusers_autoencoders_work_from_a_folder(tmp_path: Path) -> None:
         check_reference(loaded.reference, again.reference)
 
 
-def test_another_autoencoder_is_refused_by_what_differs(embedded: PackagedAutoencoder, tmp_path: Path) -> None:
+def test_the_refusal_of_another_autoencoder_names_the_difference(packaged: PackagedAutoencoder, tmp_path: Path) -> None:
     from dataclasses import replace
 
-    wanted = embedded.reference
+    wanted = packaged.reference
     for found, what in (
         (replace(wanted, class_name="AutoencoderKL"), "class"),
         (replace(wanted, config_sha256=bytes(32)), "configuration"),
@@ -152,7 +154,7 @@ def test_another_autoencoder_is_refused_by_what_differs(embedded: PackagedAutoen
             check_reference(wanted, found)
 
 
-def test_what_cannot_be_loaded_gets_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loading_errors_are_reported_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     (tmp_path / "empty").mkdir()
     (tmp_path / "other").mkdir()

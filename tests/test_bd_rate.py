@@ -1,15 +1,15 @@
-"""BD-rate against curves whose answer is known on paper."""
+"""BD-rate of curves for which it is known analytically."""
 
 import numpy as np
 import pytest
 
-from unicorn_codec.bench.bd_rate import RateCurve, RatePoint, bd_rate, frontier, monotone_slopes
+from unicorn_codec.bench.bd_rate import RateCurve, RatePoint, bd_rate, monotone_slopes, pareto_front
 
 LEAST_OVERLAP = 2.0
 
 
 def exponential(qualities: list[float], factor: float = 1.0, growth: float = 0.2) -> list[RatePoint]:
-    """Rate = factor exp(growth quality): a straight line over the logarithmic rate."""
+    """Return points of rate = factor exp(growth quality), a straight line over the logarithmic rate."""
     return [RatePoint(float(factor * np.exp(growth * q)), q) for q in qualities]
 
 
@@ -23,7 +23,7 @@ def test_a_constant_factor_is_found_exactly(factor: float) -> None:
 
 
 def test_two_slopes_average_over_the_shared_interval() -> None:
-    """log rates 0.2 q and 0.3 q differ by 0.1 q: over [20, 30] by 2.5 in the mean."""
+    """Logarithmic rates of 0.2 q and 0.3 q differ by 0.1 q: over [20, 30] by 2.5 on average."""
     found = bd_rate(exponential([10, 20, 30]), exponential([20, 25, 30, 40], growth=0.3), LEAST_OVERLAP)
     assert found is not None
     assert found.percent == pytest.approx(100 * np.expm1(2.5))
@@ -48,18 +48,18 @@ def test_the_integral_is_that_of_many_samples() -> None:
 
 
 @pytest.mark.parametrize("qualities", [[40.0, 45.0], [31.5, 40.0], [30.0], []])
-def test_too_little_overlap_has_no_answer(qualities: list[float]) -> None:
+def test_too_little_overlap_gives_no_bd_rate(qualities: list[float]) -> None:
     assert bd_rate(exponential([25, 33]), exponential(qualities), LEAST_OVERLAP) is None
 
 
-def test_an_overlap_of_just_enough_has_one() -> None:
+def test_just_enough_overlap_gives_a_bd_rate() -> None:
     assert bd_rate(exponential([25, 33]), exponential([31, 40]), LEAST_OVERLAP) is not None
 
 
 def test_beaten_and_lossless_points_do_not_count() -> None:
     good = [RatePoint(0.1, 25.0), RatePoint(0.2, 28.0)]
     bad = [RatePoint(0.15, 24.0), RatePoint(0.2, 27.0), RatePoint(9.0, float("inf")), RatePoint(9.0, float("nan"))]
-    assert frontier([*bad, *good]) == good
+    assert pareto_front([*bad, *good]) == good
 
 
 def test_the_curve_passes_through_its_points_and_stays_between_them() -> None:

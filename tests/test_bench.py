@@ -1,4 +1,4 @@
-"""The benchmark: honest numbers from real files, a verdict, a table and plots."""
+"""The benchmark: figures from real files, a verdict, a table and plots."""
 
 import json
 import math
@@ -20,8 +20,8 @@ from unicorn_codec.bench.measuring import point_from, point_values
 from unicorn_codec.bench.own_codec import Unicorn, own_settings
 from unicorn_codec.bench.perceptual import LEAST_SIDE, PerceptualDistance
 from unicorn_codec.bench.picture_set import PictureSet
-from unicorn_codec.bench.plots import STYLES, draw_plots, spread
-from unicorn_codec.bench.qualities import METRICS, check_packages, measure_pair, of_set
+from unicorn_codec.bench.plots import STYLES, draw_plots, spread_labels
+from unicorn_codec.bench.quality_metrics import METRICS, check_packages, measure_pair, set_values
 from unicorn_codec.bench.report import DASH, Point, bd_table, markdown, point_table, verdict
 from unicorn_codec.bench.rivals import Codec, Jpeg, Sizes, Zip
 from unicorn_codec.config import CodesOptions, PackOptions
@@ -30,7 +30,7 @@ from unicorn_codec.errors import InvalidSetting, OutputError, PackageMissing
 pytest.importorskip("matplotlib")
 pytest.importorskip("ssimulacra2")
 
-from unicorn_codec.bench.comparison import USUAL_CODECS, BenchOptions, BenchResult, bench, rivals, select_codecs
+from unicorn_codec.bench.comparison import DEFAULT_CODECS, BenchOptions, BenchResult, bench, rivals, select_codecs
 
 ORIGIN = {
     "pictures": 6,
@@ -54,7 +54,7 @@ class Absent(Jpeg):
 
 
 def jpeg(**settings: object) -> Jpeg:
-    """A JPEG with settings of its own. An instance, since a process that runs it need not load this module then."""
+    """A JPEG codec with few settings. An instance, so that the process that runs it need not import this module."""
     codec = Jpeg()
     codec.settings = settings
     return codec
@@ -64,7 +64,7 @@ def jpeg(**settings: object) -> Jpeg:
 def ran(
     folder: Path, tiny_options: PackOptions, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, BenchResult, list[str]]:
-    """A benchmark of four pictures with our codec, two rivals, one that is absent and one that breaks."""
+    """A benchmark of four pictures with this codec, two rivals, one that is missing and one that fails."""
     output, lines = tmp_path_factory.mktemp("bench"), []
     own: Codec = Unicorn(settings={"tiny": tiny_options})
     few = jpeg(low=5, high=60)
@@ -75,7 +75,7 @@ def ran(
     return output, result, lines
 
 
-def test_bytes_are_the_sizes_of_the_files_on_disk(ran: tuple[Path, BenchResult, list[str]]) -> None:
+def test_bytes_are_those_of_the_files_on_disk(ran: tuple[Path, BenchResult, list[str]]) -> None:
     output, result, _ = ran
     written = json.loads((output / "bench.json").read_text())
     assert len(written["points"]) == len(result.points) == 1 + 2 + 2 + 1
@@ -86,7 +86,7 @@ def test_bytes_are_the_sizes_of_the_files_on_disk(ran: tuple[Path, BenchResult, 
             assert point["bits_per_pixel"] == pytest.approx(8 * point["bytes"] / written["pixels"])
 
 
-def test_the_json_says_what_was_measured_and_where(ran: tuple[Path, BenchResult, list[str]]) -> None:
+def test_the_json_records_results_and_provenance(ran: tuple[Path, BenchResult, list[str]]) -> None:
     output, result, _ = ran
     written = json.loads((output / "bench.json").read_text())
     assert (written["seed"], written["pictures"], written["of_pictures"]) == (1, 4, 6)
@@ -106,14 +106,14 @@ def test_the_json_says_what_was_measured_and_where(ran: tuple[Path, BenchResult,
     assert lossless["metrics"]["ssimulacra2"] == pytest.approx(100)
 
 
-def test_points_say_how_many_pictures_they_are_of(ran: tuple[Path, BenchResult, list[str]]) -> None:
+def test_points_record_the_number_of_pictures(ran: tuple[Path, BenchResult, list[str]]) -> None:
     output, result, lines = ran
     counts = {point.codec: (point.pictures, point.measured_pictures, point.note) for point in result.points}
     assert counts == {"unicorn": (4, 2, None), "jpeg": (4, 2, None), "few": (2, 2, "for show"), "zip": (4, 2, None)}
     text = (output / "table.md").read_text()
     for part in ("| Few (2 pictures) |", "Few: for show.", "Metrics are of 2 pictures, bytes of 4."):
         assert part in text
-    assert sum(line.endswith(" s in all") for line in lines) == 4
+    assert sum(line.endswith(" s in total") for line in lines) == 4
 
 
 def test_points_survive_json(ran: tuple[Path, BenchResult, list[str]]) -> None:
@@ -121,7 +121,7 @@ def test_points_survive_json(ran: tuple[Path, BenchResult, list[str]]) -> None:
     assert [point_from(json.loads(json.dumps(point_values(point)))) for point in result.points] == list(result.points)
 
 
-def test_only_what_really_ran_appears_and_the_rest_is_named(ran: tuple[Path, BenchResult, list[str]]) -> None:
+def test_only_codecs_that_ran_appear_and_the_others_are_named(ran: tuple[Path, BenchResult, list[str]]) -> None:
     output, result, lines = ran
     assert {point.codec for point in result.points} == {"unicorn", "jpeg", "few", "zip"}
     assert "Absent: skipped, nobody sells it" in result.skipped
@@ -142,7 +142,7 @@ def test_table_and_plots_are_written(ran: tuple[Path, BenchResult, list[str]]) -
     assert not (output / "rd-lpips.png").exists()
 
 
-def test_the_same_seed_gives_the_same_but_for_the_times(folder: Path, tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_results_except_times(folder: Path, tmp_path: Path) -> None:
     def run(name: str) -> tuple[list[Point], str]:
         result = bench(folder, tmp_path / name, [jpeg(low=5, high=60)], BenchOptions(pictures=3, seed=5))
         points = [replace(point, pack_s=0, unpack_s=0, peak_mb=0) for point in result.points]
@@ -151,7 +151,7 @@ def test_the_same_seed_gives_the_same_but_for_the_times(folder: Path, tmp_path: 
     assert run("a") == run("b")
 
 
-def test_results_are_not_replaced_unasked(folder: Path, tmp_path: Path) -> None:
+def test_results_are_replaced_only_on_request(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "bench.json").write_text("{}")
     (tmp_path / "mine.txt").write_text("kept")
     with pytest.raises(OutputError, match="exists already"):
@@ -161,7 +161,7 @@ def test_results_are_not_replaced_unasked(folder: Path, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "bench.json").read_text())["points"] == []
 
 
-def test_our_pictures_come_back_in_the_order_of_their_names(
+def test_pictures_are_decoded_in_the_order_of_their_names(
     packed: tuple[Path, object], folder: Path, tiny_options: PackOptions
 ) -> None:
     pictures = PictureSet.open(folder, tiny_options.read)
@@ -177,7 +177,7 @@ def replace_file_name(own: Unicorn, name: str) -> Unicorn:
     return Elsewhere(settings=own.settings)
 
 
-def test_default_settings_are_valid_and_named_by_what_they_ask_for() -> None:
+def test_default_settings_are_valid_and_have_descriptive_names() -> None:
     assert not any(
         o.index_only for o in own_settings(read=CodesOptions().read, seconds=None, seed=3, device="cpu").values()
     )
@@ -191,18 +191,18 @@ def test_default_settings_are_valid_and_named_by_what_they_ask_for() -> None:
 def test_codecs_are_chosen_by_name() -> None:
     codecs = rivals(CodesOptions().read, 0)
     assert len({codec.name for codec in codecs}) == len(codecs)
-    assert {codec.name for codec in select_codecs(codecs, [])} | {"unicorn"} == set(USUAL_CODECS)
-    assert len(USUAL_CODECS) > 6
+    assert {codec.name for codec in select_codecs(codecs, [])} | {"unicorn"} == set(DEFAULT_CODECS)
+    assert len(DEFAULT_CODECS) > 6
     assert select_codecs(codecs, ["all"]) == codecs
     assert [codec.name for codec in select_codecs(codecs, ["zip", "jpeg"])] == ["jpeg", "zip"]
-    with pytest.raises(InvalidSetting, match=r"no codec 'gif'.*jpeg"):
+    with pytest.raises(InvalidSetting, match=r"unknown codec 'gif'.*jpeg"):
         select_codecs(codecs, ["gif"])
 
 
 def test_the_command_prints_the_verdict_first(folder: Path, tmp_path: Path) -> None:
     done = CliRunner().invoke(cli, ["bench", str(folder), "--out", str(tmp_path / "o"), "--codecs", "zip"])
     assert done.exit_code == 0, done.output
-    assert done.stdout.splitlines()[0] == "This says nothing about unicorn, which was not among the codecs that ran."
+    assert done.stdout.splitlines()[0] == "There is no verdict on unicorn: it was not among the codecs that ran."
     assert "zip of the originals, level 9:" in done.stderr
 
 
@@ -210,7 +210,7 @@ def test_the_command_prints_the_verdict_first(folder: Path, tmp_path: Path) -> N
 
 
 def curve(codec: str, title: str, points: list[tuple[float, float]]) -> list[Point]:
-    """Points of a codec from pairs of rate and SSIMULACRA2."""
+    """Return points of a codec from pairs of rate and SSIMULACRA2."""
     return [
         Point(
             codec=codec,
@@ -268,8 +268,8 @@ BARE = curve("avif-bare", "AVIF without container", [(0.01, 10), (0.02, 30), (0.
         ),
         (
             [(0.05, 0)],
-            "No rival was asked for files as small as unicorn's at 0.05 bits per pixel, nor for a quality as low: "
-            "this says nothing about equal SSIMULACRA2.",
+            "No rival ran at settings as small as unicorn's 0.05 bits per pixel, nor at a quality as low: "
+            "there is no verdict at equal SSIMULACRA2.",
         ),
     ],
 )
@@ -277,16 +277,16 @@ def test_the_verdict_names_the_rate_the_rival_and_the_saving(own: list[tuple[flo
     assert verdict([*curve("unicorn", "unicorn", own), *JPEG, *AVIF, *BARE]) == wanted
 
 
-def test_a_quality_that_no_rival_reaches_is_our_win_of_nothing() -> None:
-    assert "says nothing" in verdict([*curve("unicorn", "unicorn", [(2.0, 90)]), *AVIF])
+def test_a_quality_that_no_rival_reaches_gives_no_verdict() -> None:
+    assert "no verdict" in verdict([*curve("unicorn", "unicorn", [(2.0, 90)]), *AVIF])
 
 
-def test_without_rivals_or_without_us_there_is_no_verdict() -> None:
+def test_without_rivals_or_without_this_codec_there_is_no_verdict() -> None:
     assert "no rival ran" in verdict(curve("unicorn", "unicorn", [(0.1, 10)]))
     assert "not among" in verdict(AVIF)
 
 
-def test_tables_show_a_dash_for_what_is_not_known() -> None:
+def test_tables_show_a_dash_for_missing_values() -> None:
     row = point_table(AVIF).splitlines()[2]
     dashes = " | ".join([DASH] * (len(METRICS) - 3))
     assert row == f"| AVIF | 0 | 100 | 0.1000 | 22.00 | 0.9000 | 10.0 | {dashes} | 1.00 | 1.00 | 1 |"
@@ -296,13 +296,13 @@ def test_tables_show_a_dash_for_what_is_not_known() -> None:
     assert rows[3].split(" | ")[0::3] == ["| WebP", f"{DASH} |"]
 
 
-def test_the_report_names_its_origin_and_the_skipped() -> None:
+def test_the_report_names_its_provenance_and_skipped_codecs() -> None:
     text = markdown("Sentence.", AVIF, ["X: skipped, no X"], ORIGIN)
     for part in ("Sentence.", "6 of 9 pictures", "an abacus", "seed 3", "unicorn bench x", "- X: skipped, no X"):
         assert part in text
 
 
-def test_pictures_of_another_number_are_not_compared() -> None:
+def test_codecs_with_another_number_of_pictures_are_not_compared() -> None:
     few = [replace(point, pictures=2) for point in JPEG]
     assert "JPEG" not in bd_table([*AVIF, *few])
     assert "no rival ran" in verdict(
@@ -317,10 +317,10 @@ HALF = curve("avif-half", "AVIF, half size", [(0.05, 5), (0.09, 20), (0.11, 25)]
     ("quality", "ms_ssim", "psnr_db", "is_won"),
     [(30, 0.95, 25.0, True), (30, 0.95, 24.4, False), (24, 0.95, 25.0, False), (30, 0.9, 25.0, False)],
 )
-def test_at_equal_bytes_the_smallest_files_no_smaller_than_ours_count(
+def test_at_equal_bytes_the_smallest_files_of_at_least_this_size_count(
     quality: float, ms_ssim: float, psnr_db: float, is_won: bool
 ) -> None:
-    """Beside our 0.101 stand AVIF's 0.2 (26 dB) and half-size AVIF's 0.11 (25 dB); smaller and larger ones do not."""
+    """Against 0.101, AVIF's 0.2 (26 dB) and half-size AVIF's 0.11 (25 dB) count; smaller and larger files do not."""
     metrics = dict.fromkeys(METRICS) | {"psnr_db": psnr_db, "ms_ssim": ms_ssim, "ssimulacra2": quality}
     (own,) = curve("unicorn", "unicorn", [(0.101, 0)])
     avif = [
@@ -334,14 +334,14 @@ def test_at_equal_bytes_the_smallest_files_no_smaller_than_ours_count(
     assert found.is_won is is_won
 
 
-def test_a_rate_that_we_did_not_reach_is_told() -> None:
+def test_a_rate_without_a_file_is_reported() -> None:
     points = [*curve("unicorn", "unicorn", [(0.11, 10)]), *AVIF]
     assert at_equal_bytes(points, 0.1, ["avif"]) is None
     assert "no file to compare" in equal_bytes_table(points, [0.1], ["avif"])
     assert equal_bytes_table(points, [0.11], ["avif"]).splitlines()[2].endswith("| no |")
 
 
-def test_every_curve_of_a_plot_has_its_own_look(tmp_path: Path) -> None:
+def test_every_curve_of_a_plot_has_its_own_style(tmp_path: Path) -> None:
     assert len({(style.marker, style.dashes) for style in STYLES}) == len({style.marker for style in STYLES})
     many = [p for number in range(15) for p in curve(f"c{number}", f"codec {number}", [(0.1 + number, 1), (9, 60)])]
     paths = draw_plots([*many, *AVIF], tmp_path)
@@ -350,14 +350,14 @@ def test_every_curve_of_a_plot_has_its_own_look(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("heights", [[0.5], [0.1, 0.11, 0.12, 0.9], [0.98, 0.99, 1.0], [0, 0, 0.02, 0.5, 0.52], []])
 def test_labels_keep_their_distance_and_stay_inside(heights: list[float]) -> None:
-    places = spread(heights, 0.05)
+    places = spread_labels(heights, 0.05)
     assert len(places) == len(heights)
     assert all(np.diff(places) >= 0.05 - 1e-9)
     assert all(-1e-9 <= place <= 1 + 1e-9 for place in places)
 
 
-def test_labels_with_room_stay_where_they_are() -> None:
-    assert spread([0.2, 0.5, 0.8], 0.05) == pytest.approx([0.2, 0.5, 0.8])
+def test_labels_with_room_are_not_moved() -> None:
+    assert spread_labels([0.2, 0.5, 0.8], 0.05) == pytest.approx([0.2, 0.5, 0.8])
 
 
 # Metrics.
@@ -391,7 +391,7 @@ def test_the_perceptual_distance_needs_its_features(features: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"not safetensors", None])
-def test_features_that_are_none_are_refused(content: bytes | None, tmp_path: Path) -> None:
+def test_invalid_feature_files_are_refused(content: bytes | None, tmp_path: Path) -> None:
     path = tmp_path / "features"
     if content is None:
         save_file({"features.0.weight": torch.zeros(1)}, path)
@@ -401,7 +401,7 @@ def test_features_that_are_none_are_refused(content: bytes | None, tmp_path: Pat
         check_packages(path)
 
 
-def test_no_metric_has_a_substitute(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unavailable_metrics_are_not_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.hub.get_dir", lambda: "/nowhere")
     monkeypatch.setattr("pathlib.Path.expanduser", lambda path: path)
     learned_measures.cache_clear()
@@ -411,18 +411,18 @@ def test_no_metric_has_a_substitute(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [name for name, value in values.items() if value is not None] == ["psnr_db", "ms_ssim", "ssimulacra2"]
 
 
-def test_ssimulacra2_knows_identical_pictures_and_leaves_tiny_ones_out() -> None:
+def test_ssimulacra2_of_identical_and_of_tiny_pictures() -> None:
     same = measure_pair(draw(1, 30, 20), draw(1, 30, 20), None)
     assert same.values["ssimulacra2"] == pytest.approx(100)
     assert same.values["psnr_db"] == math.inf
     tiny = measure_pair(draw(1, 7, 20), draw(1, 7, 20), None)
     assert tiny.values["ssimulacra2"] is None
-    assert of_set([same, tiny])["ssimulacra2"] is None
-    assert of_set([same, same])["ssimulacra2"] == pytest.approx(100)
+    assert set_values([same, tiny])["ssimulacra2"] is None
+    assert set_values([same, same])["ssimulacra2"] == pytest.approx(100)
 
 
 def test_the_frechet_distance_of_normal_distributions() -> None:
-    """Means d apart and covariances s and t times the identity: d^2 + n (sqrt s - sqrt t)^2, here n = 3."""
+    """For means d apart and covariances s I and t I it is d^2 + n (sqrt s - sqrt t)^2, here with n = 3."""
     corners = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], np.float64)
     scale = 8 / 7  # the variance of the corners, over count - 1
     far = frechet_distance(list(corners), list(2 * corners + [3, 0, 4]))
@@ -433,8 +433,8 @@ def test_the_frechet_distance_of_normal_distributions() -> None:
 def test_a_set_has_a_frechet_distance_where_every_picture_has_features() -> None:
     pair = measure_pair(draw(1, 30, 20), draw(2, 30, 20), None)
     rows = [replace(pair, original_features=np.eye(4)[i], decoded_features=np.eye(4)[i]) for i in range(3)]
-    assert of_set(rows)["fid"] == pytest.approx(0, abs=1e-9)
-    assert of_set([*rows, pair])["fid"] is None
+    assert set_values(rows)["fid"] == pytest.approx(0, abs=1e-9)
+    assert set_values([*rows, pair])["fid"] is None
 
 
 def test_missing_packages_are_named_before_the_work(monkeypatch: pytest.MonkeyPatch) -> None:

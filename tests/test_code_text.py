@@ -1,4 +1,4 @@
-"""A decoder of codes written plainly from the text of the format gets what the library encoded."""
+"""A plain decoder, written from the specification alone, decodes the library's codes."""
 
 import struct
 from collections.abc import Iterator, Sequence
@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pytest
 
-from unicorn_codec.codes.code_model import CodeModel
-from unicorn_codec.codes.coding import decode_symbols, encode_symbols
+from unicorn_codec.codes.context_model import ContextModel
+from unicorn_codec.codes.latent_coding import decode_symbols, encode_symbols
 from unicorn_codec.format.header import MAX_LEVEL
 
 CHANNELS, HIDDEN, CLASSES = 3, 4, 48
@@ -16,8 +16,8 @@ PASSES = ((0, 0), (1, 1), (0, 1), (1, 0))
 Latents = list[list[list[int]]]
 
 
-def random_model(seed: int, fractions: int, reach: int) -> CodeModel:
-    """Weights that make means and scale classes of all kinds."""
+def random_model(seed: int, fractions: int, reach: int) -> ContextModel:
+    """Draw weights that give means and scale classes of all kinds."""
     rng = np.random.default_rng(seed)
 
     def weights(*shape: int, largest: int = 200) -> np.ndarray:
@@ -27,7 +27,7 @@ def random_model(seed: int, fractions: int, reach: int) -> CodeModel:
     frequencies[..., -1] += 1  # others may have no slots
     same = weights(4, CHANNELS, 18, HIDDEN)
     same[:, :, [4, 13]] = 0
-    return CodeModel(
+    return ContextModel(
         earlier=weights(CHANNELS, 18, CHANNELS, HIDDEN),
         same=same,
         bias=weights(MAX_LEVEL, 4, CHANNELS, HIDDEN, largest=9000),
@@ -43,7 +43,7 @@ def random_model(seed: int, fractions: int, reach: int) -> CodeModel:
 
 
 class Lanes:
-    """States and words of a code, from behind its first byte (UNI-86, UNI-88; UNI-111 to UNI-113 of short ones)."""
+    """States and words of a code after its first byte (UNI-86, UNI-88; short ones: UNI-111 to UNI-113)."""
 
     def __init__(self, stream: bytes, lanes: int, short: bool) -> None:
         if short:
@@ -55,7 +55,7 @@ class Lanes:
         self.reads_words = not short or bool(self.words)
 
     def end_step(self) -> None:
-        """All lanes of a short code have read their symbol."""
+        """Call this when every lane of a short code has read its symbol."""
         if self.reads_words and not self.words:
             self.reads_words = False
             self.states = [state - 2**16 for state in self.states]
@@ -75,8 +75,8 @@ def clamp(value: int, lowest: int, highest: int) -> int:
     return min(max(value, lowest), highest)
 
 
-def predict(model: CodeModel, level: int, p: int, c: int, y: int, x: int, known: Latents) -> tuple[int, int]:
-    """Mean in F-ths and scale class (UNI-82)."""
+def predict(model: ContextModel, level: int, p: int, c: int, y: int, x: int, known: Latents) -> tuple[int, int]:
+    """Return the mean in units of 1 / F and the scale class (UNI-82)."""
 
     def neighbours(channel: int) -> list[int]:
         plane = known[channel]
@@ -102,15 +102,15 @@ def predict(model: CodeModel, level: int, p: int, c: int, y: int, x: int, known:
 
 
 def steps_of(p: int, height: int, width: int, lanes: int) -> Iterator[list[tuple[int, int]]]:
-    """Positions of a pass, one a lane (UNI-81, UNI-87)."""
+    """Yield the positions of a pass, one per lane (UNI-81, UNI-87)."""
     row, column = PASSES[p]
     places = [(y, x) for y in range(row, height, 2) for x in range(column, width, 2)]
     for start in range(0, len(places), lanes):
         yield places[start : start + lanes]
 
 
-def decode(model: CodeModel, level: int, code: bytes, height: int, width: int, short: bool) -> Latents:
-    """A picture's values."""
+def decode(model: ContextModel, level: int, code: bytes, height: int, width: int, short: bool) -> Latents:
+    """Decode a picture's values."""
     latents = [[[0] * width for _ in range(height)] for _ in range(CHANNELS)]
     if code[0] == 0:
         return latents
@@ -140,7 +140,7 @@ def decode(model: CodeModel, level: int, code: bytes, height: int, width: int, s
                     near = symbols[lane] - reach + means[lane] // fractions
                     value = plain[lane] - 65536 * (plain[lane] >= 32768) if lane in far else near
                     found.append((y, x, value))
-            for y, x, value in found:  # a pass knows nothing of itself
+            for y, x, value in found:  # a pass does not depend on its own values
                 latents[c][y][x] = value
     assert (lanes.words, set(lanes.states)) == ([], {255 if short else 2**16})
     return latents
@@ -149,14 +149,14 @@ def decode(model: CodeModel, level: int, code: bytes, height: int, width: int, s
 @pytest.mark.parametrize("short", [False, True], ids=["long", "short"])
 @pytest.mark.parametrize(("fractions", "reach"), [(8, 24), (16, 63)], ids=str)
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 4), (5, 3), (17, 31)], ids=str)
-def test_the_text_decodes_what_the_library_encodes(
+def test_the_specification_decodes_what_the_library_encodes(
     height: int, width: int, fractions: int, reach: int, short: bool
 ) -> None:
     rng = np.random.default_rng(height)
     model = random_model(width, fractions, reach)
     largest = np.array([0, 3, 40, 32767])[:, None, None, None]
     symbols = rng.integers(-largest, largest + 1, (4, CHANNELS, height, width))
-    symbols[1, 1:] = 0  # silent channels at the end take no bytes
+    symbols[1, 1:] = 0  # zero channels at the end take no bytes
     for level in (0, MAX_LEVEL - 1):
         codes = encode_symbols(model, level, symbols, short=short)
         assert [code[0] for code in codes[:2]] == [0, 1 if symbols[1].any() else 0]

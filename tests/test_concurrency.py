@@ -1,4 +1,4 @@
-"""Work beside other work gives what it would give alone, in order, and ends when something fails."""
+"""Work in threads and processes gives the results of sequential work, in order, and ends on errors."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from unicorn_codec.concurrency import NotWanted, check_wanted, in_threads, prefetch
+from unicorn_codec.concurrency import Cancelled, check_cancelled, map_in_threads, prefetch
 
 
 def failing() -> Iterator[int]:
@@ -18,13 +18,13 @@ def failing() -> Iterator[int]:
     raise OSError("no more")
 
 
-def test_items_come_in_order() -> None:
+def test_results_come_in_the_order_of_the_items() -> None:
     assert list(prefetch(range(50))) == list(range(50))
-    assert list(in_threads(lambda n: n * n, range(50))) == [n * n for n in range(50)]
-    assert list(prefetch(())) == list(in_threads(str, ())) == []
+    assert list(map_in_threads(lambda n: n * n, range(50))) == [n * n for n in range(50)]
+    assert list(prefetch(())) == list(map_in_threads(str, ())) == []
 
 
-def test_the_next_item_is_made_while_the_caller_has_one() -> None:
+def test_the_next_item_is_made_while_the_caller_uses_one() -> None:
     begun = threading.Event()
 
     def items() -> Iterator[int]:
@@ -35,13 +35,13 @@ def test_the_next_item_is_made_while_the_caller_has_one() -> None:
     assert all(begun.wait(10) for _ in prefetch(items()))
 
 
-def test_errors_of_the_maker_arrive() -> None:
-    for made in (prefetch(failing()), in_threads(str, failing())):
+def test_errors_reach_the_caller() -> None:
+    for made in (prefetch(failing()), map_in_threads(str, failing())):
         with pytest.raises(OSError, match="no more"):
             list(made)
 
 
-def test_after_an_error_little_more_is_begun() -> None:
+def test_an_error_stops_the_remaining_work() -> None:
     done = []
 
     def work(number: int) -> None:
@@ -50,26 +50,26 @@ def test_after_an_error_little_more_is_begun() -> None:
         done.append(number)
 
     with pytest.raises(OSError, match="full"):
-        list(in_threads(work, range(1000)))
+        list(map_in_threads(work, range(1000)))
     assert len(done) < 50
 
 
-def test_a_caller_may_stop() -> None:
-    for made in (prefetch(iter(range(10))), in_threads(str, range(10))):
+def test_the_caller_may_stop_early() -> None:
+    for made in (prefetch(iter(range(10))), map_in_threads(str, range(10))):
         next(made)
         made.close()  # type: ignore[attr-defined]
 
 
-def test_long_work_ends_when_the_caller_stops() -> None:
+def test_long_work_is_cancelled_when_the_caller_stops() -> None:
     begun, ended = threading.Event(), threading.Event()
 
     def work(_: int) -> None:
         begun.set()
         try:
             for _ in range(1000):
-                check_wanted()
+                check_cancelled()
                 time.sleep(0.01)
-        except NotWanted:
+        except Cancelled:
             ended.set()
             raise
 
@@ -79,13 +79,13 @@ def test_long_work_ends_when_the_caller_stops() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        list(in_threads(work, items()))
+        list(map_in_threads(work, items()))
     assert ended.is_set()
-    check_wanted()  # here nothing was stopped
+    check_cancelled()  # outside of such a thread it does nothing
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="looks at processes as Linux shows them")
-def test_processes_of_a_pool_end_with_a_parent_that_is_killed() -> None:
+def test_pool_processes_end_with_a_killed_parent() -> None:
     script = """
 import os, time
 from concurrent.futures import ProcessPoolExecutor

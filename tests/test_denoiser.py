@@ -20,13 +20,13 @@ every_kind = pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"{c.condi
 def make_denoiser(config: NetworkConfig) -> Denoiser:
     torch.manual_seed(0)
     denoiser = Denoiser(config, pictures=IMAGES, seed=3, latent_channels=4)
-    for parameter in denoiser.parameters():  # zero-initialised outputs would hide every difference
+    for parameter in denoiser.parameters():  # outputs that start at zero would hide every difference
         torch.nn.init.normal_(parameter, std=0.2)
     return denoiser
 
 
 @pytest.mark.parametrize(("height", "width"), [(2, 2), (4, 6), (10, 2)])
-def test_any_grid_goes_in_and_comes_out(height: int, width: int) -> None:
+def test_the_output_has_the_shape_of_the_input(height: int, width: int) -> None:
     noisy = torch.randn(3, 4, height, width)
     predicted = make_denoiser(CONFIGS[0])(noisy, torch.tensor([1.0, 0.5, 0.7]), torch.tensor([0, 1, 2]))
     assert predicted.shape == noisy.shape
@@ -46,7 +46,7 @@ def test_prediction_depends_on_index_timestep_and_input(config: NetworkConfig) -
 
 
 @every_kind
-def test_images_of_a_batch_do_not_mix(config: NetworkConfig) -> None:
+def test_pictures_of_a_batch_do_not_mix(config: NetworkConfig) -> None:
     denoiser = make_denoiser(config)
     noisy, indices = torch.randn(4, 4, 4, 4), torch.arange(4)
     together = denoiser(noisy, torch.ones(4), indices)
@@ -59,7 +59,7 @@ def test_a_fresh_denoiser_gets_a_gradient_for_all_that_reaches_the_output(config
     torch.manual_seed(0)
     denoiser = Denoiser(config, pictures=IMAGES, seed=3, latent_channels=4)
     optimizer = torch.optim.Adam(denoiser.parameters(), lr=0.01)
-    for _ in range(4):  # what starts at zero is passed one layer a step
+    for _ in range(4):  # gradients pass one zero-initialised layer per step
         optimizer.zero_grad()
         predicted = denoiser(torch.randn(IMAGES, 4, 4, 4), torch.ones(IMAGES), torch.arange(IMAGES))
         (predicted - 1).square().mean().backward()
@@ -73,7 +73,7 @@ def test_parameters_are_counted_without_building(config: NetworkConfig) -> None:
     assert count_parameters(config, 4, IMAGES) == sum(p.numel() for p in make_denoiser(config).parameters())
 
 
-def test_parameters_are_those_of_the_paper_per_block() -> None:
+def test_parameters_per_block_are_those_of_the_paper() -> None:
     # Two attentions of 4 H^2, an MLP of 8 H^2, one gate of H: 12 blocks at H = 144 are the paper's CAT-1000.
     config = NetworkConfig(hidden_size=144, heads=3)
     assert count_parameters(config, 4, 1000) == 12 * (16 * 144**2 + 144) + 2 * 144 * 16

@@ -1,4 +1,4 @@
-"""A network written plainly from the text of the format, in NumPy, predicts and samples as the library does."""
+"""A plain NumPy network, written from the specification alone, predicts and samples as the library does."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -112,7 +112,7 @@ def weights_of(denoiser: Denoiser) -> dict[str, Array]:
 
 @pytest.mark.parametrize("condition", CONDITIONS)
 @pytest.mark.parametrize("index_embedding", INDEX_EMBEDDINGS)
-def test_the_network_predicts_what_the_text_says(condition: str, index_embedding: str) -> None:
+def test_predictions_follow_the_specification(condition: str, index_embedding: str) -> None:
     denoiser = make_denoiser(condition, index_embedding)
     x, timesteps, indices = torch.randn(3, CHANNELS, 4, 6), torch.tensor([1.0, 0.3, 0.8]), torch.tensor([0, 4, 5])
     with torch.no_grad():
@@ -124,7 +124,7 @@ def test_the_network_predicts_what_the_text_says(condition: str, index_embedding
 
 
 @pytest.mark.parametrize(("prediction", "steps"), [("x0", 1), ("x0", 3), ("noise", 1), ("noise", 4)])
-def test_sampling_is_what_the_text_says(prediction: str, steps: int) -> None:
+def test_sampling_follows_the_specification(prediction: str, steps: int) -> None:
     denoiser = make_denoiser("cag", "grf")
     stats = {"means": (0.0,) * CHANNELS, "stds": (1.0,) * CHANNELS}
     denoising = replace(DENOISING, **stats, network=denoiser.config, prediction=prediction)
@@ -146,7 +146,7 @@ def test_sampling_is_what_the_text_says(prediction: str, steps: int) -> None:
 
 
 class Unused:
-    """Sampling asks the autoencoder for its device alone."""
+    """An autoencoder with a device and nothing else, which is all that sampling asks for."""
 
     device = torch.device("cpu")
 

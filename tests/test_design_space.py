@@ -32,7 +32,7 @@ def options(epochs: int = 4, **settings: object) -> PackOptions:
 
 
 @pytest.mark.parametrize(("condition", "index_embedding"), list(itertools.product(CONDITIONS, INDEX_EMBEDDINGS)))
-def test_every_kind_goes_through_an_archive(pair: Path, tmp_path: Path, condition: str, index_embedding: str) -> None:
+def test_every_kind_of_network_round_trips(pair: Path, tmp_path: Path, condition: str, index_embedding: str) -> None:
     report = pack(pair, tmp_path / "a.uni", options(condition=condition, index_embedding=index_embedding))
     container = read_container(tmp_path / "a.uni")
     assert container.header.denoising is not None and container.weights is not None
@@ -62,14 +62,14 @@ def test_other_choices_learn_the_set(pair: Path, tmp_path: Path, settings: dict[
     assert denoising.latent_std == pytest.approx(float(str(settings.get("latent_std", 1 / 3))))
 
 
-def test_an_archive_of_noise_prediction_says_so_and_decodes(pair: Path, tmp_path: Path) -> None:
+def test_an_archive_with_noise_prediction_decodes(pair: Path, tmp_path: Path) -> None:
     report = pack(pair, tmp_path / "a.uni", options(prediction="noise", steps=10))
     denoising = read_container(tmp_path / "a.uni").header.denoising
     assert denoising is not None and (denoising.prediction, denoising.steps) == ("noise", 10)
     assert report.measured.pictures == 2
 
 
-def test_muon_gets_the_hidden_matrices_alone() -> None:
+def test_muon_trains_only_the_hidden_matrices() -> None:
     matrix, vector = torch.zeros(2, 2), torch.zeros(2)
     assert is_hidden_matrix("blocks.0.self_attention.query", matrix)
     for name in ("blocks.0.modulation", "index_embedding.table", "index_embedding.mlp_in", "patch_in"):

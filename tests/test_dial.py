@@ -1,4 +1,4 @@
-"""The comparison over all rates: it goes on where it stopped, and reports what was measured."""
+"""The comparison over all rates: it resumes where it stopped, and reports what was measured."""
 
 import json
 import sys
@@ -32,7 +32,7 @@ def run(data: Path, output: Path, monkeypatch: pytest.MonkeyPatch, *more: str) -
     return json.loads((output / "dial.json").read_text())
 
 
-def test_what_is_measured_is_not_measured_again(
+def test_measured_points_are_not_measured_again(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(Jpeg, "settings", {"quality 10": 10, "quality 60": 60})
@@ -85,14 +85,14 @@ def test_points_of_other_models_are_not_kept(tmp_path: Path) -> None:
     def left(*again: str) -> list[str]:
         return [point.codec for point in dial.Results(path, {}, {"seed": 0}, again).run_of("cats", 3).points]
 
-    write(dial.models_sha256())
+    write(dial.package_models_sha256())
     assert left() == ["unicorn", "avif", "webp"]
     assert left("webp") == ["unicorn", "avif"]
     write("another")
     assert left() == ["avif", "webp"]
 
 
-def test_slow_rivals_run_on_the_smallest_count_alone() -> None:
+def test_slow_rivals_run_only_on_the_smallest_count() -> None:
     args = dial.parse_arguments(["--data", "x", "--count", "200", "1000"])
     few, many = ({codec.name for codec in dial.codecs_for(args, count)} for count in (200, 1000))
     assert many < few
@@ -101,7 +101,7 @@ def test_slow_rivals_run_on_the_smallest_count_alone() -> None:
     assert few - {"coin", "mbt2018-mean", "cheng2020-anchor"} <= set(dial.SECONDS)
 
 
-def test_settings_may_be_fewer() -> None:
+def test_the_number_of_settings_can_be_limited() -> None:
     shorter = ["--rates", "0.05", "0.1", "--steps", "--points", "2"]
     args = dial.parse_arguments(["--data", "x", "--count", "200", *shorter])
     settings = {codec.name: list(codec.settings) for codec in dial.codecs_for(args, 200)}

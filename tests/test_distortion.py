@@ -1,14 +1,14 @@
-"""What packing holds pictures against: nothing between equal ones, more for what looks less alike, smooth gradients."""
+"""The distortion that packing minimises: zero for equal pictures, higher for less similar ones, finite gradients."""
 
 import pytest
 import torch
 from torch import Tensor
 
-from unicorn_codec.transform.distortion import SQUARED_ERRORS, as_ycbcr, distortion, structure
+from unicorn_codec.transform.distortion import SQUARED_ERRORS, as_ycbcr, distortion, structural_similarity
 
 
 def picture(side: int) -> Tensor:
-    """(1, 3, side, side) in [-1, 1], with detail at all scales."""
+    """Draw a picture, (1, 3, side, side) in [-1, 1], with detail at all scales."""
     generator = torch.Generator().manual_seed(0)
     sizes = [size for size in (4, 16, 64) if size <= side]
     layers = [torch.rand(1, 3, size, size, generator=generator) for size in sizes]
@@ -17,11 +17,11 @@ def picture(side: int) -> Tensor:
 
 
 @pytest.mark.parametrize("side", [8, 21, 22, 64, 256])
-def test_equal_pictures_have_none(side: int) -> None:
+def test_equal_pictures_have_no_distortion(side: int) -> None:
     assert distortion(picture(side), picture(side)).abs().max() < 1e-3
 
 
-def test_small_pictures_have_squared_errors_alone() -> None:
+def test_of_small_pictures_only_squared_errors_count() -> None:
     original = picture(21)
     changed = original * 0.5
     squared = (as_ycbcr(changed) - as_ycbcr(original)).square().mean((2, 3)) * 127.5**2
@@ -29,22 +29,22 @@ def test_small_pictures_have_squared_errors_alone() -> None:
     torch.testing.assert_close(distortion(changed, original), expected)
 
 
-def test_structure_falls_with_contrast_and_is_blind_to_full_size() -> None:
+def test_structure_falls_with_contrast_and_ignores_full_size() -> None:
     original = picture(256) / 2 + 0.5
     flatter, flattest = (original.mean() + (original - original.mean()) * part for part in (0.7, 0.4))
-    assert structure(flattest, original).max() < structure(flatter, original).min() < 1
+    assert structural_similarity(flattest, original).max() < structural_similarity(flatter, original).min() < 1
     checks = 0.05 * (1 - 2 * ((torch.arange(256)[:, None] + torch.arange(256)) % 2))
-    torch.testing.assert_close(structure(original + checks, original), torch.ones(1, 3))
+    torch.testing.assert_close(structural_similarity(original + checks, original), torch.ones(1, 3))
 
 
 def test_chroma_counts() -> None:
     original = picture(64)
-    redder = original + torch.tensor([0.2, -0.1019, 0.0])[:, None, None]  # of the same luma, nearly
+    redder = original + torch.tensor([0.2, -0.1019, 0.0])[:, None, None]  # with almost the same luma
     assert (as_ycbcr(redder) - as_ycbcr(original))[:, 0].abs().max() < 1e-3
     assert distortion(redder, original) > 100
 
 
-def test_gradients_are_finite_where_pictures_are_flat() -> None:
+def test_gradients_of_flat_pictures_are_finite() -> None:
     decoded = torch.zeros(1, 3, 64, 64, requires_grad=True)
     distortion(decoded, torch.full((1, 3, 64, 64), -1.0)).sum().backward()
     assert decoded.grad is not None and decoded.grad.isfinite().all()

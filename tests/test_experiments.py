@@ -90,7 +90,7 @@ def test_finished_measurements_are_found_again(tmp_path: Path) -> None:
     [
         ({"cag": (26, 26.1), "ca": (25, 25.2)}, "26.05 ± 0.07 dB with it, and 25.10 ± 0.14 dB with ca: it holds."),
         ({"cag": (25, 25.2), "ca": (26, 26.1)}, "26.05 ± 0.07 dB with ca: it does not hold here."),
-        ({"cag": (25, 26), "ca": (25.9, 25.2)}, "it cannot be told from the best here."),
+        ({"cag": (25, 26), "ca": (25.9, 25.2)}, "it cannot be distinguished from the best here."),
     ],
 )
 def test_the_report_says_what_was_measured(tmp_path: Path, psnr_db: dict[str, tuple[float, float]], said: str) -> None:
@@ -103,7 +103,7 @@ def test_the_report_says_what_was_measured(tmp_path: Path, psnr_db: dict[str, tu
     for _ in range(2):  # again and again it replaces its own part alone
         write_report(tmp_path)
     text = (tmp_path / NAME).read_text()
-    assert text.startswith("By hand.\n") and text.count("### 1. Conditions at equal bytes") == 1
+    assert text.startswith("By hand.\n") and text.count("### 1. Conditioning at equal bytes") == 1
     assert said in text
     assert (tmp_path / "experiment-1-small-cats.png").stat().st_size > 1000
 

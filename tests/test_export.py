@@ -12,9 +12,9 @@ import zstandard
 from safetensors.numpy import load as load_arrays
 from safetensors.torch import load as load_tensors
 
-from unicorn_codec.codes.code_model import load_code_model
+from unicorn_codec.codes.context_model import load_context_model
 from unicorn_codec.codes.rate_model import RateModel
-from unicorn_codec.model_registry import AUTOENCODER, CODE_MODEL, default_name
+from unicorn_codec.model_registry import AUTOENCODER, CONTEXT_MODEL, default_name
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder, weights_of
 
 NAME = default_name()
@@ -35,7 +35,7 @@ def script(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
 def written(script: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *options: str) -> Path:
     """Export a run whose weights are those of ``NAME`` times three; return the package's folder."""
     average = PackagedAutoencoder(torch.device("cpu"), name=NAME).network.state_dict()
-    rate = RateModel.of(load_code_model(NAME)).state_dict()
+    rate = RateModel.of(load_context_model(NAME)).state_dict()
     tripled = {"average": {key: 3 * weight for key, weight in average.items()}}
     torch.save(tripled | {"rate": rate}, tmp_path / "checkpoint.pt")
     (tmp_path / "settings.json").write_text(json.dumps({"network": {"max_step": 12.0}}))
@@ -63,13 +63,13 @@ def test_weights_are_written_as_they_are_or_as_the_mean_with_those_of_the_packag
     manifest = json.loads((package / "manifest.json").read_text())
     configs = {(entry["name"], entry["role"]): entry.get("config") for entry in manifest["models"]}
     assert manifest["default"] == "new-1"
-    assert configs == {("new-1", AUTOENCODER): {"max_step": 12.0}, ("new-1", CODE_MODEL): None}
+    assert configs == {("new-1", AUTOENCODER): {"max_step": 12.0}, ("new-1", CONTEXT_MODEL): None}
 
 
-def test_a_code_model_is_the_integers_that_it_was(
+def test_a_context_model_is_the_integers_that_it_was(
     script: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    model = load_arrays(read(written(script, monkeypatch, tmp_path), CODE_MODEL))
+    model = load_arrays(read(written(script, monkeypatch, tmp_path), CONTEXT_MODEL))
     then = load_code_model(NAME)
     for name in ("mean", "scale", "linear", "mean_bias", "frequencies"):
         np.testing.assert_array_equal(model[name], getattr(then, name))

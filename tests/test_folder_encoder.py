@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from unicorn_codec.codes.code_model import load_code_model
+from unicorn_codec.codes.context_model import load_context_model
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.format.code_table import Codes, is_half_size
 from unicorn_codec.packing import folder_encoder, refinement
@@ -27,7 +27,7 @@ def encoder(tmp_path: Path) -> FolderEncoder:
     make_demo_pictures(tmp_path / "large", count=2, size=2 * SIDE)
     options = ReadOptions()
     pictures = PictureSource(list_folder(tmp_path, options), options)
-    return new_encoder(pictures, PackagedAutoencoder(torch.device("cpu")), load_code_model())
+    return new_encoder(pictures, PackagedAutoencoder(torch.device("cpu")), load_context_model())
 
 
 def encoded(encoder: FolderEncoder, rounds: int) -> Codes:

@@ -1,4 +1,4 @@
-"""How indices become tokens: told apart, reproducible, and no costlier than they must be."""
+"""Index embeddings: distinct tokens, reproducible, and no larger than necessary."""
 
 import pytest
 import torch
@@ -16,7 +16,7 @@ CONFIG = NetworkConfig(hidden_size=16, depth=2, heads=2, patch_size=2)
 
 
 @pytest.mark.parametrize("name", INDEX_EMBEDDINGS)
-def test_each_index_has_tokens_of_its_own(name: str) -> None:
+def test_each_index_has_its_own_tokens(name: str) -> None:
     torch.manual_seed(0)
     config = NetworkConfig(hidden_size=16, heads=2, index_tokens=3, index_embedding=name)
     tokens = embed_indices(config, pictures=50, seed=1)(torch.arange(50)).detach()
@@ -26,7 +26,7 @@ def test_each_index_has_tokens_of_its_own(name: str) -> None:
     assert 0.1 < float(tokens.square().mean()) < 1.5, "about as large as the timestep's token"
 
 
-def test_neighbouring_indices_are_told_apart_even_far_out() -> None:
+def test_neighbouring_large_indices_have_distinct_tokens() -> None:
     embedding = GaussianFourierFeatures(CONFIG, pictures=1, seed=1)
     for start in (0, 1_000, 10_000_000):
         tokens = embedding(torch.arange(start, start + 50)).flatten(1)
@@ -44,10 +44,10 @@ def test_random_features_have_unit_variance() -> None:
     assert float(features.square().mean()) == pytest.approx(1, abs=0.15)
 
 
-def test_decaying_features_of_a_far_index_are_exact() -> None:
+def test_decaying_features_of_a_large_index_are_exact() -> None:
     embedding = ExponentialDecayFeatures(CONFIG, pictures=1, seed=1)
     torch.nn.init.eye_(embedding.mlp_in)
-    # The first frequency is 1 rad an index, and 710 rad are 113 cycles but for 6e-5.
+    # The first frequency is 1 rad per index, and 710 rad are 113 cycles up to 6e-5.
     far = torch.tensor([10_000_000, 10_000_710])
     with torch.no_grad():
         embedding.mlp_out.zero_()
@@ -56,7 +56,7 @@ def test_decaying_features_of_a_far_index_are_exact() -> None:
     assert abs(float(first - second)) < 1e-3
 
 
-def test_the_normalised_index_depends_on_the_number_of_images() -> None:
+def test_the_normalised_index_depends_on_the_number_of_pictures() -> None:
     torch.manual_seed(0)
     small, large = NormalisedIndexMlp(CONFIG, pictures=2, seed=0), NormalisedIndexMlp(CONFIG, pictures=2000, seed=0)
     large.load_state_dict(small.state_dict())
@@ -66,7 +66,7 @@ def test_the_normalised_index_depends_on_the_number_of_images() -> None:
     )
 
 
-def test_a_table_holds_a_row_an_image() -> None:
+def test_a_table_holds_one_row_per_picture() -> None:
     table = LearnedTable(CONFIG, pictures=5, seed=0)
     assert torch.equal(table(torch.tensor([3])).flatten(), table.table[3])
     with pytest.raises(IndexError):

@@ -8,25 +8,25 @@ import pytest
 
 from unicorn_codec import model_registry
 from unicorn_codec.errors import ModelUnavailable
-from unicorn_codec.model_registry import AUTOENCODER, CODE_MODEL, Model, default_name, get_model, models, names
+from unicorn_codec.model_registry import AUTOENCODER, CONTEXT_MODEL, Model, default_name, get_model, models, names
 
 FOLDER = resources.files("unicorn_codec") / "pretrained"
 MOST_BYTES = 9_000_000
 
 
 def test_the_manifest_lists_every_file_of_the_package() -> None:
-    listed = {model.file for role in (AUTOENCODER, CODE_MODEL) for model in models(role)}
+    listed = {model.file for role in (AUTOENCODER, CONTEXT_MODEL) for model in models(role)}
     assert {entry.name for entry in FOLDER.iterdir()} == listed | {"manifest.json"}
 
 
-@pytest.mark.parametrize("role", [AUTOENCODER, CODE_MODEL])
+@pytest.mark.parametrize("role", [AUTOENCODER, CONTEXT_MODEL])
 def test_every_model_is_whole_and_of_the_listed_size(role: str) -> None:
     for model in models(role):
         assert len(model.read()) == model.size
 
 
 def test_the_default_has_both_roles() -> None:
-    assert get_model(AUTOENCODER).name == get_model(CODE_MODEL).name == default_name()
+    assert get_model(AUTOENCODER).name == get_model(CONTEXT_MODEL).name == default_name()
 
 
 def test_the_package_data_stay_small() -> None:
@@ -34,8 +34,8 @@ def test_the_package_data_stay_small() -> None:
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ModelUnavailable, match=f"no code-model 'unheard-of'; it has {default_name()}"):
-        get_model(CODE_MODEL, "unheard-of")
+    with pytest.raises(ModelUnavailable, match=f"no context-model 'unheard-of'; it has {default_name()}"):
+        get_model(CONTEXT_MODEL, "unheard-of")
 
 
 def test_a_missing_and_a_damaged_file_are_refused() -> None:
@@ -59,6 +59,6 @@ def test_a_model_takes_a_file_and_an_entry_alone(tmp_path: Path, monkeypatch: py
     model_registry._manifest.cache_clear()
     try:
         assert names(AUTOENCODER) == (default_name(), "second")
-        assert get_model(CODE_MODEL, "second").read()
+        assert get_model(CONTEXT_MODEL, "second").read()
     finally:
         model_registry._manifest.cache_clear()

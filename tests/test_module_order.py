@@ -14,25 +14,25 @@ LIBRARY = ROOT / "unicorn_codec"
 COMMAND_LINE = ROOT / "cli"
 
 LAYERS = (
-    ("", "errors concurrency whole_files"),
+    ("", "errors concurrency atomic_files"),
     (
         "format",
         "header generator index_map bit_packing rans sections header_table picture_table code_table canary "
         "quality_table read_settings container",
     ),
     ("", "model_registry effort quality config"),
-    ("weights", "weight_tables weight_coding quantization weight_section"),
+    ("weights", "weight_tables weight_coding minifloat weight_section"),
     ("", "inspection devices checkpoints"),
-    ("codes", "code_model code_context coding rate_model"),
+    ("codes", "context_model context_predictor latent_coding rate_model"),
     (
         "pictures",
         "batches picture_files images output_files demo_pictures av1_stream avif_container avif avif_sequence metrics",
     ),
     (
         "network",
-        "planning layers index_embedding conditioning denoiser diffusion weight_training training latent_set",
+        "planning layers index_embedding conditioning denoiser diffusion weight_rounding training latent_set",
     ),
-    ("transform", "coding_autoencoder distortion adaptation tiling resampling autoencoder"),
+    ("transform", "coding_autoencoder distortion decoder_update tiling resampling autoencoder"),
     ("", "decoding archive measurement verification"),
     (
         "packing",
@@ -41,8 +41,8 @@ LAYERS = (
     ),
     (
         "bench",
-        "picture_set rivals video_rivals trial own_codec network_rivals bd_rate perceptual learned_metrics qualities "
-        "report equal_bytes plots origin measuring comparison",
+        "picture_set rivals video_rivals trial own_codec network_rivals bd_rate perceptual learned_metrics "
+        "quality_metrics report equal_bytes plots provenance measuring comparison",
     ),
 )
 """Folders and their modules, each after all that it imports. A folder is one layer; some modules lie beside them."""

@@ -12,7 +12,7 @@ from PIL import features
 from tests.conftest import draw
 from unicorn_codec import errors
 from unicorn_codec.archive import Archive
-from unicorn_codec.codes.code_model import load_code_model
+from unicorn_codec.codes.context_model import load_context_model
 from unicorn_codec.config import CodesOptions, Goal, ReadOptions, Target
 from unicorn_codec.format.code_table import MAX_SEQUENCE, is_in_sequence
 from unicorn_codec.format.container import read_container, serialize
@@ -76,7 +76,7 @@ def alone(camera: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
 
 def chooser_of(folder: Path) -> CandidateChooser:
     pictures = PictureSource(list_folder(folder, ReadOptions()), ReadOptions())
-    return new_encoder(pictures, PackagedAutoencoder(torch.device("cpu")), load_code_model()).chooser
+    return new_encoder(pictures, PackagedAutoencoder(torch.device("cpu")), load_context_model()).chooser
 
 
 def test_alike_pictures_are_found_among_others(camera: Path) -> None:

@@ -20,13 +20,13 @@ def plan(latent_values: int = 262_144, **changes: object) -> Plan:
 
 
 @pytest.mark.parametrize("latent_values", [20_000, 65_536, 262_144, 4_096_000])
-def test_the_default_is_about_one_and_a_half_parameters_a_latent_value(latent_values: int) -> None:
+def test_the_default_is_about_1_5_parameters_per_latent_value(latent_values: int) -> None:
     made = plan(latent_values)
     assert 1.2 <= made.parameters / latent_values <= 1.5
 
 
 @pytest.mark.parametrize("rate", [0.5, 0.97, 2.0])
-def test_the_rate_decides_the_width_and_is_not_exceeded(rate: float) -> None:
+def test_the_rate_sets_the_width_and_is_not_exceeded(rate: float) -> None:
     made = plan(wanted_bytes=rate * 262_144 * 16 / 8)
     assert 0.85 * rate <= 8 * made.file_bytes / made.pixels <= rate
 
@@ -54,9 +54,9 @@ def test_a_token_is_sixteen_pixels_wide_for_every_autoencoder() -> None:
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [({"wanted_bytes": 8}, "too small for a network"), ({"hidden_size": 7}, "hidden")],
+    [({"wanted_bytes": 8}, "cannot hold a network"), ({"hidden_size": 7}, "hidden")],
 )
-def test_impossible_wishes_are_refused(changes: dict[str, object], message: str) -> None:
+def test_impossible_settings_are_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(InvalidSetting, match=message):
         plan(**changes)
 

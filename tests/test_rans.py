@@ -1,4 +1,4 @@
-"""The entropy coder: what goes in comes out, in known bytes, and damage never does worse than to be wrong."""
+"""The entropy coder: round trips, golden bytes, and damage that gives wrong symbols or an error, nothing worse."""
 
 import struct
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from unicorn_codec.errors import InvalidField
-from unicorn_codec.format.rans import TOTAL, Decoder, encode
+from unicorn_codec.format.rans import TOTAL, RansDecoder, encode
 
 Words = NDArray[np.int64]
 
@@ -31,7 +31,7 @@ class Case:
         return np.cumsum(self.frequencies, axis=1) - self.frequencies
 
     def slots(self, tables: NDArray[np.int64], symbols: NDArray[np.int64], active: NDArray[np.bool_]) -> list[Words]:
-        """First slot of each symbol, and how many it has."""
+        """Return the first slot and the number of slots of each symbol."""
         starts, frequencies = self.starts[tables, symbols], self.frequencies[tables, symbols]
         return [np.where(active, starts, 0), np.where(active, frequencies, TOTAL)]
 
@@ -39,8 +39,8 @@ class Case:
         return encode(*self.slots(self.tables, self.symbols, self.active), short=self.short)
 
     def decode(self, streams: list[bytes]) -> NDArray[np.int64]:
-        """Symbols of the active lanes, zeros elsewhere; they are asked for as a reader must, by the slots alone."""
-        decoder = Decoder(streams, self.active.shape[2], short=self.short)
+        """Return the symbols of the active lanes, zeros elsewhere, found by their slots alone as a reader must."""
+        decoder = RansDecoder(streams, self.active.shape[2], short=self.short)
         ends, steps = np.cumsum(self.frequencies, axis=1), []
         for tables, active in zip(self.tables, self.active, strict=True):
             slots = decoder.slots()
@@ -54,7 +54,7 @@ class Case:
 def random_case(
     seed: int, steps: int, streams: int, lanes: int, symbols: int, silence: float = 0.3, *, short: bool = True
 ) -> Case:
-    """Tables from flat to nearly certain, symbols as frequent as they say."""
+    """Draw tables from flat to nearly certain, and symbols with their frequencies."""
     rng = np.random.default_rng(seed)
     shares = rng.dirichlet(np.full(symbols, 10.0 ** rng.uniform(-2, 1)), size=3)
     frequencies = 1 + np.floor(shares * (TOTAL - symbols)).astype(np.int64)
@@ -80,20 +80,18 @@ BOTH_KINDS = pytest.mark.parametrize("short", [False, True], ids=["long", "short
     silence=st.sampled_from([0.0, 0.5, 1.0]),
     short=st.booleans(),
 )
-def test_symbols_come_back(
-    seed: int, steps: int, streams: int, lanes: int, symbols: int, silence: float, short: bool
-) -> None:
+def test_round_trip(seed: int, steps: int, streams: int, lanes: int, symbols: int, silence: float, short: bool) -> None:
     case = random_case(seed, steps, streams, lanes, symbols, silence, short=short)
     assert np.array_equal(case.decode(case.encode()), case.symbols * case.active)
 
 
 @BOTH_KINDS
-def test_streams_that_have_no_more_symbols_are_left_alone(short: bool) -> None:
+def test_streams_without_further_symbols_can_be_dropped(short: bool) -> None:
     case = random_case(3, 30, 4, 2, 7, silence=0.0)
     active = case.active.copy()
     active[10:, 3] = active[20:, 2] = False
     ended = Case(case.frequencies, case.tables, case.symbols, active, short)
-    decoder, found = Decoder(ended.encode(), 2, short=short), []
+    decoder, found = RansDecoder(ended.encode(), 2, short=short), []
     for step, (tables, symbols) in enumerate(zip(case.tables, case.symbols, strict=True)):
         streams = 4 - (step >= 10) - (step >= 20)
         decoder.keep(streams)
@@ -106,7 +104,7 @@ def test_streams_that_have_no_more_symbols_are_left_alone(short: bool) -> None:
 
 @settings(deadline=None, max_examples=20)
 @given(seed=SEEDS, short=st.booleans())
-def test_a_stream_does_not_depend_on_those_beside_it(seed: int, short: bool) -> None:
+def test_a_stream_does_not_depend_on_the_others(seed: int, short: bool) -> None:
     case = random_case(seed, 20, 3, 2, 9, short=short)
     alone = [
         Case(case.frequencies, case.tables[:, [n]], case.symbols[:, [n]], case.active[:, [n]], short).encode()[0]
@@ -116,17 +114,17 @@ def test_a_stream_does_not_depend_on_those_beside_it(seed: int, short: bool) -> 
 
 
 @BOTH_KINDS
-def test_the_size_is_that_of_the_information(short: bool) -> None:
+def test_the_size_is_near_the_entropy(short: bool) -> None:
     case = random_case(0, 2000, 1, 1, 20, silence=0.0, short=short)
     shares = case.frequencies[case.tables, case.symbols] / TOTAL
     bits = float(-np.log2(shares).sum())
     (stream,) = case.encode()
-    # A state of 32 bits, of which the 16 lowest stand for nothing at the end, and a word of loss.
+    # A state of 32 bits, of which the lowest 16 carry nothing at the end, and one word of loss.
     assert bits - 16 <= 8 * len(stream) <= bits * 1.001 + 48
 
 
-def test_short_streams_take_less() -> None:
-    """A lane's 16 bits that stand for nothing are saved, but for what the first symbols take more of a small state."""
+def test_short_streams_are_smaller() -> None:
+    """They save a lane's 16 unused bits, less what the first symbols cost more in a small state."""
     sizes = {
         short: [len(random_case(n, 300, 1, 1, 20, silence=0.0, short=short).encode()[0]) for n in range(200)]
         for short in (False, True)
@@ -152,15 +150,15 @@ def test_golden_bytes_of_a_short_stream() -> None:
 
 
 @BOTH_KINDS
-def test_nothing_is_states_alone(short: bool) -> None:
+def test_no_symbols_give_the_states_alone(short: bool) -> None:
     shape = (0, 2, 3)
     streams = encode(np.zeros(shape, np.int64), np.ones(shape, np.int64), short=short)
     assert streams == [bytes.fromhex("ff000000ff000000ff" if short else "000001000000010000000100")] * 2
-    Decoder(streams, 3, short=short).finish()
+    RansDecoder(streams, 3, short=short).finish()
 
 
-def test_an_odd_stream_lacks_a_zero_byte_of_its_states() -> None:
-    """Streams of one symbol after another, so that states of all sizes are the last."""
+def test_an_odd_stream_omits_a_zero_byte_of_its_states() -> None:
+    """Streams of every length, so that final states of all sizes occur."""
     lengths = set()
     for steps in range(1, 60):
         case = random_case(5, steps, 1, 1, 6, silence=0.0)
@@ -172,7 +170,7 @@ def test_an_odd_stream_lacks_a_zero_byte_of_its_states() -> None:
 
 
 @BOTH_KINDS
-def test_a_damaged_stream_gives_other_symbols_or_is_refused(short: bool) -> None:
+def test_damage_gives_other_symbols_or_an_error(short: bool) -> None:
     small = replace(SMALL, short=short)
     streams = small.encode()
     true = small.symbols * small.active
@@ -193,14 +191,14 @@ def test_a_damaged_stream_gives_other_symbols_or_is_refused(short: bool) -> None
 
 @settings(deadline=None, max_examples=60)
 @given(stream=st.binary(max_size=120), short=st.booleans())
-def test_any_bytes_are_symbols_or_refused(stream: bytes, short: bool) -> None:
+def test_any_bytes_decode_or_are_refused(stream: bytes, short: bool) -> None:
     case = Case(SMALL.frequencies, SMALL.tables[:, :1], SMALL.symbols[:, :1], SMALL.active[:, :1], short)
     try:
         found = case.decode([stream])
     except InvalidField:
         return
     decoded = replace(case, symbols=found)
-    if short:  # zero bytes may have stood there that a writer leaves out
+    if short:  # a writer leaves out trailing zero bytes
         assert np.array_equal(decoded.decode(decoded.encode()), found)
     else:
         assert decoded.encode() == [stream]
@@ -210,21 +208,21 @@ def test_a_stream_must_hold_its_states() -> None:
     states = struct.pack("<II", 1 << 16, (1 << 32) - 1)
     for length in (0, 2, 6, 7, 9):
         with pytest.raises(InvalidField, match=f"a code of {length} bytes"):
-            Decoder([states, bytes(length)], lanes=2, short=False)
-    Decoder([states], lanes=2, short=False)
+            RansDecoder([states, bytes(length)], lanes=2, short=False)
+    RansDecoder([states], lanes=2, short=False)
 
 
 @BOTH_KINDS
 @pytest.mark.parametrize("state", [0, (1 << 16) - 1])
-def test_a_stream_must_not_begin_with_a_state_that_no_encoder_leaves(state: int, short: bool) -> None:
-    """Such a lane would read words beside lanes that have more to code, and none alone."""
+def test_an_initial_state_that_no_encoder_leaves_is_refused(state: int, short: bool) -> None:
+    """Such a lane would read words next to lanes that code more symbols, but none on its own."""
     with pytest.raises(InvalidField, match="a state below"):
-        Decoder([struct.pack("<IIH", 1 << 16, state, 7)], lanes=2, short=short)
+        RansDecoder([struct.pack("<IIH", 1 << 16, state, 7)], lanes=2, short=short)
 
 
 @BOTH_KINDS
 @pytest.mark.parametrize("change", [lambda s: s[:-2], lambda s: s + b"\0\0"], ids=["cut", "longer"])
-def test_a_stream_must_end_where_its_symbols_do(change: Callable[[bytes], bytes], short: bool) -> None:
+def test_a_stream_must_end_with_its_symbols(change: Callable[[bytes], bytes], short: bool) -> None:
     small = replace(SMALL, short=short)
     streams = small.encode()
     for number in range(len(streams)):

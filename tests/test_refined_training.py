@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from unicorn_codec.codes.code_model import load_code_model
+from unicorn_codec.codes.context_model import load_context_model
 from unicorn_codec.codes.rate_model import RateModel
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder, weights_of
 
@@ -38,7 +38,7 @@ def autoencoder() -> PackagedAutoencoder:
 
 @pytest.fixture
 def rate() -> RateModel:
-    return RateModel.of(load_code_model())
+    return RateModel.of(load_context_model())
 
 
 def some_squares(script: ModuleType, autoencoder: PackagedAutoencoder, rate: RateModel) -> Iterator:  # type: ignore[type-arg]

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from unicorn_codec import errors
 from unicorn_codec.checkpoints import CodesCheckpoint
-from unicorn_codec.codes.code_model import level_of, load_code_model
+from unicorn_codec.codes.context_model import level_of, load_context_model
 from unicorn_codec.codes.rate_model import RateModel
-from unicorn_codec.concurrency import in_threads
+from unicorn_codec.concurrency import map_in_threads
 from unicorn_codec.config import CodesOptions, Goal, Target
 from unicorn_codec.effort import (
     DEFAULT_ROUND_PIXELS,
@@ -52,7 +52,7 @@ def autoencoder() -> PackagedAutoencoder:
 
 @pytest.fixture(scope="module")
 def rate() -> RateModel:
-    return RateModel.of(load_code_model())
+    return RateModel.of(load_context_model())
 
 
 @pytest.fixture(scope="module")
@@ -79,8 +79,8 @@ def test_the_rate_is_that_of_the_real_codes(
     symbols = torch.from_numpy(quantise_latents(latents, step).astype(np.float32))
     levels = torch.full((len(symbols),), level_of(step))
     bits, (means, _) = rate.bits(symbols, levels).sum((1, 2, 3)), rate(symbols, levels)
-    plain_bits = 16 * ((symbols - means.floor()).abs() > load_code_model().reach).sum((1, 2, 3))
-    codes = encode_latents(load_code_model(), latents, step)
+    plain_bits = 16 * ((symbols - means.floor()).abs() > load_context_model().reach).sum((1, 2, 3))
+    codes = encode_latents(load_context_model(), latents, step)
     for wanted, plain, code in zip(bits.tolist(), plain_bits.tolist(), codes, strict=True):
         more = 8 * len(code) - wanted
         assert -0.03 * wanted <= more <= 0.03 * wanted + 56 + plain, "a head, a last state, values out of reach"
@@ -93,7 +93,7 @@ def test_refinement_ends_when_nobody_waits_for_it(objective: Objective, pixels: 
 
     latents = encoded(objective, pixels)
     with pytest.raises(KeyboardInterrupt):
-        list(in_threads(lambda rounds: objective.refine(pixels, latents, rounds), stop_after_one()))
+        list(map_in_threads(lambda rounds: objective.refine(pixels, latents, rounds), stop_after_one()))
 
 
 def test_a_few_rounds_lower_the_cost_of_every_picture_by_some_percent(objective: Objective, pixels: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""The codecs that a benchmark compares with: they write files, and those alone give the pictures back."""
+"""Codecs of a benchmark: they write files, from which alone the pictures are decoded."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from tests.conftest import draw
 from unicorn_codec.bench.network_rivals import Coin, CompressAi, RoundedLatents, network_rivals
 from unicorn_codec.bench.picture_set import PictureSet
 from unicorn_codec.bench.rivals import Avif, BareAvif, BareHalfAvif, Codec, HalfAvif, SlowAvif, picture_rivals
-from unicorn_codec.bench.trial import bytes_of, read_decoded, run_trial
+from unicorn_codec.bench.trial import folder_bytes, read_decoded, run_trial
 from unicorn_codec.bench.video_rivals import (
     HEVC,
     SortedVideo,
@@ -56,7 +56,9 @@ def alike(tmp_path_factory: pytest.TempPathFactory) -> PictureSet:
 
 
 @pytest.mark.parametrize("codec", picture_rivals(READ), ids=lambda codec: codec.name)
-def test_every_picture_comes_back_in_its_size_and_place(codec: Codec, pictures: PictureSet, tmp_path: Path) -> None:
+def test_every_picture_is_decoded_with_its_size_and_position(
+    codec: Codec, pictures: PictureSet, tmp_path: Path
+) -> None:
     best = list(codec.settings)[-1]
     for setting in {next(iter(codec.settings)), best}:
         decoded = run(codec, pictures, tmp_path / setting, setting)
@@ -66,21 +68,21 @@ def test_every_picture_comes_back_in_its_size_and_place(codec: Codec, pictures: 
 
 
 @pytest.mark.parametrize("codec", picture_rivals(READ), ids=lambda codec: codec.name)
-def test_settings_go_from_small_files_to_large(codec: Codec, alike: PictureSet, tmp_path: Path) -> None:
+def test_settings_are_ordered_by_file_size(codec: Codec, alike: PictureSet, tmp_path: Path) -> None:
     sizes = []
     for setting in list(codec.settings)[::2]:
         run(codec, alike, tmp_path / setting, setting)
-        sizes.append(bytes_of(tmp_path / setting))
+        sizes.append(folder_bytes(tmp_path / setting))
     assert sizes == sorted(sizes)
 
 
 @pytest.mark.parametrize("codec", video_rivals(), ids=lambda codec: codec.name)
-def test_a_film_gives_every_picture_its_place_back(codec: Codec, alike: PictureSet, tmp_path: Path) -> None:
+def test_a_video_restores_the_order_of_the_pictures(codec: Codec, alike: PictureSet, tmp_path: Path) -> None:
     decoded = run(codec, alike, tmp_path / "film", list(codec.settings)[-1])
     assert min(psnr_db(a, b) for a, b in zip(alike, decoded, strict=True)) > GOOD_DB
 
 
-def test_a_film_wants_pictures_of_one_size(pictures: PictureSet) -> None:
+def test_a_video_needs_pictures_of_one_size(pictures: PictureSet) -> None:
     assert all("one size" in str(codec.missing(pictures.sizes)) for codec in video_rivals())
 
 
@@ -120,20 +122,20 @@ def test_half_size_without_its_container_is_the_same_picture() -> None:
     assert np.array_equal(half.decode_picture(whole, (51, 40)), bare.decode_picture(payload, (51, 40)))
 
 
-def test_a_slower_avif_is_another_codec() -> None:
+def test_avif_at_speed_0_is_a_codec_of_its_own() -> None:
     assert (SlowAvif().name, SlowAvif.parameters["speed"]) == ("avif-speed-0", 0)
     assert SlowAvif.settings == Avif.settings
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 256, 257])
-def test_an_order_comes_back_from_its_few_bits(count: int, tmp_path: Path) -> None:
+def test_round_trip_of_an_order(count: int, tmp_path: Path) -> None:
     order = np.random.default_rng(count).permutation(count).tolist()
     write_order(tmp_path / "order", order)
     assert read_order(tmp_path / "order", count).tolist() == order
     assert (tmp_path / "order").stat().st_size == -(-count * max(1, (count - 1).bit_length()) // 8)
 
 
-def test_the_chain_goes_to_the_nearest() -> None:
+def test_the_chain_continues_with_the_nearest_picture() -> None:
     values = np.array([[0.0], [9.0], [1.0], [8.0], [2.5]], np.float32)
     assert sort_by_similarity(values) == [0, 2, 4, 3, 1]
 
@@ -149,15 +151,15 @@ def test_a_trial_counts_the_files_on_disk(alike: PictureSet, tmp_path: Path) -> 
     assert psnr_db(alike[2], read_decoded(tmp_path / "decoded", 2)) > GOOD_DB
 
 
-def test_the_process_of_a_rival_loads_no_torch() -> None:
+def test_the_process_of_a_rival_imports_no_torch() -> None:
     program = "import sys, unicorn_codec.bench.trial, unicorn_codec.bench.video_rivals; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 
 
-def test_some_pictures_are_drawn_by_the_seed(pictures: PictureSet, tmp_path: Path) -> None:
+def test_a_sample_is_drawn_by_the_seed(pictures: PictureSet, tmp_path: Path) -> None:
     def names(seed: int, name: str) -> list[str]:
-        chosen = pictures.copy_some(tmp_path / name, 3, seed)
+        chosen = pictures.copy_sample(tmp_path / name, 3, seed)
         assert chosen.path(0).read_bytes() == (pictures.folder.root / chosen.folder.pictures[0].name).read_bytes()
         return [picture.name for picture in chosen.folder.pictures]
 
@@ -165,27 +167,27 @@ def test_some_pictures_are_drawn_by_the_seed(pictures: PictureSet, tmp_path: Pat
     assert len({tuple(names(seed, str(seed))) for seed in range(8)}) > 1
 
 
-def test_absent_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "imagecodecs", None)
     reasons = {codec.name: codec.missing([(8, 8)]) for codec in picture_rivals(READ)}
     assert "imagecodecs" in str(reasons["jpeg-xl"])
     assert reasons["jpeg"] is None
 
 
-def test_rounded_latents_come_back_from_their_file_alone(pictures: PictureSet, tmp_path: Path) -> None:
+def test_rounded_latents_are_decoded_from_their_file_alone(pictures: PictureSet, tmp_path: Path) -> None:
     codec, found = RoundedLatents(), {}
     names = list(codec.settings)
     for setting in (names[0], names[-1]):
         decoded = run(codec, pictures, tmp_path / setting, setting)
         assert [(p.shape[1], p.shape[0]) for p in decoded] == pictures.sizes
         quality = np.mean([psnr_db(a, b) for a, b in zip(pictures, decoded, strict=True)])
-        found[setting] = (bytes_of(tmp_path / setting), quality)
+        found[setting] = (folder_bytes(tmp_path / setting), quality)
     assert found[names[0]][0] < found[names[-1]][0]
     assert found[names[0]][1] < found[names[-1]][1]
     assert found[names[-1]][1] > GOOD_DB
 
 
-def test_coin_learns_a_picture_and_stores_two_bytes_a_weight() -> None:
+def test_coin_learns_a_picture_and_stores_two_bytes_per_weight() -> None:
     pixels = draw(4, 40, 32)
     short, long = (Coin(steps=steps) for steps in (1, 200))
     data = long.encode_picture(pixels, (8, 2))
@@ -206,7 +208,7 @@ def test_compressai_without_weights_is_skipped(monkeypatch: pytest.MonkeyPatch, 
     assert "no weights mbt2018-mean of quality 2" in str(codec.missing([(8, 8)]))
 
 
-def test_some_settings_are_taken_evenly() -> None:
+def test_a_limited_number_of_settings_is_evenly_spaced() -> None:
     codec = HalfAvif()
     assert list(codec.thinned(3).settings) == [list(codec.settings)[place] for place in (0, 4, 9)]
     assert list(codec.thinned(99).settings) == list(codec.settings)
@@ -214,7 +216,9 @@ def test_some_settings_are_taken_evenly() -> None:
     assert list(RoundedLatents().thinned(2).settings) == ["coarseness 1", "coarseness 0"]
 
 
-def test_a_slow_codec_stores_some_pictures_evenly(pictures: PictureSet) -> None:
-    assert [p.name for p in pictures.evenly(3).folder.pictures] == [p.name for p in pictures.folder.pictures[::2]]
-    assert pictures.evenly(None) is pictures
-    assert len(pictures.evenly(99)) == len(pictures)
+def test_a_limited_number_of_pictures_is_evenly_spaced(pictures: PictureSet) -> None:
+    assert [p.name for p in pictures.evenly_spaced(3).folder.pictures] == [
+        p.name for p in pictures.folder.pictures[::2]
+    ]
+    assert pictures.evenly_spaced(None) is pictures
+    assert len(pictures.evenly_spaced(99)) == len(pictures)

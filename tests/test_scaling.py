@@ -1,4 +1,4 @@
-"""Archives of different sizes at equal quality: the same pictures, and a step that is searched."""
+"""Archives of different sizes at equal quality: the same pictures, with a searched quantisation step."""
 
 import math
 
@@ -21,12 +21,12 @@ def test_every_picture_is_in_one_archive_of_each_count(count: int) -> None:
     assert {len(part) for part in parts} == {count}
 
 
-def test_fewer_archives_may_do() -> None:
+def test_the_number_of_archives_can_be_limited() -> None:
     assert len(parts_of(1000, 125, 2)) == 2
 
 
 def test_the_step_is_found_within_the_trials() -> None:
-    """On a codec that loses 3 dB an octave, and a little more the coarser it is."""
+    """Searches on a codec that loses about 3 dB per octave, slightly more at coarser steps."""
 
     def psnr_db(step: float) -> float:
         return 36 - 3 * math.log2(step) - 0.2 * math.log2(step) ** 2
@@ -39,7 +39,7 @@ def test_the_step_is_found_within_the_trials() -> None:
     assert len(trials) <= 5 < TRIALS
 
 
-def test_a_quality_that_no_step_has_ends_the_search() -> None:
+def test_an_unreachable_quality_ends_the_search() -> None:
     assert next_step([trial(0.1, 20.0, 1.0)], 28.0) == 1.0
     assert is_done([trial(0.1, 20.0, 1.0), trial(0.1, 20.0, 1.0)], [trial(0.1, 28.0)], 0.03)
 

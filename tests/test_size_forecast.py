@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from unicorn_codec.codes.code_model import load_code_model
+from unicorn_codec.codes.context_model import load_context_model
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.packing import size_forecast
 from unicorn_codec.packing.folder_encoder import FolderEncoder, NoSequences, SequencedPictures
@@ -29,7 +29,7 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> FolderEncoder:
     return new_encoder(
         PictureSource(list_folder(folder, options), options),
         PackagedAutoencoder(torch.device("cpu")),
-        load_code_model(),
+        load_context_model(),
     )
 
 
@@ -93,7 +93,7 @@ def test_pictures_beyond_the_window_are_judged_by_their_middle(tmp_path: Path) -
     encoder = new_encoder(
         PictureSource(list_folder(tmp_path, options), options),
         PackagedAutoencoder(torch.device("cpu")),
-        load_code_model(),
+        load_context_model(),
     )
     sample = take_size_sample(encoder, lambda *_: None)
     for step in (1.6, 4.0, 16.0):  # which way is cheaper is a toss-up in between

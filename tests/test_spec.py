@@ -12,7 +12,7 @@ import pytest
 
 from tests.sample_container import CODES, DENOISING, HEADER
 from unicorn_codec import errors, model_registry
-from unicorn_codec.codes.code_model import PASSES, SCALES, load_code_model
+from unicorn_codec.codes.context_model import PASSES, SCALES, load_context_model
 from unicorn_codec.format import (
     bit_packing,
     code_table,
@@ -137,8 +137,8 @@ def test_code_table() -> None:
         assert code_table.serialize_codes(replace(CODES, short=short), 3) == head + table + codes
 
 
-def test_code_model_table() -> None:
-    model = load_code_model()
+def test_context_model_table() -> None:
+    model = load_context_model()
     sides = {"C": model.channels, "H": model.hidden, "K": SCALES, "L": header.MAX_LEVEL}
     sides |= {"F": model.fractions, "S": 2 * model.reach + 2}
     listed = {
@@ -151,7 +151,7 @@ def test_code_model_table() -> None:
 
 def test_packaged_models_table() -> None:
     listed = {(name.strip("`"), role, sha256.strip("`")) for name, role, sha256 in rows("### Packaged models")}
-    roles = (model_registry.AUTOENCODER, model_registry.CODE_MODEL)
+    roles = (model_registry.AUTOENCODER, model_registry.CONTEXT_MODEL)
     shipped = [model for role in roles for model in model_registry.models(role)]
     assert listed == {(model.name, model.role, model.sha256.hex()) for model in shipped}
 

@@ -1,4 +1,4 @@
-"""A picture in tiles is the picture in one piece."""
+"""A picture computed in tiles equals the picture computed in one piece."""
 
 import numpy as np
 import pytest
@@ -14,8 +14,8 @@ from conftest import draw
 
 
 @pytest.fixture(scope="module")
-def embedded() -> PackagedAutoencoder:
-    """One with weights everywhere, and of the least size that has every kind of layer at two resolutions."""
+def packaged() -> PackagedAutoencoder:
+    """The smallest network that has every kind of layer at two resolutions, with random weights everywhere."""
     autoencoder = PackagedAutoencoder(torch.device("cpu"))
     torch.manual_seed(0)
     network = CodingAutoencoder(
@@ -50,35 +50,35 @@ def test_small_pictures_and_unknown_networks_are_one_tile() -> None:
     assert len(list(tiles(65, 200, 16, 9))) == 2 * 4
 
 
-def test_margins_follow_from_the_layers(embedded: PackagedAutoencoder) -> None:
-    # A convolution of 3x3 sees one cell further: of 2, 2, 2, 8, 8, 16 pixels; of 16, 16, 16, 4, 4, 2 pixels.
-    assert embedded.encoder_margin == -(-38 // 16)
-    assert embedded.decoder_margin == -(-58 // 16)
+def test_margins_are_the_receptive_field(packaged: PackagedAutoencoder) -> None:
+    # A 3x3 convolution adds one cell: of 2, 2, 2, 8, 8, 16 pixels; of 16, 16, 16, 4, 4, 2 pixels.
+    assert packaged.encoder_margin == -(-38 // 16)
+    assert packaged.decoder_margin == -(-58 // 16)
 
 
 @pytest.mark.parametrize(("width", "height"), [(250, 131), (17, 300), (160, 160)])
 def test_tiles_join_without_seams(
-    embedded: PackagedAutoencoder, width: int, height: int, request: pytest.FixtureRequest
+    packaged: PackagedAutoencoder, width: int, height: int, request: pytest.FixtureRequest
 ) -> None:
     picture = draw(1, width, height)
-    latents = embedded.encode_pictures([picture, picture[::-1]], 16)
-    decoded = embedded.decode_pictures(latents, height, width, 2.0)
-    doubled = embedded.decode_pictures(latents, 2 * height - 1, 2 * width, 2.0, half=True)
+    latents = packaged.encode_pictures([picture, picture[::-1]], 16)
+    decoded = packaged.decode_pictures(latents, height, width, 2.0)
+    doubled = packaged.decode_pictures(latents, 2 * height - 1, 2 * width, 2.0, half=True)
     request.getfixturevalue("small_tiles")
-    tiled = embedded.encode_pictures([picture, picture[::-1]], 16)
+    tiled = packaged.encode_pictures([picture, picture[::-1]], 16)
     assert latents.std() > 0.01
     torch.testing.assert_close(tiled, latents, atol=1e-4, rtol=1e-4)
-    decoded_again = embedded.decode_pictures(latents, height, width, 2.0)
-    doubled_again = embedded.decode_pictures(latents, 2 * height - 1, 2 * width, 2.0, half=True)
+    decoded_again = packaged.decode_pictures(latents, height, width, 2.0)
+    doubled_again = packaged.decode_pictures(latents, 2 * height - 1, 2 * width, 2.0, half=True)
     for a, b in zip(decoded + doubled, decoded_again + doubled_again, strict=True):
         assert a.shape == b.shape
         assert a.std() > 1 and np.abs(a.astype(int) - b).max() <= 1 and (a != b).mean() < 1e-3
 
 
 @pytest.mark.usefixtures("small_tiles")
-def test_a_smaller_margin_would_show(embedded: PackagedAutoencoder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_smaller_margin_leaves_seams(packaged: PackagedAutoencoder, monkeypatch: pytest.MonkeyPatch) -> None:
     picture = draw(1, 250, 131)
-    latents = embedded.encode_pictures([picture], 16)
-    assert embedded.encoder_margin is not None
-    monkeypatch.setattr(embedded, "encoder_margin", embedded.encoder_margin - 1)
-    assert (embedded.encode_pictures([picture], 16) - latents).abs().max() > 1e-3
+    latents = packaged.encode_pictures([picture], 16)
+    assert packaged.encoder_margin is not None
+    monkeypatch.setattr(packaged, "encoder_margin", packaged.encoder_margin - 1)
+    assert (packaged.encode_pictures([picture], 16) - latents).abs().max() > 1e-3

@@ -8,7 +8,7 @@ from unicorn_codec.errors import CheckpointMismatch
 from unicorn_codec.format.header import NetworkConfig
 from unicorn_codec.network.denoiser import Denoiser
 from unicorn_codec.network.training import LatentGroup, Progress, TrainingRun, denoising_loss, plan_batches
-from unicorn_codec.network.weight_training import WeightRounding
+from unicorn_codec.network.weight_rounding import WeightRounding
 
 
 def make_groups() -> list[LatentGroup]:
@@ -47,7 +47,7 @@ def test_training_learns_the_set() -> None:
     assert losses[-1] < 0.15 * losses[0]
 
 
-def test_training_that_knows_of_rounding_rounds_at_less_loss() -> None:
+def test_quantisation_aware_training_loses_less_by_rounding() -> None:
     losses = []
     for bits in (None, 4):
         run = make_run(TrainConfig(epochs=250), bits=bits)
@@ -69,7 +69,7 @@ def test_training_learns_to_predict_the_noise() -> None:
     assert sum(losses[-50:]) < 0.7 * 50, "what is left is at timesteps with little noise in sight"
 
 
-def test_adams_rate_is_halved_at_each_fifth() -> None:
+def test_the_rate_of_adam_is_halved_at_each_fifth() -> None:
     optimizers = make_run(TrainConfig(optimizer="adam", other_rate=2e-4)).optimizers
     assert [optimizers.rate_factor(0, fraction) for fraction in (0.0, 0.19, 0.2, 0.5, 0.99)] == [
         1,
@@ -91,7 +91,7 @@ def test_the_same_seed_gives_the_same_weights() -> None:
 
 
 @pytest.mark.parametrize(("bits", "step"), [(None, 7), (4, 7), (4, 30), (4, 37)])
-def test_a_resumed_run_ends_where_the_unbroken_one_ends(bits: float | None, step: int, tmp_path: Path) -> None:
+def test_a_resumed_run_ends_like_an_unbroken_one(bits: float | None, step: int, tmp_path: Path) -> None:
     config = TrainConfig(epochs=5, latents_per_batch=100)
     unbroken = make_run(config, bits=bits)
     unbroken.run(lambda p: None)
@@ -106,18 +106,18 @@ def test_a_resumed_run_ends_where_the_unbroken_one_ends(bits: float | None, step
     assert torch.equal(weights_of(resumed.denoiser), weights_of(unbroken.denoiser))
 
 
-def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
+def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path) -> None:
     run = make_run(TrainConfig(epochs=2))
     run.run(lambda p: None)
     run.save(tmp_path / "checkpoint")
-    with pytest.raises(CheckpointMismatch, match="other pictures or with other settings"):
+    with pytest.raises(CheckpointMismatch, match="other pictures or settings"):
         make_run(TrainConfig(epochs=2), digest="another").load(tmp_path / "checkpoint")
     (tmp_path / "checkpoint").write_bytes(b"no checkpoint at all")
     with pytest.raises(CheckpointMismatch, match="not a checkpoint"):
         make_run(TrainConfig(epochs=2)).load(tmp_path / "checkpoint")
 
 
-def test_every_image_is_visited_once_an_epoch() -> None:
+def test_every_picture_is_visited_once_per_epoch() -> None:
     groups = make_groups()
     batches = plan_batches(groups, 200, torch.Generator().manual_seed(0))
     visits = sorted((g, int(row)) for batch in batches for g, rows in batch for row in rows)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from unicorn_codec.archive import Archive
-from unicorn_codec.codes.code_model import load_code_model
+from unicorn_codec.codes.context_model import load_context_model
 from unicorn_codec.config import CodesOptions, Goal, ReadOptions, Target
 from unicorn_codec.decoding import CodeDecoder
 from unicorn_codec.format.container import read_container, write_container
@@ -38,7 +38,7 @@ class Listener(Observer):
 def encoder(folder: Path) -> FolderEncoder:
     read = ReadOptions()
     pictures = PictureSource(list_folder(folder, read), read)
-    return new_encoder(pictures, PackagedAutoencoder(torch.device("cpu")), load_code_model())
+    return new_encoder(pictures, PackagedAutoencoder(torch.device("cpu")), load_context_model())
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_a_change_that_pays_is_used_by_the_archive(encoder: FolderEncoder, folde
     write_container(tmp_path / "tuned.uni", container)
     decoder = Archive.open(tmp_path / "plain.uni", device="cpu").decoder
     assert isinstance(decoder, CodeDecoder)
-    changed = replace(decoder, autoencoder=encoder.autoencoder.changed(payload))
+    changed = replace(decoder, autoencoder=encoder.autoencoder.with_update(payload))
     with Archive.open(tmp_path / "tuned.uni", device="cpu") as archive:
         for index, decoded in archive.iterate(range(len(archive))):
             (wanted,) = changed.read([index], *archive.size(index))()

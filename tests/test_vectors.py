@@ -1,4 +1,4 @@
-"""The library reads every vector of the format as the manifest says, and the vectors are what their maker writes."""
+"""The library reads every vector as the manifest says, and the script that makes the vectors reproduces them."""
 
 import hashlib
 import importlib.util
@@ -20,13 +20,13 @@ from unicorn_codec.format.generator import normals, raw
 from unicorn_codec.format.header import WeightFormat
 from unicorn_codec.format.index_map import index_of_position
 from unicorn_codec.format.quality_table import IDENTICAL
-from unicorn_codec.format.rans import TOTAL, Decoder, encode
+from unicorn_codec.format.rans import TOTAL, RansDecoder, encode
 from unicorn_codec.pictures.avif import decode_avif
 from unicorn_codec.pictures.avif_sequence import decode_chains
-from unicorn_codec.weights.quantization import dequantize, quantize
+from unicorn_codec.weights.minifloat import dequantise, quantise
 from unicorn_codec.weights.weight_coding import step_sizes
 from unicorn_codec.weights.weight_section import parse_tensors
-from unicorn_codec.weights.weight_tables import FREQUENCIES
+from unicorn_codec.weights.weight_tables import SYMBOL_FREQUENCIES
 
 FOLDER = Path(__file__).parent.parent / "format_spec" / "vectors"
 MANIFEST: list[dict[str, Any]] = json.loads((FOLDER / "manifest.json").read_text())
@@ -35,7 +35,7 @@ INVALID = [entry for entry in MANIFEST if "error" in entry]
 
 
 def read_all(data: bytes, *, strict: bool) -> tuple[Container, NDArray[np.float32] | None]:
-    """Read the file to the last weight, if it has any."""
+    """Read the file, including all of its weights."""
     container = parse(data, strict=strict)
     if container.weights is None:
         return container, None
@@ -44,7 +44,7 @@ def read_all(data: bytes, *, strict: bool) -> tuple[Container, NDArray[np.float3
 
 
 def digits(value: np.float32) -> str:
-    """Of a float32, most significant first, as the vectors write it."""
+    """Return the hexadecimal digits of a float32, most significant first, as the vectors write them."""
     return struct.pack(">f", value).hex()
 
 
@@ -141,17 +141,17 @@ def test_weight_code_vectors(case: dict[str, Any]) -> None:
     form = WeightFormat(exponent_bits=case["exponent_bits"], mantissa_bits=case["mantissa_bits"], bias=case["bias"])
     assert form.largest_code == case["largest_code"]
     for code, value in case["dequantize"]:
-        assert digits(dequantize(np.array([code], dtype=np.uint32), form)[0]) == value, code
+        assert digits(dequantise(np.array([code], dtype=np.uint32), form)[0]) == value, code
     for value, code in case["quantize"]:
-        assert quantize(np.array([float32(value)]), form).tolist() == [code], value
+        assert quantise(np.array([float32(value)]), form).tolist() == [code], value
     for code in case["invalid_codes"]:
         with pytest.raises(errors.InvalidField):
-            dequantize(np.array([code], dtype=np.uint32), form)
+            dequantise(np.array([code], dtype=np.uint32), form)
 
 
 def test_integer_weight_vectors() -> None:
     values = table("integer-weights.json")
-    assert FREQUENCIES.tolist() == values["frequencies"]
+    assert SYMBOL_FREQUENCIES.tolist() == values["frequencies"]
     assert [digits(size) for size in step_sizes(np.arange(256))] == values["steps"]
 
 
@@ -159,7 +159,7 @@ def test_integer_weight_vectors() -> None:
 def test_rans_vectors(case: dict[str, Any]) -> None:
     tables = [np.array(each) for each in case["tables"]]
     shape = (len(case["steps"]), 1, case["lanes"])
-    starts, frequencies = np.zeros(shape, np.int64), np.full(shape, TOTAL)  # what has all slots is nothing
+    starts, frequencies = np.zeros(shape, np.int64), np.full(shape, TOTAL)  # a symbol with all slots takes no bits
     for step, lanes in enumerate(case["steps"]):
         for lane, coded in enumerate(lanes):
             if coded is not None:
@@ -169,7 +169,7 @@ def test_rans_vectors(case: dict[str, Any]) -> None:
                 frequencies[place] = tables[number][symbol]
     stream = bytes.fromhex(case["hex"])
     assert encode(starts, frequencies, short=case["short"]) == [stream]
-    decoder = Decoder([stream], case["lanes"], short=case["short"])
+    decoder = RansDecoder([stream], case["lanes"], short=case["short"])
     for start, frequency in zip(starts[:, 0], frequencies[:, 0], strict=True):
         found = decoder.slots()
         assert ((start <= found) & (found < start + frequency)).all()
@@ -193,7 +193,7 @@ def test_avif_code_vectors(case: dict[str, Any], monkeypatch: pytest.MonkeyPatch
         assert pixels.shape == (8, 8, 3)
         assert np.abs(pixels.astype(int) - case["colour"]).max() <= 4
         return
-    monkeypatch.setattr("unicorn_codec.pictures.avif.opened_avif", None)  # a decoder must not see it
+    monkeypatch.setattr("unicorn_codec.pictures.avif.opened_avif", None)  # decoding must not depend on it
     with pytest.raises(getattr(errors, case["error"])):
         decode_avif(code, *size)
 
@@ -207,7 +207,7 @@ def test_sequence_vectors(case: dict[str, Any], monkeypatch: pytest.MonkeyPatch)
         assert pixels.shape == (8, 8, 3)
         assert np.abs(pixels.astype(int) - case["colour"]).max() <= 4
         return
-    monkeypatch.setattr("unicorn_codec.pictures.avif_sequence.opened_avif", None)  # a decoder must not see it
+    monkeypatch.setattr("unicorn_codec.pictures.avif_sequence.opened_avif", None)  # decoding must not depend on it
     with pytest.raises(getattr(errors, case["error"])):
         decode_chains(codes, [position], 8, 8)
 
@@ -216,7 +216,7 @@ def test_manifest_lists_every_file() -> None:
     assert sorted(entry["file"] for entry in MANIFEST) == sorted({p.name for p in FOLDER.iterdir()} - {"manifest.json"})
 
 
-def test_maker_reproduces_the_vectors_without_the_library(tmp_path: Path) -> None:
+def test_the_script_reproduces_the_vectors_without_the_library(tmp_path: Path) -> None:
     script = FOLDER.parent / "make_vectors.py"
     assert "unicorn_codec" not in script.read_text()
     spec = importlib.util.spec_from_file_location("make_vectors", script)

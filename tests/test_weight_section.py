@@ -1,4 +1,4 @@
-"""The weight section: what is written is what is read, and the tensors are those of the denoiser."""
+"""The weight section: round trips, hostile bytes, and the denoiser's tensors in their order."""
 
 import math
 import struct
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tests.sample_container import DENOISING, HEADER
 from unicorn_codec.errors import InvalidField, InvalidSetting
 from unicorn_codec.format.header import CONDITIONS, INDEX_EMBEDDINGS, NetworkConfig, WeightFormat
-from unicorn_codec.weights.quantization import dequantize, quantize
+from unicorn_codec.weights.minifloat import dequantise, quantise
 from unicorn_codec.weights.weight_coding import quantise_rows, step_sizes
 from unicorn_codec.weights.weight_section import (
     as_matrix,
@@ -36,7 +36,7 @@ def test_weights_come_back_as_rounded(weight_format: WeightFormat) -> None:
     payload = serialize_weights(VALUES, weight_format)
     found_format, found = parse_weights(payload)
     assert found_format == weight_format
-    assert np.array_equal(found, dequantize(quantize(VALUES, weight_format), weight_format))
+    assert np.array_equal(found, dequantise(quantise(VALUES, weight_format), weight_format))
     assert serialize_weights(found, weight_format) == payload
     summary = weight_summary(payload)
     assert (summary.format, summary.count) == (weight_format, VALUES.size)
@@ -49,7 +49,7 @@ def test_the_layout() -> None:
 
 
 @pytest.mark.parametrize("values", [np.zeros(0), np.zeros((2, 2)), np.array([np.nan])], ids=["none", "matrix", "nan"])
-def test_values_that_cannot_be_written(values: NDArray[np.float64]) -> None:
+def test_values_that_are_not_finite_are_refused(values: NDArray[np.float64]) -> None:
     with pytest.raises(InvalidSetting):
         serialize_weights(values.astype(np.float32), WeightFormat())
 
@@ -107,7 +107,7 @@ def test_integers_come_back_as_tensors() -> None:
             parse_tensors(payload[:length], HEADER)
 
 
-def test_neither_format_is_taken_for_the_other() -> None:
+def test_the_two_formats_are_not_confused() -> None:
     with pytest.raises(InvalidField, match="integers"):
         parse_weights(integer_payload())
     with pytest.raises(InvalidField, match="floats"):
@@ -133,7 +133,7 @@ def network_of(hidden_size: int, condition: str = "cag", index_embedding: str = 
 
 @pytest.mark.parametrize("size", [48, 96, 144])
 def test_conditions_cost_what_the_paper_plots(size: int) -> None:
-    """Figure 3: in-context tokens are the cheapest, adaptive norms the dearest, gates nearly free."""
+    """Figure 3: in-context tokens are the cheapest, adaptive norms the most expensive, gates nearly free."""
     counts = {c: count_parameters(network_of(size, c), 4, 1000) for c in CONDITIONS}
     assert counts["icc"] < counts["ca"] < counts["cag"] < counts["alnz"]
     assert counts["cag"] - counts["ca"] == 12 * size
@@ -143,7 +143,7 @@ def test_conditions_cost_what_the_paper_plots(size: int) -> None:
 
 @pytest.mark.parametrize("size", [48, 96, 144])
 def test_index_embeddings_cost_what_the_paper_plots(size: int) -> None:
-    """Random frequencies cost nothing, an MLP the same for every set, a table a row a picture."""
+    """Random frequencies cost nothing, an MLP the same for every set, a table one row per picture."""
     few, many = (
         {e: count_parameters(network_of(size, index_embedding=e), 4, pictures) for e in INDEX_EMBEDDINGS}
         for pictures in (250, 2000)

@@ -12,7 +12,7 @@ from types import TracebackType
 
 import numpy as np
 
-from unicorn_codec.codes.code_model import find_code_model
+from unicorn_codec.codes.context_model import find_context_model
 from unicorn_codec.concurrency import prefetch
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.decoding import CodeDecoder, PictureDecoder, untrained_decoder
@@ -27,7 +27,7 @@ from unicorn_codec.errors import (
 )
 from unicorn_codec.format.container import Container, read_container
 from unicorn_codec.format.index_map import index_of_position, position_of_index
-from unicorn_codec.model_registry import AUTOENCODER, CODE_MODEL, models, names
+from unicorn_codec.model_registry import AUTOENCODER, CONTEXT_MODEL, models, names
 from unicorn_codec.network.denoiser import load_tensors
 from unicorn_codec.pictures.batches import PICTURES_PER_BATCH, batches_by_size
 from unicorn_codec.pictures.images import MAX_PIXELS, PillowImage, to_image
@@ -220,22 +220,24 @@ def open_decoder(container: Container, autoencoder: Autoencoder) -> PictureDecod
 
     Raises:
         FormatError: the weights do not fit the network.
-        AutoencoderMismatch: the package lacks the code model that the codes were made with.
+        AutoencoderMismatch: the package lacks the context model that the codes were made with.
     """
     header = container.header
     if container.codes is not None:
         if not isinstance(autoencoder, PackagedAutoencoder):
-            raise AutoencoderMismatch(f"this archive holds codes, and {autoencoder.reference.name!r} has no code model")
-        found, channels = container.codes.model_sha256, header.autoencoder.latent_channels
-        model = find_code_model(found)
-        if model is None or model.channels != channels:
-            known = ", ".join(f"{one.name} ({one.sha256.hex()[:16]})" for one in models(CODE_MODEL))
             raise AutoencoderMismatch(
-                f"this archive needs the code model {found.hex()[:16]} with {channels} channels, "
+                f"the archive holds codes, but {autoencoder.reference.name!r} has no context model"
+            )
+        found, channels = container.codes.model_sha256, header.autoencoder.latent_channels
+        model = find_context_model(found)
+        if model is None or model.channels != channels:
+            known = ", ".join(f"{one.name} ({one.sha256.hex()[:16]})" for one in models(CONTEXT_MODEL))
+            raise AutoencoderMismatch(
+                f"this archive needs the context model {found.hex()[:16]} with {channels} channels, "
                 f"this package has {known}"
             )
         if container.tuning is not None:
-            autoencoder = autoencoder.changed(container.tuning)
+            autoencoder = autoencoder.with_update(container.tuning)
         return CodeDecoder(
             header=header,
             codes=container.codes,

@@ -1,4 +1,4 @@
-"""Work on several things at a time: NumPy, torch, Pillow and zlib let other threads run meanwhile."""
+"""Threads and processes that work ahead of the caller: NumPy, torch, Pillow and zlib release the interpreter lock."""
 
 import multiprocessing
 import os
@@ -12,12 +12,12 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 THREADS = 2
-WAITING = 8
-"""Items that may wait for a thread: bounds the memory."""
+MAX_PENDING = 8
+"""Largest number of submitted items whose results have not been taken. Bounds the memory."""
 
 
 def prefetch(items: Iterable[Item]) -> Iterator[Item]:
-    """The same items; while the caller has one, a thread makes the next."""
+    """Yield the same items, each made in a thread while the caller uses the one before."""
     iterator, end = iter(items), object()
     with ThreadPoolExecutor(1) as pool:
         coming: Future[Item | object] = pool.submit(next, iterator, end)
@@ -26,35 +26,39 @@ def prefetch(items: Iterable[Item]) -> Iterator[Item]:
             yield item  # type: ignore[misc]
 
 
-class NotWanted(Exception):
-    """Nobody waits for what a thread works on any more."""
+class Cancelled(Exception):
+    """The caller has stopped waiting for the result of this thread."""
 
 
 _thread = local()
 
 
-def check_wanted() -> None:
-    """Long work of ``in_threads`` asks now and then, so that Ctrl-C need not wait for its end.
+def check_cancelled() -> None:
+    """Stop the work of ``map_in_threads`` if its caller is gone.
+
+    Long work calls this now and then, so that Ctrl-C takes effect before the work ends.
 
     Raises:
-        NotWanted: the caller has stopped; it will not see this.
+        Cancelled: the caller has stopped; it never sees this exception.
     """
     stopped: Event | None = getattr(_thread, "stopped", None)
     if stopped is not None and stopped.is_set():
-        raise NotWanted
+        raise Cancelled
 
 
-def in_threads(
+def map_in_threads(
     work: Callable[[Item], Result],
     items: Iterable[Item],
     *,
     threads: int = THREADS,
     begin: Callable[[], None] = lambda: None,
 ) -> Iterator[Result]:
-    """Results in the items' order, of work that goes on while the next items are made.
+    """Apply ``work`` to the items in threads and yield the results in the items' order.
+
+    Items are drawn while earlier ones are worked on.
 
     Args:
-        begin: what each thread does first.
+        begin: called once at the start of each thread.
     """
     waiting: deque[Future[Result]] = deque()
     stopped = Event()
@@ -67,18 +71,18 @@ def in_threads(
         try:
             for item in items:
                 waiting.append(pool.submit(work, item))
-                if len(waiting) > WAITING:
+                if len(waiting) > MAX_PENDING:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
         finally:
             stopped.set()
-            for future in waiting:  # after an error nothing more is begun
+            for future in waiting:  # after an error, start nothing more
                 future.cancel()
 
 
 def end_with_parent() -> None:
-    """Initializer of a pool's processes: they end with the one that started them, even if that is killed."""
+    """End this pool process with its parent, even if the parent is killed. For use as a pool's initializer."""
     parent = multiprocessing.parent_process()
     assert parent is not None, "this runs in the processes of a pool"
 

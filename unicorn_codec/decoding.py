@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unicorn_codec.codes.code_model import CodeModel
-from unicorn_codec.codes.coding import Symbols, decode_symbols
-from unicorn_codec.devices import in_workers
+from unicorn_codec.codes.context_model import ContextModel
+from unicorn_codec.codes.latent_coding import Symbols, decode_symbols
+from unicorn_codec.devices import map_in_workers
 from unicorn_codec.format import generator
 from unicorn_codec.format.code_table import (
     Codes,
@@ -29,7 +29,12 @@ from unicorn_codec.format.code_table import (
 )
 from unicorn_codec.format.header import Denoising, Header
 from unicorn_codec.network.denoiser import Denoiser
-from unicorn_codec.network.diffusion import HIGHEST_WITH_SIGNAL, LIMIT_STDS, latents_from_noise, sample_ddim
+from unicorn_codec.network.diffusion import (
+    LAST_TIMESTEP_WITH_SIGNAL,
+    LATENT_LIMIT_STDS,
+    latents_from_noise,
+    sample_ddim,
+)
 from unicorn_codec.network.latent_set import denormalise_latents
 from unicorn_codec.pictures.avif import decode_avif
 from unicorn_codec.pictures.avif_sequence import chain_of, decode_chains
@@ -78,14 +83,14 @@ class NetworkDecoder:
         device = self.autoencoder.device
         numbers = torch.tensor(indices, device=device)
         steps = self.denoising.steps if steps is None else steps
-        limit = LIMIT_STDS * self.denoising.latent_std
+        limit = LATENT_LIMIT_STDS * self.denoising.latent_std
 
         def latents_of_noise(noisy: Tensor, timesteps: Tensor) -> Tensor:
             return latents_from_noise(self.denoiser(noisy, timesteps, numbers), noisy, timesteps, limit)
 
         with torch.inference_mode():
             if self.denoising.prediction == "noise":
-                return sample_ddim(latents_of_noise, noise.to(device), steps, highest=HIGHEST_WITH_SIGNAL)
+                return sample_ddim(latents_of_noise, noise.to(device), steps, highest=LAST_TIMESTEP_WITH_SIGNAL)
             return sample_ddim(lambda noisy, t: self.denoiser(noisy, t, numbers), noise.to(device), steps)
 
     def read(
@@ -134,7 +139,7 @@ class CodeDecoder:
     codes: Codes
     positions: NDArray[np.int64]
     autoencoder: Autoencoder
-    model: CodeModel
+    model: ContextModel
 
     def read(
         self, indices: Sequence[int], width: int, height: int, *, steps: int | None = None
@@ -166,7 +171,7 @@ class CodeDecoder:
 
         def pictures() -> Iterator[np.ndarray]:
             ready, pixels = avif.copy(), width * height * self.autoencoder.pictures_at_once(height, width)
-            with closing(in_workers(make, parts, self.autoencoder.device, pixels=pixels)) as made:
+            with closing(map_in_workers(make, parts, self.autoencoder.device, pixels=pixels)) as made:
                 for n in codes:
                     while n not in ready:
                         ready |= next(made)

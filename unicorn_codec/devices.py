@@ -1,26 +1,22 @@
-"""What the machine can compute on."""
+"""Compute devices, and how work is spread over their cores."""
 
 from collections.abc import Callable, Generator, Iterable
 from itertools import chain, islice
-from typing import TypeVar
 
 import torch
 
-from unicorn_codec.concurrency import in_threads
+from unicorn_codec.concurrency import Item, Result, map_in_threads
 from unicorn_codec.errors import InvalidSetting
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
-PIXELS_AT_WORK = 1 << 21
-"""Of what is worked on at a time, about: bounds the memory."""
+CONCURRENT_PIXELS = 1 << 21
+"""Approximate number of pixels that all workers together hold at a time. Bounds the memory."""
 
 
 def choose_device(name: str) -> torch.device:
-    """``auto`` (a GPU if there is one), ``cpu`` or ``cuda``.
+    """Return the device of a name: ``auto`` (a GPU if there is one), ``cpu`` or ``cuda``.
 
     Raises:
-        InvalidSetting: ``cuda`` without a GPU.
+        InvalidSetting: ``cuda`` was asked for and there is no GPU.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -30,30 +26,31 @@ def choose_device(name: str) -> torch.device:
 
 
 def has_fast_bfloat16(device: torch.device) -> bool:
-    """Whether the device multiplies bfloat16 in hardware."""
+    """Return whether the device multiplies bfloat16 in hardware."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
-def at_work(pixels: int, cores: int) -> int:
-    """How many things of about so many pixels are worked on at a time, by a core each."""
-    return min(cores, max(1, PIXELS_AT_WORK // pixels))
+def worker_count(pixels: int, cores: int) -> int:
+    """Return how many items of about ``pixels`` pixels to work on at a time, one per core."""
+    return min(cores, max(1, CONCURRENT_PIXELS // pixels))
 
 
-def in_workers(
+def map_in_workers(
     work: Callable[[Item], Result], items: Iterable[Item], device: torch.device, *, pixels: int
 ) -> Generator[Result, None, None]:
-    """Results in the items' order, as they get ready.
+    """Apply ``work`` to the items in parallel and yield the results in the items' order, each as soon as it is ready.
 
-    A processor's cores work on an item each, so that they need not wait for each other in every layer. A GPU gets one
-    item at a time. Work within a worker's work shares that worker's cores; threads that begin meanwhile get as few.
+    On a CPU every worker thread takes one item, so that cores need not wait for each other in every layer. On a GPU,
+    items run one at a time. Nested calls share the cores of the worker that makes them, and threads started in the
+    meantime get the same number of cores as a worker.
 
     Args:
-        pixels: of an item, about. Of large ones fewer are worked on at a time, by more cores each.
+        pixels: approximate size of an item. Of larger items fewer run at a time, with more cores each.
     """
     threads = torch.get_num_threads()
-    most = at_work(pixels, threads) if device.type == "cpu" else 1
+    most = worker_count(pixels, threads) if device.type == "cpu" else 1
     iterator = iter(items)
     first = list(islice(iterator, most))
     items = chain(first, iterator)
@@ -62,10 +59,10 @@ def in_workers(
         return
 
     def begin() -> None:
-        torch.get_num_threads()  # sets the number of a new thread: later that would undo what follows
+        torch.get_num_threads()  # sets the new thread's number: a later first call would undo the next line
         torch.set_num_threads(threads // len(first))
 
     try:
-        yield from in_threads(work, items, threads=len(first), begin=begin)
+        yield from map_in_threads(work, items, threads=len(first), begin=begin)
     finally:
-        torch.set_num_threads(threads)  # what a worker sets holds for threads that begin later, and for MKL anywhere
+        torch.set_num_threads(threads)  # a worker's setting outlives it, in later threads and in MKL

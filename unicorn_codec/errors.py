@@ -1,4 +1,8 @@
-"""Every exception that a caller of unicorn-codec may catch. The command line prints each as one line."""
+"""Exceptions that a caller of unicorn-codec may catch, one class per reason.
+
+A message says what was found, where, what is allowed, and what to do about it, in one line: the command line prints
+nothing else. Anything that is not a ``UnicornError`` is a bug.
+"""
 
 
 class UnicornError(Exception):
@@ -10,15 +14,15 @@ class FormatError(UnicornError):
 
 
 class ArchiveUnreadable(UnicornError):
-    """The archive is missing, is a folder, or may not be read."""
+    """The archive is missing, is a folder, or cannot be read for lack of permission."""
 
 
 class NotUniFile(FormatError):
-    """The signature is missing."""
+    """The file does not start with the signature of a ``.uni`` file."""
 
 
 class UnsupportedVersion(FormatError):
-    """The file has a format version, or a critical section, that this software does not know."""
+    """The file has a format version or a critical section that this software does not know."""
 
 
 class TruncatedFile(FormatError):
@@ -26,7 +30,7 @@ class TruncatedFile(FormatError):
 
 
 class ChecksumMismatch(FormatError):
-    """A CRC-32 or the closing SHA-256 does not hold: the file is damaged."""
+    """A CRC-32 or the closing SHA-256 does not match: the file is damaged."""
 
 
 class InvalidField(FormatError):
@@ -34,15 +38,15 @@ class InvalidField(FormatError):
 
 
 class DamagedSectionWarning(UserWarning):
-    """An ancillary section is damaged; the pictures are not touched by it."""
+    """An ancillary section is damaged. The pictures are not affected."""
 
 
 class CanaryWarning(UserWarning):
-    """A picture decodes to other pixels than when the archive was made, or it could not be tried."""
+    """A picture decodes to other pixels than when the archive was made, or this could not be checked."""
 
 
 class CheckpointWarning(UserWarning):
-    """A checkpoint could not be written; the training goes on."""
+    """A checkpoint could not be written. Work continues without it."""
 
 
 class InvalidSetting(UnicornError, ValueError):
@@ -50,11 +54,11 @@ class InvalidSetting(UnicornError, ValueError):
 
 
 class IndexOutOfRange(UnicornError, IndexError):
-    """No picture of the archive has this index."""
+    """The archive has no picture with this index."""
 
 
 class NameNotFound(UnicornError, KeyError):
-    """No picture of the archive has a name like this."""
+    """The archive has no picture with a matching name."""
 
     def __str__(self) -> str:  # KeyError would show the repr
         return str(self.args[0])
@@ -65,7 +69,7 @@ class ImageFolderError(UnicornError):
 
 
 class OutputError(UnicornError):
-    """The output cannot be written: it exists, or its folder is missing or read-only, or the disk is full."""
+    """The output cannot be written: it exists, its folder is missing or read-only, or the disk is full."""
 
 
 class ModelUnavailable(UnicornError):
@@ -73,32 +77,32 @@ class ModelUnavailable(UnicornError):
 
 
 class AutoencoderUnavailable(UnicornError):
-    """The autoencoder that was asked for cannot be loaded."""
+    """The chosen autoencoder cannot be loaded."""
 
 
 class AutoencoderMismatch(UnicornError):
-    """The archive was made with another autoencoder than the one at hand."""
+    """The archive was made with another autoencoder than the one in use."""
 
 
 class DecoderMismatch(UnicornError):
-    """Pictures of the archive decode to other pixels here than when it was made."""
+    """Pictures of the archive decode to other pixels here than when the archive was made."""
 
 
 class PictureTooLarge(UnicornError):
-    """A picture of the archive has more pixels than the caller allows to be decoded."""
+    """A picture of the archive has more pixels than the caller allows to decode."""
 
 
 class CheckpointMismatch(UnicornError):
-    """A checkpoint belongs to another folder or to other settings."""
+    """A checkpoint is missing, unreadable, or belongs to other pictures or settings."""
 
 
 class Interrupted(UnicornError):
-    """Packing was stopped by the user; a checkpoint holds the work done so far."""
+    """The user stopped packing. A checkpoint holds the work done so far."""
 
 
 class PackageMissing(UnicornError):
-    """A package that is not installed by default is needed for what was asked."""
+    """The request needs an optional package that is not installed."""
 
 
 class RivalFailed(UnicornError):
-    """A codec that a benchmark compares with could not store the pictures, or not give them back."""
+    """A codec in a benchmark could not encode the pictures or could not decode its files."""

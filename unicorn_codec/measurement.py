@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from unicorn_codec.archive import Archive
-from unicorn_codec.concurrency import in_threads
+from unicorn_codec.concurrency import map_in_threads
 from unicorn_codec.config import ReadOptions
-from unicorn_codec.devices import at_work
+from unicorn_codec.devices import worker_count
 from unicorn_codec.pictures.images import Folder, Pixels, read_picture
 from unicorn_codec.pictures.metrics import Distortion, ms_ssim, psnr_db, summarize, worst
 
@@ -92,8 +92,8 @@ def measure(
         return PictureDistortion.of(index, names[index], original, decoded)
 
     rows = list[PictureDistortion]()
-    threads = at_work(max(p.width * p.height for p in originals.pictures), os.cpu_count() or 1)
-    for row in in_threads(compare, pairs(), threads=threads) if threads > 1 else map(compare, pairs()):
+    threads = worker_count(max(p.width * p.height for p in originals.pictures), os.cpu_count() or 1)
+    for row in map_in_threads(compare, pairs(), threads=threads) if threads > 1 else map(compare, pairs()):
         rows.append(row)
         progress(len(rows), len(indices))
     return Measured.of(rows)

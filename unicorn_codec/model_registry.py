@@ -17,7 +17,7 @@ import zstandard
 from unicorn_codec.errors import ModelUnavailable
 
 AUTOENCODER = "autoencoder"
-CODE_MODEL = "code-model"
+CONTEXT_MODEL = "context-model"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,10 +25,10 @@ class Model:
     """One model of the package.
 
     Args:
-        name: what archives and options call it. An autoencoder and the code model of its latents share a name.
-        role: ``AUTOENCODER`` or ``CODE_MODEL``.
+        name: what archives and options call it. An autoencoder and the context model of its latents share a name.
+        role: ``AUTOENCODER`` or ``CONTEXT_MODEL``.
         file: safetensors file in ``pretrained``, compressed by Zstandard where its name ends in ``.zst``.
-        sha256: SHA-256 of the safetensors bytes; archives name a code model by it.
+        sha256: SHA-256 of the safetensors bytes; archives name a context model by it.
         size: bytes of the safetensors file, before compression.
         config: arguments of the network's class.
     """

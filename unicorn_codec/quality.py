@@ -1,8 +1,8 @@
-"""The scale of ``--quality``: a number from 0 to 100 is the SSIMULACRA2 that photographs reach in the mean.
+"""The scale of ``--quality``: a number from 0 to 100 is the mean SSIMULACRA2 that photographs reach.
 
-Measured by ``models/calibrate_quality.py --pictures 16`` on photographs that the autoencoder was not trained on, with
-a dozen rounds of refinement and ``embedded-8``. A set may come out some points above or below; qualities that latents
-do not reach are had from AVIF.
+The tables were measured by ``models/calibrate_quality.py --pictures 16`` on photographs outside the autoencoder's
+training set, with twelve rounds of refinement and the model ``photo-1``. Sets may come out some points above or
+below. Qualities beyond the reach of latents are stored as AVIF.
 """
 
 import math
@@ -18,7 +18,7 @@ QUALITY_OF_STEP = (
     (8.0, -1.8),
     (12.0, -24.5),
 )
-"""Quantisation steps of the embedded autoencoder's latents, and the quality that each reaches."""
+"""Quantisation steps of the packaged autoencoder's latents, and the quality that each reaches."""
 
 QUALITY_OF_AVIF = (
     (0, -23.5),
@@ -34,14 +34,15 @@ QUALITY_OF_AVIF = (
     (90, 91.0),
     (100, 94.1),
 )
-"""Pillow's qualities of AVIF, and the quality that each reaches."""
+"""Quality settings of Pillow's AVIF encoder, and the quality that each reaches."""
 
 DEFAULT_QUALITY = 55.0
-"""A little below the best that latents reach."""
+"""Default of ``--quality``, a little below the best that latents reach."""
 
 
 def step_of_quality(quality: float) -> float | None:
-    """The quantisation step that reaches a quality, the coarsest for very low ones; None where no step does."""
+    """Return the quantisation step that reaches a quality. None if no step is fine enough; very low qualities get the
+    coarsest step."""
     if quality > QUALITY_OF_STEP[0][1]:
         return None
     for (fine, better), (coarse, worse) in pairwise(QUALITY_OF_STEP):
@@ -51,7 +52,7 @@ def step_of_quality(quality: float) -> float | None:
 
 
 def avif_quality_of(quality: float) -> int:
-    """The quality that Pillow's AVIF is to be given, the nearest that there is."""
+    """Return the setting of Pillow's AVIF encoder that comes closest to a quality."""
     for (low, worse), (high, better) in pairwise(QUALITY_OF_AVIF):
         if quality <= better:
             return max(0, round(low + (high - low) * (quality - worse) / (better - worse)))
@@ -59,7 +60,7 @@ def avif_quality_of(quality: float) -> int:
 
 
 def quality_of_step(step: float) -> float:
-    """The inverse of ``step_of_quality``: about what a quantisation step reaches."""
+    """Return the quality that a quantisation step reaches. The inverse of ``step_of_quality``."""
     for (fine, better), (coarse, worse) in pairwise(QUALITY_OF_STEP):
         if step <= coarse:
             return better + (worse - better) * max(0.0, math.log(step / fine)) / math.log(coarse / fine)

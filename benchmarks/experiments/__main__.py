@@ -1,10 +1,10 @@
-"""The paper's choices, one question each, measured on archives really written.
+"""The paper's choices, one question each, measured on written archives.
 
     python -m benchmarks.experiments --question all --data photos --seconds 30      # 64x64 pictures, two CPU cores
     python -m benchmarks.experiments --question 1 --data photos --size paper --device cuda
     python -m benchmarks.experiments --report
 
-Finished runs are kept in benchmarks/results/experiments.json and not repeated; --report writes
+Finished runs are kept in benchmarks/results/experiments.json and not repeated. --report writes
 benchmarks/results/README.md and its figures. Run it from the repository's root.
 """
 
@@ -23,7 +23,7 @@ from benchmarks.experiments.results import Results
 from benchmarks.experiments.running import Bench, run
 
 OVERHEAD_S = 10.0
-"""Of each archive beside its training: encoding, choosing the sampling, measuring; on two cores."""
+"""Seconds per archive besides training: encoding, choosing the sampling, measuring, on two cores."""
 
 RESULTS = Path(__file__).parent.parent / "results"
 
@@ -32,15 +32,17 @@ Task = tuple[int, Question, str, Work, int]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--question", default="all", help="1 to 9, several with commas, or all")
+    parser.add_argument("--question", default="all", help="1 to 9, separated by commas, or all")
     parser.add_argument("--data", type=Path, nargs="+", help="folders of pictures, taken in turn")
     parser.add_argument("--size", choices=SIZES, default="small")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, help="of training, each  [default: 60, at the paper's size 600]")
+    parser.add_argument(
+        "--seconds", type=float, help="training time of each network  [default: 60, at the paper's size 600]"
+    )
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--pictures", type=int, help="at most so many pictures, to try the script out")
+    parser.add_argument("--pictures", type=int, help="largest number of pictures, to try the script")
     parser.add_argument("--out", type=Path, default=RESULTS)
-    parser.add_argument("--report", action="store_true", help="write the tables, sentences and figures")
+    parser.add_argument("--report", action="store_true", help="write the report and its figures")
     args = parser.parse_args()
     if args.data is None and not args.report:
         parser.error("--data or --report is needed")
@@ -51,18 +53,18 @@ def main() -> None:
 
 
 def answer(args: argparse.Namespace) -> None:
-    """Run all that is asked for and not done yet."""
+    """Run all chosen work that is not done yet."""
     size = shrunk(SIZES[args.size], args.pictures)
     sources = list_sources(args.data)
     size = within(size, len(sources))
     asked = questions(size)
     numbers = sorted(asked) if args.question == "all" else [int(n) for n in args.question.split(",")]
-    wanted = max(work.pictures for number in numbers for work in asked[number].works.values())
-    if len(sources) < wanted:
-        raise SystemExit(f"{len(sources)} pictures were found, but {wanted} are needed; --pictures N takes fewer")
+    needed = max(work.pictures for number in numbers for work in asked[number].works.values())
+    if len(sources) < needed:
+        raise SystemExit(f"found {len(sources)} pictures, but {needed} are needed: reduce the size with --pictures")
     results = Results(args.out / "experiments.json")
     seconds = args.seconds or size.seconds
-    bench = Bench(size=size, sources=tuple(sources[:wanted]), seconds=seconds, device=args.device)
+    bench = Bench(size=size, sources=tuple(sources[:needed]), seconds=seconds, device=args.device)
     circumstances = {
         "size": args.size,
         "data": [folder.name for folder in args.data],
@@ -79,7 +81,7 @@ def answer(args: argparse.Namespace) -> None:
 def unfinished(
     asked: dict[int, Question], numbers: list[int], seeds: int, results: Results, circumstances: dict[str, Any]
 ) -> list[Task]:
-    """Archives of which a row is still missing, seed after seed, so that an early end leaves whole comparisons."""
+    """Return the archives of which a row is missing, seed by seed, so that an early end leaves complete comparisons."""
     tasks: list[Task] = []
     for seed in range(seeds):
         for number in numbers:
@@ -92,19 +94,19 @@ def unfinished(
 
 
 def announce(tasks: list[Task], bench: Bench) -> None:
-    """Say how long it will take."""
+    """Print the estimated time."""
     distinct = {(repr(work), seed, is_evaluated_again(question)): work for _, question, _, work, seed in tasks}
     seconds = sum(bench.seconds_of(work) + OVERHEAD_S for work in distinct.values())
     print(f"{len(tasks)} answers from {len(distinct)} archives to train, about {seconds / 60:.0f} minutes", flush=True)
 
 
 def is_evaluated_again(question: Question) -> bool:
-    """Whether its rows are other ways to store or sample one archive."""
+    """Return whether the rows of a question are other ways to store or sample one archive."""
     return bool(question.weight_bits or question.steps)
 
 
 def perform(task: Task, bench: Bench, results: Results, circumstances: dict[str, Any]) -> None:
-    """Add the rows of one archive: of a new one, or of one that another question had trained."""
+    """Add the rows of one archive: a new one, or one that was trained for another question."""
     number, question, name, work, seed = task
     started = time.monotonic()
     again = is_evaluated_again(question)
@@ -115,8 +117,8 @@ def perform(task: Task, bench: Bench, results: Results, circumstances: dict[str,
         if results.has(number, variant, seed, circumstances):
             continue
         place = {"question": number, "variant": variant, "seed": seed, "circumstances": circumstances}
-        told = {"work": asdict(work), "again": again, "command": command_line()}
-        results.add(row | place | told)
+        metadata = {"work": asdict(work), "again": again, "command": command_line()}
+        results.add(row | place | metadata)
         took = time.monotonic() - started
         print(
             f"{number} {variant}, seed {seed}: {row['psnr_db']:.2f} dB (latents {row['latent_psnr_db']:.2f}), "
@@ -126,7 +128,7 @@ def perform(task: Task, bench: Bench, results: Results, circumstances: dict[str,
 
 
 def command_line() -> str:
-    """The arguments as given; of paths the last part alone, for the rest means nothing on another machine."""
+    """Return the arguments as given. Paths are reduced to their last part, as the rest is local to this machine."""
     return shlex.join(Path(part).name if "/" in part else part for part in sys.argv[1:])
 
 

@@ -1,4 +1,4 @@
-"""Square pictures of one size, made of the pictures of some folders, in an order of their indices."""
+"""Square pictures of one size, cut from the pictures of some folders, in a chosen order of indices."""
 
 from collections.abc import Sequence
 from itertools import chain, zip_longest
@@ -15,13 +15,13 @@ THUMBNAIL = (8, 8)
 
 
 def list_sources(folders: Sequence[Path]) -> list[Path]:
-    """The pictures of all folders, one of each in turn."""
+    """Return the pictures of all folders, one of each in turn."""
     by_folder = [sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES) for folder in folders]
     return [path for path in chain.from_iterable(zip_longest(*by_folder)) if path is not None]
 
 
 def square(path: Path, side: int) -> Image.Image:
-    """The middle of a picture, scaled to ``side`` (Lanczos)."""
+    """Return the centre of a picture, scaled to ``side`` (Lanczos)."""
     with Image.open(path) as opened:
         picture = opened.convert("RGB")
     edge = min(picture.size)
@@ -30,19 +30,19 @@ def square(path: Path, side: int) -> Image.Image:
 
 
 def similarity_order(pictures: Sequence[Image.Image]) -> list[int]:
-    """Places of the pictures in a chain from each to the nearest that is left, by small thumbnails."""
+    """Order pictures in a chain, each followed by the most similar of the remaining ones, judged by thumbnails."""
     thumbnails = [np.asarray(p.resize(THUMBNAIL, Image.Resampling.BOX), np.float32).ravel() for p in pictures]
     return sort_by_similarity(np.stack(thumbnails))
 
 
 def write_pictures(sources: Sequence[Path], folder: Path, *, side: int, seed: int, similar: bool) -> None:
-    """Write squares of all sources, named so that an archive of this seed numbers them as wanted.
+    """Write squares of all sources, named so that an archive with this seed gives them the intended indices.
 
-    An archive draws the index of each position from its seed and its positions are ranks of names; so names decide
-    the indices.
+    An archive draws the index of each position from its seed, and positions are ranks of names. Names therefore
+    determine the indices.
 
     Args:
-        similar: neighbouring indices get similar pictures; else the indices are as random as the archive makes them.
+        similar: give similar pictures neighbouring indices. Otherwise the indices stay random.
     """
     folder.mkdir(parents=True)
     pictures = [square(path, side) for path in sources]

@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """How large the experiments are.
+    """Size of the experiments.
 
     Args:
         side: of the square pictures, in pixels.
         pictures: M where it does not matter.
         embedding_pictures: M where it does.
         counts: M of question 5.
-        hidden_size, depth, weight_bits: of the network that decides the equal bytes.
+        hidden_size, depth, weight_bits: of the network that sets the number of bytes to compare at.
         seconds: of training, for ``pictures`` pictures.
     """
 
@@ -52,7 +52,7 @@ SIZES = {
 
 
 def shrunk(size: Size, pictures: int | None) -> Size:
-    """A size of at most so many pictures, where a number is given."""
+    """Return a size limited to a number of pictures, if one is given."""
     if pictures is None:
         return size
     counts = (pictures // 2, pictures)
@@ -60,20 +60,20 @@ def shrunk(size: Size, pictures: int | None) -> Size:
 
 
 def within(size: Size, available: int) -> Size:
-    """A size whose question 5 asks for no more pictures than there are."""
+    """Return a size whose question 5 needs no more pictures than there are."""
     return replace(size, counts=tuple(count for count in size.counts if count <= available))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """One archive to be trained.
+    """One archive to train.
 
     Args:
         pictures: M.
-        relative_size: bytes a picture, relative to the usual network.
+        relative_size: bytes per picture, relative to the standard network.
         training: one of ``TRAININGS``.
-        similar: neighbouring indices are similar pictures.
-        steps: sampling steps; None: measured by the packer.
+        similar: give similar pictures neighbouring indices.
+        steps: sampling steps. None: chosen by the packer.
     """
 
     pictures: int
@@ -96,7 +96,7 @@ TRAININGS: Mapping[str, Mapping[str, float | str]] = {
     "Adam": ADAM,
     "Adam, uniform timesteps": ADAM | UNIFORM,
 }
-"""What differs from the software's training. The paper's is the last one: Adam, 2e-4 halved at each fifth."""
+"""Deviations from the default training. The last one is the paper's: Adam, 2e-4, halved at each fifth."""
 
 WEIGHT_BITS = (8, 10, 12, 14, 16, 20, 24, 32)
 STEPS = (1, 2, 4, 10, 50)
@@ -106,14 +106,14 @@ STEPS_OF_NOISE = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What is asked and which archives answer it.
+    """A question, and the archives that answer it.
 
     Args:
         paper: what the paper says, as a sentence.
-        choice: the variant that the paper chose; "" where it is not one of them.
+        choice: the variant that the paper chose. "" where it is not one of them.
         works: by variant.
-        weight_bits: stored again in these widths, each a variant.
-        steps: decoded again with these sampling steps, each a variant.
+        weight_bits: store the weights in each of these widths as well, as further variants.
+        steps: decode with each of these numbers of sampling steps as well, as further variants.
     """
 
     title: str
@@ -125,19 +125,19 @@ class Question:
 
     @property
     def variants(self) -> tuple[str, ...]:
-        """Rows of its table: the archives, or what becomes of the only one."""
+        """Return the rows of the question's table: its archives, or the variants of its only archive."""
         again = [f"{bits} bits" for bits in self.weight_bits] or [f"{steps} steps" for steps in self.steps]
         return tuple(again) or tuple(self.works)
 
 
 def questions(size: Size) -> dict[int, Question]:
-    """All nine, at a size."""
+    """Return all nine questions at a size."""
     base = Work(pictures=size.pictures, weight_bits=size.weight_bits)
     many = replace(base, pictures=size.embedding_pictures)
     noise = replace(base, prediction="noise", steps=STEPS_OF_NOISE)
     return {
         1: Question(
-            title="Conditions at equal bytes",
+            title="Conditioning at equal bytes",
             paper="The paper chooses cross-attention with gates (CAG) over CA, ICC and ALNZ.",
             choice="cag",
             works={name: replace(base, condition=name) for name in ("cag", "ca", "icc", "alnz")},
@@ -149,13 +149,13 @@ def questions(size: Size) -> dict[int, Question]:
             works={name: replace(many, index_embedding=name) for name in ("grf", "edf", "let", "mlp")},
         ),
         3: Question(
-            title="Deviation of the normalised latents",
-            paper="The paper normalises latents to a deviation of 1/3, not 1.",
+            title="Standard deviation of the normalised latents",
+            paper="The paper normalises latents to a standard deviation of 1/3, not 1.",
             choice="1/3",
             works={"1/3": base, "1": replace(base, latent_std=1.0)},
         ),
         4: Question(
-            title="Bits of a stored weight",
+            title="Bits per stored weight",
             paper="The paper stores weights in W = 1 + e + m bits, 16 in its main results.",
             choice="16 bits",
             works={"trained": replace(base, weight_bits=32)},
@@ -163,7 +163,7 @@ def questions(size: Size) -> dict[int, Question]:
         ),
         5: Question(
             title="Number of pictures at equal quality",
-            paper="The paper says that the rate a picture falls as M grows.",
+            paper="The paper says that the rate per picture falls as M grows.",
             choice="",
             works={
                 f"M = {count}, size {relative:g}": replace(base, pictures=count, relative_size=relative)

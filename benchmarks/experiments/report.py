@@ -16,7 +16,7 @@ from benchmarks.experiments.results import Results, Row
 NAME = "README.md"
 START, END = "<!-- experiments: start -->", "<!-- experiments: end -->"
 EQUALLY_GOOD_DB = 0.1
-"""What is worse by less counts as good as the best, where bits or steps are saved."""
+"""Differences in dB below this count as none, where bits or steps are saved."""
 
 COLUMNS = ("variant", "PSNR (dB)", "latents (dB)", "MS-SSIM", "bytes", "bits per pixel", "width x depth", "steps", "ms")
 SEEDS_OF_A_SPREAD = 2
@@ -34,13 +34,13 @@ class Spread:
         return f"{self.mean:.{digits}f} ± {self.deviation:.{digits}f}"
 
 
-def spread(values: Sequence[float]) -> Spread:
-    """Of at least one value; the deviation of one alone is 0."""
+def mean_and_deviation(values: Sequence[float]) -> Spread:
+    """Return mean and standard deviation of one or more values. The deviation of a single value is 0."""
     return Spread(mean(values), stdev(values) if len(values) >= SEEDS_OF_A_SPREAD else 0.0)
 
 
 def write_report(folder: Path) -> None:
-    """Write the figures, and all else between the markers of ``README.md``; what stands around them is kept."""
+    """Write the figures, and the text between the markers of ``README.md``. The rest of it is kept."""
     results = Results(folder / "experiments.json")
     parts = ["## The paper's choices, measured\n", "Written by `python -m benchmarks.experiments --report`.\n"]
     for circumstances in distinct([row["circumstances"] for row in results.rows]):
@@ -59,12 +59,12 @@ def write_report(folder: Path) -> None:
 
 
 def distinct(values: Sequence[Any]) -> list[Any]:
-    """In order of first appearance; of values that are equal only one."""
+    """Return the values in order of first appearance, without repetitions."""
     return [json.loads(text) for text in dict.fromkeys(json.dumps(value) for value in values)]
 
 
 def setting_text(circumstances: Row, rows: Sequence[Row]) -> str:
-    """What all of its measurements have in common."""
+    """Return a sentence on what all measurements have in common."""
     size = SIZES[circumstances["size"]]
     torch = ", ".join(sorted({row["torch"] for row in rows}))
     return (
@@ -74,12 +74,12 @@ def setting_text(circumstances: Row, rows: Sequence[Row]) -> str:
 
 
 def question_text(number: int, question: Question, rows: Sequence[Row], folder: Path, circumstances: Row) -> str:
-    """One question: title, what the paper says, what we measured, its table, its figure."""
+    """Return one question: title, what the paper says, what was measured, its table, its figure."""
     by_variant = {name: [row for row in rows if row["variant"] == name] for name in question.variants}
     by_variant = {name: found for name, found in by_variant.items() if found}
     pictures = sorted({row["work"]["pictures"] for row in rows})
     seeds = len({row["seed"] for row in rows})
-    spread_text = f"mean ± standard deviation of {seeds} seeds" if seeds > 1 else "one seed, so no spread is known"
+    spread_text = f"mean ± standard deviation of {seeds} seeds" if seeds > 1 else "one seed, so the spread is unknown"
     sentence = sentence_of(question, by_variant)
     on_what = f"M = {', '.join(map(str, pictures))}; {spread_text}."
     command = f"python -m benchmarks.experiments {rows[0]['command']}"
@@ -96,11 +96,11 @@ def question_text(number: int, question: Question, rows: Sequence[Row], folder: 
 
 
 def table_row(name: str, rows: Sequence[Row]) -> str:
-    """One variant over its seeds."""
+    """Return the table row of one variant over its seeds."""
     cells = [
         name,
-        spread([row["psnr_db"] for row in rows]).text(),
-        spread([row["latent_psnr_db"] for row in rows]).text(),
+        mean_and_deviation([row["psnr_db"] for row in rows]).text(),
+        mean_and_deviation([row["latent_psnr_db"] for row in rows]).text(),
         f"{mean(row['ms_ssim'] for row in rows):.4f}",
         f"{mean(row['file_bytes'] for row in rows):.0f}",
         f"{mean(row['bits_per_pixel'] for row in rows):.3f}",
@@ -112,10 +112,10 @@ def table_row(name: str, rows: Sequence[Row]) -> str:
 
 
 def sentence_of(question: Question, by_variant: dict[str, list[Row]]) -> str:
-    """What was measured, in one sentence, and whether the paper's choice holds."""
+    """Return one sentence on what was measured and whether the paper's choice holds."""
     if not question.choice:
         return number_sentence(by_variant)
-    psnr = {name: spread([row["psnr_db"] for row in rows]) for name, rows in by_variant.items()}
+    psnr = {name: mean_and_deviation([row["psnr_db"] for row in rows]) for name, rows in by_variant.items()}
     best = max(psnr, key=lambda name: psnr[name].mean)
     if question.weight_bits or question.steps:
         fewest = next(name for name in psnr if psnr[name].mean >= psnr[best].mean - EQUALLY_GOOD_DB)
@@ -128,9 +128,11 @@ def sentence_of(question: Question, by_variant: dict[str, list[Row]]) -> str:
     if best == question.choice:
         rivals = [name for name in psnr if name != best]
         second = max(rivals, key=lambda name: psnr[name].mean) if rivals else best
-        verdict = "holds" if is_apart(by_variant, best, second) else "cannot be told from the next best"
+        verdict = "holds" if is_apart(by_variant, best, second) else "cannot be distinguished from the next best"
         return f"We measured {psnr[best].text()} dB with it, and {psnr[second].text()} dB with {second}: it {verdict}."
-    verdict = "does not hold" if is_apart(by_variant, best, question.choice) else "cannot be told from the best"
+    verdict = (
+        "does not hold" if is_apart(by_variant, best, question.choice) else "cannot be distinguished from the best"
+    )
     return (
         f"We measured {psnr[question.choice].text()} dB with its choice ({question.choice}) and "
         f"{psnr[best].text()} dB with {best}: it {verdict} here."
@@ -138,7 +140,7 @@ def sentence_of(question: Question, by_variant: dict[str, list[Row]]) -> str:
 
 
 def is_apart(by_variant: dict[str, list[Row]], better: str, worse: str) -> bool:
-    """Whether the mean difference over the seeds is over two of its standard errors."""
+    """Return whether the mean difference over the seeds exceeds two of its standard errors."""
     of_seed = {row["seed"]: row["psnr_db"] for row in by_variant[worse]}
     gaps = [row["psnr_db"] - of_seed[row["seed"]] for row in by_variant[better] if row["seed"] in of_seed]
     if len(gaps) < SEEDS_OF_A_SPREAD:
@@ -150,7 +152,7 @@ Curve = list[tuple[float, float]]
 
 
 def curves_of(by_variant: dict[str, list[Row]]) -> dict[int, dict[int, Curve]]:
-    """(bytes a picture, dB) by M and seed, ascending."""
+    """Return (bytes per picture, dB) by M and seed, in ascending order."""
     curves: dict[int, dict[int, Curve]] = {}
     for row in (row for rows in by_variant.values() for row in rows):
         pictures = row["work"]["pictures"]
@@ -160,25 +162,27 @@ def curves_of(by_variant: dict[str, list[Row]]) -> dict[int, dict[int, Curve]]:
 
 
 def number_sentence(by_variant: dict[str, list[Row]]) -> str:
-    """Bytes a picture of each M at a quality that all reach."""
+    """Return the bytes per picture of each M at a quality that all reach."""
     curves = curves_of(by_variant)
     ranges = [[db for _, db in curve] for by_seed in curves.values() for curve in by_seed.values()]
     lowest, highest = max(map(min, ranges)), min(map(max, ranges))
     if lowest > highest:
         return "No quality is reached by every M at the measured sizes, so there is nothing to compare."
     target = (lowest + highest) / 2
-    taken = {m: spread([bytes_at(curve, target) for curve in by_seed.values()]) for m, by_seed in curves.items()}
+    taken = {
+        m: mean_and_deviation([bytes_at(curve, target) for curve in by_seed.values()]) for m, by_seed in curves.items()
+    }
     listed = ", ".join(f"{value.text(0)} (M = {m})" for m, value in taken.items())
     change = 100 * (taken[max(taken)].mean / taken[min(taken)].mean - 1)
     verdict = "holds" if change < 0 else "does not hold"
     return (
-        f"At {target:.2f} dB we measured {listed} bytes a picture, {change:+.0f} % from the fewest to the most: "
+        f"At {target:.2f} dB we measured {listed} bytes per picture, {change:+.0f} % from the fewest to the most: "
         f"it {verdict} here."
     )
 
 
 def bytes_at(curve: Curve, target_db: float) -> float:
-    """Bytes at a quality within the curve, on the logarithmic scale between its points."""
+    """Return the bytes at a quality within the curve, interpolated on the logarithmic scale."""
     rising = sorted(curve, key=lambda point: point[1])
     return float(np.exp(np.interp(target_db, [db for _, db in rising], [math.log(size) for size, _ in rising])))
 
@@ -208,7 +212,7 @@ def draw(number: int, question: Question, by_variant: dict[str, list[Row]], fold
         is_scale = bool(question.weight_bits or question.steps)
         axes.plot(places, means, "_k" if not is_scale else "-k", markersize=18)
         ceiling = mean(row["ceiling_db"] for rows in by_variant.values() for row in rows)
-        if ceiling - max(means) <= SHOWN_BELOW_CEILING_DB:  # else it would leave no room for the differences
+        if ceiling - max(means) <= SHOWN_BELOW_CEILING_DB:  # otherwise it would leave no room for the differences
             axes.axhline(ceiling, linestyle=":", color="grey")
         axes.set_xticks(list(places), [name.replace(", ", ",\n") for name in by_variant], fontsize=8)
         axes.set_title(f"dots: seeds; the autoencoder alone: {ceiling:.2f} dB", fontsize=8)

@@ -1,4 +1,4 @@
-"""Finished measurements in one JSON file, which is written anew after each of them."""
+"""Finished measurements in one JSON file, which is rewritten after each of them."""
 
 import json
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import Any
 
 Row = dict[str, Any]
 PLACE = ("question", "variant", "seed", "circumstances")
-"""What a row answers, apart from what was measured."""
+"""Fields that identify a row, without its measurements."""
 
 
 class Results:
@@ -18,18 +18,18 @@ class Results:
         self.rows: list[Row] = json.loads(path.read_text())["rows"] if path.exists() else []
 
     def has(self, question: int, variant: str, seed: int, circumstances: Mapping[str, Any]) -> bool:
-        """Whether this was measured already."""
-        wanted = (question, variant, seed, circumstances)
-        return any(tuple(row[name] for name in PLACE) == wanted for row in self.rows)
+        """Return whether a row has been measured already."""
+        expected = (question, variant, seed, circumstances)
+        return any(tuple(row[name] for name in PLACE) == expected for row in self.rows)
 
     def same_work(self, work: Mapping[str, Any], seed: int, circumstances: Mapping[str, Any]) -> Row | None:
-        """What was measured for another question on an archive that would be the same."""
-        wanted = (work, seed, circumstances)
-        rows = (row for row in self.rows if (row["work"], row["seed"], row["circumstances"]) == wanted)
+        """Return a measurement for another question on an archive that would be identical, if there is one."""
+        expected = (work, seed, circumstances)
+        rows = (row for row in self.rows if (row["work"], row["seed"], row["circumstances"]) == expected)
         return next(({k: v for k, v in row.items() if k not in PLACE} for row in rows if not row["again"]), None)
 
     def add(self, row: Row) -> None:
-        """Keep a row, on the disk too."""
+        """Add a row and write the file."""
         self.rows.append(row)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         partial = self.path.with_suffix(".part")

@@ -1,4 +1,4 @@
-"""Packs one archive of a question and measures it, from the file really written."""
+"""Packs the archives of a question and measures the written files."""
 
 import time
 from collections.abc import Iterator
@@ -25,23 +25,23 @@ from unicorn_codec.packing.reports import PackReport
 from unicorn_codec.pictures.batches import PICTURES_PER_BATCH
 from unicorn_codec.pictures.images import Folder, list_folder, read_picture
 from unicorn_codec.transform.autoencoder import LEADING_CHANNELS, load_autoencoder
-from unicorn_codec.weights.quantization import fit_format
+from unicorn_codec.weights.minifloat import fit_format
 from unicorn_codec.weights.weight_section import count_parameters, parse_weights, serialize_weights
 
 CLOSE_ENOUGH = 0.02
-"""Networks whose bytes differ by less count as equal; among them the usual depth is preferred."""
+"""Networks whose bytes differ by less than this count as equal. Among them the standard depth is preferred."""
 
 LATENT_PEAK_STDS = 6.0
-"""Latents of deviation 1/3 are held to lie within [-1, 1]: the peak of their PSNR is six deviations."""
+"""Range of latents of standard deviation 1/3, taken as [-1, 1]: the peak of their PSNR is six deviations."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """What all runs share.
+    """Settings that all runs share.
 
     Args:
-        sources: pictures, at least as many as any question wants.
-        seconds: of training for the usual number of pictures.
+        sources: pictures, at least as many as any question needs.
+        seconds: of training for the standard number of pictures.
     """
 
     size: Size
@@ -50,12 +50,12 @@ class Bench:
     device: str
 
     def seconds_of(self, work: Work) -> float:
-        """Training time: as many visits a picture where there are other numbers of them."""
+        """Return the training time, which keeps the visits per picture constant for other numbers of pictures."""
         return self.seconds * work.pictures / self.size.pictures
 
 
 def network_of(work: Work, size: Size, reference: AutoencoderReference) -> NetworkConfig:
-    """The network whose weights take about the wanted bytes, whatever its condition and embedding."""
+    """Return the network whose weights take about the given bytes, for any condition and embedding."""
     channels, cell = reference.latent_channels, reference.downsampling
     usual = count_parameters(shape_network(size.hidden_size, size.depth, cell), channels, work.pictures)
     target = usual * work.relative_size * work.pictures / size.pictures
@@ -73,7 +73,7 @@ def network_of(work: Work, size: Size, reference: AutoencoderReference) -> Netwo
 
 
 def run(bench: Bench, question: Question, work: Work, seed: int) -> Iterator[tuple[str | None, Row]]:
-    """Train one archive; give its row, or one for each variant that the question makes of it, with its name."""
+    """Train one archive, and return its row, or a row for each variant that the question makes of it."""
     reference = load_autoencoder(default_name(), choose_device("cpu"), LEADING_CHANNELS).reference
     network = network_of(work, bench.size, reference)
     with TemporaryDirectory() as made:
@@ -91,7 +91,7 @@ def run(bench: Bench, question: Question, work: Work, seed: int) -> Iterator[tup
 
 
 def options_of(bench: Bench, work: Work, network: NetworkConfig, seed: int) -> NetworkOptions:
-    """What to pack with."""
+    """Return the options to pack with."""
     return NetworkOptions(
         hidden_size=network.hidden_size,
         depth=network.depth,
@@ -108,10 +108,10 @@ def options_of(bench: Bench, work: Work, network: NetworkConfig, seed: int) -> N
 
 
 def variants_of(question: Question, trained: Container) -> Iterator[tuple[str | None, Container | None]]:
-    """What becomes of a trained archive: itself (None), or the same weights stored or sampled in other ways."""
+    """Yield variants of a trained archive: itself (None), or the same weights stored or sampled in other ways."""
     denoising = trained.header.denoising
     assert denoising is not None and trained.weights is not None
-    changed = replace(trained, canary=None)  # which tells of the pictures as they were trained
+    changed = replace(trained, canary=None)  # the canary describes the pictures as trained
     if question.weight_bits:
         values = parse_weights(trained.weights)[1]
         for bits in question.weight_bits:
@@ -126,7 +126,7 @@ def variants_of(question: Question, trained: Container) -> Iterator[tuple[str | 
 
 
 def measure(output: Path, pictures: Folder, report: PackReport, options: PackOptions) -> Row:
-    """Bytes and distortion of a file, in pixels and in latents."""
+    """Measure bytes and distortion of a file, in pixels and in latents."""
     assert report.network is not None
     with Archive.open(output, device=options.device) as archive:
         decoder = archive.decoder
@@ -150,7 +150,7 @@ def measure(output: Path, pictures: Folder, report: PackReport, options: PackOpt
 def measure_latents(
     archive: Archive, decoder: NetworkDecoder, pictures: Folder, options: PackOptions
 ) -> tuple[float, float]:
-    """PSNR of the latents in dB and the seconds that sampling all of them took."""
+    """Return the PSNR of the latents in dB, and the seconds that sampling all of them takes."""
     denoising = decoder.denoising
     stds = torch.tensor(denoising.stds).view(-1, 1, 1)
     means = torch.tensor(denoising.means).view(-1, 1, 1)
@@ -159,11 +159,11 @@ def measure_latents(
     for start in range(0, len(archive), PICTURES_PER_BATCH):
         chosen = pictures.pictures[start : start + PICTURES_PER_BATCH]
         originals = [read_picture(pictures, picture, options.read) for picture in chosen]
-        wanted = (decoder.autoencoder.encode_pictures(originals, multiple) - means) / stds
+        target = (decoder.autoencoder.encode_pictures(originals, multiple) - means) / stds
         indices = archive.indices[start : start + PICTURES_PER_BATCH]
         started = time.monotonic()
         found = decoder.sample(indices, chosen[0].width, chosen[0].height).cpu() / denoising.latent_std
         seconds += time.monotonic() - started
-        squares.append((found - wanted).square().mean(dim=(1, 2, 3)))
+        squares.append((found - target).square().mean(dim=(1, 2, 3)))
     error = torch.cat(squares).mean()
     return float(10 * torch.log10(LATENT_PEAK_STDS**2 / error)), seconds

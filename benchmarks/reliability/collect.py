@@ -1,9 +1,9 @@
-"""Prints the results of attacks as the rows of a table, from the JSON lines that their scripts end with.
+"""Print the results of attacks as rows of a table, from the JSON lines at the end of the scripts' output.
 
     python benchmarks/reliability/soak.py --rounds 500 | tee -a attacks.jsonl
     python benchmarks/reliability/collect.py attacks.jsonl
 
-Other lines are passed over, so whole logs may be given.
+Other lines are ignored, so whole logs may be given.
 """
 
 import argparse
@@ -16,7 +16,7 @@ _APART = ("script", "target", "ok", "problems", "finds")
 
 
 def results(paths: Iterable[Path]) -> Iterator[dict[str, Any]]:
-    """The JSON lines of logs."""
+    """Yield the JSON lines of logs."""
     for path in paths:
         for line in path.read_text(errors="replace").splitlines():
             if line.startswith('{"script": '):
@@ -24,7 +24,7 @@ def results(paths: Iterable[Path]) -> Iterator[dict[str, Any]]:
 
 
 def row(result: dict[str, Any]) -> str:
-    """One row: script, what was tried, what was found."""
+    """Return one row: script, what was tried, what was found."""
     name = " ".join(filter(None, (result["script"], result.get("target"))))
     tried = "; ".join(f"{key.replace('_', ' ')} {shown(value)}" for key, value in result.items() if key not in _APART)
     found = result.get("problems") or len(result.get("finds", ()))
@@ -32,7 +32,7 @@ def row(result: dict[str, Any]) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value as it may stand in a cell."""
+    """Format a value for a cell."""
     if isinstance(value, dict):
         return ", ".join(f"{key} ({shown(inner)})" for key, inner in value.items())
     if isinstance(value, list):

@@ -1,12 +1,12 @@
-"""Kills ``unicorn pack`` (as kill -9 does) at every named moment of its writing and at random times.
+"""Kill ``unicorn pack`` (as kill -9 does) at every named moment of its writing and at random times.
 
     python benchmarks/reliability/crash_pack.py --kills 100
 
-A moment is a call by which a file is opened, written, synchronised, renamed or removed; a run without a kill names
-them all, then one run dies before and one after each, a write also half-way. After each death: the output is whole or
-not there, what stood there before is untouched or replaced by something whole, nothing else lies there but the
-checkpoint and one unfinished file, and the next run, with --resume where there is a checkpoint, ends well and leaves
-nothing behind. POSIX only: each run is a fork.
+A moment is a call that opens, writes, synchronises, renames or removes a file. A run without a kill names all of them.
+Then one run dies before and one after each moment, and in the middle of each write. After each death the output is
+complete or absent, an earlier file is untouched or replaced by a complete one, and nothing else is left but the
+checkpoint and one unfinished file. The next run, with --resume if there is a checkpoint, succeeds and leaves nothing
+else behind. POSIX only: each run is a fork.
 """
 
 import argparse
@@ -67,7 +67,7 @@ class Moments:
     """Counts the calls that change files below a folder, and dies at the chosen one.
 
     Args:
-        fatal: number of the moment to die at; -1: none.
+        fatal: number of the moment to die at. -1: none.
     """
 
     def __init__(self, folder: Path, fatal: int) -> None:
@@ -80,7 +80,7 @@ class Moments:
         self.names.append(name)
 
     def install(self) -> None:
-        """Watch this process from now on."""
+        """Start to watch this process."""
         for name in ("fsync", "replace", "rename", "unlink", "remove"):
             setattr(os, name, self._around(name, getattr(os, name)))
         builtins.open = self._open(builtins.open)  # type: ignore[assignment]
@@ -108,7 +108,7 @@ class Moments:
 
 
 class Written:
-    """A file that can die half-way through a write."""
+    """A file that can die in the middle of a write."""
 
     def __init__(self, file: Any, moments: Moments) -> None:
         self._file, self._moments = file, moments
@@ -134,9 +134,9 @@ class Written:
 
 
 def forked(work: Callable[[], object], log: Path, kill_after: float | None = None) -> int:
-    """Exit status of work done in a fork; negative: the signal that ended it. What it says goes into ``log``."""
+    """Run work in a fork and return its exit status, or minus the signal that ended it. Its output goes to ``log``."""
     sys.stdout.flush()
-    said, says = os.pipe()  # not the file itself: limits on files would hold for it too
+    said, says = os.pipe()  # a pipe, since limits on files would apply to a log file too
     child = os.fork()
     if child == 0:
         os.dup2(says, 1)
@@ -161,7 +161,7 @@ def forked(work: Callable[[], object], log: Path, kill_after: float | None = Non
 
 
 class Attack:
-    """Packs a folder again and again, and looks at what each death left."""
+    """Packs a folder repeatedly, and checks what each death leaves."""
 
     def __init__(self, pictures: Path, work: Path) -> None:
         self.pictures, self.work, self.log = pictures, work, work.parent / "log"
@@ -173,7 +173,7 @@ class Attack:
     def pack(
         self, case: Case, *more: str, fatal: int = -1, names: Path | None = None, kill_after: float | None = None
     ) -> int:
-        """One run."""
+        """Run once."""
 
         def work() -> None:
             moments = Moments(self.work, fatal)
@@ -193,7 +193,7 @@ class Attack:
             self.output.write_bytes(OLD)
 
     def judge(self, case: Case, when: str) -> None:
-        """After a death: look, run again, look."""
+        """Check the state after a death, run again, and check again."""
         problems = list(self._output_problems(case))
         others = [path for path in self.work.iterdir() if path not in (self.output, self.checkpoint)]
         self.unfinished += bool(others)
@@ -204,11 +204,11 @@ class Attack:
             more.append("--overwrite")
         status = self.pack(case, *more)
         if status != 0:
-            problems.append(f"the next run ({' '.join(more)}) ends with {status}: {self.log.read_text()[-300:]}")
+            problems.append(f"the next run ({' '.join(more)}) exits with {status}: {self.log.read_text()[-300:]}")
         elif self._whole() is not None:
             problems.append("the next run's file is not whole")
         if left := sorted(path.name for path in self.work.iterdir() if path != self.output):
-            problems.append(f"after the next run there are still {left}")
+            problems.append(f"the next run leaves {left}")
         for problem in problems:
             self.problems.append(f"{case.name}, {when}: {problem}")
             print(self.problems[-1], file=sys.stderr, flush=True)
@@ -219,7 +219,7 @@ class Attack:
         if case.has_old and self.output.read_bytes() == OLD:
             return []
         fault = self._whole()
-        return [] if fault is None else [f"the output is not whole: {fault}"]
+        return [] if fault is None else [f"the output is incomplete: {fault}"]
 
     def _whole(self) -> str | None:
         try:
@@ -230,13 +230,13 @@ class Attack:
 
 
 def attack_case(attack: Attack, case: Case, kills: int, rng: random.Random) -> dict[str, int]:
-    """Every named moment, then random ones."""
+    """Try every named moment, then random ones."""
     attack.prepare(case)
     names, started = attack.work.parent / "names", time.monotonic()
     status = attack.pack(case, names=names)
     seconds = time.monotonic() - started
     if status != 0:
-        sys.exit(f"packing fails without any attack: {attack.log.read_text()}")
+        sys.exit(f"packing fails without an attack: {attack.log.read_text()}")
     moments = names.read_text().split("\n")
     for number, moment in enumerate(moments):
         attack.prepare(case)
@@ -254,11 +254,13 @@ def attack_case(attack: Attack, case: Case, kills: int, rng: random.Random) -> d
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=100, help="random kills in all, spread over the four ways to pack")
-    parser.add_argument("--training", type=float, default=1.0, help="seconds of training of each network")
+    parser.add_argument(
+        "--kills", type=int, default=100, help="total number of random kills, spread over the four ways to pack"
+    )
+    parser.add_argument("--training", type=float, default=1.0, help="training time of each network in seconds")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args(arguments)
-    # Several checkpoints in a second of training.
+    # Several checkpoints per second of training.
     into_network.SAVE_SECONDS = args.training / 3
     TrainingRun.run.__defaults__ = (args.training / 10,)
     shared = load_autoencoder(default_name(), torch.device("cpu"))
@@ -267,7 +269,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     def loaded(name: str, device: torch.device, channels: int | None = None) -> Any:
         return few if channels == LEADING_CHANNELS else shared
 
-    pack.load_autoencoder = loaded  # each fork would read it again
+    pack.load_autoencoder = loaded  # otherwise each fork would load it again
     rng = random.Random(args.seed)
     with tempfile.TemporaryDirectory() as name:
         work = Path(name) / "work"

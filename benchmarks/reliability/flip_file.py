@@ -1,10 +1,10 @@
-"""Cuts archives at every length and turns over every single bit: ``verify`` and ``unpack`` must notice.
+"""Cut archives at every length and flip every single bit: ``verify`` and ``unpack`` must notice.
 
     python benchmarks/reliability/flip_file.py --sampled 20000
 
-Two small archives, one of codes and one of a network, both with names, are damaged at all positions; a larger one of
-codes at random ones. ``unicorn verify`` must end with exit code 1 and one line; reading for unpacking must raise a
-``FormatError``, or warn by name of an ancillary section and hold the very same pictures.
+Two small archives with names, one of codes and one of a network, are damaged at all positions, a larger archive of
+codes at random ones. ``unicorn verify`` must exit with code 1 and print one line. Reading for unpacking must raise a
+``FormatError``, or warn of a named ancillary section and return exactly the same pictures.
 """
 
 import argparse
@@ -30,7 +30,7 @@ torch.set_num_threads(1)
 
 @dataclass(slots=True)
 class Count:
-    """What came of the damages of one archive."""
+    """Outcomes of the damages of one archive."""
 
     tried: int = 0
     refused: int = 0
@@ -39,7 +39,7 @@ class Count:
 
 
 def damages(data: bytes) -> Iterator[tuple[str, bytes]]:
-    """All truncations, then all single bits."""
+    """Yield all truncations, then all single bits."""
     for length in range(len(data)):
         yield f"cut at {length}", data[:length]
     for bit in range(8 * len(data)):
@@ -47,7 +47,7 @@ def damages(data: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def some_damages(data: bytes, count: int, rng: random.Random) -> Iterator[tuple[str, bytes]]:
-    """Half truncations, half bits, at random."""
+    """Yield random damages, half of them truncations and half single bits."""
     for _ in range(count // 2):
         length, bit = rng.randrange(len(data)), rng.randrange(8 * len(data))
         yield f"cut at {length}", data[:length]
@@ -69,7 +69,7 @@ def attack(data: bytes, damaged: Iterable[tuple[str, bytes]], path: Path) -> Cou
         result = runner.invoke(cli, ["verify", str(path)])
         one_line = result.stderr.count("\n") == 1 and result.stderr.startswith("unicorn: error: ")
         if result.exit_code != 1 or not one_line:
-            count.problems.append(f"{what}: verify ends with {result.exit_code}: {result.output[-200:]!r}")
+            count.problems.append(f"{what}: verify exits with {result.exit_code}: {result.output[-200:]!r}")
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             try:
@@ -84,14 +84,14 @@ def attack(data: bytes, damaged: Iterable[tuple[str, bytes]], path: Path) -> Cou
 
 
 def same_pictures(a: Container, b: Container) -> bool:
-    """Whether everything that a picture depends on is equal."""
+    """Return whether everything that a picture depends on is equal."""
     return (a.header, a.weights, a.codes) == (b.header, b.weights, b.codes) and np.array_equal(a.sizes, b.sizes)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sampled", type=int, default=20_000, help="damages of the larger archive")
-    parser.add_argument("--every", type=int, default=1, help="take only every so manieth damage of the small ones")
+    parser.add_argument("--sampled", type=int, default=20_000, help="number of damages of the larger archive")
+    parser.add_argument("--every", type=int, default=1, help="try only every n-th damage of the small archives")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     found = {}

@@ -1,10 +1,10 @@
-"""Every way in which writing can fail ends in one clear line, exit code 1 and no output.
+"""Check that every way in which writing can fail ends in one clear line, exit code 1 and no output.
 
     python benchmarks/reliability/full_disk.py
 
-A file system that is full (needs root, else skipped with a line), a read-only one (the same), a limit on file sizes,
-and errors injected into opening, writing, synchronising and renaming, for packing into codes and into a network and
-for unpacking. --rounds repeats all of it. POSIX only: each run is a fork.
+Tries a full file system and a read-only one (both need root, or are skipped with a line), a limit on file sizes, and
+errors injected into opening, writing, synchronising and renaming, for packing into codes, packing into a network, and
+unpacking. --rounds repeats all of it. POSIX only: each run is a fork.
 """
 
 import argparse
@@ -37,7 +37,7 @@ NETWORK = ("--index-only", "--hidden-size", "8", "--depth", "1", "--epochs", "3"
 
 
 def commands(pictures: Path, sample: Path, out: Path) -> dict[str, list[str]]:
-    """What is tried, each writing below ``out``."""
+    """Commands to try, each writing below ``out``."""
     return {
         "pack codes": ["pack", str(pictures), str(out / "a.uni"), "--device", "cpu"],
         "pack network": ["pack", str(pictures), str(out / "a.uni"), "--device", "cpu", *NETWORK],
@@ -47,13 +47,13 @@ def commands(pictures: Path, sample: Path, out: Path) -> dict[str, list[str]]:
 
 
 def limited_size(_: Path) -> None:
-    """No file may have more than 500 bytes."""
+    """Limit files to 500 bytes."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (500, resource.RLIM_INFINITY))
 
 
 def failing(name: str, number: int) -> Fault:
-    """A system call fails for files below the folder."""
+    """Make a system call fail for files below the folder."""
 
     def install(folder: Path) -> None:
         if name == "open":
@@ -96,7 +96,7 @@ FAULTS: dict[str, Fault] = {
 
 @contextmanager
 def mounted(folder: Path, options: str) -> Iterator[bool]:
-    """A file system without any room at a folder; False where it cannot be had."""
+    """Mount a file system without any room at a folder. Returns False if that is not possible."""
     done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True)
     if done.returncode == 0 and options != "ro":
         fill(folder / BALLAST)
@@ -115,25 +115,25 @@ def fill(path: Path) -> None:
 
 
 def is_harmless(command: str, fault: str) -> bool:
-    """Whether the fault does not reach the command: pictures are not synchronised, nor opened by ``open``."""
+    """Return whether the fault spares the command: pictures are neither synchronised nor opened by ``open``."""
     return fault == "nothing" or (command.startswith("unpack") and fault.startswith(("fsync", "open")))
 
 
 def try_one(name: str, arguments: list[str], fault: Fault, out: Path, log: Path, *, may_pass: bool) -> list[str]:
-    """Run a command under a fault; what is wrong with how it ended."""
+    """Run a command under a fault, and return what is wrong with how it ended."""
 
     def work() -> None:
         fault(out)
         cli(arguments)
 
     status = forked(work, log)
-    said = log.read_text(errors="replace")
+    output = log.read_text(errors="replace")
     if may_pass and status == 0:
         return []
     problems = [] if status == 1 else [f"exit code {status}"]
-    errors = [line for line in said.replace("\r", "\n").splitlines() if line.startswith("unicorn: error: ")]
-    if len(errors) != 1 or "Traceback" in said:
-        problems.append(f"it said: {said[-300:]}")
+    errors = [line for line in output.replace("\r", "\n").splitlines() if line.startswith("unicorn: error: ")]
+    if len(errors) != 1 or "Traceback" in output:
+        problems.append(f"output: {output[-300:]}")
     left = [str(p.relative_to(out)) for p in out.rglob("*") if p.is_file() and not p.name.endswith(KEPT)]
     if left:
         problems.append(f"left {left}")
@@ -146,7 +146,7 @@ def clear(folder: Path) -> None:
 
 
 def attack(work: Path) -> tuple[int, list[str], list[str]]:
-    """Everything once: runs, problems, skipped parts."""
+    """Try everything once. Returns runs, problems and skipped parts."""
     (work / "out").mkdir(exist_ok=True)
     runs, problems = attack_by_faults(work)
     clear(work / "out")
@@ -155,7 +155,7 @@ def attack(work: Path) -> tuple[int, list[str], list[str]]:
 
 
 def attack_by_faults(work: Path) -> tuple[int, list[str]]:
-    """Injected errors: runs and problems."""
+    """Inject errors. Returns runs and problems."""
     out, log, runs, problems = work / "out", work / "log", 0, []
     for command, arguments in commands(work / "pictures", work / "sample.uni", out).items():
         for fault, install in FAULTS.items():
@@ -169,7 +169,7 @@ def attack_by_faults(work: Path) -> tuple[int, list[str]]:
 
 
 def attack_by_disks(work: Path) -> tuple[int, list[str], list[str]]:
-    """File systems that take nothing: runs, problems, skipped ones."""
+    """Try full and read-only file systems. Returns runs, problems and skipped ones."""
     out, log, runs = work / "out", work / "log", 0
     problems: list[str] = []
     skipped: list[str] = []

@@ -3,9 +3,9 @@
     python benchmarks/reliability/fuzz_reader.py --target reader --seconds 7200
     python benchmarks/reliability/fuzz_reader.py --target codes --runs 1000000
 
-Inputs are the format's vectors and what grows out of them. A mutator that knows sections, and mends CRC and SHA-256
-after its work, gets past the checksums. An execution must end in a value or in a ``FormatError``, in less than a
-second of processor time, and with less than 64 MB of memory above the input. A find is left in --finds.
+The corpus starts with the format's vectors. A mutator that knows sections, and repairs CRC and SHA-256 afterwards, gets
+past the checksums. An execution must end in a value or in a ``FormatError``, within one second of processor time and 64
+MB of memory above the input. Inputs that break a bound are stored in --finds.
 """
 
 import argparse
@@ -23,14 +23,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import zstandard
-from samples import PREAMBLE_BYTES, VECTORS, LooseSection, cut, join, print_result, tiny_code_model
+from samples import PREAMBLE_BYTES, VECTORS, LooseSection, cut, join, print_result, tiny_context_model
 
 MAX_INPUT_BYTES = 4096
 MAX_SECONDS = 1.0
 MAX_BYTES_ABOVE_INPUT = 64 << 20
 LARGE_SIDE = 250
 RAW_SHARE = 0.05
-"""Part of the mutations that leave the checksums as they fall."""
+"""Fraction of the mutations that do not repair the checksums."""
 
 PROCESS_SECONDS = 1200
 
@@ -45,7 +45,7 @@ class BoundBroken(Exception):
 
 @contextmanager
 def bounded(input_bytes: int) -> Iterator[None]:
-    """Hold what runs inside to the bounds of time and memory; memory beyond is a ``MemoryError``."""
+    """Limit time and memory within the context. Exceeding the memory raises ``MemoryError``."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + input_bytes + MAX_BYTES_ABOVE_INPUT
     started = time.process_time()
@@ -60,7 +60,7 @@ def bounded(input_bytes: int) -> Iterator[None]:
 
 
 def reader_target() -> Callable[[bytes], None]:
-    """Reads all that a file holds, as unpacking and as verifying do."""
+    """Read everything in a file, as unpacking and verifying do."""
     from unicorn_codec.errors import FormatError
     from unicorn_codec.format.container import parse, serialize
     from unicorn_codec.format.index_map import position_of_index
@@ -82,7 +82,7 @@ def reader_target() -> Callable[[bytes], None]:
         with bounded(len(data)):
             strict = read(data, strict=True)
         assert strict is None or loose is not None, "who unpacks refuses what who verifies accepts"
-        if strict is not None and sum(data[-8:]) % 8 == 0:  # now and then: compressing again is slow
+        if strict is not None and sum(data[-8:]) % 8 == 0:  # only sometimes, since compressing again is slow
             again = parse(serialize(strict), strict=True)
             assert (again.header, again.names, again.codes) == (strict.header, strict.names, strict.codes)
             assert (again.sizes == strict.sizes).all() and again.weights == strict.weights
@@ -91,13 +91,13 @@ def reader_target() -> Callable[[bytes], None]:
 
 
 def codes_target() -> Callable[[bytes], None]:
-    """Decodes what follows three bytes that say level, kind of code, and grid, with a tiny model."""
-    from unicorn_codec.codes.coding import LARGEST, decode_symbols, encode_symbols
+    """Decode what follows three bytes for level, kind of code and grid, with a tiny model."""
+    from unicorn_codec.codes.latent_coding import LARGEST_SYMBOL, decode_symbols, encode_symbols
     from unicorn_codec.errors import FormatError
     from unicorn_codec.format.code_table import SHORT
     from unicorn_codec.format.header import MAX_LEVEL
 
-    model = tiny_code_model(0)
+    model = tiny_context_model(0)
 
     def one(data: bytes) -> None:
         if len(data) < 4:
@@ -109,8 +109,8 @@ def codes_target() -> Callable[[bytes], None]:
                 symbols = decode_symbols(model, level, [data[3:]], height, width, short=short)
             except FormatError:
                 return
-        assert abs(symbols).max() <= LARGEST
-        if sum(data) % 8:  # now and then: coding again takes longer than all the rest
+        assert abs(symbols).max() <= LARGEST_SYMBOL
+        if sum(data) % 8:  # not always, since encoding again takes longer than everything else
             return
         codes = encode_symbols(model, level, symbols, short=short)
         again = decode_symbols(model, level, codes, height, width, short=short)
@@ -120,34 +120,34 @@ def codes_target() -> Callable[[bytes], None]:
 
 
 def side_of(byte: int) -> int:
-    """Side of a grid: mostly small, so that it decodes quickly, else so large that codes have two lanes."""
+    """Return the side of a grid: mostly small for fast decoding, otherwise large enough for two lanes."""
     return 1 + byte % 6 if byte < LARGE_SIDE else 17
 
 
 def write_seeds(target: str, folder: Path, seed: int) -> None:
-    """The first inputs."""
+    """Return the initial corpus."""
     if target == "reader":
         for path in VECTORS.glob("*.uni"):
             (folder / path.name).write_bytes(path.read_bytes())
         return
     import numpy as np
 
-    from unicorn_codec.codes.coding import LARGEST, encode_symbols
+    from unicorn_codec.codes.latent_coding import LARGEST_SYMBOL, encode_symbols
     from unicorn_codec.format.code_table import SHORT
     from unicorn_codec.format.header import MAX_LEVEL
 
-    model, rng = tiny_code_model(0), np.random.default_rng(seed)
+    model, rng = tiny_context_model(0), np.random.default_rng(seed)
     for number in range(40):
         level, *sides = rng.integers((0, 0, 0), (MAX_LEVEL, 256, 256)).tolist()
         shape = (1, 3, *map(side_of, sides))
         symbols = np.rint(rng.laplace(0, rng.choice([0.1, 2, 400]), shape)).astype(np.int64)
         short = number % 2 == 1
-        (code,) = encode_symbols(model, level, symbols.clip(-LARGEST, LARGEST), short=short)
+        (code,) = encode_symbols(model, level, symbols.clip(-LARGEST_SYMBOL, LARGEST_SYMBOL), short=short)
         (folder / str(number)).write_bytes(bytes([level + SHORT * short, *sides]) + code)
 
 
 class SectionMutator:
-    """Changes a file section by section, and mends its checksums."""
+    """Mutates a file section by section, and repairs its checksums."""
 
     def __init__(self, mutate: Mutate) -> None:
         self._mutate = mutate
@@ -166,13 +166,13 @@ class SectionMutator:
         return mended if len(mended) <= max_size else self._mutate(data, max_size)
 
     def _payload(self, sections: list[LooseSection], rng: random.Random) -> list[LooseSection]:
-        """Any bytes of a payload."""
+        """Change arbitrary bytes of a payload."""
         at = rng.randrange(len(sections))
         payload = self._mutate(sections[at].payload, len(sections[at].payload) + 64)
         return replaced(sections, at, payload)
 
     def _packed(self, sections: list[LooseSection], rng: random.Random) -> list[LooseSection]:
-        """The raw bytes behind packed bytes, packed again."""
+        """Change the raw bytes of packed bytes, and pack them again."""
         at = rng.randrange(len(sections))
         section = sections[at]
         start = packed_start(section)
@@ -183,13 +183,13 @@ class SectionMutator:
         if rng.random() < 0.7:
             packed = struct.pack("<BQ", 1, len(raw)) + zstandard.ZstdCompressor().compress(raw)
         payload = section.payload[:start] + packed
-        if section.type == b"CODE":  # its table is followed by the codes, and its length stands before it
+        if section.type == b"CODE":  # its table precedes the codes, and its length precedes the table
             tail = section.payload[start + struct.unpack_from("<Q", section.payload, start - 8)[0] :]
             payload = section.payload[: start - 8] + struct.pack("<Q", len(packed)) + packed + tail
         return replaced(sections, at, payload)
 
     def _claim(self, sections: list[LooseSection], rng: random.Random) -> list[LooseSection]:
-        """A number that claims much, or nothing, anywhere in a payload."""
+        """Put a number that claims much, or nothing, anywhere into a payload."""
         at = rng.randrange(len(sections))
         payload, layout = bytearray(sections[at].payload), rng.choice("HIQ")
         size = struct.calcsize("<" + layout)
@@ -200,7 +200,7 @@ class SectionMutator:
         return replaced(sections, at, bytes(payload))
 
     def _frame(self, sections: list[LooseSection], rng: random.Random) -> list[LooseSection]:
-        """Sections come, go, change places and types."""
+        """Add, remove, move and retype sections."""
         sections = list(sections)
         at = rng.randrange(len(sections))
         kind = rng.randrange(4)
@@ -218,19 +218,19 @@ class SectionMutator:
 
 
 def replaced(sections: list[LooseSection], at: int, payload: bytes) -> list[LooseSection]:
-    """The sections with another payload in one of them."""
+    """Replace the payload of one section."""
     return [*sections[:at], LooseSection(sections[at].type, payload), *sections[at + 1 :]]
 
 
 def packed_start(section: LooseSection) -> int | None:
-    """Where a section's packed bytes begin."""
+    """Return where a section's packed bytes begin."""
     if section.type == b"IMGS" and len(section.payload) >= 4:
         return 4 + 8 * int(struct.unpack_from("<I", section.payload)[0])
     return {b"name": 0, b"WGHT": 13, b"CODE": 42}.get(section.type)
 
 
 def unpacked(packed: bytes) -> bytes:
-    """Raw bytes, or what comes next to them."""
+    """Return the raw bytes, or the nearest equivalent."""
     if packed[0] == 0:
         return packed[9:]
     frame = packed[9:]
@@ -243,19 +243,19 @@ def unpacked(packed: bytes) -> bytes:
 
 
 def dictionary() -> str:
-    """Words for libFuzzer: section types, the magic of zstd, claims."""
+    """Return the dictionary of libFuzzer: section types, the magic of zstd, claimed numbers."""
     words = [*TYPES, b"\x28\xb5\x2f\xfd", b"\n", b"../", *(struct.pack("<Q", claim) for claim in CLAIMS)]
     return "".join('"' + "".join(f"\\x{byte:02x}" for byte in word) + '"\n' for word in words)
 
 
 def work(target: str, arguments: list[str]) -> None:
-    """Fuzz in this process; libFuzzer ends it."""
+    """Fuzz in this process, which libFuzzer ends."""
     import atheris
 
     warnings.simplefilter("ignore")
     with atheris.instrument_imports(include=["unicorn_codec"]):
         one = reader_target() if target == "reader" else codes_target()
-    # Looked up at each call: Fuzz() puts another function into its place.
+    # Looked up at each call, since Fuzz() replaces the function.
     mutator = SectionMutator(lambda data, size: atheris.Mutate(data, size))
     settings = {"custom_mutator": mutator} if target == "reader" else {}
     atheris.Setup([sys.argv[0], *arguments], one, **settings)
@@ -263,30 +263,30 @@ def work(target: str, arguments: list[str]) -> None:
 
 
 def fuzz(command: list[str], seconds: int, runs: int, seed: int) -> tuple[int, int, bool, str]:
-    """Run libFuzzer until the time or the executions (-1: any number) are over, or it fails.
+    """Run libFuzzer until its time or executions (-1: any number) are used up, or it fails.
 
     Returns:
-        Executions, coverage, whether it failed, and what the last process said.
+        Executions, coverage, whether it failed, and the output of the last process.
     """
-    executions, coverage, failed, said = 0, 0, False, ""
+    executions, coverage, failed, output = 0, 0, False, ""
     started = time.monotonic()
     while not failed and (left := seconds - int(time.monotonic() - started)) > 0 and (runs < 0 or executions < runs):
-        # Tracing takes some kilobytes an execution and never gives them back: one process for all would swell.
+        # Tracing leaks some kilobytes per execution, so a single process for all would grow without limit.
         bounds = [f"-max_total_time={min(left, PROCESS_SECONDS)}", f"-runs={-1 if runs < 0 else runs - executions}"]
         ended = subprocess.run([*command, f"-seed={seed}", *bounds], capture_output=True, text=True, errors="replace")
-        said, seed = ended.stdout + ended.stderr, seed + 1
-        executed = re.search(r"number_of_executed_units: (\d+)", said)
+        output, seed = ended.stdout + ended.stderr, seed + 1
+        executed = re.search(r"number_of_executed_units: (\d+)", output)
         failed = ended.returncode != 0 or executed is None
         executions += int(executed[1]) if executed else 0
-        coverage = max(coverage, *(int(found) for found in re.findall(r"cov: (\d+)", said)), 0)
-    return executions, coverage, failed, said
+        coverage = max(coverage, *(int(found) for found in re.findall(r"cov: (\d+)", output)), 0)
+    return executions, coverage, failed, output
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--target", choices=("reader", "codes"), default="reader")
-    parser.add_argument("--seconds", type=int, default=60, help="stop after so many")
-    parser.add_argument("--runs", type=int, default=-1, help="stop after so many executions")
+    parser.add_argument("--seconds", type=int, default=60, help="stop after this time")
+    parser.add_argument("--runs", type=int, default=-1, help="stop after this number of executions")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--finds", type=Path, default=Path("finds"), help="folder for inputs that break a bound")
     parser.add_argument("--work", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
@@ -303,10 +303,10 @@ def main() -> None:
         common = [sys.executable, __file__, "--target", args.target, "--work", str(corpus)]
         common += [f"-max_len={MAX_INPUT_BYTES}", f"-dict={name}/words", "-timeout=60", "-rss_limit_mb=4096"]
         common += [f"-artifact_prefix={args.finds}/{args.target}-", "-print_final_stats=1"]
-        executions, coverage, failed, said = fuzz(common, args.seconds, args.runs, args.seed)
+        executions, coverage, failed, output = fuzz(common, args.seconds, args.runs, args.seed)
         inputs = len(list(corpus.iterdir()))
     if failed:
-        print("\n".join(said.splitlines()[-40:]), file=sys.stderr)
+        print("\n".join(output.splitlines()[-40:]), file=sys.stderr)
     print_result(
         script="fuzz_reader",
         target=args.target,

@@ -1,4 +1,4 @@
-"""What the attacks of this folder attack: small archives, a tiny code model, loosely cut sections."""
+"""Targets of the attacks in this folder: small archives, a tiny context model, loosely parsed sections."""
 
 import hashlib
 import json
@@ -16,20 +16,20 @@ PREAMBLE_BYTES = 12
 
 
 def print_result(**values: Any) -> None:
-    """One line of JSON, the last that a script prints."""
+    """Print one line of JSON, the last one of a script."""
     print(json.dumps(values), flush=True)
 
 
 @dataclass(frozen=True, slots=True)
 class LooseSection:
-    """A section as far as it can be made out, whatever its CRC says."""
+    """A section as far as it can be parsed, whatever its CRC."""
 
     type: bytes
     payload: bytes
 
 
 def cut(data: bytes) -> list[LooseSection]:
-    """Sections of a file that may be damaged in any way, without its end section."""
+    """Parse the sections of a file that may be damaged in any way, without its end section."""
     found, offset = [], PREAMBLE_BYTES
     while offset + 16 <= len(data) and len(found) < 64:
         kind, length = struct.unpack_from("<4sQ", data, offset)
@@ -42,7 +42,7 @@ def cut(data: bytes) -> list[LooseSection]:
 
 
 def join(preamble: bytes, sections: list[LooseSection]) -> bytes:
-    """A file of these sections whose checksums all hold."""
+    """Return a file of sections with valid checksums."""
     digest, parts = hashlib.sha256(preamble), [preamble]
     for section in sections:
         frame = _frame(section)
@@ -57,9 +57,12 @@ def _frame(section: LooseSection) -> bytes:
     return body + struct.pack("<I", zlib.crc32(body))
 
 
-def tiny_code_model(seed: int) -> Any:
-    """A code model of three channels with random weights: it predicts anything, and decodes in a millisecond."""
-    from unicorn_codec.codes.code_model import SCALES, CodeModel  # late: the fuzzer instruments what it imports
+def tiny_context_model(seed: int) -> Any:
+    """Return a context model of three channels with random weights. It decodes in a millisecond."""
+    from unicorn_codec.codes.context_model import (
+        SCALES,
+        ContextModel,
+    )  # the fuzzer instruments it
     from unicorn_codec.format.header import MAX_LEVEL
     from unicorn_codec.format.rans import PRECISION
 
@@ -70,7 +73,7 @@ def tiny_code_model(seed: int) -> Any:
         return rng.integers(-reach, reach + 1, shape).astype(np.float64)
 
     slots = (1 << PRECISION) - symbols
-    return CodeModel(
+    return ContextModel(
         earlier=weights(channels, 18, channels, hidden),
         same=weights(4, channels, 18, hidden),
         bias=weights(MAX_LEVEL, 4, channels, hidden, reach=9000),
@@ -86,7 +89,7 @@ def tiny_code_model(seed: int) -> Any:
 
 
 def draw_pictures(folder: Path, count: int = 3, size: int = 32) -> Path:
-    """A folder of small pictures with names in a subfolder and of several scripts."""
+    """Make a folder of small pictures, with names in a subfolder and in several scripts."""
     from unicorn_codec.pictures.demo_pictures import make_demo_pictures
 
     for number, path in enumerate(make_demo_pictures(folder, count, size, 0)):
@@ -97,7 +100,7 @@ def draw_pictures(folder: Path, count: int = 3, size: int = 32) -> Path:
 
 
 def pack_sample(folder: Path, output: Path, *, index_only: bool, epochs: int = 20) -> Path:
-    """A small archive of codes, or of a network that was hardly trained."""
+    """Make a small archive of codes, or of a barely trained network."""
     from unicorn_codec.config import CodesOptions, NetworkOptions, TrainConfig
     from unicorn_codec.packing.pack import pack
 

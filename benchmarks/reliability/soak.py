@@ -1,9 +1,9 @@
-"""Packs, unpacks and verifies again and again in one process: memory and open files must not grow.
+"""Pack, unpack and verify repeatedly in one process: memory and open files must not grow.
 
     python benchmarks/reliability/soak.py --rounds 500
 
-Every tenth round packs into a network, the others into codes. After the rounds eight processes unpack the same file
-at once, and must all write the same bytes.
+Every tenth round packs into a network, the others into codes. Afterwards eight processes unpack the same file at once
+and must all write the same bytes.
 """
 
 import argparse
@@ -27,13 +27,13 @@ torch.set_num_threads(1)
 
 READERS = 8
 GROWTH_BYTES = 8 << 20
-"""Of the median of the last rounds above that of the first after the warm-up."""
+"""Allowed growth of the median of the last rounds over that of the first ones after the warm-up."""
 
 NETWORK = ("--index-only", "--hidden-size", "8", "--depth", "1", "--epochs", "3")
 
 
 def resident_bytes() -> int:
-    """Memory of this process."""
+    """Return the memory of this process."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
@@ -42,7 +42,7 @@ def open_files() -> int:
 
 
 def run(*arguments: str) -> None:
-    """A command in this process; ends the script where it fails."""
+    """Run a command in this process. Ends the script if it fails."""
     result = CliRunner().invoke(cli, [*arguments, "--device", "cpu"])
     if result.exit_code != 0:
         sys.exit(f"unicorn {' '.join(arguments)}: {result.output}")
@@ -56,7 +56,7 @@ def one_round(number: int, pictures: Path, work: Path) -> None:
 
 
 def digest(folder: Path) -> str:
-    """Of all files below a folder."""
+    """Return a hash of all files below a folder."""
     content = hashlib.sha256()
     for path in sorted(folder.rglob("*.png")):
         content.update(str(path.relative_to(folder)).encode() + path.read_bytes())
@@ -64,7 +64,7 @@ def digest(folder: Path) -> str:
 
 
 def read_together(path: Path, work: Path) -> bool:
-    """Whether processes that unpack one file at once all write the same."""
+    """Return whether processes that unpack one file at once all write the same."""
     command = [sys.executable, "-m", "unicorn_cli", "unpack", str(path), "--all", "--device", "cpu", "-o"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     readers = [
@@ -80,7 +80,7 @@ def read_together(path: Path, work: Path) -> bool:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=500)
-    parser.add_argument("--seed", type=int, default=0, help="of the first round; the next one's is one more")
+    parser.add_argument("--seed", type=int, default=0, help="of the first round; each later one adds 1")
     args = parser.parse_args()
     memory, files = [], []
     with tempfile.TemporaryDirectory() as name:

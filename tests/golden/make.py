@@ -17,8 +17,8 @@ from unicorn_codec.format.container import read_container, serialize
 from unicorn_codec.packing.pack import pack
 from unicorn_codec.pictures.demo_pictures import make_demo_pictures
 from unicorn_codec.pictures.images import write_picture
-from unicorn_codec.transform.adaptation import change_shapes, quantise_change, serialize_change
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
+from unicorn_codec.transform.decoder_update import quantise_update, serialize_update, update_shapes
 
 FOLDER = Path(__file__).parent
 CODES = CodesOptions(sequences=False, device="cpu")
@@ -69,10 +69,10 @@ def write_tuned() -> None:
     rng = np.random.default_rng(0)
     change = {
         name: torch.from_numpy(rng.normal(0, 0.01, shape).astype(np.float32))
-        for name, shape in change_shapes(network, 0).items()
+        for name, shape in update_shapes(network, 0).items()
     }
     container = read_container(FOLDER / "codes.uni")
-    tuned = replace(container, tuning=serialize_change(quantise_change(change), 0), canary=None, psnrs=None)
+    tuned = replace(container, tuning=serialize_update(quantise_update(change), 0), canary=None, psnrs=None)
     (FOLDER / "tuned-codes.uni").write_bytes(serialize(tuned))
 
 

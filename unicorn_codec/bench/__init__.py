@@ -1,1 +1,1 @@
-"""This codec beside its rivals, on a folder of the user's own: what ``unicorn bench`` runs."""
+"""Comparison of this codec with others on the user's own pictures, as ``unicorn bench`` runs it."""

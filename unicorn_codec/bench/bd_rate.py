@@ -1,7 +1,7 @@
-"""How many bytes one codec saves over another at equal quality, over the qualities that both reach.
+"""BD-rate: mean difference in rate between two codecs at equal quality, over the qualities that both reach.
 
-Bjontegaard's difference (VCEG-M33) with monotone piecewise-cubic interpolation of the logarithmic rate: a cubic
-through all points, as in the original, swings between them.
+This is Bjontegaard's delta (VCEG-M33) with monotone piecewise-cubic interpolation of the logarithmic rate: a single
+cubic through all points, as in the original, oscillates between them.
 """
 
 import math
@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Values = NDArray[np.float64]
+FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class RatePoint:
-    """One setting of a codec: bits per pixel, and a quality of which more is better."""
+    """A codec at one setting: bits per pixel, and a quality of which higher is better."""
 
     bits_per_pixel: float
     quality: float
@@ -24,10 +24,10 @@ class RatePoint:
 
 @dataclass(frozen=True, slots=True)
 class BdRate:
-    """Mean difference in rate; less than 0 % is a saving.
+    """Mean difference in rate. Less than 0 % is a saving.
 
     Args:
-        low, high: the interval of quality that it was averaged over.
+        low, high: the interval of quality over which it is averaged.
         low_rate, high_rate: bits per pixel of the anchor at its ends.
     """
 
@@ -39,16 +39,16 @@ class BdRate:
 
 
 class RateCurve:
-    """Bits per pixel as a function of quality, through a codec's points.
+    """Bits per pixel as a function of quality, interpolated between a codec's points.
 
-    A point that another one beats in both rate and quality does not count: nobody would choose it.
+    Points that another one beats in both rate and quality are left out.
 
     Raises:
         ValueError: fewer than two points are left.
     """
 
     def __init__(self, points: Sequence[RatePoint]) -> None:
-        kept = frontier(points)
+        kept = pareto_front(points)
         if len(kept) < 2:
             raise ValueError("a curve needs two points")
         self.qualities = np.array([point.quality for point in kept])
@@ -63,26 +63,27 @@ class RateCurve:
     def high(self) -> float:
         return float(self.qualities[-1])
 
-    def log_rate(self, qualities: Values) -> Values:
-        """Natural logarithm of the rate at qualities within [low, high]."""
+    def log_rate(self, qualities: FloatArray) -> FloatArray:
+        """Return the natural logarithm of the rate at qualities within [low, high]."""
         x, y, slopes = self.qualities, self._log_rates, self._slopes
         left = np.clip(np.searchsorted(x, qualities, side="right") - 1, 0, len(x) - 2)
         width = x[left + 1] - x[left]
         t = (qualities - x[left]) / width
         ends = y[left] * (1 + 2 * t) * (1 - t) ** 2 + y[left + 1] * t**2 * (3 - 2 * t)
         bends = width * t * (1 - t) * (slopes[left] * (1 - t) - slopes[left + 1] * t)
-        result: Values = ends + bends
+        result: FloatArray = ends + bends
         return result
 
     def bits_per_pixel(self, quality: float) -> float:
-        """Rate at a quality within [low, high]."""
+        """Return the rate at a quality within [low, high]."""
         return float(np.exp(self.log_rate(np.array([quality])))[0])
 
 
 def bd_rate(anchor: Sequence[RatePoint], test: Sequence[RatePoint], least_overlap: float) -> BdRate | None:
-    """Mean difference of the rate of ``test`` to that of ``anchor`` at equal quality, in percent.
+    """Return the mean difference of the rate of ``test`` from that of ``anchor`` at equal quality.
 
-    None where the curves share an interval of quality shorter than ``least_overlap``, or one is a single point.
+    Returns:
+        None if the curves share an interval of quality shorter than ``least_overlap``, or one is a single point.
     """
     try:
         first, second = RateCurve(anchor), RateCurve(test)
@@ -93,7 +94,7 @@ def bd_rate(anchor: Sequence[RatePoint], test: Sequence[RatePoint], least_overla
         return None
     knots = np.union1d(first.qualities, second.qualities)
     knots = np.concatenate([[low], knots[(knots > low) & (knots < high)], [high]])
-    # Gauss-Legendre with two nodes integrates a cubic exactly, and between two knots both curves are one.
+    # Gauss-Legendre with two nodes integrates a cubic exactly, and between two knots both curves are cubics.
     middles, halves = (knots[1:] + knots[:-1]) / 2, np.diff(knots) / 2
     total = 0.0
     for node in (-1 / math.sqrt(3), 1 / math.sqrt(3)):
@@ -108,8 +109,8 @@ def bd_rate(anchor: Sequence[RatePoint], test: Sequence[RatePoint], least_overla
     )
 
 
-def frontier(points: Sequence[RatePoint]) -> list[RatePoint]:
-    """Points that no other one beats, by growing rate; those of infinite quality (lossless) are left out."""
+def pareto_front(points: Sequence[RatePoint]) -> list[RatePoint]:
+    """Return the points that no other one beats, by rising rate. Lossless points, of infinite quality, are left out."""
     kept: list[RatePoint] = []
     for point in sorted(points, key=lambda p: (p.bits_per_pixel, -p.quality)):
         if math.isfinite(point.quality) and (not kept or point.quality > kept[-1].quality):
@@ -117,8 +118,8 @@ def frontier(points: Sequence[RatePoint]) -> list[RatePoint]:
     return kept
 
 
-def monotone_slopes(x: Values, y: Values) -> Values:
-    """Slopes at the knots with which cubic pieces neither overshoot nor wiggle (Fritsch and Butland 1984)."""
+def monotone_slopes(x: FloatArray, y: FloatArray) -> FloatArray:
+    """Return slopes at the knots with which cubic pieces stay monotone (Fritsch and Butland 1984)."""
     widths = np.diff(x)
     secants = np.diff(y) / widths
     if len(secants) == 1:
@@ -135,7 +136,7 @@ def monotone_slopes(x: Values, y: Values) -> Values:
 
 
 def _end_slope(width: float, next_width: float, secant: float, next_secant: float) -> float:
-    """Slope at an end: the parabola's through three points, held within what keeps the piece monotone."""
+    """Return the slope of a parabola through three points at its end, limited to keep the piece monotone."""
     slope = ((2 * width + next_width) * secant - width * next_secant) / (width + next_width)
     if slope * secant <= 0:
         return 0.0

@@ -1,55 +1,57 @@
-"""Our file at a rate beside the best that some rivals make of as many bytes or a few more."""
+"""Comparison at equal bytes: this codec's file at a rate against the smallest files of rivals that are no smaller."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from unicorn_codec.bench.own_codec import OWN_NAME
-from unicorn_codec.bench.qualities import JUDGE, METRICS
-from unicorn_codec.bench.report import DASH, Point, markdown_table, on_all_pictures, value_text
+from unicorn_codec.bench.quality_metrics import MAIN_METRIC, METRICS
+from unicorn_codec.bench.report import DASH, Point, markdown_table, on_every_picture, value_text
 
 RATE_TOLERANCE = 0.03
 HANDICAP_DB = 0.5
-"""What PSNR may be worse: pictures that look right are not those of least squared error."""
+"""Largest loss of PSNR in a win: the picture that looks most faithful does not have the least squared error."""
 
 COMPARED = ("psnr_db", "ms_ssim", "ssimulacra2")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EqualBytes:
-    """Our file, and of each rival the smallest file that is no smaller than ours."""
+    """This codec's file, and for each rival its smallest file that is no smaller."""
 
     own: Point
     rivals: tuple[Point, ...]
 
     def best(self, metric: str) -> Point:
-        """The rivals' file that is best by a metric."""
+        """Return the best of the rivals' files by a metric."""
         return max(self.rivals, key=lambda point: _quality(point, metric))
 
     @property
     def is_won(self) -> bool:
-        """Whether ours is better in MS-SSIM and SSIMULACRA2 and, in PSNR, at most ``HANDICAP_DB`` worse."""
+        """Whether this codec is better in MS-SSIM and SSIMULACRA2, and in PSNR at most ``HANDICAP_DB`` worse."""
         handicaps = {"psnr_db": HANDICAP_DB}
         gains = {name: _quality(self.own, name) - _quality(self.best(name), name) for name in COMPARED}
         return all(gain > 0 if name not in handicaps else gain >= -handicaps[name] for name, gain in gains.items())
 
 
 def at_equal_bytes(points: Sequence[Point], rate: float, rivals: Sequence[str]) -> EqualBytes | None:
-    """Compare at a rate in bits per pixel; None without a file of ours within ``RATE_TOLERANCE`` of it, or any rival's.
+    """Compare at a rate in bits per pixel.
 
-    Of several such files of ours the one that looks best (SSIMULACRA2) counts.
+    Returns None if this codec has no file near it, or no rival has one to compare.
+
+    Of several files within ``RATE_TOLERANCE`` of the rate, the one with the highest SSIMULACRA2 counts.
     """
-    points = on_all_pictures(points)
+    points = on_every_picture(points)
     ours = [p for p in points if p.codec == OWN_NAME and abs(p.bits_per_pixel / rate - 1) <= RATE_TOLERANCE]
     if not ours:
         return None
-    own = max(ours, key=lambda point: _quality(point, JUDGE))
+    own = max(ours, key=lambda point: _quality(point, MAIN_METRIC))
     larger = [[p for p in points if p.codec == name and p.bytes >= own.bytes] for name in rivals]
     smallest = tuple(min(files, key=lambda point: point.bytes) for files in larger if files)
     return EqualBytes(own=own, rivals=smallest) if smallest else None
 
 
 def equal_bytes_table(points: Sequence[Point], rates: Sequence[float], rivals: Sequence[str]) -> str:
-    """One row a rate: ours and the best rival by each metric, and whether ours is better."""
+    """Return a table with one row per rate: this codec and the best rival by each metric, and whether it wins."""
     rows = []
     for rate in rates:
         found = at_equal_bytes(points, rate, rivals)

@@ -1,7 +1,7 @@
-"""Measures by trained networks whose weights are on this machine already. Nothing is downloaded.
+"""Metrics by trained networks whose weights are on this machine already. Nothing is downloaded.
 
-Distances compare a picture with its original, judgements look at the decoded picture alone, and the Fréchet distance
-compares two sets.
+Distances compare a picture with its original, no-reference metrics judge the decoded picture alone, and the Fréchet
+distance compares two sets.
 """
 
 import importlib
@@ -23,12 +23,12 @@ from unicorn_codec.errors import InvalidSetting
 from unicorn_codec.pictures.images import Pixels
 
 Measure = Callable[[Tensor, Tensor], Tensor]
-"""Original and decoded (1, 3, H, W) in [0, 1] to one value."""
+"""Maps the original and the decoded picture, (1, 3, H, W) in [0, 1], to one value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where a measure comes from: a package, and files of weights as patterns below ``weights_folders``."""
+    """Source of a metric: a package, and its files of weights as patterns below ``weights_folders``."""
 
     package: str
     weights: tuple[str, ...]
@@ -41,7 +41,7 @@ class Source:
 
 
 def weights_folders() -> tuple[Path, ...]:
-    """Where the packages keep what they once downloaded."""
+    """Return the folders where the packages keep downloaded weights."""
     hub = Path(torch.hub.get_dir())
     return hub / "checkpoints", hub / "pyiqa", Path("~/.cache/clip").expanduser()
 
@@ -81,10 +81,10 @@ INCEPTION = Source(
 
 @cache
 def learned_measures(features: Path | None) -> Mapping[str, Measure]:
-    """Return the measures of a picture that can be had, by name.
+    """Return the available metrics of a picture by name.
 
     Args:
-        features: SqueezeNet's, for the perceptual distance.
+        features: file of SqueezeNet features, for the perceptual distance.
 
     Raises:
         InvalidSetting: the file of features cannot be used.
@@ -100,7 +100,7 @@ def learned_measures(features: Path | None) -> Mapping[str, Measure]:
 
 
 def measure_learned(original: Pixels, decoded: Pixels, features: Path | None) -> dict[str, float | None]:
-    """Every measure of a picture that can be had; none of a picture with a side below ``LEAST_SIDE``."""
+    """Measure a picture by every available metric. Returns nothing for one with a side below ``LEAST_SIDE``."""
     if min(original.shape[:2]) < LEAST_SIDE:
         return {}
     a, b = planes_of(original), planes_of(decoded)
@@ -109,7 +109,7 @@ def measure_learned(original: Pixels, decoded: Pixels, features: Path | None) ->
 
 
 def inception_features(pixels: Pixels) -> NDArray[np.float64] | None:
-    """What the Fréchet distance compares, (2048,); None where it cannot be had."""
+    """Return the features that the Fréchet distance compares, (2048,), or None if they are not available."""
     network = _inception()
     if network is None or min(pixels.shape[:2]) < LEAST_SIDE:
         return None
@@ -123,9 +123,11 @@ def _inception() -> Any | None:
 
 
 def frechet_distance(first: Sequence[NDArray[np.float64]], second: Sequence[NDArray[np.float64]]) -> float:
-    """Fréchet distance (FID) of two sets of features, each taken for a normal distribution; two or more of each.
+    """Return the Fréchet distance (FID) of two sets of features, assumed to be normally distributed.
 
-    With fewer pictures than features it depends on their number: compare values of equally many pictures alone.
+    Each has two or more.
+
+    With fewer pictures than features it depends on their number: compare only values of equally many pictures.
     """
     a, b = np.stack(first), np.stack(second)
     shift = a.mean(0) - b.mean(0)
@@ -136,5 +138,5 @@ def frechet_distance(first: Sequence[NDArray[np.float64]], second: Sequence[NDAr
 
 
 def planes_of(pixels: Pixels) -> Tensor:
-    """(1, 3, H, W) float32 in [0, 1]."""
+    """Convert pixels to (1, 3, H, W) float32 in [0, 1]."""
     return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1), np.float32) / 255)[None]

@@ -1,4 +1,4 @@
-"""One codec after another on one set of pictures, each measured on the files that it really wrote."""
+"""Measurement of codecs on one set of pictures, from the files that they write."""
 
 import hashlib
 import math
@@ -15,7 +15,7 @@ from typing import Any
 
 from unicorn_codec.bench.own_codec import Unicorn, autoencoder_bytes
 from unicorn_codec.bench.picture_set import PictureSet
-from unicorn_codec.bench.qualities import Values, measure_position, of_set
+from unicorn_codec.bench.quality_metrics import MetricValues, measure_position, set_values
 from unicorn_codec.bench.report import Point
 from unicorn_codec.bench.rivals import Codec
 from unicorn_codec.bench.trial import read_decoded, run_trial
@@ -25,14 +25,14 @@ from unicorn_codec.pictures.metrics import bits_per_pixel
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measuring:
-    """A set of pictures and how codecs are measured on it.
+    """Measures codecs on a set of pictures.
 
     Args:
-        decoded: folder for the pictures that come back; emptied for each codec.
-        features: SqueezeNet's, for the perceptual distance.
-        every: one picture in so many is looked at; the rate is always that of all.
-        pool: processes that look at pictures, one a core.
-        known: measures of pixels that were measured before: some codecs differ in their bytes alone.
+        decoded: folder for decoded pictures, emptied for each codec.
+        features: file of SqueezeNet features, for the perceptual distance.
+        every: measure the quality of every n-th picture. The rate is always that of all.
+        pool: processes that measure quality, one per core.
+        known: metrics by the hash of decoded pixels. Codecs that differ only in their container are measured once.
     """
 
     pictures: PictureSet
@@ -40,21 +40,21 @@ class Measuring:
     features: Path | None
     every: int
     pool: ProcessPoolExecutor
-    known: dict[str, Values] = field(default_factory=dict)
+    known: dict[str, MetricValues] = field(default_factory=dict)
 
     def run(self, codec: Codec, setting: str, output: Path, files: Path) -> Point:
         """Run a codec at a setting.
 
         Args:
-            output, files: its files go into the folder ``output / files``, which is emptied before, and stay there.
+            output, files: its files are kept in the folder ``output / files``, which is emptied before.
 
         Raises:
-            UnicornError: whatever the codec could not do.
+            UnicornError: the codec failed.
         """
-        pictures = self.pictures.evenly(codec.most_pictures)
+        pictures = self.pictures.evenly_spaced(codec.most_pictures)
         cost = run_trial(codec, setting, pictures, output / files, self.decoded)
         whole = cost.bytes + autoencoder_bytes(output / files) if isinstance(codec, Unicorn) else None
-        # Of the few pictures that a slow codec stores, all are looked at.
+        # Of the few pictures that a slow codec stores, all are measured.
         positions = range(0, len(pictures), self.every if len(pictures) == len(self.pictures) else 1)
         return Point(
             codec=codec.name,
@@ -73,41 +73,41 @@ class Measuring:
             peak_mb=cost.peak_mb,
         )
 
-    def _quality(self, pictures: PictureSet, positions: range) -> Values:
+    def _quality(self, pictures: PictureSet, positions: range) -> MetricValues:
         digest = hashlib.sha256(str(len(pictures)).encode())
         for position in positions:
             digest.update(read_decoded(self.decoded, position).tobytes())
         if digest.hexdigest() not in self.known:
             measure = partial(measure_position, pictures, self.decoded, self.features)
-            self.known[digest.hexdigest()] = of_set(list(self.pool.map(measure, positions)))
+            self.known[digest.hexdigest()] = set_values(list(self.pool.map(measure, positions)))
         return self.known[digest.hexdigest()]
 
 
 @contextmanager
 def measuring(pictures: PictureSet, decoded: Path, *, features: Path | None, every: int) -> Iterator[Measuring]:
-    """Start the processes that look at pictures, and end them."""
+    """Start the processes that measure quality, and end them with the context."""
     processes = min(len(pictures), os.cpu_count() or 1)
     with ProcessPoolExecutor(processes, get_context("spawn"), _begin_process) as pool:
         yield Measuring(pictures=pictures, decoded=decoded, features=features, every=every, pool=pool)
 
 
 def _begin_process() -> None:
-    # Torch would start a thread for each core in each of the processes, which makes them three times as slow.
+    # Torch would start one thread per core in every process, which makes them three times as slow.
     os.environ["OMP_NUM_THREADS"] = "1"
-    if "torch" in sys.modules:  # the main program may have brought it already
+    if "torch" in sys.modules:  # the main program may have imported it already
         sys.modules["torch"].set_num_threads(1)
     end_with_parent()
 
 
 def point_values(point: Point) -> dict[str, Any]:
-    """A point for JSON, which knows no infinity: there the PSNR of a lossless codec is null."""
+    """Convert a point for JSON, which has no infinity: the PSNR of a lossless codec becomes null."""
     finite = {name: value if value is None or math.isfinite(value) else None for name, value in point.metrics.items()}
     return asdict(point) | {"metrics": finite}
 
 
 def point_from(values: Mapping[str, Any]) -> Point:
-    """The inverse of ``point_values``."""
+    """Convert a point from JSON. The inverse of ``point_values``."""
     metrics = dict(values["metrics"])
-    if metrics["psnr_db"] is None:  # it is always measured
+    if metrics["psnr_db"] is None:  # it is always measured, so null is infinity
         metrics["psnr_db"] = math.inf
     return Point(**{**values, "metrics": metrics})

@@ -1,4 +1,7 @@
-"""Rivals that are networks: our latents without any model of them, COIN, and CompressAI's models. They need torch."""
+"""Rivals that are networks: this codec's latents without a context model, COIN, and models of CompressAI.
+
+Needs torch.
+"""
 
 import importlib
 import importlib.util
@@ -17,29 +20,29 @@ from torch import Tensor, nn
 
 from unicorn_codec.bench.picture_set import PictureSet
 from unicorn_codec.bench.rivals import Codec, OneFileEach, Sizes, named
+from unicorn_codec.codes.latent_coding import LARGEST_SYMBOL
 from unicorn_codec.pictures.images import Pixels
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 
 ZSTD_LEVEL = 22
-LARGEST_SYMBOL = (1 << 15) - 1
 
 COIN_SHAPES = ((8, 2), (12, 3), (16, 4), (24, 5), (32, 6))
-"""Width and hidden layers; at 256x256 pixels 0.03, 0.09, 0.22, 0.62 and 1.34 bits per pixel."""
+"""Width and number of hidden layers. At 256x256 pixels: 0.03, 0.09, 0.22, 0.62 and 1.34 bits per pixel."""
 
 COIN_PIXELS_TOGETHER = 1 << 14
 COIN_LEARNING_RATE = 2e-3
 SINE_FREQUENCY = 30.0
-"""Of the first layer's sines, and the scale of the others' weights (SIREN, section 3.2)."""
+"""Frequency of the first layer's sines, and scale of the other layers' weights (SIREN, section 3.2)."""
 
 COMPRESSAI_GRID = 64
 
 
 @dataclass(frozen=True, kw_only=True)
 class RoundedLatents(Codec):
-    """The embedded autoencoder's latents, rounded and packed by zstd: what our models of the latents are worth.
+    """The packaged autoencoder's latents, rounded and compressed by zstd: shows the worth of the context model.
 
-    The symbols of all pictures lie channel by channel in one file, low bytes before high ones. That is good for zstd,
-    but no picture comes back by itself. A setting is the logarithm of the step to the base of the coarsest one.
+    The symbols of all pictures lie channel by channel in one file, low bytes before high ones. That suits zstd, but no
+    picture can be decoded by itself. A setting is the logarithm of the step to the base of the coarsest step.
     """
 
     name: str = "latents-zstd"
@@ -50,7 +53,7 @@ class RoundedLatents(Codec):
     file_name: ClassVar[str] = "latents.zst"
 
     def encode(self, pictures: PictureSet, setting: str, folder: Path) -> None:
-        autoencoder = _embedded()
+        autoencoder = _packaged_autoencoder()
         step = float(np.float32(autoencoder.network.max_step ** self.settings[setting]))
         cell = autoencoder.reference.downsampling
         latents = torch.cat([autoencoder.encode_pictures([pixels], cell)[0].flatten(1) for pixels in pictures], dim=1)
@@ -61,7 +64,7 @@ class RoundedLatents(Codec):
         (folder / self.file_name).write_bytes(struct.pack("<f", step) + packed)
 
     def decode(self, folder: Path, sizes: Sizes) -> Iterator[Pixels]:
-        autoencoder, data = _embedded(), (folder / self.file_name).read_bytes()
+        autoencoder, data = _packaged_autoencoder(), (folder / self.file_name).read_bytes()
         cell, channels = autoencoder.reference.downsampling, autoencoder.reference.latent_channels
         (step,) = struct.unpack_from("<f", data)
         low, high = np.frombuffer(zstandard.decompress(data[4:]), np.uint8).reshape(2, channels, -1).astype(np.int64)
@@ -74,18 +77,14 @@ class RoundedLatents(Codec):
             start += rows * columns
 
 
-COIN_SHAPES = ((8, 2), (12, 3), (16, 4), (24, 5), (32, 6))
-"""At 256x256 pixels 0.03, 0.09, 0.22, 0.62 and 1.34 bits per pixel."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Coin(OneFileEach):
-    """COIN (Dupont et al. 2021): a sine network from coordinates to colours for each picture, its weights as float16.
+    """COIN (Dupont et al. 2021): for each picture a sine network from coordinates to colours, with float16 weights.
 
-    A setting is the width and the number of hidden layers. The original trains for 50,000 steps a picture.
+    A setting is the width and the number of hidden layers. The original trains for 50,000 steps per picture.
 
     Args:
-        steps: of Adam a picture.
+        steps: of Adam per picture.
     """
 
     name: str = "coin"
@@ -131,14 +130,14 @@ class Coin(OneFileEach):
 
 
 class Sine(nn.Module):
-    """sin(30 x)."""
+    """Activation sin(30 x)."""
 
     def forward(self, values: Tensor) -> Tensor:
         return torch.sin(SINE_FREQUENCY * values)
 
 
 def sine_network(width: int, layers: int) -> nn.Sequential:
-    """(N, 2) coordinates to (N, 3) colours, initialised as SIREN."""
+    """Return a network from (N, 2) coordinates to (N, 3) colours, initialised as in SIREN."""
     parts: list[nn.Module] = []
     for inputs in (2, *[width] * (layers - 1)):
         linear = nn.Linear(inputs, width)
@@ -149,18 +148,18 @@ def sine_network(width: int, layers: int) -> nn.Sequential:
 
 
 def coordinates(height: int, width: int) -> Tensor:
-    """(height x width, 2) places of pixels, row by row, in [-1, 1]."""
+    """Return the coordinates of pixels in [-1, 1], (height x width, 2), row by row."""
     rows, columns = torch.linspace(-1, 1, height), torch.linspace(-1, 1, width)
     return torch.stack(torch.meshgrid(rows, columns, indexing="ij"), dim=-1).reshape(-1, 2)
 
 
 @dataclass(frozen=True, kw_only=True)
 class CompressAi(OneFileEach):
-    """A model of CompressAI whose weights lie in torch's folder of downloads already; a setting is its quality.
+    """A model of CompressAI whose weights are in torch's download folder already. A setting is its quality.
 
     Args:
         model: its name in ``compressai.zoo``.
-        stem: how the files of its weights begin, before the quality.
+        stem: start of the names of its weight files, before the quality.
     """
 
     name: str
@@ -192,7 +191,7 @@ class CompressAi(OneFileEach):
             strings.append([data[at + 4 : at + 4 + length]])
             at += 4 + length
         width, height = size
-        shape = (-(-height // COMPRESSAI_GRID), -(-width // COMPRESSAI_GRID))  # of the hyperprior's latents
+        shape = (-(-height // COMPRESSAI_GRID), -(-width // COMPRESSAI_GRID))  # shape of the hyperprior's latents
         with torch.inference_mode():
             decoded = _compressai(self.model, data[0]).decompress(strings, shape)["x_hat"][0, :, :height, :width]
         pixels: Pixels = (decoded.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
@@ -200,7 +199,7 @@ class CompressAi(OneFileEach):
 
 
 def network_rivals(seed: int) -> list[Codec]:
-    """Every rival that needs torch."""
+    """Return every rival that needs torch."""
     balle, cheng = "mbt2018-mean", "cheng2020-anchor"
     return [
         RoundedLatents(),
@@ -211,7 +210,7 @@ def network_rivals(seed: int) -> list[Codec]:
 
 
 @cache
-def _embedded() -> PackagedAutoencoder:
+def _packaged_autoencoder() -> PackagedAutoencoder:
     return PackagedAutoencoder(torch.device("cpu"))
 
 

@@ -16,13 +16,13 @@ from unicorn_codec.pictures.images import Pixels
 
 OWN_NAME = "unicorn"
 EFFORTS = {f"unicorn-effort-{rounds}": rounds for rounds in (0, RANDOM_EFFORT, LONG_EFFORT)}
-"""Our codes as the autoencoder makes them, and refined at random and for long, by name: what refining them is worth."""
+"""Efforts to compare, by name: unrefined codes, random refinement, and long refinement."""
 
 CODE_STEPS = (8.0, 4.8, 2.3, 1.5)
-"""Quantisation steps that a benchmark takes by default: each folder has its rates there, none must be looked for."""
+"""Quantisation steps of a benchmark by default. They give every folder a range of rates without a search."""
 
 INDEX_ONLY_RATES = (0.5, 1.0)
-"""Bits per pixel of its networks."""
+"""Target rates of index-only archives, in bits per pixel."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,17 +46,17 @@ class Unicorn(Codec):
             wanted = iter(indices)
             due = next(wanted, None)
             for index, pixels in archive.iterate(indices):
-                early[index] = pixels  # sizes are decoded in groups, so some wait for their turn
+                early[index] = pixels  # pictures are decoded in groups of one size, so some wait for their turn
                 while due in early:
                     yield early.pop(due)
                     due = next(wanted, None)
 
 
 def own_settings(*, read: ReadOptions, seconds: float | None, seed: int, device: str) -> dict[str, PackOptions]:
-    """The settings that a benchmark runs by default: codes of some steps, index-only networks of some sizes.
+    """Return the settings of a benchmark by default: codes at some steps, and index-only networks of some sizes.
 
     Args:
-        seconds: of training, for each network. None: no index-only archives.
+        seconds: of training for each network. None: no index-only archives.
     """
     codes = CodesOptions(read=read, seed=seed, device=device)
     settings: dict[str, PackOptions] = {
@@ -71,6 +71,6 @@ def own_settings(*, read: ReadOptions, seconds: float | None, seed: int, device:
 
 
 def autoencoder_bytes(folder: Path) -> int:
-    """Bytes of the weights that decoding needs beside the file."""
+    """Return the size of the autoencoder's weights, which decoding needs in addition to the file."""
     weight_bytes: int = describe(folder / Unicorn.file_name)["autoencoder"]["bytes"]
     return weight_bytes

@@ -1,4 +1,7 @@
-"""A perceptual distance from the features of a trained network. It is not LPIPS: compare its values with no other."""
+"""A perceptual distance from the features of a trained network.
+
+It is not LPIPS: its values compare only with each other.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,14 +12,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 LEAST_SIDE = 32
-"""Smaller pictures leave the deepest layers nothing to look at."""
+"""Least side of a picture: smaller ones leave nothing for the deepest layers."""
 
 
 class PerceptualDistance(nn.Module):
-    """Squared difference of normalised SqueezeNet 1.1 features after ReLUs 1, 4 and 7; differentiable.
+    """Squared difference of normalised SqueezeNet 1.1 features after ReLUs 1, 4 and 7, differentiable.
 
     Args:
-        path: safetensors, keys as in torchvision's ``squeezenet1_1().features``; the input is RGB in [0, 1].
+        path: safetensors file with keys as in torchvision's ``squeezenet1_1().features``. The input is RGB in [0, 1].
 
     Raises:
         OSError, SafetensorError, KeyError, RuntimeError: the file is missing or holds something else.
@@ -29,17 +32,17 @@ class PerceptualDistance(nn.Module):
         blank = torch.zeros(1, 3, LEAST_SIDE, LEAST_SIDE)
         try:
             self(blank, blank)
-        except AttributeError as error:  # how a module tells that a buffer is missing
+        except AttributeError as error:  # raised by a module for a missing buffer
             raise KeyError(str(error)) from error
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
-        """Mean over positions and layers of (N, 3, H, W) in [0, 1], twice -> (N,)."""
+        """Return the mean over positions and layers, (N,), of two batches (N, 3, H, W) in [0, 1]."""
         pairs = zip(self._layers(a), self._layers(b), strict=True)
         distances = [(F.normalize(x) - F.normalize(y)).square().sum(1).mean((1, 2)) for x, y in pairs]
         return torch.stack(distances).mean(0)
 
     def _layers(self, pictures: Tensor) -> Iterator[Tensor]:
-        """Features after ReLU 1, and after the fire modules 4 and 7."""
+        """Yield the features after ReLU 1 and after the fire modules 4 and 7."""
         maps = self._convolve("0", pictures, stride=2)
         yield maps
         for fires in (("3", "4"), ("6", "7")):

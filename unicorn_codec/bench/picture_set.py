@@ -1,4 +1,4 @@
-"""The pictures of a benchmark: read from their files whenever they are asked for, so none stays in memory."""
+"""Pictures of a benchmark, read from their files on each access so that none stays in memory."""
 
 import random
 import shutil
@@ -12,22 +12,22 @@ from unicorn_codec.pictures.images import Folder, Pixels, list_folder, read_pict
 
 @dataclass(frozen=True, slots=True)
 class PictureSet:
-    """Pictures of a folder by position, each ``(H, W, 3)`` uint8, as every codec gets them."""
+    """Pictures of a folder by position, (H, W, 3) uint8 each, as every codec gets them."""
 
     folder: Folder
     read: ReadOptions
 
     @classmethod
     def open(cls, root: Path, read: ReadOptions) -> "PictureSet":
-        """Read and check a folder once.
+        """Open a folder and check its pictures.
 
         Raises:
-            ImageFolderError: there is none, it is empty, or some of it cannot be read.
+            ImageFolderError: the folder is missing or empty, or a picture cannot be read.
         """
         return cls(list_folder(root, read), read)
 
-    def copy_some(self, target: Path, pictures: int | None, seed: int) -> "PictureSet":
-        """Copy some of the files, drawn at random from the seed, into a folder that no one else changes."""
+    def copy_sample(self, target: Path, pictures: int | None, seed: int) -> "PictureSet":
+        """Copy some of the files, drawn at random from the seed, into a private folder. None: all."""
         chosen = list(range(len(self)))
         if pictures is not None and pictures < len(self):
             chosen = sorted(random.Random(seed).sample(chosen, pictures))
@@ -37,8 +37,8 @@ class PictureSet:
             shutil.copyfile(self.path(position), path)
         return PictureSet.open(target, self.read)
 
-    def evenly(self, pictures: int | None) -> "PictureSet":
-        """At most so many of the pictures, evenly from the set; the files stay where they are."""
+    def evenly_spaced(self, pictures: int | None) -> "PictureSet":
+        """Return at most this many of the pictures, evenly spaced. Their files stay in place."""
         if pictures is None or pictures >= len(self):
             return self
         chosen = tuple(self.folder.pictures[place * len(self) // pictures] for place in range(pictures))

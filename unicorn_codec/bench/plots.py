@@ -1,13 +1,13 @@
-"""Rate-distortion plots, one a metric, as PNG and SVG. Marker and dashes tell curves apart, not colour alone."""
+"""Rate-distortion plots, one per metric, as PNG and SVG. Curves differ in marker and dashes as well as in colour."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unicorn_codec.bench.bd_rate import RatePoint, frontier
+from unicorn_codec.bench.bd_rate import RatePoint, pareto_front
 from unicorn_codec.bench.own_codec import OWN_NAME
-from unicorn_codec.bench.qualities import METRICS, Metric
+from unicorn_codec.bench.quality_metrics import METRICS, Metric
 from unicorn_codec.bench.report import Point, curve_of, titles_of
 
 if TYPE_CHECKING:
@@ -18,10 +18,10 @@ SIZE_INCHES = (6.4, 4.2)
 DOTS_PER_INCH = 200
 FONT_POINTS = 8.5
 LABEL_GAP = 0.05
-"""Least distance of two labels, as a part of the axes' height."""
+"""Least distance between two labels, as a fraction of the axes' height."""
 SAMPLE_PLACES = (1.04, 1.075, 1.11)
 LABEL_PLACE = 1.125
-"""Where a label's line and its text stand, as a part of the axes' width."""
+"""Positions of a label's line and of its text, as fractions of the axes' width."""
 
 SETTINGS: dict[Any, Any] = {
     "font.size": FONT_POINTS,
@@ -34,7 +34,7 @@ SETTINGS: dict[Any, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How a curve is drawn; the colours differ in lightness too."""
+    """Style of a curve. The colours differ in lightness too."""
 
     colour: str
     marker: str
@@ -43,7 +43,7 @@ class Style:
     is_filled: bool = False
 
     def line(self) -> dict[str, Any]:
-        """Properties of a line in matplotlib's words."""
+        """Return the properties of the line for matplotlib."""
         return {
             "color": self.colour,
             "marker": self.marker,
@@ -81,7 +81,7 @@ STYLES = (
 
 
 def draw_plots(points: Sequence[Point], output: Path, stem: str = "rd") -> list[Path]:
-    """Write ``STEM-METRIC.png`` and ``.svg`` for every metric with values; lossless codecs have no place in a plot."""
+    """Write ``STEM-METRIC.png`` and ``.svg`` for every metric that has values. Lossless codecs are left out."""
     import matplotlib
 
     lossy = [point for point in points if not point.is_lossless]
@@ -91,7 +91,7 @@ def draw_plots(points: Sequence[Point], output: Path, stem: str = "rd") -> list[
     paths = []
     for name, metric in METRICS.items():
         curves = {codec: curve_of(lossy, codec, name) for codec in names}
-        drawn = {codec: curve for codec, curve in curves.items() if frontier(curve)}
+        drawn = {codec: curve for codec, curve in curves.items() if pareto_front(curve)}
         if not drawn:
             continue
         with matplotlib.rc_context(SETTINGS):
@@ -106,9 +106,9 @@ def draw_plots(points: Sequence[Point], output: Path, stem: str = "rd") -> list[
 def rate_distortion_figure(
     curves: dict[str, list[RatePoint]], titles: dict[str, str], styles: dict[str, Style], metric: Metric
 ) -> "Figure":
-    """Quality over the rate on a logarithmic axis, each curve with its name at its end.
+    """Plot quality over the rate on a logarithmic axis, with each curve's name at its end.
 
-    A curve leads through those of its codec's points that no other one beats; the rest are markers on their own.
+    A curve connects the points that no other point of the codec beats. The others are separate markers.
     """
     from matplotlib.figure import Figure
 
@@ -116,7 +116,7 @@ def rate_distortion_figure(
     axes = figure.add_subplot()
     ends: list[tuple[RatePoint, str, Style]] = []
     for codec, points in curves.items():
-        style, curve = styles[codec], frontier(points)
+        style, curve = styles[codec], pareto_front(points)
         for part, line in ((curve, style.line()), (points, style.line() | {"linestyle": "none"})):
             axes.plot(
                 [point.bits_per_pixel for point in part],
@@ -144,10 +144,10 @@ def _format_axes(axes: "Axes", metric: Metric) -> None:
 
 
 def _label_ends(axes: "Axes", ends: Sequence[tuple[RatePoint, str, Style]]) -> None:
-    """Write each name, with a piece of its line, in a column beside the axes: near its curve's end if there is room."""
+    """Write each name next to the axes with a sample of its line, as near to the end of its curve as there is room."""
     low, high = axes.get_ylim()
     ordered = sorted(ends, key=lambda end: (end[0].quality, end[0].bits_per_pixel))
-    heights = spread([(point.quality - low) / (high - low) for point, _, _ in ordered], LABEL_GAP)
+    heights = spread_labels([(point.quality - low) / (high - low) for point, _, _ in ordered], LABEL_GAP)
     for (point, title, style), height in zip(ordered, heights, strict=True):
         axes.annotate(
             "",
@@ -174,9 +174,9 @@ def _label_ends(axes: "Axes", ends: Sequence[tuple[RatePoint, str, Style]]) -> N
         )
 
 
-def spread(heights: Sequence[float], gap: float) -> list[float]:
-    """Move ascending heights within [0, 1] apart until neighbours differ by ``gap``, and no further than needed."""
-    groups: list[tuple[float, int]] = []  # the sum of the heights of labels that touch, and how many they are
+def spread_labels(heights: Sequence[float], gap: float) -> list[float]:
+    """Spread ascending heights within [0, 1] until neighbours differ by ``gap``, moving them as little as possible."""
+    groups: list[tuple[float, int]] = []  # sum and number of the heights of labels that touch
 
     def middle(total: float, count: int) -> float:
         margin = min((count - 1) * gap / 2, 0.5)

@@ -1,30 +1,30 @@
-"""What a benchmark found, in words and tables: a verdict of one sentence, and Markdown."""
+"""Report of a benchmark: a verdict of one sentence, and tables in Markdown."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from unicorn_codec.bench.bd_rate import RateCurve, RatePoint, bd_rate, frontier
+from unicorn_codec.bench.bd_rate import RateCurve, RatePoint, bd_rate, pareto_front
 from unicorn_codec.bench.network_rivals import RoundedLatents
 from unicorn_codec.bench.own_codec import EFFORTS, OWN_NAME
-from unicorn_codec.bench.qualities import JUDGE, METRICS, Values
+from unicorn_codec.bench.quality_metrics import MAIN_METRIC, METRICS, MetricValues
 from unicorn_codec.bench.rivals import Avif, BareAvif, BareHalfAvif
 
 DASH = "—"
 ANCHOR = Avif.name
-NO_RIVALS = (BareAvif.name, BareHalfAvif.name, RoundedLatents.name, *EFFORTS)
-"""What shows something but is no rival, since nobody can use it or it is ours: no verdict names it."""
+NOT_RIVALS = (BareAvif.name, BareHalfAvif.name, RoundedLatents.name, *EFFORTS)
+"""Codecs that no verdict names: nobody can use them, or they are variants of this one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """One codec at one setting, measured on the files in the folder ``files``.
+    """A codec at one setting, measured on the files in the folder ``files``.
 
     Args:
-        pictures: that the files hold.
-        measured_pictures: how many of them the metrics are means of.
-        note: what a reader must know of the codec, if anything.
+        pictures: number of pictures in the files.
+        measured_pictures: number of pictures whose metrics are averaged.
+        note: remark on the codec for the reader, if any.
     """
 
     codec: str
@@ -37,7 +37,7 @@ class Point:
     bytes: int
     bits_per_pixel: float
     bits_per_pixel_with_autoencoder: float | None
-    metrics: Values
+    metrics: MetricValues
     pack_s: float
     unpack_s: float
     peak_mb: float
@@ -48,10 +48,10 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class Duel:
-    """One of our files against the rival that is cheapest at the same quality.
+class RivalMatch:
+    """One of this codec's files against the rival that is cheapest at the same quality.
 
-    ``is_bound``: the rival's smallest files are better than ours, so at our quality it might need fewer bytes yet.
+    ``is_bound``: even the rival's smallest files are better, so it might need fewer bytes at this quality.
     """
 
     bits_per_pixel: float
@@ -66,56 +66,59 @@ class Duel:
 
     @property
     def saving(self) -> int:
-        """Percent of the dearer one's bytes that the cheaper one does without."""
-        cheap, dear = sorted((self.bits_per_pixel, self.rival_bits_per_pixel))
-        return round(100 * (1 - cheap / dear))
+        """Percentage of the larger file's bytes that the smaller one saves."""
+        smaller, larger = sorted((self.bits_per_pixel, self.rival_bits_per_pixel))
+        return round(100 * (1 - smaller / larger))
 
 
 def curve_of(points: Sequence[Point], codec: str, metric: str) -> list[RatePoint]:
-    """Rate and quality of a codec's points, on the scale where more is better; what was not measured is left out."""
+    """Return rate and quality of a codec's points, on a scale where higher is better.
+
+    Points without a value are left out.
+    """
     scale = METRICS[metric].quality
     measured = [(p.bits_per_pixel, p.metrics[metric]) for p in points if p.codec == codec]
     return [RatePoint(rate, scale(value)) for rate, value in measured if value is not None]
 
 
 def titles_of(points: Sequence[Point]) -> dict[str, str]:
-    """Title of every codec by its name, in the order they were run; it says where not all pictures were stored."""
+    """Return the title of every codec by its name, in the order run. It says if not all pictures were stored."""
     most = max((point.pictures for point in points), default=0)
     return {p.codec: p.title if p.pictures == most else f"{p.title} ({p.pictures} pictures)" for p in points}
 
 
-def on_all_pictures(points: Sequence[Point]) -> list[Point]:
-    """Points that compare with each other: those of codecs that stored every picture."""
+def on_every_picture(points: Sequence[Point]) -> list[Point]:
+    """Return the points that are comparable: those of codecs that stored every picture."""
     most = max((point.pictures for point in points), default=0)
     return [point for point in points if point.pictures == most]
 
 
 def verdict(points: Sequence[Point]) -> str:
-    """One sentence: whether this codec pays on these pictures."""
-    points = on_all_pictures(points)
-    metric = JUDGE if any(point.metrics[JUDGE] is not None for point in points) else "psnr_db"
-    own = frontier(curve_of(points, OWN_NAME, metric))
+    """Return one sentence on whether this codec pays on these pictures."""
+    points = on_every_picture(points)
+    metric = MAIN_METRIC if any(point.metrics[MAIN_METRIC] is not None for point in points) else "psnr_db"
+    own = pareto_front(curve_of(points, OWN_NAME, metric))
     if not own:
-        return "This says nothing about unicorn, which was not among the codecs that ran."
+        return "There is no verdict on unicorn: it was not among the codecs that ran."
     rivals = {
-        title: frontier(curve_of(points, name, metric))
+        title: pareto_front(curve_of(points, name, metric))
         for name, title in titles_of(points).items()
-        if name != OWN_NAME and name not in NO_RIVALS
+        if name != OWN_NAME and name not in NOT_RIVALS
     }
-    duels = [duel for point in own if (duel := _cheapest(point, rivals))]
+    matches = [match for point in own if (match := _cheapest(point, rivals))]
     if not any(rivals.values()):
-        return "This says nothing about whether unicorn pays, since no rival ran."
-    if not duels:
+        return "There is no verdict on whether unicorn pays: no rival ran."
+    if not matches:
         return (
-            f"No rival was asked for files as small as unicorn's at {own[0].bits_per_pixel:.2g} bits per pixel, "
-            f"nor for a quality as low: this says nothing about equal {_short(metric)}."
+            f"No rival ran at settings as small as unicorn's {own[0].bits_per_pixel:.2g} bits per pixel, "
+            f"nor at a quality as low: there is no verdict at equal {_short(metric)}."
         )
-    return _sentence(duels, _short(metric))
+    return _sentence(matches, _short(metric))
 
 
-def _cheapest(own: RatePoint, rivals: Mapping[str, list[RatePoint]]) -> Duel | None:
-    """Our point against the rival with the lowest rate at its quality; None where no rival can be compared."""
-    duels = []
+def _cheapest(own: RatePoint, rivals: Mapping[str, list[RatePoint]]) -> RivalMatch | None:
+    """Match a point with the rival of the lowest rate at its quality. None if no rival is comparable."""
+    matches = []
     for title, points in rivals.items():
         if not points or points[-1].quality < own.quality:
             continue
@@ -123,24 +126,24 @@ def _cheapest(own: RatePoint, rivals: Mapping[str, list[RatePoint]]) -> Duel | N
         rate = points[0].bits_per_pixel
         if not is_bound and len(points) > 1:
             rate = RateCurve(points).bits_per_pixel(own.quality)
-        duel = Duel(own.bits_per_pixel, own.quality, title, rate, is_bound)
-        if not (duel.is_won and is_bound):  # smaller and worse than the rival's smallest file: no comparison
-            duels.append(duel)
-    return min(duels, key=lambda duel: duel.rival_bits_per_pixel, default=None)
+        match = RivalMatch(own.bits_per_pixel, own.quality, title, rate, is_bound)
+        if not (match.is_won and is_bound):  # smaller and worse than the rival's smallest file: not comparable
+            matches.append(match)
+    return min(matches, key=lambda match: match.rival_bits_per_pixel, default=None)
 
 
-def _sentence(duels: Sequence[Duel], metric: str) -> str:
-    won = [duel for duel in duels if duel.is_won and duel.saving > 0]
-    lost = [duel for duel in duels if duel not in won]
+def _sentence(matches: Sequence[RivalMatch], metric: str) -> str:
+    won = [match for match in matches if match.is_won and match.saving > 0]
+    lost = [match for match in matches if match not in won]
     if not lost:
-        duel = _middle(won)
+        match = _middle(won)
         return (
-            f"At about {duel.bits_per_pixel:.2g} bits per pixel unicorn needs {duel.saving} % fewer bytes than "
-            f"{duel.rival}, the best rival, for the same {metric} ({duel.quality:.3g}) here: it pays."
+            f"At about {match.bits_per_pixel:.2g} bits per pixel unicorn needs {match.saving} % fewer bytes than "
+            f"{match.rival}, the best rival, for the same {metric} ({match.quality:.3g}) here: it pays."
         )
     if not won:
-        duel = _middle(lost)
-        return f"At about {_loss(duel, metric)}: keep {duel.rival}."
+        match = _middle(lost)
+        return f"At about {_loss(match, metric)}: keep {match.rival}."
     win, loss = _middle(won), _middle(lost)
     return (
         f"At about {win.bits_per_pixel:.2g} bits per pixel unicorn needs {win.saving} % fewer bytes than {win.rival} "
@@ -148,17 +151,17 @@ def _sentence(duels: Sequence[Duel], metric: str) -> str:
     )
 
 
-def _loss(duel: Duel, metric: str) -> str:
-    amount = f"{duel.saving} % fewer bytes than" if duel.saving else "as few bytes as"
-    at_least = "at least " if duel.is_bound and duel.saving else ""
+def _loss(match: RivalMatch, metric: str) -> str:
+    amount = f"{match.saving} % fewer bytes than" if match.saving else "as few bytes as"
+    at_least = "at least " if match.is_bound and match.saving else ""
     return (
-        f"{duel.bits_per_pixel:.2g} bits per pixel {duel.rival} needs {at_least}{amount} unicorn "
-        f"for the same {metric} ({duel.quality:.3g}) here"
+        f"{match.bits_per_pixel:.2g} bits per pixel {match.rival} needs {at_least}{amount} unicorn "
+        f"for the same {metric} ({match.quality:.3g}) here"
     )
 
 
-def _middle(duels: Sequence[Duel]) -> Duel:
-    return duels[(len(duels) - 1) // 2]
+def _middle(matches: Sequence[RivalMatch]) -> RivalMatch:
+    return matches[(len(matches) - 1) // 2]
 
 
 def _short(metric: str) -> str:
@@ -166,13 +169,13 @@ def _short(metric: str) -> str:
 
 
 BD_TEXT = (
-    "Mean difference of the bytes at equal quality; less than 0 % is a saving. In brackets the interval that it "
-    "covers: of quality, and of AVIF's bits per pixel (bpp). A dash: the curves share too little."
+    "Mean difference in bytes at equal quality; less than 0 % is a saving. In brackets: the interval that it covers, "
+    "of quality and of AVIF's bits per pixel (bpp). A dash: the curves overlap too little."
 )
 
 
 def markdown(sentence: str, points: Sequence[Point], skipped: Sequence[str], origin: Mapping[str, Any]) -> str:
-    """The whole report: verdict, all points, BD-rates, and where it comes from."""
+    """Return the whole report: verdict, all points, BD-rates and provenance."""
     versions = ", ".join(f"{name} {version}" for name, version in origin["versions"].items())
     parts = [
         "# Benchmark",
@@ -181,35 +184,33 @@ def markdown(sentence: str, points: Sequence[Point], skipped: Sequence[str], ori
         f"{origin['device']}, {origin['cores']} cores, seed {origin['seed']}.",
         point_table(points),
         *notes(points),
-        "Bytes are those of the files on disk; names of pictures count where a file holds them (zip, unicorn). "
-        "Metrics are means over the pictures looked at. Times are from picture files to coded files and back to "
-        "pixels; unicorn's includes measuring its own file. Memory is the peak of the whole process, "
+        "Bytes are those of the files on disk, with the pictures' names where a file holds them (zip, unicorn). "
+        "Metrics are means over the measured pictures. Times are from picture files to coded files and back to "
+        "pixels; unicorn's include measuring its own file. Memory is the peak of the whole process, "
         "interpreter included.",
     ]
-    dear = [p for p in points if p.bits_per_pixel_with_autoencoder is not None]
-    if dear:
-        rates = ", ".join(f"{p.bits_per_pixel_with_autoencoder:.3f}" for p in dear)
+    with_weights = [p for p in points if p.bits_per_pixel_with_autoencoder is not None]
+    if with_weights:
+        rates = ", ".join(f"{p.bits_per_pixel_with_autoencoder:.3f}" for p in with_weights)
         parts.append(f"With the autoencoder's weights in each file, unicorn's rates would be {rates} bits per pixel.")
     if any(point.codec == ANCHOR for point in points):
         parts += ["## BD-rate against AVIF", BD_TEXT, bd_table(points)]
     if skipped:
         parts += ["## Skipped", "\n".join(f"- {line}" for line in skipped)]
-    parts += ["## Made with", f"`{origin['command']}`", versions]
+    parts += ["## Provenance", f"`{origin['command']}`", versions]
     return "\n\n".join(parts) + "\n"
 
 
 def notes(points: Sequence[Point]) -> list[str]:
-    """What a reader of the table must know: codecs with a note, and how many pictures the metrics are of."""
+    """Return remarks for the reader of the table: notes on codecs, and numbers of measured pictures."""
     found = [f"{p.title}: {p.note}." for p in {p.codec: p for p in points}.values() if p.note]
-    looked_at = {(p.measured_pictures, p.pictures) for p in on_all_pictures(points)}
-    found += [
-        f"Metrics are of {some:,} pictures, bytes of {all_:,}." for some, all_ in sorted(looked_at) if some < all_
-    ]
+    measured = {(p.measured_pictures, p.pictures) for p in on_every_picture(points)}
+    found += [f"Metrics are of {some:,} pictures, bytes of {all_:,}." for some, all_ in sorted(measured) if some < all_]
     return found
 
 
 def point_table(points: Sequence[Point]) -> str:
-    """Every point, with every metric that there is; a dash where it could not be had."""
+    """Return a table of every point with every metric. A dash stands for a missing value."""
     titles = titles_of(points)
     head = ["codec", "setting", "bytes", "bits per pixel", *(metric.title for metric in METRICS.values())]
     rows = [
@@ -224,8 +225,8 @@ def point_table(points: Sequence[Point]) -> str:
 
 
 def bd_table(points: Sequence[Point]) -> str:
-    """BD-rate of every other codec against the anchor."""
-    points = on_all_pictures(points)
+    """Return a table of the BD-rates of every other codec against the anchor."""
+    points = on_every_picture(points)
     measured = {name: m for name, m in METRICS.items() if any(p.metrics[name] is not None for p in points)}
     judged = {name: metric for name, metric in measured.items() if math.isfinite(metric.least_overlap)}
     rows = [
@@ -237,7 +238,7 @@ def bd_table(points: Sequence[Point]) -> str:
 
 
 def bd_text(points: Sequence[Point], codec: str, metric: str) -> str:
-    """A codec's BD-rate against the anchor and the interval that it covers, or a dash."""
+    """Return a codec's BD-rate against the anchor and the interval that it covers, or a dash."""
     anchor, test = (curve_of(points, name, metric) for name in (ANCHOR, codec))
     found = bd_rate(anchor, test, METRICS[metric].least_overlap)
     if found is None:
@@ -253,6 +254,6 @@ def value_text(value: float | None, decimals: int) -> str:
 
 
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, left: int) -> str:
-    """A Markdown table with its first ``left`` columns to the left, the others to the right."""
+    """Return a Markdown table whose first ``left`` columns are left-aligned and the others right-aligned."""
     rule = [":--" if column < left else "--:" for column in range(len(head))]
     return "\n".join("| " + " | ".join(row) + " |" for row in (head, rule, *rows))

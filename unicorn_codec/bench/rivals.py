@@ -1,6 +1,6 @@
-"""Other ways to store a set of pictures. Each writes real files, and gets the pictures back from them alone.
+"""Codecs to compare with. Each writes files, and decodes the pictures from those files alone.
 
-What a decoder is told beside the files is the size of every picture: any collection's table of contents holds it.
+Decoders also get the size of every picture, which any collection's table of contents holds.
 """
 
 import copy
@@ -27,12 +27,11 @@ Sizes = Sequence[tuple[int, int]]
 
 
 class Codec(ABC):
-    """Stores a set of pictures in files and gets them back.
+    """A codec that stores a set of pictures in files and decodes them.
 
-    ``name`` is what ``--codecs`` and ``bench.json`` call it, ``title`` what a table and a plot call it; ``settings``
-    maps the name of each setting to whatever the codec makes of it, from the smallest files to the largest.
-    ``most_pictures``: a codec too slow for all of them stores so many, evenly from the set. ``note`` stands beside
-    its points.
+    ``name`` identifies it in ``--codecs`` and ``bench.json``, ``title`` in tables and plots. ``settings`` maps the name
+    of each setting to a value for the codec, from the smallest files to the largest. ``most_pictures`` limits a codec
+    that is too slow for all pictures to this many, evenly spaced. ``note`` is a remark printed with its points.
     """
 
     name: str
@@ -42,53 +41,53 @@ class Codec(ABC):
     note: str | None = None
 
     def thinned(self, count: int) -> Self:
-        """The same codec with at most so many of its settings, evenly from the first to the last."""
+        """Return this codec with at most ``count`` of its settings, evenly from the first to the last."""
         names = list(self.settings)
         count = min(count, len(names))
         places = {round(i * (len(names) - 1) / max(1, count - 1)) for i in range(count)}
         twin = copy.copy(self)
         kept = {name: self.settings[name] for place, name in enumerate(names) if place in places}
-        object.__setattr__(twin, "settings", kept)  # some codecs are frozen
+        object.__setattr__(twin, "settings", kept)  # some codecs are frozen dataclasses
         return twin
 
     def missing(self, sizes: Sizes) -> str | None:
-        """Why it cannot run here on pictures of these sizes; None if it can."""
+        """Return why the codec cannot run here on pictures of these sizes, or None if it can."""
         return None
 
     @abstractmethod
     def encode(self, pictures: PictureSet, setting: str, folder: Path) -> None:
-        """Write files into an empty folder."""
+        """Encode pictures into files in an empty folder."""
 
     @abstractmethod
     def decode(self, folder: Path, sizes: Sizes) -> Iterator[Pixels]:
-        """Pictures from the files, by position."""
+        """Decode the pictures from the files, by position."""
 
 
 def named(knob: str, *values: int) -> dict[str, int]:
-    """Settings by names such as ``quality 20``."""
+    """Return settings with names such as ``quality 20``."""
     return {f"{knob} {value}": value for value in values}
 
 
 class OneFileEach(Codec):
-    """A codec for single pictures: file number i is picture number i."""
+    """A codec that writes one file per picture."""
 
     suffix: ClassVar[str]
 
     @abstractmethod
     def encode_picture(self, pixels: Pixels, quality: Any) -> bytes:
-        """Bytes of one file."""
+        """Encode a picture."""
 
     @abstractmethod
     def decode_picture(self, data: bytes, size: tuple[int, int]) -> Pixels:
-        """The picture of one file; ``size`` is its width and height."""
+        """Decode a picture. ``size`` is its width and height."""
 
     def encode(self, pictures: PictureSet, setting: str, folder: Path) -> None:
         for position, pixels in enumerate(pictures):
             try:
                 data = self.encode_picture(pixels, self.settings[setting])
-            except Exception as error:  # each library has its own way to refuse a picture
+            except Exception as error:  # each library has its own exceptions
                 height, width, _ = pixels.shape
-                raise RivalFailed(f"{width}x{height} pixels cannot be written ({error})") from error
+                raise RivalFailed(f"cannot encode a picture of {width}x{height} pixels ({error})") from error
             (folder / f"{position:06d}{self.suffix}").write_bytes(data)
 
     def decode(self, folder: Path, sizes: Sizes) -> Iterator[Pixels]:
@@ -97,19 +96,19 @@ class OneFileEach(Codec):
             try:
                 pixels = self.decode_picture(data, size)
             except Exception as error:
-                raise RivalFailed(f"its file {position} cannot be read ({error})") from error
+                raise RivalFailed(f"cannot decode file {position} ({error})") from error
             yield pixels
 
 
 class PillowCodec(OneFileEach):
-    """A format that Pillow writes and reads."""
+    """A format that Pillow reads and writes."""
 
     file_format: ClassVar[str]
     parameters: ClassVar[Mapping[str, Any]]
 
     def missing(self, sizes: Sizes) -> str | None:
         name = self.file_format.lower()
-        return None if name == "jpeg" or features.check(name) else f"this Pillow has no {self.file_format}"
+        return None if name == "jpeg" or features.check(name) else f"Pillow was built without {self.file_format}"
 
     def encode_picture(self, pixels: Pixels, quality: Any) -> bytes:
         return _save(Image.fromarray(pixels), self.file_format, quality=quality, **self.parameters)
@@ -142,7 +141,7 @@ class SlowAvif(Avif):
 
 
 class HalfAvif(Avif):
-    """AVIF of the picture at half its size, scaled up again: often better at the lowest rates."""
+    """AVIF at half the picture's size, upsampled after decoding. Often better at the lowest rates."""
 
     name, title = "avif-half", "AVIF, half size"
     settings = named("quality", 0, 5, 10, 15, 20, 25, 30, 40, 60, 80)
@@ -159,7 +158,7 @@ class HalfAvif(Avif):
 
 
 class WithoutContainer(PillowCodec):
-    """Put in front of a kind of AVIF: its own coded data alone."""
+    """Mixin for AVIF codecs that stores the coded data without the container."""
 
     suffix: ClassVar[str] = ".obu"
 
@@ -179,7 +178,7 @@ class BareHalfAvif(WithoutContainer, HalfAvif):
 
 
 class ImagecodecsCodec(OneFileEach):
-    """A format of the package imagecodecs, which is loaded only when the codec runs."""
+    """A format of the package imagecodecs, which is imported when the codec runs."""
 
     family: ClassVar[str]
 
@@ -203,7 +202,7 @@ class JpegXl(ImagecodecsCodec):
 
 
 class Jpeg2000(ImagecodecsCodec):
-    """The bare codestream; its setting is the PSNR that it aims at."""
+    """The bare codestream. A setting is its target PSNR."""
 
     name, title, suffix, family = "jpeg-2000", "JPEG 2000", ".j2k", "JPEG2K"
     settings = named("PSNR", 20, 23, 26, 29, 32, 35, 38)
@@ -216,7 +215,7 @@ class Jpeg2000(ImagecodecsCodec):
 
 
 class Zip(Codec):
-    """The original files in one zip archive: what most people do with a folder."""
+    """One zip archive of the original files, as most people would make from a folder."""
 
     name, title = "zip", "zip of the originals"
     settings = named("level", 9)
@@ -239,7 +238,7 @@ class Zip(Codec):
 
 
 def picture_rivals(read: ReadOptions) -> list[Codec]:
-    """Every rival that needs no video encoder."""
+    """Return every rival that needs no video encoder."""
     return [
         *(Jpeg(), WebP(), Avif(), SlowAvif(), BareAvif(), HalfAvif(), BareHalfAvif()),
         *(JpegXl(), Jpeg2000(), Zip(read)),

@@ -1,6 +1,6 @@
-"""One codec at one setting, run in a process of its own, so that its memory is its own.
+"""A trial: one codec at one setting, run in a process of its own so that its memory can be measured.
 
-Loads no torch: an instance of our own codec brings that along by being unpickled.
+Does not import torch. Unpickling an instance of this project's codec does.
 """
 
 import multiprocessing
@@ -24,13 +24,13 @@ from unicorn_codec.pictures.images import Pixels
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What storing a set of pictures took.
+    """Cost of storing a set of pictures.
 
     Args:
         bytes: of the files on disk.
         pack_s, unpack_s: seconds from picture files to stored files, and from stored files to pixels in memory.
-        peak_mb: greatest resident memory of the process or of an encoder that it ran, interpreter and all, in 10^6
-            bytes; a GPU's memory does not count.
+        peak_mb: peak resident memory of the process, or of an encoder that it ran, interpreter included, in 10^6 bytes.
+            GPU memory does not count.
     """
 
     bytes: int
@@ -40,10 +40,10 @@ class Cost:
 
 
 def run_trial(codec: Codec, setting: str, pictures: PictureSet, files: Path, decoded: Path) -> Cost:
-    """Encode into the folder ``files``, decode from it into the folder ``decoded``; both are emptied before.
+    """Encode pictures into the folder ``files`` and decode them into the folder ``decoded``. Both are emptied before.
 
     Raises:
-        UnicornError: whatever the codec could not do.
+        UnicornError: the codec failed.
     """
     for folder in (files, decoded):
         shutil.rmtree(folder, ignore_errors=True)
@@ -53,17 +53,17 @@ def run_trial(codec: Codec, setting: str, pictures: PictureSet, files: Path, dec
         try:
             return pool.submit(_measure, codec, setting, pictures, files, decoded).result()
         except BrokenProcessPool as error:
-            raise RivalFailed("its process was killed; out of memory?") from error
+            raise RivalFailed("its process was killed, perhaps for lack of memory") from error
 
 
 def read_decoded(decoded: Path, position: int) -> Pixels:
-    """A picture that a trial decoded."""
+    """Read a picture that a trial decoded."""
     pixels: Pixels = np.load(_decoded_path(decoded, position), allow_pickle=False)
     return pixels
 
 
-def bytes_of(folder: Path) -> int:
-    """Bytes of all files below a folder."""
+def folder_bytes(folder: Path) -> int:
+    """Return the total size of all files below a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
@@ -82,7 +82,7 @@ def _measure(codec: Codec, setting: str, pictures: PictureSet, files: Path, deco
         count = position + 1
         started = time.perf_counter()
     assert count == len(pictures), f"{codec.name}: {count} pictures of {len(pictures)} came back"
-    return Cost(bytes=bytes_of(files), pack_s=pack_s, unpack_s=unpack_s, peak_mb=_peak_mb())
+    return Cost(bytes=folder_bytes(files), pack_s=pack_s, unpack_s=unpack_s, peak_mb=_peak_mb())
 
 
 def _decoded_path(decoded: Path, position: int) -> Path:
@@ -95,9 +95,9 @@ def _peak_mb() -> float:
 
 
 def _own_peak_bytes() -> int:
-    """Greatest resident memory since this program began.
+    """Return the peak resident memory since this program started.
 
-    Linux hands ``ru_maxrss`` on to a child, so a small program started by a large one would look large.
+    On Linux a child inherits ``ru_maxrss``, so a small program started by a large one would look large.
     """
     status = Path("/proc/self/status")
     if status.exists():

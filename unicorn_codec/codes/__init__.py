@@ -1,1 +1,1 @@
-"""Pictures' quantised latents and the bytes that they take: an integer context model before the coder."""
+"""Entropy coding of pictures' quantised latents: an autoregressive context model in integers, and rANS."""

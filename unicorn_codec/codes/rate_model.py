@@ -1,5 +1,7 @@
-"""The code model in floating point, differentiable: what is trained before it is rounded to ``code_model``'s integers,
-and what tells an encoder how many bits a change of its latents costs.
+"""Differentiable floating-point counterpart of the context model.
+
+It is trained before its weights are rounded to the integers of ``context_model``, and estimates the rate of latents
+while they are refined.
 """
 
 from collections.abc import Mapping
@@ -9,14 +11,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unicorn_codec.codes.code_model import (
+from unicorn_codec.codes.context_model import (
     FEATURE_BITS,
     MAX_SYMBOL,
     NEIGHBOURS,
     PASSES,
     SCALES,
     WEIGHT_BITS,
-    CodeModel,
+    ContextModel,
     known,
 )
 from unicorn_codec.devices import has_fast_bfloat16
@@ -26,16 +28,16 @@ SMALLEST_SCALE = 0.06
 LOG_RATIO = 1 / 7
 """Scale class k stands for a logistic density of scale SMALLEST_SCALE * exp(k / 7): 0.06 to 49."""
 
-WEIGHTS = ("earlier", "same", "bias", "linear", "mean", "scale", "mean_bias", "scale_bias")
+WEIGHT_NAMES = ("earlier", "same", "bias", "linear", "mean", "scale", "mean_bias", "scale_bias")
 
 
 def fraction_bits(name: str) -> int:
-    """Bits after the binary point of an integer weight; biases are added to products with features."""
+    """Return the bits after the binary point of an integer weight. Biases are added to products with features."""
     return WEIGHT_BITS + FEATURE_BITS * name.endswith("bias")
 
 
 class RateModel(nn.Module):
-    """The integer network's shadow; weights in the same order, activations in units of 1."""
+    """The context model in floating point: weights in the same order, activations in units of 1."""
 
     earlier_mask: Tensor
 
@@ -54,16 +56,19 @@ class RateModel(nn.Module):
         self.register_buffer("earlier_mask", (order[:, None] < order[None, :]).float()[:, None, :, None])
 
     @classmethod
-    def of(cls, model: CodeModel) -> "RateModel":
-        """The shadow of a model that exists, not to be trained."""
+    def of(cls, model: ContextModel) -> "RateModel":
+        """Return the floating-point counterpart of an integer model, with frozen parameters."""
         shadow = cls(model.channels, model.hidden)
-        shadow.take_over({name: getattr(model, name) for name in WEIGHTS})
+        shadow.load_integers({name: getattr(model, name) for name in WEIGHT_NAMES})
         return shadow.requires_grad_(requires_grad=False)
 
     @torch.no_grad()
-    def take_over(self, integers: Mapping[str, np.ndarray]) -> None:
-        """Take over a model, which may have fewer hidden values; those that it lacks say nothing at first."""
-        for name in WEIGHTS:
+    def load_integers(self, integers: Mapping[str, np.ndarray]) -> None:
+        """Load an integer model.
+
+        It may have fewer hidden values; the output weights of the missing ones become zero.
+        """
+        for name in WEIGHT_NAMES:
             given = torch.from_numpy(integers[name]).float() / 2.0 ** fraction_bits(name)
             own = getattr(self, name)
             if name in ("mean", "scale"):
@@ -71,7 +76,7 @@ class RateModel(nn.Module):
             own[tuple(map(slice, given.shape))] = given
 
     def masked(self) -> dict[str, Tensor]:
-        """Weights with what a causal coder does not know taken out."""
+        """Return the weights with everything masked out that a decoder does not know yet."""
         neighbours = known_neighbours().to(self.same.device)
         pairs = torch.cat([neighbours, neighbours], dim=1)
         return {
@@ -81,7 +86,8 @@ class RateModel(nn.Module):
         }
 
     def forward(self, symbols: Tensor, levels: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, C, h, w) symbols -> means and scale classes (real numbers), (N, C, h, w) each."""
+        """Predict all values in parallel: (N, C, h, w) symbols -> means and scale classes (real numbers), (N, C, h, w)
+        each."""
         sizes = torch.asinh(symbols.abs().clamp_max(MAX_SYMBOL))
         plain = symbols.clamp(-MAX_SYMBOL, MAX_SYMBOL)
         own = torch.stack([sizes * symbols.sign(), sizes, plain], dim=2)  # (N, C, 3, h, w)
@@ -91,8 +97,8 @@ class RateModel(nn.Module):
         for step, (row, column) in enumerate(PASSES):
             hidden = sums[..., row::2, column::2] + self.bias[levels, step][..., None, None]
             mean = self.mean_bias[levels, step][..., None, None]
-            if places := known(step):  # stacked: an index of places would be copied to a GPU, which the copy waits for
-                windows = windows_of(own, step)
+            if places := known(step):  # stacked, since indexing by a list copies it to the GPU and waits for that
+                windows = neighbour_windows(own, step)
                 pairs = self.same[step].view(self.channels, 2, 9, self.hidden)
                 same = torch.stack([pairs[:, :, place] for place in places], dim=2)
                 linear = torch.stack([self.linear[step, :, place] for place in places], dim=1)
@@ -105,7 +111,10 @@ class RateModel(nn.Module):
         return means, scales
 
     def _sums_of_earlier(self, pairs: Tensor) -> Tensor:
-        """(N, C, hidden, h, w) of the features (N, C, 2, h, w) of earlier channels: most of the work."""
+        """Return the sums over earlier channels, (N, C, hidden, h, w), from features (N, C, 2, h, w).
+
+        Most of the work.
+        """
         channels, size, device = self.channels, self.hidden, pairs.device
         kernel = (self.earlier * self.earlier_mask).view(channels, 2, 3, 3, channels * size)
         kernel = kernel.permute(4, 0, 1, 2, 3).reshape(channels * size, 2 * channels, 3, 3)
@@ -114,12 +123,12 @@ class RateModel(nn.Module):
         return sums.float().unflatten(1, (channels, size))
 
     def bits(self, symbols: Tensor, levels: Tensor, *, context: Tensor | None = None) -> Tensor:
-        """Bits of every symbol under a logistic density, 16 at most; one without slots of its own costs up to 30.
+        """Estimate the bits of every symbol under a logistic density, at most 16. Escaped symbols really cost up to 30.
 
         Args:
             symbols: (N, C, h, w).
-            levels: (N,), see ``code_model.level_of``.
-            context: (N, C, h, w) what is known of earlier symbols, if they were changed for training.
+            levels: (N,), see ``context_model.level_of``.
+            context: (N, C, h, w) symbols to predict from, where training perturbed them. None: ``symbols``.
 
         Returns:
             (N, C, h, w).
@@ -131,8 +140,8 @@ class RateModel(nn.Module):
         return -torch.log2(mass.clamp_min(2.0**-16))
 
 
-def windows_of(planes: Tensor, step: int) -> Tensor:
-    """(N, C, P, k, rows, columns): the ``known`` neighbours of each value of a pass.
+def neighbour_windows(planes: Tensor, step: int) -> Tensor:
+    """Return the ``known`` neighbours of each value of a pass, (N, C, P, k, rows, columns).
 
     Args:
         planes: (N, C, P, h + 2, w + 2), with a margin of one cell.
@@ -147,7 +156,7 @@ def windows_of(planes: Tensor, step: int) -> Tensor:
 
 
 def known_neighbours() -> Tensor:
-    """(4, 9): which of the 3x3 neighbours in its own channel a pass knows from the passes before."""
+    """Return the mask of the 3x3 neighbours in its own channel that each pass knows, (4, 9)."""
     mask = torch.zeros(len(PASSES), 9)
     for step in range(len(PASSES)):
         mask[step, known(step)] = 1.0

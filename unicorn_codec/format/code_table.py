@@ -37,7 +37,7 @@ class Codes:
 
     Args:
         level: coarseness of the quantisation step, see ``model_level``, below ``MAX_LEVEL + HALF_LEVELS``.
-        model_sha256: of the code model that they were made with; no other one can read them.
+        model_sha256: of the context model that they were made with; no other one can read them.
         streams: the code of the picture at each position, none empty.
         short: the kind of the streams in them and of their table; files before the format's tenth text have long ones.
     """
@@ -70,7 +70,7 @@ def is_half_size(code: bytes) -> bool:
 
 
 def model_level(level: int, *, half: bool) -> int:
-    """The level that the code model is told of."""
+    """The level that the context model is told of."""
     return max(0, level - HALF_LEVELS) if half else min(level, MAX_LEVEL - 1)
 
 

@@ -13,6 +13,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from unicorn_codec.atomic_files import open_atomic
 from unicorn_codec.errors import (
     ArchiveUnreadable,
     DamagedSectionWarning,
@@ -41,7 +42,6 @@ from unicorn_codec.format.sections import (
     refusing,
     serialize_sections,
 )
-from unicorn_codec.whole_files import whole_file
 
 _HEAD, _SIZES, _DENOISING, _WEIGHTS, _CODES, _TUNING = b"HEAD", b"IMGS", b"DENO", b"WGHT", b"CODE", b"TUNE"
 _CRITICAL = (_HEAD, _SIZES, _DENOISING, _WEIGHTS, _CODES, _TUNING)
@@ -68,7 +68,7 @@ class Container:
         sizes: (M, 2) int32, width and height of the picture at each position.
         weights: payload of the weight section, see ``weight_section``; None where the header has no network.
         codes: of the pictures by position; None if the file has none.
-        tuning: payload of the change of the decoder, see ``adaptation``; None if it is used as it is.
+        tuning: payload of the change of the decoder, see ``decoder_update``; None if it is used as it is.
         names: of the pictures by position, strictly ascending; None if the file has none.
         canary: what one picture decodes to; None if the file does not tell.
         psnrs: (M,) of the pictures by position as measured when packed, see ``quality_table``; None if unknown.
@@ -208,7 +208,7 @@ def write_container(path: str | os.PathLike[str], container: Container, *, overw
     data = serialize(container)
     check_output(path, overwrite=overwrite)
     try:
-        with whole_file(path) as file:
+        with open_atomic(path) as file:
             file.write(data)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error

@@ -22,7 +22,7 @@ MAX_STEPS = 50
 MAX_NAME_BYTES = 4096
 MAX_WEIGHTS = 1 << 28
 MAX_LEVEL = 16
-"""Levels of the code model are below this."""
+"""Levels of the context model are below this."""
 
 MAX_RANK = 16
 """Of a change of the decoder's kernels."""

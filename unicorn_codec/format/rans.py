@@ -103,7 +103,7 @@ def _by_stream(
     return np.split(np.concatenate(words)[::-1][order].astype("<u2"), ends[:-1])
 
 
-class Decoder:
+class RansDecoder:
     """Reads streams that ``encode`` wrote, one step of all of them at a time.
 
     Raises:

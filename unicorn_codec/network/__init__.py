@@ -1,1 +1,1 @@
-"""The denoiser that learns a set: its parts, its sampler, its training."""
+"""The denoiser, a diffusion network that learns a set of pictures: its parts, its sampler and its training."""

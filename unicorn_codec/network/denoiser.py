@@ -1,8 +1,8 @@
-"""The denoiser: a small transformer that predicts clean latents from noise, timestep and index.
+"""The denoiser: a small transformer that predicts clean latents from noisy ones, the timestep and the index.
 
-Paper, section 4.2 (prototype Laduree). Blocks of self-attention and an MLP take patches of latents towards
-their clean ones; how the condition (the index tokens and the timestep's) enters them says ``conditioning``. There
-are no biases and no learned norms: every stored number is worth its bits.
+See section 4.2 of the paper (prototype Laduree). Blocks of self-attention and an MLP turn patches of noisy latents into
+clean ones. ``conditioning`` defines how the index tokens and the timestep enter them. There are no biases and no
+learned norms, since every stored number costs bits.
 """
 
 import math
@@ -17,22 +17,22 @@ from torch import Tensor, nn
 from unicorn_codec.format.header import NetworkConfig
 from unicorn_codec.network.conditioning import CONDITION_CLASSES
 from unicorn_codec.network.index_embedding import embed_indices
-from unicorn_codec.network.layers import decaying_frequencies, matrix, normalise, waves
+from unicorn_codec.network.layers import decaying_frequencies, rms_norm, sinusoids, weight_matrix
 
 TIMESTEP_SCALE = 1000.0
-"""Timesteps run from 0 to 1; their sinusoidal features are those of 0 to 1000, as in DiT."""
+"""Timesteps run from 0 to 1. Their sinusoidal features are those of 0 to 1000, as in DiT."""
 
 
 def timestep_features(timesteps: Tensor, size: int) -> Tensor:
-    """Sinusoidal features of timesteps in [0, 1]: (N,) -> (N, size)."""
-    return waves(timesteps[:, None] * TIMESTEP_SCALE * decaying_frequencies(size, timesteps.device)).float()
+    """Return sinusoidal features of timesteps in [0, 1]: (N,) -> (N, size)."""
+    return sinusoids(timesteps[:, None] * TIMESTEP_SCALE * decaying_frequencies(size, timesteps.device)).float()
 
 
 def position_features(height: int, width: int, size: int) -> Tensor:
-    """Fixed 2-D sine-cosine positions of a token grid: (height * width, size), row by row.
+    """Return fixed 2-D sine-cosine position features of a token grid, (height * width, size), row by row.
 
-    Periods run from 3 to 192 tokens: a grid of a few tokens gets no constant features, one of a hundred
-    no ambiguous ones.
+    Periods run from 3 to 192 tokens, so that features are not constant on a grid of a few tokens and not ambiguous on
+    one of a hundred.
     """
     count = size // 4
     periods = 3.0 * 64.0 ** (torch.arange(count, dtype=torch.float64) / max(count - 1, 1))
@@ -44,12 +44,12 @@ def position_features(height: int, width: int, size: int) -> Tensor:
 
 
 class Denoiser(nn.Module):
-    """Predicts clean latents x0, or the noise in them, from noisy latents, timestep and index.
+    """Predicts clean latents x0, or their noise, from noisy latents, timesteps and indices.
 
     Args:
-        config: the network's sizes.
+        config: sizes of the network.
         pictures: M.
-        seed: the archive's seed, of which the index frequencies are drawn.
+        seed: the archive's seed, from which the index frequencies are drawn.
         latent_channels: C.
     """
 
@@ -58,18 +58,18 @@ class Denoiser(nn.Module):
         self.config = config
         self.latent_channels = latent_channels
         values = latent_channels * config.patch_size**2
-        self.patch_in = matrix(config.hidden_size, values)
+        self.patch_in = weight_matrix(config.hidden_size, values)
         self.index_embedding = embed_indices(config, pictures=pictures, seed=seed)
         block = CONDITION_CLASSES[config.condition]
         self.blocks = nn.ModuleList(block(config.hidden_size, config.heads) for _ in range(config.depth))
         self.patch_out = nn.Parameter(torch.zeros(values, config.hidden_size))
 
     def forward(self, noisy_latents: Tensor, timesteps: Tensor, indices: Tensor) -> Tensor:
-        """Predict x0, or the noise.
+        """Predict x0 or the noise.
 
         Args:
-            noisy_latents: (N, C, h, w), h and w multiples of the patch size.
-            timesteps: (N,) in [0, 1]; 1 is noise alone.
+            noisy_latents: (N, C, h, w), where h and w are multiples of the patch size.
+            timesteps: (N,) in [0, 1]. 1 is pure noise.
             indices: (N,) int64.
 
         Returns:
@@ -84,15 +84,15 @@ class Denoiser(nn.Module):
         condition = torch.cat([self.index_embedding(indices), of_timestep], dim=1)  # (N, K + 1, H)
         for block in self.blocks:
             tokens, condition = block(tokens, condition)
-        patches = F.linear(normalise(tokens), self.patch_out)
+        patches = F.linear(rms_norm(tokens), self.patch_out)
         return F.pixel_shuffle(patches.transpose(1, 2).unflatten(2, (height, width)), patch)
 
 
 def tensors_of(denoiser: Denoiser) -> dict[str, NDArray[np.float32]]:
-    """Learnable weights by name, float32, in the order of the file."""
+    """Return the learnable weights by name, float32, in the order of the file."""
     return {name: parameter.detach().float().cpu().numpy() for name, parameter in denoiser.named_parameters()}
 
 
 def load_tensors(denoiser: Denoiser, tensors: Mapping[str, NDArray[np.float32]]) -> None:
-    """Set all learnable weights; the inverse of ``tensors_of``."""
+    """Set all learnable weights. The inverse of ``tensors_of``."""
     denoiser.load_state_dict({name: torch.from_numpy(tensor) for name, tensor in tensors.items()})

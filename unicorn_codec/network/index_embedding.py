@@ -1,4 +1,7 @@
-"""How an index becomes tokens of the denoiser's condition (paper, section 4.2): (N,) int64 -> (N, index_tokens, H)."""
+"""Index embeddings: an index as tokens of the denoiser's condition (paper, section 4.2).
+
+Each maps (N,) int64 -> (N, index_tokens, H).
+"""
 
 import math
 from collections.abc import Callable
@@ -9,14 +12,14 @@ from torch import Tensor, nn
 
 from unicorn_codec.format import generator
 from unicorn_codec.format.header import NetworkConfig
-from unicorn_codec.network.layers import decaying_frequencies, matrix, waves
+from unicorn_codec.network.layers import decaying_frequencies, sinusoids, weight_matrix
 
 
 class GaussianFourierFeatures(nn.Module):
     """GRF: sines and cosines at Gaussian random frequencies.
 
-    The frequencies come from the archive's seed and cost no bytes. With a deviation of half a cycle per
-    index, the features of different indices are as good as independent.
+    The frequencies are drawn from the archive's seed and cost no bytes. With a standard deviation of half a cycle per
+    index, the features of different indices are practically independent.
     """
 
     frequencies: Tensor
@@ -29,10 +32,10 @@ class GaussianFourierFeatures(nn.Module):
         self.register_buffer("frequencies", frequencies, persistent=False)
 
     def forward(self, indices: Tensor) -> Tensor:
-        """(N,) int64 -> (N, index_tokens, hidden_size) float32."""
+        """Map (N,) int64 -> (N, index_tokens, hidden_size) float32."""
         # Float64 and reduced modulo 1: at index 100,000 a float32 phase would be noise.
         phases = (indices.double()[:, None, None] * self.frequencies) % 1.0
-        return waves(2 * math.pi * phases).float()
+        return sinusoids(2 * math.pi * phases).float()
 
 
 class ExponentialDecayFeatures(nn.Module):
@@ -41,19 +44,19 @@ class ExponentialDecayFeatures(nn.Module):
     def __init__(self, config: NetworkConfig, *, pictures: int, seed: int) -> None:
         super().__init__()
         self.index_tokens, size = config.index_tokens, config.hidden_size
-        self.mlp_in = matrix(size, size)
-        self.mlp_out = matrix(config.index_tokens * size, size)
+        self.mlp_in = weight_matrix(size, size)
+        self.mlp_out = weight_matrix(config.index_tokens * size, size)
 
     def forward(self, indices: Tensor) -> Tensor:
-        """(N,) int64 -> (N, index_tokens, hidden_size)."""
-        # Float64, as at index 100,000 a float32 phase would be noise.
+        """Map (N,) int64 -> (N, index_tokens, hidden_size)."""
+        # Float64, since at index 100,000 a float32 phase would be noise.
         frequencies = decaying_frequencies(self.mlp_in.shape[1], indices.device)
-        features = waves(indices.double()[:, None] * frequencies).float()
+        features = sinusoids(indices.double()[:, None] * frequencies).float()
         return token_mlp(features, self.mlp_in, self.mlp_out, self.index_tokens)
 
 
 class LearnedTable(nn.Module):
-    """LET: a learned row for every picture; the only embedding whose bytes grow with the set."""
+    """LET: a learned row for every picture. The only embedding whose bytes grow with the number of pictures."""
 
     def __init__(self, config: NetworkConfig, *, pictures: int, seed: int) -> None:
         super().__init__()
@@ -61,28 +64,28 @@ class LearnedTable(nn.Module):
         self.table = nn.Parameter(torch.randn(pictures, config.index_tokens * config.hidden_size))
 
     def forward(self, indices: Tensor) -> Tensor:
-        """(N,) int64 -> (N, index_tokens, hidden_size)."""
+        """Map (N,) int64 -> (N, index_tokens, hidden_size)."""
         return F.embedding(indices, self.table).unflatten(1, (self.index_tokens, -1))
 
 
 class NormalisedIndexMlp(nn.Module):
-    """MLP: of the index as one number in (-1, 1). The second column of its first matrix is its bias."""
+    """MLP: an MLP of the index, scaled to (-1, 1). The second column of its first matrix is the bias."""
 
     def __init__(self, config: NetworkConfig, *, pictures: int, seed: int) -> None:
         super().__init__()
         self.index_tokens, self.pictures = config.index_tokens, pictures
-        self.mlp_in = matrix(config.hidden_size, 2)
-        self.mlp_out = matrix(config.index_tokens * config.hidden_size, config.hidden_size)
+        self.mlp_in = weight_matrix(config.hidden_size, 2)
+        self.mlp_out = weight_matrix(config.index_tokens * config.hidden_size, config.hidden_size)
 
     def forward(self, indices: Tensor) -> Tensor:
-        """(N,) int64 -> (N, index_tokens, hidden_size)."""
+        """Map (N,) int64 -> (N, index_tokens, hidden_size)."""
         normalised = ((2 * indices.double() + 1) / self.pictures - 1).float()
         features = torch.stack([normalised, torch.ones_like(normalised)], dim=1)
         return token_mlp(features, self.mlp_in, self.mlp_out, self.index_tokens)
 
 
 def token_mlp(features: Tensor, mlp_in: Tensor, mlp_out: Tensor, tokens: int) -> Tensor:
-    """An MLP of an index's features whose output is cut into tokens: (N, f) -> (N, tokens, H)."""
+    """Apply an MLP to an index's features and split its output into tokens: (N, f) -> (N, tokens, H)."""
     return F.linear(F.silu(F.linear(features, mlp_in)), mlp_out).unflatten(1, (tokens, -1))
 
 
@@ -95,10 +98,10 @@ INDEX_EMBEDDING_CLASSES: dict[str, Callable[..., nn.Module]] = {
 
 
 def embed_indices(config: NetworkConfig, *, pictures: int, seed: int) -> nn.Module:
-    """The index embedding of a network.
+    """Return the index embedding of a network.
 
     Args:
         pictures: M.
-        seed: the archive's, of which frequencies are drawn.
+        seed: the archive's seed, from which frequencies are drawn.
     """
     return INDEX_EMBEDDING_CLASSES[config.index_embedding](config, pictures=pictures, seed=seed)

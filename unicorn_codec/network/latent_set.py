@@ -1,4 +1,4 @@
-"""A set's latents as its network learns them: normalised per channel, grouped by shape."""
+"""Latents of a set as its network learns them: normalised per channel and grouped by shape."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -13,11 +13,11 @@ from unicorn_codec.network.training import LatentGroup
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatentSet:
-    """Normalised latents of a set and what undoes the normalising.
+    """Normalised latents of a set, and the parameters that undo the normalisation.
 
     Args:
-        groups: one for each latent shape; indices follow the index map.
-        means, stds: of the autoencoder's latents, one a channel.
+        groups: one for each latent shape. Indices follow the index map.
+        means, stds: of the autoencoder's latents, one per channel.
     """
 
     groups: tuple[LatentGroup, ...]
@@ -26,16 +26,16 @@ class LatentSet:
 
 
 def normalise_latents(latents: Sequence[Tensor], indices: Sequence[int], latent_std: float, seed: int) -> LatentSet:
-    """Bring every channel to mean 0 and the wanted deviation, over the whole set (paper, section 4.2).
+    """Normalise every channel to mean 0 and a given standard deviation over the whole set (paper, section 4.2).
 
     Args:
         latents: raw (C, h, w) by position.
         indices: index of each position.
-        latent_std: deviation afterwards; 1/3 puts three sigma within [-1, 1].
-        seed: of the noise that decoding will start from.
+        latent_std: standard deviation afterwards. 1/3 puts three sigma within [-1, 1].
+        seed: of the noise from which decoding will start.
     """
     values = torch.cat([one.flatten(1) for one in latents], dim=1).double()
-    # Float32, as the header holds them: what is trained on must be what decoding undoes.
+    # Float32, as the header stores them: decoding must undo exactly what training saw.
     means = values.mean(1).float()
     stds = values.std(1, correction=0).clamp_min(1e-6).float()
     by_shape: dict[torch.Size, list[int]] = defaultdict(list)
@@ -52,7 +52,7 @@ def normalise_latents(latents: Sequence[Tensor], indices: Sequence[int], latent_
 
 
 def denormalise_latents(latents: Tensor, means: Sequence[float], stds: Sequence[float], latent_std: float) -> Tensor:
-    """The inverse: (N, C, h, w) normalised to raw."""
+    """Undo the normalisation of latents, (N, C, h, w)."""
     shift = torch.tensor(means, device=latents.device).view(-1, 1, 1)
     scale = torch.tensor(stds, device=latents.device).view(-1, 1, 1) / latent_std
     return latents * scale + shift

@@ -1,9 +1,9 @@
-"""Fit the denoiser to the latents of a set.
+"""Training of the denoiser on the latents of a set.
 
-Half of the samples are pure noise (timestep 1), where x0 depends on the index alone: that is what has to
-be learned. Half of the noise is the very noise that decoding will use. Muon trains the hidden matrices,
-AdamW the rest; both rates rise for some steps and then fall to zero. Where the weights will be stored as integers,
-the last third of the run is about those (``weight_training``).
+Half of the samples are pure noise (timestep 1), where x0 depends on the index alone: this is what must be learned. Half
+of the noise is exactly the noise that decoding will use. Muon trains the hidden matrices, AdamW the rest. Both learning
+rates warm up and then fall to zero. Where the weights will be stored as integers, the last third of the run trains for
+their rounding (``weight_rounding``).
 """
 
 import time
@@ -23,19 +23,19 @@ from unicorn_codec.config import TrainConfig
 from unicorn_codec.devices import has_fast_bfloat16
 from unicorn_codec.network.denoiser import Denoiser
 from unicorn_codec.network.diffusion import add_noise
-from unicorn_codec.network.weight_training import FREEZE_FROM, NOISE_FROM, REFIT_STEPS, ROUND_FROM, WeightRounding
+from unicorn_codec.network.weight_rounding import FREEZE_FROM, NOISE_FROM, REFIT_STEPS, ROUND_FROM, WeightRounding
 
 _EPOCH, _STEP = 0, 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatentGroup:
-    """Pictures of one shape.
+    """Latents of the pictures of one shape.
 
     Args:
         indices: (n,) int64.
         latents: (n, C, h, w) float32, normalised.
-        noise: (n, C, h, w) float32, that decoding will use.
+        noise: (n, C, h, w) float32, the noise that decoding will use.
     """
 
     indices: Tensor
@@ -56,11 +56,12 @@ class LatentGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """State of a training run, given to the caller now and then.
+    """State of a training run, as reported to the caller.
 
     Args:
-        fraction: done, 0 to 1.
-        seconds: spent so far.
+        fraction: completed part of the run, 0 to 1.
+        seconds: training time so far.
+        step: number of updates so far.
         loss: mean squared error of the prediction since the last report.
     """
 
@@ -71,18 +72,21 @@ class Progress:
 
 
 def is_hidden_matrix(name: str, parameter: Tensor) -> bool:
-    """Whether Muon trains it. Its equal steps in all directions suit neither what reads or writes other things
-    than hidden values (patches, indices) nor what shifts, scales and gates them."""
+    """Return whether Muon trains a parameter.
+
+    Its equally large steps in all directions suit neither matrices that read or write something other than hidden
+    values (patches, indices) nor those that shift, scale and gate them.
+    """
     return name.startswith("blocks.") and parameter.ndim == 2 and not name.endswith(".modulation")
 
 
 class Optimizers:
-    """Muon for the hidden matrices and AdamW for the rest, on one schedule; or Adam for all on another."""
+    """Optimisers of a run: Muon for the hidden matrices and AdamW for the rest, or Adam for everything."""
 
     def __init__(self, denoiser: Denoiser, config: TrainConfig) -> None:
         named = list(denoiser.named_parameters())
         self.config = config
-        # By kind: the optimiser and its peak rate.
+        # By kind: the optimiser and its peak learning rate.
         self.by_kind: dict[str, tuple[torch.optim.Optimizer, float]] = {}
         if config.optimizer == "adam":
             adam: torch.optim.Optimizer = torch.optim.Adam([p for _, p in named])
@@ -94,7 +98,7 @@ class Optimizers:
         self.by_kind["adam"] = adam, config.other_rate
 
     def step(self, number: int, fraction: float) -> None:
-        """One update at step ``number``, with the run done to ``fraction``; gradients are cleared."""
+        """Update the parameters at step ``number``, with ``fraction`` of the run completed, and clear the gradients."""
         factor = self.rate_factor(number, fraction)
         for optimizer, rate in self.by_kind.values():
             for group in optimizer.param_groups:
@@ -103,14 +107,14 @@ class Optimizers:
             optimizer.zero_grad()
 
     def rate_factor(self, number: int, fraction: float) -> float:
-        """Part of the peak learning rates."""
+        """Return the current fraction of the peak learning rates."""
         if self.config.optimizer == "adam":
             return 0.5 ** int(5 * fraction)
         warm = max((number + 1) / self.config.warmup, fraction / 0.1)
         return min(1.0, warm) * max(0.0, 1.0 - fraction)
 
     def tensors(self) -> dict[str, Tensor]:
-        """All state as named tensors, for a checkpoint."""
+        """Return all state as named tensors, for a checkpoint."""
         return {
             f"{kind}.{number}.{name}": value
             for kind, (optimizer, _) in self.by_kind.items()
@@ -119,7 +123,7 @@ class Optimizers:
         }
 
     def load_tensors(self, tensors: dict[str, Tensor]) -> None:
-        """The inverse of ``tensors``."""
+        """Restore all state. The inverse of ``tensors``."""
         for kind, (optimizer, _) in self.by_kind.items():
             saved = optimizer.state_dict()
             for key, value in tensors.items():
@@ -130,14 +134,16 @@ class Optimizers:
 
 
 class TrainingRun:
-    """One fit of one denoiser, that can be saved and gone on with.
+    """A training run of one denoiser, which can be saved and resumed.
 
     Args:
         denoiser: on its device.
-        groups: the set, one group a shape.
-        prediction: what the denoiser learns to give, one of ``PREDICTIONS``.
-        digest: of folder and settings; a checkpoint of another one is refused.
-        rounding: how the weights will be stored; None: so exactly that training need not know.
+        groups: the set, one group per latent shape.
+        config: length, learning rates and sampling of the run.
+        prediction: what the denoiser predicts, one of ``PREDICTIONS``.
+        seed: of all random draws.
+        digest: of folder and settings. A checkpoint with another digest is refused.
+        rounding: of the weights as they will be stored. None: their precision is so high that training can ignore it.
     """
 
     def __init__(
@@ -158,7 +164,7 @@ class TrainingRun:
         self.optimizers = Optimizers(denoiser, config)
         self.rounding = rounding
         self.steps_per_epoch = len(plan_batches(self.groups, config.latents_per_batch, torch.Generator()))
-        # Compiling takes a minute or more, which only a GPU's speed pays back.
+        # Compiling takes a minute or more, which pays only on a GPU.
         self.predict = torch.compile(denoiser) if self.device.type == "cuda" else denoiser
         self.random = torch.Generator(self.device)
         self.step, self.seconds = 0, 0.0
@@ -170,19 +176,19 @@ class TrainingRun:
         return min(1.0, self.step / (self.config.epochs * self.steps_per_epoch))
 
     def stored_weights(self) -> AbstractContextManager[None]:
-        """Within, the denoiser has the weights that it would be stored with, once training heeds that."""
+        """Within the context, the denoiser has the weights that it would be stored with."""
         if self.rounding is None or self.fraction < NOISE_FROM:
             return nullcontext()
         return self.rounding.applied()
 
     def _training_weights(self) -> AbstractContextManager[None]:
-        """Within, the denoiser has the weights whose loss counts in this part of the run."""
+        """Within the context, the denoiser has the weights that this part of the run trains."""
         if self.rounding is None or self.fraction < NOISE_FROM:
             return nullcontext()
         return self.rounding.with_noise(self.random) if self.fraction < ROUND_FROM else self.rounding.applied()
 
     def run(self, report: Callable[[Progress], None], interval: float = 1.0) -> None:
-        """Train to the end; calls ``report`` about every ``interval`` seconds."""
+        """Train to the end, calling ``report`` about every ``interval`` seconds."""
         started = time.monotonic() - self.seconds
         reported, losses = self.seconds, []
         for batch in self._batches():
@@ -193,7 +199,7 @@ class TrainingRun:
             if done or self.seconds - reported >= interval:
                 loss = float(torch.stack(losses).mean())
                 report(Progress(fraction=self.fraction, seconds=self.seconds, step=self.step, loss=loss))
-                # What the caller did meanwhile (a preview, a checkpoint) is not training time.
+                # Work of the caller, such as a preview or a checkpoint, is not training time.
                 started = time.monotonic() - self.seconds
                 reported, losses = self.seconds, []
             if done:
@@ -208,7 +214,7 @@ class TrainingRun:
                 yield [self.groups[g].take(rows.to(self.device)) for g, rows in rows_of_group]
 
     def _seed_of(self, what: int, number: int) -> int:
-        """Of the number alone, so that a resumed run draws what the unbroken one would have drawn."""
+        """Return a seed that depends on the number alone: a resumed run draws the numbers of an unbroken one."""
         return int(np.random.SeedSequence([self.seed, what, number]).generate_state(1, np.uint64)[0] >> 1)
 
     def _update(self, batch: list[LatentGroup]) -> Tensor:
@@ -221,11 +227,11 @@ class TrainingRun:
                 (loss * (group.latents.numel() / values)).backward()
                 total += loss.detach() * (group.latents.numel() / values)
         if self.rounding is not None:
-            self._heed_rounding(self.rounding, total)
+            self._update_rounding(self.rounding, total)
         self.optimizers.step(self.step, self.fraction)
         return total
 
-    def _heed_rounding(self, rounding: WeightRounding, loss: Tensor) -> None:
+    def _update_rounding(self, rounding: WeightRounding, loss: Tensor) -> None:
         rounding.observe()
         if self.fraction < NOISE_FROM:
             return
@@ -234,7 +240,7 @@ class TrainingRun:
         rounding.add_rate(loss)
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint, whole or not at all. Raises ``OutputError`` where that fails."""
+        """Write a checkpoint atomically. Raises ``OutputError`` where that fails."""
         tensors = {f"denoiser.{k}": v for k, v in self.denoiser.state_dict().items()} | self.optimizers.tensors()
         if self.rounding is not None:
             tensors |= self.rounding.tensors()
@@ -242,10 +248,10 @@ class TrainingRun:
         write_checkpoint(path, save({k: v.contiguous().cpu() for k, v in tensors.items()}, metadata))
 
     def load(self, path: Path) -> None:
-        """Go on from a checkpoint.
+        """Resume from a checkpoint.
 
         Raises:
-            CheckpointMismatch: it belongs to another folder or other settings.
+            CheckpointMismatch: it belongs to other pictures or settings.
         """
         metadata = read_metadata(path, self.digest)
         tensors = load_file(path, str(self.device))
@@ -260,10 +266,10 @@ class TrainingRun:
 def plan_batches(
     groups: Sequence[LatentGroup], latents_per_batch: int, order: torch.Generator
 ) -> list[list[tuple[int, Tensor]]]:
-    """One epoch: every picture once, in random order, cut into batches of about equal size.
+    """Divide one epoch, every picture once in random order, into batches of about equal size.
 
     Returns:
-        For each batch the rows to take of each group: several shapes meet in one step.
+        For each batch, the rows of each group: one step may train several shapes.
     """
     group_of = torch.cat([torch.full((len(g.indices),), i) for i, g in enumerate(groups)])
     row_of = torch.cat([torch.arange(len(g.indices)) for g in groups])
@@ -281,10 +287,10 @@ def plan_batches(
 def denoising_loss(
     denoiser: Callable[..., Tensor], group: LatentGroup, config: TrainConfig, random: torch.Generator, prediction: str
 ) -> Tensor:
-    """Mean squared error of x0 or of the noise, at timesteps and noise drawn for one batch of one shape."""
+    """Return the mean squared error of x0 or of the noise for one batch of one shape, at random timesteps and noise."""
     count, device = len(group.indices), group.latents.device
     draws = torch.rand(3, count, generator=random, device=device)
-    # Low noise is nearly free to learn: what is not terminal is drawn from the noisier half.
+    # Low noise is almost free to learn, so the timesteps below 1 are drawn from the noisier half.
     lowest = config.lowest_timestep
     timesteps = torch.where(draws[0] < config.terminal_share, 1.0, lowest + (1 - lowest) * draws[1])
     stored = (draws[2] < config.stored_noise_share)[:, None, None, None]

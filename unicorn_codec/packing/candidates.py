@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unicorn_codec.codes.rate_model import RateModel
-from unicorn_codec.devices import in_workers
+from unicorn_codec.devices import map_in_workers
 from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.packing.refinement import Objective, pixels_at_once
 from unicorn_codec.pictures.images import Pixels
@@ -91,7 +91,7 @@ class CandidateChooser:
             return self._choose(*part, step, rounds)
 
         inputs = zip(pixels, (latents[part] for part in parts), strict=True)
-        results = zip(parts, in_workers(choose, inputs, device, pixels=together * of_picture), strict=True)
+        results = zip(parts, map_in_workers(choose, inputs, device, pixels=together * of_picture), strict=True)
         for part, chosen in results:
             yield [replace(one, places=positions[part][one.places]) for one in chosen]
             progress(len(positions[part]))  # Ctrl-C may come here: the caller has what was chosen by now
@@ -140,7 +140,9 @@ class CandidateChooser:
         of_picture = candidate.latents[0, 0].numel() * objective.cell**2
         together = max(1, pixels_at_once(device) // of_picture)
         parts = candidate.latents.split(together)
-        return torch.cat(list(in_workers(objective.code_bytes, parts, device, pixels=together * of_picture))).numpy()
+        return torch.cat(
+            list(map_in_workers(objective.code_bytes, parts, device, pixels=together * of_picture))
+        ).numpy()
 
     def objective(self, step: float, *, half: bool) -> Objective:
         """Return what refinement minimises at a step."""

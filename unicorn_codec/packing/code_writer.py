@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unicorn_codec.codes.code_model import CodeModel, level_of
-from unicorn_codec.codes.coding import LARGEST, encode_symbols
+from unicorn_codec.codes.context_model import ContextModel, level_of
+from unicorn_codec.codes.latent_coding import LARGEST_SYMBOL, encode_symbols
 from unicorn_codec.format.code_table import decoder_step, mark_half_size, model_level
 from unicorn_codec.packing.candidates import Candidate
 
 
-def write_codes(model: CodeModel, candidates: Iterable[Candidate], step: float) -> Iterator[tuple[int, bytes]]:
+def write_codes(model: ContextModel, candidates: Iterable[Candidate], step: float) -> Iterator[tuple[int, bytes]]:
     """Yield places and codes of pictures. Those of one size and way of coding are written together: that is faster."""
     of_kind: dict[tuple[bool, torch.Size], list[Candidate]] = defaultdict(list)
     for candidate in candidates:
@@ -24,7 +24,7 @@ def write_codes(model: CodeModel, candidates: Iterable[Candidate], step: float) 
         yield from zip(places, encode_latents(model, latents, step, half=half), strict=True)
 
 
-def encode_latents(model: CodeModel, latents: Tensor, step: float, *, half: bool = False) -> list[bytes]:
+def encode_latents(model: ContextModel, latents: Tensor, step: float, *, half: bool = False) -> list[bytes]:
     """Return the code of each of (N, C, h, w) raw latents.
 
     Args:
@@ -38,4 +38,4 @@ def encode_latents(model: CodeModel, latents: Tensor, step: float, *, half: bool
 def quantise_latents(latents: Tensor, step: float) -> np.ndarray:
     """Round (..., C, h, w) raw latents to symbols, int16. The inverse, up to rounding, multiplies by the step."""
     # A dead zone around zero was measured: it loses more distortion than it saves bits.
-    return (latents / step).round().clamp(-LARGEST, LARGEST).numpy().astype(np.int16)
+    return (latents / step).round().clamp(-LARGEST_SYMBOL, LARGEST_SYMBOL).numpy().astype(np.int16)

@@ -12,7 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from unicorn_codec.checkpoints import CodesCheckpoint
-from unicorn_codec.codes.code_model import CodeModel, level_of
+from unicorn_codec.codes.context_model import ContextModel, level_of
 from unicorn_codec.format.code_table import Codes
 from unicorn_codec.format.picture_table import serialize_names, serialize_sizes
 from unicorn_codec.packing.candidates import Candidate, CandidateChooser
@@ -76,7 +76,7 @@ class FolderEncoder:
 
     latents: LatentSource
     chooser: CandidateChooser
-    model: CodeModel
+    model: ContextModel
     sequences: SequencedPictures = field(default_factory=NoSequences)
     checkpoint: CodesCheckpoint | None = None
     update: bytes | None = None
@@ -98,7 +98,7 @@ class FolderEncoder:
     def with_update(self, update: bytes) -> "FolderEncoder":
         """Return an encoder for the decoder that an update makes of this one's, which has none."""
         assert self.update is None, "updates do not add up"
-        changed = replace(self.chooser, autoencoder=self.autoencoder.changed(update))
+        changed = replace(self.chooser, autoencoder=self.autoencoder.with_update(update))
         return replace(self, chooser=changed, update=update)
 
     @property

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from unicorn_codec.checkpoints import CodesCheckpoint, checkpoint_of, digest_of
-from unicorn_codec.codes.code_model import CodeModel, load_code_model
+from unicorn_codec.checkpoints import CodesCheckpoint, checkpoint_path, digest_settings
+from unicorn_codec.codes.context_model import ContextModel, load_context_model
 from unicorn_codec.codes.rate_model import RateModel
 from unicorn_codec.config import CodesOptions
 from unicorn_codec.decoding import CodeDecoder
@@ -77,10 +77,12 @@ def pack_into_codes(
     """
     if options.has_quality_floor:
         check_avif()  # before the work, not at its end
-    model = load_code_model(autoencoder.reference.name)
+    model = load_context_model(autoencoder.reference.name)
     settings = replace(options, resume=False, overwrite=False)
-    digest = digest_of(settings, folder_digest(pictures.folder, pictures.read), autoencoder.reference, model.sha256)
-    checkpoint = CodesCheckpoint(checkpoint_of(output), digest, resume=options.resume)
+    digest = digest_settings(
+        settings, folder_digest(pictures.folder, pictures.read), autoencoder.reference, model.sha256
+    )
+    checkpoint = CodesCheckpoint(checkpoint_path(output), digest, resume=options.resume)
     observer.found(pictures.folder, None)
     try:
         return _encode(new_encoder(pictures, autoencoder, model, checkpoint), options, observer)
@@ -97,7 +99,7 @@ def pack_into_codes(
 def new_encoder(
     pictures: PictureSource,
     autoencoder: PackagedAutoencoder,
-    model: CodeModel,
+    model: ContextModel,
     checkpoint: CodesCheckpoint | None = None,
 ) -> FolderEncoder:
     """Return an encoder without sequences and update."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from unicorn_codec.checkpoints import SAVE_SECONDS, checkpoint_of, digest_of, save_or_warn
+from unicorn_codec.checkpoints import SAVE_SECONDS, checkpoint_path, digest_settings, save_or_warn
 from unicorn_codec.config import NetworkOptions
 from unicorn_codec.decoding import NetworkDecoder, untrained_decoder
 from unicorn_codec.errors import Interrupted
@@ -20,13 +20,13 @@ from unicorn_codec.network.denoiser import Denoiser, load_tensors, tensors_of
 from unicorn_codec.network.latent_set import LatentSet, normalise_latents
 from unicorn_codec.network.planning import NetworkPlan, plan_network
 from unicorn_codec.network.training import Progress, TrainingRun
-from unicorn_codec.network.weight_training import WeightRounding
+from unicorn_codec.network.weight_rounding import WeightRounding
 from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.picture_source import PictureSource, encode_all
 from unicorn_codec.packing.preview import PreviewSample, take_preview
 from unicorn_codec.pictures.images import Folder, folder_digest
 from unicorn_codec.transform.autoencoder import Autoencoder, PackagedAutoencoder
-from unicorn_codec.weights.quantization import fit_format
+from unicorn_codec.weights.minifloat import fit_format
 from unicorn_codec.weights.weight_section import join_tensors, parse_tensors, serialize_integers, serialize_weights
 
 STEP_CANDIDATES = (1, 2, 4, 8)
@@ -62,7 +62,7 @@ def pack_into_network(
         options,
         rounding=rounding,
         digest=settings_digest(folder, decoder.header, options),
-        checkpoint=checkpoint_of(output),
+        checkpoint=checkpoint_path(output),
         sample=sample,
         observer=observer,
     )
@@ -104,7 +104,7 @@ def plan_denoising(plan: NetworkPlan, latents: LatentSet, options: NetworkOption
 
 def settings_digest(folder: Folder, header: Header, options: NetworkOptions) -> str:
     """Return the SHA-256 over everything that a training run depends on; a checkpoint carries it."""
-    return digest_of(header, options.train, folder_digest(folder, options.read), options.rounded_bits)
+    return digest_settings(header, options.train, folder_digest(folder, options.read), options.rounded_bits)
 
 
 def rounding_for(denoiser: Denoiser, options: NetworkOptions) -> WeightRounding | None:

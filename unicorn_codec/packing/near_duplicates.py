@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unicorn_codec.concurrency import WAITING, in_threads
-from unicorn_codec.devices import at_work
+from unicorn_codec.concurrency import MAX_PENDING, map_in_threads
+from unicorn_codec.devices import worker_count
 from unicorn_codec.packing.candidates import WINDOW, WINDOWS_AT_ONCE, CandidateChooser, middle
 from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.packing.refinement import bits_worth
@@ -198,9 +198,9 @@ def worthwhile(groups: Sequence[NearDuplicateGroup], step: float, progress: Call
     # The encoder hardly uses a second core for small pictures, so each core encodes another group. Pictures are read
     # here: Pillow's warnings are silenced for all threads together.
     items = ((group, group.windows) for group in groups)
-    threads = at_work(WINDOW**2, torch.get_num_threads())
+    threads = worker_count(WINDOW**2, torch.get_num_threads())
     kept = []
-    for done, group in enumerate(in_threads(measure, items, threads=threads), start=1):
+    for done, group in enumerate(map_in_threads(measure, items, threads=threads), start=1):
         if group.pays_at(step):
             kept.append(group)
         progress(done, len(groups))
@@ -227,7 +227,7 @@ class WindowCache:
         """Return the middles of some pictures."""
         if positions not in self._kept:
             self._kept[positions] = [middle(self._pictures.picture(position)) for position in positions]
-            if len(self._kept) > WAITING + 2:  # as many as there are groups at work
+            if len(self._kept) > MAX_PENDING + 2:  # as many as there are groups at work
                 self._kept.popitem(last=False)
         self._kept.move_to_end(positions)
         return self._kept[positions]

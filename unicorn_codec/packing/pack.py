@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from unicorn_codec.archive import Archive
-from unicorn_codec.checkpoints import check_checkpoint, checkpoint_of
+from unicorn_codec.checkpoints import check_checkpoint, checkpoint_path
 from unicorn_codec.config import CodesOptions, NetworkOptions, PackOptions
 from unicorn_codec.decoding import NetworkDecoder
 from unicorn_codec.devices import choose_device
@@ -62,7 +62,7 @@ def pack(
     measured = measure(archive, pictures.folder, options.read, observer.of_stage("measuring"))
     container = replace(container, psnrs=psnrs_of(archive, measured), canary=canary_of(archive))
     write_container(output, container, overwrite=options.overwrite)
-    checkpoint_of(output).unlink(missing_ok=True)
+    checkpoint_path(output).unlink(missing_ok=True)
     written = Archive.of(read_container(output, strict=True), autoencoder)
     return report_on(written, output, pictures, options, measured, rounds=rounds, seconds=seconds)
 

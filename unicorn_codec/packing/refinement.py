@@ -18,10 +18,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unicorn_codec.codes.code_model import level_of
-from unicorn_codec.codes.coding import lanes_of
+from unicorn_codec.codes.context_model import level_of
+from unicorn_codec.codes.latent_coding import picture_lanes
 from unicorn_codec.codes.rate_model import RateModel
-from unicorn_codec.concurrency import check_wanted
+from unicorn_codec.concurrency import check_cancelled
 from unicorn_codec.devices import has_fast_bfloat16
 from unicorn_codec.effort import RANDOM_EFFORT
 from unicorn_codec.format.code_table import decoder_step, model_level
@@ -137,14 +137,14 @@ class Objective:
     def code_bytes(self, latents: Tensor) -> Tensor:
         """(N,) bytes of the codes of latents (N, C, h, w), which are rounded, to about half a per cent."""
         bits = self._bits_of_rounded((latents / self.own_step).round())
-        return bits / 8 * EXCESS + BYTES_OF_LANE * lanes_of(*latents.shape[2:])
+        return bits / 8 * EXCESS + BYTES_OF_LANE * picture_lanes(*latents.shape[2:])
 
     def _bits_of_rounded(self, symbols: Tensor) -> Tensor:
         """(N,) of codes, on the processor, of symbols (N, C, h, w) of any size."""
         bits = torch.zeros(len(symbols))
         with torch.inference_mode():
             for row, column in self._pieces(symbols, 0):
-                bits += self._bits(symbols[:, :, row.taken(1), column.taken(1)].to(self.autoencoder.device)).cpu()
+                bits += self._bits(symbols[:, :, row.input(1), column.input(1)].to(self.autoencoder.device)).cpu()
         return bits
 
     def refine(self, pixels: Tensor, latents: Tensor, rounds: int) -> Tensor:
@@ -161,9 +161,11 @@ class Objective:
         """
         refined = latents.clone()
         for row, column in self._pieces(latents, MARGIN_CELLS):
-            part = refined[:, :, row.taken(1), column.taken(1)].to(self.autoencoder.device)
+            part = refined[:, :, row.input(1), column.input(1)].to(self.autoencoder.device)
             best = self._descend(self._pictures(pixels, row, column, self.cell), part / self.own_step, rounds).cpu()
-            refined[:, :, row.given(1), column.given(1)] = best[:, :, row.kept(1), column.kept(1)] * self.own_step
+            refined[:, :, row.output(1), column.output(1)] = (
+                best[:, :, row.cropped(1), column.cropped(1)] * self.own_step
+            )
         return refined
 
     def _pieces(self, latents: Tensor, margin: int) -> Iterator[tuple[Span, Span]]:
@@ -175,7 +177,7 @@ class Objective:
 
     def _pictures(self, pixels: Tensor, row: Span, column: Span, cell: int) -> Tensor:
         """(N, 3, H, W) in [-1, 1]: a piece of pictures (N, H, W, 3), uint8, by cells of so many pixels."""
-        cut = pixels[:, row.taken(cell), column.taken(cell)]
+        cut = pixels[:, row.input(cell), column.input(cell)]
         return cut.to(self.autoencoder.device).permute(0, 3, 1, 2).float() / 127.5 - 1
 
     def _descend(self, pictures: Tensor, symbols: Tensor, rounds: int) -> Tensor:
@@ -187,7 +189,7 @@ class Objective:
         if random is not None:
             softest, hardest, path = RANDOM_SOFTEST, RANDOM_HARDEST, RANDOM_PATH * math.sqrt(rounds)
         for number in range(rounds):
-            check_wanted()
+            check_cancelled()
             progress = number / rounds
             optimizer.zero_grad()
             softness = softest * (hardest / softest) ** progress

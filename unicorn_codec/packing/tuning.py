@@ -1,6 +1,6 @@
 """Fits an update of the decoder to a set, and judges whether it is worth its bytes.
 
-tune_decoder: choose_rank > gather_windows > fit_change > compare at equal bytes
+tune_decoder: choose_rank > gather_windows > fit_update > compare at equal bytes
 """
 
 from collections import defaultdict
@@ -13,15 +13,15 @@ from unicorn_codec.format.header import MAX_RANK
 from unicorn_codec.packing.folder_encoder import FolderEncoder
 from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.reports import Tuned
-from unicorn_codec.transform.adaptation import (
-    Windows,
-    change_shapes,
-    fit_change,
-    mean_loss,
-    parse_change,
-    serialize_change,
-)
 from unicorn_codec.transform.coding_autoencoder import CodingAutoencoder
+from unicorn_codec.transform.decoder_update import (
+    TrainingWindows,
+    fit_update,
+    mean_loss,
+    parse_update,
+    serialize_update,
+    update_shapes,
+)
 
 WINDOW_CELLS = 16
 """Side of a window, in latents: at most 256 pixels."""
@@ -52,7 +52,7 @@ def tune_decoder(encoder: FolderEncoder, step: float, file_bytes: int, seed: int
         observer.not_tuned(change_bytes(network, 1))
         return None
     groups = gather_windows(encoder, observer.of_stage("cutting"))
-    change = fit_change(
+    change = fit_update(
         network,
         groups,
         step,
@@ -61,19 +61,19 @@ def tune_decoder(encoder: FolderEncoder, step: float, file_bytes: int, seed: int
         seed=seed,
         progress=observer.of_stage("tuning"),
     )
-    payload = serialize_change(change, rank)
+    payload = serialize_update(change, rank)
     tuned = Tuned(rank=rank, bytes=len(payload), gain=gain_of(payload, network, groups, step, file_bytes))
     observer.tuned(tuned)
     return payload if tuned.kept else None
 
 
 def gain_of(
-    payload: bytes, network: CodingAutoencoder, groups: Sequence[Windows], step: float, file_bytes: int
+    payload: bytes, network: CodingAutoencoder, groups: Sequence[TrainingWindows], step: float, file_bytes: int
 ) -> float:
     """Return the part by which an update lowers the loss at equal bytes: codes get coarser by the update's bytes."""
     # The size falls about as the step's power of -1.
     coarser = step / (1 - len(payload) / file_bytes)
-    return 1 - mean_loss(network, parse_change(payload, network), groups, coarser) / mean_loss(
+    return 1 - mean_loss(network, parse_update(payload, network), groups, coarser) / mean_loss(
         network, {}, groups, step
     )
 
@@ -87,10 +87,10 @@ def choose_rank(network: CodingAutoencoder, file_bytes: float) -> int | None:
 
 def change_bytes(network: CodingAutoencoder, rank: int) -> float:
     """Estimate the bytes of an update of a rank."""
-    return BITS_PER_VALUE / 8 * sum(rows * columns for rows, columns in change_shapes(network, rank).values())
+    return BITS_PER_VALUE / 8 * sum(rows * columns for rows, columns in update_shapes(network, rank).values())
 
 
-def gather_windows(encoder: FolderEncoder, progress: Callable[[int, int], None]) -> list[Windows]:
+def gather_windows(encoder: FolderEncoder, progress: Callable[[int, int], None]) -> list[TrainingWindows]:
     """Cut out the middle of each picture, or of some of them, evenly from the folder; one group a size."""
     pictures, cell = encoder.pictures, encoder.autoencoder.reference.downsampling
     positions = range(0, len(pictures), -(-len(pictures) // WINDOWS))
@@ -103,4 +103,4 @@ def gather_windows(encoder: FolderEncoder, progress: Callable[[int, int], None])
             window = pixels[:, top * cell : (top + rows) * cell, left * cell : (left + columns) * cell]
             if window.shape[1] % cell == 0 and window.shape[2] % cell == 0:  # else smaller than one latent
                 cut[window.shape].append((window, one[:, top : top + rows, left : left + columns].half()))
-    return [Windows(*map(torch.stack, zip(*group, strict=True))) for group in cut.values()]
+    return [TrainingWindows(*map(torch.stack, zip(*group, strict=True))) for group in cut.values()]

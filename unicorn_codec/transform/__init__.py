@@ -1,1 +1,1 @@
-"""Pixels to latents and back: the autoencoder, its changes, and the distortion that it is held against."""
+"""Pixels <-> latents: the autoencoder, tiling, updates of its decoder, and the distortion that packing minimises."""

@@ -1,7 +1,7 @@
-"""Pictures <-> latents by a frozen autoencoder. The only importer of diffusers.
+"""Pictures <-> latents by a frozen autoencoder. The only module that imports diffusers.
 
-The embedded one (``CodingAutoencoder``, its weights lie in the package) needs no download. Any
-autoencoder of diffusers with the usual interface works too, from a hub name or a local folder.
+The packaged autoencoder (``CodingAutoencoder``) needs no download. Any autoencoder of diffusers with the usual
+interface works too, by hub name or local folder.
 """
 
 import copy
@@ -19,24 +19,24 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import Tensor, nn
 
-from unicorn_codec.concurrency import check_wanted
-from unicorn_codec.devices import in_workers
+from unicorn_codec.concurrency import check_cancelled
+from unicorn_codec.devices import map_in_workers
 from unicorn_codec.errors import AutoencoderMismatch, AutoencoderUnavailable
 from unicorn_codec.format.header import AutoencoderReference
 from unicorn_codec.model_registry import AUTOENCODER, default_name, get_model, names
-from unicorn_codec.transform.adaptation import changed_network, parse_change
 from unicorn_codec.transform.coding_autoencoder import CodingAutoencoder
+from unicorn_codec.transform.decoder_update import parse_update, updated_network
 from unicorn_codec.transform.resampling import double
 from unicorn_codec.transform.tiling import margin_of, tiles
 
-SCALE = ".scale"
-"""What follows a kernel's name in that of its rows' scales."""
+SCALE_SUFFIX = ".scale"
+"""Suffix of a kernel's name that names the scales of its rows."""
 
 LEADING_CHANNELS = 16
-"""What an index-only archive keeps of the embedded autoencoder: as many values as 4 channels at 1/8."""
+"""Channels that an index-only archive keeps of the packaged autoencoder: as many values as 4 channels at 1/8."""
 
-PIXELS_AT_ONCE = {"cpu": 1 << 18, "cuda": 1 << 20}
-"""Pictures that are encoded or decoded together: bounds the memory of the network's features."""
+BATCH_PIXELS = {"cpu": 1 << 18, "cuda": 1 << 20}
+"""Pixels that are encoded or decoded together. Bounds the memory of the network's activations."""
 
 
 class Autoencoder(ABC):
@@ -46,21 +46,21 @@ class Autoencoder(ABC):
     device: torch.device
     encoder_margin: int | None = None
     decoder_margin: int | None = None
-    """Cells of the latents' grid around a tile that it depends on; None: pictures cannot be cut into tiles."""
+    """Grid cells around a tile that its result depends on. None: pictures cannot be tiled."""
 
     @abstractmethod
     def encode(self, pictures: Tensor) -> Tensor:
-        """Latents (posterior means) of pictures whose sides are multiples of the downsampling."""
+        """Encode pictures whose sides are multiples of the downsampling. Returns latents (posterior means)."""
 
     @abstractmethod
     def decode(self, latents: Tensor, step: float) -> Tensor:
-        """Pictures of latents, not clamped. ``step`` tells how coarse they are (1: as encoded)."""
+        """Decode latents to pictures, not clamped. ``step`` is their quantisation step (1: as encoded)."""
 
     def encode_pictures(self, pictures: Sequence[np.ndarray], multiple: int) -> Tensor:
-        """Latents of equally sized pictures.
+        """Encode pictures of one size.
 
         Args:
-            pictures: uint8 (H, W, 3) each; edges are repeated up to the next ``multiple`` of pixels.
+            pictures: uint8 (H, W, 3) each. Edges are repeated up to the next ``multiple`` of pixels.
 
         Returns:
             (N, C, h, w) float32 on the CPU.
@@ -74,68 +74,69 @@ class Autoencoder(ABC):
             return self._encode_in_tiles(torch.from_numpy(batch))
 
         starts = range(0, len(pictures), together)
-        return torch.cat(list(in_workers(encode, starts, self.device, pixels=together * height * width)))
+        return torch.cat(list(map_in_workers(encode, starts, self.device, pixels=together * height * width)))
 
     def pictures_at_once(self, height: int, width: int) -> int:
-        """How many pictures go through the network together."""
-        return max(1, PIXELS_AT_ONCE[self.device.type] // (height * width))
+        """Return how many pictures of a size go through the network together."""
+        return max(1, BATCH_PIXELS[self.device.type] // (height * width))
 
     def _encode_in_tiles(self, pixels: Tensor) -> Tensor:
-        """(N, C, h, w) latents of pixels (N, H, W, 3), uint8."""
+        """Encode pixels (N, H, W, 3) uint8 to latents (N, C, h, w)."""
         cell = self.reference.downsampling
         count, rows, columns = len(pixels), pixels.shape[1] // cell, pixels.shape[2] // cell
         latents = torch.empty(count, self.reference.latent_channels, rows, columns)
         for row, column in tiles(rows, columns, cell, self.encoder_margin):
-            check_wanted()
-            tile = pixels[:, row.taken(cell), column.taken(cell)].to(self.device).permute(0, 3, 1, 2)
+            check_cancelled()
+            tile = pixels[:, row.input(cell), column.input(cell)].to(self.device).permute(0, 3, 1, 2)
             with torch.inference_mode():
                 encoded = self.encode(tile.float() / 127.5 - 1)
-            latents[:, :, row.given(1), column.given(1)] = encoded[:, :, row.kept(1), column.kept(1)].cpu()
+            latents[:, :, row.output(1), column.output(1)] = encoded[:, :, row.cropped(1), column.cropped(1)].cpu()
         return latents
 
     def decode_pictures(
         self, latents: Tensor, height: int, width: int, step: float, *, half: bool = False
     ) -> list[np.ndarray]:
-        """Pictures of raw latents, the padding cut off: uint8 (height, width, 3) each.
+        """Decode raw latents and crop the padding. Returns uint8 (height, width, 3) each.
 
         Args:
-            half: the latents are of the pictures at half size.
+            step: quantisation step of the latents.
+            half: the latents are of pictures at half size.
         """
         return list(self.iterate_pictures(latents, height, width, step, half=half))
 
     def iterate_pictures(
         self, latents: Tensor, height: int, width: int, step: float, *, half: bool = False
     ) -> Iterator[np.ndarray]:
-        """The same, as they get ready."""
+        """Decode like ``decode_pictures``, and yield each picture as soon as it is ready."""
         together = self.pictures_at_once(height, width)
 
         def decode(batch: Tensor) -> np.ndarray:
             return self._decode_in_tiles(batch, height, width, step, half=half)
 
-        for pictures in in_workers(decode, latents.split(together), self.device, pixels=together * height * width):
+        for pictures in map_in_workers(decode, latents.split(together), self.device, pixels=together * height * width):
             yield from pictures
 
     def _decode_in_tiles(self, latents: Tensor, height: int, width: int, step: float, *, half: bool) -> np.ndarray:
-        """(N, height, width, 3) uint8."""
+        """Decode latents to (N, height, width, 3) uint8."""
         cell, margin = self.reference.downsampling, self.decoder_margin
-        if half:  # doubling sees two pixels around its own
+        if half:  # doubling sees two pixels on each side
             cell, margin = 2 * cell, None if margin is None else margin + 1
         pictures = np.empty((len(latents), height, width, 3), np.uint8)
         rows, columns = latents.shape[2:]
         for row, column in tiles(rows, columns, cell, margin):
-            check_wanted()
+            check_cancelled()
             with torch.inference_mode():
-                tile = latents[:, :, row.taken(1), column.taken(1)].to(self.device)
+                tile = latents[:, :, row.input(1), column.input(1)].to(self.device)
                 decoded = self.decode(tile, step)
-                decoded = (double(decoded.float()) if half else decoded)[:, :, row.kept(cell), column.kept(cell)]
+                decoded = (double(decoded.float()) if half else decoded)[:, :, row.cropped(cell), column.cropped(cell)]
                 pixels = ((decoded.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-            place = pictures[:, row.given(cell), column.given(cell)]  # ends where the picture does
+            place = pictures[:, row.output(cell), column.output(cell)]  # cropped where the picture ends
             place[:] = pixels.permute(0, 2, 3, 1).cpu().numpy()[:, : place.shape[1], : place.shape[2]]
         return pictures
 
 
 class PackagedAutoencoder(Autoencoder):
-    """An autoencoder of the package, of which an archive keeps the leading channels, or all of them."""
+    """An autoencoder of the package. An archive may keep only its leading channels."""
 
     def __init__(self, device: torch.device, channels: int | None = None, *, name: str | None = None) -> None:
         model = get_model(AUTOENCODER, name)
@@ -157,33 +158,36 @@ class PackagedAutoencoder(Autoencoder):
             downsampling=self.network.downsampling,
         )
 
-    def changed(self, payload: bytes) -> "PackagedAutoencoder":
-        """This autoencoder with a decoder that an archive changes. Raises ``InvalidField``; see ``adaptation``."""
+    def with_update(self, payload: bytes) -> "PackagedAutoencoder":
+        """Return this autoencoder with the decoder updated by an archive (see ``decoder_update``).
+
+        Raises ``InvalidField``.
+        """
         other = copy.copy(self)
-        other.network = changed_network(self.network, parse_change(payload, self.network))
+        other.network = updated_network(self.network, parse_update(payload, self.network))
         return other
 
     def encode(self, pictures: Tensor) -> Tensor:
         return self.network.encode(pictures.contiguous(memory_format=torch.channels_last))[:, : self.channels]
 
     def decode(self, latents: Tensor, step: float) -> Tensor:
-        silent = self.network.latent_channels - latents.shape[1]
-        latents = F.pad(latents, (0, 0, 0, 0, 0, silent)).contiguous(memory_format=torch.channels_last)
+        missing = self.network.latent_channels - latents.shape[1]
+        latents = F.pad(latents, (0, 0, 0, 0, 0, missing)).contiguous(memory_format=torch.channels_last)
         return self.network.decode(latents, torch.full((len(latents),), step, device=latents.device))
 
 
 def weights_of(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Float32 weights of an embedded autoencoder's tensors: float16, or int8 with a scale for each row."""
+    """Return the float32 weights of a packaged autoencoder, stored as float16, or as int8 with a scale per row."""
     weights = {}
     for name, tensor in tensors.items():
-        if not name.endswith(SCALE):
-            scale = tensors.get(name + SCALE)
+        if not name.endswith(SCALE_SUFFIX):
+            scale = tensors.get(name + SCALE_SUFFIX)
             weights[name] = tensor.float() if scale is None else tensor.float() * scale.float().view(-1, 1, 1, 1)
     return weights
 
 
 class DiffusersAutoencoder(Autoencoder):
-    """An autoencoder of diffusers. Its scale and shift are subsumed by the archive's normalisation."""
+    """An autoencoder of diffusers. The archive's normalisation replaces its scale and shift."""
 
     def __init__(self, name: str, device: torch.device) -> None:
         self.device = device
@@ -203,7 +207,7 @@ class DiffusersAutoencoder(Autoencoder):
 
     def encode(self, pictures: Tensor) -> Tensor:
         encoded = self.network.encode(pictures)
-        # AutoencoderKL gives a distribution, the deterministic ones plain latents.
+        # AutoencoderKL returns a distribution, deterministic autoencoders plain latents.
         return encoded.latent_dist.mode() if hasattr(encoded, "latent_dist") else _plain_latents(encoded)
 
     def decode(self, latents: Tensor, step: float) -> Tensor:
@@ -215,14 +219,14 @@ def _plain_latents(encoded: Any) -> Tensor:
 
 
 LOADING_ERRORS = (OSError, ValueError, AttributeError, ImportError, KeyError, TypeError, RuntimeError, SafetensorError)
-"""What diffusers raises for folders and names that hold no model, or a broken one."""
+"""Exceptions of diffusers for folders and names without a model, or with a broken one."""
 
 
 def load_diffusers(name: str) -> Any:
-    """A model of diffusers from a folder or a hub name.
+    """Load an autoencoder of diffusers from a folder or by hub name.
 
     Raises:
-        AutoencoderUnavailable: neither a folder with a model nor to be had from the hub.
+        AutoencoderUnavailable: there is no such folder or name, or it holds no autoencoder.
     """
     import diffusers
 
@@ -230,11 +234,11 @@ def load_diffusers(name: str) -> Any:
         model = diffusers.AutoModel.from_pretrained(name, use_safetensors=True)
     except LOADING_ERRORS as error:
         raise AutoencoderUnavailable(
-            f"{name}: no autoencoder could be loaded. Give a folder that holds config.json and safetensors weights, "
-            f"a hub name (needs the network), or {default_name()!r}. ({str(error).strip().splitlines()[0]})"
+            f"{name}: cannot load an autoencoder ({str(error).strip().splitlines()[0]}): give {default_name()!r}, "
+            "a folder with config.json and safetensors weights, or a hub name (needs a connection)"
         ) from error
     if not hasattr(model, "encode") or not hasattr(model, "decode"):
-        raise AutoencoderUnavailable(f"{name}: {type(model).__name__} is not an autoencoder of diffusers")
+        raise AutoencoderUnavailable(f"{name}: {type(model).__name__} is not an autoencoder")
     return model
 
 
@@ -247,10 +251,10 @@ def reference_of(
     channels: int,
     downsampling: int,
 ) -> AutoencoderReference:
-    """Name, hashes and shape of an autoencoder.
+    """Return the name, hashes and shape of an autoencoder.
 
-    The weights' hash runs over name, type, shape and bytes of every tensor in the order of their names, so
-    that the same weights have the same hash in whatever file they lie.
+    The hash of the weights covers name, type, shape and bytes of every tensor in the order of their names: it is the
+    same for the same weights in any file.
     """
     digest = hashlib.sha256()
     for key in sorted(tensors):
@@ -269,31 +273,31 @@ def reference_of(
 
 
 def load_autoencoder(name: str, device: torch.device, channels: int | None = None) -> Autoencoder:
-    """An embedded autoencoder, or one of diffusers by folder or hub name.
+    """Load an autoencoder of the package by name, or one of diffusers by folder or hub name.
 
     Args:
-        channels: latent channels to keep of an embedded one; None: all.
+        channels: latent channels to keep of a packaged one. None: all.
     """
     if name in names(AUTOENCODER):
         return PackagedAutoencoder(device, channels, name=name)
     return DiffusersAutoencoder(name, device)
 
 
-def check_reference(wanted: AutoencoderReference, found: AutoencoderReference) -> None:
-    """Refuse to decode with another autoencoder than the one that encoded.
+def check_reference(expected: AutoencoderReference, found: AutoencoderReference) -> None:
+    """Check that an archive's autoencoder is the one in use.
 
     Raises:
-        AutoencoderMismatch: class, configuration or weights differ.
+        AutoencoderMismatch: class, configuration, weights or shape differ.
     """
     for what, a, b in (
-        ("class", wanted.class_name, found.class_name),
-        ("configuration", wanted.config_sha256.hex(), found.config_sha256.hex()),
-        ("weights", wanted.weights_sha256.hex(), found.weights_sha256.hex()),
-        ("number of channels", str(wanted.latent_channels), str(found.latent_channels)),
-        ("downsampling", str(wanted.downsampling), str(found.downsampling)),
+        ("class", expected.class_name, found.class_name),
+        ("configuration", expected.config_sha256.hex(), found.config_sha256.hex()),
+        ("weights", expected.weights_sha256.hex(), found.weights_sha256.hex()),
+        ("number of channels", str(expected.latent_channels), str(found.latent_channels)),
+        ("downsampling", str(expected.downsampling), str(found.downsampling)),
     ):
         if a != b:
             raise AutoencoderMismatch(
-                f"this archive was made with another autoencoder: the {what} of its {wanted.name!r} "
-                f"({a[:16]}) and of {found.name!r} at hand ({b[:16]}) differ"
+                f"the archive was made with another autoencoder: the {what} of its {expected.name!r} is {a[:16]}, "
+                f"that of {found.name!r} is {b[:16]}"
             )

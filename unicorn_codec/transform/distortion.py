@@ -1,6 +1,6 @@
-"""What packing holds a picture's bytes against: squared errors and structure of luma and chroma, differentiable.
+"""The distortion that packing minimises: squared error and structural similarity of luma and chroma, differentiable.
 
-Figures that are told come from ``metrics``.
+Reported figures come from ``metrics`` instead.
 """
 
 from collections.abc import Sequence
@@ -9,55 +9,59 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-SCALE_WEIGHTS = (0.18, 0.36, 0.30, 0.16)
-"""Exponents of the structure at a half, a quarter, an eighth and a sixteenth of the size. Photos that were refined with
-these came back better by PSNR and SSIMULACRA2 than with MS-SSIM's own, which heed a half more, and worse by the
-perceptual distance; full size, which takes most of the time, weighs next to nothing there."""
+SCALE_EXPONENTS = (0.18, 0.36, 0.30, 0.16)
+"""Exponents of the structural similarity at 1/2, 1/4, 1/8 and 1/16 of the size.
+
+Photographs refined with these had a higher PSNR and SSIMULACRA2 than with the exponents of MS-SSIM, which weigh 1/2
+more, but a worse perceptual distance. Full size takes most of the time and weighs almost nothing in MS-SSIM.
+"""
 
 WINDOW_TAPS = 11
 
 SQUARED_ERRORS = (0.45, 0.9, 0.9)
 STRUCTURES = (2500.0, 330.0, 330.0)
-"""Weights of the squared errors of Y, Cb and Cr, and of their 1 - ``structure``. Photos that were refined with chroma
-worth this much came back better by PSNR, MS-SSIM, SSIMULACRA2 and a perceptual distance than with no structure of
-chroma and half its squared errors. More structure gains MS-SSIM for PSNR, and moves SSIMULACRA2 little."""
+"""Weights of the squared errors of Y, Cb and Cr, and of their 1 - ``structural_similarity``.
+
+Photographs refined with these weights had a better PSNR, MS-SSIM, SSIMULACRA2 and perceptual distance than with half
+the squared error and no structure of chroma. More structure trades PSNR for MS-SSIM and changes SSIMULACRA2 little.
+"""
 
 YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
-"""BT.601."""
+"""RGB to YCbCr, BT.601."""
 
 
 def distortion(decoded: Tensor, original: Tensor, *, structures: Sequence[float] = STRUCTURES) -> Tensor:
-    """(N,), in units of a squared error of the 255 scale.
+    """Return the distortion of each picture, (N,), in units of squared error on the scale of 0 to 255.
 
     Args:
-        decoded, original: (N, 3, H, W) RGB in [-1, 1]. Where a side is below 22 the squared errors count alone.
-        structures: weights of 1 - ``structure`` of Y, Cb and Cr.
+        decoded, original: (N, 3, H, W) RGB in [-1, 1]. Where a side is below 22, only squared errors count.
+        structures: weights of 1 - ``structural_similarity`` of Y, Cb and Cr.
     """
     decoded, original = as_ycbcr(decoded), as_ycbcr(original)
     squared = (decoded - original).square().mean((2, 3)) * 127.5**2
-    dissimilar = 1 - structure(decoded / 2 + 0.5, original / 2 + 0.5)
+    dissimilar = 1 - structural_similarity(decoded / 2 + 0.5, original / 2 + 0.5)
     weighed = zip((*SQUARED_ERRORS, *structures), [*squared.unbind(1), *dissimilar.unbind(1)], strict=True)
     return torch.stack([weight * part for weight, part in weighed]).sum(0)
 
 
 def as_ycbcr(pictures: Tensor) -> Tensor:
-    """(N, 3, H, W) RGB in [-1, 1] to Y, Cb and Cr in [-1, 1]."""
-    red, green, blue = pictures.unbind(1)  # a matrix of the weights would be copied to a GPU, which the copy waits for
+    """Convert (N, 3, H, W) RGB in [-1, 1] to Y, Cb and Cr in [-1, 1]."""
+    red, green, blue = pictures.unbind(1)  # a weight matrix would be copied to the GPU and block until then
     return torch.stack([r * red + g * green + b * blue for r, g, b in YCBCR], 1)
 
 
-def structure(a: Tensor, b: Tensor) -> Tensor:
-    """Multi-scale structural similarity (Wang et al., 2003) without full size, differentiable.
+def structural_similarity(a: Tensor, b: Tensor) -> Tensor:
+    """Return the multi-scale structural similarity (Wang et al., 2003) without full size, differentiable.
 
     Args:
-        a, b: (N, C, H, W) in [0, 1]. Of a small picture those scales count that an 11-tap window fits into; where none
-            is left the result is 1.
+        a, b: (N, C, H, W) in [0, 1]. In a small picture only those scales count that an 11-tap window fits into; if
+            there is none the result is 1.
 
     Returns:
         (N, C).
     """
-    scales = sum(min(a.shape[2:]) >> scale >= WINDOW_TAPS for scale in range(1, 1 + len(SCALE_WEIGHTS)))
-    weights = SCALE_WEIGHTS[:scales]
+    scales = sum(min(a.shape[2:]) >> scale >= WINDOW_TAPS for scale in range(1, 1 + len(SCALE_EXPONENTS)))
+    weights = SCALE_EXPONENTS[:scales]
     offsets = torch.arange(11.0, device=a.device) - 5
     window = torch.exp(-(offsets**2) / (2 * 1.5**2))
     planes = 5 * a.shape[1]

@@ -1,4 +1,4 @@
-"""Pictures at half their width and height, and back: what half-size codes hold."""
+"""Halving and doubling of pictures, for codes at half size."""
 
 import torch
 import torch.nn.functional as F
@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def halve(pictures: Tensor) -> Tensor:
-    """Pictures at half size, an odd side rounded up.
+    """Halve width and height. An odd side is rounded up.
 
     Args:
         pictures: (N, H, W, 3) uint8.
@@ -21,7 +21,7 @@ def halve(pictures: Tensor) -> Tensor:
 
 
 def double(pictures: Tensor) -> Tensor:
-    """Pictures at twice their size, as the format has it: cubic convolution with a = -3/4.
+    """Double width and height as the format defines it: cubic convolution with a = -3/4.
 
     Args:
         pictures: (N, 3, h, w).

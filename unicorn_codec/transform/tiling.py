@@ -1,8 +1,7 @@
-"""Large pictures in tiles, for networks of convolutions: what they make of overlapping parts joins without seams.
+"""Tiling of large pictures for convolutional networks, without seams.
 
-A value that such a network puts out depends on a bounded part of what it gets. A tile is computed with that much
-around it, which is cut off afterwards; where the picture ends the tile ends too, so that the convolutions pad with
-zeros there and nowhere else.
+An output value depends on a bounded receptive field. Each tile is computed with a margin of that size, which is cropped
+afterwards. At the picture's border the tile ends too, so that the convolutions pad with zeros there and nowhere else.
 """
 
 from collections.abc import Iterator
@@ -12,47 +11,48 @@ from itertools import pairwise, product
 from torch import nn
 
 UNTILED_PIXELS = 1 << 21
-"""Pictures up to this size are computed in one piece."""
+"""Pictures of up to this many pixels are computed in one piece."""
 
 TILE_SIDE = 1024
-"""Pixels of a tile's longest side, without what lies around it."""
+"""Longest side of a tile in pixels, without its margin."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One side of a tile, in cells of the latents' grid: it gives [start, stop) and takes [first, last)."""
+    """One side of a tile in grid cells of the latents: its output is [start, stop), its input [input_start,
+    input_stop)."""
 
     start: int
     stop: int
-    first: int
-    last: int
+    input_start: int
+    input_stop: int
 
-    def given(self, scale: int) -> slice:
-        """What the tile gives, of the whole; each cell has ``scale`` places."""
+    def output(self, scale: int) -> slice:
+        """Return the tile's output within the whole. A cell is ``scale`` places long."""
         return slice(self.start * scale, self.stop * scale)
 
-    def taken(self, scale: int) -> slice:
-        """What the tile takes, of the whole."""
-        return slice(self.first * scale, self.last * scale)
+    def input(self, scale: int) -> slice:
+        """Return the tile's input within the whole."""
+        return slice(self.input_start * scale, self.input_stop * scale)
 
-    def kept(self, scale: int) -> slice:
-        """What the tile gives, of what came out for all that it takes."""
-        return slice((self.start - self.first) * scale, (self.stop - self.first) * scale)
+    def cropped(self, scale: int) -> slice:
+        """Return the tile's output within the result for its input: the margin is cropped."""
+        return slice((self.start - self.input_start) * scale, (self.stop - self.input_start) * scale)
 
 
 def spans(length: int, longest: int, margin: int) -> list[Span]:
-    """A side of some cells in about equal parts, each with the margin around it that the side has."""
+    """Divide a side into about equal parts, each with a margin where the side has one."""
     count = -(-length // longest)
     edges = [length * number // count for number in range(count + 1)]
     return [Span(start, stop, max(0, start - margin), min(length, stop + margin)) for start, stop in pairwise(edges)]
 
 
 def tiles(rows: int, columns: int, cell: int, margin: int | None) -> Iterator[tuple[Span, Span]]:
-    """Rows and columns of each tile of a grid, line by line; a single one where that is small enough.
+    """Return rows and columns of each tile of a grid, line by line. A small grid is one tile.
 
     Args:
         cell: pixels of a cell's side.
-        margin: cells around a tile that it depends on; None: it depends on everything.
+        margin: cells around a tile that it depends on. None: it depends on everything.
     """
     whole = margin is None or rows * columns * cell**2 <= UNTILED_PIXELS
     longest = max(rows, columns) if whole else max(1, TILE_SIDE // cell)
@@ -60,11 +60,11 @@ def tiles(rows: int, columns: int, cell: int, margin: int | None) -> Iterator[tu
 
 
 def margin_of(network: nn.Module, cell: int, *, from_pixels: bool) -> int:
-    """Cells around a tile that a chain of convolutions and pixel (un)shuffles depends on.
+    """Return the receptive field's margin, in cells, of a chain of convolutions and pixel (un)shuffles.
 
     Args:
         cell: pixels of a cell's side.
-        from_pixels: whether the network starts at pixels, and not at cells.
+        from_pixels: whether the network's input is pixels rather than cells.
     """
     scale, pixels = 1 if from_pixels else cell, 0
     for layer in network.modules():

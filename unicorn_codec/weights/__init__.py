@@ -1,1 +1,1 @@
-"""A network's weights and the section that holds them: floats of few bits, or entropy-coded integers."""
+"""Coding of a network's weights: as minifloats, or as entropy-coded integers."""

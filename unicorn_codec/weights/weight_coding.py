@@ -1,7 +1,7 @@
-"""Rows of float32 weights <-> integers with a step a row <-> bytes, for weights of any network.
+"""Rows of float32 weights <-> integers with one step per row <-> bytes, for the weights of any network.
 
-Every row has a step, which its values are integer multiples of, and a class, which says how large the integers
-are and so by which table they are coded. Steps, classes and integers go through the format's rANS, in this order.
+Every row has a step, of which its values are integer multiples, and a class, which tells how large the integers are and
+so selects their frequency table. Steps, classes and integers are coded by the format's rANS, in this order.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,141 +13,152 @@ from numpy.typing import NDArray
 from unicorn_codec.errors import InvalidField
 from unicorn_codec.format.bit_packing import MAX_EXPANSION
 from unicorn_codec.format.header import MAX_WEIGHTS, check
-from unicorn_codec.format.rans import PRECISION, TOTAL, Decoder, encode
+from unicorn_codec.format.rans import PRECISION, TOTAL, RansDecoder, encode
 from unicorn_codec.weights.weight_tables import (
-    CLASSES,
-    COSTS,
+    CLASS_COUNT,
     ESCAPE,
-    FREQUENCIES,
-    OWNERS,
     REACH,
-    STARTS,
+    SLOT_SYMBOLS,
+    SYMBOL_BITS,
+    SYMBOL_FREQUENCIES,
+    SYMBOL_STARTS,
+    Integers,
     class_of_scale,
-    shift_of,
-    table_of,
+    shift_of_class,
+    table_of_class,
 )
 
-LARGEST = (1 << 15) - 1
-STEPS = 256
+LARGEST_INTEGER = (1 << 15) - 1
+STEP_COUNT = 256
 STEPS_PER_OCTAVE = 8
-VALUES_PER_LANE = 4096
-"""Enough for a lane's 16 wasted bits to be a thousandth of what it holds, few enough for NumPy to have company."""
+WEIGHTS_PER_LANE = 4096
+"""Enough to make a lane's 16 wasted bits 0.1 % of it, and few enough for NumPy to run many lanes at once."""
 
 _STEP_SIGNIFICANDS = np.array([256, 279, 304, 332, 362, 395, 431, 470], np.float32)
 _STEP_EXPONENT = -32
 _FIRST_STEP, _FIRST_CLASS = 160, 17
 
 _CLASS_CHANGE_BITS = 1.5
-"""What the writer takes a class to cost for each unit that it differs from the row before's."""
+"""Assumed cost of a class, in bits per unit of difference from the class of the row before."""
 
 _CANDIDATES = 4
-"""Classes that the writer tries on either side of those that the rows' mean magnitudes suggest."""
-
-Integers = NDArray[np.int64]
+"""Number of classes to try on either side of those that the rows' mean magnitudes suggest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class QuantisedRows:
-    """A matrix of weights as it is stored.
+    """A matrix of quantised weights.
 
     Args:
-        integers: (rows, columns) within +-``LARGEST``.
-        steps: (rows,) number of each row's step, 0 to ``STEPS`` - 1; see ``step_sizes``.
+        integers: (rows, columns) within +-``LARGEST_INTEGER``.
+        steps: (rows,) numbers of the rows' steps, 0 to ``STEP_COUNT`` - 1; see ``step_sizes``.
     """
 
     integers: Integers
     steps: Integers
 
     def __post_init__(self) -> None:
-        check(self.integers.ndim == 2 and min(self.integers.shape) >= 1, "quantised rows are a matrix of one or more")
-        check(self.steps.shape == self.integers.shape[:1], "quantised rows have one step each")
-        check(bool((np.abs(self.integers) <= LARGEST).all()), f"quantised weights are within +-{LARGEST}")
-        check(bool(((self.steps >= 0) & (self.steps < STEPS)).all()), f"steps are numbers of 0 to {STEPS - 1}")
+        check(
+            self.integers.ndim == 2 and min(self.integers.shape) >= 1,
+            "quantised rows must be a matrix of at least 1 x 1",
+        )
+        check(self.steps.shape == self.integers.shape[:1], "quantised rows must have one step each")
+        check(
+            bool((np.abs(self.integers) <= LARGEST_INTEGER).all()), f"quantised weights are within +-{LARGEST_INTEGER}"
+        )
+        check(
+            bool(((self.steps >= 0) & (self.steps < STEP_COUNT)).all()), f"steps are numbers of 0 to {STEP_COUNT - 1}"
+        )
 
     @property
     def values(self) -> NDArray[np.float32]:
-        """(rows, columns) the weights: exact, since an integer of 15 bits times a step of 9 fits a float32."""
+        """(rows, columns): the weights, exact since a 15-bit integer times a step of 9 bits fits a float32."""
         return self.integers.astype(np.float32) * step_sizes(self.steps)[:, None]
 
 
 def step_sizes(numbers: Integers) -> NDArray[np.float32]:
-    """The float32 step of each number: about 2^(number / 8 - 24), exactly a significand of 9 bits."""
+    """Return the float32 step of each number: about 2^(number / 8 - 24), with a significand of 9 bits."""
     octaves, eighths = np.divmod(numbers, STEPS_PER_OCTAVE)
     return np.ldexp(_STEP_SIGNIFICANDS[eighths], octaves + _STEP_EXPONENT)
 
 
 def nearest_steps(sizes: NDArray[np.floating]) -> Integers:
-    """Number of the step nearest to each size, by ratio; the inverse of ``step_sizes`` where there is one."""
+    """Return the number of the step nearest to each size, by ratio. The inverse of ``step_sizes``."""
     octaves = np.log2(np.maximum(sizes.astype(np.float64), 2.0**-100)) - _STEP_EXPONENT - 8
-    return np.clip(np.rint(octaves * STEPS_PER_OCTAVE), 0, STEPS - 1).astype(np.int64)
+    return np.clip(np.rint(octaves * STEPS_PER_OCTAVE), 0, STEP_COUNT - 1).astype(np.int64)
 
 
 def quantise_rows(values: NDArray[np.float32], steps: Integers) -> QuantisedRows:
-    """Round (rows, columns) finite values to multiples of their row's step, ties to even; large ones saturate.
+    """Round (rows, columns) values to multiples of their row's step, ties to even. Large ones saturate.
 
-    Raises ``InvalidSetting`` for values that are not finite and for steps that do not exist.
+    Raises:
+        InvalidSetting: values are not finite, or a step does not exist.
     """
     check(bool(np.isfinite(values).all()), "weights must be finite, but some are NaN or infinite")
     quotients = values.astype(np.float64) / step_sizes(steps)[:, None]
-    integers = np.clip(np.rint(quotients), -LARGEST, LARGEST).astype(np.int64)
+    integers = np.clip(np.rint(quotients), -LARGEST_INTEGER, LARGEST_INTEGER).astype(np.int64)
     return QuantisedRows(integers=integers, steps=steps.astype(np.int64))
 
 
 def encode_rows(matrices: Sequence[QuantisedRows]) -> bytes:
-    """Bytes of all matrices together. Raises ``InvalidSetting`` for none, or more weights than a file may hold."""
+    """Encode all matrices together.
+
+    Raises:
+        InvalidSetting: there are no weights, or more than a file may hold.
+    """
     shapes = [matrix.integers.shape for matrix in matrices]
     count = sum(rows * columns for rows, columns in shapes)
     check(1 <= count <= MAX_WEIGHTS, f"{count} weights, allowed are 1 to {MAX_WEIGHTS}")
-    lanes = lanes_of(count)
+    lanes = weight_lanes(count)
     classes = choose_classes([matrix.integers for matrix in matrices])
     steps = np.concatenate([matrix.steps for matrix in matrices])
     integers = np.concatenate([matrix.integers.ravel() for matrix in matrices])
     step_changes, class_changes = np.diff(steps, prepend=_FIRST_STEP), np.diff(classes, prepend=_FIRST_CLASS)
-    of_steps, of_classes = (int(_bits_of_rows(x[None], range(CLASSES)).argmin()) for x in (step_changes, class_changes))
+    class_of_steps, class_of_classes = _cheapest_class(step_changes), _cheapest_class(class_changes)
     parts = (
-        _coded(step_changes, np.full_like(steps, of_steps), lanes),
-        _coded(class_changes, np.full_like(steps, of_classes), lanes),
-        _coded(integers, np.repeat(classes, _columns(shapes)), lanes),
+        _encode_part(step_changes, np.full_like(steps, class_of_steps), lanes),
+        _encode_part(class_changes, np.full_like(steps, class_of_classes), lanes),
+        _encode_part(integers, np.repeat(classes, _columns(shapes)), lanes),
     )
     (stream,) = encode(*(np.concatenate(each)[:, None] for each in zip(*parts, strict=True)), short=False)
-    return bytes([of_steps, of_classes]) + stream
+    return bytes([class_of_steps, class_of_classes]) + stream
 
 
 def decode_rows(data: bytes, shapes: Sequence[tuple[int, int]]) -> list[QuantisedRows]:
-    """Matrices of the given (rows, columns); the inverse of ``encode_rows``.
+    """Decode matrices of the given (rows, columns). The inverse of ``encode_rows``.
 
     Raises:
-        InvalidField: the bytes are not those of such matrices.
+        InvalidField: the bytes do not encode such matrices.
     """
     count = sum(rows * columns for rows, columns in shapes)
     if not 1 <= count <= min(MAX_WEIGHTS, MAX_EXPANSION * len(data)):
         raise InvalidField(
             f"{count} weights in {len(data)} bytes, allowed are 1 to {MAX_WEIGHTS}, and {MAX_EXPANSION} a byte"
         )
-    if max(data[:2]) >= CLASSES:
-        raise InvalidField(f"the classes of steps and classes are {[*data[:2]]}, allowed are 0 to {CLASSES - 1}")
-    lanes, rows = lanes_of(count), sum(rows for rows, _ in shapes)
-    decoder = Decoder([data[2:]], lanes, short=False)
-    of_steps, of_classes = (np.full(rows, each, np.int64) for each in data[:2])
-    steps = _running_sum(_decoded(decoder, of_steps, lanes), _FIRST_STEP, STEPS, "step")
-    classes = _running_sum(_decoded(decoder, of_classes, lanes), _FIRST_CLASS, CLASSES, "class")
-    integers = _decoded(decoder, np.repeat(classes, _columns(shapes)), lanes)
+    if max(data[:2]) >= CLASS_COUNT:
+        raise InvalidField(f"the first two bytes are the classes {[*data[:2]]}, allowed are 0 to {CLASS_COUNT - 1}")
+    lanes, rows = weight_lanes(count), sum(rows for rows, _ in shapes)
+    decoder = RansDecoder([data[2:]], lanes, short=False)
+    class_of_steps, class_of_classes = (np.full(rows, each, np.int64) for each in data[:2])
+    steps = _running_sum(_decode_part(decoder, class_of_steps, lanes), _FIRST_STEP, STEP_COUNT, "step")
+    classes = _running_sum(_decode_part(decoder, class_of_classes, lanes), _FIRST_CLASS, CLASS_COUNT, "class")
+    integers = _decode_part(decoder, np.repeat(classes, _columns(shapes)), lanes)
     decoder.finish()
-    if np.abs(integers).max() > LARGEST:
-        raise InvalidField(f"a weight beyond +-{LARGEST} steps")
+    if np.abs(integers).max() > LARGEST_INTEGER:
+        raise InvalidField(f"a weight is beyond +-{LARGEST_INTEGER} steps")
     return list(_matrices(integers, steps, shapes))
 
 
 def _columns(shapes: Sequence[tuple[int, int]]) -> Integers:
-    """Columns of each row of all matrices."""
+    """Return the number of columns of each row of all matrices."""
     return np.repeat([columns for _, columns in shapes], [rows for rows, _ in shapes])
 
 
 def _running_sum(changes: Integers, first: int, count: int, what: str) -> Integers:
-    """The inverse of taking differences. Raises ``InvalidField`` for numbers that do not exist."""
+    """Undo ``np.diff``. Raises ``InvalidField`` for a number that is not below ``count``."""
     numbers = first + np.cumsum(changes)
     if numbers.min() < 0 or numbers.max() >= count:
-        raise InvalidField(f"a {what} of {numbers.min()} to {numbers.max()}, allowed are 0 to {count - 1}")
+        raise InvalidField(f"{what} numbers run from {numbers.min()} to {numbers.max()}, allowed are 0 to {count - 1}")
     return numbers
 
 
@@ -159,64 +170,66 @@ def _matrices(integers: Integers, steps: Integers, shapes: Sequence[tuple[int, i
         first, first_row = last, last_row
 
 
-def lanes_of(count: int) -> int:
-    """Lanes of the stream of so many weights."""
-    return -(-count // VALUES_PER_LANE)
+def weight_lanes(count: int) -> int:
+    """Return the number of lanes in a stream of ``count`` weights."""
+    return -(-count // WEIGHTS_PER_LANE)
 
 
 def _in_lanes(numbers: Integers, lanes: int) -> Integers:
-    """(n,) -> (T, lanes), number k in step k // lanes; -1 after the end."""
+    """Arrange numbers as (T, lanes), number k in step k // lanes. Fills up with -1."""
     return np.pad(numbers, (0, -len(numbers) % lanes), constant_values=-1).reshape(-1, lanes)
 
 
-def _coded(integers: Integers, classes: Integers, lanes: int) -> tuple[Integers, Integers]:
-    """What ``rans.encode`` wants of a part, (T, lanes) each: a symbol, two bytes of a far value, or low bits."""
+def _encode_part(integers: Integers, classes: Integers, lanes: int) -> tuple[Integers, Integers]:
+    """Return first slots and frequencies of a part, (T, lanes) each: a symbol, then two raw bytes or low bits."""
     value, of_class = _in_lanes(integers, lanes), _in_lanes(classes, lanes)
     active = of_class >= 0
-    table, shift = table_of(of_class * active), shift_of(of_class * active)
+    table, shift = table_of_class(of_class * active), shift_of_class(of_class * active)
     shifted = value + (1 << shift >> 1)
     high = shifted >> shift
-    far = active & (np.abs(high) > REACH)
-    found = (table, np.where(far, ESCAPE, high + REACH) * active)
+    escaped = active & (np.abs(high) > REACH)
+    found = (table, np.where(escaped, ESCAPE, high + REACH) * active)
     widths = np.broadcast_arrays(PRECISION - 8, PRECISION - 8, PRECISION - shift)
-    plain = (value >> 8 & 0xFF, value & 0xFF, shifted & ((1 << shift) - 1))
-    starts = [STARTS[found], *(part << width for part, width in zip(plain, widths, strict=True))]
-    frequencies = [FREQUENCIES[found], *(1 << width for width in widths)]
-    used = np.stack([active, far, far, active & ~far & (shift > 0)], axis=1)
+    raw = (value >> 8 & 0xFF, value & 0xFF, shifted & ((1 << shift) - 1))
+    starts = [SYMBOL_STARTS[found], *(part << width for part, width in zip(raw, widths, strict=True))]
+    frequencies = [SYMBOL_FREQUENCIES[found], *(1 << width for width in widths)]
+    used = np.stack([active, escaped, escaped, active & ~escaped & (shift > 0)], axis=1)
     places = used.any(axis=2)
-    # Lanes that have nothing to code get a symbol of all slots.
+    # Lanes that have nothing to code get a symbol that owns all slots.
     return (
         np.where(used, np.stack(starts, axis=1), 0)[places],
         np.where(used, np.stack(frequencies, axis=1), TOTAL)[places],
     )
 
 
-def _decoded(decoder: Decoder, classes: Integers, lanes: int) -> Integers:
-    """Integers of a part, (n,); the inverse of ``_coded``."""
+def _decode_part(decoder: RansDecoder, classes: Integers, lanes: int) -> Integers:
+    """Decode the integers of a part, (n,). The inverse of ``_encode_part``."""
     of_class = _in_lanes(classes, lanes)
     values = np.zeros(of_class.shape, np.int64)
-    tables, shifts = table_of(np.maximum(of_class, 0)), shift_of(of_class)
+    tables, shifts = table_of_class(np.maximum(of_class, 0)), shift_of_class(of_class)
     eight = np.full(lanes, 8)
     for step, (table, shift, active) in enumerate(zip(tables, shifts, of_class >= 0, strict=True)):
         slots = decoder.slots()
-        symbol = OWNERS[table, slots]
+        symbol = SLOT_SYMBOLS[table, slots]
         found = (table, symbol)
-        decoder.advance(slots, np.where(active, STARTS[found], 0), np.where(active, FREQUENCIES[found], TOTAL))
+        decoder.advance(
+            slots, np.where(active, SYMBOL_STARTS[found], 0), np.where(active, SYMBOL_FREQUENCIES[found], TOTAL)
+        )
         value = symbol.astype(np.int64) - REACH
-        far = active & (symbol == ESCAPE)
-        near = active & ~far & (shift > 0)
-        if far.any():
-            high, low = _plain(decoder, eight, far), _plain(decoder, eight, far)
-            value = np.where(far, (high << 8 | low) - (high >> 7 << 16), value)
-        if near.any():
-            low = _plain(decoder, shift, near)
-            value = np.where(near, (value << shift) + low - (1 << shift >> 1), value)
+        escaped = active & (symbol == ESCAPE)
+        has_low_bits = active & ~escaped & (shift > 0)
+        if escaped.any():
+            high, low = _read_raw(decoder, eight, escaped), _read_raw(decoder, eight, escaped)
+            value = np.where(escaped, (high << 8 | low) - (high >> 7 << 16), value)
+        if has_low_bits.any():
+            low = _read_raw(decoder, shift, has_low_bits)
+            value = np.where(has_low_bits, (value << shift) + low - (1 << shift >> 1), value)
         values[step] = value
     return values.ravel()[: len(classes)]
 
 
-def _plain(decoder: Decoder, bits: Integers, active: NDArray[np.bool_]) -> Integers:
-    """(lanes,) numbers of so many bits each, of the lanes that have one."""
+def _read_raw(decoder: RansDecoder, bits: Integers, active: NDArray[np.bool_]) -> Integers:
+    """Read raw numbers, (lanes,) of ``bits`` bits, for the active lanes."""
     slots, width = decoder.slots(), PRECISION - bits
     number = slots >> width
     decoder.advance(slots, np.where(active, number << width, 0), np.where(active, 1 << width, TOTAL))
@@ -224,29 +237,36 @@ def _plain(decoder: Decoder, bits: Integers, active: NDArray[np.bool_]) -> Integ
 
 
 def choose_classes(matrices: Sequence[Integers]) -> Integers:
-    """Class of each row of all matrices with which they take the fewest bits, changes of class included."""
+    """Return the class of each row with which all rows take the fewest bits, changes of class included."""
     means = np.concatenate([np.abs(matrix).mean(axis=1) for matrix in matrices])
     # A logistic distribution of scale s has a mean magnitude of 2 ln(2) s.
     suggested = class_of_scale(means / (2 * np.log(2)))
     lowest = max(0, int(suggested.min()) - _CANDIDATES)
-    candidates = range(lowest, min(CLASSES, int(suggested.max()) + _CANDIDATES + 1))
+    candidates = range(lowest, min(CLASS_COUNT, int(suggested.max()) + _CANDIDATES + 1))
     bits = np.concatenate([_bits_of_rows(matrix, candidates) for matrix in matrices])
     return lowest + _cheapest_path(bits, _CLASS_CHANGE_BITS)
 
 
+def _cheapest_class(integers: Integers) -> int:
+    """Return the class by which (n,) integers take the fewest bits."""
+    return int(_bits_of_rows(integers[None], range(CLASS_COUNT)).argmin())
+
+
 def _bits_of_rows(rows: Integers, classes: range) -> NDArray[np.float64]:
-    """(rows, classes) bits that each row would take by each class."""
+    """Return the bits that each row takes in each class, (rows, classes)."""
     bits = np.empty((len(rows), len(classes)))
-    for column, (table, shift) in enumerate(zip(table_of(np.array(classes)), shift_of(np.array(classes)), strict=True)):
+    for column, (table, shift) in enumerate(
+        zip(table_of_class(np.array(classes)), shift_of_class(np.array(classes)), strict=True)
+    ):
         high = (rows + (1 << shift >> 1)) >> shift
-        far = np.abs(high) > REACH
-        symbols = COSTS[table, np.where(far, ESCAPE, high + REACH)]
-        bits[:, column] = (symbols + np.where(far, 16, shift)).sum(axis=1)
+        escaped = np.abs(high) > REACH
+        symbols = SYMBOL_BITS[table, np.where(escaped, ESCAPE, high + REACH)]
+        bits[:, column] = (symbols + np.where(escaped, 16, shift)).sum(axis=1)
     return bits
 
 
 def _cheapest_path(bits: NDArray[np.float64], change_bits: float) -> Integers:
-    """The column of each row with the least sum of bits, a change of column costing for each unit (Viterbi, 1967)."""
+    """Return the cheapest column of each row; changing it costs ``change_bits`` per unit (Viterbi, 1967)."""
     columns = np.arange(bits.shape[1])
     changes = change_bits * np.abs(columns[:, None] - columns)
     total, origins = np.zeros(len(columns)), np.zeros(bits.shape, np.int64)

@@ -1,7 +1,7 @@
 """The denoiser's weights <-> the payload of the weight section (WGHT).
 
-The file holds one row of numbers, floats of few bits or integers with a step a row of each matrix; which tensor they
-belong to follows from the header (``tensor_shapes``).
+The section holds one sequence of numbers: minifloats, or integers with one step per matrix row. The header determines
+which tensors they belong to (``tensor_shapes``).
 """
 
 import math
@@ -16,7 +16,7 @@ from unicorn_codec.errors import InvalidField
 from unicorn_codec.format.bit_packing import compress, decompress, pack_codes, unpack_codes
 from unicorn_codec.format.header import MAX_WEIGHTS, Header, NetworkConfig, WeightFormat, check
 from unicorn_codec.format.sections import Fields, refusing
-from unicorn_codec.weights.quantization import dequantize, quantize
+from unicorn_codec.weights.minifloat import dequantise, quantise
 from unicorn_codec.weights.weight_coding import QuantisedRows, decode_rows, encode_rows
 
 _FLOAT, _INTEGER = 0, 1
@@ -25,10 +25,10 @@ _FLOAT_LAYOUT = "BBhQ"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightSummary:
-    """What the weight section says before the codes themselves.
+    """The fields at the start of the weight section.
 
     Args:
-        format: the float that every code is; None: the weights are integers with steps.
+        format: of the minifloats. None: the weights are integers with steps.
         count: number of weights.
     """
 
@@ -37,49 +37,54 @@ class WeightSummary:
 
 
 def serialize_weights(values: NDArray[np.float32], weight_format: WeightFormat) -> bytes:
-    """Write (n,) finite float32 values, rounded to the format. Raises ``InvalidSetting`` for other values."""
-    check(values.ndim == 1 and 1 <= values.size <= MAX_WEIGHTS, f"weights are 1 to {MAX_WEIGHTS} in one row")
+    """Serialise (n,) float32 values, rounded to the format.
+
+    Raises ``InvalidSetting`` for values that are not finite.
+    """
+    check(
+        values.ndim == 1 and 1 <= values.size <= MAX_WEIGHTS, f"weights must be a vector of 1 to {MAX_WEIGHTS} values"
+    )
     form = weight_format
     fields = (_FLOAT, form.exponent_bits, form.mantissa_bits, form.bias, values.size)
-    return struct.pack("<B" + _FLOAT_LAYOUT, *fields) + compress(pack_codes(quantize(values, form), form.bits))
+    return struct.pack("<B" + _FLOAT_LAYOUT, *fields) + compress(pack_codes(quantise(values, form), form.bits))
 
 
 def parse_weights(payload: bytes) -> tuple[WeightFormat, NDArray[np.float32]]:
-    """Read the format and the exact values, (n,) float32. Raises ``InvalidField``."""
+    """Parse the format and the exact values, (n,) float32. Raises ``InvalidField``."""
     with refusing("WGHT"):
         fields = Fields(payload)
         summary = _summary(fields)
         if summary.format is None:
-            raise InvalidField("the weights are integers, wanted are floats")
+            raise InvalidField("the weights are integers, expected floats")
         bits = summary.format.bits
         packed = decompress(fields.rest(), -(-summary.count * bits // 8))
-        return summary.format, dequantize(unpack_codes(packed, bits, summary.count), summary.format)
+        return summary.format, dequantise(unpack_codes(packed, bits, summary.count), summary.format)
 
 
 def serialize_integers(matrices: Sequence[QuantisedRows]) -> bytes:
-    """Write the quantised rows of all tensors. Raises ``InvalidSetting`` for none, or too many."""
+    """Serialise the quantised rows of all tensors. Raises ``InvalidSetting`` for none, or more than a file may hold."""
     count = sum(matrix.integers.size for matrix in matrices)
     return struct.pack("<BQ", _INTEGER, count) + encode_rows(matrices)
 
 
 def parse_integers(payload: bytes, shapes: Sequence[tuple[int, int]]) -> list[QuantisedRows]:
-    """Read matrices of these (rows, columns); the inverse of ``serialize_integers``. Raises ``InvalidField``."""
+    """Parse matrices of the given (rows, columns). The inverse of ``serialize_integers``. Raises ``InvalidField``."""
     with refusing("WGHT"):
         fields = Fields(payload)
         summary = _summary(fields)
         if summary.format is not None:
-            raise InvalidField("the weights are floats, wanted are integers")
-        wanted = sum(rows * columns for rows, columns in shapes)
-        check(summary.count == wanted, f"{summary.count} weights, the header's network has {wanted}")
+            raise InvalidField("the weights are floats, expected integers")
+        expected = sum(rows * columns for rows, columns in shapes)
+        check(summary.count == expected, f"{summary.count} weights, the header's network has {expected}")
         return decode_rows(fields.rest(), shapes)
 
 
 def parse_tensors(payload: bytes, header: Header) -> dict[str, NDArray[np.float32]]:
-    """Read the tensors of the header's network, in either format. Raises ``InvalidField``."""
+    """Parse the tensors of the header's network, in either format. Raises ``InvalidField``."""
     shapes = _shapes_of(header)
-    summary, wanted = weight_summary(payload), sum(map(math.prod, shapes.values()))
-    if summary.count != wanted:  # before they are unpacked: a small file may claim very many
-        raise InvalidField(f"WGHT: {summary.count} weights, the header's network has {wanted}")
+    summary, expected = weight_summary(payload), sum(map(math.prod, shapes.values()))
+    if summary.count != expected:  # checked before unpacking, since a small file may claim very many
+        raise InvalidField(f"WGHT: {summary.count} weights, the header's network has {expected}")
     if summary.format is not None:
         return split_tensors(parse_weights(payload)[1], header)
     matrices = parse_integers(payload, [as_matrix(shape) for shape in shapes.values()])
@@ -87,12 +92,12 @@ def parse_tensors(payload: bytes, header: Header) -> dict[str, NDArray[np.float3
 
 
 def as_matrix(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Rows and columns that a tensor is quantised as: one row an output, a vector is one row."""
+    """Return the rows and columns that a tensor is quantised as: one row per output; a vector is one row."""
     return (1, shape[0]) if len(shape) == 1 else (shape[0], math.prod(shape[1:]))
 
 
 def weight_summary(payload: bytes) -> WeightSummary:
-    """Read what stands before the codes, without unpacking them. Raises ``InvalidField``."""
+    """Parse the fields before the weights, without unpacking those. Raises ``InvalidField``."""
     with refusing("WGHT"):
         return _summary(Fields(payload))
 
@@ -111,7 +116,7 @@ def _summary(fields: Fields) -> WeightSummary:
 
 
 def tensor_shapes(network: NetworkConfig, latent_channels: int, pictures: int) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the denoiser's tensors in the order of the file."""
+    """Return names and shapes of the denoiser's tensors in the order of the file."""
     size = network.hidden_size
     patch = network.patch_size**2 * latent_channels
     shapes: dict[str, tuple[int, ...]] = {"patch_in": (size, patch), "patch_out": (patch, size)}
@@ -122,12 +127,12 @@ def tensor_shapes(network: NetworkConfig, latent_channels: int, pictures: int) -
 
 
 def count_parameters(network: NetworkConfig, latent_channels: int, pictures: int) -> int:
-    """Learnable weights of a denoiser of M ``pictures``, without building it."""
+    """Return the number of learnable weights of a denoiser of M ``pictures``, without building it."""
     return sum(math.prod(shape) for shape in tensor_shapes(network, latent_channels, pictures).values())
 
 
 def _shapes_of(header: Header) -> dict[str, tuple[int, ...]]:
-    assert header.denoising is not None  # the section of the weights comes with it
+    assert header.denoising is not None  # a weight section comes only with it
     return tensor_shapes(header.denoising.network, header.autoencoder.latent_channels, header.pictures)
 
 
@@ -158,7 +163,10 @@ def _block_shapes(network: NetworkConfig) -> dict[str, tuple[int, ...]]:
 
 
 def join_tensors(tensors: Mapping[str, NDArray[np.float32]], header: Header) -> NDArray[np.float32]:
-    """All tensors as one float32 vector in the order of the file. Raises ``InvalidSetting`` for other tensors."""
+    """Return all tensors as one float32 vector in the order of the file.
+
+    Raises ``InvalidSetting`` for other tensors.
+    """
     shapes = _shapes_of(header)
     found = {name: tensor.shape for name, tensor in tensors.items()}
     check(found == shapes, "the tensors are not those of the header's network")
@@ -166,7 +174,7 @@ def join_tensors(tensors: Mapping[str, NDArray[np.float32]], header: Header) -> 
 
 
 def split_tensors(values: NDArray[np.float32], header: Header) -> dict[str, NDArray[np.float32]]:
-    """Inverse of ``join_tensors``: views into the vector. Raises ``InvalidField`` if its length is wrong."""
+    """Undo ``join_tensors``: return views into the vector. Raises ``InvalidField`` if its length is wrong."""
     shapes = _shapes_of(header)
     sizes = [math.prod(shape) for shape in shapes.values()]
     if values.size != sum(sizes):

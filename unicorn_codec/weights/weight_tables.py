@@ -1,7 +1,7 @@
-"""Frequencies of quantised weights: a discrete logistic distribution for each class of scale, in integers alone.
+"""Symbol frequencies of quantised weights: integer tables of a discrete logistic distribution for each scale class.
 
-The scale rises by a quarter octave from class to class. Large scales share the tables of the four largest small
-ones: a weight's low bits, which are as good as uniform there, are split off and stored as they are.
+From class to class the scale rises by a quarter octave. Large scales share the tables of the four largest small ones:
+the low bits of such weights, which are nearly uniform, are split off and stored raw.
 """
 
 from itertools import pairwise
@@ -26,32 +26,32 @@ _LARGEST_SCALE = 3.0
 _CLASSES_PER_OCTAVE = 4
 _MAX_SHIFT = 12
 
-TABLES = len(DECAYS)
-CLASSES = TABLES + _CLASSES_PER_OCTAVE * _MAX_SHIFT
+TABLE_COUNT = len(DECAYS)
+CLASS_COUNT = TABLE_COUNT + _CLASSES_PER_OCTAVE * _MAX_SHIFT
 
 Integers = NDArray[np.int64]
 
 
-def table_of(classes: Integers) -> Integers:
-    """Table of each class."""
-    first_shared = TABLES - _CLASSES_PER_OCTAVE
-    return np.where(classes < TABLES, classes, first_shared + classes % _CLASSES_PER_OCTAVE)
+def table_of_class(classes: Integers) -> Integers:
+    """Return the table of each class."""
+    first_shared = TABLE_COUNT - _CLASSES_PER_OCTAVE
+    return np.where(classes < TABLE_COUNT, classes, first_shared + classes % _CLASSES_PER_OCTAVE)
 
 
-def shift_of(classes: Integers) -> Integers:
-    """Low bits that are split off the weights of each class."""
-    return np.maximum(0, classes // _CLASSES_PER_OCTAVE - TABLES // _CLASSES_PER_OCTAVE + 1)
+def shift_of_class(classes: Integers) -> Integers:
+    """Return the number of low bits that are split off the weights of each class."""
+    return np.maximum(0, classes // _CLASSES_PER_OCTAVE - TABLE_COUNT // _CLASSES_PER_OCTAVE + 1)
 
 
 def class_of_scale(scales: NDArray[np.floating]) -> Integers:
-    """The class nearest to each scale of a logistic distribution."""
+    """Return the class nearest to each scale of a logistic distribution."""
     quarters = _CLASSES_PER_OCTAVE * np.log2(np.maximum(scales.astype(np.float64) / _LARGEST_SCALE, 2.0**-32))
-    return np.clip(np.rint(TABLES - 1 + quarters), 0, CLASSES - 1).astype(np.int64)
+    return np.clip(np.rint(TABLE_COUNT - 1 + quarters), 0, CLASS_COUNT - 1).astype(np.int64)
 
 
 def _frequencies(decay: int) -> list[int]:
-    """Slots of the symbols -``REACH`` to ``REACH``, then of the escape."""
-    shared = (1 << PRECISION) - ESCAPE - 1  # each symbol has one slot, and its part of these
+    """Return the slots of the symbols -``REACH`` to ``REACH``, then of the escape."""
+    shared = (1 << PRECISION) - ESCAPE - 1  # each symbol has one slot, and its share of these
     squared, power = decay * decay >> _DECAY_BITS, decay
     tails = []
     for _ in range(REACH + 1):
@@ -61,16 +61,16 @@ def _frequencies(decay: int) -> list[int]:
     return [*reversed(side), 1 + shared - 2 * tails[0], *side, 1 + 2 * tails[-1]]
 
 
-FREQUENCIES: NDArray[np.int64] = np.array([_frequencies(decay) for decay in DECAYS], np.int64)
-"""(TABLES, ESCAPE + 1) slots of each symbol."""
+SYMBOL_FREQUENCIES: NDArray[np.int64] = np.array([_frequencies(decay) for decay in DECAYS], np.int64)
+"""(TABLE_COUNT, ESCAPE + 1): slots of each symbol."""
 
-STARTS: NDArray[np.int64] = np.cumsum(FREQUENCIES, axis=1) - FREQUENCIES
-"""(TABLES, ESCAPE + 1) first slot of each symbol."""
+SYMBOL_STARTS: NDArray[np.int64] = np.cumsum(SYMBOL_FREQUENCIES, axis=1) - SYMBOL_FREQUENCIES
+"""(TABLE_COUNT, ESCAPE + 1): first slot of each symbol."""
 
-COSTS: NDArray[np.float64] = PRECISION - np.log2(FREQUENCIES)
-"""(TABLES, ESCAPE + 1) bits that each symbol takes; only a writer's choices depend on them."""
+SYMBOL_BITS: NDArray[np.float64] = PRECISION - np.log2(SYMBOL_FREQUENCIES)
+"""(TABLE_COUNT, ESCAPE + 1): bits that each symbol takes. Only the encoder's choices depend on them."""
 
-OWNERS: NDArray[np.uint8] = np.stack(
-    [np.repeat(np.arange(ESCAPE + 1, dtype=np.uint8), table.astype(np.int64)) for table in FREQUENCIES]
+SLOT_SYMBOLS: NDArray[np.uint8] = np.stack(
+    [np.repeat(np.arange(ESCAPE + 1, dtype=np.uint8), table.astype(np.int64)) for table in SYMBOL_FREQUENCIES]
 )
-"""(TABLES, slots) symbol that owns each slot."""
+"""(TABLE_COUNT, slots): symbol that owns each slot."""

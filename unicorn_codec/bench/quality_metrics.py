@@ -1,8 +1,8 @@
-"""How good decoded pictures are: every measure that a benchmark knows, and which of them can be had here.
+"""Quality metrics of decoded pictures, and which of them are available.
 
-PSNR, MS-SSIM and SSIMULACRA2 always. The perceptual distance needs SqueezeNet's features in a file; LPIPS, DISTS, FID,
-CLIP-IQA, NIQE and BRISQUE need their packages and weights on this machine already. What is missing is None, never
-something else instead.
+PSNR, MS-SSIM and SSIMULACRA2 always are. The perceptual distance needs a file of SqueezeNet features. LPIPS, DISTS,
+FID, CLIP-IQA, NIQE and BRISQUE need their packages, with weights on this machine already. A metric that is not
+available is None and never replaced by another one.
 """
 
 import importlib
@@ -25,12 +25,12 @@ from unicorn_codec.pictures.metrics import ms_ssim, psnr_db
 LEAST_SSIMULACRA2_SIDE = 8
 
 
-def as_it_is(value: float) -> float:
+def identity(value: float) -> float:
     return value
 
 
 def similarity_to_db(value: float) -> float:
-    """Stretch the values just below 1, where all decent pictures are."""
+    """Convert a similarity to decibels, which stretches the values just below 1."""
     return -10 * math.log10(1 - value) if value < 1 else math.inf
 
 
@@ -39,21 +39,21 @@ def negated(value: float) -> float:
 
 
 def distance_to_db(value: float) -> float:
-    """A distance as a quality, of which more is better."""
+    """Convert a distance to decibels, of which higher is better."""
     return -10 * math.log10(value) if value > 0 else math.inf
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A measure of distortion.
+    """A quality metric.
 
     Args:
-        title: in a table, with its unit.
-        decimals: that a table shows.
-        axis: the scale of ``quality``, with its unit.
-        quality: its values on a scale where more is better and equal steps mean about as much.
-        least_overlap: on that scale; curves that share less of it have no BD-rate. Infinite for measures that do
-            not look at the original: less of what they dislike is not more of the picture.
+        title: for a table, with its unit.
+        decimals: in a table.
+        axis: name of the scale of ``quality``, with its unit.
+        quality: maps values to a scale on which higher is better and equal steps matter about equally.
+        least_overlap: on that scale. Curves that share less have no BD-rate. Infinite for no-reference metrics, which
+            do not tell whether the picture is still the same.
     """
 
     title: str
@@ -64,39 +64,39 @@ class Metric:
 
 
 METRICS: Mapping[str, Metric] = {
-    "psnr_db": Metric("PSNR (dB)", 2, "PSNR (dB)", as_it_is, 2.0),
+    "psnr_db": Metric("PSNR (dB)", 2, "PSNR (dB)", identity, 2.0),
     "ms_ssim": Metric("MS-SSIM", 4, "MS-SSIM, as -10 log₁₀(1 - x) (dB)", similarity_to_db, 2.0),
-    "ssimulacra2": Metric("SSIMULACRA2", 1, "SSIMULACRA2 (points)", as_it_is, 10.0),
+    "ssimulacra2": Metric("SSIMULACRA2", 1, "SSIMULACRA2 (points)", identity, 10.0),
     "perceptual_distance": Metric(
         "perceptual distance", 4, "perceptual distance, as -10 log₁₀ x (dB)", distance_to_db, 2.0
     ),
     "lpips": Metric("LPIPS", 4, "LPIPS, as -10 log₁₀ x (dB)", distance_to_db, 2.0),
     "dists": Metric("DISTS", 4, "DISTS, as -10 log₁₀ x (dB)", distance_to_db, 2.0),
     "fid": Metric("FID", 2, "FID, as -10 log₁₀ x (dB)", distance_to_db, 2.0),
-    "clip_iqa": Metric("CLIP-IQA", 3, "CLIP-IQA (0 to 1)", as_it_is, math.inf),
+    "clip_iqa": Metric("CLIP-IQA", 3, "CLIP-IQA (0 to 1)", identity, math.inf),
     "niqe": Metric("NIQE", 2, "-NIQE (points)", negated, math.inf),
     "brisque": Metric("BRISQUE", 1, "-BRISQUE (points)", negated, math.inf),
 }
-JUDGE = "ssimulacra2"
+MAIN_METRIC = "ssimulacra2"
 
 LEARNED_PACKAGES = ("lpips", "piq", "pyiqa")
 
-Values = dict[str, float | None]
+MetricValues = dict[str, float | None]
 Features = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureQuality:
-    """One picture's measures, and what a measure of the whole set (FID) needs of it, if that can be had."""
+    """Metrics of one picture, and its features for metrics of the whole set (FID), if available."""
 
-    values: Values
+    values: MetricValues
     original_features: Features | None
     decoded_features: Features | None
 
 
 def measure_pair(original: Pixels, decoded: Pixels, features: Path | None) -> PictureQuality:
-    """Every measure of one picture; None where it cannot be had."""
-    values: Values = dict.fromkeys(METRICS)
+    """Measure one picture by every metric. A metric that is not available is None."""
+    values: MetricValues = dict.fromkeys(METRICS)
     values |= {
         "psnr_db": psnr_db(original, decoded),
         "ms_ssim": ms_ssim(original, decoded),
@@ -114,18 +114,18 @@ def measure_pair(original: Pixels, decoded: Pixels, features: Path | None) -> Pi
 
 
 def measure_position(pictures: PictureSet, decoded: Path, features: Path | None, position: int) -> PictureQuality:
-    """Measure one picture that a trial decoded; for a process of its own, of which there is one a core."""
+    """Measure one picture that a trial decoded. Runs in a process pool."""
     return measure_pair(pictures[position], read_decoded(decoded, position), features)
 
 
 def _has_learned(features: Path | None) -> bool:
-    """Whether any measure may need torch, which takes seconds to load."""
+    """Return whether any metric may need torch, which takes seconds to import."""
     return features is not None or any(map(importlib.util.find_spec, LEARNED_PACKAGES))
 
 
-def of_set(rows: Sequence[PictureQuality]) -> Values:
-    """Mean of each measure over the pictures, None where a picture has none; and FID."""
-    means: Values = {}
+def set_values(rows: Sequence[PictureQuality]) -> MetricValues:
+    """Return the mean of each metric over the pictures, and FID. None where a picture has no value."""
+    means: MetricValues = {}
     for name in METRICS:
         found = [value for row in rows if (value := row.values[name]) is not None]
         means[name] = float(np.mean(found)) if len(found) == len(rows) else None
@@ -139,7 +139,7 @@ def of_set(rows: Sequence[PictureQuality]) -> Values:
 
 
 def ssimulacra2(original: Pixels, decoded: Pixels) -> float | None:
-    """SSIMULACRA2 as the package of this name has it: 100 is identical, below 30 is poor. None below 8 pixels."""
+    """Return SSIMULACRA2 by the package of that name: 100 is identical, below 30 is poor. None below 8 pixels."""
     if min(original.shape[:2]) < LEAST_SSIMULACRA2_SIDE:
         return None
     compute = importlib.import_module("ssimulacra2").compute_ssimulacra2
@@ -147,7 +147,7 @@ def ssimulacra2(original: Pixels, decoded: Pixels) -> float | None:
 
 
 def _ppm(pixels: Pixels) -> io.BytesIO:
-    """The package reads files alone; this is the cheapest."""
+    """Encode a picture as PPM: the package reads only files, and this is the cheapest format."""
     file = io.BytesIO()
     to_image(pixels).save(file, "PPM")
     file.seek(0)
@@ -155,7 +155,7 @@ def _ppm(pixels: Pixels) -> io.BytesIO:
 
 
 def check_packages(features: Path | None) -> None:
-    """Raise before hours of work what would stop it at its end.
+    """Check for missing packages and files before hours of work.
 
     Raises:
         PackageMissing: a package of the extra ``bench`` is not installed.

@@ -1,4 +1,4 @@
-"""Where figures come from: command, date, seed, device and versions, for the record beside them."""
+"""Provenance of figures: command, date, seed, device and versions, stored with them."""
 
 import hashlib
 import importlib.metadata
@@ -19,8 +19,8 @@ NAMED_PACKAGES = (
 )
 
 
-def origin_of(command: str, seed: int, device: str) -> dict[str, Any]:
-    """What a results file says of the run that made it."""
+def provenance(command: str, seed: int, device: str) -> dict[str, Any]:
+    """Return what a results file says about the run that made it."""
     return {
         "command": command,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -31,8 +31,8 @@ def origin_of(command: str, seed: int, device: str) -> dict[str, Any]:
     }
 
 
-def models_sha256() -> str:
-    """Over the files that the package ships as its models."""
+def package_models_sha256() -> str:
+    """Return the SHA-256 of all model files of the package."""
     digest = hashlib.sha256()
     for file in sorted((resources.files("unicorn_codec") / "pretrained").iterdir(), key=lambda file: file.name):
         digest.update(file.name.encode() + file.read_bytes())
@@ -40,7 +40,7 @@ def models_sha256() -> str:
 
 
 def device_name(device: str) -> str:
-    """The GPU's name, or the processor's."""
+    """Return the name of the GPU, or of the processor."""
     if choose_device(device).type == "cuda":
         return torch.cuda.get_device_name()
     cpuinfo = Path("/proc/cpuinfo")

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, whatever happens while they are written."""
+"""Files that appear complete or not at all, whatever happens while they are written."""
 
 import hashlib
 import os
@@ -10,23 +10,23 @@ from typing import IO
 
 try:
     import fcntl
-except ImportError:  # elsewhere an open file cannot be removed anyway
+except ImportError:  # on systems without it, an open file cannot be removed anyway
     fcntl = None  # type: ignore[assignment]
 
 _SUFFIX = ".uni-part"
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[IO[bytes]]:
-    """A new file to write; when the block ends well it is on the disk and has taken the path's place.
+def open_atomic(path: Path) -> Iterator[IO[bytes]]:
+    """Open a new file to write. When the block ends without an error, the file is synced to disk and replaces ``path``.
 
-    It lies beside the path until then. What an earlier process left of the same path when it was killed is removed;
-    what another process writes at this moment is not: that one holds a lock.
+    Until then it lies in the same folder under a temporary name. Temporary files of the same path that a killed process
+    left are removed. Those that another process is writing are kept: it holds a lock on them.
 
     Raises:
-        OSError: it cannot be written; what stood at the path before is then untouched.
+        OSError: the file cannot be written. Whatever stood at ``path`` before is untouched.
     """
-    # Not the name itself: with something before and after it, a long one would be too long.
+    # A hash, since a long name with a prefix and a suffix would exceed the file system's limit.
     prefix = f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}-"
     _remove_abandoned(path.parent, prefix)
     partial = path.with_name(f"{prefix}{secrets.token_hex(8)}{_SUFFIX}")
@@ -51,13 +51,13 @@ def _remove_abandoned(folder: Path, prefix: str) -> None:
 
 
 def _lock(file: IO[bytes]) -> None:
-    """Lock an open file, or raise ``OSError`` where another process has."""
+    """Lock an open file. Raise ``OSError`` where another process holds a lock on it."""
     if fcntl is not None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _sync_folder(folder: Path) -> None:
-    if os.name != "posix":  # elsewhere a folder cannot be opened
+    if os.name != "posix":  # only POSIX systems let a folder be opened
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:

@@ -1,26 +1,26 @@
-"""What the context predicts is what the sums of the format's text say, in whatever blocks and number formats."""
+"""Predictions equal the formulas of the specification, whatever the blocks and number formats."""
 
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
-from unicorn_codec.codes.code_context import BLOCK, EXACT_IN_SINGLES, Context
-from unicorn_codec.codes.code_model import NEIGHBOURS, PASSES, CodeModel, known
+from unicorn_codec.codes.context_model import NEIGHBOURS, PASSES, ContextModel, known
+from unicorn_codec.codes.context_predictor import BLOCK, EXACT_IN_FLOAT32, ContextPredictor
 
 CHANNELS, HIDDEN, LEVEL = 2 * BLOCK + 3, 3, 1
 SHAPE = (3, 5, 4)
 
 
-def draw_model(reach: int) -> CodeModel:
-    """Weights of at most some magnitude; a channel has them towards later ones alone."""
+def draw_model(reach: int) -> ContextModel:
+    """Draw weights of limited magnitude; a channel has weights to later channels only."""
     rng = np.random.default_rng(reach)
 
     def weights(*shape: int, reach: int) -> np.ndarray:
         return rng.integers(-reach, reach + 1, shape).astype(np.float64)
 
     later = np.arange(CHANNELS)[:, None] < np.arange(CHANNELS)
-    return CodeModel(
+    return ContextModel(
         earlier=weights(CHANNELS, 18, CHANNELS, HIDDEN, reach=reach) * later[:, None, :, None],
         same=weights(4, CHANNELS, 18, HIDDEN, reach=reach),
         bias=weights(2, 4, CHANNELS, HIDDEN, reach=50_000),
@@ -42,13 +42,13 @@ def windows(plane: np.ndarray) -> np.ndarray:
     return np.stack([padded[:, 1 + r : 1 + r + height, 1 + c : 1 + c + width] for r, c in NEIGHBOURS], axis=-1)
 
 
-def features(model: CodeModel, plane: np.ndarray) -> np.ndarray:
+def features(model: ContextModel, plane: np.ndarray) -> np.ndarray:
     sizes = model.magnitudes[np.minimum(np.abs(plane), 255)].astype(np.int64)
     return np.concatenate([windows(np.sign(plane) * sizes), windows(sizes)], axis=-1)
 
 
-def predictions(model: CodeModel, symbols: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Means and scale classes of each channel and pass (UNI-82), in Python's own integers."""
+def predictions(model: ContextModel, symbols: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield means and scale classes of each channel and pass (UNI-82), in Python's integers."""
     whole = {
         name: getattr(model, name).astype(np.int64).astype(object) for name in ("earlier", "same", "mean", "scale")
     }
@@ -57,13 +57,13 @@ def predictions(model: CodeModel, symbols: np.ndarray) -> Iterator[tuple[np.ndar
         for earlier in range(channel):
             sums = sums + features(model, symbols[:, earlier]).astype(object) @ whole["earlier"][earlier, :, channel]
         plane = np.zeros(SHAPE, np.int64)
-        for step, (row, column) in enumerate(PASSES):
-            total = sums + features(model, plane).astype(object) @ whole["same"][step, channel]
-            total = (total + model.bias[LEVEL, step, channel].astype(np.int64)).astype(np.int64)
+        for pass_index, (row, column) in enumerate(PASSES):
+            total = sums + features(model, plane).astype(object) @ whole["same"][pass_index, channel]
+            total = (total + model.bias[LEVEL, pass_index, channel].astype(np.int64)).astype(np.int64)
             hidden = np.clip(total // 256, 0, 131071).astype(object)
-            linear = windows(np.clip(plane, -255, 255)) @ model.linear[step, channel].astype(np.int64)
-            mean = hidden @ whole["mean"][channel] + 64 * linear + model.mean_bias[LEVEL, step, channel]
-            scale = hidden @ whole["scale"][channel] + model.scale_bias[LEVEL, step, channel]
+            linear = windows(np.clip(plane, -255, 255)) @ model.linear[pass_index, channel].astype(np.int64)
+            mean = hidden @ whole["mean"][channel] + 64 * linear + model.mean_bias[LEVEL, pass_index, channel]
+            scale = hidden @ whole["scale"][channel] + model.scale_bias[LEVEL, pass_index, channel]
             means, scales = (mean.astype(np.int64) + 1024) // 2048, (scale.astype(np.int64) + 8192) // 16384
             here = (slice(None), slice(row, None, 2), slice(column, None, 2))
             yield means[here], np.clip(scales, 0, 47)[here]
@@ -78,25 +78,25 @@ def draw_symbols(largest: int) -> np.ndarray:
     return symbols
 
 
-@pytest.mark.parametrize(("reach", "largest", "singles"), [(100, 3, True), (3000, 20_000, False)])
-def test_predictions_are_those_of_the_text(reach: int, largest: int, singles: bool) -> None:
+@pytest.mark.parametrize(("reach", "largest", "is_float32"), [(100, 3, True), (3000, 20_000, False)])
+def test_predictions_follow_the_specification(reach: int, largest: int, is_float32: bool) -> None:
     model, symbols = draw_model(reach), draw_symbols(largest)
     bounds = model.magnitudes[np.minimum(np.abs(symbols).max((0, 2, 3)), 255)] @ model.excursions
-    assert (bounds.max() < EXACT_IN_SINGLES) == singles
-    context = Context(model, LEVEL, CHANNELS, SHAPE)
+    assert (bounds.max() < EXACT_IN_FLOAT32) == is_float32
+    context = ContextPredictor(model, LEVEL, CHANNELS, SHAPE)
     expected = predictions(model, symbols)
     for channel in range(CHANNELS):
-        pictures = 3 if channel < BLOCK + 2 else 2  # within a block one ends
+        pictures = 3 if channel < BLOCK + 2 else 2  # one picture ends within a block
         context.keep(pictures)
-        for step, (row, column) in enumerate(PASSES):
-            for found, right in zip(context.predict(channel, step), next(expected), strict=True):
+        for pass_index, (row, column) in enumerate(PASSES):
+            for found, right in zip(context.predict(channel, pass_index), next(expected), strict=True):
                 assert np.array_equal(found, right[:pictures])
-            context.put(step, symbols[:pictures, channel, row::2, column::2])
-        context.close(channel)
+            context.add_values(pass_index, symbols[:pictures, channel, row::2, column::2])
+        context.finish_channel(channel)
 
 
 def test_known_neighbours_are_those_of_earlier_passes() -> None:
-    assert [[NEIGHBOURS[k] for k in known(step)] for step in range(4)] == [
+    assert [[NEIGHBOURS[k] for k in known(pass_index)] for pass_index in range(4)] == [
         [],
         [(-1, -1), (-1, 1), (1, -1), (1, 1)],
         [(-1, 0), (0, -1), (0, 1), (1, 0)],

@@ -1,4 +1,4 @@
-"""Steps of weights in training: the wanted entropy, finer where it matters, and the exact weights untouched."""
+"""Quantisation-aware training: the target entropy, finer steps for sensitive tensors, exact weights untouched."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import torch
 
 from unicorn_codec.format.header import NetworkConfig
 from unicorn_codec.network.denoiser import Denoiser, tensors_of
-from unicorn_codec.network.weight_training import RATE_SHARE, WeightRounding
+from unicorn_codec.network.weight_rounding import RATE_SHARE, WeightRounding
 from unicorn_codec.weights.weight_coding import encode_rows
 
 
@@ -30,7 +30,7 @@ def steps_of(rounding: WeightRounding, denoiser: Denoiser) -> dict[str, int]:
 
 @pytest.mark.parametrize("bits", [3, 5, 8])
 @pytest.mark.parametrize("observed", [False, True])
-def test_the_wanted_bits_are_met(bits: int, observed: bool) -> None:
+def test_the_target_entropy_is_met(bits: int, observed: bool) -> None:
     denoiser = make_denoiser()
     rounding = WeightRounding(denoiser, bits)
     if observed:
@@ -52,7 +52,7 @@ def test_sensitive_tensors_get_finer_steps() -> None:
     assert steps["patch_out"] - steps["blocks.0.mlp_in"] == pytest.approx(16, abs=2)
 
 
-def test_rounded_weights_are_in_use_only_within() -> None:
+def test_rounded_weights_are_used_only_within_the_context() -> None:
     denoiser = make_denoiser()
     exact = {name: tensor.copy() for name, tensor in tensors_of(denoiser).items()}
     rounding = WeightRounding(denoiser, 4)
@@ -65,7 +65,7 @@ def test_rounded_weights_are_in_use_only_within() -> None:
     assert not np.array_equal(within[0], exact["patch_in"])
 
 
-def test_noise_is_as_large_as_rounding_and_is_drawn_anew() -> None:
+def test_noise_has_the_size_of_rounding_and_is_drawn_each_time() -> None:
     denoiser = make_denoiser()
     rounding = WeightRounding(denoiser, 4)
     exact = denoiser.blocks[0].mlp_in.detach().clone()
@@ -78,7 +78,7 @@ def test_noise_is_as_large_as_rounding_and_is_drawn_anew() -> None:
     assert torch.equal(denoiser.blocks[0].mlp_in, exact)
 
 
-def test_gradients_of_rounded_weights_reach_the_exact_ones() -> None:
+def test_gradients_of_rounded_weights_pass_straight_through() -> None:
     denoiser = make_denoiser()
     rounding = WeightRounding(denoiser, 3)
     with rounding.applied():
@@ -108,7 +108,7 @@ def test_an_untrained_network_can_be_rounded() -> None:
     assert len(encode_rows(WeightRounding(denoiser, 3).quantised())) > 0
 
 
-def test_state_comes_back_from_a_checkpoint() -> None:
+def test_a_checkpoint_restores_the_state() -> None:
     denoiser = make_denoiser()
     rounding, again = WeightRounding(denoiser, 5), WeightRounding(denoiser, 5)
     set_gradients(denoiser, {"patch_in": 9.0})

@@ -4,69 +4,69 @@ from itertools import product
 import numpy as np
 import pytest
 
-from unicorn_codec.codes.code_model import PASSES, CodeModel, level_of, load_code_model
-from unicorn_codec.codes.coding import LARGEST, decode_symbols, encode_symbols, lanes_of
+from unicorn_codec.codes.context_model import PASSES, ContextModel, level_of, load_context_model
+from unicorn_codec.codes.latent_coding import LARGEST_SYMBOL, decode_symbols, encode_symbols, picture_lanes
 from unicorn_codec.errors import FormatError
 from unicorn_codec.format.rans import PRECISION
 
 
 @pytest.fixture(scope="module")
-def model() -> CodeModel:
-    return load_code_model()
+def model() -> ContextModel:
+    return load_context_model()
 
 
 def draw_symbols(pictures: int, channels: int, height: int, width: int, seed: int = 0) -> np.ndarray:
-    """Sparse values, the fewer the later the channel, as quantised latents are."""
+    """Draw values that get sparser from channel to channel, like quantised latents."""
     rng = np.random.default_rng(seed)
     scale = 6.0 / (1 + np.arange(channels))[:, None, None]
     return np.rint(rng.laplace(0, scale, (pictures, channels, height, width))).astype(np.int64)
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 7), (3, 2), (16, 16), (17, 33)])
-def test_symbols_come_back(model: CodeModel, height: int, width: int) -> None:
+def test_round_trip(model: ContextModel, height: int, width: int) -> None:
     symbols = draw_symbols(3, model.channels, height, width)
     codes = encode_symbols(model, 5, symbols)
     assert np.array_equal(decode_symbols(model, 5, codes, height, width, short=True), symbols)
 
 
-def test_large_grids_have_several_lanes(model: CodeModel) -> None:
-    assert lanes_of(16, 16) == 1 and lanes_of(17, 33) == 3
+def test_large_grids_have_several_lanes(model: ContextModel) -> None:
+    assert picture_lanes(16, 16) == 1 and picture_lanes(17, 33) == 3
 
 
-def test_an_images_code_is_the_same_alone_and_among_others(model: CodeModel) -> None:
+def test_a_picture_has_the_same_code_alone_and_among_others(model: ContextModel) -> None:
     symbols = draw_symbols(5, model.channels, 6, 5)
     together = encode_symbols(model, 3, symbols)
     assert together == [encode_symbols(model, 3, symbols[i : i + 1])[0] for i in range(5)]
     assert np.array_equal(decode_symbols(model, 3, [together[4], together[1]], 6, 5, short=True), symbols[[4, 1]])
 
 
-def test_values_out_of_reach_are_coded_plainly(model: CodeModel) -> None:
+def test_values_out_of_reach_are_escaped(model: ContextModel) -> None:
     symbols = np.zeros((2, model.channels, 2, 3), np.int64)
-    symbols[0, 0] = [[LARGEST, -LARGEST, 1000], [model.reach + 1, -model.reach - 1, 0]]
+    symbols[0, 0] = [[LARGEST_SYMBOL, -LARGEST_SYMBOL, 1000], [model.reach + 1, -model.reach - 1, 0]]
     symbols[0, 7, 1, 1] = -300
     codes = encode_symbols(model, 0, symbols)
     assert np.array_equal(decode_symbols(model, 0, codes, 2, 3, short=True), symbols)
 
 
-def test_a_silent_image_takes_one_byte(model: CodeModel) -> None:
+def test_a_picture_of_zeros_takes_one_byte(model: ContextModel) -> None:
     assert encode_symbols(model, 9, np.zeros((2, model.channels, 4, 4), np.int64)) == [b"\0", b"\0"]
     assert not decode_symbols(model, 9, [b"\0"], 4, 4, short=True).any()
 
 
-def test_channels_after_the_last_that_sounds_take_nothing(model: CodeModel) -> None:
+def test_zero_channels_at_the_end_take_no_bytes(model: ContextModel) -> None:
     symbols = np.zeros((1, model.channels, 4, 4), np.int64)
     symbols[0, 2, 3, 3] = 1
     (code,) = encode_symbols(model, 9, symbols)
     assert code[0] == 3 and len(code) < 20
 
 
-def test_the_model_pays(model: CodeModel) -> None:
+def test_codes_are_smaller_than_plain_integers(model: ContextModel) -> None:
     symbols = draw_symbols(4, model.channels, 16, 16)
     plain = sum(np.log2(2 * np.abs(symbols[:, c]).max() + 1) * symbols[:, c].size / 8 for c in range(model.channels))
     assert sum(map(len, encode_symbols(model, 2, symbols))) < 0.7 * plain
 
 
-def test_every_damage_is_a_format_error_or_other_symbols(model: CodeModel) -> None:
+def test_damage_gives_other_symbols_or_a_format_error(model: ContextModel) -> None:
     symbols = draw_symbols(1, model.channels, 2, 2) * (np.arange(model.channels) < 6)[:, None, None]
     (code,) = encode_symbols(model, 4, symbols)
     unnoticed = 0
@@ -81,28 +81,28 @@ def test_every_damage_is_a_format_error_or_other_symbols(model: CodeModel) -> No
             decode_symbols(model, 4, [code[:length]], 2, 2, short=True)
 
 
-def test_tables_are_whole(model: CodeModel) -> None:
+def test_every_table_is_complete(model: ContextModel) -> None:
     assert (model.frequencies >= 0).all()
-    assert (model.frequencies[..., model.far] >= 1).all(), "whatever else has no slots is coded by this"
+    assert (model.frequencies[..., model.escape] >= 1).all(), "the escape codes whatever has no slots"
     assert (model.frequencies.sum(-1) == 1 << PRECISION).all()
 
 
-def test_no_weight_sees_what_the_decoder_does_not_know(model: CodeModel) -> None:
+def test_weights_use_only_what_the_decoder_knows(model: ContextModel) -> None:
     for channel in range(model.channels):
         assert not model.earlier[channel, :, : channel + 1].any()
-    for step, (row, column) in enumerate(PASSES):
+    for pass_index, (row, column) in enumerate(PASSES):
         for place in range(9):
             parity = ((row + place // 3 - 1) % 2, (column + place % 3 - 1) % 2)
-            if parity not in PASSES[:step]:
-                assert not model.same[step, :, [place, place + 9]].any()
-                assert not model.linear[step, :, place].any()
+            if parity not in PASSES[:pass_index]:
+                assert not model.same[pass_index, :, [place, place + 9]].any()
+                assert not model.linear[pass_index, :, place].any()
 
 
-def test_products_stay_exact_in_float64(model: CodeModel) -> None:
+def test_products_are_exact_in_float64(model: ContextModel) -> None:
     features = model.magnitudes.max()
     sums = features * (np.abs(model.earlier).sum((0, 1)).max() + np.abs(model.same).sum(2).max())
     assert sums + np.abs(model.bias).max() < 2**53
-    assert np.abs(model.earlier).max() < 2**24  # each weight alone is held in float32
+    assert np.abs(model.earlier).max() < 2**24  # single weights are stored in float32
 
 
 def test_levels_are_quarter_octaves() -> None:

@@ -1,7 +1,7 @@
-"""float32 values <-> codes of a (1 + e + m)-bit float with its own exponent bias (paper, section 3.3).
+"""Minifloats: float32 values <-> codes of 1 + e + m bits with a stored exponent bias (paper, section 3.3).
 
-The paper clamps the exponent to [-2^e, 2^e - 1], twice as many values as e bits hold. Here an exponent field holds
-0 .. 2^e - 1 and a stored bias says where it lies: see ``format_spec/uni-1.md`` ("Weight codes").
+The paper clamps the exponent to [-2^e, 2^e - 1], which is twice as many values as e bits hold. Here the exponent field
+holds 0 to 2^e - 1 and the stored bias shifts it: see ``format_spec/uni-1.md`` ("Weight codes").
 """
 
 import numpy as np
@@ -12,9 +12,10 @@ from unicorn_codec.format.header import WeightFormat, check
 
 
 def fit_format(values: NDArray[np.float32], exponent_bits: int, mantissa_bits: int) -> WeightFormat:
-    """The format of this many bits whose largest finite value lies just above the largest magnitude.
+    """Return the format of this many bits whose largest finite value lies just above the largest magnitude.
 
-    Raises ``InvalidSetting`` for values that are not finite and for numbers of bits that do not exist.
+    Raises:
+        InvalidSetting: values are not finite, or there is no format of this many bits.
     """
     largest = _largest_magnitude(values)
     top_field = (1 << exponent_bits) - 1
@@ -38,19 +39,22 @@ def _largest_magnitude(values: NDArray[np.float32]) -> float:
     return largest
 
 
-def quantize(values: NDArray[np.float32], weight_format: WeightFormat) -> NDArray[np.uint32]:
-    """Round float32 values of any shape to the nearest code, ties to even: uint32 of the same shape.
+def quantise(values: NDArray[np.float32], weight_format: WeightFormat) -> NDArray[np.uint32]:
+    """Round float32 values of any shape to the nearest code, ties to even. Returns uint32 of the same shape.
 
-    Too large values saturate at the largest finite code, too small ones become zero with their sign.
-    Raises ``InvalidSetting`` for values that are not finite.
+    Values that are too large saturate at the largest finite code. Values that are too small become zero with their
+    sign.
+
+    Raises:
+        InvalidSetting: values are not finite.
     """
     _largest_magnitude(values)
     magnitudes = np.abs(values.astype(np.float64))
     lowest = 1 - weight_format.bias
     exponents = np.where(magnitudes > 0, np.frexp(magnitudes)[1] - 1, lowest)
     exponents = np.maximum(exponents, lowest)
-    # Scaling by a power of two is exact; rint alone rounds. A carry out of the mantissa lands in the exponent
-    # because the two fields are neighbours, and a code is odd exactly when its mantissa is.
+    # Scaling by a power of two is exact, so only rint rounds. A carry out of the mantissa lands in the exponent because
+    # the two fields are adjacent, and a code is odd exactly when its mantissa is.
     significands = np.rint(np.ldexp(magnitudes, weight_format.mantissa_bits - exponents)).astype(np.int64)
     codes = significands + ((exponents - lowest).astype(np.int64) << weight_format.mantissa_bits)
     signs = np.signbit(values).astype(np.uint32) << np.uint32(weight_format.bits - 1)
@@ -58,10 +62,11 @@ def quantize(values: NDArray[np.float32], weight_format: WeightFormat) -> NDArra
     return rounded
 
 
-def dequantize(codes: NDArray[np.uint32], weight_format: WeightFormat) -> NDArray[np.float32]:
-    """The exact float32 value of every code, same shape.
+def dequantise(codes: NDArray[np.uint32], weight_format: WeightFormat) -> NDArray[np.float32]:
+    """Return the exact float32 value of every code, in the same shape.
 
-    Raises ``InvalidField`` for a code that stands for 2^128 or more, which no float32 holds.
+    Raises:
+        InvalidField: a code stands for 2^128 or more, which float32 cannot hold.
     """
     mantissa_bits = weight_format.mantissa_bits
     magnitudes = codes.astype(np.int64) & ((1 << (weight_format.bits - 1)) - 1)

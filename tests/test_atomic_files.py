@@ -1,4 +1,4 @@
-"""A file is whole or not there, and what a killed process left is removed by the next one."""
+"""A file is complete or absent, and what a killed process left is removed by the next one."""
 
 import os
 import subprocess
@@ -7,33 +7,33 @@ from pathlib import Path
 
 import pytest
 
-from unicorn_codec.whole_files import whole_file
+from unicorn_codec.atomic_files import open_atomic
 
 DIES_WHILE_WRITING = """
 import os, sys
 from pathlib import Path
-from unicorn_codec.whole_files import whole_file
-with whole_file(Path(sys.argv[1])) as file:
+from unicorn_codec.atomic_files import open_atomic
+with open_atomic(Path(sys.argv[1])) as file:
     file.write(b"half")
     file.flush()
     os.kill(os.getpid(), 9)
 """
 
 
-def test_it_takes_the_paths_place_when_it_is_done(tmp_path: Path) -> None:
+def test_the_file_appears_when_it_is_complete(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"old")
-    with whole_file(path) as file:
+    with open_atomic(path) as file:
         file.write(b"new")
         assert path.read_bytes() == b"old"
     assert path.read_bytes() == b"new"
     assert os.listdir(tmp_path) == ["a"]
 
 
-def test_an_error_leaves_what_was_there(tmp_path: Path) -> None:
+def test_an_error_keeps_the_earlier_file(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"old")
-    with pytest.raises(ZeroDivisionError), whole_file(path) as file:
+    with pytest.raises(ZeroDivisionError), open_atomic(path) as file:
         file.write(b"new")
         raise ZeroDivisionError
     assert path.read_bytes() == b"old"
@@ -41,32 +41,32 @@ def test_an_error_leaves_what_was_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="kills a process")
-def test_what_a_killed_process_left_goes_with_the_next(tmp_path: Path) -> None:
+def test_leftovers_of_a_killed_process_are_removed(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"old")
     subprocess.run([sys.executable, "-c", DIES_WHILE_WRITING, str(path)], check=False)
     assert path.read_bytes() == b"old" and len(os.listdir(tmp_path)) == 2
-    with whole_file(tmp_path / "b") as file:
+    with open_atomic(tmp_path / "b") as file:
         file.write(b"of another path")
     assert len(os.listdir(tmp_path)) == 3
-    with whole_file(path) as file:
+    with open_atomic(path) as file:
         file.write(b"new")
     assert sorted(os.listdir(tmp_path)) == ["a", "b"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs file locks")
-def test_what_another_writes_at_this_moment_stays(tmp_path: Path) -> None:
+def test_files_that_another_process_writes_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "a"
-    with whole_file(path) as slow:
+    with open_atomic(path) as slow:
         slow.write(b"slow")
-        with whole_file(path) as quick:
+        with open_atomic(path) as quick:
             quick.write(b"quick")
         assert path.read_bytes() == b"quick"
     assert path.read_bytes() == b"slow"
     assert os.listdir(tmp_path) == ["a"]
 
 
-def test_a_name_may_be_as_long_as_the_system_allows(tmp_path: Path) -> None:
-    with whole_file(tmp_path / ("x" * 255)) as file:
+def test_names_may_be_as_long_as_the_system_allows(tmp_path: Path) -> None:
+    with open_atomic(tmp_path / ("x" * 255)) as file:
         file.write(b"new")
     assert os.listdir(tmp_path) == ["x" * 255]

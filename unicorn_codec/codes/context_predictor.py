@@ -1,8 +1,8 @@
-"""What is known of pictures while their channels are coded one by one, and what it predicts of the next values.
+"""Predictions of the context model for pictures whose channels are coded one by one.
 
-The sums over all earlier channels' features are most of the work. They are made for a block of channels at a
-time, which keeps them small and gives large matrix products; these run in float32 as long as every partial
-sum is certain to be an integer below 2^24, then in float64: exact in either.
+Most of the work is in the sums over the features of all earlier channels. They are computed for a block of channels at
+a time, which keeps them small and the matrix products large. The products run in float32 while every partial sum is
+certain to be an integer below 2^24, then in float64: they are exact in both.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unicorn_codec.codes.code_model import (
+from unicorn_codec.codes.context_model import (
     FEATURE_BITS,
     HIDDEN_LIMIT,
     MAX_SYMBOL,
@@ -19,7 +19,7 @@ from unicorn_codec.codes.code_model import (
     PASSES,
     SCALES,
     WEIGHT_BITS,
-    CodeModel,
+    ContextModel,
     Floats,
     Integers,
     known,
@@ -28,26 +28,26 @@ from unicorn_codec.codes.code_model import (
 Sums = NDArray[np.floating[Any]]
 
 BLOCK = 8
-"""Channels whose sums over earlier channels are made together."""
+"""Channels whose sums over earlier channels are computed together."""
 
 CELLS_AT_ONCE = 1 << 11
-"""Columns of a matrix product: what it reads and writes stays in the processor's cache."""
+"""Columns of a matrix product, so that its operands stay in the processor's cache."""
 
-EXACT_IN_SINGLES = 1 << 24
+EXACT_IN_FLOAT32 = 1 << 24
 
 
-class Context:
-    """What is known of N pictures of one size while their leading channels are coded, those of most channels first.
+class ContextPredictor:
+    """State of the context model for N pictures of one size, sorted by falling number of coded channels.
 
-    All planes are flat: each picture is h + 1 rows of w + 1 cells, of which the last row and the last column are
-    zeros, so that a neighbour lies at the same distance everywhere, and outside a picture there are zeros.
+    All planes are flat: a picture is h + 1 rows of w + 1 cells whose last row and column are zeros. A neighbour
+    therefore lies at the same offset everywhere, and the surroundings of a picture are zero.
 
     Args:
-        channels: that any of the pictures codes.
+        channels: largest number of channels that any of the pictures codes.
         shape: N, h, w.
     """
 
-    def __init__(self, model: CodeModel, level: int, channels: int, shape: tuple[int, int, int]) -> None:
+    def __init__(self, model: ContextModel, level: int, channels: int, shape: tuple[int, int, int]) -> None:
         self._model, self._level, self._channels = model, level, channels
         self._pictures, self._height, self._width = shape
         self._margin = self._width + 2
@@ -58,32 +58,42 @@ class Context:
         self._begin_block(0)
 
     def keep(self, pictures: int) -> None:
-        """Go on with so many pictures alone, the first ones."""
+        """Continue with the first pictures alone."""
         self._pictures = pictures
 
-    def predict(self, channel: int, step: int) -> tuple[Integers, Integers]:
-        """Means (in 1 / ``fractions``) and scale classes of the channel's values in a pass, (N, rows, columns) each.
+    def predict(self, channel: int, pass_index: int) -> tuple[Integers, Integers]:
+        """Predict the values of a channel in a pass: means, in units of 1 / ``fractions``, and scale classes.
 
-        The values of the channel's earlier passes must have been ``put``.
+        The values of the channel's earlier passes must have been added by ``add_values``.
+
+        Returns:
+            (N, rows, columns) int64 each.
         """
         hidden, first = self._model.hidden, channel % BLOCK * self._model.hidden
-        sums = self._of_pass(self._sums[first : first + hidden, : self._cells], step)
-        windows = [self._of_pass(self._window(self._plane, place), step) for place in known(step)]
+        sums = self._of_pass(self._sums[first : first + hidden, : self._cells], pass_index)
+        windows = [self._of_pass(self._window(self._plane, place), pass_index) for place in known(pass_index)]
         means, scales = (np.empty(sums.shape[1:], np.int64) for _ in range(2))
         together = max(1, 2 * CELLS_AT_ONCE // (self._height * self._width))
         for start in range(0, self._pictures, together):
             some = slice(start, start + together)
-            found = self._predict(channel, step, sums[:, some], [window[:, some] for window in windows])
+            found = self._predict(channel, pass_index, sums[:, some], [window[:, some] for window in windows])
             means[some], scales[some] = (array.reshape(means[some].shape) for array in found)
         return means, scales
 
-    def _predict(self, channel: int, step: int, sums: Sums, windows: Sequence[Floats]) -> tuple[Integers, Integers]:
-        """Means and scale classes, flat, of (H, N, rows, columns) sums and the own channel's (3, N, rows, columns)."""
+    def _predict(
+        self, channel: int, pass_index: int, sums: Sums, windows: Sequence[Floats]
+    ) -> tuple[Integers, Integers]:
+        """Return flat means and scale classes.
+
+        Args:
+            sums: (H, N, rows, columns) over the earlier channels.
+            windows: (3, N, rows, columns) of the channel itself, one for each known neighbour.
+        """
         model, level = self._model, self._level
-        hidden = sums.reshape(len(sums), -1) + model.bias[level, step, channel, :, None]
+        hidden = sums.reshape(len(sums), -1) + model.bias[level, pass_index, channel, :, None]
         plain: Floats | float = 0.0
         if windows:
-            own = model.own[step][channel] @ np.stack(windows).reshape(3 * len(windows), -1)
+            own = model.own[pass_index][channel] @ np.stack(windows).reshape(3 * len(windows), -1)
             hidden += own[:-1]
             plain = own[-1]
         hidden *= 1 / (1 << WEIGHT_BITS)
@@ -91,22 +101,22 @@ class Context:
         np.clip(hidden, 0, HIDDEN_LIMIT, out=hidden)
         mean, scale = model.heads[channel] @ hidden
         mean += plain
-        mean += float(model.mean_bias[level, step, channel])
-        scale += float(model.scale_bias[level, step, channel])
+        mean += float(model.mean_bias[level, pass_index, channel])
+        scale += float(model.scale_bias[level, pass_index, channel])
         shift = WEIGHT_BITS + FEATURE_BITS
         means = np.floor(mean * model.fractions / (1 << shift) + 0.5)
         classes = np.clip(np.floor(scale / (1 << shift) + 0.5), 0, SCALES - 1)
         return means.astype(np.int64), classes.astype(np.int64)
 
-    def put(self, step: int, values: NDArray[np.integer]) -> None:
-        """Tell a pass's values of the present channel, (N, rows, columns)."""
-        plane = self._of_pass(self._window(self._plane, len(NEIGHBOURS) // 2), step)
+    def add_values(self, pass_index: int, values: NDArray[np.integer]) -> None:
+        """Add the values of a pass of the current channel, (N, rows, columns)."""
+        plane = self._of_pass(self._window(self._plane, len(NEIGHBOURS) // 2), pass_index)
         sizes = self._model.magnitudes[np.minimum(np.abs(values), MAX_SYMBOL)]
         plane[0], plane[1] = np.sign(values) * sizes, sizes
         plane[2] = np.clip(values, -MAX_SYMBOL, MAX_SYMBOL)
 
-    def close(self, channel: int) -> None:
-        """End a channel: later ones see it."""
+    def finish_channel(self, channel: int) -> None:
+        """Finish a channel, so that later ones are predicted from it."""
         following = channel + 1
         pair = self._features[2 * channel : 2 * following]
         pair[:] = self._plane[:2]
@@ -125,29 +135,29 @@ class Context:
         return self._pictures * (self._height + 1) * (self._width + 1)
 
     def _window(self, planes: NDArray[np.generic], place: int, start: int = 0, stop: int | None = None) -> Any:
-        """(..., stop - start) the cells' neighbours in one place of the nine."""
+        """Return one of the nine neighbours of each cell, (..., stop - start)."""
         row, column = NEIGHBOURS[place]
         first = self._margin + row * (self._width + 1) + column
         return planes[..., first + start : first + (self._cells if stop is None else stop)]
 
-    def _of_pass(self, planes: NDArray[np.generic], step: int) -> Any:
-        """(..., N, rows, columns) the cells of a pass."""
-        row, column = PASSES[step]
+    def _of_pass(self, planes: NDArray[np.generic], pass_index: int) -> Any:
+        """Return the cells of a pass, (..., N, rows, columns)."""
+        row, column = PASSES[pass_index]
         grids = planes.reshape(*planes.shape[:-1], self._pictures, self._height + 1, self._width + 1)
         return grids[..., row : self._height : 2, column : self._width : 2]
 
     def _begin_block(self, first: int) -> None:
-        """Make sums, (channels of the block x H, cells), over all features of the channels before a block."""
+        """Compute the sums of a block of channels, (channels x H, cells), over the features of earlier ones."""
         channels = min(BLOCK, self._channels - first)
         self._sums: Sums = np.zeros((channels * self._model.hidden, self._cells), np.float32)
         if first:
             self._add(slice(0, 2 * first), first)
 
     def _add(self, inputs: slice, first: int) -> None:
-        """Add what some of the features bring to the sums of the block's channels from one on."""
+        """Add the contribution of some features to the block's sums, from one channel on."""
         count = (min((first // BLOCK + 1) * BLOCK, self._channels) - first) * self._model.hidden
         outputs = slice(first * self._model.hidden, first * self._model.hidden + count)
-        exact = self._bounds[outputs].max() < EXACT_IN_SINGLES
+        exact = self._bounds[outputs].max() < EXACT_IN_FLOAT32
         kind = np.result_type(self._sums, np.float32 if exact else np.float64)
         self._sums = self._sums.astype(kind, copy=False)
         kernel = self._model.kernels[outputs, :, inputs].astype(kind).reshape(count, -1)

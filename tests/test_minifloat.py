@@ -1,4 +1,4 @@
-"""Weight codes: nearest, exact and saturating; 32 bits are float32 itself."""
+"""Minifloats: nearest codes, exact values, saturation; 32 bits are float32 itself."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from unicorn_codec.errors import InvalidField, InvalidSetting
 from unicorn_codec.format.header import WeightFormat
-from unicorn_codec.weights.quantization import dequantize, fit_format, quantize
+from unicorn_codec.weights.minifloat import dequantise, fit_format, quantise
 
 FLOAT32 = WeightFormat(exponent_bits=8, mantissa_bits=23, bias=127)
 EIGHT_BITS = WeightFormat(exponent_bits=4, mantissa_bits=3, bias=7)
@@ -25,44 +25,44 @@ def formats(draw: st.DrawFn) -> WeightFormat:
 @given(finite)
 def test_32_bits_are_float32(value: float) -> None:
     values = np.array([value], dtype=np.float32)
-    assert np.array_equal(quantize(values, FLOAT32), values.view(np.uint32))
-    assert dequantize(quantize(values, FLOAT32), FLOAT32).view(np.uint32) == values.view(np.uint32)
+    assert np.array_equal(quantise(values, FLOAT32), values.view(np.uint32))
+    assert dequantise(quantise(values, FLOAT32), FLOAT32).view(np.uint32) == values.view(np.uint32)
 
 
 @given(formats(), st.data())
-def test_every_code_comes_back(weight_format: WeightFormat, data: st.DataObject) -> None:
+def test_round_trip_of_every_code(weight_format: WeightFormat, data: st.DataObject) -> None:
     code = data.draw(st.integers(0, weight_format.largest_code))
     for signed in (code, code | 1 << (weight_format.bits - 1)):
         codes = np.array([signed], dtype=np.uint32)
-        assert quantize(dequantize(codes, weight_format), weight_format).tolist() == [signed]
+        assert quantise(dequantise(codes, weight_format), weight_format).tolist() == [signed]
 
 
 def test_all_eight_bit_codes_ascend_and_midpoints_go_to_even() -> None:
     codes = np.arange(128, dtype=np.uint32)
-    values = dequantize(codes, EIGHT_BITS)
+    values = dequantise(codes, EIGHT_BITS)
     assert np.all(np.diff(values) > 0)
     middles = ((values[1:] + values[:-1]) / 2).astype(np.float32)
-    assert quantize(middles, EIGHT_BITS).tolist() == [code + code % 2 for code in range(127)]
-    assert quantize(np.nextafter(middles, np.float32(0)), EIGHT_BITS).tolist() == list(range(127))
-    assert quantize(np.nextafter(middles, np.float32(1e9)), EIGHT_BITS).tolist() == list(range(1, 128))
+    assert quantise(middles, EIGHT_BITS).tolist() == [code + code % 2 for code in range(127)]
+    assert quantise(np.nextafter(middles, np.float32(0)), EIGHT_BITS).tolist() == list(range(127))
+    assert quantise(np.nextafter(middles, np.float32(1e9)), EIGHT_BITS).tolist() == list(range(1, 128))
 
 
 def test_large_values_saturate_and_small_ones_keep_their_sign() -> None:
     values = np.array([1e30, -1e30, 1e-30, -1e-30, 0.0, -0.0], dtype=np.float32)
-    assert quantize(values, EIGHT_BITS).tolist() == [127, 255, 0, 128, 0, 128]
-    assert np.signbit(dequantize(np.array([128], dtype=np.uint32), EIGHT_BITS)).all()
+    assert quantise(values, EIGHT_BITS).tolist() == [127, 255, 0, 128, 0, 128]
+    assert np.signbit(dequantise(np.array([128], dtype=np.uint32), EIGHT_BITS)).all()
 
 
-def test_shapes_stay() -> None:
+def test_shapes_are_kept() -> None:
     values = np.ones((2, 3), dtype=np.float32)
-    assert quantize(values, EIGHT_BITS).shape == dequantize(quantize(values, EIGHT_BITS), EIGHT_BITS).shape == (2, 3)
+    assert quantise(values, EIGHT_BITS).shape == dequantise(quantise(values, EIGHT_BITS), EIGHT_BITS).shape == (2, 3)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_only_finite_values(value: float) -> None:
+def test_values_that_are_not_finite_are_refused(value: float) -> None:
     values = np.array([0, value], dtype=np.float32)
     with pytest.raises(InvalidSetting, match="finite"):
-        quantize(values, EIGHT_BITS)
+        quantise(values, EIGHT_BITS)
     with pytest.raises(ValueError, match="finite"):
         fit_format(values, 4, 3)
 
@@ -70,7 +70,7 @@ def test_only_finite_values(value: float) -> None:
 @pytest.mark.parametrize("code", [0x7F800000, 0x7FC00000, 0xFF800000])
 def test_codes_above_float32_are_refused(code: int) -> None:
     with pytest.raises(InvalidField, match="above float32"):
-        dequantize(np.array([code], dtype=np.uint32), FLOAT32)
+        dequantise(np.array([code], dtype=np.uint32), FLOAT32)
 
 
 @given(st.lists(finite, min_size=1, max_size=8), st.integers(2, 8), st.integers(5, 23))
@@ -78,10 +78,10 @@ def test_the_fitted_format_just_holds_the_largest(values: list[float], exponent_
     array = np.array(values, dtype=np.float32)
     fitted = fit_format(array, exponent_bits, mantissa_bits)
     largest = float(np.abs(array).max())
-    top = float(dequantize(np.array([fitted.largest_code], dtype=np.uint32), fitted)[0])
-    step = top - float(dequantize(np.array([fitted.largest_code - 1], dtype=np.uint32), fitted)[0])
+    top = float(dequantise(np.array([fitted.largest_code], dtype=np.uint32), fitted)[0])
+    step = top - float(dequantise(np.array([fitted.largest_code - 1], dtype=np.uint32), fitted)[0])
     lowest, highest = WeightFormat.bias_range(exponent_bits, mantissa_bits)
-    if largest < 2.0**127:  # above, rounding up would leave float32
+    if largest < 2.0**127:  # above, rounding up would exceed float32
         assert largest < top + step / 2
     if largest and lowest < fitted.bias < highest:
         assert 2 * largest >= top - step  # one bias more would not hold it
@@ -97,6 +97,6 @@ def test_a_fitted_32_bit_format_is_float32() -> None:
     "wrong",
     [(1, 9, 1), (9, 9, 200), (4, 2, 7), (8, 0, 127), (8, 24, 127), (4, 9, -114), (4, 9, 142), (8, 23, 128)],
 )
-def test_formats_that_do_not_exist(wrong: tuple[int, int, int]) -> None:
+def test_invalid_formats_are_refused(wrong: tuple[int, int, int]) -> None:
     with pytest.raises(InvalidSetting):
         WeightFormat(exponent_bits=wrong[0], mantissa_bits=wrong[1], bias=wrong[2])

@@ -1,0 +1,176 @@
+"""Autoregressive context model of quantised latents, in integer arithmetic: predicts a mean and a scale for each value.
+
+Channels are coded in order, and the positions of a channel in four passes that start with even rows and columns. One
+small network per channel predicts a value from its 3x3 neighbourhood in all earlier channels and from those neighbours
+in its own channel that earlier passes have coded. Weights and activations are integers. Products run in float64, and
+only where every partial sum is an integer below 2^53, so the results are exact on every machine.
+"""
+
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unicorn_codec.format.code_table import HALF_LEVELS
+from unicorn_codec.format.header import MAX_LEVEL
+from unicorn_codec.model_registry import CONTEXT_MODEL, get_model, models
+
+Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
+Integers = NDArray[np.int64]
+
+PASSES = ((0, 0), (1, 1), (0, 1), (1, 0))
+"""Row and column parity of the positions that each pass codes."""
+
+MAX_SYMBOL = 255
+"""Limit of the magnitudes that enter the context."""
+
+WEIGHT_BITS = 8
+FEATURE_BITS = 6
+HIDDEN_LIMIT = (1 << 17) - 1
+SCALES = 48
+
+NEIGHBOURS = tuple((row, column) for row in (-1, 0, 1) for column in (-1, 0, 1))
+
+_INT64_TENSORS = ("mean_bias", "scale_bias", "frequencies")
+
+
+@dataclass(frozen=True)
+class ContextModel:
+    """Integer weights of the context model, for C channels and H hidden values per channel.
+
+    Args:
+        earlier: (C, 18, C, H), from the features of channel c at 9 neighbours (signed, then magnitude).
+        same: (4, C, 18, H), from the value's own channel, for each pass. The centre's rows are zero.
+        bias: (MAX_LEVEL, 4, C, H), for each level and pass.
+        linear: (4, C, 9), from the neighbours' values to the mean.
+        mean, scale: (C, H), from the hidden values.
+        mean_bias, scale_bias: (MAX_LEVEL, 4, C).
+        magnitudes: (256,), the feature that stands for each magnitude from 0 to 255, compressed.
+        frequencies: (SCALES, F, S), of symbols, for each scale class and fraction of the mean; see ``latent_coding``.
+        sha256: of the file that the weights came from. Archives name the model by it.
+    """
+
+    earlier: Floats
+    same: Floats
+    bias: Floats
+    linear: Floats
+    mean: Floats
+    scale: Floats
+    mean_bias: Integers
+    scale_bias: Integers
+    magnitudes: Floats
+    frequencies: Integers
+    sha256: bytes
+
+    @property
+    def channels(self) -> int:
+        return self.mean.shape[0]
+
+    @property
+    def hidden(self) -> int:
+        return self.mean.shape[1]
+
+    @property
+    def fractions(self) -> int:
+        """F: predicted means are multiples of 1 / F, a power of two."""
+        return self.frequencies.shape[1]
+
+    @property
+    def reach(self) -> int:
+        """Largest distance from the integer part of the mean at which a value has a symbol of its own."""
+        return self.frequencies.shape[2] // 2 - 1
+
+    @property
+    def escape(self) -> int:
+        """The escape symbol, last of each table: the value is out of reach, or its own symbol has no slots."""
+        return self.frequencies.shape[2] - 1
+
+    @cached_property
+    def starts(self) -> Integers:
+        """(SCALES F S + S,): first slot of each symbol. One more table follows, whose first symbol owns all slots."""
+        starts = np.cumsum(self.frequencies, axis=-1) - self.frequencies
+        return np.append(starts.ravel(), np.zeros(self.frequencies.shape[-1], np.int64))
+
+    @cached_property
+    def widths(self) -> Integers:
+        """(SCALES F S + S,): number of slots of each symbol."""
+        symbols = self.frequencies.shape[-1]
+        return np.append(self.frequencies.ravel(), np.full(symbols, self.frequencies[0, 0].sum()))
+
+    @cached_property
+    def symbol_of_slot(self) -> NDArray[np.uint8]:
+        """(SCALES F slots + slots,): symbol that owns each slot. In the last table it is always the first."""
+        tables = self.frequencies.reshape(-1, self.frequencies.shape[-1])
+        symbols = np.arange(tables.shape[1], dtype=np.uint8)
+        owners = [np.repeat(symbols, table) for table in tables]
+        return np.concatenate([*owners, np.zeros_like(owners[0])])
+
+    @cached_property
+    def kernels(self) -> Singles:
+        """(C H, 9, 2 C): ``earlier`` for each neighbour, with signed feature and magnitude channel by channel."""
+        channels, hidden = self.mean.shape
+        pairs = self.earlier.reshape(channels, 2, 9, channels * hidden).transpose(3, 2, 0, 1)
+        return np.ascontiguousarray(pairs, np.float32).reshape(channels * hidden, 9, 2 * channels)
+
+    @cached_property
+    def excursions(self) -> Floats:
+        """(C, C H): largest change that a channel's features of magnitude 1 or less can make to each sum."""
+        return np.abs(self.earlier).sum(axis=1).reshape(self.channels, -1)
+
+    @cached_property
+    def own(self) -> tuple[Floats, ...]:
+        """(C, H + 1, 3 k) for each pass: from features and values of the ``known`` neighbours to sums and mean."""
+        passes = []
+        for pass_index in range(len(PASSES)):
+            places = known(pass_index)
+            weights = np.zeros((self.channels, self.hidden + 1, len(places), 3))
+            weights[:, :-1, :, 0] = self.same[pass_index][:, places].swapaxes(1, 2)
+            weights[:, :-1, :, 1] = self.same[pass_index][:, [9 + place for place in places]].swapaxes(1, 2)
+            weights[:, -1, :, 2] = self.linear[pass_index][:, places] * (1 << FEATURE_BITS)
+            passes.append(weights.reshape(self.channels, self.hidden + 1, 3 * len(places)))
+        return tuple(passes)
+
+    @cached_property
+    def heads(self) -> Floats:
+        """(C, 2, H): from the hidden values to mean and scale."""
+        return np.stack([self.mean, self.scale], axis=1)
+
+
+def known(pass_index: int) -> list[int]:
+    """Return which of the 9 neighbours in its own channel a value of a pass is predicted from."""
+    row, column = PASSES[pass_index]
+    return [k for k, (r, c) in enumerate(NEIGHBOURS) if ((row + r) % 2, (column + c) % 2) in PASSES[:pass_index]]
+
+
+def load_context_model(autoencoder: str | None = None) -> ContextModel:
+    """Return the context model of a packaged autoencoder's latents; None means the default one.
+
+    Raises:
+        ModelUnavailable: the package has no such model.
+    """
+    return _load(get_model(CONTEXT_MODEL, autoencoder).name)
+
+
+def find_context_model(sha256: bytes) -> ContextModel | None:
+    """Return the packaged context model whose file has a SHA-256, or None."""
+    return next((_load(model.name) for model in models(CONTEXT_MODEL) if model.sha256 == sha256), None)
+
+
+@cache
+def _load(name: str) -> ContextModel:
+    from safetensors.numpy import load
+
+    model = get_model(CONTEXT_MODEL, name)
+    arrays: dict[str, Any] = {
+        name: array.astype(np.int64 if name in _INT64_TENSORS else np.float64)
+        for name, array in load(model.read()).items()
+    }
+    return ContextModel(**arrays, sha256=model.sha256)
+
+
+def level_of(step: float) -> int:
+    """Return the level of a quantisation step: the nearest quarter octave above 1."""
+    return int(np.clip(np.rint(4 * np.log2(step)), 0, MAX_LEVEL + HALF_LEVELS - 1))

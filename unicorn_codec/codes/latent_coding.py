@@ -1,0 +1,218 @@
+"""Quantised latents of pictures <-> codes, one code per picture.
+
+A value is coded as its distance from the integer part of the predicted mean, with the frequency table of its scale
+class and of the mean's fraction. A value that is out of the table's reach, or has no slots there, is coded as the
+escape symbol and 16 raw bits. Channels after the last one that is not all zero take no bytes. Pictures of one size are
+coded in lockstep.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unicorn_codec.codes.context_model import PASSES, SCALES, ContextModel, Integers
+from unicorn_codec.codes.context_predictor import ContextPredictor
+from unicorn_codec.errors import InvalidField
+from unicorn_codec.format.rans import PRECISION, TOTAL, RansDecoder, encode
+
+POSITIONS_PER_LANE = 256
+"""Grid positions per lane: small pictures have one lane, and large ones decode as fast."""
+
+POSITIONS_TOGETHER = 1 << 17
+"""Largest number of grid positions that are coded in lockstep. Bounds the memory."""
+
+LARGEST_SYMBOL = (1 << 15) - 1
+_RAW_WIDTH = TOTAL >> 8
+
+Symbols = NDArray[np.int16]
+
+
+def picture_lanes(height: int, width: int) -> int:
+    """Return the number of lanes in a picture's code."""
+    return -(-height * width // POSITIONS_PER_LANE)
+
+
+def encode_symbols(model: ContextModel, level: int, symbols: Symbols, *, short: bool = True) -> list[bytes]:
+    """Encode the latents of pictures of one size and return the code of each.
+
+    Args:
+        symbols: (N, C, h, w) within +-``LARGEST_SYMBOL``.
+        short: write short streams; long ones are those of older archives.
+    """
+    pictures, channels, height, width = symbols.shape
+    assert channels == model.channels and np.abs(symbols).max(initial=0) <= LARGEST_SYMBOL
+    counts = channel_counts(symbols)
+    codes = [bytes([0])] * pictures
+    for group in _groups(counts, height, width):
+        streams = _encode(model, level, symbols[group], counts[group], short=short)
+        for picture, stream in zip(group.tolist(), streams, strict=True):
+            codes[picture] = bytes([counts[picture]]) + stream
+    return codes
+
+
+def decode_symbols(
+    model: ContextModel, level: int, codes: Sequence[bytes], height: int, width: int, *, short: bool
+) -> Symbols:
+    """Decode the codes of pictures of one size. The inverse of ``encode_symbols``.
+
+    Returns:
+        (N, C, h, w) int16.
+
+    Raises:
+        InvalidField: a code is damaged.
+    """
+    counts = np.array([code[0] if code else 255 for code in codes], np.int64)
+    if (counts > model.channels).any():
+        raise InvalidField(f"a code has {counts.max()} channels, allowed are at most {model.channels}")
+    if any(len(code) != 1 for code, count in zip(codes, counts, strict=True) if count == 0):
+        raise InvalidField("a code without channels has more than one byte")
+    symbols = np.zeros((len(codes), model.channels, height, width), np.int16)
+    for group in _groups(counts, height, width):
+        streams = [codes[picture][1:] for picture in group.tolist()]
+        symbols[group] = _decode(model, level, streams, counts[group], (height, width), short=short)
+    return symbols
+
+
+def channel_counts(symbols: Symbols) -> Integers:
+    """Return the number of leading channels of each picture up to its last one that is not all zero, (N,)."""
+    loud = symbols.any(axis=(2, 3))
+    return np.max(np.where(loud, np.arange(1, symbols.shape[1] + 1), 0), axis=1, initial=0)
+
+
+def _groups(counts: Integers, height: int, width: int) -> Iterator[Integers]:
+    """Yield the numbers of the pictures to code together, those with most channels first. Empty ones are left out."""
+    order = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
+    together = max(1, POSITIONS_TOGETHER // (height * width))
+    yield from (order[start : start + together] for start in range(0, len(order), together))
+
+
+@dataclass(frozen=True, slots=True)
+class _Tables:
+    """Frequency tables of a pass, (T, N L) each: numbers of the tables, and values of their first symbols.
+
+    Lanes without a value in the last step get value 0 and the last table, in which one symbol has all slots.
+    """
+
+    numbers: Integers
+    lowest: Integers
+
+    @classmethod
+    def predicted(cls, model: ContextModel, means: Integers, scales: Integers, lanes: int) -> "_Tables":
+        whole, fractions = np.divmod(means, model.fractions)
+        numbers = scales * model.fractions + fractions
+        return cls(_in_steps(numbers, lanes, SCALES * model.fractions), _in_steps(whole - model.reach, lanes, 0))
+
+
+def _encode(model: ContextModel, level: int, symbols: Symbols, counts: Integers, *, short: bool) -> list[bytes]:
+    pictures, _, height, width = symbols.shape
+    lanes = picture_lanes(height, width)
+    context = ContextPredictor(model, level, int(counts[0]), (pictures, height, width))
+    starts, widths = [], []
+    for channel in range(counts[0]):
+        coding = int(np.count_nonzero(counts > channel))
+        silent = ((0, 0), (0, (pictures - coding) * lanes))
+        context.keep(coding)
+        for pass_index in range(len(PASSES)):
+            values = symbols[:coding, channel][_of_pass(pass_index)]
+            tables = _Tables.predicted(model, *context.predict(channel, pass_index), lanes)
+            start, width_of_symbol = _slots(model, tables, _in_steps(values, lanes, 0))
+            starts.append(np.pad(start.astype(np.uint16), silent))
+            widths.append(np.pad(width_of_symbol.astype(np.uint16), silent, constant_values=TOTAL))
+            context.add_values(pass_index, values)
+        context.finish_channel(channel)
+    shape = (-1, pictures, lanes)
+    return encode(np.concatenate(starts).reshape(shape), np.concatenate(widths).reshape(shape), short=short)
+
+
+def _slots(model: ContextModel, tables: _Tables, values: NDArray[np.integer]) -> tuple[Integers, Integers]:
+    """Return first slots and numbers of slots of a pass's values, (T, N L). Escaped values add steps of their own."""
+    symbols, first_symbols = values - tables.lowest, tables.numbers * (model.escape + 1)
+    within = np.where((symbols < 0) | (symbols >= model.escape), model.escape, symbols)
+    escaped = (within == model.escape) | (model.widths[first_symbols + within] == 0)
+    found = first_symbols + np.where(escaped, model.escape, symbols)
+    starts, widths = model.starts[found], model.widths[found]
+    steps = np.flatnonzero(escaped.any(axis=1))
+    if steps.size:
+        bytes_of_value = np.stack([values[steps] >> 8 & 0xFF, values[steps] & 0xFF], axis=1)
+        raw = np.broadcast_to(escaped[steps][:, None], bytes_of_value.shape).reshape(2 * len(steps), -1)
+        after = np.repeat(steps + 1, 2)
+        starts = np.insert(starts, after, np.where(raw, bytes_of_value.reshape(raw.shape) * _RAW_WIDTH, 0), axis=0)
+        widths = np.insert(widths, after, np.where(raw, _RAW_WIDTH, TOTAL), axis=0)
+    return starts, widths
+
+
+def _decode(
+    model: ContextModel, level: int, streams: Sequence[bytes], counts: Integers, size: tuple[int, int], *, short: bool
+) -> Symbols:
+    height, width = size
+    lanes = picture_lanes(height, width)
+    decoder = RansDecoder(streams, lanes, short=short)
+    context = ContextPredictor(model, level, int(counts[0]), (len(streams), height, width))
+    symbols = np.zeros((len(streams), model.channels, height, width), np.int16)
+    for channel in range(counts[0]):
+        coding = int(np.count_nonzero(counts > channel))
+        context.keep(coding)
+        decoder.keep(coding)
+        for pass_index in range(len(PASSES)):
+            means, scales = context.predict(channel, pass_index)
+            read = _read(model, decoder, _Tables.predicted(model, means, scales, lanes))
+            values = _from_steps(read, means.shape)
+            if np.abs(values).max(initial=0) > LARGEST_SYMBOL:
+                raise InvalidField(f"a code holds a value beyond +-{LARGEST_SYMBOL}")
+            context.add_values(pass_index, values)
+            symbols[:coding, channel][_of_pass(pass_index)] = values
+        context.finish_channel(channel)
+    decoder.finish()
+    return symbols
+
+
+def _read(model: ContextModel, decoder: RansDecoder, tables: _Tables) -> Integers:
+    """Read the values of a pass, (T, N L). The inverse of ``_slots``."""
+    values = np.empty_like(tables.lowest)
+    first_slots, first_symbols = tables.numbers << PRECISION, tables.numbers * (model.escape + 1)
+    for step in range(len(values)):
+        slots = decoder.slots()
+        symbols = model.symbol_of_slot.take(first_slots[step] + slots)
+        found = first_symbols[step] + symbols
+        decoder.advance(slots, model.starts.take(found), model.widths.take(found))
+        values[step] = symbols
+        if symbols.max() == model.escape:
+            escaped = symbols == model.escape
+            values[step, escaped] = (_read_raw(decoder, escaped) - tables.lowest[step])[escaped]
+    return values + tables.lowest
+
+
+def _read_raw(decoder: RansDecoder, escaped: NDArray[np.bool_]) -> Integers:
+    """Read values of 16 raw bits, for the lanes that have one."""
+    value = np.zeros(escaped.shape, np.int64)
+    for _ in range(2):
+        slots = decoder.slots()
+        byte = slots // _RAW_WIDTH
+        decoder.advance(slots, np.where(escaped, byte * _RAW_WIDTH, 0), np.where(escaped, _RAW_WIDTH, TOTAL))
+        value = (value << 8) | byte
+    return value - ((value >> 15) << 16)
+
+
+def _of_pass(pass_index: int) -> tuple[slice, slice, slice]:
+    row, column = PASSES[pass_index]
+    return slice(None), slice(row, None, 2), slice(column, None, 2)
+
+
+def _in_steps(values: NDArray[np.integer], lanes: int, missing: int) -> Integers:
+    """Arrange a pass as steps, (N, rows, columns) -> (T, N lanes).
+
+    Lanes without a value in the last step get ``missing``.
+    """
+    flat = values.reshape(len(values), -1).astype(np.int64)
+    short = -flat.shape[1] % lanes
+    filled = np.pad(flat, ((0, 0), (0, short)), constant_values=missing).reshape(len(values), -1, lanes)
+    return np.ascontiguousarray(filled.transpose(1, 0, 2)).reshape(-1, len(values) * lanes)
+
+
+def _from_steps(steps: Integers, shape: tuple[int, ...]) -> Integers:
+    """Undo ``_in_steps``."""
+    pictures, rows, columns = shape
+    flat = steps.reshape(len(steps), pictures, steps.shape[1] // pictures).transpose(1, 0, 2).reshape(pictures, -1)
+    return flat[:, : rows * columns].reshape(shape)
