@@ -70,6 +70,6 @@ def test_a_context_model_is_the_integers_that_it_was(
     script: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     model = load_arrays(read(written(script, monkeypatch, tmp_path), CONTEXT_MODEL))
-    then = load_code_model(NAME)
+    then = load_context_model(NAME)
     for name in ("mean", "scale", "linear", "mean_bias", "frequencies"):
         np.testing.assert_array_equal(model[name], getattr(then, name))
