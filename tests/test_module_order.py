@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import unicorn_codec
+
 ROOT = Path(__file__).parent.parent
 LIBRARY = ROOT / "unicorn_codec"
 COMMAND_LINE = ROOT / "cli"
@@ -33,7 +35,8 @@ LAYERS = (
         "planning layers index_embedding conditioning denoiser diffusion weight_rounding training latent_set",
     ),
     ("transform", "coding_autoencoder distortion decoder_update tiling resampling autoencoder"),
-    ("", "decoding archive measurement verification"),
+    ("decoders", "picture_decoder network_decoder code_decoder"),
+    ("", "archive measurement verification"),
     (
         "packing",
         "reports observer picture_source refinement candidates code_writer folder_encoder near_duplicates "
@@ -105,8 +108,23 @@ def test_a_module_imports_only_modules_above_it(module: str) -> None:
     assert siblings_of(module) <= set(ORDER[: ORDER.index(module)])
 
 
-def test_the_package_itself_imports_nothing() -> None:
-    assert list(imports_of(LIBRARY / "__init__.py")) == []
+def test_the_package_itself_imports_nothing_until_it_is_asked_for_a_name() -> None:
+    assert packages_of(LIBRARY / "__init__.py") == {"typing", "importlib"}
+    for name in unicorn_codec._MODULES:
+        assert name in dir(unicorn_codec) and getattr(unicorn_codec, name).__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'unheard_of'"):
+        unicorn_codec.unheard_of  # noqa: B018
+
+
+def test_the_reader_needs_nothing_of_the_packer() -> None:
+    reader = ORDER[: ORDER.index("packing.reports")]
+    assert {"archive", "measurement", "verification"} <= set(reader)
+    program = (
+        "import sys, unicorn_codec.verification, unicorn_codec.archive\n"
+        "print(*(name for name in sys.modules if name.startswith('unicorn_codec.packing')))"
+    )
+    loaded = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert loaded.stdout.split() == []
 
 
 @pytest.mark.parametrize("module", LIGHT)

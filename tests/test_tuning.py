@@ -7,7 +7,7 @@ import torch
 from unicorn_codec.archive import Archive
 from unicorn_codec.codes.context_model import load_context_model
 from unicorn_codec.config import CodesOptions, Goal, ReadOptions, Target
-from unicorn_codec.decoding import CodeDecoder
+from unicorn_codec.decoders.code_decoder import CodeDecoder
 from unicorn_codec.format.container import read_container, write_container
 from unicorn_codec.format.header import MAX_RANK
 from unicorn_codec.packing import tuning

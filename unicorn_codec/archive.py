@@ -15,7 +15,9 @@ import numpy as np
 from unicorn_codec.codes.context_model import find_context_model
 from unicorn_codec.concurrency import prefetch
 from unicorn_codec.config import ReadOptions
-from unicorn_codec.decoding import CodeDecoder, PictureDecoder, untrained_decoder
+from unicorn_codec.decoders.code_decoder import CodeDecoder
+from unicorn_codec.decoders.network_decoder import untrained_decoder
+from unicorn_codec.decoders.picture_decoder import PictureDecoder
 from unicorn_codec.devices import choose_device
 from unicorn_codec.errors import (
     AutoencoderMismatch,

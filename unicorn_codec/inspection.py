@@ -1,4 +1,4 @@
-"""What a ``.uni`` file holds, as plain values ready for JSON. Loads no network and no torch."""
+"""Describes a ``.uni`` file as plain values, ready for JSON. Loads neither a network nor torch."""
 
 import os
 from dataclasses import fields
@@ -18,11 +18,13 @@ from unicorn_codec.weights.weight_section import weight_summary
 def describe(path: str | os.PathLike[str], *, entries: bool = False) -> dict[str, Any]:
     """Describe a file; with ``entries`` also every picture, by index.
 
-    Raises ``ArchiveUnreadable`` and ``FormatError``.
+    Raises:
+        ArchiveUnreadable: the file cannot be read.
+        FormatError: it is not a valid archive.
     """
     container = read_container(path)
     header = container.header
-    # All sections of the file, damaged ones included, lie between the preamble and the end of the last one.
+    # Damaged sections are listed too, so the last one ends where the file does.
     last = container.sections[-1]
     file_bytes = last.offset + last.bytes
     pixels = int(np.einsum("i,i->", container.sizes[:, 0], container.sizes[:, 1], dtype=np.int64))
@@ -63,14 +65,14 @@ def _autoencoder(autoencoder: AutoencoderReference) -> dict[str, Any]:
 
 
 def needed_weight_bytes(container: Container) -> int:
-    """Bytes of the autoencoder's weights; none for an archive whose pictures are all of a AVIF encoder."""
+    """Return the bytes of the autoencoder's weights; 0 for an archive whose pictures are all stored as AVIF."""
     codes = container.codes
     is_needed = codes is None or not all(map(is_avif, codes.streams))
     return container.header.autoencoder.weight_bytes if is_needed else 0
 
 
 def _network(container: Container) -> dict[str, Any]:
-    """Of a file without a network: no parameters, and None for the rest."""
+    """Describe the network: no parameters, and None for the rest, where there is none."""
     settings = [field.name for field in fields(NetworkConfig)]
     denoising, weights = container.header.denoising, container.weights
     if denoising is None or weights is None:
@@ -98,7 +100,7 @@ def _weights(weights: bytes | None) -> dict[str, Any]:
 
 
 def _codes(container: Container, pixels: int) -> dict[str, Any]:
-    """The codes with the table before them, as they lie in the file."""
+    """Describe the codes, with the table before them."""
     if container.codes is None:
         return {"level": None, "latent_step": None, "bytes": 0, "bits_per_pixel": 0.0}
     code_bytes = next(s.bytes for s in container.sections if s.type == "CODE") - FRAME_BYTES
@@ -111,9 +113,9 @@ def _codes(container: Container, pixels: int) -> dict[str, Any]:
 
 
 def _entries(container: Container) -> list[dict[str, Any]]:
-    """One entry a picture, by index; the name is None if the file has no names.
+    """Describe every picture, by index; the name is None if the file has no names.
 
-    Bytes and codec stand there if it has codes, ``psnr_db`` if it says how well its pictures came back.
+    Bytes and codec are there if the file has codes, ``psnr_db`` if it has PSNRs.
     """
     header, names, codes, psnrs = container.header, container.names, container.codes, container.psnrs
     return [

@@ -13,7 +13,7 @@ from benchmarks.experiments.questions import TRAININGS, Question, Size, Work
 from benchmarks.experiments.results import Row
 from unicorn_codec.archive import Archive
 from unicorn_codec.config import NetworkOptions, PackOptions, TrainConfig
-from unicorn_codec.decoding import NetworkDecoder
+from unicorn_codec.decoders.network_decoder import NetworkDecoder
 from unicorn_codec.devices import choose_device
 from unicorn_codec.format.container import Container, read_container, write_container
 from unicorn_codec.format.header import AutoencoderReference, NetworkConfig

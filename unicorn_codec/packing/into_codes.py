@@ -13,7 +13,7 @@ from unicorn_codec.checkpoints import CodesCheckpoint, checkpoint_path, digest_s
 from unicorn_codec.codes.context_model import ContextModel, load_context_model
 from unicorn_codec.codes.rate_model import RateModel
 from unicorn_codec.config import CodesOptions
-from unicorn_codec.decoding import CodeDecoder
+from unicorn_codec.decoders.code_decoder import CodeDecoder
 from unicorn_codec.errors import Interrupted, InvalidSetting
 from unicorn_codec.format.code_table import Codes
 from unicorn_codec.format.container import Container

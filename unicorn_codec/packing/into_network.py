@@ -11,7 +11,7 @@ import numpy as np
 
 from unicorn_codec.checkpoints import SAVE_SECONDS, checkpoint_path, digest_settings, save_or_warn
 from unicorn_codec.config import NetworkOptions
-from unicorn_codec.decoding import NetworkDecoder, untrained_decoder
+from unicorn_codec.decoders.network_decoder import NetworkDecoder, untrained_decoder
 from unicorn_codec.errors import Interrupted
 from unicorn_codec.format.container import Container
 from unicorn_codec.format.header import AutoencoderReference, Denoising, Header

@@ -12,7 +12,7 @@ import numpy as np
 from unicorn_codec.archive import Archive
 from unicorn_codec.checkpoints import check_checkpoint, checkpoint_path
 from unicorn_codec.config import CodesOptions, NetworkOptions, PackOptions
-from unicorn_codec.decoding import NetworkDecoder
+from unicorn_codec.decoders.network_decoder import NetworkDecoder
 from unicorn_codec.devices import choose_device
 from unicorn_codec.format.canary import Canary, block_sums
 from unicorn_codec.format.code_table import is_avif, is_in_sequence

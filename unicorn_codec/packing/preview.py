@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unicorn_codec.decoding import NetworkDecoder
+from unicorn_codec.decoders.network_decoder import NetworkDecoder
 from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.pictures.batches import PIXELS_TOGETHER, places_by_size
 from unicorn_codec.pictures.metrics import psnr_db

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from unicorn_codec.config import CodesOptions
-from unicorn_codec.decoding import CodeDecoder
+from unicorn_codec.decoders.code_decoder import CodeDecoder
 from unicorn_codec.format.code_table import Codes
 from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.pictures.avif import encode_avif

@@ -1,11 +1,10 @@
-"""Rate-distortion optimisation of codes: latents are moved until the decoder makes a better picture of fewer bits.
+"""Refinement: rate-distortion optimisation of latents by gradient descent through the decoder.
 
-The encoder gives a picture the latents that suit pictures in the mean. The decoder is what it is, so those that suit
-this picture can be searched for by gradient descent (Campos et al., 2019, "Content adaptive optimization for neural
-picture compression"): latents are rounded softly, decoded and priced, and moved; the rounding becomes harder from round
-to round. In many rounds they are rounded at random besides, either way by how near it is, so that they may go far from
-where they began (stochastic Gumbel annealing: Yang et al., 2020, "Improving inference for neural picture compression").
-Nothing in the format knows of it.
+The encoder gives latents that are good on average. Refinement searches for better ones for each picture (Campos et al.,
+2019, "Content adaptive optimization for neural picture compression"): latents are rounded softly, decoded and priced by
+the rate model, and moved; the rounding hardens from round to round. In ``RANDOM_EFFORT`` rounds and more, latents are
+also rounded at random, so that they may move further (stochastic Gumbel annealing: Yang et al., 2020, "Improving
+inference for neural picture compression"). A decoder needs to know nothing of it.
 """
 
 import math
@@ -31,55 +30,55 @@ from unicorn_codec.transform.resampling import double
 from unicorn_codec.transform.tiling import Span, spans
 
 LAMBDA_PER_SQUARED_STEP = 50.0
-"""Squared error (255 scale) that a bit per pixel is worth, over the squared step. With it refined codes of a step take
-about the bits of plain ones."""
+"""Squared error (255 scale) that a bit per pixel is worth, divided by the squared step. With this value, refined codes
+of a step take about the bits of plain ones."""
 
 Worth = TypeVar("Worth", float, Tensor)
 
 SOFTEST, HARDEST = 0.2, 0.015
-"""Softness of the rounding in the first round and, about, in the last."""
+"""Softness of the rounding in the first round and, about, in the last one."""
 
 PATH = 0.2
-"""Quantisation steps that a latent moves in all rounds together at most; half of that by a steady gradient."""
+"""Quantisation steps that a latent moves at most in all rounds; half of it under a steady gradient."""
 
 RANDOM_SOFTEST, RANDOM_HARDEST, RANDOM_PATH = 0.5, 0.1, 0.5
-"""What stands for the above in ``RANDOM_EFFORT`` rounds and more; in fewer, chances do not cancel out. The softness is
-that of the chances; the path is to be multiplied by the square root of the rounds, as of steps left and right."""
+"""The same for rounding at random, in ``RANDOM_EFFORT`` rounds and more; in fewer, the noise does not average out. The
+path is multiplied by the square root of the rounds, as in a random walk."""
 
 CHOSEN_SOFTNESS = 0.5
-"""Of what chance has chosen. As hard as the chances in the end it would leave gradients too few and too large."""
+"""Softness of the relaxed sample. A harder one would leave few and large gradients."""
 
 BYTES_OF_LANE, EXCESS = 2.7, 1.0025
-"""What a code takes beside its values' bits: each lane's state, and times so many, since frequencies are rounded."""
+"""Bytes of a code for each lane's state, and the factor on its values' bits that rounded frequencies cost."""
 
 SMALL_GRADIENT = 1.0
-"""Bits a step: latents with smaller gradients move less."""
+"""Adam's epsilon, in bits a step: latents with smaller gradients move less."""
 
 MARGIN_CELLS = 2
-"""Large pictures are refined in pieces, decoded with so many latents around them."""
+"""Margin, in latents, around the pieces in which large pictures are refined."""
 
 PIECE_PIXELS = 1024
-"""Large pictures are compared in pieces of so many pixels a side."""
+"""Side of the pieces in which large pictures are compared."""
 
 PIXELS_AT_ONCE = {"cpu": 1 << 18, "cuda": 1 << 23}
-"""What is refined together at most, about, by the kind of device. A GPU takes as long for a quarter."""
+"""Pixels that are refined together, by kind of device. A GPU takes as long for a quarter of them."""
 
 BYTES_OF_PIXEL = 1000
 BYTES_OF_PIXEL_BFLOAT16 = 450
-"""Of a GPU's memory that refining takes, about: most of it holds what gradients are worked out from."""
+"""Bytes of a GPU's memory that refining takes a pixel, about: mostly activations kept for the gradients."""
 
 PART_OF_MEMORY = 4
-"""One part of so many of a GPU's memory is refinement's."""
+"""Refinement may take one part of this many of a GPU's memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objective:
-    """What is minimised: the bits of a code and what its distortion is worth in bits.
+    """The cost that is minimised: bits of a code plus what its distortion is worth in bits.
 
     Args:
         step: the archive's quantisation step; it decides what distortion is worth.
-        half: the code is of the picture at half size. An error of one of its pixels is one of four, so that its latents
-            have half the step where bits are worth the same.
+        half: the code is of the picture at half size. Each of its pixels stands for four, so its latents have half the
+            step.
     """
 
     autoencoder: PackagedAutoencoder
@@ -89,20 +88,20 @@ class Objective:
 
     @property
     def own_step(self) -> float:
-        """That the latents are rounded with."""
+        """Step with which the latents are rounded."""
         return decoder_step(self.step, half=self.half)
 
     @property
     def cell(self) -> int:
-        """Pixels that a latent's side stands for."""
+        """Pixels of a latent's side."""
         return self.autoencoder.reference.downsampling * (2 if self.half else 1)
 
     def cost(self, pictures: Tensor, symbols: Tensor) -> Tensor:
-        """(N,) bits.
+        """Return (N,) costs in bits.
 
         Args:
             pictures: (N, 3, H, W) in [-1, 1].
-            symbols: (N, C, h, w) latents in units of the own step, rounded or softly so.
+            symbols: (N, C, h, w) latents in units of the own step, rounded hard or softly.
         """
         height, width = pictures.shape[2:]
         device = symbols.device
@@ -112,16 +111,16 @@ class Objective:
         return self._bits(symbols) + self._worth(decoded, pictures)
 
     def _bits(self, symbols: Tensor) -> Tensor:
-        """(N,) of codes."""
+        """Return (N,) bits of codes."""
         level = model_level(level_of(self.step), half=self.half)
         return self.rate.bits(symbols, torch.full((len(symbols),), level, device=symbols.device)).sum((1, 2, 3))
 
     def _worth(self, decoded: Tensor, pictures: Tensor) -> Tensor:
-        """(N,) bits that the distortion of pictures (N, 3, H, W) in [-1, 1] is worth."""
+        """Return (N,) bits that the distortion of pictures (N, 3, H, W) in [-1, 1] is worth."""
         return bits_worth(pictures[0, 0].numel() * distortion(decoded, pictures), self.step)
 
     def cost_of_pictures(self, pixels: Tensor, latents: Tensor) -> Tensor:
-        """(N,) bits for pictures (N, H, W, 3), uint8, and their latents, which are rounded."""
+        """Return (N,) costs of pictures (N, H, W, 3), uint8, coded by latents, which are rounded here."""
         height, width = pixels.shape[1:3]
         symbols = (latents / self.own_step).round()
         decoded = self.autoencoder.decode_pictures(
@@ -135,12 +134,12 @@ class Objective:
         return costs
 
     def code_bytes(self, latents: Tensor) -> Tensor:
-        """(N,) bytes of the codes of latents (N, C, h, w), which are rounded, to about half a per cent."""
+        """Estimate (N,) the bytes of the codes of latents (N, C, h, w), to about half a per cent."""
         bits = self._bits_of_rounded((latents / self.own_step).round())
         return bits / 8 * EXCESS + BYTES_OF_LANE * picture_lanes(*latents.shape[2:])
 
     def _bits_of_rounded(self, symbols: Tensor) -> Tensor:
-        """(N,) of codes, on the processor, of symbols (N, C, h, w) of any size."""
+        """Return (N,) bits of codes, on the CPU, of symbols (N, C, h, w) of any size."""
         bits = torch.zeros(len(symbols))
         with torch.inference_mode():
             for row, column in self._pieces(symbols, 0):
@@ -148,16 +147,16 @@ class Objective:
         return bits
 
     def refine(self, pixels: Tensor, latents: Tensor, rounds: int) -> Tensor:
-        """Latents to round instead of the encoder's.
+        """Search for better latents than the encoder's.
 
         Args:
             pixels: (N, H, W, 3) uint8.
             latents: (N, C, h, w) the encoder's, of the pictures or of their halves.
-            rounds: of descent; each decodes the pictures and goes back through the decoder once. More than a dozen
-                gain little before there are ``RANDOM_EFFORT``.
+            rounds: of gradient descent; each goes through the decoder forward and backward. More than a dozen gain
+                little until ``RANDOM_EFFORT``.
 
         Returns:
-            (N, C, h, w). No picture costs more than before; of a large one no piece, its margin included.
+            (N, C, h, w), to be rounded. No picture costs more than before (of a large one, no piece).
         """
         refined = latents.clone()
         for row, column in self._pieces(latents, MARGIN_CELLS):
@@ -169,19 +168,19 @@ class Objective:
         return refined
 
     def _pieces(self, latents: Tensor, margin: int) -> Iterator[tuple[Span, Span]]:
-        # At half size a pixel takes half as much: little of what it takes is of the picture's own size.
+        # At half size a pixel takes half the memory: few activations are of the picture's own size.
         side = math.isqrt(pixels_at_once(self.autoencoder.device) * (2 if self.half else 1))
         cells = max(1, side // self.cell)
         rows, columns = latents.shape[2:]
         return product(spans(rows, cells, margin), spans(columns, cells, margin))
 
     def _pictures(self, pixels: Tensor, row: Span, column: Span, cell: int) -> Tensor:
-        """(N, 3, H, W) in [-1, 1]: a piece of pictures (N, H, W, 3), uint8, by cells of so many pixels."""
+        """Return a piece of pictures (N, H, W, 3), uint8, as (N, 3, H, W) in [-1, 1]; ``cell`` is in pixels."""
         cut = pixels[:, row.input(cell), column.input(cell)]
         return cut.to(self.autoencoder.device).permute(0, 3, 1, 2).float() / 127.5 - 1
 
     def _descend(self, pictures: Tensor, symbols: Tensor, rounds: int) -> Tensor:
-        """(N, C, h, w) latents in units of the own step, not rounded; of a picture that did not gain, those given."""
+        """Descend; return (N, C, h, w) latents in units of the own step, the given ones where nothing was gained."""
         moved = symbols.clone().requires_grad_()
         optimizer = torch.optim.Adam([moved], betas=(0.8, 0.99), eps=SMALL_GRADIENT)
         random = torch.Generator().manual_seed(0) if rounds >= RANDOM_EFFORT else None
@@ -204,7 +203,7 @@ class Objective:
 
 
 def pixels_at_once(device: torch.device) -> int:
-    """How many pixels are refined together, about: bounds the memory."""
+    """Return about how many pixels are refined together: bounds the memory."""
     most = PIXELS_AT_ONCE[device.type]
     if device.type == "cpu":
         return most
@@ -214,11 +213,11 @@ def pixels_at_once(device: torch.device) -> int:
 
 
 def softly_rounded(symbols: Tensor, softness: float, random: torch.Generator | None = None) -> Tensor:
-    """Of the same shape (N, C, h, w); the gradient is steep between two integers and vanishes near them.
+    """Round (N, C, h, w) softly: the gradient is steep between two integers and vanishes near them.
 
     Args:
-        random: draws which way a value is rounded, the same chances for all N: so a picture's do not depend on those
-            beside it. None: each goes to where it is nearer.
+        random: draws the direction of rounding, alike for all N, so that a picture does not depend on its batch.
+            None: values are rounded to the nearer side.
     """
     below = symbols.detach().floor()
     part = (symbols - below).clamp(1e-4, 1 - 1e-4)
@@ -230,5 +229,5 @@ def softly_rounded(symbols: Tensor, softness: float, random: torch.Generator | N
 
 
 def bits_worth(error: Worth, step: float) -> Worth:
-    """Bits that a distortion, summed over pixels, is worth where latents have a quantisation step."""
+    """Return the bits that a distortion, summed over pixels, is worth at a quantisation step."""
     return error / (LAMBDA_PER_SQUARED_STEP * step**2)

@@ -1,0 +1,1 @@
+"""Indices to pixels: what decodes an archive's codes, or its network."""
