@@ -1,5 +1,6 @@
 """The folder's codes do not depend on how many pictures are refined, or written, together."""
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -49,3 +50,20 @@ def test_codes_do_not_depend_on_what_is_written_together(
         found.append(encoded(encoder, rounds))
     assert found[0] == found[1] == found[2]
     assert 0 < sum(map(is_half_size, found[0].streams)) < 9
+
+
+def test_an_interrupted_encoding_restores_the_number_of_threads(encoder: FolderEncoder) -> None:
+    def interrupt(done: int, count: int) -> None:
+        raise KeyboardInterrupt
+
+    threads, found = torch.get_num_threads(), list[int]()
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            encoder.encode(STEP, interrupt)
+        thread = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
+        thread.start()
+        thread.join()
+    finally:
+        torch.set_num_threads(threads)
+    assert found == [2]

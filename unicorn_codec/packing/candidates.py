@@ -3,7 +3,8 @@
 CandidateChooser: latents > the cheaper of whole and half size > Objective.refine
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -65,7 +66,7 @@ class CandidateChooser:
         step: float,
         rounds: int,
         progress: Callable[[int], None] = lambda _: None,
-    ) -> Iterator[list[Candidate]]:
+    ) -> Generator[list[Candidate], None, None]:
         """Yield candidates for pictures of one size, some pictures at a time. Their places are positions.
 
         Args:
@@ -91,10 +92,10 @@ class CandidateChooser:
             return self._choose(*part, step, rounds)
 
         inputs = zip(pixels, (latents[part] for part in parts), strict=True)
-        results = zip(parts, map_in_workers(choose, inputs, device, pixels=together * of_picture), strict=True)
-        for part, chosen in results:
-            yield [replace(one, places=positions[part][one.places]) for one in chosen]
-            progress(len(positions[part]))  # Ctrl-C may come here: the caller has what was chosen by now
+        with closing(map_in_workers(choose, inputs, device, pixels=together * of_picture)) as results:
+            for part, chosen in zip(parts, results, strict=True):
+                yield [replace(one, places=positions[part][one.places]) for one in chosen]
+                progress(len(positions[part]))  # Ctrl-C may come here: the caller has what was chosen by now
 
     def _choose(self, pixels: Tensor, latents: Tensor, step: float, rounds: int) -> list[Candidate]:
         chosen = [Candidate(half=False, places=np.arange(len(pixels)), latents=latents)]

@@ -5,6 +5,7 @@ LatentSource > CandidateChooser > write_codes, and the codes of sequences
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence, Set
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -161,11 +162,12 @@ class FolderEncoder:
         waiting: list[Candidate] = []
         most = WRITTEN_TOGETHER[self.autoencoder.device.type]
         try:
-            for chosen in self.chooser.choose(batch, latents, step, rounds, progress):
-                waiting += chosen
-                if sum(one.places.size for one in waiting) * self.pictures.pixels_of(batch[0]) >= most:
-                    yield from write_codes(self.model, waiting, step)
-                    waiting = []
+            with closing(self.chooser.choose(batch, latents, step, rounds, progress)) as choices:
+                for chosen in choices:
+                    waiting += chosen
+                    if sum(one.places.size for one in waiting) * self.pictures.pixels_of(batch[0]) >= most:
+                        yield from write_codes(self.model, waiting, step)
+                        waiting = []
         except KeyboardInterrupt:  # what was refined until now belongs into the checkpoint
             yield from write_codes(self.model, waiting, step)
             raise

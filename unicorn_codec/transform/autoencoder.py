@@ -9,6 +9,7 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -113,8 +114,10 @@ class Autoencoder(ABC):
         def decode(batch: Tensor) -> np.ndarray:
             return self._decode_in_tiles(batch, height, width, step, half=half)
 
-        for pictures in map_in_workers(decode, latents.split(together), self.device, pixels=together * height * width):
-            yield from pictures
+        batches, pixels = latents.split(together), together * height * width
+        with closing(map_in_workers(decode, batches, self.device, pixels=pixels)) as decoded:
+            for pictures in decoded:
+                yield from pictures
 
     def _decode_in_tiles(self, latents: Tensor, height: int, width: int, step: float, *, half: bool) -> np.ndarray:
         """Decode latents to (N, height, width, 3) uint8."""
