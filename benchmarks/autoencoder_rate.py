@@ -73,7 +73,7 @@ def code_with_avif(pictures: Sequence[np.ndarray], quality: float) -> Coded:
     return coded
 
 
-def measure(pictures: Sequence[np.ndarray], coded: Coded, *, judge: bool) -> dict[str, float]:
+def mean_point(pictures: Sequence[np.ndarray], coded: Coded, *, judge: bool) -> dict[str, float]:
     """Return means over the pictures. SSIMULACRA2 is slow and measured on few."""
     pairs = list(zip(pictures, [decoded for _, decoded in coded], strict=True))
     point = {
@@ -96,7 +96,7 @@ def missing(settings: Sequence[float], curve: Sequence[dict[str, float]], name: 
     return [setting for setting in settings if setting not in {point[name] for point in curve}]
 
 
-def shown(curve: Sequence[dict[str, float]], rate: float, metric: str, digits: int) -> str:
+def text_at(curve: Sequence[dict[str, float]], rate: float, metric: str, digits: int) -> str:
     """Format a curve's value at a rate, with a dash outside the curve."""
     value = at_rate(curve, rate, metric)
     return "-" if np.isnan(value) else f"{value:.{digits}f}"
@@ -119,13 +119,13 @@ def main() -> None:
         curves = known.get(folder.name) or {"all": [], "some": [], "avif": []}
         for step in missing(STEPS.get(folder.name, (2.0, 2.9, 4.4)), curves["all"], "step"):
             coded = code_with_autoencoder(pictures, autoencoder, step)
-            curves["all"].append({"step": step} | measure(pictures, coded, judge=False))
-            curves["some"].append({"step": step} | measure(some, coded[:: args.every], judge=True))
+            curves["all"].append({"step": step} | mean_point(pictures, coded, judge=False))
+            curves["some"].append({"step": step} | mean_point(some, coded[:: args.every], judge=True))
         for step in missing(FINE_STEPS, curves["some"], "step"):
             coded = code_with_autoencoder(some, autoencoder, step)
-            curves["some"].append({"step": step} | measure(some, coded, judge=True))
+            curves["some"].append({"step": step} | mean_point(some, coded, judge=True))
         for quality in missing(QUALITIES, curves["avif"], "quality"):
-            curves["avif"].append({"quality": quality} | measure(some, code_with_avif(some, quality), judge=True))
+            curves["avif"].append({"quality": quality} | mean_point(some, code_with_avif(some, quality), judge=True))
         sets[folder.name] = curves | {"pictures": len(pictures), "judged": len(some)}
         print(f"\n{folder.name}: {len(pictures)} pictures, {len(some)} of them compared with AVIF\n")
         columns = ["bits/pixel", "all: PSNR", "MS-SSIM"]
@@ -133,10 +133,10 @@ def main() -> None:
             columns += [f"{codec} PSNR", "MS-SSIM", "SSIMULACRA2"]
         print("| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|")
         for rate in RATES.get(folder.name, (0.1, 0.15, 0.2)):
-            cells = [shown(curves["all"], rate, "psnr_db", 2), shown(curves["all"], rate, "ms_ssim", 4)]
+            cells = [text_at(curves["all"], rate, "psnr_db", 2), text_at(curves["all"], rate, "ms_ssim", 4)]
             for curve in (curves["some"], curves["avif"]):
-                cells += [shown(curve, rate, "psnr_db", 2), shown(curve, rate, "ms_ssim", 4)]
-                cells += [shown(curve, rate, "ssimulacra2", 1)]
+                cells += [text_at(curve, rate, "psnr_db", 2), text_at(curve, rate, "ms_ssim", 4)]
+                cells += [text_at(curve, rate, "ssimulacra2", 1)]
             print(f"| {rate} | " + " | ".join(cells) + " |", flush=True)
     results = {"torch": torch.__version__, "machine": platform.machine(), "sets": sets}
     args.out.write_text(json.dumps(results, indent=1) + "\n")

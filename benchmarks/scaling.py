@@ -92,7 +92,7 @@ class Results:
         self.path.write_text(json.dumps(values, indent=1) + "\n")
 
 
-def best_of(trials: Sequence[Row], psnr_db: float) -> Row:
+def best_trial(trials: Sequence[Row], psnr_db: float) -> Row:
     """Return the complete trial whose mean PSNR is nearest."""
     return min((trial for trial in trials if trial["is_complete"]), key=lambda trial: abs(trial["psnr_db"] - psnr_db))
 
@@ -115,7 +115,7 @@ def measure_set(args: argparse.Namespace, folder: Path, results: Results) -> Non
             if not trials or trials[-1]["is_complete"]:
                 trials.append({"archives": [], "is_complete": False, "step": first_step})
             parts = parts_of(max(args.count), count, args.parts)
-            run_trial(trials[-1], pictures, parts, replace(common, target=target), results)
+            pack_trial(trials[-1], pictures, parts, replace(common, target=target), results)
             found = trials[-1]
             print(f"{folder.name} {count}: {found['bits_per_pixel']:.4f} bpp, {found['psnr_db']:.3f} dB", flush=True)
 
@@ -128,7 +128,9 @@ def is_done(trials: Sequence[Row], whole: Sequence[Row], tolerance: float) -> bo
     return near or len(trials) == TRIALS or (len(trials) > 1 and trials[-1]["step"] == trials[-2]["step"])
 
 
-def run_trial(trial: Row, pictures: PictureSet, parts: Sequence[range], options: PackOptions, results: Results) -> None:
+def pack_trial(
+    trial: Row, pictures: PictureSet, parts: Sequence[range], options: PackOptions, results: Results
+) -> None:
     """Pack all archives of a count with one step. Existing results are kept."""
     archives = trial["archives"]
     for positions in parts[len(archives) :]:
@@ -143,10 +145,10 @@ def run_trial(trial: Row, pictures: PictureSet, parts: Sequence[range], options:
 def rates_of(by_count: dict[str, list[Row]]) -> dict[int, Row]:
     """Return the representative trial of each count."""
     psnr_db = by_count[str(max(map(int, by_count)))][0]["psnr_db"]
-    return {int(count): best_of(by_count[count], psnr_db) for count in sorted(by_count, key=int)}
+    return {int(count): best_trial(by_count[count], psnr_db) for count in sorted(by_count, key=int)}
 
 
-def table(sets: dict[str, dict[str, list[Row]]]) -> str:
+def rate_table(sets: dict[str, dict[str, list[Row]]]) -> str:
     """Return mean rate and PSNR of each count, and the rate relative to that of half as many pictures."""
     lines = [
         "| set | pictures | archives | bits per pixel | PSNR (dB) | relative to half as many |",
@@ -163,7 +165,7 @@ def table(sets: dict[str, dict[str, list[Row]]]) -> str:
     return "\n".join(lines)
 
 
-def draw(sets: dict[str, dict[str, list[Row]]], path: Path) -> None:
+def plot_rates(sets: dict[str, dict[str, list[Row]]], path: Path) -> None:
     """Plot the rate over the number of pictures, one line per set, with bars from its best to its worst archive."""
     figure = Figure(figsize=(5.2, 3.6), layout="constrained")
     axes = figure.add_subplot()
@@ -234,10 +236,10 @@ def main() -> None:
     results = Results(args.out.with_suffix(".json"), origin, settings)
     for folder in args.data:
         measure_set(args, folder, results)
-    text = table(results.sets)
+    text = rate_table(results.sets)
     print(text)
     args.out.with_suffix(".md").write_text(text + "\n")
-    draw(results.sets, args.out)
+    plot_rates(results.sets, args.out)
 
 
 if __name__ == "__main__":

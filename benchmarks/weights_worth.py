@@ -21,7 +21,7 @@ EQUAL_DB = 0.05
 """A PSNR at most this far below that of the floats counts as equal, in dB."""
 
 
-def measure(args: argparse.Namespace, work: Path) -> list[Row]:
+def measure_formats(args: argparse.Namespace, work: Path) -> list[Row]:
     """Measure one row for the floats, then one for each target number of bits of an integer."""
     settings = [("float", 14), *(("integer", bits) for bits in args.bits)]
     rows: list[Row] = []
@@ -50,7 +50,7 @@ def measure(args: argparse.Namespace, work: Path) -> list[Row]:
     return rows
 
 
-def verdict(rows: list[Row]) -> str:
+def compare_formats(rows: list[Row]) -> str:
     """Return the fewest bytes of integers that are as good as the floats."""
     equal = [row for row in rows[1:] if float(row["against_float_db"]) >= -EQUAL_DB]
     if not equal:
@@ -76,15 +76,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
-        rows = measure(args, Path(work))
+        rows = measure_formats(args, Path(work))
     environment = {"torch": torch.__version__, "machine": platform.machine(), "processors": os.cpu_count()}
     args.out.mkdir(parents=True, exist_ok=True)
-    result = {"data": args.data.name, **environment, "verdict": verdict(rows), "rows": rows}
+    result = {"data": args.data.name, **environment, "verdict": compare_formats(rows), "rows": rows}
     (args.out / "weights_worth.json").write_text(json.dumps(result, indent=1) + "\n")
     print("| " + " | ".join(SHOWN) + " |\n" + "|---" * len(SHOWN) + "|")
     for row in rows:
         print("| " + " | ".join(str(row[name]) for name in SHOWN) + " |")
-    print(verdict(rows))
+    print(compare_formats(rows))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The experiments compare what they say they compare, and report what was measured."""
+"""The experiments compare at equal bytes, resume finished work, and report what was measured."""
 
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -31,7 +31,7 @@ def test_networks_of_one_question_have_equal_bytes(name: str) -> None:
             assert found == pytest.approx(usual * work.pictures / size.pictures, rel=0.03), work
 
 
-def test_a_set_of_twice_the_pictures_gets_twice_the_bytes() -> None:
+def test_twice_the_pictures_get_twice_the_bytes() -> None:
     size = SIZES["small"]
     half, whole = (network_of(Work(pictures=m, weight_bits=14), size, REFERENCE) for m in (250, 500))
     assert count_parameters(whole, 16, 500) == pytest.approx(2 * count_parameters(half, 16, 250), rel=0.05)
@@ -73,7 +73,7 @@ def make_row(question: int, variant: str, seed: int, work: Work, psnr_db: float,
     }
 
 
-def test_finished_measurements_are_found_again(tmp_path: Path) -> None:
+def test_finished_measurements_are_not_repeated(tmp_path: Path) -> None:
     work = questions(SIZES["small"])[1].works["cag"]
     Results(tmp_path / "r.json").add(make_row(1, "cag", 0, work, 25.0))
     results = Results(tmp_path / "r.json")
@@ -86,25 +86,27 @@ def test_finished_measurements_are_found_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("psnr_db", "said"),
+    ("psnr_db", "expected"),
     [
         ({"cag": (26, 26.1), "ca": (25, 25.2)}, "26.05 ± 0.07 dB with it, and 25.10 ± 0.14 dB with ca: it holds."),
         ({"cag": (25, 25.2), "ca": (26, 26.1)}, "26.05 ± 0.07 dB with ca: it does not hold here."),
         ({"cag": (25, 26), "ca": (25.9, 25.2)}, "it cannot be distinguished from the best here."),
     ],
 )
-def test_the_report_says_what_was_measured(tmp_path: Path, psnr_db: dict[str, tuple[float, float]], said: str) -> None:
+def test_the_report_states_what_was_measured(
+    tmp_path: Path, psnr_db: dict[str, tuple[float, float]], expected: str
+) -> None:
     pytest.importorskip("matplotlib")
     results = Results(tmp_path / "experiments.json")
     for variant, values in psnr_db.items():
         for seed, value in enumerate(values):
             results.add(make_row(1, variant, seed, Work(pictures=24, condition=variant, weight_bits=14), value))
     (tmp_path / NAME).write_text("By hand.\n")
-    for _ in range(2):  # again and again it replaces its own part alone
+    for _ in range(2):  # rewriting replaces only its own part
         write_report(tmp_path)
     text = (tmp_path / NAME).read_text()
     assert text.startswith("By hand.\n") and text.count("### 1. Conditioning at equal bytes") == 1
-    assert said in text
+    assert expected in text
     assert (tmp_path / "experiment-1-small-cats.png").stat().st_size > 1000
 
 

@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
-from benchmarks.scaling import TRIALS, is_done, next_step, parts_of, table
+from benchmarks.scaling import TRIALS, is_done, next_step, parts_of, rate_table
 
 
 def trial(rate: float, psnr_db: float, step: float = 2.0, archives: int = 1) -> dict[str, object]:
@@ -46,7 +46,7 @@ def test_an_unreachable_quality_ends_the_search() -> None:
 
 def test_the_table_takes_the_nearest_trial_and_compares_with_half_as_many() -> None:
     by_count = {"250": [trial(0.3, 27.9), trial(0.2, 27.0, archives=2)], "500": [trial(0.15, 27.0)]}
-    assert table({"cats": by_count}).splitlines()[2:] == [
+    assert rate_table({"cats": by_count}).splitlines()[2:] == [
         "| cats | 250 | 2 | 0.2000 | 27.00 | — |",
         "| cats | 500 | 1 | 0.1500 | 27.00 | -25.0 % |",
     ]

@@ -20,7 +20,7 @@ from benchmarks.experiments.pictures import list_sources
 from benchmarks.experiments.questions import SIZES, Question, Work, questions, shrunk, within
 from benchmarks.experiments.report import write_report
 from benchmarks.experiments.results import Results
-from benchmarks.experiments.running import Bench, run
+from benchmarks.experiments.running import Bench, run_work
 
 OVERHEAD_S = 10.0
 """Seconds per archive besides training: encoding, choosing the sampling, measuring, on two cores."""
@@ -111,7 +111,7 @@ def perform(task: Task, bench: Bench, results: Results, circumstances: dict[str,
     started = time.monotonic()
     again = is_evaluated_again(question)
     found = None if again else results.same_work(asdict(work), seed, circumstances)
-    measured = run(bench, question, work, seed) if found is None else [(None, found)]
+    measured = run_work(bench, question, work, seed) if found is None else [(None, found)]
     for variant, row in measured:
         variant = variant or name
         if results.has(number, variant, seed, circumstances):

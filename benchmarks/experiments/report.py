@@ -83,7 +83,7 @@ def question_text(number: int, question: Question, rows: Sequence[Row], folder: 
     sentence = sentence_of(question, by_variant)
     on_what = f"M = {', '.join(map(str, pictures))}; {spread_text}."
     command = f"python -m benchmarks.experiments {rows[0]['command']}"
-    figure = draw(number, question, by_variant, folder, circumstances)
+    figure = draw_figure(number, question, by_variant, folder, circumstances)
     lines = [
         f"#### {number}. {question.title}\n",
         f"{question.paper} {sentence} {on_what}\n",
@@ -187,7 +187,9 @@ def bytes_at(curve: Curve, target_db: float) -> float:
     return float(np.exp(np.interp(target_db, [db for _, db in rising], [math.log(size) for size, _ in rising])))
 
 
-def draw(number: int, question: Question, by_variant: dict[str, list[Row]], folder: Path, circumstances: Row) -> str:
+def draw_figure(
+    number: int, question: Question, by_variant: dict[str, list[Row]], folder: Path, circumstances: Row
+) -> str:
     """Write the figure of a question and return its name."""
     from matplotlib.figure import Figure
 

@@ -17,7 +17,7 @@ from unicorn_codec.decoders.network_decoder import NetworkDecoder
 from unicorn_codec.devices import choose_device
 from unicorn_codec.format.container import Container, read_container, write_container
 from unicorn_codec.format.header import AutoencoderReference, NetworkConfig
-from unicorn_codec.measurement import measure as distortion_of
+from unicorn_codec.measurement import measure
 from unicorn_codec.model_registry import default_name
 from unicorn_codec.network.planning import shape_network
 from unicorn_codec.packing.pack import pack
@@ -72,7 +72,7 @@ def network_of(work: Work, size: Size, reference: AutoencoderReference) -> Netwo
     return min(close or shapes, key=lambda n: (abs(n.depth - size.depth), error(n)) if close else (0, error(n)))
 
 
-def run(bench: Bench, question: Question, work: Work, seed: int) -> Iterator[tuple[str | None, Row]]:
+def run_work(bench: Bench, question: Question, work: Work, seed: int) -> Iterator[tuple[str | None, Row]]:
     """Train one archive, and return its row, or a row for each variant that the question makes of it."""
     reference = load_autoencoder(default_name(), choose_device("cpu"), LEADING_CHANNELS).reference
     network = network_of(work, bench.size, reference)
@@ -87,7 +87,7 @@ def run(bench: Bench, question: Question, work: Work, seed: int) -> Iterator[tup
         for variant, container in variants_of(question, read_container(output)):
             if container is not None:
                 write_container(output, container, overwrite=True)
-            yield variant, fixed | measure(output, listed, report, options)
+            yield variant, fixed | measure_archive(output, listed, report, options)
 
 
 def options_of(bench: Bench, work: Work, network: NetworkConfig, seed: int) -> NetworkOptions:
@@ -125,14 +125,14 @@ def variants_of(question: Question, trained: Container) -> Iterator[tuple[str | 
         yield None, None
 
 
-def measure(output: Path, pictures: Folder, report: PackReport, options: PackOptions) -> Row:
+def measure_archive(output: Path, pictures: Folder, report: PackReport, options: PackOptions) -> Row:
     """Measure bytes and distortion of a file, in pixels and in latents."""
     assert report.network is not None
     with Archive.open(output, device=options.device) as archive:
         decoder = archive.decoder
         assert isinstance(decoder, NetworkDecoder)
         latent_psnr_db, sampling_s = measure_latents(archive, decoder, pictures, options)
-        pixels = distortion_of(archive, pictures, options.read)
+        pixels = measure(archive, pictures, options.read)
         return {
             "parameters": report.network.parameters,
             "file_bytes": output.stat().st_size,

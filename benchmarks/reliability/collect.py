@@ -26,15 +26,17 @@ def results(paths: Iterable[Path]) -> Iterator[dict[str, Any]]:
 def row(result: dict[str, Any]) -> str:
     """Return one row: script, what was tried, what was found."""
     name = " ".join(filter(None, (result["script"], result.get("target"))))
-    tried = "; ".join(f"{key.replace('_', ' ')} {shown(value)}" for key, value in result.items() if key not in _APART)
+    tried = "; ".join(
+        f"{key.replace('_', ' ')} {cell_text(value)}" for key, value in result.items() if key not in _APART
+    )
     found = result.get("problems") or len(result.get("finds", ()))
     return f"| {name} | {tried} | {found or 'nothing'} |"
 
 
-def shown(value: Any) -> str:
+def cell_text(value: Any) -> str:
     """Format a value for a cell."""
     if isinstance(value, dict):
-        return ", ".join(f"{key} ({shown(inner)})" for key, inner in value.items())
+        return ", ".join(f"{key} ({cell_text(inner)})" for key, inner in value.items())
     if isinstance(value, list):
         return " to ".join(map(str, value)) or "none"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

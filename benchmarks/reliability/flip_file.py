@@ -60,7 +60,7 @@ def flipped(data: bytes, bit: int) -> bytes:
     return bytes(changed)
 
 
-def attack(data: bytes, damaged: Iterable[tuple[str, bytes]], path: Path) -> Count:
+def attack_archive(data: bytes, damaged: Iterable[tuple[str, bytes]], path: Path) -> Count:
     """Try all damages of one archive."""
     whole, count, runner = parse(data, strict=True), Count(), CliRunner()
     for what, changed in damaged:
@@ -102,10 +102,10 @@ def main() -> None:
         for kind, index_only in (("codes", False), ("network", True)):
             data = pack_sample(few, work / f"{kind}.uni", index_only=index_only).read_bytes()
             chosen = (damage for number, damage in enumerate(damages(data)) if number % args.every == 0)
-            found[f"{kind}, {len(data)} bytes"] = attack(data, chosen, work / "damaged.uni")
+            found[f"{kind}, {len(data)} bytes"] = attack_archive(data, chosen, work / "damaged.uni")
         data = pack_sample(many, work / "large.uni", index_only=False).read_bytes()
         chosen = some_damages(data, args.sampled, random.Random(args.seed))
-        found[f"codes, {len(data)} bytes"] = attack(data, chosen, work / "damaged.uni")
+        found[f"codes, {len(data)} bytes"] = attack_archive(data, chosen, work / "damaged.uni")
     problems = [f"{kind}, {problem}" for kind, count in found.items() for problem in count.problems]
     for problem in problems[:50]:
         print(problem, file=sys.stderr)

@@ -145,7 +145,7 @@ def clear(folder: Path) -> None:
         path.rmdir() if path.is_dir() else path.unlink()
 
 
-def attack(work: Path) -> tuple[int, list[str], list[str]]:
+def try_everything(work: Path) -> tuple[int, list[str], list[str]]:
     """Try everything once. Returns runs, problems and skipped parts."""
     (work / "out").mkdir(exist_ok=True)
     runs, problems = attack_by_faults(work)
@@ -195,7 +195,7 @@ def main() -> None:
         pictures = draw_pictures(work / "pictures", count=4, size=64)
         pack_sample(pictures, work / "sample.uni", index_only=False)
         for _ in range(args.rounds):
-            more_runs, more_problems, skipped = attack(work)
+            more_runs, more_problems, skipped = try_everything(work)
             runs, problems = runs + more_runs, problems + more_problems
     for what in skipped:
         print(f"skipped: {what} (mounting needs root)", file=sys.stderr)

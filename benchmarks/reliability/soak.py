@@ -41,7 +41,7 @@ def open_files() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
-def run(*arguments: str) -> None:
+def run_command(*arguments: str) -> None:
     """Run a command in this process. Ends the script if it fails."""
     result = CliRunner().invoke(cli, [*arguments, "--device", "cpu"])
     if result.exit_code != 0:
@@ -50,9 +50,11 @@ def run(*arguments: str) -> None:
 
 def one_round(number: int, pictures: Path, work: Path) -> None:
     path = str(work / "a.uni")
-    run("pack", str(pictures), path, "--overwrite", "--seed", str(number), *(NETWORK if number % 10 == 9 else ()))
-    run("unpack", path, "--all", "-o", str(work / "out"), "--overwrite")
-    run("verify", path, "--against", str(pictures))
+    run_command(
+        "pack", str(pictures), path, "--overwrite", "--seed", str(number), *(NETWORK if number % 10 == 9 else ())
+    )
+    run_command("unpack", path, "--all", "-o", str(work / "out"), "--overwrite")
+    run_command("verify", path, "--against", str(pictures))
 
 
 def digest(folder: Path) -> str:
