@@ -1,10 +1,10 @@
 import pytest
 
 from unicorn_codec.errors import InvalidSetting
-from unicorn_codec.network.planning import Plan, choose_heads, make_plan
+from unicorn_codec.network.planning import NetworkPlan, choose_heads, plan_network
 
 
-def plan(latent_values: int = 262_144, **changes: object) -> Plan:
+def plan(latent_values: int = 262_144, **changes: object) -> NetworkPlan:
     settings: dict[str, object] = {
         "latent_values": latent_values,
         "pixels": latent_values * 16,
@@ -16,7 +16,7 @@ def plan(latent_values: int = 262_144, **changes: object) -> Plan:
         "depth": None,
         "weight_bits": 14,
     }
-    return make_plan(**(settings | changes))  # type: ignore[arg-type]
+    return plan_network(**(settings | changes))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("latent_values", [20_000, 65_536, 262_144, 4_096_000])
