@@ -12,8 +12,9 @@ from torch import Tensor
 SCALE_EXPONENTS = (0.18, 0.36, 0.30, 0.16)
 """Exponents of the structural similarity at 1/2, 1/4, 1/8 and 1/16 of the size.
 
-Photographs refined with these had a higher PSNR and SSIMULACRA2 than with the exponents of MS-SSIM, which weigh 1/2
-more, but a worse perceptual distance. Full size takes most of the time and weighs almost nothing in MS-SSIM.
+Photographs refined with these had a higher PSNR and SSIMULACRA2 than with the exponents of MS-SSIM, which give
+1/2 size more weight, but a worse perceptual distance. Full size takes most of the time, and has almost no weight in
+MS-SSIM.
 """
 
 WINDOW_TAPS = 11
