@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.conftest import draw
 from unicorn_codec.archive import Archive, open_decoder
 from unicorn_codec.config import CodesOptions, Goal, NetworkOptions, PackOptions, ReadOptions, Target, TrainConfig
 from unicorn_codec.errors import (
@@ -42,8 +43,6 @@ from unicorn_codec.pictures.images import list_folder, read_picture, write_pictu
 from unicorn_codec.pictures.metrics import psnr_db
 from unicorn_codec.quality import DEFAULT_QUALITY, step_of_quality
 from unicorn_codec.verification import verify
-
-from conftest import draw
 
 
 def decode_all(path: Path, **options: int) -> dict[str, np.ndarray]:

@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from tests.conftest import draw
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.errors import AutoencoderMismatch, AutoencoderUnavailable
 from unicorn_codec.pictures.demo_pictures import make_demo_pictures
@@ -19,8 +20,6 @@ from unicorn_codec.transform.autoencoder import (
     weights_of,
 )
 from unicorn_codec.transform.coding_autoencoder import CodingAutoencoder, shuffled, unshuffled
-
-from conftest import draw
 
 CPU = torch.device("cpu")
 
