@@ -88,8 +88,8 @@ class Work:
     steps: int | None = None
 
 
-UNIFORM = {"terminal_share": 0.0, "stored_noise_share": 0.0, "lowest_timestep": 0.0}
-ADAM = {"optimizer": "adam", "other_rate": 2e-4}
+UNIFORM: dict[str, float | str] = {"terminal_share": 0.0, "stored_noise_share": 0.0, "lowest_timestep": 0.0}
+ADAM: dict[str, float | str] = {"optimizer": "adam", "other_rate": 2e-4}
 TRAININGS: Mapping[str, Mapping[str, float | str]] = {
     "ours": {},
     "ours, uniform timesteps": UNIFORM,
