@@ -1,10 +1,12 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from tests.conftest import draw
 from unicorn_codec.config import ReadOptions
@@ -128,7 +130,8 @@ def test_diffusers_autoencoders_work_from_a_folder(tmp_path: Path) -> None:
         num_encoder_blocks=(1, 1),
         num_decoder_blocks=(1, 1),
     )
-    for name, model in (("kl", kl), ("tiny", tiny)):
+    models: dict[str, Any] = {"kl": kl, "tiny": tiny}
+    for name, model in models.items():
         model.save_pretrained(tmp_path / name)
         loaded = load_autoencoder(str(tmp_path / name), CPU)
         assert (loaded.reference.name, loaded.reference.class_name) == (name, type(model).__name__)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import click
 import numpy as np
@@ -157,7 +158,9 @@ class FakeArchive:
     def __enter__(self) -> "FakeArchive":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None):
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         pass
 
     @classmethod
@@ -656,7 +659,7 @@ def test_damaged_names_are_a_warning_for_others(uni: Path) -> None:
 
 
 def test_verify_against_a_folder(uni: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = {}
+    asked: dict[str, Any] = {}
 
     def fake(path: Path, against: Path, **settings: object) -> VerifyReport:
         asked.update(settings, path=path, against=against)

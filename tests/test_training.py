@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ class Stop(Exception):
     pass
 
 
-def stop_at(step: int):
+def stop_at(step: int) -> Callable[[Progress], None]:
     def report(progress: Progress) -> None:
         if progress.step == step:
             raise Stop

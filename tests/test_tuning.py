@@ -62,7 +62,8 @@ def test_windows_are_whole_latents_and_their_pixels(encoder: FolderEncoder) -> N
     assert sum(map(len, groups)) == 6
     for group in groups:
         assert group.latents.shape[2:] == (group.pixels.shape[2] // 16, group.pixels.shape[3] // 16)
-        decoded = encoder.autoencoder.decode_pictures(group.latents.float(), *group.pixels.shape[2:], step=1.0)
+        height, width = group.pixels.shape[2:]
+        decoded = encoder.autoencoder.decode_pictures(group.latents.float(), height, width, step=1.0)
         for pixels, picture in zip(group.pixels.permute(0, 2, 3, 1).numpy(), decoded, strict=True):
             assert psnr_db(pixels, picture) > 15
 
