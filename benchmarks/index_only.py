@@ -25,6 +25,7 @@ import torch
 from unicorn_codec.archive import Archive
 from unicorn_codec.config import NetworkOptions, ReadOptions, TrainConfig
 from unicorn_codec.format.container import read_container, write_container
+from unicorn_codec.measurement import measure
 from unicorn_codec.network.planning import fit_network
 from unicorn_codec.network.training import Progress
 from unicorn_codec.packing.observer import Observer
@@ -147,7 +148,7 @@ def weights(args: argparse.Namespace, work: Path) -> Iterator[Row]:
         chosen = fit_format(values, exponent_bits, mantissa_bits)
         written = work / f"{chosen.bits}.uni"
         write_container(written, replace(container, weights=serialize_weights(values, chosen)), overwrite=True)
-        measured = Archive.open(written, device=args.device).measure(listed, read, Observer())
+        measured = measure(Archive.open(written, device=args.device), listed, read)
         yield {
             "bits_per_weight": chosen.bits,
             "exponent_bits": exponent_bits,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from unicorn_codec.config import CodesOptions, NetworkOptions, PackOptions, TrainConfig
+from unicorn_codec.config import CodesOptions, NetworkOptions, TrainConfig
 from unicorn_codec.packing.pack import pack
 from unicorn_codec.packing.reports import PackReport
 from unicorn_codec.pictures.images import write_picture
@@ -35,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_options() -> PackOptions:
+def tiny_options() -> NetworkOptions:
     return NetworkOptions(hidden_size=16, depth=2, train=TrainConfig(epochs=200), seed=7, device="cpu")
 
 
@@ -48,7 +48,7 @@ def coded(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
 
 @pytest.fixture(scope="session")
 def packed(
-    folder: Path, tiny_options: PackOptions, tmp_path_factory: pytest.TempPathFactory
+    folder: Path, tiny_options: NetworkOptions, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, PackReport]:
     """A small archive of ``folder`` and what packing it reported."""
     path = tmp_path_factory.mktemp("archives") / "tiny.uni"

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 from tests.conftest import draw
 from unicorn_codec.config import ReadOptions

@@ -24,7 +24,7 @@ from unicorn_codec.bench.plots import STYLES, draw_plots, spread_labels
 from unicorn_codec.bench.quality_metrics import METRICS, check_packages, measure_pair, set_values
 from unicorn_codec.bench.report import DASH, Point, bd_table, markdown, point_table, verdict
 from unicorn_codec.bench.rivals import Codec, Jpeg, Sizes, Zip
-from unicorn_codec.config import CodesOptions, PackOptions
+from unicorn_codec.config import CodesOptions, NetworkOptions, PackOptions
 from unicorn_codec.errors import InvalidSetting, OutputError, PackageMissing
 
 pytest.importorskip("matplotlib")
@@ -178,14 +178,14 @@ def replace_file_name(own: Unicorn, name: str) -> Unicorn:
 
 
 def test_default_settings_are_valid_and_have_descriptive_names() -> None:
-    assert not any(
-        o.index_only for o in own_settings(read=CodesOptions().read, seconds=None, seed=3, device="cpu").values()
-    )
+    alone = own_settings(read=CodesOptions().read, seconds=None, seed=3, device="cpu")
+    assert not any(isinstance(options, NetworkOptions) for options in alone.values())
     settings = own_settings(read=CodesOptions().read, seconds=5, seed=3, device="cpu")
-    assert {options.index_only for options in settings.values()} == {True, False}
+    assert {type(options) for options in settings.values()} == {CodesOptions, NetworkOptions}
     for name, options in settings.items():
         assert options.seed == 3
-        assert f" {options.bits_per_pixel or options.latent_step:g}" in name
+        assert isinstance(options, CodesOptions | NetworkOptions) and options.target is not None
+        assert f" {options.target.value:g}" in name
 
 
 def test_codecs_are_chosen_by_name() -> None:

@@ -9,7 +9,6 @@ import pytest
 
 from tests.conftest import draw
 from unicorn_codec.bench.comparison import rivals
-from unicorn_codec.bench.origin import models_sha256
 from unicorn_codec.bench.rivals import Jpeg
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.pictures.images import write_picture

@@ -1,11 +1,13 @@
+from typing import Any
+
 import pytest
 
 from unicorn_codec.errors import InvalidSetting
-from unicorn_codec.network.planning import Plan, choose_heads, make_plan
+from unicorn_codec.network.planning import NetworkPlan, choose_heads, plan_network
 
 
-def plan(latent_values: int = 262_144, **changes: object) -> Plan:
-    settings: dict[str, object] = {
+def plan(latent_values: int = 262_144, **changes: Any) -> NetworkPlan:
+    settings: dict[str, Any] = {
         "latent_values": latent_values,
         "pixels": latent_values * 16,
         "pictures": 64,
@@ -16,7 +18,7 @@ def plan(latent_values: int = 262_144, **changes: object) -> Plan:
         "depth": None,
         "weight_bits": 14,
     }
-    return make_plan(**(settings | changes))  # type: ignore[arg-type]
+    return plan_network(**(settings | changes))
 
 
 @pytest.mark.parametrize("latent_values", [20_000, 65_536, 262_144, 4_096_000])

@@ -1,6 +1,7 @@
 """Refined latents against plain ones: cheaper by their own measure, and smaller or better in real files."""
 
 import math
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -282,7 +283,7 @@ def test_a_time_decides_the_effort(photographs: Path, tmp_path: Path, monkeypatc
     assert rounds(0.01) == 0
     now = iter(range(10_000))
     with monkeypatch.context() as patch:  # a clock on which 4 pictures take 1 second, whatever is done with them
-        patch.setattr(effort_planning.time, "monotonic", lambda: next(now))
+        patch.setattr(time, "monotonic", lambda: next(now))
         assert rounds(40) == SHORT_EFFORT, "a round takes no time at all"
     assert 0 < rounds(20) <= LONG_EFFORT
 
@@ -298,7 +299,7 @@ class TimedFolder:
         self.pictures = TimedPictures()
         self.latents = SimpleNamespace(of=lambda positions: [(positions, None)])
         self.chooser = SimpleNamespace(choose=self.choose)
-        monkeypatch.setattr(effort_planning.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
 
     def choose(self, batch: list[int], latents: None, step: float, rounds: int) -> list[None]:
         self.now += len(batch) * rounds

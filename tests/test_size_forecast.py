@@ -1,6 +1,6 @@
 """The size that is estimated against the size that comes out, and the search for a step."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -55,6 +55,10 @@ class OneSequence:
         yield {0: bytes(int(500 / step))}
 
 
+def keep_in(seen: list[tuple[int, int]]) -> Callable[[int, int], None]:
+    return lambda done, count: seen.append((done, count))
+
+
 @pytest.mark.parametrize("sequences", [NoSequences(), OneSequence()])
 def test_the_size_of_plain_codes_is_known_without_writing_them(
     encoder: FolderEncoder, sequences: SequencedPictures
@@ -62,7 +66,7 @@ def test_the_size_of_plain_codes_is_known_without_writing_them(
     mixed = encoder.with_sequences(sequences)
     for step in (0.25, *STEPS):
         seen: list[tuple[int, int]] = []
-        estimated = mixed.estimate_file_bytes(step, lambda done, count, seen=seen: seen.append((done, count)))
+        estimated = mixed.estimate_file_bytes(step, keep_in(seen))
         assert estimated == pytest.approx(mixed.file_bytes(mixed.encode(step, lambda *_: None)), rel=0.01), step
         assert seen == sorted(set(seen))
         assert seen[-1] == (len(encoder.pictures),) * 2
