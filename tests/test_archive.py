@@ -105,6 +105,7 @@ def test_pictures_that_are_worked_on_side_by_side_stay_themselves(
         assert max(distances, key=distances.__getitem__) == name
 
 
+@pytest.mark.slow
 def test_the_wanted_rate_is_met(tmp_path: Path) -> None:
     make_demo_pictures(tmp_path / "demo", count=8, size=128)
     for rate in (0.3, 0.12):
@@ -331,6 +332,7 @@ def test_a_bad_picture_stops_before_training(folder: Path, tiny_options: Network
     assert report.pictures == 6 and [s.name for s in report.skipped] == ["broken.jpg"]
 
 
+@pytest.mark.slow
 def test_fewer_bits_cost_quality_only_where_they_must(
     folder: Path, tiny_options: NetworkOptions, tmp_path: Path
 ) -> None:

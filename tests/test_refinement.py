@@ -47,16 +47,6 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def autoencoder() -> PackagedAutoencoder:
-    return PackagedAutoencoder(torch.device("cpu"))
-
-
-@pytest.fixture(scope="module")
-def rate() -> RateModel:
-    return RateModel.of(load_context_model())
-
-
-@pytest.fixture(scope="module")
 def pixels(photographs: Path) -> Tensor:
     paths = sorted(path for path in photographs.iterdir() if path.suffix == ".png")
     return torch.from_numpy(np.stack([np.asarray(Image.open(path).convert("RGB")) for path in paths]))
@@ -105,6 +95,7 @@ def test_a_few_rounds_lower_the_cost_of_every_picture_by_some_percent(objective:
     assert after.sum() < 0.97 * before.sum()
 
 
+@pytest.mark.slow
 def test_many_rounds_at_random_gain_a_quarter_more(objective: Objective, pixels: Tensor) -> None:
     plain = encoded(objective, pixels)
     before, few, many = (
@@ -275,6 +266,7 @@ def test_an_effort_that_was_asked_for_is_taken() -> None:
     assert effort_planning.plan_rounds(folder, CodesOptions(effort=9), 4.0) == 9  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_a_time_decides_the_effort(photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def rounds(seconds: float) -> int:
         options = CodesOptions(target=Target(Goal.STEP, 4.0), seconds=seconds, overwrite=True)
@@ -348,6 +340,7 @@ def test_an_effort_is_a_few_rounds(effort: int) -> None:
         CodesOptions(effort=effort)
 
 
+@pytest.mark.slow
 def test_the_cost_of_a_large_picture_does_not_depend_on_its_pieces(
     objective: Objective, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -48,6 +48,7 @@ def test_training_learns_the_set() -> None:
     assert losses[-1] < 0.15 * losses[0]
 
 
+@pytest.mark.slow
 def test_quantisation_aware_training_loses_less_by_rounding() -> None:
     losses = []
     for bits in (None, 4):
