@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from tests.conftest import draw
 from unicorn_codec.config import ReadOptions
@@ -66,10 +67,13 @@ def test_pictures_are_yielded_as_they_are_decoded(
     packaged: PackagedAutoencoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("unicorn_codec.transform.autoencoder.BATCH_PIXELS", {"cpu": 2 * 48 * 64})
-    decode, decoded = packaged.decode, []
-    monkeypatch.setattr(
-        packaged, "decode", lambda latents, step: (decoded.append(len(latents)), decode(latents, step))[1]
-    )
+    decode, decoded = packaged.decode, list[int]()
+
+    def counted(latents: Tensor, step: float) -> Tensor:
+        decoded.append(len(latents))
+        return decode(latents, step)
+
+    monkeypatch.setattr(packaged, "decode", counted)
     latents = packaged.encode_pictures([draw(n, 64, 48) for n in range(5)], 16)
     pictures = packaged.iterate_pictures(latents, 48, 64, 1.0)
     first = next(pictures)

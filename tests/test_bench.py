@@ -53,9 +53,9 @@ class Absent(Jpeg):
         return "nobody sells it"
 
 
-def jpeg(**settings: object) -> Jpeg:
+def jpeg(**settings: object) -> Codec:
     """A JPEG codec with few settings. An instance, so that the process that runs it need not import this module."""
-    codec = Jpeg()
+    codec: Codec = Jpeg()
     codec.settings = settings
     return codec
 
@@ -65,7 +65,7 @@ def ran(
     folder: Path, tiny_options: PackOptions, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, BenchResult, list[str]]:
     """A benchmark of four pictures with this codec, two rivals, one that is missing and one that fails."""
-    output, lines = tmp_path_factory.mktemp("bench"), []
+    output, lines = tmp_path_factory.mktemp("bench"), list[str]()
     own: Codec = Unicorn(settings={"tiny": tiny_options})
     few = jpeg(low=5, high=60)
     few.name, few.title, few.most_pictures, few.note = "few", "Few", 2, "for show"

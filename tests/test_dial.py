@@ -9,6 +9,7 @@ import pytest
 
 from tests.conftest import draw
 from unicorn_codec.bench.comparison import rivals
+from unicorn_codec.bench.provenance import package_models_sha256
 from unicorn_codec.bench.rivals import Jpeg
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.pictures.images import write_picture
@@ -87,7 +88,7 @@ def test_points_of_other_models_are_not_kept(tmp_path: Path) -> None:
     def left(*again: str) -> list[str]:
         return [point.codec for point in dial.Results(path, {}, {"seed": 0}, again).run_of("cats", 3).points]
 
-    write(dial.package_models_sha256())
+    write(package_models_sha256())
     assert left() == ["unicorn", "avif", "webp"]
     assert left("webp") == ["unicorn", "avif"]
     write("another")

@@ -58,7 +58,7 @@ def test_a_token_is_sixteen_pixels_wide_for_every_autoencoder() -> None:
     ("changes", "message"),
     [({"wanted_bytes": 8}, "cannot hold a network"), ({"hidden_size": 7}, "hidden")],
 )
-def test_impossible_settings_are_refused(changes: dict[str, object], message: str) -> None:
+def test_impossible_settings_are_refused(changes: dict[str, int], message: str) -> None:
     with pytest.raises(InvalidSetting, match=message):
         plan(**changes)
 
