@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tests.repository import PLACEHOLDER, Repository, resolves
 
 FENCED = re.compile(r"^[ \t]*```.*?^[ \t]*```", re.MULTILINE | re.DOTALL)
+INDENTED = re.compile(r"(?:\A|\n)\n((?: {4}.*\n)+)")
 SPAN = re.compile(r"(`+)(.+?)\1", re.DOTALL)
 LINK = re.compile(
     r"""\]\(\s*<?([^)>\s]+)>?(?:\s+"[^"]*")?\s*\)|^\[[^\]]+\]:\s*(\S+)|\b(?:src|href)="([^"]+)\"""", re.MULTILINE
@@ -81,10 +82,12 @@ class Document:
         return list(dict.fromkeys(found))
 
     def pieces(self) -> Iterator[str]:
-        """Spans of code, and lines of fenced code with their continuations."""
-        for block in FENCED.findall(self.text):
-            yield from (line.strip() for line in block.replace("\\\n", " ").splitlines()[1:-1])
-        for _, span in SPAN.findall(FENCED.sub("", self.text)):
+        """Spans of code, and lines of fenced and indented code with their continuations."""
+        blocks = [block.split("\n", 1)[1].rpartition("\n")[0] for block in FENCED.findall(self.text)]
+        prose = FENCED.sub("", self.text)
+        for block in [*blocks, *INDENTED.findall(prose)]:
+            yield from (line.strip() for line in block.replace("\\\n", " ").splitlines())
+        for _, span in SPAN.findall(INDENTED.sub("\n", prose)):
             yield " ".join(span.split())
 
     def from_root(self, path: str) -> str:
