@@ -6,19 +6,25 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 DEMO := demo
 
-.PHONY: demo test test-torch check docs clean
+.PHONY: demo test test-slow test-torch check lint types docs clean
 
 demo: $(READY)  ## make pictures, pack them both ways, get number 17 back from each file
 	rm -rf $(DEMO)
 	$(BIN)/unicorn demo $(DEMO)/pictures --count 24
 	$(BIN)/unicorn pack $(DEMO)/pictures $(DEMO)/codes.uni
 	$(BIN)/unicorn unpack $(DEMO)/codes.uni --index 17 -o $(DEMO)/17-from-its-code.png
-	$(BIN)/unicorn pack $(DEMO)/pictures $(DEMO)/network.uni --index-only --time 3m
+	$(BIN)/unicorn pack $(DEMO)/pictures $(DEMO)/network.uni --index-only --train-time 1m
 	$(BIN)/unicorn unpack $(DEMO)/network.uni --index 17 -o $(DEMO)/17-from-the-network.png
 	$(BIN)/unicorn inspect $(DEMO)/network.uni
 
+# One test process a core; each computes with one thread.
+PYTEST = $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal
+
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(PYTEST) -m "not slow"
+
+test-slow: $(READY)  ## the tests that take longest
+	$(PYTEST) -m slow
 
 TORCH ?= 2.15.0
 OTHER := $(VENV)-torch-$(TORCH)
@@ -30,11 +36,16 @@ test-torch:  ## what decodes, with another PyTorch than the tests' own: make tes
 	$(OTHER)/bin/python -m pytest tests/test_golden.py tests/test_canary.py tests/test_vectors.py \
 		tests/test_latent_coding.py tests/test_code_text.py tests/test_archive.py
 
-check: $(READY)
+check: lint types test test-slow  ## all that has to pass before a change is merged
+
+lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+
+# Scripts of these folders import each other by plain names, so that they run by their paths.
+types: $(READY)
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	MYPYPATH=benchmarks:benchmarks/reliability $(BIN)/mypy benchmarks/*.py benchmarks/reliability
 
 docs: $(READY)  ## write the help texts into docs/commands.md
 	$(BIN)/python docs/make_commands.py

@@ -14,7 +14,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -141,14 +141,14 @@ def own_codecs(args: argparse.Namespace) -> list[Unicorn]:
     common = CodesOptions(seed=args.seed, device=args.device)
     rates = {f"{rate:g} bpp": replace(common, target=Target(Goal.RATE, rate)) for rate in args.rates}
     steps = {f"step {step:g}": replace(common, target=Target(Goal.STEP, step)) for step in args.steps}
-    usual = Unicorn(settings=rates | steps)
-    return [usual, *(with_effort(usual, name, effort) for name, effort in EFFORTS.items())]
+    usual = rates | steps
+    return [Unicorn(settings=usual), *(with_effort(usual, name, effort) for name, effort in EFFORTS.items())]
 
 
-def with_effort(codec: Unicorn, name: str, effort: int) -> Unicorn:
-    """Return this codec with a number of refinement rounds."""
-    settings = {setting: replace(options, effort=effort) for setting, options in codec.settings.items()}
-    return Unicorn(settings=settings, name=name, title=f"unicorn, effort {effort}")
+def with_effort(settings: Mapping[str, CodesOptions], name: str, effort: int) -> Unicorn:
+    """Return the codec with a number of refinement rounds."""
+    refined = {setting: replace(options, effort=effort) for setting, options in settings.items()}
+    return Unicorn(settings=refined, name=name, title=f"unicorn, effort {effort}")
 
 
 def codecs_for(args: argparse.Namespace, count: int) -> list[Codec]:

@@ -17,6 +17,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -136,9 +137,10 @@ def frontier(args: argparse.Namespace, work: Path) -> Iterator[Row]:
 def weights(args: argparse.Namespace, work: Path) -> Iterator[Row]:
     """One trained network, stored with ever fewer bits per weight."""
     seconds = args.minutes * 60
-    exact = {"weight_bits": 32, "exponent_bits": 8}
-    pack_some(args.data, work, 256, 64, seconds, parameters_per_latent=1.6, device=args.device, **exact)
+    exact = partial(pack_some, weight_bits=32, exponent_bits=8)
+    exact(args.data, work, 256, 64, seconds, parameters_per_latent=1.6, device=args.device)
     container = read_container(work / "out.uni")
+    assert container.weights is not None, "an archive of indices has weights"
     read = ReadOptions(max_side=64)
     _, values = parse_weights(container.weights)
     listed = list_folder(work / "pictures", read)

@@ -55,8 +55,8 @@ def make_still(background: np.ndarray, moving: np.ndarray, time: float, rng: np.
     still = background.astype(np.float32)
     cut = Image.fromarray(moving).resize((side, side))
     still[top : top + side, left : left + side] = np.asarray(cut)
-    still = still * (1 + rng.normal(0, EXPOSURE)) + rng.normal(0, NOISE, still.shape)
-    return still.round().clip(0, 255).astype(np.uint8)
+    taken = still * (1 + rng.normal(0, EXPOSURE)) + rng.normal(0, NOISE, still.shape)
+    return taken.round().clip(0, 255).astype(np.uint8)
 
 
 if __name__ == "__main__":

@@ -175,8 +175,8 @@ def plot_rates(sets: dict[str, dict[str, list[Row]]], path: Path) -> None:
         found, grey = rates_of(by_count), str(0.15 * place)
         mean = [trial["bits_per_pixel"] for trial in found.values()]
         single = [[archive["bits_per_pixel"] for archive in trial["archives"]] for trial in found.values()]
-        style = {"marker": MARKERS[place % 5], "linestyle": DASHES[place % 5], "markerfacecolor": "white"}
-        axes.plot(list(found), mean, color=grey, **style)
+        (line,) = axes.plot(list(found), mean, color=grey, linestyle=DASHES[place % 5])
+        line.set(marker=MARKERS[place % 5], markerfacecolor="white")
         axes.vlines(list(found), list(map(min, single)), list(map(max, single)), colors=grey, linewidth=0.8)
         starts.append((mean[0], f"{name}\n{found[max(found)]['psnr_db']:.1f} dB"))
     axes.set_xscale("log")
@@ -199,8 +199,9 @@ def label_starts(axes: Axes, count: int, starts: Sequence[tuple[float, str]]) ->
     heights = spread_labels([rate / axes.get_ylim()[1] for rate, _ in ordered], 0.12)
     for (rate, label), height in zip(ordered, heights, strict=True):
         leader = {"arrowstyle": "-", "linewidth": 0.4, "shrinkB": 4}
-        place = {"xytext": (0.02, height), "textcoords": "axes fraction", "verticalalignment": "center"}
-        axes.annotate(label, (count, rate), fontsize=8.5, arrowprops=leader, **place)
+        place = (0.02, height)
+        text = axes.annotate(label, (count, rate), xytext=place, textcoords="axes fraction", arrowprops=leader)
+        text.set(fontsize=8.5, verticalalignment="center")
 
 
 def main() -> None:

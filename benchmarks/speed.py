@@ -141,10 +141,10 @@ def measure_shares(folder: Path, work: Path, record: Callable[[str, float], None
             with watch.part("entropy_decoding"):
                 make = archive.decoder.read(batch, *size)
             with watch.part("autoencoder"):
-                pictures = list(make())
+                decoded = list(make())
             with watch.part("writing"):
-                for index, pixels in zip(batch, pictures, strict=True):
-                    write_picture(pixels, work / f"{index}.png")
+                for index, picture in zip(batch, decoded, strict=True):
+                    write_picture(picture, work / f"{index}.png")
     watch.record("unpack", report.pictures, record)
 
 

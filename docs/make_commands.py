@@ -14,7 +14,7 @@ WIDTH = 100
 
 def help_texts() -> str:
     """All help texts as Markdown, the group's own first."""
-    settings = cli.context_settings | {"terminal_width": WIDTH, "max_content_width": WIDTH}
+    settings = {**cli.context_settings, "terminal_width": WIDTH, "max_content_width": WIDTH}
     root = click.Context(cli, info_name="unicorn", **settings)
     parts = [f"## unicorn\n\n```text\n{cli.get_help(root)}\n```"]
     for name, command in sorted(cli.commands.items()):

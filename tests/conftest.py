@@ -1,17 +1,25 @@
-"""Shared by all tests: one thread, since the test networks are tiny, and a small archive."""
+"""Shared by all tests: one thread for each test process, small archives and the autoencoder of the package."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 
-from unicorn_codec.config import CodesOptions, NetworkOptions, PackOptions, TrainConfig
+from unicorn_codec.codes.context_model import load_context_model
+from unicorn_codec.codes.rate_model import RateModel
+from unicorn_codec.config import CodesOptions, NetworkOptions, TrainConfig
 from unicorn_codec.packing.pack import pack
 from unicorn_codec.packing.reports import PackReport
 from unicorn_codec.pictures.images import write_picture
+from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 
 torch.set_num_threads(1)
+
+# Test processes share the cores, so that the time of one example says nothing.
+settings.register_profile("shared-cores", deadline=None)
+settings.load_profile("shared-cores")
 
 
 def draw(seed: int, width: int, height: int) -> np.ndarray:
@@ -35,8 +43,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_options() -> PackOptions:
+def tiny_options() -> NetworkOptions:
     return NetworkOptions(hidden_size=16, depth=2, train=TrainConfig(epochs=200), seed=7, device="cpu")
+
+
+@pytest.fixture(scope="session")
+def autoencoder() -> PackagedAutoencoder:
+    """The autoencoder of the package. Tests must not change it."""
+    return PackagedAutoencoder(torch.device("cpu"))
+
+
+@pytest.fixture(scope="session")
+def rate() -> RateModel:
+    """The model of the codes' bits that refinement minimises by. Tests must not change it."""
+    return RateModel.of(load_context_model())
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +68,7 @@ def coded(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
 
 @pytest.fixture(scope="session")
 def packed(
-    folder: Path, tiny_options: PackOptions, tmp_path_factory: pytest.TempPathFactory
+    folder: Path, tiny_options: NetworkOptions, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, PackReport]:
     """A small archive of ``folder`` and what packing it reported."""
     path = tmp_path_factory.mktemp("archives") / "tiny.uni"

@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.conftest import draw
 from unicorn_codec.archive import Archive, open_decoder
-from unicorn_codec.config import CodesOptions, Goal, NetworkOptions, PackOptions, ReadOptions, Target, TrainConfig
+from unicorn_codec.config import CodesOptions, Goal, NetworkOptions, ReadOptions, Target, TrainConfig
 from unicorn_codec.errors import (
     AutoencoderMismatch,
     AutoencoderUnavailable,
@@ -42,8 +43,6 @@ from unicorn_codec.pictures.images import list_folder, read_picture, write_pictu
 from unicorn_codec.pictures.metrics import psnr_db
 from unicorn_codec.quality import DEFAULT_QUALITY, step_of_quality
 from unicorn_codec.verification import verify
-
-from conftest import draw
 
 
 def decode_all(path: Path, **options: int) -> dict[str, np.ndarray]:
@@ -106,6 +105,7 @@ def test_pictures_that_are_worked_on_side_by_side_stay_themselves(
         assert max(distances, key=distances.__getitem__) == name
 
 
+@pytest.mark.slow
 def test_the_wanted_rate_is_met(tmp_path: Path) -> None:
     make_demo_pictures(tmp_path / "demo", count=8, size=128)
     for rate in (0.3, 0.12):
@@ -216,7 +216,7 @@ def test_more_sampling_steps_can_be_asked_for(packed: tuple[Path, PackReport]) -
 
 
 def test_the_same_seed_gives_the_same_file(
-    packed: tuple[Path, PackReport], folder: Path, tiny_options: PackOptions, tmp_path: Path
+    packed: tuple[Path, PackReport], folder: Path, tiny_options: NetworkOptions, tmp_path: Path
 ) -> None:
     pack(folder, tmp_path / "again.uni", tiny_options)
     assert (tmp_path / "again.uni").read_bytes() == packed[0].read_bytes()
@@ -309,7 +309,7 @@ def test_codes_that_were_refined_are_not_refined_again(
 
 
 def test_nothing_is_overwritten_unasked(
-    packed: tuple[Path, PackReport], folder: Path, tiny_options: PackOptions
+    packed: tuple[Path, PackReport], folder: Path, tiny_options: NetworkOptions
 ) -> None:
     before = packed[0].read_bytes()
     with pytest.raises(OutputError, match="exists"):
@@ -317,7 +317,7 @@ def test_nothing_is_overwritten_unasked(
     assert packed[0].read_bytes() == before
 
 
-def test_a_bad_picture_stops_before_training(folder: Path, tiny_options: PackOptions, tmp_path: Path) -> None:
+def test_a_bad_picture_stops_before_training(folder: Path, tiny_options: NetworkOptions, tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path / "copy")
     (tmp_path / "copy" / "broken.jpg").write_bytes(b"\xff\xd8\xff no picture")
 
@@ -332,7 +332,10 @@ def test_a_bad_picture_stops_before_training(folder: Path, tiny_options: PackOpt
     assert report.pictures == 6 and [s.name for s in report.skipped] == ["broken.jpg"]
 
 
-def test_fewer_bits_cost_quality_only_where_they_must(folder: Path, tiny_options: PackOptions, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_fewer_bits_cost_quality_only_where_they_must(
+    folder: Path, tiny_options: NetworkOptions, tmp_path: Path
+) -> None:
     results = {}
     for weight_bits, exponent_bits in ((8, 3), (14, 4), (32, 8)):
         options = replace(tiny_options, weight_bits=weight_bits, exponent_bits=exponent_bits)
@@ -342,7 +345,7 @@ def test_fewer_bits_cost_quality_only_where_they_must(folder: Path, tiny_options
 
 
 def test_integer_weights_take_less_and_decode_as_they_were_trained(
-    packed: tuple[Path, PackReport], folder: Path, tiny_options: PackOptions, tmp_path: Path
+    packed: tuple[Path, PackReport], folder: Path, tiny_options: NetworkOptions, tmp_path: Path
 ) -> None:
     options = replace(tiny_options, weight_format="integer", weight_bits=6)
     report = pack(folder, tmp_path / "integer.uni", options)
@@ -373,10 +376,10 @@ def test_verify_compares_with_the_folder(packed: tuple[Path, PackReport], folder
     write_picture(draw(3, 20, 20), tmp_path / "other" / "wide 1.png", overwrite=True)
     report = verify(path, tmp_path / "other", device="cpu")
     assert not report.ok and report.measured is not None and report.measured.pictures == 4
-    assert sorted(p.split(":")[0] for p in report.problems) == ["new.png", "wide 0.png", "wide 1.png"]
+    assert sorted(p.split(":")[0] for p in report.differences) == ["new.png", "wide 0.png", "wide 1.png"]
 
 
-def test_resuming_nothing_is_refused(folder: Path, tiny_options: PackOptions, tmp_path: Path) -> None:
+def test_resuming_nothing_is_refused(folder: Path, tiny_options: NetworkOptions, tmp_path: Path) -> None:
     with pytest.raises(CheckpointMismatch, match="no checkpoint"):
         pack(folder, tmp_path / "out.uni", replace(tiny_options, resume=True))
 
@@ -414,7 +417,7 @@ def test_the_sample_is_of_the_commonest_size_and_from_the_whole_folder(tmp_path:
 
 
 def test_an_unwritable_checkpoint_does_not_end_the_training(
-    folder: Path, tiny_options: PackOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, tiny_options: NetworkOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
         raise OutputError("cannot write: the disk is full")

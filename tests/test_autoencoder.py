@@ -1,11 +1,14 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
+from tests.conftest import draw
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.errors import AutoencoderMismatch, AutoencoderUnavailable
 from unicorn_codec.pictures.demo_pictures import make_demo_pictures
@@ -19,8 +22,6 @@ from unicorn_codec.transform.autoencoder import (
     weights_of,
 )
 from unicorn_codec.transform.coding_autoencoder import CodingAutoencoder, shuffled, unshuffled
-
-from conftest import draw
 
 CPU = torch.device("cpu")
 
@@ -66,10 +67,13 @@ def test_pictures_are_yielded_as_they_are_decoded(
     packaged: PackagedAutoencoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("unicorn_codec.transform.autoencoder.BATCH_PIXELS", {"cpu": 2 * 48 * 64})
-    decode, decoded = packaged.decode, []
-    monkeypatch.setattr(
-        packaged, "decode", lambda latents, step: (decoded.append(len(latents)), decode(latents, step))[1]
-    )
+    decode, decoded = packaged.decode, list[int]()
+
+    def counted(latents: Tensor, step: float) -> Tensor:
+        decoded.append(len(latents))
+        return decode(latents, step)
+
+    monkeypatch.setattr(packaged, "decode", counted)
     latents = packaged.encode_pictures([draw(n, 64, 48) for n in range(5)], 16)
     pictures = packaged.iterate_pictures(latents, 48, 64, 1.0)
     first = next(pictures)
@@ -129,7 +133,8 @@ def test_diffusers_autoencoders_work_from_a_folder(tmp_path: Path) -> None:
         num_encoder_blocks=(1, 1),
         num_decoder_blocks=(1, 1),
     )
-    for name, model in (("kl", kl), ("tiny", tiny)):
+    models: dict[str, Any] = {"kl": kl, "tiny": tiny}
+    for name, model in models.items():
         model.save_pretrained(tmp_path / name)
         loaded = load_autoencoder(str(tmp_path / name), CPU)
         assert (loaded.reference.name, loaded.reference.class_name) == (name, type(model).__name__)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from tests.conftest import draw
 from unicorn_cli.main import cli
 from unicorn_codec import archive as library
 from unicorn_codec.archive import Archive
@@ -17,8 +18,6 @@ from unicorn_codec.format.container import read_container, serialize
 from unicorn_codec.packing.reports import PackReport
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 from unicorn_codec.verification import verify
-
-from conftest import draw
 
 
 def canary_of(pixels: np.ndarray) -> Canary:

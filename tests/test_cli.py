@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import click
 import numpy as np
@@ -122,7 +123,7 @@ class FakePack:
         pictures = (Picture("a.png", 100, 50, ""), Picture("b.png", 40, 30, ""))
         observer.stage("reading", 1, 2)
         observer.stage("reading", 2, 2)
-        observer.found(Folder(folder, pictures, REPORT.skipped, 2, 1, 3), PLAN)
+        observer.found(Folder(folder, pictures, tuple(REPORT.skipped), 2, 1, 3), PLAN)
         observer.stage("encoding", 1, 2)
         observer.preview(23.456)
         observer.training(Progress(fraction=0.25, seconds=30.0, step=100, loss=0.01234))
@@ -157,7 +158,9 @@ class FakeArchive:
     def __enter__(self) -> "FakeArchive":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None):
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         pass
 
     @classmethod
@@ -272,6 +275,9 @@ def test_pack_hands_all_settings_to_the_library(fake_pack: FakePack) -> None:
 def test_pack_keeps_the_librarys_defaults(fake_pack: FakePack) -> None:
     run("pack", "photos", "out.uni")
     assert fake_pack.options == CodesOptions()
+
+
+def test_an_option_of_the_network_chooses_it(fake_pack: FakePack) -> None:
     run("pack", "photos", "out.uni", "--bpp", 0.5, "--epochs", 12)
     assert fake_pack.options == NetworkOptions(target=Target(Goal.RATE, 0.5), train=TrainConfig(epochs=12))
 
@@ -656,7 +662,7 @@ def test_damaged_names_are_a_warning_for_others(uni: Path) -> None:
 
 
 def test_verify_against_a_folder(uni: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = {}
+    asked: dict[str, Any] = {}
 
     def fake(path: Path, against: Path, **settings: object) -> VerifyReport:
         asked.update(settings, path=path, against=against)

@@ -155,7 +155,7 @@ def test_the_specification_decodes_what_the_library_encodes(
     rng = np.random.default_rng(height)
     model = random_model(width, fractions, reach)
     largest = np.array([0, 3, 40, 32767])[:, None, None, None]
-    symbols = rng.integers(-largest, largest + 1, (4, CHANNELS, height, width))
+    symbols = rng.integers(-largest, largest + 1, (4, CHANNELS, height, width)).astype(np.int16)
     symbols[1, 1:] = 0  # zero channels at the end take no bytes
     for level in (0, MAX_LEVEL - 1):
         codes = encode_symbols(model, level, symbols, short=short)

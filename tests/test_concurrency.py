@@ -5,7 +5,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -55,9 +55,11 @@ def test_an_error_stops_the_remaining_work() -> None:
 
 
 def test_the_caller_may_stop_early() -> None:
-    for made in (prefetch(iter(range(10))), map_in_threads(str, range(10))):
-        next(made)
-        made.close()  # type: ignore[attr-defined]
+    iterators: tuple[Iterator[object], ...] = (prefetch(iter(range(10))), map_in_threads(str, range(10)))
+    for results in iterators:
+        next(results)
+        assert isinstance(results, Generator)
+        results.close()
 
 
 def test_long_work_is_cancelled_when_the_caller_stops() -> None:

@@ -24,8 +24,10 @@ from unicorn_codec.transform.decoder_update import (
 @pytest.fixture(scope="module")
 def network() -> CodingAutoencoder:
     torch.manual_seed(0)
-    shape = {"latent_channels": 4, "widths": [8, 8], "encoder_depths": [1, 1], "decoder_depths": [1, 1]}
-    return CodingAutoencoder(**shape, max_step=12.0).requires_grad_(False)
+    network = CodingAutoencoder(
+        latent_channels=4, widths=[8, 8], encoder_depths=[1, 1], decoder_depths=[1, 1], max_step=12.0
+    )
+    return network.requires_grad_(False)
 
 
 @pytest.fixture(scope="module")

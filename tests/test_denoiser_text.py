@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -126,11 +127,12 @@ def test_predictions_follow_the_specification(condition: str, index_embedding: s
 @pytest.mark.parametrize(("prediction", "steps"), [("x0", 1), ("x0", 3), ("noise", 1), ("noise", 4)])
 def test_sampling_follows_the_specification(prediction: str, steps: int) -> None:
     denoiser = make_denoiser("cag", "grf")
-    stats = {"means": (0.0,) * CHANNELS, "stds": (1.0,) * CHANNELS}
-    denoising = replace(DENOISING, **stats, network=denoiser.config, prediction=prediction)
+    means, stds = (0.0,) * CHANNELS, (1.0,) * CHANNELS
+    denoising = replace(DENOISING, means=means, stds=stds, network=denoiser.config, prediction=prediction)
     reference = replace(HEADER.autoencoder, latent_channels=CHANNELS)
     header = replace(HEADER, pictures=IMAGES, seed=SEED, autoencoder=reference, denoising=denoising)
-    decoder = NetworkDecoder(header=header, denoising=denoising, denoiser=denoiser, autoencoder=Unused(reference))
+    unused: Any = Unused(reference)
+    decoder = NetworkDecoder(header=header, denoising=denoising, denoiser=denoiser, autoencoder=unused)
     found = decoder.sample([4], 48, 32, steps=steps)[0].numpy()
 
     w = weights_of(denoiser)

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from tests.conftest import draw
+from unicorn_codec.bench.comparison import rivals
+from unicorn_codec.bench.provenance import package_models_sha256
 from unicorn_codec.bench.rivals import Jpeg
+from unicorn_codec.config import ReadOptions
 from unicorn_codec.pictures.images import write_picture
 
 pytest.importorskip("matplotlib")
@@ -85,7 +88,7 @@ def test_points_of_other_models_are_not_kept(tmp_path: Path) -> None:
     def left(*again: str) -> list[str]:
         return [point.codec for point in dial.Results(path, {}, {"seed": 0}, again).run_of("cats", 3).points]
 
-    write(dial.package_models_sha256())
+    write(package_models_sha256())
     assert left() == ["unicorn", "avif", "webp"]
     assert left("webp") == ["unicorn", "avif"]
     write("another")
@@ -106,5 +109,5 @@ def test_the_number_of_settings_can_be_limited() -> None:
     args = dial.parse_arguments(["--data", "x", "--count", "200", *shorter])
     settings = {codec.name: list(codec.settings) for codec in dial.codecs_for(args, 200)}
     assert settings["unicorn"] == settings["unicorn-effort-0"] == ["0.05 bpp", "0.1 bpp"]
-    whole = {codec.name: list(codec.settings) for codec in dial.rivals(dial.ReadOptions(), 0)}
+    whole = {codec.name: list(codec.settings) for codec in rivals(ReadOptions(), 0)}
     assert settings["avif"] == [whole["avif"][0], whole["avif"][-1]]

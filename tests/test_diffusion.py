@@ -41,8 +41,13 @@ def test_sampling_visits_the_noise_levels_of_training() -> None:
 
 
 def test_one_step_calls_the_denoiser_once() -> None:
-    calls = []
-    sample_ddim(lambda x, t: calls.append(t) or x, torch.randn(1, 1, 2, 2), 1)
+    calls: list[torch.Tensor] = []
+
+    def predict(x: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
+        calls.append(timesteps)
+        return x
+
+    sample_ddim(predict, torch.randn(1, 1, 2, 2), 1)
     assert len(calls) == 1
 
 

@@ -7,15 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.test_images import encoded, png
 
+from tests.conftest import draw
+from tests.test_reading_pictures import encoded, png
 from unicorn_codec.config import CodesOptions, ReadOptions
 from unicorn_codec.errors import ImageFolderError
 from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.pack import pack
 from unicorn_codec.pictures.images import list_folder, to_image, write_picture
-
-from conftest import draw
 
 BOMB = zlib.compress(bytes(48 << 20), 9)
 

@@ -41,7 +41,7 @@ def test_a_picture_has_the_same_code_alone_and_among_others(model: ContextModel)
 
 
 def test_values_out_of_reach_are_escaped(model: ContextModel) -> None:
-    symbols = np.zeros((2, model.channels, 2, 3), np.int64)
+    symbols = np.zeros((2, model.channels, 2, 3), np.int16)
     symbols[0, 0] = [[LARGEST_SYMBOL, -LARGEST_SYMBOL, 1000], [model.reach + 1, -model.reach - 1, 0]]
     symbols[0, 7, 1, 1] = -300
     codes = encode_symbols(model, 0, symbols)
@@ -49,12 +49,12 @@ def test_values_out_of_reach_are_escaped(model: ContextModel) -> None:
 
 
 def test_a_picture_of_zeros_takes_one_byte(model: ContextModel) -> None:
-    assert encode_symbols(model, 9, np.zeros((2, model.channels, 4, 4), np.int64)) == [b"\0", b"\0"]
+    assert encode_symbols(model, 9, np.zeros((2, model.channels, 4, 4), np.int16)) == [b"\0", b"\0"]
     assert not decode_symbols(model, 9, [b"\0"], 4, 4, short=True).any()
 
 
 def test_zero_channels_at_the_end_take_no_bytes(model: ContextModel) -> None:
-    symbols = np.zeros((1, model.channels, 4, 4), np.int64)
+    symbols = np.zeros((1, model.channels, 4, 4), np.int16)
     symbols[0, 2, 3, 3] = 1
     (code,) = encode_symbols(model, 9, symbols)
     assert code[0] == 3 and len(code) < 20

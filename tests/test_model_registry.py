@@ -55,7 +55,7 @@ def test_a_model_takes_a_file_and_an_entry_alone(tmp_path: Path, monkeypatch: py
     for entry in manifest["models"]:
         (package / entry["file"]).write_bytes((FOLDER / entry["file"]).read_bytes())
     (package / "manifest.json").write_text(json.dumps({**manifest, "models": manifest["models"] + added}))
-    monkeypatch.setattr(model_registry.resources, "files", lambda _: tmp_path)
+    monkeypatch.setattr(resources, "files", lambda _: tmp_path)
     model_registry._manifest.cache_clear()
     try:
         assert names(AUTOENCODER) == (default_name(), "second")

@@ -1,11 +1,13 @@
+from typing import Any
+
 import pytest
 
 from unicorn_codec.errors import InvalidSetting
 from unicorn_codec.network.planning import NetworkPlan, choose_heads, plan_network
 
 
-def plan(latent_values: int = 262_144, **changes: object) -> NetworkPlan:
-    settings: dict[str, object] = {
+def plan(latent_values: int = 262_144, **changes: Any) -> NetworkPlan:
+    settings: dict[str, Any] = {
         "latent_values": latent_values,
         "pixels": latent_values * 16,
         "pictures": 64,
@@ -16,7 +18,7 @@ def plan(latent_values: int = 262_144, **changes: object) -> NetworkPlan:
         "depth": None,
         "weight_bits": 14,
     }
-    return plan_network(**(settings | changes))  # type: ignore[arg-type]
+    return plan_network(**(settings | changes))
 
 
 @pytest.mark.parametrize("latent_values", [20_000, 65_536, 262_144, 4_096_000])
@@ -56,7 +58,7 @@ def test_a_token_is_sixteen_pixels_wide_for_every_autoencoder() -> None:
     ("changes", "message"),
     [({"wanted_bytes": 8}, "cannot hold a network"), ({"hidden_size": 7}, "hidden")],
 )
-def test_impossible_settings_are_refused(changes: dict[str, object], message: str) -> None:
+def test_impossible_settings_are_refused(changes: dict[str, int], message: str) -> None:
     with pytest.raises(InvalidSetting, match=message):
         plan(**changes)
 

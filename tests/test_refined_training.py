@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,11 +42,11 @@ def rate() -> RateModel:
     return RateModel.of(load_context_model())
 
 
-def some_squares(script: ModuleType, autoencoder: PackagedAutoencoder, rate: RateModel) -> Iterator:  # type: ignore[type-arg]
+def some_squares(script: ModuleType, autoencoder: PackagedAutoencoder, rate: RateModel) -> Iterator[Any]:
     """Two of a step without end, whole ones and halves."""
     rng = np.random.default_rng(0)
     crops = iter(lambda: torch.from_numpy(rng.integers(0, 256, (2, SIDE, SIDE, 3), dtype=np.uint8)), None)
-    return script.refined_squares(autoencoder, rate, crops, rng, minutes=60, rounds=1)  # type: ignore[no-any-return]
+    return script.refined_squares(autoencoder, rate, crops, rng, minutes=60, rounds=1)
 
 
 def test_squares_are_whole_or_halves_with_the_steps_of_codes(

@@ -1,6 +1,7 @@
 """Refined latents against plain ones: cheaper by their own measure, and smaller or better in real files."""
 
 import math
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -43,16 +44,6 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("photographs")
     make_demo_pictures(folder, count=4, size=96)
     return folder
-
-
-@pytest.fixture(scope="module")
-def autoencoder() -> PackagedAutoencoder:
-    return PackagedAutoencoder(torch.device("cpu"))
-
-
-@pytest.fixture(scope="module")
-def rate() -> RateModel:
-    return RateModel.of(load_context_model())
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +95,7 @@ def test_a_few_rounds_lower_the_cost_of_every_picture_by_some_percent(objective:
     assert after.sum() < 0.97 * before.sum()
 
 
+@pytest.mark.slow
 def test_many_rounds_at_random_gain_a_quarter_more(objective: Objective, pixels: Tensor) -> None:
     plain = encoded(objective, pixels)
     before, few, many = (
@@ -274,6 +266,7 @@ def test_an_effort_that_was_asked_for_is_taken() -> None:
     assert effort_planning.plan_rounds(folder, CodesOptions(effort=9), 4.0) == 9  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_a_time_decides_the_effort(photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def rounds(seconds: float) -> int:
         options = CodesOptions(target=Target(Goal.STEP, 4.0), seconds=seconds, overwrite=True)
@@ -282,7 +275,7 @@ def test_a_time_decides_the_effort(photographs: Path, tmp_path: Path, monkeypatc
     assert rounds(0.01) == 0
     now = iter(range(10_000))
     with monkeypatch.context() as patch:  # a clock on which 4 pictures take 1 second, whatever is done with them
-        patch.setattr(effort_planning.time, "monotonic", lambda: next(now))
+        patch.setattr(time, "monotonic", lambda: next(now))
         assert rounds(40) == SHORT_EFFORT, "a round takes no time at all"
     assert 0 < rounds(20) <= LONG_EFFORT
 
@@ -298,7 +291,7 @@ class TimedFolder:
         self.pictures = TimedPictures()
         self.latents = SimpleNamespace(of=lambda positions: [(positions, None)])
         self.chooser = SimpleNamespace(choose=self.choose)
-        monkeypatch.setattr(effort_planning.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
 
     def choose(self, batch: list[int], latents: None, step: float, rounds: int) -> list[None]:
         self.now += len(batch) * rounds
@@ -347,6 +340,7 @@ def test_an_effort_is_a_few_rounds(effort: int) -> None:
         CodesOptions(effort=effort)
 
 
+@pytest.mark.slow
 def test_the_cost_of_a_large_picture_does_not_depend_on_its_pieces(
     objective: Objective, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

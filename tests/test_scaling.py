@@ -1,6 +1,7 @@
 """Archives of different sizes at equal quality: the same pictures, with a searched quantisation step."""
 
 import math
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ pytest.importorskip("matplotlib")
 from benchmarks.scaling import TRIALS, is_done, next_step, parts_of, rate_table
 
 
-def trial(rate: float, psnr_db: float, step: float = 2.0, archives: int = 1) -> dict[str, object]:
+def trial(rate: float, psnr_db: float, step: float = 2.0, archives: int = 1) -> dict[str, Any]:
     rows = [{"bits_per_pixel": rate}] * archives
     return {"archives": rows, "is_complete": True, "step": step, "bits_per_pixel": rate, "psnr_db": psnr_db}
 

@@ -1,10 +1,9 @@
 """The size that is estimated against the size that comes out, and the search for a step."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from unicorn_codec.codes.context_model import load_context_model
 from unicorn_codec.config import ReadOptions
@@ -21,14 +20,14 @@ STEPS = (9.0, 1.5, 24.0, 4.0, 6.0)
 
 
 @pytest.fixture(scope="module")
-def encoder(tmp_path_factory: pytest.TempPathFactory) -> FolderEncoder:
+def encoder(autoencoder: PackagedAutoencoder, tmp_path_factory: pytest.TempPathFactory) -> FolderEncoder:
     folder = tmp_path_factory.mktemp("photographs")
     make_demo_pictures(folder / "small", count=5, size=96)
     make_demo_pictures(folder / "other", count=2, size=128)
     options = ReadOptions()
     return new_encoder(
         PictureSource(list_folder(folder, options), options),
-        PackagedAutoencoder(torch.device("cpu")),
+        autoencoder,
         load_context_model(),
     )
 
@@ -55,6 +54,10 @@ class OneSequence:
         yield {0: bytes(int(500 / step))}
 
 
+def keep_in(seen: list[tuple[int, int]]) -> Callable[[int, int], None]:
+    return lambda done, count: seen.append((done, count))
+
+
 @pytest.mark.parametrize("sequences", [NoSequences(), OneSequence()])
 def test_the_size_of_plain_codes_is_known_without_writing_them(
     encoder: FolderEncoder, sequences: SequencedPictures
@@ -62,7 +65,7 @@ def test_the_size_of_plain_codes_is_known_without_writing_them(
     mixed = encoder.with_sequences(sequences)
     for step in (0.25, *STEPS):
         seen: list[tuple[int, int]] = []
-        estimated = mixed.estimate_file_bytes(step, lambda done, count, seen=seen: seen.append((done, count)))
+        estimated = mixed.estimate_file_bytes(step, keep_in(seen))
         assert estimated == pytest.approx(mixed.file_bytes(mixed.encode(step, lambda *_: None)), rel=0.01), step
         assert seen == sorted(set(seen))
         assert seen[-1] == (len(encoder.pictures),) * 2
@@ -87,12 +90,15 @@ def test_a_size_of_which_no_picture_is_refined_does_no_harm(
     assert seen[-1] == (1, 1)
 
 
-def test_pictures_beyond_the_window_are_judged_by_their_middle(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_pictures_beyond_the_window_are_judged_by_their_middle(
+    autoencoder: PackagedAutoencoder, tmp_path: Path
+) -> None:
     make_demo_pictures(tmp_path, count=2, size=560)
     options = ReadOptions()
     encoder = new_encoder(
         PictureSource(list_folder(tmp_path, options), options),
-        PackagedAutoencoder(torch.device("cpu")),
+        autoencoder,
         load_context_model(),
     )
     sample = take_size_sample(encoder, lambda *_: None)

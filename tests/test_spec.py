@@ -169,8 +169,8 @@ def test_passes_table() -> None:
 @pytest.mark.parametrize("condition", header.CONDITIONS)
 @pytest.mark.parametrize("index_embedding", header.INDEX_EMBEDDINGS)
 def test_tensor_table(condition: str, index_embedding: str) -> None:
-    kind = {"condition": condition, "index_embedding": index_embedding}
-    network = replace(DENOISING.network, hidden_size=8, depth=2, patch_size=2, index_tokens=3, **kind)
+    network = replace(DENOISING.network, hidden_size=8, depth=2, patch_size=2, index_tokens=3)
+    network = replace(network, condition=condition, index_embedding=index_embedding)
     sizes = {"H": 8, "4H": 32, "6H": 48, "KH": 24, "P": 4, "M": 5, "2": 2}
     listed = [
         (name.strip("`"), tuple(sizes[side] for side in shape.split(", ")))

@@ -5,12 +5,11 @@ import pytest
 import torch
 from torch import nn
 
+from tests.conftest import draw
 from unicorn_codec.transform import tiling
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 from unicorn_codec.transform.coding_autoencoder import CodingAutoencoder
 from unicorn_codec.transform.tiling import Span, margin_of, spans, tiles
-
-from conftest import draw
 
 
 @pytest.fixture(scope="module")

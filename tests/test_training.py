@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ class Stop(Exception):
     pass
 
 
-def stop_at(step: int):
+def stop_at(step: int) -> Callable[[Progress], None]:
     def report(progress: Progress) -> None:
         if progress.step == step:
             raise Stop
@@ -47,6 +48,7 @@ def test_training_learns_the_set() -> None:
     assert losses[-1] < 0.15 * losses[0]
 
 
+@pytest.mark.slow
 def test_quantisation_aware_training_loses_less_by_rounding() -> None:
     losses = []
     for bits in (None, 4):

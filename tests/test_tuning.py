@@ -2,7 +2,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 
 from unicorn_codec.archive import Archive
 from unicorn_codec.codes.context_model import load_context_model
@@ -35,10 +34,10 @@ class Listener(Observer):
 
 
 @pytest.fixture
-def encoder(folder: Path) -> FolderEncoder:
+def encoder(autoencoder: PackagedAutoencoder, folder: Path) -> FolderEncoder:
     read = ReadOptions()
     pictures = PictureSource(list_folder(folder, read), read)
-    return new_encoder(pictures, PackagedAutoencoder(torch.device("cpu")), load_context_model())
+    return new_encoder(pictures, autoencoder, load_context_model())
 
 
 @pytest.fixture
@@ -49,9 +48,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tuning, "BATCHES", 40)
 
 
-def test_the_rank_grows_with_the_file() -> None:
-    network = PackagedAutoencoder(torch.device("cpu")).network
-    ranks = [tuning.choose_rank(network, size) for size in (1e3, 1e5, 1e6, 1e9)]
+def test_the_rank_grows_with_the_file(autoencoder: PackagedAutoencoder) -> None:
+    ranks = [tuning.choose_rank(autoencoder.network, size) for size in (1e3, 1e5, 1e6, 1e9)]
     assert ranks[0] is None and ranks[1] is None and ranks[3] == MAX_RANK
     assert ranks[2] is not None and 0 < ranks[2] < MAX_RANK
 
@@ -62,7 +60,8 @@ def test_windows_are_whole_latents_and_their_pixels(encoder: FolderEncoder) -> N
     assert sum(map(len, groups)) == 6
     for group in groups:
         assert group.latents.shape[2:] == (group.pixels.shape[2] // 16, group.pixels.shape[3] // 16)
-        decoded = encoder.autoencoder.decode_pictures(group.latents.float(), *group.pixels.shape[2:], step=1.0)
+        height, width = group.pixels.shape[2:]
+        decoded = encoder.autoencoder.decode_pictures(group.latents.float(), height, width, step=1.0)
         for pixels, picture in zip(group.pixels.permute(0, 2, 3, 1).numpy(), decoded, strict=True):
             assert psnr_db(pixels, picture) > 15
 

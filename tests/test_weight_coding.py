@@ -126,7 +126,7 @@ def test_every_table_is_complete() -> None:
 
 
 def test_a_million_zeros_take_few_bytes() -> None:
-    matrices = [rows_of(np.zeros((100, 10_000)))]
+    matrices = [rows_of(np.zeros((100, 10_000), np.int64))]
     data = encode_rows(matrices)
     assert len(data) < 6_000
     assert not decode_rows(data, [(100, 10_000)])[0].integers.any()

@@ -68,14 +68,14 @@ def test_rounded_weights_are_used_only_within_the_context() -> None:
 def test_noise_has_the_size_of_rounding_and_is_drawn_each_time() -> None:
     denoiser = make_denoiser()
     rounding = WeightRounding(denoiser, 4)
-    exact = denoiser.blocks[0].mlp_in.detach().clone()
+    exact = denoiser.get_parameter("blocks.0.mlp_in").detach().clone()
     random, errors = torch.Generator().manual_seed(0), []
     for put in (rounding.applied(), rounding.with_noise(random), rounding.with_noise(random)):
         with put:
-            errors.append(denoiser.blocks[0].mlp_in.detach() - exact)
+            errors.append(denoiser.get_parameter("blocks.0.mlp_in").detach() - exact)
     assert errors[1].std() == pytest.approx(float(errors[0].std()), rel=0.05)
     assert abs(float(torch.corrcoef(torch.stack(errors).flatten(1))[1, 2])) < 0.1
-    assert torch.equal(denoiser.blocks[0].mlp_in, exact)
+    assert torch.equal(denoiser.get_parameter("blocks.0.mlp_in"), exact)
 
 
 def test_gradients_of_rounded_weights_pass_straight_through() -> None:
@@ -84,7 +84,7 @@ def test_gradients_of_rounded_weights_pass_straight_through() -> None:
     with rounding.applied():
         denoiser.patch_in.square().sum().backward()
         wanted = 2 * denoiser.patch_in.detach().clone()
-    assert torch.equal(denoiser.patch_in.grad, wanted)
+    assert denoiser.patch_in.grad is not None and torch.equal(denoiser.patch_in.grad, wanted)
 
 
 def test_the_rate_has_the_gradient_of_the_bits() -> None:

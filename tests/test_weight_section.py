@@ -120,8 +120,8 @@ def test_tensors_are_the_denoisers_in_its_order(condition: str, index_embedding:
     pytest.importorskip("torch")
     from unicorn_codec.network.denoiser import Denoiser
 
-    kind = {"condition": condition, "index_embedding": index_embedding}
-    network = replace(DENOISING.network, hidden_size=8, depth=2, index_tokens=3, **kind)
+    network = replace(DENOISING.network, hidden_size=8, depth=2, index_tokens=3)
+    network = replace(network, condition=condition, index_embedding=index_embedding)
     denoiser = Denoiser(network, pictures=5, seed=HEADER.seed, latent_channels=3)
     found = {name: tuple(tensor.shape) for name, tensor in denoiser.state_dict().items()}
     assert list(found.items()) == list(tensor_shapes(network, 3, 5).items())

@@ -46,7 +46,7 @@ def write_pictures(sources: Sequence[Path], folder: Path, *, side: int, seed: in
     """
     folder.mkdir(parents=True)
     pictures = [square(path, side) for path in sources]
-    positions = range(len(pictures))
+    positions: Sequence[int] = range(len(pictures))
     if similar:
         position_of_place = dict(zip(similarity_order(pictures), position_of_index(seed, len(pictures)), strict=True))
         positions = [int(position_of_place[place]) for place in positions]

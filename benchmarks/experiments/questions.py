@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,9 +89,9 @@ class Work:
     steps: int | None = None
 
 
-UNIFORM = {"terminal_share": 0.0, "stored_noise_share": 0.0, "lowest_timestep": 0.0}
-ADAM = {"optimizer": "adam", "other_rate": 2e-4}
-TRAININGS: Mapping[str, Mapping[str, float | str]] = {
+UNIFORM: dict[str, Any] = {"terminal_share": 0.0, "stored_noise_share": 0.0, "lowest_timestep": 0.0}
+ADAM: dict[str, Any] = {"optimizer": "adam", "other_rate": 2e-4}
+TRAININGS: Mapping[str, Mapping[str, Any]] = {
     "ours": {},
     "ours, uniform timesteps": UNIFORM,
     "Adam": ADAM,

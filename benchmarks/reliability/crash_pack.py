@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from samples import draw_pictures, print_result
@@ -30,7 +31,6 @@ from unicorn_codec.errors import UnicornError
 from unicorn_codec.format.container import read_container
 from unicorn_codec.model_registry import default_name
 from unicorn_codec.network.training import TrainingRun
-from unicorn_codec.packing import into_network, pack
 from unicorn_codec.transform.autoencoder import LEADING_CHANNELS, load_autoencoder
 
 torch.set_num_threads(1)
@@ -83,7 +83,7 @@ class Moments:
         """Start to watch this process."""
         for name in ("fsync", "replace", "rename", "unlink", "remove"):
             setattr(os, name, self._around(name, getattr(os, name)))
-        builtins.open = self._open(builtins.open)  # type: ignore[assignment]
+        builtins.open = self._open(builtins.open)
 
     def _around(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
         def watched(*args: Any, **kwargs: Any) -> Any:
@@ -261,7 +261,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args(arguments)
     # Several checkpoints per second of training.
-    into_network.SAVE_SECONDS = args.training / 3
+    patch("unicorn_codec.packing.into_network.SAVE_SECONDS", args.training / 3).start()
     TrainingRun.run.__defaults__ = (args.training / 10,)
     shared = load_autoencoder(default_name(), torch.device("cpu"))
     few = load_autoencoder(default_name(), torch.device("cpu"), LEADING_CHANNELS)
@@ -269,7 +269,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     def loaded(name: str, device: torch.device, channels: int | None = None) -> Any:
         return few if channels == LEADING_CHANNELS else shared
 
-    pack.load_autoencoder = loaded  # otherwise each fork would load it again
+    patch("unicorn_codec.packing.pack.load_autoencoder", loaded).start()  # otherwise each fork would load it again
     rng = random.Random(args.seed)
     with tempfile.TemporaryDirectory() as name:
         work = Path(name) / "work"

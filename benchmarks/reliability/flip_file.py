@@ -14,6 +14,7 @@ import tempfile
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -101,7 +102,7 @@ def main() -> None:
         many = draw_pictures(work / "many", count=24, size=64)
         for kind, index_only in (("codes", False), ("network", True)):
             data = pack_sample(few, work / f"{kind}.uni", index_only=index_only).read_bytes()
-            chosen = (damage for number, damage in enumerate(damages(data)) if number % args.every == 0)
+            chosen: Iterator[tuple[str, bytes]] = islice(damages(data), 0, None, args.every)
             found[f"{kind}, {len(data)} bytes"] = attack_archive(data, chosen, work / "damaged.uni")
         data = pack_sample(many, work / "large.uni", index_only=False).read_bytes()
         chosen = some_damages(data, args.sampled, random.Random(args.seed))

@@ -57,7 +57,7 @@ def failing(name: str, number: int) -> Fault:
 
     def install(folder: Path) -> None:
         if name == "open":
-            builtins.open = failing_open(builtins.open, folder, number)  # type: ignore[assignment]
+            builtins.open = failing_open(builtins.open, folder, number)
             return
         call = getattr(os, name)
 
@@ -189,7 +189,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1)
     args = parser.parse_args()
     load_autoencoder(default_name(), torch.device("cpu"))
-    runs, problems, skipped = 0, [], []
+    runs, problems, skipped = 0, list[str](), list[str]()
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         pictures = draw_pictures(work / "pictures", count=4, size=64)

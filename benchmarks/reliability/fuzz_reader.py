@@ -62,11 +62,11 @@ def bounded(input_bytes: int) -> Iterator[None]:
 def reader_target() -> Callable[[bytes], None]:
     """Read everything in a file, as unpacking and verifying do."""
     from unicorn_codec.errors import FormatError
-    from unicorn_codec.format.container import parse, serialize
+    from unicorn_codec.format.container import Container, parse, serialize
     from unicorn_codec.format.index_map import position_of_index
     from unicorn_codec.weights.weight_section import parse_weights, split_tensors
 
-    def read(data: bytes, strict: bool) -> object:
+    def read(data: bytes, strict: bool) -> Container | None:
         try:
             container = parse(data, strict=strict)
             if container.weights is not None:

@@ -30,7 +30,7 @@ class LooseSection:
 
 def cut(data: bytes) -> list[LooseSection]:
     """Parse the sections of a file that may be damaged in any way, without its end section."""
-    found, offset = [], PREAMBLE_BYTES
+    found, offset = list[LooseSection](), PREAMBLE_BYTES
     while offset + 16 <= len(data) and len(found) < 64:
         kind, length = struct.unpack_from("<4sQ", data, offset)
         end = min(offset + 12 + length, len(data) - 4)
