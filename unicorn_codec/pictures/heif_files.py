@@ -13,7 +13,8 @@ from unicorn_codec.pictures.exif import colour_of, orientation_of
 from unicorn_codec.pictures.heif_boxes import HeifFile, parse_heif
 from unicorn_codec.pictures.limits import check_pixels, check_single
 from unicorn_codec.pictures.pillow_files import samples_of
-from unicorn_codec.pictures.raster import GRAY, RGB, MissingReader, Raster, Samples, widened
+from unicorn_codec.pictures.picture_files import MissingReader
+from unicorn_codec.pictures.raster import GRAY, RGB, Raster, Samples, widened
 
 
 def read_avif(data: bytes, options: ReadOptions) -> Raster:

@@ -14,7 +14,8 @@ from unicorn_codec.pictures.colour_space import SRGB, ColourSpace
 from unicorn_codec.pictures.exif import colour_of, orientation_of
 from unicorn_codec.pictures.jpeg_markers import END, JpegFile, parse_jpeg
 from unicorn_codec.pictures.limits import check_pixels, check_single, refuse_damage, refuse_loss
-from unicorn_codec.pictures.raster import CMYK, GRAY, RGB, BadFile, DamagedFile, Raster, Samples
+from unicorn_codec.pictures.picture_files import BadFile, DamagedFile
+from unicorn_codec.pictures.raster import CMYK, GRAY, RGB, Raster, Samples
 
 EIGHTHS = 8
 """Scaled sizes that libjpeg decodes to are multiples of an eighth."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from unicorn_codec.config import ReadOptions
-from unicorn_codec.pictures.raster import BadFile, DamagedFile, IncompleteFile
+from unicorn_codec.pictures.picture_files import BadFile, DamagedFile, IncompleteFile
 
 
 def check_pixels(width: int, height: int, options: ReadOptions) -> None:

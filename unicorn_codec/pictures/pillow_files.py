@@ -9,7 +9,8 @@ from unicorn_codec.config import ReadOptions
 from unicorn_codec.pictures.colour_space import SRGB, ColourSpace
 from unicorn_codec.pictures.exif import colour_of, orientation_of
 from unicorn_codec.pictures.limits import check_pixels, check_single, refuse_damage
-from unicorn_codec.pictures.raster import CMYK, GRAY, RGB, BadFile, Raster, Samples
+from unicorn_codec.pictures.picture_files import BadFile
+from unicorn_codec.pictures.raster import CMYK, GRAY, RGB, Raster, Samples
 
 _GRAY_MODES = ("1", "L", "LA", "La", "I;16")
 

@@ -5,7 +5,7 @@ import zlib
 from dataclasses import dataclass, field
 
 from unicorn_codec.pictures.colour_space import ColourSpace, of_cicp, of_png_gamma
-from unicorn_codec.pictures.raster import BadFile, DamagedFile
+from unicorn_codec.pictures.picture_files import BadFile, DamagedFile
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MAX_PROFILE_BYTES = 4 << 20

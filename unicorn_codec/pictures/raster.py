@@ -14,22 +14,6 @@ CHANNELS = {GRAY: 1, RGB: 3, CMYK: 4, LAB: 3}
 Samples = NDArray[Any]
 
 
-class BadFile(Exception):
-    """Why one file cannot be used. The listing of a folder collects these; no caller of the library sees one."""
-
-
-class DamagedFile(BadFile):
-    """The picture is not whole. ``--accept-damaged`` takes it nevertheless, if there is anything to show."""
-
-
-class IncompleteFile(BadFile):
-    """The file holds more than the one picture that would be kept. ``--first-page`` accepts the loss."""
-
-
-class MissingReader(BadFile):
-    """The file is a picture of a kind that this installation does not read."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Raster:
     """Samples and what they mean.

@@ -6,7 +6,8 @@ import numpy as np
 
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.pictures.limits import check_pixels
-from unicorn_codec.pictures.raster import RGB, DamagedFile, MissingReader, Raster
+from unicorn_codec.pictures.picture_files import DamagedFile, MissingReader
+from unicorn_codec.pictures.raster import RGB, Raster
 
 
 def read_raw(data: bytes, options: ReadOptions) -> Raster:

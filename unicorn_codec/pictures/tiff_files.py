@@ -18,7 +18,8 @@ from tifffile import TiffFile, TiffPage
 
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.pictures.limits import check_pixels, refuse_damage
-from unicorn_codec.pictures.raster import GRAY, RGB, BadFile, DamagedFile, Raster
+from unicorn_codec.pictures.picture_files import BadFile, DamagedFile
+from unicorn_codec.pictures.raster import GRAY, RGB, Raster
 from unicorn_codec.pictures.tiff_pages import choose_page, is_camera_raw
 from unicorn_codec.pictures.tiff_samples import YCBCR, orientation, raster_of
 

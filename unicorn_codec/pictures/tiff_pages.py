@@ -7,7 +7,7 @@ from tifffile import TiffFile, TiffPage
 
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.pictures.limits import check_single, refuse_loss
-from unicorn_codec.pictures.raster import BadFile
+from unicorn_codec.pictures.picture_files import BadFile
 
 MAX_PAGES = 10_000
 

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from tifffile import TiffPage
 
 from unicorn_codec.pictures.colour_space import LINEAR_SRGB, SRGB, ColourSpace, of_png_gamma
-from unicorn_codec.pictures.raster import CHANNELS, CMYK, GRAY, LAB, RGB, BadFile, Raster, Samples, widened
+from unicorn_codec.pictures.picture_files import BadFile
+from unicorn_codec.pictures.raster import CHANNELS, CMYK, GRAY, LAB, RGB, Raster, Samples, widened
 
 MIN_IS_WHITE, MIN_IS_BLACK, IS_RGB, PALETTE, MASK, SEPARATED, YCBCR, CIE_LAB, ICC_LAB = 0, 1, 2, 3, 4, 5, 6, 8, 9
 _UNSIGNED, _SIGNED, _FLOAT, _VOID = 1, 2, 3, 4
