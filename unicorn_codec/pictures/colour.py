@@ -174,14 +174,18 @@ def srgb_profile() -> bytes:
 @lru_cache(maxsize=16)
 def _profile_of(colour: ColourSpace, model: str) -> bytes:
     """Return a profile of a gray or RGB colour space that is not described by one."""
-    white, primaries = colour.primaries[:2], colour.primaries[2:]
-    places = {"whitepoint": white} if model == GRAY else {"whitepoint": white, "primaries": primaries}
-    if isinstance(colour.transfer, float):
-        return bytes(imagecodecs.cms_profile(_ICC_NAMES[model], gamma=colour.transfer, **places))
-    if colour.transfer == LINEAR:
-        return bytes(imagecodecs.cms_profile(_ICC_NAMES[model], gamma=1.0, **places))
-    curve = _linear_values(np.linspace(0, 1, CURVE_POINTS), colour.transfer)
-    return bytes(imagecodecs.cms_profile(_ICC_NAMES[model], transferfunction=curve, **places))
+    gamma = 1.0 if colour.transfer == LINEAR else colour.transfer if isinstance(colour.transfer, float) else None
+    curve = None
+    if gamma is None:
+        curve = _linear_values(np.linspace(0, 1, CURVE_POINTS), str(colour.transfer))
+    profile = imagecodecs.cms_profile(
+        _ICC_NAMES[model],
+        whitepoint=colour.primaries[:2],
+        primaries=None if model == GRAY else colour.primaries[2:],
+        gamma=gamma,
+        transferfunction=curve,
+    )
+    return bytes(profile)
 
 
 def _linear_values(values: NDArray[np.float64], transfer: str) -> NDArray[np.float32]:

@@ -8,7 +8,16 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from unicorn_codec.pictures.picture_files import SUFFIXES, BadFile, LeftOut, fault, name_fault, printable, read_head, reason_of
+from unicorn_codec.pictures.picture_files import (
+    SUFFIXES,
+    BadFile,
+    LeftOut,
+    fault,
+    name_fault,
+    printable,
+    read_head,
+    reason_of,
+)
 from unicorn_codec.pictures.recognise import HEAD_BYTES, recognise
 
 MAX_HIDDEN_FILES = 1000

@@ -6,22 +6,23 @@ from typing import Any
 import imagecodecs
 import numpy as np
 from PIL import Image
+from PIL.AvifImagePlugin import AvifImageFile
 
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.pictures.colour_space import SRGB, ColourSpace, of_cicp
 from unicorn_codec.pictures.exif import colour_of, orientation_of
 from unicorn_codec.pictures.heif_boxes import HeifFile, parse_heif
 from unicorn_codec.pictures.limits import check_pixels, check_single
-from unicorn_codec.pictures.pillow_files import samples_of
 from unicorn_codec.pictures.picture_files import MissingReader
+from unicorn_codec.pictures.pillow_files import samples_of
 from unicorn_codec.pictures.raster import GRAY, RGB, Raster, Samples, widened
 
 
 def read_avif(data: bytes, options: ReadOptions) -> Raster:
     """Return an AVIF's picture. Raises ``BadFile``."""
     heif = parse_heif(data)
-    with Image.open(io.BytesIO(data), formats=("AVIF",)) as image:
-        check_pixels(*image.size, options)
+    with AvifImageFile(io.BytesIO(data)) as image:
+        check_pixels(image.width, image.height, options)
         notes = check_single(getattr(image, "n_frames", 1), "frame", options) or _others(heif, options)
         image.load()
         model, samples, alpha = samples_of(image)
@@ -42,8 +43,9 @@ def read_heic(data: bytes, options: ReadOptions) -> Raster:
     except ImportError as error:
         raise MissingReader("a HEIC picture is read with the extra 'heif': pip install unicorn-codec[heif]") from error
     heif = parse_heif(data)
-    opened = pillow_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=False)
-    check_pixels(*opened.size, options)
+    opened: Any = pillow_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=False)
+    width, height = opened.size
+    check_pixels(width, height, options)
     notes = check_single(len(opened), "picture", options) or _others(heif, options)
     primary = opened[opened.primary_index]
     decoded, bits = np.asarray(primary), int(primary.info.get("bit_depth", 8))

@@ -5,9 +5,9 @@ import math
 import re
 from typing import Any
 
-import numpy as np
 import simplejpeg
 from PIL import Image
+from PIL.JpegImagePlugin import jpeg_factory
 
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.pictures.colour_space import SRGB, ColourSpace
@@ -35,7 +35,7 @@ def read_jpeg(data: bytes, options: ReadOptions) -> Raster:
         raise BadFile(f"a JPEG of {markers.precision} bits and {len(markers.components)} components is not read")
     eighths = reduced_eighths(markers.width, markers.height, options.max_side)
     check_pixels(-(-markers.width * eighths // EIGHTHS), -(-markers.height * eighths // EIGHTHS), options)
-    with Image.open(io.BytesIO(data), formats=("JPEG", "MPO")) as image:
+    with jpeg_factory(io.BytesIO(data)) as image:
         notes = [*_other_pictures(image, data, options), *_motion(image, options)]
         profile, orientation = image.info.get("icc_profile"), orientation_of(image)
         colour = ColourSpace(icc=profile) if profile else colour_of(image.getexif()) or SRGB
@@ -86,7 +86,9 @@ def _other_pictures(image: Image.Image, data: bytes, options: ReadOptions) -> li
     """Notes on further pictures (MPF): previews do not count, a gain map is told, others are lost."""
     count = getattr(image, "n_frames", 1)
     if count <= 1:
-        has_gain_map = any(mark in data for mark in _GAIN_MAPS) and len(re.findall(rb"\xff\xd8\xff[\xe0-\xe2]", data)) > 1
+        has_gain_map = (
+            any(mark in data for mark in _GAIN_MAPS) and len(re.findall(rb"\xff\xd8\xff[\xe0-\xe2]", data)) > 1
+        )
         return ["its HDR gain map is not kept"] if has_gain_map else []
     notes, others = [], 1
     for entry in getattr(image, "mpinfo", {}).get(0xB002, [])[1:]:

@@ -11,9 +11,7 @@ def check_pixels(width: int, height: int, options: ReadOptions) -> None:
     if width < 1 or height < 1:
         raise BadFile(f"it claims {width}x{height} pixels")
     if width * height > options.max_pixels:
-        raise BadFile(
-            f"it claims {width}x{height} pixels; {options.max_pixels} are allowed (--max-pixels allows more)"
-        )
+        raise BadFile(f"it claims {width}x{height} pixels; {options.max_pixels} are allowed (--max-pixels allows more)")
 
 
 def check_single(count: int, what: str, options: ReadOptions) -> list[str]:

@@ -13,7 +13,7 @@ RAW_SUFFIXES = (".dng", ".nef", ".nrw", ".cr2", ".cr3", ".crw", ".arw", ".sr2", 
                 ".3fr", ".iiq", ".x3f", ".mrw", ".rwl", ".erf")  # fmt: skip
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".dib", ".gif",
             ".heic", ".heif", ".hif", *RAW_SUFFIXES)  # fmt: skip
-"""Of files that call themselves pictures of a kind that is read. Pictures are recognised by their bytes, not by these."""
+"""Of files that call themselves pictures of a kind that is read; what counts are their bytes."""
 
 
 class BadFile(Exception):

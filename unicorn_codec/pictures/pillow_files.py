@@ -4,6 +4,10 @@ import io
 
 import numpy as np
 from PIL import Image
+from PIL.BmpImagePlugin import BmpImageFile, DibImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.ImageFile import ImageFile
+from PIL.WebPImagePlugin import WebPImageFile
 
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.pictures.colour_space import SRGB, ColourSpace
@@ -16,28 +20,26 @@ _GRAY_MODES = ("1", "L", "LA", "La", "I;16")
 
 
 def read_gif(data: bytes, options: ReadOptions) -> Raster:
-    """Return a GIF's picture; what its frame leaves of the canvas is transparent, as in browsers. Raises ``BadFile``."""
-    with Image.open(io.BytesIO(data), formats=("GIF",)) as image:
+    """Return a GIF's picture. What its frame leaves of the canvas is transparent. Raises ``BadFile``."""
+    with GifImageFile(io.BytesIO(data)) as image:
         check_pixels(*image.size, options)
-        left, top, right, bottom = image.tile[0].extents if image.tile else (0, 0, 0, 0)
+        left, top, right, bottom = (image.tile[0].extents if image.tile else None) or (0, 0, 0, 0)
         notes = check_single(getattr(image, "n_frames", 1), "frame", options)
         image.seek(0)
         layered = np.asarray(image.convert("RGBA"))
     alpha = np.zeros(layered.shape[:2], np.uint8)
     alpha[top:bottom, left:right] = layered[top:bottom, left:right, 3]
-    return Raster(
-        samples=layered[:, :, :3], model=RGB, alpha=None if alpha.min() == 255 else alpha, notes=tuple(notes)
-    )
+    return Raster(samples=layered[:, :, :3], model=RGB, alpha=None if alpha.min() == 255 else alpha, notes=tuple(notes))
 
 
 def read_bmp(data: bytes, options: ReadOptions) -> Raster:
     """Return a BMP's picture. Raises ``BadFile``."""
-    return _still(data, "BMP", options)
+    return _still(BmpImageFile(io.BytesIO(data)), options)
 
 
 def read_dib(data: bytes, options: ReadOptions) -> Raster:
     """Return the picture of a BMP that lacks its file header. Raises ``BadFile``."""
-    return _still(data, "DIB", options)
+    return _still(DibImageFile(io.BytesIO(data)), options)
 
 
 def read_webp(data: bytes, options: ReadOptions) -> Raster:
@@ -45,7 +47,7 @@ def read_webp(data: bytes, options: ReadOptions) -> Raster:
     stated = int.from_bytes(data[4:8], "little") + 8
     faults = [f"it has {len(data)} bytes of {stated}"] if len(data) < stated else []
     notes = refuse_damage(faults, options)
-    raster = _still(data, "WEBP", options)
+    raster = _still(WebPImageFile(io.BytesIO(data)), options)
     return Raster(
         samples=raster.samples,
         model=raster.model,
@@ -56,8 +58,8 @@ def read_webp(data: bytes, options: ReadOptions) -> Raster:
     )
 
 
-def _still(data: bytes, kind: str, options: ReadOptions) -> Raster:
-    with Image.open(io.BytesIO(data), formats=(kind,)) as image:
+def _still(image: ImageFile, options: ReadOptions) -> Raster:
+    with image:
         check_pixels(*image.size, options)
         notes = check_single(getattr(image, "n_frames", 1), "frame", options)
         image.load()

@@ -5,10 +5,11 @@ import zlib
 
 import imagecodecs
 import numpy as np
-from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.pictures.colour_space import SRGB
+from unicorn_codec.pictures.exif import orientation_of
 from unicorn_codec.pictures.limits import check_pixels, check_single, refuse_damage
 from unicorn_codec.pictures.png_chunks import PngFile, parse_png, plain_png
 from unicorn_codec.pictures.raster import GRAY, RGB, Raster, Samples, full_scale, widened
@@ -56,7 +57,7 @@ def _samples(png: PngFile, plain: bytes) -> tuple[str, Samples, Samples | None]:
     if png.depth == 16:
         decoded = np.asarray(imagecodecs.png_decode(plain))
     else:
-        with Image.open(io.BytesIO(plain), formats=("PNG",)) as image:
+        with PngImageFile(io.BytesIO(plain)) as image:
             decoded = np.asarray(image)
     if png.colour_type == _PALETTE:
         return _of_palette(png, decoded)
@@ -100,7 +101,5 @@ def _of_full_range(samples: Samples) -> Samples:
 
 
 def _orientation(plain: bytes) -> int:
-    from unicorn_codec.pictures.exif import orientation_of
-
-    with Image.open(io.BytesIO(plain), formats=("PNG",)) as image:
+    with PngImageFile(io.BytesIO(plain)) as image:
         return orientation_of(image)

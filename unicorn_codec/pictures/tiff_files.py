@@ -89,7 +89,7 @@ def read_tiff(data: bytes, options: ReadOptions) -> Raster:
 
 def _raster(page: TiffPage, alone: bytes, options: ReadOptions) -> tuple[Raster, list[str]]:
     is_jpeg = page.compression in (6, 7, 34892)
-    if page.photometric == YCBCR and not is_jpeg or page.compression == 6:
+    if (page.photometric == YCBCR and not is_jpeg) or page.compression == 6:
         return _by_libtiff(page, alone), []
     try:
         values = _values(page)

@@ -9,7 +9,7 @@ from tifffile import TiffPage
 
 from unicorn_codec.pictures.colour_space import LINEAR_SRGB, SRGB, ColourSpace, of_png_gamma
 from unicorn_codec.pictures.picture_files import BadFile
-from unicorn_codec.pictures.raster import CHANNELS, CMYK, GRAY, LAB, RGB, Raster, Samples, widened
+from unicorn_codec.pictures.raster import CHANNELS, CMYK, GRAY, LAB, RGB, Raster, Samples, full_scale, widened
 
 MIN_IS_WHITE, MIN_IS_BLACK, IS_RGB, PALETTE, MASK, SEPARATED, YCBCR, CIE_LAB, ICC_LAB = 0, 1, 2, 3, 4, 5, 6, 8, 9
 _UNSIGNED, _SIGNED, _FLOAT, _VOID = 1, 2, 3, 4
@@ -49,7 +49,7 @@ def raster_of(page: TiffPage, values: NDArray[Any]) -> Raster:
     """
     photometric = int(page.photometric)
     if photometric == PALETTE:
-        return _of_palette(page, values[:, :, 0])
+        return _of_palette(page, values)
     model = _MODELS.get(photometric)
     if model is None:
         raise BadFile(f"a TIFF of photometric interpretation {photometric} is not read")
@@ -57,7 +57,8 @@ def raster_of(page: TiffPage, values: NDArray[Any]) -> Raster:
     channels = CHANNELS[model]
     place, premultiplied = _alpha_place(page, channels, values.shape[2])
     if model == LAB:
-        samples, alpha = _lab(page, values[:, :, :3]), None if place is None else _opacity(page, values[:, :, place])
+        samples = _lab(page, values[:, :, :3])
+        alpha = None if place is None else _as_float(_scaled(page, values[:, :, place], None).samples)
         return Raster(samples=samples, model=LAB, alpha=alpha, orientation=orientation(page))
     colours = _scaled(page, values[:, :, :channels], model)
     samples = _inverted(colours.samples) if photometric == MIN_IS_WHITE else colours.samples
@@ -101,11 +102,11 @@ def _alpha_place(page: TiffPage, channels: int, count: int) -> tuple[int | None,
 
 
 def _bits(page: TiffPage) -> int:
-    bits = page.bitspersample
+    bits: Any = page.bitspersample
     if isinstance(bits, int):
         return bits
     # Depths that differ are widened by the decoder.
-    return page.dtype.itemsize * 8 if page.dtype is not None else max(bits)
+    return 8 * page.dtype.itemsize if page.dtype is not None else int(max(bits))
 
 
 def _scaled(page: TiffPage, values: NDArray[Any], model: str | None) -> Stretched:
@@ -129,7 +130,7 @@ def _of_floats(values: NDArray[np.float32], model: str | None) -> Stretched:
     if not np.isfinite(values).all():
         raise BadFile("some of its values are not finite")
     if model == RGB and values.max(initial=0) <= BRIGHTEST_LIGHT:
-        return Stretched(values)
+        return Stretched(np.maximum(values, 0))
     return _within(values, 1.0, (values.min(initial=0), values.max(initial=0)))
 
 
@@ -146,9 +147,8 @@ def _inverted(samples: Samples) -> Samples:
     return 1 - samples if samples.dtype == np.float32 else ~samples
 
 
-def _opacity(page: TiffPage, values: NDArray[Any]) -> Samples:
-    scaled = _scaled(page, values, None).samples
-    return scaled if scaled.dtype == np.float32 else (scaled / np.float32(np.iinfo(scaled.dtype).max))
+def _as_float(samples: Samples) -> Samples:
+    return samples if samples.dtype == np.float32 else (samples / np.float32(full_scale(samples.dtype)))
 
 
 def _lab(page: TiffPage, values: NDArray[Any]) -> Samples:
@@ -166,16 +166,30 @@ def _lab(page: TiffPage, values: NDArray[Any]) -> Samples:
     return np.concatenate((lightness, (colours / unit)), axis=2).astype(np.float32)
 
 
-def _of_palette(page: TiffPage, indices: NDArray[Any]) -> Raster:
+def _of_palette(page: TiffPage, values: NDArray[Any]) -> Raster:
     """Colours of a palette, 16 bits each; values that all fit in 8 bits are taken for such, as in libtiff."""
-    table = page.colormap
+    table, indices = page.colormap, values[:, :, 0]
     if table is None or indices.dtype.kind not in "ub":
         raise BadFile("its palette is missing")
     colours = np.asarray(table, np.uint16).T
     if colours.max(initial=0) < 256:
         colours = colours.astype(np.uint8)
+    elif not (colours & 255).any():  # 8-bit values that were shifted, with white at 65280
+        colours = (colours >> 8).astype(np.uint8)
     inside = np.minimum(indices.astype(np.int64), len(colours) - 1)
-    return Raster(samples=colours[inside], model=RGB, colour=_icc(page) or SRGB, orientation=orientation(page))
+    samples = colours[inside]
+    place, premultiplied = _alpha_place(page, 1, values.shape[2])
+    alpha = None if place is None else _scaled(page, values[:, :, place], None).samples
+    if alpha is not None and alpha.dtype != samples.dtype:
+        samples, alpha = _as_float(samples), _as_float(alpha)
+    return Raster(
+        samples=samples,
+        model=RGB,
+        alpha=alpha,
+        premultiplied=premultiplied and alpha is not None,
+        colour=_icc(page) or SRGB,
+        orientation=orientation(page),
+    )
 
 
 def _icc(page: TiffPage) -> ColourSpace | None:
