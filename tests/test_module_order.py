@@ -29,8 +29,9 @@ LAYERS = (
     (
         "pictures",
         "batches picture_files recognise folders limits colour_space raster tone_mapping colour exif png_chunks "
-        "png_files jpeg_markers jpeg_files pillow_files heif_boxes heif_files tiff_pages tiff_samples tiff_files "
-        "raw_files reading images output_files demo_pictures av1_stream avif_container avif avif_sequence metrics",
+        "png_files jpeg_markers jpeg_files pillow_files bmp_files heif_boxes heif_files tiff_pages tiff_samples "
+        "tiff_files raw_files reading images output_files demo_pictures av1_stream avif_container avif avif_sequence "
+        "metrics",
     ),
     (
         "network",
@@ -141,8 +142,8 @@ def test_light_modules_import_neither_torch_nor_pillow(module: str) -> None:
         (
             "PIL",
             {
-                *(f"pictures.{name}" for name in ("exif", "jpeg_files", "png_files", "pillow_files", "heif_files")),
-                *(f"pictures.{name}" for name in ("reading", "images", "avif", "avif_sequence")),
+                *(f"pictures.{name}_files" for name in ("jpeg", "png", "pillow", "bmp", "heif")),
+                *(f"pictures.{name}" for name in ("exif", "reading", "images", "avif", "avif_sequence")),
                 "bench.rivals",
             },
         ),

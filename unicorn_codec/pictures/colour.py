@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from unicorn_codec.pictures.colour_space import (
     BT709_CURVE,
+    D50,
     LINEAR,
     SRGB_CURVE,
     ColourSpace,
@@ -26,6 +27,10 @@ PEAK_SAMPLES = 1 << 22
 CURVE_POINTS = 4096
 
 Pixels = NDArray[np.uint8]
+
+_SAME_WHITE = 0.002
+_XYZ_PRIMARIES = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
+"""With these, the channels of an RGB profile are X, Y and Z, relative to its white."""
 
 _ICC_SPACES = {b"GRAY": GRAY, b"RGB ": RGB, b"CMYK": CMYK, b"Lab ": LAB}
 _ICC_NAMES = {GRAY: "gray", RGB: "rgb", CMYK: "cmyk", LAB: "lab"}
@@ -79,7 +84,7 @@ def usable_profile(icc: bytes | None, model: str) -> tuple[bytes | None, tuple[s
 
 def _block_to_srgb(samples: Samples, model: str, colour: ColourSpace, icc: bytes | None) -> Pixels:
     if model == LAB:
-        return _transformed(samples, LAB, imagecodecs.cms_profile("lab4"))
+        return _lab_to_rgb(samples, colour.primaries[:2])
     if icc is not None:
         as_rgb = model == GRAY and icc[16:20] == b"RGB "
         return _neutral(_transformed(_as_rgb(samples) if as_rgb else samples, RGB if as_rgb else model, icc), model)
@@ -88,6 +93,17 @@ def _block_to_srgb(samples: Samples, model: str, colour: ColourSpace, icc: bytes
     if colour.is_srgb or colour.icc is not None:
         return _as_rgb(_to_eight_bits(samples))
     return _neutral(_transformed(samples, model, _profile_of(colour, model)), model)
+
+
+def _lab_to_rgb(samples: Samples, white: tuple[float, ...]) -> Pixels:
+    """ICC's LAB has its white at D50. Of another white, the tristimulus values go through a profile of their own."""
+    if max(abs(a - b) for a, b in zip(white, D50, strict=True)) < _SAME_WHITE:
+        return _transformed(samples, LAB, imagecodecs.cms_profile("lab4"))
+    lightness = (samples[:, :, 0] + 16) / 116
+    roots = np.stack((lightness + samples[:, :, 1] / 500, lightness, lightness - samples[:, :, 2] / 200), axis=2)
+    values = np.where(roots > 6 / 29, roots**3, (roots - 4 / 29) * (3 * (6 / 29) ** 2))
+    profile = imagecodecs.cms_profile("rgb", whitepoint=white, primaries=_XYZ_PRIMARIES, gamma=1.0)
+    return _transformed(values.astype(np.float32), RGB, profile)
 
 
 def _transformed(samples: Samples, model: str, profile: bytes) -> Pixels:

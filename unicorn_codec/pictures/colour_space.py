@@ -5,6 +5,7 @@ from dataclasses import dataclass
 SRGB_CURVE, LINEAR, BT709_CURVE, PQ, HLG = "srgb", "linear", "bt709", "pq", "hlg"
 
 D65 = (0.3127, 0.3290)
+D50 = (0.3457, 0.3585)
 BT709_PRIMARIES = (*D65, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)
 ADOBE_PRIMARIES = (*D65, 0.64, 0.33, 0.21, 0.71, 0.15, 0.06)
 P3_PRIMARIES = (*D65, 0.680, 0.320, 0.265, 0.690, 0.150, 0.060)

@@ -5,9 +5,10 @@ import math
 import re
 from typing import Any
 
+import numpy as np
 import simplejpeg
 from PIL import Image
-from PIL.JpegImagePlugin import jpeg_factory
+from PIL.JpegImagePlugin import JpegImageFile, jpeg_factory
 
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.pictures.colour_space import SRGB, ColourSpace
@@ -23,6 +24,7 @@ EIGHTHS = 8
 _LARGE_THUMBNAILS = ("Large Thumbnail (VGA Equivalent)", "Large Thumbnail (Full HD Equivalent)")
 _GAIN_MAPS = (b"hdrgm:", b"urn:iso:std:iso:ts:21496:-1", b"apple:photo:2020:aux:hdrgainmap")
 _MOTION = re.compile(rb"GCamera:(MotionPhoto|MicroVideo)(=['\"]1|>1)")
+_UNUSUAL_SAMPLING = "Could not determine subsampling"
 _MODELS = {1: (GRAY, "GRAY"), 3: (RGB, "RGB"), 4: (CMYK, "CMYK")}
 
 
@@ -74,12 +76,21 @@ def _decoded(data: bytes, markers: JpegFile, eighths: int, options: ReadOptions)
     try:
         samples = simplejpeg.decode_jpeg(closed, **wanted)
     except ValueError as error:
+        if _UNUSUAL_SAMPLING in str(error):
+            return _by_pillow(data), refuse_damage(faults, options)
         faults.insert(0, str(error))
         refuse_damage(faults, options)
         samples = simplejpeg.decode_jpeg(closed, **wanted, strict=False)
     notes = refuse_damage(faults, options)
     # Adobe's convention, as all readers assume it: ink is stored inverted.
     return (255 - samples if len(markers.components) == 4 else samples), notes
+
+
+def _by_pillow(data: bytes) -> Samples:
+    """Decode a picture whose components are sampled in a way that TurboJPEG does not know."""
+    with JpegImageFile(io.BytesIO(data)) as image:
+        decoded = np.asarray(image)
+    return decoded.reshape(*decoded.shape[:2], -1)
 
 
 def _other_pictures(image: Image.Image, data: bytes, options: ReadOptions) -> list[str]:

@@ -1,10 +1,10 @@
-"""GIF, BMP and WebP files to samples, by Pillow."""
+"""GIF and WebP files to samples, and others that Pillow reads whole."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image
-from PIL.BmpImagePlugin import BmpImageFile, DibImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
 from PIL.WebPImagePlugin import WebPImageFile
@@ -32,33 +32,17 @@ def read_gif(data: bytes, options: ReadOptions) -> Raster:
     return Raster(samples=layered[:, :, :3], model=RGB, alpha=None if alpha.min() == 255 else alpha, notes=tuple(notes))
 
 
-def read_bmp(data: bytes, options: ReadOptions) -> Raster:
-    """Return a BMP's picture. Raises ``BadFile``."""
-    return _still(BmpImageFile(io.BytesIO(data)), options)
-
-
-def read_dib(data: bytes, options: ReadOptions) -> Raster:
-    """Return the picture of a BMP that lacks its file header. Raises ``BadFile``."""
-    return _still(DibImageFile(io.BytesIO(data)), options)
-
-
 def read_webp(data: bytes, options: ReadOptions) -> Raster:
     """Return a WebP's picture. Raises ``BadFile``."""
     stated = int.from_bytes(data[4:8], "little") + 8
     faults = [f"it has {len(data)} bytes of {stated}"] if len(data) < stated else []
     notes = refuse_damage(faults, options)
-    raster = _still(WebPImageFile(io.BytesIO(data)), options)
-    return Raster(
-        samples=raster.samples,
-        model=raster.model,
-        alpha=raster.alpha,
-        colour=raster.colour,
-        orientation=raster.orientation,
-        notes=(*raster.notes, *notes),
-    )
+    raster = still_of(WebPImageFile(io.BytesIO(data)), options)
+    return replace(raster, notes=(*raster.notes, *notes))
 
 
-def _still(image: ImageFile, options: ReadOptions) -> Raster:
+def still_of(image: ImageFile, options: ReadOptions) -> Raster:
+    """Return the picture of an opened 8-bit image, which is closed then. Raises ``BadFile``."""
     with image:
         check_pixels(*image.size, options)
         notes = check_single(getattr(image, "n_frames", 1), "frame", options)

@@ -24,7 +24,7 @@ class Raster:
         model: ``GRAY``, ``RGB``, ``CMYK`` or ``LAB``; its number of channels is C.
         alpha: (H, W) opacity of the same type and scale; LAB has float32, 0 to 1. None: opaque.
         premultiplied: the samples were multiplied by alpha.
-        colour: the colour space of the samples.
+        colour: the colour space of the samples; of LAB only its white counts.
         orientation: EXIF's, 1 to 8; 1 is upright.
         notes: what the owner should know of this file, each a sentence without its name.
     """

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tifffile import TiffPage
 
-from unicorn_codec.pictures.colour_space import LINEAR_SRGB, SRGB, ColourSpace, of_png_gamma
+from unicorn_codec.pictures.colour_space import BT709_PRIMARIES, D50, LINEAR_SRGB, SRGB, ColourSpace, of_png_gamma
 from unicorn_codec.pictures.picture_files import BadFile
 from unicorn_codec.pictures.raster import CHANNELS, CMYK, GRAY, LAB, RGB, Raster, Samples, full_scale, widened
 
@@ -55,11 +55,13 @@ def raster_of(page: TiffPage, values: NDArray[Any]) -> Raster:
         raise BadFile(f"a TIFF of photometric interpretation {photometric} is not read")
     _check_samples(page, model, values.shape[2])
     channels = CHANNELS[model]
-    place, premultiplied = _alpha_place(page, channels, values.shape[2])
+    place, premultiplied = _alpha_place(page, channels, values)
     if model == LAB:
         samples = _lab(page, values[:, :, :3])
         alpha = None if place is None else _as_float(_scaled(page, values[:, :, place], None).samples)
-        return Raster(samples=samples, model=LAB, alpha=alpha, orientation=orientation(page))
+        white = _fractions(page, _WHITE_POINT, 2) or D50
+        colour = ColourSpace(primaries=(*white, *BT709_PRIMARIES[2:]))
+        return Raster(samples=samples, model=LAB, alpha=alpha, colour=colour, orientation=orientation(page))
     colours = _scaled(page, values[:, :, :channels], model)
     samples = _inverted(colours.samples) if photometric == MIN_IS_WHITE else colours.samples
     return Raster(
@@ -67,7 +69,7 @@ def raster_of(page: TiffPage, values: NDArray[Any]) -> Raster:
         model=model,
         alpha=None if place is None else _scaled(page, values[:, :, place], None).samples.astype(samples.dtype),
         premultiplied=premultiplied and place is not None,
-        colour=_colour(page, samples, stretched=colours.note is not None),
+        colour=_colour(page, model, stretched=colours.note is not None),
         orientation=orientation(page),
         notes=(colours.note,) if colours.note else (),
     )
@@ -86,18 +88,20 @@ def _check_samples(page: TiffPage, model: str, count: int) -> None:
         raise BadFile("a TIFF of other inks than CMYK is not read")
 
 
-def _alpha_place(page: TiffPage, channels: int, count: int) -> tuple[int | None, bool]:
+def _alpha_place(page: TiffPage, channels: int, values: NDArray[Any]) -> tuple[int | None, bool]:
     """Return which sample is opacity, if one is, and whether colours are multiplied by it.
 
-    A fourth sample of RGB of which nothing is said is opacity that colours are multiplied by, as in libtiff.
+    A fourth sample of RGB of which nothing is said is opacity, as in libtiff and ImageMagick; colours that are nowhere
+    greater are then taken for multiplied by it.
     """
+    count = values.shape[2]
     said = page.tags.valueof(_EXTRA_SAMPLES)
-    if said is None:
-        return (3, True) if channels == 3 and count == 4 and page.photometric == IS_RGB else (None, False)
-    kinds = [said] if isinstance(said, int) else list(said)
+    kinds = () if said is None else (said,) if isinstance(said, int) else tuple(said)
     for number, kind in enumerate(kinds[: count - channels]):
         if kind in (_ASSOCIATED, _STRAIGHT):
             return channels + number, kind == _ASSOCIATED
+    if page.photometric == IS_RGB and count == 4:
+        return 3, bool((values[:, :, :3] <= values[:, :, 3:]).all())
     return None, False
 
 
@@ -119,19 +123,20 @@ def _scaled(page: TiffPage, values: NDArray[Any], model: str | None) -> Stretche
         scaled = widened(planes, min(_bits(page), values.dtype.itemsize * 8))
         return Stretched(scaled.reshape(values.shape))
     if kind == "f":
-        return _of_floats(values.astype(np.float32), model)
+        return _of_floats(values, model)
     if kind != "i":
         raise BadFile(f"values of type {values.dtype} are not read")
     white = 65535.0 if values.dtype.itemsize >= 4 else float(np.iinfo(values.dtype).max)
     return _within(values.astype(np.float32), white, (values.min(), values.max()))
 
 
-def _of_floats(values: NDArray[np.float32], model: str | None) -> Stretched:
-    if not np.isfinite(values).all():
+def _of_floats(values: NDArray[Any], model: str | None) -> Stretched:
+    floats = values.astype(np.float32)
+    if not np.isfinite(floats).all():
         raise BadFile("some of its values are not finite")
-    if model == RGB and values.max(initial=0) <= BRIGHTEST_LIGHT:
-        return Stretched(np.maximum(values, 0))
-    return _within(values, 1.0, (values.min(initial=0), values.max(initial=0)))
+    if model == RGB and floats.max(initial=0) <= BRIGHTEST_LIGHT:
+        return Stretched(np.maximum(floats, 0))
+    return _within(floats, 1.0, (floats.min(initial=0), floats.max(initial=0)))
 
 
 def _within(values: NDArray[np.float32], white: float, found: tuple[Any, Any]) -> Stretched:
@@ -178,7 +183,7 @@ def _of_palette(page: TiffPage, values: NDArray[Any]) -> Raster:
         colours = (colours >> 8).astype(np.uint8)
     inside = np.minimum(indices.astype(np.int64), len(colours) - 1)
     samples = colours[inside]
-    place, premultiplied = _alpha_place(page, 1, values.shape[2])
+    place, premultiplied = _alpha_place(page, 1, values)
     alpha = None if place is None else _scaled(page, values[:, :, place], None).samples
     if alpha is not None and alpha.dtype != samples.dtype:
         samples, alpha = _as_float(samples), _as_float(alpha)
@@ -197,16 +202,19 @@ def _icc(page: TiffPage) -> ColourSpace | None:
     return ColourSpace(icc=profile) if isinstance(profile, bytes) and profile else None
 
 
-def _colour(page: TiffPage, samples: Samples, *, stretched: bool) -> ColourSpace:
-    """A profile counts first; floating-point light is linear; else what the tags of primaries say."""
+def _colour(page: TiffPage, model: str, *, stretched: bool) -> ColourSpace:
+    """A profile counts first, then the tags of primaries, with sRGB's curve.
+
+    Where nothing is said, colours in floating point are linear light, as are gray values of half precision; others
+    are values as they are shown.
+    """
     if (found := _icc(page)) is not None:
         return found
-    if samples.dtype == np.float32 and page.dtype is not None and page.dtype.kind == "f":
-        return SRGB if stretched else LINEAR_SRGB
     white, primaries = _fractions(page, _WHITE_POINT, 2), _fractions(page, _PRIMARIES, 6)
     if white and primaries and all(0 < y < 1 for y in (*white, *primaries)[1::2]):
         return of_png_gamma(None, (*white, *primaries)) or SRGB
-    return SRGB
+    is_light = page.dtype is not None and page.dtype.kind == "f" and (model == RGB or page.dtype.itemsize == 2)
+    return LINEAR_SRGB if is_light and not stretched else SRGB
 
 
 def _fractions(page: TiffPage, tag: int, count: int) -> tuple[float, ...] | None:
