@@ -51,7 +51,7 @@ class Sample:
         mode, words = self.name.split(" ")[0], self.name.lower()
         is_gray = mode in ("L", "LA", "F", "I;16") or any(word in words for word in ("gray", "minis"))
         shown = np.repeat(GRAY[..., None], 3, 2) if is_gray else SCENE
-        if "alpha" in words or "RGBA" in self.name or mode in ("LA", "P", "PA"):
+        if "alpha" in words or "RGBA" in self.name or mode == "LA":
             opacity = ALPHA[..., None] / 255
             shown = np.rint(shown * opacity + 255 * (1 - opacity)).astype(np.uint8)
         return np.rot90(shown, -1) if "turned" in words else shown
@@ -89,7 +89,7 @@ def by_pillow() -> Iterator[Sample]:
     """Every mode that each of Pillow's writers takes."""
     full = Image.fromarray(np.dstack([SCENE, ALPHA]))
     images = {mode: full.convert(mode) for mode in ("1", "L", "LA", "RGB", "RGBA", "CMYK", "YCbCr")}
-    images["P"] = full.quantize(256, method=Image.Quantize.FASTOCTREE)
+    images["P"] = images["RGB"].quantize(256, dither=Image.Dither.NONE)
     images["PA"] = images["P"].convert("PA")
     images["RGBX"] = images["RGB"].convert("RGBX")
     images["I;16"] = Image.fromarray(GRAY.astype(np.uint16) * 257)
