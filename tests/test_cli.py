@@ -126,7 +126,9 @@ class FakePack:
         pictures = (Picture("a.png", 100, 50, ""), Picture("b.png", 40, 30, ""))
         observer.stage("reading", 1, 2)
         observer.stage("reading", 2, 2)
-        observer.found(Folder(root=folder, pictures=pictures, left_out=tuple(REPORT.left_out), flattened=2, scaled=1), PLAN)
+        observer.found(
+            Folder(root=folder, pictures=pictures, left_out=tuple(REPORT.left_out), flattened=2, scaled=1), PLAN
+        )
         observer.stage("encoding", 1, 2)
         observer.preview(23.456)
         observer.training(Progress(fraction=0.25, seconds=30.0, step=100, loss=0.01234))

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.test_reading_pictures import encoded, png
 
+from tests.test_reading_pictures import encoded, png
 from unicorn_codec.config import CodesOptions, ReadOptions
 from unicorn_codec.errors import ImageFolderError
 from unicorn_codec.packing.observer import Observer
