@@ -1,5 +1,6 @@
 """Reports as text."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ if TYPE_CHECKING:  # at run time these would load torch or Pillow
     from unicorn_codec.network.planning import NetworkPlan
     from unicorn_codec.packing.reports import PackReport
     from unicorn_codec.pictures.images import Folder, Note, Picture
+    from unicorn_codec.verification import BelowStored
 
 MAX_NAMES_SHOWN = 20
 
@@ -168,6 +170,15 @@ def worst_text(pictures: "Sequence[PictureDistortion]") -> str:
     """List pictures with their distortion."""
     rows = [(str(w.index), f"{w.psnr_db:.2f}", f"{w.ms_ssim:.4f}", printable(w.name)) for w in pictures]
     return table(("index", "PSNR, dB", "MS-SSIM", "name"), rows, left=(3,))
+
+
+def below_stored_text(picture: "BelowStored") -> str:
+    """One line on a picture that is far from what it was when packed."""
+    stored = "as packed" if math.isinf(picture.stored_db) else f"{picture.stored_db:.2f} dB"
+    return (
+        f"{printable(picture.name)}: {picture.psnr_db:.2f} dB PSNR, {stored} when packed: "
+        "the original is another one, or the picture is damaged"
+    )
 
 
 def below_text(picture: "PictureDistortion") -> str:
