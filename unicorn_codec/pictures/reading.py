@@ -9,6 +9,7 @@ from PIL import Image, UnidentifiedImageError
 
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.format.header import MAX_SIDE
+from unicorn_codec.format.picture_table import MAX_PICTURE_PIXELS
 from unicorn_codec.pictures import recognise
 from unicorn_codec.pictures.bmp_files import read_bmp, read_dib
 from unicorn_codec.pictures.colour import Pixels, blocks, to_srgb
@@ -98,6 +99,8 @@ def _pixels(raster: Raster, options: ReadOptions) -> Decoded:
     size = size_within((width, height), options.max_side)
     if max(size) > MAX_SIDE:
         raise BadFile(f"it has {size[0]}x{size[1]} pixels; sides up to {MAX_SIDE} are allowed")
+    if size[0] * size[1] > MAX_PICTURE_PIXELS:
+        raise BadFile(f"it has {size[0]}x{size[1]} pixels; an archive holds up to {MAX_PICTURE_PIXELS} a picture")
     is_scaled = size != (width, height)
     if is_scaled:
         upright = np.array(Image.fromarray(upright).resize(size, Image.Resampling.LANCZOS))
