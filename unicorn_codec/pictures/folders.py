@@ -17,6 +17,7 @@ from unicorn_codec.pictures.picture_files import (
     printable,
     read_head,
     reason_of,
+    stored_name,
 )
 from unicorn_codec.pictures.recognise import HEAD_BYTES, recognise
 
@@ -52,16 +53,18 @@ def find_files(root: Path) -> FoundFiles:
         try:
             entries = _new_entries(root / below, seen)
         except OSError as error:
-            found.left_out.append(fault(below or "./", reason_of(error)))
+            found.left_out.append(fault(stored_name(below) or "./", reason_of(error)))
             continue
         folders = [entry for entry in entries if _is_folder(entry) and not _is_hidden(entry.name)]
         waiting.extendleft(f"{below}{entry.name}/" for entry in reversed(folders) if not entry.is_symlink())
         waiting.extend(f"{below}{entry.name}/" for entry in folders if entry.is_symlink())
         for entry in entries:
             if _is_hidden(entry.name):
-                found.left_out.append(_hidden(Path(entry.path), below + entry.name, is_folder=_is_folder(entry)))
+                found.left_out.append(
+                    _hidden(Path(entry.path), stored_name(below + entry.name), is_folder=_is_folder(entry))
+                )
             elif not _is_folder(entry):
-                _take_file(found, root, below + entry.name)
+                _take_file(found, Path(entry.path), stored_name(below + entry.name))
     found.names.sort(key=str.encode)
     found.left_out.sort(key=lambda file: file.name)
     return found
@@ -74,9 +77,9 @@ def alike_names(names: Iterable[str]) -> list[str]:
     return [name for name in listed if counted[unicodedata.normalize("NFC", name)] > 1]
 
 
-def _take_file(found: FoundFiles, root: Path, name: str) -> None:
+def _take_file(found: FoundFiles, path: Path, name: str) -> None:
     calls_itself_picture = os.path.splitext(name)[1].lower() in SUFFIXES
-    left = None if calls_itself_picture else _unread(root / name, name)
+    left = None if calls_itself_picture else _unread(path, name)
     if left is None and (reason := name_fault(name)) is not None:
         left = fault(name, reason)
     if left is None:

@@ -1,5 +1,6 @@
 """One file below a folder: its name, as it may be printed and stored, and its bytes. What they mean is for others."""
 
+import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +65,16 @@ def reason_of(error: OSError) -> str:
     return (error.strerror or str(error)).lower()
 
 
+def stored_name(native: str) -> str:
+    """Return a name as archives hold it, in UTF-8's characters, from the name as the system's encoding makes it."""
+    return os.fsencode(native).decode("utf-8", "surrogateescape")
+
+
+def native_name(stored: str) -> str:
+    """Return the inverse of ``stored_name``: what opens a file whose name in bytes is the stored one in UTF-8."""
+    return os.fsdecode(stored.encode("utf-8", "surrogateescape"))
+
+
 def name_fault(name: str) -> str | None:
     """Say why no archive can hold a name, if none can."""
     try:
@@ -78,12 +89,12 @@ def name_fault(name: str) -> str | None:
 
 
 def read_file(root: Path, name: str) -> bytes:
-    """Return the bytes of a regular file of sensible size.
+    """Return the bytes of a regular file of sensible size, by its stored name.
 
     Raises:
         BadFile: it is missing, empty, too large, unreadable, or no regular file.
     """
-    path = root / name
+    path = root / native_name(name)
     try:
         size = _regular_size(path)
         if size > MAX_FILE_BYTES:
