@@ -3,6 +3,7 @@
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -52,10 +53,8 @@ def bench(
     features: Path | None,
     seed: int,
     device: str,
-    max_side: int,
-    background: tuple[int, int, int],
-    skip_unreadable: bool,
     overwrite: bool,
+    **reading: Any,
 ) -> None:
     """Compare this codec with others on the pictures below FOLDER.
 
@@ -67,7 +66,7 @@ def bench(
     from unicorn_codec.bench import comparison as library
     from unicorn_codec.bench.own_codec import Unicorn, own_settings
 
-    read = read_options_of(max_side=max_side, background=background, skip_unreadable=skip_unreadable)
+    read = read_options_of(reading)
     own = Unicorn(settings=own_settings(read=read, seconds=seconds, seed=seed, device=device))
     options = library.BenchOptions(
         read=read,

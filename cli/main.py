@@ -9,11 +9,13 @@ import click
 
 from unicorn_codec import __version__
 from unicorn_codec.errors import CanaryWarning, CheckpointWarning, DamagedSectionWarning, Interrupted, UnicornError
+from unicorn_codec.pictures.picture_files import reason_of
 
 from .bench import bench
 from .demo import demo
 from .inspecting import inspect
 from .pack import pack
+from .streams import abandon_stdout, is_lost_output, prepare_streams
 from .unpack import unpack
 from .verify import verify
 
@@ -28,6 +30,11 @@ INTERRUPTED = 130
 class UnicornGroup(click.Group):
     """Runs a command. Errors of the library become one line; a bug stays a traceback."""
 
+    def main(self, *args: Any, **settings: Any) -> Any:
+        if sys.stdout is sys.__stdout__:  # not a test's
+            prepare_streams()
+        return super().main(*args, **settings)
+
     def invoke(self, ctx: click.Context) -> Any:
         with warnings.catch_warnings():
             warnings.showwarning = show_warning
@@ -39,6 +46,11 @@ class UnicornGroup(click.Group):
                 stop("unicorn: interrupted", INTERRUPTED)
             except UnicornError as error:
                 stop(f"unicorn: error: {error}", FAILED)
+            except OSError as error:
+                if not is_lost_output(error):
+                    raise
+                abandon_stdout()
+                stop(f"unicorn: error: cannot write to the standard output: {reason_of(error)}", FAILED)
 
 
 def stop(message: str, exit_code: int) -> NoReturn:

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from unicorn_codec.config import DEVICES, ReadOptions
+from unicorn_codec.config import DEVICES, MAX_PIXELS, ReadOptions
 from unicorn_codec.format.header import MAX_SIDE, MAX_STEPS
 
 from .grouped import option
@@ -70,10 +70,32 @@ read_options = (
         help="Colour under transparent pixels: '#rrggbb' or a name.",
     ),
     option("--skip-unreadable", **skip_unreadable_settings),
+    option(
+        "--first-page",
+        advanced=True,
+        is_flag=True,
+        help="Keep the first full-size page, frame or picture of files that hold several, instead of stopping.",
+    ),
+    option(
+        "--accept-damaged",
+        advanced=True,
+        is_flag=True,
+        help="Keep what can be decoded of damaged pictures, and report them, instead of stopping.",
+    ),
+    option(
+        "--max-pixels",
+        advanced=True,
+        type=click.IntRange(min=1),
+        default=MAX_PIXELS,
+        show_default=True,
+        help="Refuse to read larger pictures: a small file can claim any size.",
+    ),
 )
 """Options that decide how files become pixels; ``read_options_of`` takes their values."""
 
+READ_SETTINGS = ("max_side", "background", "skip_unreadable", "first_page", "accept_damaged", "max_pixels")
 
-def read_options_of(*, max_side: int, background: tuple[int, int, int], skip_unreadable: bool) -> ReadOptions:
-    """Return the library's options from the values of ``read_options``."""
-    return ReadOptions(max_side=max_side, background=background, skip_unreadable=skip_unreadable)
+
+def read_options_of(settings: dict[str, Any]) -> ReadOptions:
+    """Return the library's options from a command's settings, among which are those of ``read_options``."""
+    return ReadOptions(**{name: settings[name] for name in READ_SETTINGS})

@@ -232,8 +232,9 @@ OPTION_NAMES = {
 def pack(folder: Path, output: Path, as_json: bool, **settings: Any) -> None:
     """Pack all pictures below FOLDER into one file.
 
-    JPEG, PNG, WebP, AVIF, TIFF, BMP and GIF (its first frame) are read; names and sizes are kept. When the file is
-    written, its pictures are decoded and measured.
+    JPEG, PNG, WebP, AVIF, TIFF, BMP and GIF are read, HEIC and camera raw with the extras heif and raw; names and
+    sizes are kept. Files are recognised by their content. Every file that is left out is listed with the reason. When
+    the file is written, its pictures are decoded and measured.
 
     Ctrl-C leaves a checkpoint next to the output; --resume continues from it.
     """
@@ -253,9 +254,6 @@ def pack(folder: Path, output: Path, as_json: bool, **settings: Any) -> None:
 
 def pack_options(
     *,
-    max_side: int,
-    background: tuple[int, int, int],
-    skip_unreadable: bool,
     index_only: bool,
     sequences: bool,
     tune: bool,
@@ -263,7 +261,7 @@ def pack_options(
 ) -> PackOptions:
     """Return the library's options from the command's. What was not given keeps the library's default."""
     common = {name: settings[name] for name in ("seed", "device", "autoencoder", "resume", "overwrite")}
-    common["read"] = read_options_of(max_side=max_side, background=background, skip_unreadable=skip_unreadable)
+    common["read"] = read_options_of(settings)
     targets = _given(settings, TARGETS)
     if len(targets) > 1:
         raise click.UsageError(f"give one target, not {_listed(targets)}")

@@ -1,10 +1,11 @@
 """Reports as text."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unicorn_codec.pictures.picture_files import Unreadable, printable
+from unicorn_codec.pictures.picture_files import LeftOut, printable
 
 from .text import Row, count, duration, exact_bytes, indented, labelled, rate, short_bytes, table
 
@@ -12,7 +13,8 @@ if TYPE_CHECKING:  # at run time these would load torch or Pillow
     from unicorn_codec.measurement import Measured, PictureDistortion
     from unicorn_codec.network.planning import NetworkPlan
     from unicorn_codec.packing.reports import PackReport
-    from unicorn_codec.pictures.images import Folder, Picture
+    from unicorn_codec.pictures.images import Folder, Note, Picture
+    from unicorn_codec.verification import BelowStored
 
 MAX_NAMES_SHOWN = 20
 
@@ -22,10 +24,8 @@ def found_text(folder: "Folder", plan: "NetworkPlan | None") -> str:
     pictures = folder.pictures
     rows: list[Row] = [
         ("pictures", f"{count(len(pictures), 'picture')}, {count(folder.pixels, 'pixel')}, {_size_range(pictures)}"),
-        *_changed_rows(folder.flattened, folder.scaled, folder.skipped),
+        *_changed_rows(folder.flattened, folder.scaled, folder.left_out),
     ]
-    if folder.other_files:
-        rows.append(("passed over", f"{count(folder.other_files, 'file')} of other kinds"))
     if plan is not None:
         rows += _plan_rows(plan)
     return labelled(rows)
@@ -52,15 +52,18 @@ def _size_range(pictures: "Sequence[Picture]") -> str:
     return f"{smallest[0]}x{smallest[1]} to {largest[0]}x{largest[1]}"
 
 
-def _changed_rows(flattened: int, scaled: int, skipped: Sequence[Unreadable]) -> list[Row]:
+def _changed_rows(flattened: int, scaled: int, left_out: Sequence[LeftOut]) -> list[Row]:
     """Warn of what will not come back as it was."""
     rows = []
     if flattened:
         rows.append(("warning", f"transparency of {count(flattened, 'picture')} was flattened onto the background"))
     if scaled:
         rows.append(("warning", f"{count(scaled, 'picture')} scaled down (Lanczos)"))
-    if skipped:
-        rows.append(("warning", f"{count(len(skipped), 'file')} left out: cannot be read"))
+    pictures = sum(file.is_picture for file in left_out)
+    if pictures:
+        rows.append(("warning", f"{count(pictures, 'picture')} left out, listed below"))
+    if len(left_out) > pictures:
+        rows.append(("left out", f"{count(len(left_out) - pictures, 'other file')}, listed below"))
     return rows
 
 
@@ -74,15 +77,17 @@ def pack_text(output: Path, report: "PackReport") -> str:
         *_autoencoder_row(report.bits_per_pixel, report.bits_per_pixel_with_autoencoder),
         ("index", f"{count(report.index_bits, 'bit')} a picture"),
         *_coded_rows(report),
-        *_changed_rows(report.flattened, report.scaled, report.skipped),
+        *_changed_rows(report.flattened, report.scaled, report.left_out),
     ])  # fmt: skip
     parts = [done, measured_text(report.measured)]
     if report.below_target:
         parts.append(
             "below the quality floor, which AVIF does not reach either\n" + indented(worst_text(report.below_target))
         )
-    if report.skipped:
-        parts.append("left out\n" + indented(skipped_text(report.skipped)))
+    if report.notes:
+        parts.append("notes\n" + indented(notes_text(report.notes)))
+    if report.left_out:
+        parts.append("left out\n" + indented(left_out_text(report.left_out)))
     return "\n\n".join(parts)
 
 
@@ -131,9 +136,14 @@ def _avif_rows(report: "PackReport") -> list[Row]:
     return rows
 
 
-def skipped_text(skipped: Sequence[Unreadable]) -> str:
-    """List files with their reasons, one a line, the first ones and the number of the others."""
-    return shortened([f"{fault.name}: {fault.reason}" for fault in skipped])
+def left_out_text(left_out: Sequence[LeftOut]) -> str:
+    """List files with their reasons, one a line, pictures first; all of them, since none is in the archive."""
+    return "\n".join(f"{file.name}: {file.reason}" for file in sorted(left_out, key=lambda file: not file.is_picture))
+
+
+def notes_text(notes: "Sequence[Note]") -> str:
+    """List notes on single pictures, one a line."""
+    return "\n".join(f"{note.name}: {note.text}" for note in notes)
 
 
 def shortened(lines: Sequence[str]) -> str:
@@ -160,6 +170,15 @@ def worst_text(pictures: "Sequence[PictureDistortion]") -> str:
     """List pictures with their distortion."""
     rows = [(str(w.index), f"{w.psnr_db:.2f}", f"{w.ms_ssim:.4f}", printable(w.name)) for w in pictures]
     return table(("index", "PSNR, dB", "MS-SSIM", "name"), rows, left=(3,))
+
+
+def below_stored_text(picture: "BelowStored") -> str:
+    """One line on a picture that is far from what it was when packed."""
+    stored = "as packed" if math.isinf(picture.stored_db) else f"{picture.stored_db:.2f} dB"
+    return (
+        f"{printable(picture.name)}: {picture.psnr_db:.2f} dB PSNR, {stored} when packed: "
+        "the original is another one, or the picture is damaged"
+    )
 
 
 def below_text(picture: "PictureDistortion") -> str:

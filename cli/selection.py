@@ -1,13 +1,14 @@
 """Which pictures of an archive are selected, and which file each of them becomes."""
 
 import os
+import unicodedata
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from unicorn_codec.errors import IndexOutOfRange, NameNotFound, OutputError
 from unicorn_codec.pictures.output_files import output_names, output_path
-from unicorn_codec.pictures.picture_files import printable
+from unicorn_codec.pictures.picture_files import printable, stored_name
 
 
 def select_by_index(ranges: Sequence[range], pictures: int) -> list[int]:
@@ -24,14 +25,19 @@ def select_by_index(ranges: Sequence[range], pictures: int) -> list[int]:
 
 
 def select_by_name(patterns: Sequence[str], names: Sequence[str]) -> list[int]:
-    """Return the indices of the names that match a pattern, or equal it.
+    """Return the indices of the names that equal a pattern, else of those that equal it in Unicode's normal form NFC,
+    else of those that match it. So names that hold brackets or asterisks are found by their own text.
 
     Raises:
         NameNotFound: a pattern matches no name.
     """
+    composed = [unicodedata.normalize("NFC", name) for name in names]
     chosen: dict[int, None] = {}
-    for pattern in patterns:
-        matching = [index for index, name in enumerate(names) if name == pattern or fnmatchcase(name, pattern)]
+    for pattern in map(stored_name, patterns):
+        form = unicodedata.normalize("NFC", pattern)
+        matching = [index for index, name in enumerate(names) if name == pattern]
+        matching = matching or [index for index, name in enumerate(composed) if name == form]
+        matching = matching or [index for index, name in enumerate(composed) if fnmatchcase(name, form)]
         if not matching:
             raise NameNotFound(f"no picture of the archive matches '{printable(pattern)}'")
         chosen |= dict.fromkeys(matching)

@@ -1,5 +1,6 @@
 """``unicorn unpack``: get pictures back by index or name."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,10 @@ if TYPE_CHECKING:  # at run time it would load torch
     from unicorn_codec.archive import Archive
 
 
+STDOUT = "-"
+"""Of ``-o``: the standard output."""
+
+
 @click.command()
 @archive_argument
 @click.option("--index", "ranges", type=IndexRanges(), help="Indices of pictures, such as 42 or 3,5,8-11.")
@@ -36,8 +41,9 @@ if TYPE_CHECKING:  # at run time it would load torch
 @click.option(
     "-o",
     "--output",
-    metavar="FILE|FOLDER",
-    help="A file for one picture, whose suffix decides the format; or a folder, where pictures keep their names.  "
+    metavar="FILE|FOLDER|-",
+    help="A file for one picture, whose suffix decides the format; a folder, where pictures keep their names; or -, "
+    "the standard output, for one picture.  "
     "[default: 42.png for one --index, else a folder named after the archive]",
 )
 @click.option(
@@ -83,6 +89,9 @@ def unpack(
         else:
             chosen = select_by_name(patterns, opened.names) if patterns else list(range(len(opened)))
         is_one = len(chosen) == 1
+        if output == STDOUT:
+            write_to_stdout(opened, chosen, suffix, steps=sampling_steps)
+            return
         if is_one and output is not None and names_one_file(output):
             paths = {chosen[0]: path_of_file(output, picture_format)}
         elif is_one and output is None and ranges is not None:
@@ -93,6 +102,23 @@ def unpack(
             refuse_existing(list(paths.values()))
         write_pictures(opened, paths, steps=sampling_steps, overwrite=overwrite)
     click.echo(written_text(list(paths.values())))
+
+
+def write_to_stdout(opened: "Archive", chosen: list[int], suffix: str, *, steps: int | None) -> None:
+    """Write the one picture that is chosen to the standard output.
+
+    Raises:
+        UsageError: several are chosen, or the output is a terminal.
+    """
+    from unicorn_codec.pictures.images import encode_picture
+
+    if len(chosen) != 1:
+        raise click.UsageError(f"-o - writes one picture, not {len(chosen)}")
+    if sys.stdout.isatty():
+        raise click.UsageError("-o - writes a picture: redirect the output to a file or another program")
+    (pixels,) = dict(opened.iterate(chosen, steps=steps)).values()
+    sys.stdout.buffer.write(encode_picture(pixels, suffix))
+    sys.stdout.buffer.flush()
 
 
 def path_of_file(output: str, picture_format: str | None) -> Path:

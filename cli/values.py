@@ -5,7 +5,7 @@ import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from .report import below_text
+from .report import below_stored_text, below_text
 
 if TYPE_CHECKING:  # at run time these would load torch
     from unicorn_codec.measurement import Measured
@@ -54,7 +54,11 @@ def verify_values(report: "VerifyReport") -> dict[str, Any]:
         "ok": report.ok,
         "pictures": report.pictures,
         **measured_values(report.measured),
-        "problems": [*report.differences, *map(below_text, report.below_floor)],
+        "problems": [
+            *report.differences,
+            *map(below_stored_text, report.below_stored),
+            *map(below_text, report.below_floor),
+        ],
     }
 
 

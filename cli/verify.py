@@ -16,7 +16,7 @@ from .options import (
     max_pixels_option,
     skip_unreadable_option,
 )
-from .report import below_text, measured_text, shortened
+from .report import below_stored_text, below_text, measured_text, shortened
 from .text import count
 from .values import damage_values, to_json, verify_values
 
@@ -30,6 +30,9 @@ if TYPE_CHECKING:  # at run time it would load torch
 @click.option("--min-psnr", "min_psnr_db", type=float, help="Fail if a picture has a lower PSNR, in dB.")
 @click.option("--min-ms-ssim", type=float, help="Fail if a picture has a lower MS-SSIM, 0 to 1.")
 @skip_unreadable_option
+@click.option(
+    "--ignore-others", is_flag=True, help="Ignore pictures of the folder that the archive lacks, instead of failing."
+)
 @device_option
 @archive_autoencoder_option
 @max_pixels_option
@@ -42,6 +45,7 @@ def verify(
     min_psnr_db: float | None,
     min_ms_ssim: float | None,
     skip_unreadable: bool,
+    ignore_others: bool,
     device: str,
     autoencoder: str | None,
     max_pixels: int | None,
@@ -52,7 +56,8 @@ def verify(
     Checksums are compared, and one picture is decoded and compared with what the packing machine got.
 
     With --against, every picture is decoded and compared with its original, read as when it was packed. The exit
-    code is 1 if anything is wrong.
+    code is 1 if anything is wrong: also if a picture is far from the PSNR that it had when it was packed, or if the
+    folder holds a picture that the archive lacks.
     """
     if against is None and (min_psnr_db is not None or min_ms_ssim is not None):
         raise click.UsageError("--min-psnr and --min-ms-ssim need --against")
@@ -70,6 +75,7 @@ def verify(
                 min_psnr_db=min_psnr_db,
                 min_ms_ssim=min_ms_ssim,
                 skip_unreadable=skip_unreadable,
+                ignore_others=ignore_others,
                 device=device,
                 autoencoder=autoencoder,
                 max_pixels=max_pixels or MAX_PIXELS,
@@ -89,5 +95,14 @@ def verify_text(path: Path, report: "VerifyReport") -> str:
     measured = "" if report.measured is None else "\n" + measured_text(report.measured) + "\n"
     # A wrong folder differs in many names. Pictures below the floor are all listed, for somebody to act on.
     return "\n".join(
-        filter(None, [intact, measured, shortened(report.differences), *map(below_text, report.below_floor)])
+        filter(
+            None,
+            [
+                intact,
+                measured,
+                shortened(report.differences),
+                *map(below_stored_text, report.below_stored),
+                *map(below_text, report.below_floor),
+            ],
+        )
     )

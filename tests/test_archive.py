@@ -329,7 +329,7 @@ def test_a_bad_picture_stops_before_training(folder: Path, tiny_options: Network
         pack(tmp_path / "copy", tmp_path / "out.uni", tiny_options, NeverTrains())
     skipping = replace(tiny_options, read=ReadOptions(skip_unreadable=True))
     report = pack(tmp_path / "copy", tmp_path / "out.uni", skipping)
-    assert report.pictures == 6 and [s.name for s in report.skipped] == ["broken.jpg"]
+    assert report.pictures == 6 and [s.name for s in report.left_out] == ["broken.jpg"]
 
 
 @pytest.mark.slow

@@ -1,6 +1,8 @@
 """A file is complete or absent, and what a killed process left is removed by the next one."""
 
+import errno
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -70,3 +72,31 @@ def test_names_may_be_as_long_as_the_system_allows(tmp_path: Path) -> None:
     with open_atomic(tmp_path / ("x" * 255)) as file:
         file.write(b"new")
     assert os.listdir(tmp_path) == ["x" * 255]
+
+
+@pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOTSUP, errno.EIO])
+def test_a_share_that_cannot_sync_a_folder_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    fsync = os.fsync
+
+    def of_a_share(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(code, os.strerror(code))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", of_a_share)
+    with open_atomic(tmp_path / "a") as file:
+        file.write(b"new")
+    assert (tmp_path / "a").read_bytes() == b"new"
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_a_disk_that_cannot_sync_the_file_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="Input/output"), open_atomic(tmp_path / "a") as file:
+        file.write(b"new")
+    assert os.listdir(tmp_path) == []

@@ -32,9 +32,9 @@ from unicorn_codec.network.training import Progress
 from unicorn_codec.packing import pack
 from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.reports import NetworkReport, PackReport
-from unicorn_codec.pictures.images import Folder, Picture
+from unicorn_codec.pictures.images import Folder, Note, Picture
 from unicorn_codec.pictures.metrics import Distortion
-from unicorn_codec.pictures.picture_files import Unreadable
+from unicorn_codec.pictures.picture_files import LeftOut, fault
 from unicorn_codec.verification import VerifyReport
 
 ROOT = Path(__file__).parent.parent
@@ -72,7 +72,11 @@ REPORT = PackReport(
     avif_pictures=0,
     avif_bytes=0,
     below_target=(),
-    skipped=(Unreadable("bad.png", "it is empty"),),
+    left_out=(
+        LeftOut(name="notes.txt", reason="not a picture", is_picture=False, is_fault=False),
+        fault("bad.png", "it is empty"),
+    ),
+    notes=(Note("a.png", "its HDR gain map is not kept"),),
     flattened=2,
     scaled=1,
     sections=(SectionInfo(type="HEAD", offset=12, bytes=100),),
@@ -123,7 +127,9 @@ class FakePack:
         pictures = (Picture("a.png", 100, 50, ""), Picture("b.png", 40, 30, ""))
         observer.stage("reading", 1, 2)
         observer.stage("reading", 2, 2)
-        observer.found(Folder(folder, pictures, tuple(REPORT.skipped), 2, 1, 3), PLAN)
+        observer.found(
+            Folder(root=folder, pictures=pictures, left_out=tuple(REPORT.left_out), flattened=2, scaled=1), PLAN
+        )
         observer.stage("encoding", 1, 2)
         observer.preview(23.456)
         observer.training(Progress(fraction=0.25, seconds=30.0, step=100, loss=0.01234))
@@ -340,7 +346,7 @@ def test_pack_tells_before_and_after(fake_pack: FakePack) -> None:
     assert result.exit_code == 0
     for words in (
         "2 pictures, 6,200 pixels, 40x30 to 100x50",
-        "3 files of other kinds",
+        "1 picture left out, listed below",
         "98,304 parameters (1.50 a latent value): 4 blocks, hidden size 48",
         "about 172.0 kB",
         "about 900.0 MB",
@@ -402,7 +408,11 @@ def test_pack_json_is_alone_on_stdout(fake_pack: FakePack) -> None:
     assert values["psnr_db"] == {"mean": 28.5, "min": 20.0, "p05": 21.0}
     assert values["worst"][0]["name"] == "cats/0.jpg"
     assert values["stored_noise_psnr_db"] is None
-    assert values["skipped"] == [{"name": "bad.png", "reason": "it is empty"}]
+    assert values["left_out"] == [
+        {"name": "notes.txt", "reason": "not a picture", "is_picture": False, "is_fault": False},
+        {"name": "bad.png", "reason": "it is empty", "is_picture": True, "is_fault": True},
+    ]
+    assert values["notes"] == [{"name": "a.png", "text": "its HDR gain map is not kept"}]
     assert values["sections"] == [{"type": "HEAD", "offset": 12, "bytes": 100}]
     assert "2 pictures" in result.stderr
 

@@ -22,7 +22,7 @@ BOMB = zlib.compress(bytes(48 << 20), 9)
 def test_twenty_thousand_pixels_square_take_no_memory(tmp_path: Path) -> None:
     tmp_path.joinpath("large.png").write_bytes(png(20_000, 20_000, 8, 2, b""))
     tracemalloc.start()
-    with pytest.raises(ImageFolderError, match=r"large\.png: .*400000000 pixels"):
+    with pytest.raises(ImageFolderError, match=r"large\.png: it claims 20000x20000 pixels"):
         list_folder(tmp_path, ReadOptions())
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()

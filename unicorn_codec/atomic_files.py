@@ -57,10 +57,15 @@ def _lock(file: IO[bytes]) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
+    """Sync a folder where its file system can: network shares answer EINVAL, ENOTSUP or EIO.
+
+    The file is complete, synced and in its place by then, so nothing that happens here is a failure.
+    """
     if os.name != "posix":  # only POSIX systems let a folder be opened
         return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

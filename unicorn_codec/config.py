@@ -24,6 +24,9 @@ from unicorn_codec.quality import DEFAULT_QUALITY
 
 DEFAULT_EXPONENT_BITS = 4
 
+MAX_PIXELS = 1 << 27
+"""Of a picture that is decoded, unless the caller allows more: a small file can claim a size that fills the memory."""
+
 OPTIMIZERS = ("muon", "adam")
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -86,13 +89,20 @@ class ReadOptions:
         max_side: pictures with a longer side are scaled down to it (Lanczos). 0: never.
         background: (R, G, B) under transparent pixels.
         skip_unreadable: leave unreadable files out instead of refusing the folder.
+        first_page: keep the first full-size page, frame or picture of a file that holds several.
+        accept_damaged: keep what can be decoded of a damaged picture.
+        max_pixels: larger pictures are refused, before memory is taken for them.
     """
 
     max_side: int = 0
     background: tuple[int, int, int] = (255, 255, 255)
     skip_unreadable: bool = False
+    first_page: bool = False
+    accept_damaged: bool = False
+    max_pixels: int = MAX_PIXELS
 
     def __post_init__(self) -> None:
+        check(self.max_pixels >= 1, f"max pixels must be positive, not {self.max_pixels}")
         check(0 <= self.max_side <= MAX_SIDE, f"max side is 0 to {MAX_SIDE}, not {self.max_side}")
 
 

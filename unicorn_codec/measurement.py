@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from unicorn_codec.archive import Archive
 from unicorn_codec.concurrency import map_in_threads
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.devices import worker_count
-from unicorn_codec.pictures.images import Folder, Pixels, read_picture
+from unicorn_codec.pictures.images import Folder, Picture, Pixels, read_picture
 from unicorn_codec.pictures.metrics import Distortion, ms_ssim, psnr_db, summarize, worst
 
 WORST_SHOWN = 5
@@ -71,28 +71,35 @@ class Measured:
 
 
 def measure(
-    archive: Archive, originals: Folder, read: ReadOptions, progress: Callable[[int, int], None] = lambda *_: None
+    archive: Archive,
+    originals: Folder,
+    read: ReadOptions,
+    progress: Callable[[int, int], None] = lambda *_: None,
+    matching: Mapping[int, Picture] | None = None,
 ) -> Measured:
     """Decode every picture that a folder has the original of, and compare the two.
 
     Args:
         originals: pictures of the archive's names and sizes; at least one.
         read: how the folder's files become pixels.
+        matching: the original of each index that is compared, instead of those of the same name.
     """
-    by_name = {picture.name: picture for picture in originals.pictures}
     names = archive.names
-    indices = [index for index, name in enumerate(names) if name in by_name]
+    if matching is None:
+        by_name = {picture.name: picture for picture in originals.pictures}
+        matching = {index: by_name[name] for index, name in enumerate(names) if name in by_name}
+    pairs_of, indices = matching, list(matching)
 
     def pairs() -> Iterator[tuple[int, Pixels, Pixels]]:
         for index, decoded in archive.iterate(indices):
-            yield index, read_picture(originals, by_name[names[index]], read), decoded
+            yield index, read_picture(originals, pairs_of[index], read), decoded
 
     def compare(pair: tuple[int, Pixels, Pixels]) -> PictureDistortion:
         index, original, decoded = pair
         return PictureDistortion.of(index, names[index], original, decoded)
 
     rows = list[PictureDistortion]()
-    threads = worker_count(max(p.width * p.height for p in originals.pictures), os.cpu_count() or 1)
+    threads = worker_count(max(p.width * p.height for p in matching.values()), os.cpu_count() or 1)
     for row in map_in_threads(compare, pairs(), threads=threads) if threads > 1 else map(compare, pairs()):
         rows.append(row)
         progress(len(rows), len(indices))

@@ -1,21 +1,39 @@
 """Whether an archive is whole, and whether its pictures are those of a folder."""
 
+import unicodedata
 import warnings
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from unicorn_codec.archive import Archive
-from unicorn_codec.config import ReadOptions
 from unicorn_codec.errors import AutoencoderUnavailable, CanaryWarning
 from unicorn_codec.format.container import read_container
+from unicorn_codec.format.quality_table import in_db
 from unicorn_codec.measurement import Measured, PictureDistortion, measure
-from unicorn_codec.pictures.images import MAX_PIXELS, list_folder
+from unicorn_codec.pictures.images import MAX_PIXELS, Folder, Picture, list_folder
 from unicorn_codec.pictures.picture_files import printable
 from unicorn_codec.weights.weight_section import parse_tensors
 
 Stage = Callable[[str, int, int], None]
 """Called with a stage's name, how many pictures went through it, and how many there are."""
+
+
+STORED_TOLERANCE_DB = 2.0
+"""By which a PSNR may miss the stored one: other software decodes originals, and archives, by a last bit otherwise."""
+
+TELLING_PSNR_DB = 50.0
+"""Stored PSNRs count up to this: above it, last bits decide."""
+
+
+@dataclass(frozen=True, slots=True)
+class BelowStored:
+    """A picture that is not the one that was packed, or whose original is not: its PSNR now, and when it was packed."""
+
+    name: str
+    psnr_db: float
+    stored_db: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,16 +45,18 @@ class VerifyReport:
         measured: distortion of the pictures that both sides have; None where nothing was compared.
         differences: names that only one side has, and pictures of another size.
         below_floor: pictures below the quality floor, the worst first.
+        below_stored: pictures far below the PSNR that the archive says they have, the worst first.
     """
 
     pictures: int
     measured: Measured | None = None
     differences: tuple[str, ...] = ()
     below_floor: tuple[PictureDistortion, ...] = ()
+    below_stored: tuple[BelowStored, ...] = ()
 
     @property
     def ok(self) -> bool:
-        return not self.differences and not self.below_floor
+        return not (self.differences or self.below_floor or self.below_stored)
 
 
 def verify(
@@ -46,6 +66,7 @@ def verify(
     min_psnr_db: float | None = None,
     min_ms_ssim: float | None = None,
     skip_unreadable: bool = False,
+    ignore_others: bool = False,
     device: str = "auto",
     autoencoder: str | None = None,
     max_pixels: int = MAX_PIXELS,
@@ -58,7 +79,8 @@ def verify(
     Args:
         against: folder of the originals, read as when the archive was packed. None: nothing is compared.
         min_psnr_db, min_ms_ssim: quality floor; pictures below it are reported.
-        skip_unreadable: leave unreadable files of the folder out instead of refusing it.
+        skip_unreadable: leave unreadable pictures of the folder out of account.
+        ignore_others: leave all pictures of the folder that the archive lacks out of account.
         autoencoder: hub name or folder, where it is not the one that the file names.
         max_pixels: larger pictures are refused.
 
@@ -86,33 +108,87 @@ def verify(
     archive.check_canary()
     if against is None:
         return VerifyReport(pictures=pictures)
-    read = replace(archive.read_options, skip_unreadable=skip_unreadable)
-    measured, differences = compare(archive, against, read, on_stage)
-    below = () if measured is None else measured.below(min_psnr_db, min_ms_ssim)
-    return VerifyReport(pictures=pictures, measured=measured, differences=tuple(differences), below_floor=below)
+    # Whatever was accepted when packing is read as it was then; what was not has no picture in the archive.
+    read = replace(
+        archive.read_options, skip_unreadable=True, first_page=True, accept_damaged=True, max_pixels=max_pixels
+    )
+    originals = list_folder(against, read, lambda done, total: on_stage("reading", done, total))
+    matching, differences = compare(archive, originals, ignore_others=ignore_others)
+    if not ignore_others:
+        differences += lacking(originals, skip_unreadable=skip_unreadable)
+    if not matching:
+        return VerifyReport(pictures=pictures, differences=tuple(differences))
+    measured = measure(
+        archive, originals, read, lambda done, total: on_stage("measuring", done, total), matching=matching
+    )
+    return VerifyReport(
+        pictures=pictures,
+        measured=measured,
+        differences=tuple(differences),
+        below_floor=measured.below(min_psnr_db, min_ms_ssim),
+        below_stored=below_stored(archive, measured),
+    )
 
 
-def compare(archive: Archive, folder: Path, read: ReadOptions, on_stage: Stage) -> tuple[Measured | None, list[str]]:
-    """Compare an archive with a folder of originals.
+def compare(archive: Archive, originals: Folder, *, ignore_others: bool) -> tuple[dict[int, Picture], list[str]]:
+    """Find the original of each picture of an archive, by its exact name, else by its name in Unicode's normal form.
 
     Returns:
-        The distortion of the pictures that both have (None where there are none), and what differs between the two.
+        The original of each index that has one of its size, and what differs between the two sides.
     """
-    originals = list_folder(folder, read, lambda done, total: on_stage("reading", done, total))
-    sizes = {name: archive.size(index) for index, name in enumerate(archive.names)}
-    matching, differences = [], []
-    for picture in originals.pictures:
-        size = sizes.pop(picture.name, None)
-        if size is None:
-            differences.append(f"{printable(picture.name)}: not in the archive")
-        elif size != (picture.width, picture.height):
-            differences.append(
-                f"{printable(picture.name)}: {picture.width}x{picture.height}, in the archive {size[0]}x{size[1]}"
-            )
+    found = match_names(archive.names, originals.names)
+    matching, differences = dict[int, Picture](), list[str]()
+    for index, position in found.items():
+        original, size = originals.pictures[position], archive.size(index)
+        if size == (original.width, original.height):
+            matching[index] = original
         else:
-            matching.append(picture)
-    differences += [f"{printable(name)}: not in the folder" for name in sizes]
-    if not matching:
-        return None, differences
-    both = replace(originals, pictures=tuple(matching))
-    return measure(archive, both, read, lambda done, total: on_stage("measuring", done, total)), differences
+            differences.append(
+                f"{printable(original.name)}: {original.width}x{original.height}, in the archive {size[0]}x{size[1]}"
+            )
+    positions = set(found.values())
+    if not ignore_others:
+        others = (picture for number, picture in enumerate(originals.pictures) if number not in positions)
+        differences += [f"{printable(other.name)}: not in the archive" for other in others]
+    missing = (name for index, name in enumerate(archive.names) if index not in found)
+    return matching, differences + [f"{printable(name)}: not in the folder" for name in missing]
+
+
+def match_names(stored: Sequence[str], names: Sequence[str]) -> dict[int, int]:
+    """Return which of ``names`` each stored name is, both by position: the same text, else alone in its normal form."""
+    exact = {name: position for position, name in enumerate(names)}
+    found = {index: exact[name] for index, name in enumerate(stored) if name in exact}
+    taken = set(found.values())
+    left = [index for index in range(len(stored)) if index not in found]
+    free = [position for position in range(len(names)) if position not in taken]
+    by_form = [defaultdict[str, list[int]](list) for _ in range(2)]
+    for table, numbers, texts in zip(by_form, (left, free), (stored, names), strict=True):
+        for number in numbers:
+            table[unicodedata.normalize("NFC", texts[number])].append(number)
+    for form, indices in by_form[0].items():
+        if len(indices) == len(positions := by_form[1].get(form, [])) == 1:
+            found[indices[0]] = positions[0]
+    return found
+
+
+def lacking(originals: Folder, *, skip_unreadable: bool) -> list[str]:
+    """Return the pictures of a folder that cannot be compared, with the reasons: no archive holds them."""
+    return [
+        f"{file.name}: not compared ({file.reason})"
+        for file in originals.left_out
+        if file.is_picture and not (file.is_fault and skip_unreadable)
+    ]
+
+
+def below_stored(archive: Archive, measured: Measured) -> tuple[BelowStored, ...]:
+    """Return the pictures whose PSNR is far below the one that the archive holds for them, the worst first."""
+    psnrs = archive.container.psnrs
+    if psnrs is None:
+        return ()
+    position_of = {index: position for position, index in enumerate(archive.indices)}
+    stored = {row.index: in_db(int(psnrs[position_of[row.index]])) for row in measured.rows}
+    return tuple(
+        BelowStored(row.name, row.psnr_db, stored[row.index])
+        for row in measured.rows
+        if row.psnr_db < min(stored[row.index], TELLING_PSNR_DB) - STORED_TOLERANCE_DB
+    )

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from unicorn_codec.format.container import SectionInfo
 from unicorn_codec.measurement import Measured, PictureDistortion
-from unicorn_codec.pictures.picture_files import Unreadable
+from unicorn_codec.pictures.images import Note
+from unicorn_codec.pictures.picture_files import LeftOut
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +77,8 @@ class PackReport:
     avif_pictures: int
     avif_bytes: int
     below_target: Sequence[PictureDistortion]
-    skipped: Sequence[Unreadable]
+    left_out: Sequence[LeftOut]
+    notes: Sequence[Note]
     flattened: int
     scaled: int
     sections: Sequence[SectionInfo]

@@ -1,4 +1,4 @@
-"""A folder of picture files <-> pixels. The only module that knows Pillow.
+"""A folder of picture files <-> pixels.
 
 Pixels are uint8 arrays ``(H, W, 3)``, sRGB, upright and opaque, whatever the file held. ``list_folder`` decodes
 every file once, so that a damaged one is found before hours of training and not after them.
@@ -8,35 +8,32 @@ import hashlib
 import io
 import os
 import secrets
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image
 
+from unicorn_codec.config import MAX_PIXELS as MAX_PIXELS
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.errors import ImageFolderError, InvalidSetting, OutputError
-from unicorn_codec.format.header import MAX_SIDE
+from unicorn_codec.pictures.folders import alike_names, find_files
 from unicorn_codec.pictures.picture_files import (
-    SUFFIXES,
     BadFile,
-    Unreadable,
-    find_pictures,
+    LeftOut,
+    MissingReader,
+    fault,
     printable,
     read_file,
     reason_of,
 )
+from unicorn_codec.pictures.reading import decode_picture
 
-MAX_PIXELS = 1 << 27
 MAX_NAMES_SHOWN = 20
 
-# Named, so that a file that only calls itself .jpg cannot wake Pillow's PostScript or other rare readers.
-READ_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF")
 WRITE_FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
     # Level 6, the default, takes more than twice the time for files half a per cent smaller.
     ".png": ("PNG", {"compress_level": 4}),
@@ -64,24 +61,32 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """What the owner of a picture should know of how it was read; the name is printable."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Folder:
     """What a folder holds.
 
     Args:
         root: the folder.
         pictures: in the order of their names' UTF-8 bytes; never empty.
-        skipped: unreadable files, left out because the options say so.
+        left_out: every other file, and every hidden folder, with the reason.
         flattened: pictures with transparency, now lying on the background.
         scaled: pictures that were larger than ``max_side``.
-        other_files: files whose suffix is not a picture's. Hidden files are not counted.
+        notes: on single pictures, in the order of their names.
     """
 
     root: Path
     pictures: tuple[Picture, ...]
-    skipped: tuple[Unreadable, ...]
-    flattened: int
-    scaled: int
-    other_files: int
+    left_out: tuple[LeftOut, ...] = ()
+    flattened: int = 0
+    scaled: int = 0
+    notes: tuple[Note, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -111,33 +116,46 @@ def list_folder(folder: Path | str, options: ReadOptions, progress: Callable[[in
     root = Path(folder)
     if not root.is_dir():
         raise ImageFolderError(f"{root} is not a folder" if os.path.lexists(root) else f"there is no folder {root}")
-    names, skipped, other_files = find_pictures(root)
-    pictures: list[Picture] = []
+    found = find_files(root)
+    pictures, left_out, notes = list[Picture](), list(found.left_out), list[Note]()
     flattened = scaled = 0
-    for done, name in enumerate(names, start=1):
+    for done, name in enumerate(found.names, start=1):
         try:
             data = read_file(root, name)
-            decoded = _decode(data, options)
+            decoded = decode_picture(data, options)
+        except MissingReader as error:
+            left_out.append(LeftOut(name=printable(name), reason=str(error), is_picture=True, is_fault=False))
         except BadFile as error:
-            skipped.append(Unreadable(printable(name), str(error)))
+            left_out.append(fault(name, str(error)))
         else:
             height, width, _ = decoded.pixels.shape
             pictures.append(Picture(name, width, height, hashlib.sha256(data).hexdigest()))
             flattened += decoded.flattened
             scaled += decoded.scaled
+            notes += [Note(printable(name), text) for text in decoded.notes]
         if progress:
-            progress(done, len(names))
-    if skipped and not (options.skip_unreadable and pictures):
-        raise ImageFolderError(_complaint(root, skipped))
+            progress(done, len(found.names))
+    left_out.sort(key=lambda file: file.name)
+    faults = [file for file in left_out if file.is_fault]
+    if faults and not (options.skip_unreadable and pictures):
+        raise ImageFolderError(_complaint(root, faults))
     if not pictures:
-        kinds = " ".join(suffix[1:] for suffix in SUFFIXES)
-        raise ImageFolderError(f"{root} holds no pictures ({kinds}; {other_files} other files)")
-    return Folder(root, tuple(pictures), tuple(skipped), flattened, scaled, other_files)
+        raise ImageFolderError(_nothing_found(root, left_out))
+    notes += [Note(printable(name), _ALIKE_NAME) for name in alike_names(p.name for p in pictures)]
+    return Folder(
+        root=root,
+        pictures=tuple(pictures),
+        left_out=tuple(left_out),
+        flattened=flattened,
+        scaled=scaled,
+        notes=tuple(notes),
+    )
 
 
 def folder_digest(folder: Folder, options: ReadOptions) -> str:
     """SHA-256 (hex) over the pictures' names and bytes and over all that decides their pixels."""
-    digest = hashlib.sha256(f"{options.max_side} {tuple(options.background)}\0".encode())
+    settings = (options.max_side, tuple(options.background), options.first_page, options.accept_damaged)
+    digest = hashlib.sha256(f"{settings}\0".encode())
     for picture in folder.pictures:
         digest.update(f"{picture.name}\0{picture.sha256}\0".encode())  # no file name holds a NUL
     return digest.hexdigest()
@@ -153,7 +171,7 @@ def read_picture(folder: Folder, picture: Picture, options: ReadOptions) -> Pixe
         data = read_file(folder.root, picture.name)
         if hashlib.sha256(data).hexdigest() != picture.sha256:
             raise BadFile("it changed since the folder was listed")
-        pixels = _decode(data, options).pixels
+        pixels = decode_picture(data, options).pixels
     except BadFile as error:
         raise ImageFolderError(f"{folder.root / printable(picture.name)}: {error}") from error
     assert pixels.shape == (picture.height, picture.width, 3), "read with other options than listed with"
@@ -167,27 +185,42 @@ def write_picture(pixels: Pixels, path: Path | str, overwrite: bool = False) -> 
         InvalidSetting: the suffix is not one of ``WRITE_FORMATS``.
         OutputError: the file exists and ``overwrite`` is false, cannot be written, or is too large for its format.
     """
-    assert pixels.shape[2:] == (3,), f"pixels are (H, W, 3), not {pixels.shape}"
-    assert pixels.dtype == np.uint8, f"pixels are uint8, not {pixels.dtype}"
     path = Path(path)
-    name, settings = write_format(path.suffix or ".png")
+    write_format(path.suffix or ".png")
     if path.is_dir() or (os.path.lexists(path) and not overwrite):
         raise OutputError(f"{path} {'is a folder' if path.is_dir() else 'exists already'}")
-    encoded = io.BytesIO()
     try:
-        Image.fromarray(pixels).save(encoded, name, **settings)
-    except Exception as error:  # each of Pillow's writers has its own way to refuse a size
-        height, width, _ = pixels.shape
-        raise OutputError(f"{path}: {width}x{height} pixels cannot be written as {name} ({error})") from error
+        encoded = encode_picture(pixels, path.suffix or ".png")
+    except OutputError as error:
+        raise OutputError(f"{path}: {error}") from error
     partial = path.with_name(f".unicorn-{secrets.token_hex(8)}.part")
     try:
         try:
-            partial.write_bytes(encoded.getbuffer())
+            partial.write_bytes(encoded)
             os.replace(partial, path)
         finally:
             partial.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"{path}: {reason_of(error)}") from error
+
+
+def encode_picture(pixels: Pixels, suffix: str = ".png") -> bytes:
+    """Return the bytes of a file of pixels ``(H, W, 3)``, in the format of a suffix.
+
+    Raises:
+        InvalidSetting: the suffix is not one of ``WRITE_FORMATS``.
+        OutputError: the picture is too large for its format.
+    """
+    assert pixels.shape[2:] == (3,), f"pixels are (H, W, 3), not {pixels.shape}"
+    assert pixels.dtype == np.uint8, f"pixels are uint8, not {pixels.dtype}"
+    name, settings = write_format(suffix)
+    encoded = io.BytesIO()
+    try:
+        Image.fromarray(pixels).save(encoded, name, **settings)
+    except Exception as error:  # each of Pillow's writers has its own way to refuse a size
+        height, width, _ = pixels.shape
+        raise OutputError(f"{width}x{height} pixels cannot be written as {name} ({error})") from error
+    return encoded.getvalue()
 
 
 def to_image(pixels: Pixels) -> PillowImage:
@@ -206,120 +239,17 @@ def write_format(suffix: str) -> tuple[str, dict[str, Any]]:
     return WRITE_FORMATS[suffix.lower()]
 
 
-def _complaint(root: Path, faults: list[Unreadable]) -> str:
-    shown = [f"  {fault.name}: {fault.reason}" for fault in faults[:MAX_NAMES_SHOWN]]
-    if len(faults) > MAX_NAMES_SHOWN:
-        shown.append(f"  and {len(faults) - MAX_NAMES_SHOWN} more")
-    return "\n".join([f"{root}: {len(faults)} of its files cannot be read", *shown])
+_ALIKE_NAME = "its name differs from another one by Unicode's normal form alone; both are kept, apart"
 
 
-@dataclass(frozen=True, slots=True)
-class _Decoded:
-    pixels: Pixels
-    flattened: bool
-    scaled: bool
+def _complaint(root: Path, faults: Sequence[LeftOut]) -> str:
+    return "\n".join([f"{root}: {len(faults)} of its files cannot be read", *_shown(faults)])
 
 
-def _decode(data: bytes, options: ReadOptions) -> _Decoded:
-    """Decode a file's bytes to upright, opaque sRGB pixels."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of harmless faults in metadata; real damage is an exception
-        try:
-            image = _upright(_load(data))
-            color, alpha = _split(image)
-            color = _to_srgb(color, image.info.get("icc_profile"))
-            if alpha is not None:
-                opaque = Image.new("RGB", color.size, tuple(options.background))
-                color = Image.composite(color, opaque, alpha)
-            size = _size_within(color.size, options.max_side)
-            scaled = color.resize(size, Image.Resampling.LANCZOS) if size != color.size else color
-        except BadFile:
-            raise
-        except Exception as error:  # Pillow's readers raise nearly anything on damaged bytes
-            reason = "it is no picture, or damaged" if isinstance(error, UnidentifiedImageError) else str(error)
-            raise BadFile(reason or type(error).__name__) from error
-    if max(size) > MAX_SIDE:
-        raise BadFile(f"it has {size[0]}x{size[1]} pixels; sides up to {MAX_SIDE} are allowed")
-    return _Decoded(np.array(scaled), alpha is not None, size != color.size)
+def _nothing_found(root: Path, left_out: Sequence[LeftOut]) -> str:
+    return "\n".join([f"{root} holds no pictures that are read ({len(left_out)} other files)", *_shown(left_out)])
 
 
-def _load(data: bytes) -> PillowImage:
-    """Decode the first frame. The size is judged from the header, before memory is taken for it."""
-    image = Image.open(io.BytesIO(data), formats=READ_FORMATS)
-    width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise BadFile(f"it claims {width}x{height} pixels; {MAX_PIXELS} are allowed")
-    image.load()
-    return image
-
-
-def _upright(image: PillowImage) -> PillowImage:
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:  # noqa: BLE001 - EXIF is a second file in the file; a broken one costs only itself
-        return image
-
-
-def _split(image: PillowImage) -> tuple[PillowImage, PillowImage | None]:
-    """Return an 8-bit image in the mode its colour profile speaks of (L, RGB, CMYK, LAB), and real transparency."""
-    if image.mode.startswith("I") or image.mode == "F":
-        values = np.asarray(image)
-        color = Image.fromarray(_eight_bits(values))
-        hole = image.info.get("transparency")
-        alpha = Image.fromarray(np.where(values == hole, 0, 255).astype(np.uint8)) if isinstance(hole, int) else None
-    elif image.has_transparency_data:
-        gray = image.mode in ("1", "L", "LA", "La")
-        layered = image.convert("RGBA")
-        color, alpha = layered.getchannel("R") if gray else layered.convert("RGB"), layered.getchannel("A")
-    else:
-        kept = {"1": "L", "L": "L", "CMYK": "CMYK", "LAB": "LAB"}.get(image.mode, "RGB")
-        color, alpha = image.convert(kept), None
-    is_opaque = alpha is None or alpha.getextrema()[0] == 255
-    return color, None if is_opaque else alpha
-
-
-def _eight_bits(values: NDArray[Any]) -> Pixels:
-    """Scale wide grayscale values to 0..255. Pillow would clip them instead.
-
-    White is 65535 for integers and 1 for floats, unless a picture's values leave that range (scientific TIFFs):
-    then its own least and greatest value become black and white.
-    """
-    wide = values.astype(np.float64)
-    if not np.isfinite(wide).all():
-        raise BadFile("some of its values are not finite")
-    black, white = 0.0, 1.0 if values.dtype.kind == "f" else 65535.0
-    if wide.min() < black or wide.max() > white:
-        black, white = float(wide.min()), float(wide.max())
-    return np.rint((wide - black) / (white - black or 1.0) * 255).astype(np.uint8)
-
-
-def _to_srgb(color: PillowImage, profile: bytes | None) -> PillowImage:
-    """Convert to sRGB by the file's own profile; without a usable one its values are taken as sRGB."""
-    if color.mode == "LAB":
-        return _converted(color, ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")))
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile or b""))
-        gray_by_rgb = color.mode == "L" and source.profile.xcolor_space == "RGB "
-        return _converted(color.convert("RGB") if gray_by_rgb else color, source)
-    except Exception:  # noqa: BLE001 - no profile, a broken one, or one of another colour space
-        return color.convert("RGB")
-
-
-def _converted(color: PillowImage, source: ImageCms.ImageCmsProfile) -> PillowImage:
-    converted = ImageCms.profileToProfile(color, source, _srgb(), outputMode="RGB")
-    assert converted is not None  # it is None only when converting in place
-    return converted
-
-
-@cache
-def _srgb() -> ImageCms.ImageCmsProfile:
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
-
-
-def _size_within(size: tuple[int, int], max_side: int) -> tuple[int, int]:
-    """Shrink a (width, height) so that the longer side is ``max_side``; 0 and smaller pictures stay."""
-    longest = max(size)
-    if not max_side or longest <= max_side:
-        return size
-    width, height = (max(1, (2 * side * max_side + longest) // (2 * longest)) for side in size)
-    return width, height
+def _shown(files: Sequence[LeftOut]) -> list[str]:
+    lines = [f"  {one.name}: {one.reason}" for one in files[:MAX_NAMES_SHOWN]]
+    return lines if len(files) <= MAX_NAMES_SHOWN else [*lines, f"  and {len(files) - MAX_NAMES_SHOWN} more"]

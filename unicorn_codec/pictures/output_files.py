@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from unicorn_codec.errors import OutputError
-from unicorn_codec.pictures.picture_files import SUFFIXES, printable, reason_of
+from unicorn_codec.pictures.picture_files import SUFFIXES, native_name, printable, reason_of
 
 MAX_COMPONENT_BYTES = 200
 MAX_PATH_BYTES = 1024
@@ -55,7 +55,7 @@ def output_path(folder: Path | str, name: str) -> Path:
         OutputError: the path leads outside, also by a link that lies in the folder.
     """
     root = Path(folder)
-    path = root / name
+    path = root / native_name(name)
     parts = name.split("/")
     if {"", ".", ".."} & set(parts) or "\0" in name:
         raise OutputError(f"{printable(name)!r} is no path inside an output folder")

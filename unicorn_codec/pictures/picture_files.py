@@ -1,9 +1,7 @@
-"""Finding picture files below a folder, and reading their bytes. What the bytes mean is for ``images``."""
+"""One file below a folder: its name, as it may be printed and stored, and its bytes. What they mean is for others."""
 
 import os
 import stat
-from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,19 +9,50 @@ from unicorn_codec.format.header import MAX_NAME_BYTES
 from unicorn_codec.format.picture_table import is_forbidden_name
 
 MAX_FILE_BYTES = 1 << 30
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".gif")
 
-
-@dataclass(frozen=True, slots=True)
-class Unreadable:
-    """One file or folder that cannot be read, by its printable name, and why."""
-
-    name: str
-    reason: str
+RAW_SUFFIXES = (".dng", ".nef", ".nrw", ".cr2", ".cr3", ".crw", ".arw", ".sr2", ".orf", ".rw2", ".raf", ".pef", ".srw",
+                ".3fr", ".iiq", ".x3f", ".mrw", ".rwl", ".erf")  # fmt: skip
+SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".dib", ".gif",
+            ".heic", ".heif", ".hif", *RAW_SUFFIXES)  # fmt: skip
+"""Of files that call themselves pictures of a kind that is read; what counts are their bytes."""
 
 
 class BadFile(Exception):
-    """Why one file cannot be used. ``pictures`` collects these; no caller of the library sees one."""
+    """Why one file cannot be used. The listing of a folder collects these; no caller of the library sees one."""
+
+
+class DamagedFile(BadFile):
+    """The picture is not whole. ``ReadOptions.accept_damaged`` takes it, if there is anything to show."""
+
+
+class IncompleteFile(BadFile):
+    """The file holds more than the one picture that would be kept. ``ReadOptions.first_page`` accepts the loss."""
+
+
+class MissingReader(BadFile):
+    """The file is a picture of a kind that is not read here. It is left out, and named."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """A file, or a folder with all that is in it, of which nothing is packed.
+
+    Args:
+        name: printable, relative to the folder; a folder's ends in ``/``.
+        reason: why, without the name.
+        is_picture: it is, holds, or calls itself, a picture.
+        is_fault: it would have been packed if it could be read: without leave it stops the packing.
+    """
+
+    name: str
+    reason: str
+    is_picture: bool
+    is_fault: bool
+
+
+def fault(name: str, reason: str) -> LeftOut:
+    """Return a picture that cannot be used, by its name as the system has it."""
+    return LeftOut(name=printable(name), reason=reason, is_picture=True, is_fault=True)
 
 
 def printable(name: str) -> str:
@@ -36,84 +65,59 @@ def reason_of(error: OSError) -> str:
     return (error.strerror or str(error)).lower()
 
 
-def find_pictures(root: Path) -> tuple[list[str], list[Unreadable], int]:
-    """Walk a folder: the pictures' names, what cannot be used, and the number of files that are no pictures.
-
-    Names are relative, with ``/``, in the order of their UTF-8 bytes. Hidden files and folders are passed over.
-    Each folder is visited once, by its real place if that lies below the root, else through a link: no loops.
-    """
-    names: list[str] = []
-    unusable: list[Unreadable] = []
-    other_files = 0
-    seen: set[tuple[int, int]] = set()
-    waiting = deque([""])
-    while waiting:
-        below = waiting.popleft()
-        try:
-            entries = _new_entries(root / below, seen)
-        except OSError as error:
-            unusable.append(Unreadable(printable(below or "./"), reason_of(error)))
-            continue
-        folders = [entry for entry in entries if _is_folder(entry)]
-        waiting.extendleft(f"{below}{entry.name}/" for entry in reversed(folders) if not entry.is_symlink())
-        waiting.extend(f"{below}{entry.name}/" for entry in folders if entry.is_symlink())
-        files = [below + entry.name for entry in entries if not _is_folder(entry)]
-        pictures = [name for name in files if os.path.splitext(name)[1].lower() in SUFFIXES]
-        other_files += len(files) - len(pictures)
-        faults = _name_faults(pictures)
-        unusable += faults.values()
-        names += [name for name in pictures if name not in faults]
-    return sorted(names, key=str.encode), unusable, other_files
+def stored_name(native: str) -> str:
+    """Return a name as archives hold it, in UTF-8's characters, from the name as the system's encoding makes it."""
+    return os.fsencode(native).decode("utf-8", "surrogateescape")
 
 
-def _new_entries(folder: Path, seen: set[tuple[int, int]]) -> "list[os.DirEntry[str]]":
-    """Return a folder's visible entries in order; none if it was seen before. It is marked as seen."""
-    status = os.stat(folder)
-    identity = (status.st_dev, status.st_ino)
-    if identity in seen:
-        return []
-    seen.add(identity)
-    with os.scandir(folder) as entries:
-        return sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: os.fsencode(e.name))
+def native_name(stored: str) -> str:
+    """Return the inverse of ``stored_name``: what opens a file whose name in bytes is the stored one in UTF-8."""
+    return os.fsdecode(stored.encode("utf-8", "surrogateescape"))
 
 
-def _is_folder(entry: "os.DirEntry[str]") -> bool:
+def name_fault(name: str) -> str | None:
+    """Say why no archive can hold a name, if none can."""
     try:
-        return entry.is_dir()
-    except OSError:  # a link to itself: reading it will name the reason
-        return False
-
-
-def _name_faults(names: Iterable[str]) -> dict[str, Unreadable]:
-    faults = {}
-    for name in names:
-        try:
-            size = len(name.encode())
-        except UnicodeEncodeError:
-            faults[name] = Unreadable(printable(name), "its name is not UTF-8")
-        else:
-            if size > MAX_NAME_BYTES:
-                faults[name] = Unreadable(printable(name), f"its name has {size} bytes; {MAX_NAME_BYTES} are allowed")
-            elif "\n" in name or is_forbidden_name(name):
-                faults[name] = Unreadable(printable(name), "its name holds a character that no name in a file may hold")
-    return faults
+        size = len(name.encode())
+    except UnicodeEncodeError:
+        return "its name is not UTF-8"
+    if size > MAX_NAME_BYTES:
+        return f"its name has {size} bytes; {MAX_NAME_BYTES} are allowed"
+    if "\n" in name or is_forbidden_name(name):
+        return "its name holds a character that no name in a file may hold"
+    return None
 
 
 def read_file(root: Path, name: str) -> bytes:
-    """Return the bytes of a regular file of sensible size.
+    """Return the bytes of a regular file of sensible size, by its stored name.
 
     Raises:
         BadFile: it is missing, empty, too large, unreadable, or no regular file.
     """
-    path = root / name
+    path = root / native_name(name)
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # opening a FIFO would wait for ever
-            raise BadFile("it is not a regular file")
-        if status.st_size == 0:
-            raise BadFile("it is empty")
-        if status.st_size > MAX_FILE_BYTES:
-            raise BadFile(f"it has {status.st_size} bytes; {MAX_FILE_BYTES} are allowed")
+        size = _regular_size(path)
+        if size > MAX_FILE_BYTES:
+            raise BadFile(f"it has {size} bytes; {MAX_FILE_BYTES} are allowed")
         return path.read_bytes()
     except OSError as error:
         raise BadFile(reason_of(error)) from error
+
+
+def read_head(path: Path, size: int) -> bytes:
+    """Return the first bytes of a regular file. Raises ``BadFile`` as ``read_file``."""
+    try:
+        _regular_size(path)
+        with open(path, "rb") as file:
+            return file.read(size)
+    except OSError as error:
+        raise BadFile(reason_of(error)) from error
+
+
+def _regular_size(path: Path) -> int:
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):  # opening a FIFO would wait for ever
+        raise BadFile("it is not a regular file")
+    if status.st_size == 0:
+        raise BadFile("it is empty")
+    return status.st_size

@@ -1,0 +1,144 @@
+"""Walking a folder: which files may be pictures, and every other one by its name, with the reason it is left out."""
+
+import os
+import unicodedata
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from unicorn_codec.pictures.picture_files import (
+    SUFFIXES,
+    BadFile,
+    LeftOut,
+    fault,
+    name_fault,
+    printable,
+    read_head,
+    reason_of,
+    stored_name,
+)
+from unicorn_codec.pictures.recognise import HEAD_BYTES, recognise
+
+MAX_HIDDEN_FILES = 1000
+"""That are looked at below a hidden folder, to say whether it holds pictures."""
+
+Identity = tuple[int, int] | str
+
+
+@dataclass(slots=True)
+class FoundFiles:
+    """What a walk found.
+
+    Args:
+        names: of files that are, or call themselves, pictures; relative, with ``/``, in the order of their UTF-8 bytes.
+        left_out: all others, in the same order; a hidden folder counts as one.
+    """
+
+    names: list[str] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+
+
+def find_files(root: Path) -> FoundFiles:
+    """Walk a folder, and name everything in it.
+
+    Each folder is visited once, by its real place if that lies below the root, else through a link: no loops.
+    """
+    found = FoundFiles()
+    seen: set[Identity] = set()
+    waiting = deque([""])
+    while waiting:
+        below = waiting.popleft()
+        try:
+            entries = _new_entries(root / below, seen)
+        except OSError as error:
+            found.left_out.append(fault(stored_name(below) or "./", reason_of(error)))
+            continue
+        folders = [entry for entry in entries if _is_folder(entry) and not _is_hidden(entry.name)]
+        waiting.extendleft(f"{below}{entry.name}/" for entry in reversed(folders) if not entry.is_symlink())
+        waiting.extend(f"{below}{entry.name}/" for entry in folders if entry.is_symlink())
+        for entry in entries:
+            if _is_hidden(entry.name):
+                found.left_out.append(
+                    _hidden(Path(entry.path), stored_name(below + entry.name), is_folder=_is_folder(entry))
+                )
+            elif not _is_folder(entry):
+                _take_file(found, Path(entry.path), stored_name(below + entry.name))
+    found.names.sort(key=str.encode)
+    found.left_out.sort(key=lambda file: file.name)
+    return found
+
+
+def alike_names(names: Iterable[str]) -> list[str]:
+    """Return the names that differ from another one by Unicode's normal form alone."""
+    listed = list(names)
+    counted = Counter(unicodedata.normalize("NFC", name) for name in listed)
+    return [name for name in listed if counted[unicodedata.normalize("NFC", name)] > 1]
+
+
+def _take_file(found: FoundFiles, path: Path, name: str) -> None:
+    calls_itself_picture = os.path.splitext(name)[1].lower() in SUFFIXES
+    left = None if calls_itself_picture else _unread(path, name)
+    if left is None and (reason := name_fault(name)) is not None:
+        left = fault(name, reason)
+    if left is None:
+        found.names.append(name)
+    else:
+        found.left_out.append(left)
+
+
+def _unread(path: Path, name: str) -> LeftOut | None:
+    """Say why a file without a picture's suffix is left out; None if its bytes are a picture's that is read."""
+    shown = printable(name)
+    try:
+        kind = recognise(read_head(path, HEAD_BYTES))
+    except BadFile as error:
+        return LeftOut(name=shown, reason=f"not a picture: {error}", is_picture=False, is_fault=False)
+    if kind.is_read:
+        return None
+    reason = f"{kind.name}, a picture format that is not read" if kind.is_picture else f"not a picture: {kind.name}"
+    return LeftOut(name=shown, reason=reason, is_picture=kind.is_picture, is_fault=False)
+
+
+def _hidden(path: Path, name: str, *, is_folder: bool) -> LeftOut:
+    """A hidden file, or a hidden folder as one."""
+    if not is_folder:
+        return LeftOut(name=printable(name), reason="hidden file", is_picture=_is_picture(path), is_fault=False)
+    holds_pictures = any(map(_is_picture, islice(_files_below(path), MAX_HIDDEN_FILES)))
+    reason = "hidden folder, with pictures in it" if holds_pictures else "hidden folder"
+    return LeftOut(name=printable(name) + "/", reason=reason, is_picture=holds_pictures, is_fault=False)
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    return (Path(top) / name for top, _, names in os.walk(folder) for name in names)
+
+
+def _is_picture(path: Path) -> bool:
+    try:
+        return recognise(read_head(path, HEAD_BYTES)).is_picture
+    except BadFile:
+        return False
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".")
+
+
+def _new_entries(folder: Path, seen: set[Identity]) -> "list[os.DirEntry[str]]":
+    """Return a folder's entries in order; none if it was seen before. It is marked as seen."""
+    status = os.stat(folder)
+    # Some network shares give all folders the number 0.
+    identity = (status.st_dev, status.st_ino) if status.st_ino else os.path.realpath(folder)
+    if identity in seen:
+        return []
+    seen.add(identity)
+    with os.scandir(folder) as entries:
+        return sorted(entries, key=lambda e: os.fsencode(e.name))
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself: reading it will name the reason
+        return False

@@ -1,0 +1,120 @@
+"""JPEG files to samples. What libjpeg warns of is damage; a missing last marker alone is not."""
+
+import io
+import math
+import re
+from typing import Any
+
+import numpy as np
+import simplejpeg
+from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile, jpeg_factory
+
+from unicorn_codec.config import ReadOptions
+from unicorn_codec.pictures.colour_space import SRGB, ColourSpace
+from unicorn_codec.pictures.exif import colour_of, orientation_of
+from unicorn_codec.pictures.jpeg_markers import END, JpegFile, parse_jpeg
+from unicorn_codec.pictures.limits import check_pixels, check_single, refuse_damage, refuse_loss
+from unicorn_codec.pictures.picture_files import BadFile, DamagedFile
+from unicorn_codec.pictures.raster import CMYK, GRAY, RGB, Raster, Samples
+
+EIGHTHS = 8
+"""Scaled sizes that libjpeg decodes to are multiples of an eighth."""
+
+_LARGE_THUMBNAILS = ("Large Thumbnail (VGA Equivalent)", "Large Thumbnail (Full HD Equivalent)")
+_GAIN_MAPS = (b"hdrgm:", b"urn:iso:std:iso:ts:21496:-1", b"apple:photo:2020:aux:hdrgainmap")
+_MOTION = re.compile(rb"GCamera:(MotionPhoto|MicroVideo)(=['\"]1|>1)")
+_UNUSUAL_SAMPLING = "Could not determine subsampling"
+_MODELS = {1: (GRAY, "GRAY"), 3: (RGB, "RGB"), 4: (CMYK, "CMYK")}
+
+
+def read_jpeg(data: bytes, options: ReadOptions) -> Raster:
+    """Return a JPEG's picture, at a reduced size if the options want no larger one. Raises ``BadFile``."""
+    markers = parse_jpeg(data)
+    if markers.frame is None:
+        raise DamagedFile("its header is missing or damaged")
+    if markers.precision != 8 or len(markers.components) not in _MODELS:
+        raise BadFile(f"a JPEG of {markers.precision} bits and {len(markers.components)} components is not read")
+    eighths = reduced_eighths(markers.width, markers.height, options.max_side)
+    check_pixels(-(-markers.width * eighths // EIGHTHS), -(-markers.height * eighths // EIGHTHS), options)
+    with jpeg_factory(io.BytesIO(data)) as image:
+        notes = [*_other_pictures(image, data, options), *_motion(image, options)]
+        profile, orientation = image.info.get("icc_profile"), orientation_of(image)
+        colour = ColourSpace(icc=profile) if profile else colour_of(image.getexif()) or SRGB
+    samples, damage = _decoded(data, markers, eighths, options)
+    return Raster(
+        samples=samples,
+        model=_MODELS[len(markers.components)][0],
+        colour=colour,
+        orientation=orientation,
+        notes=(*notes, *damage),
+    )
+
+
+def reduced_eighths(width: int, height: int, max_side: int) -> int:
+    """Return in how many eighths of its size a picture is decoded that is scaled to ``max_side`` later: 1, 2, 4 or 8.
+
+    At least twice the wanted side is decoded, so that the scaling decides the picture's sharpness.
+    """
+    longest = max(width, height)
+    if not max_side or longest <= max_side:
+        return EIGHTHS
+    return next(e for e in (1, 2, 4, EIGHTHS) if e == EIGHTHS or math.ceil(longest * e / EIGHTHS) >= 2 * max_side)
+
+
+def _decoded(data: bytes, markers: JpegFile, eighths: int, options: ReadOptions) -> tuple[Samples, list[str]]:
+    """Return samples (H, W, C), and notes on damage that the options accept."""
+    # A marker behind the last one is not read; in place of a missing one it tells that nothing else is missing.
+    closed = data if markers.has_end else data + END
+    wanted: dict[str, Any] = {"colorspace": _MODELS[len(markers.components)][1]}
+    if eighths < EIGHTHS:
+        wanted |= {
+            "min_height": -(-markers.height * eighths // EIGHTHS),
+            "min_width": -(-markers.width * eighths // EIGHTHS),
+        }
+    faults = ["some of its scans are missing"] if markers.lacks_scans else []
+    try:
+        samples = simplejpeg.decode_jpeg(closed, **wanted)
+    except ValueError as error:
+        if _UNUSUAL_SAMPLING in str(error):
+            return _by_pillow(data), refuse_damage(faults, options)
+        faults.insert(0, str(error))
+        refuse_damage(faults, options)
+        samples = simplejpeg.decode_jpeg(closed, **wanted, strict=False)
+    notes = refuse_damage(faults, options)
+    # Adobe's convention, as all readers assume it: ink is stored inverted.
+    return (255 - samples if len(markers.components) == 4 else samples), notes
+
+
+def _by_pillow(data: bytes) -> Samples:
+    """Decode a picture whose components are sampled in a way that TurboJPEG does not know."""
+    with JpegImageFile(io.BytesIO(data)) as image:
+        decoded = np.asarray(image)
+    return decoded.reshape(*decoded.shape[:2], -1)
+
+
+def _other_pictures(image: Image.Image, data: bytes, options: ReadOptions) -> list[str]:
+    """Notes on further pictures (MPF): previews do not count, a gain map is told, others are lost."""
+    count = getattr(image, "n_frames", 1)
+    if count <= 1:
+        has_gain_map = (
+            any(mark in data for mark in _GAIN_MAPS) and len(re.findall(rb"\xff\xd8\xff[\xe0-\xe2]", data)) > 1
+        )
+        return ["its HDR gain map is not kept"] if has_gain_map else []
+    notes, others = [], 1
+    for entry in getattr(image, "mpinfo", {}).get(0xB002, [])[1:]:
+        start = entry["DataOffset"]
+        kind = entry["Attribute"]["MPType"]
+        if any(mark in data[start : start + entry["Size"]] for mark in _GAIN_MAPS):
+            notes = ["its HDR gain map is not kept"]
+        elif kind not in _LARGE_THUMBNAILS:
+            others += 1
+    return notes + check_single(others, "picture", options)
+
+
+def _motion(image: Image.Image, options: ReadOptions) -> list[str]:
+    """Notes on the video behind the picture of a motion photo."""
+    xmp = image.info.get("xmp", b"")
+    if not isinstance(xmp, bytes) or not _MOTION.search(xmp):
+        return []
+    return refuse_loss("it is a motion photo, whose video would be lost", options)

@@ -1,0 +1,41 @@
+"""What one file may be, before work is done on it: its size, how many pictures it holds, how whole it is."""
+
+from collections.abc import Sequence
+
+from unicorn_codec.config import ReadOptions
+from unicorn_codec.pictures.picture_files import BadFile, DamagedFile, IncompleteFile
+
+
+def check_pixels(width: int, height: int, options: ReadOptions) -> None:
+    """Raise ``BadFile`` if a header claims more pixels than may be decoded, or none."""
+    if width < 1 or height < 1:
+        raise BadFile(f"it claims {width}x{height} pixels")
+    if width * height > options.max_pixels:
+        raise BadFile(f"it claims {width}x{height} pixels; {options.max_pixels} are allowed (--max-pixels allows more)")
+
+
+def check_single(count: int, what: str, options: ReadOptions) -> list[str]:
+    """Return notes on the pictures of one file that are not kept: all but one.
+
+    Raises:
+        IncompleteFile: there are several, and the options do not accept the loss.
+    """
+    if count <= 1:
+        return []
+    return refuse_loss(f"it holds {count} {what}s; {count - 1} would be lost", options)
+
+
+def refuse_loss(loss: str, options: ReadOptions) -> list[str]:
+    """Return a note of what is lost if the options accept it, else raise ``IncompleteFile``."""
+    if not options.first_page:
+        raise IncompleteFile(f"{loss} (--first-page accepts it)")
+    return [loss.replace("would be lost", "were left out")]
+
+
+def refuse_damage(faults: Sequence[str], options: ReadOptions) -> list[str]:
+    """Return a note of the first fault if the options accept damage, else raise ``DamagedFile``; none if whole."""
+    if not faults:
+        return []
+    if not options.accept_damaged:
+        raise DamagedFile(f"it is damaged: {faults[0]}")
+    return [f"it is damaged: {faults[0]}"]

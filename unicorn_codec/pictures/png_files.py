@@ -1,0 +1,105 @@
+"""PNG files to samples at their full depth, with transparency and colour space."""
+
+import io
+import zlib
+
+import imagecodecs
+import numpy as np
+from PIL.PngImagePlugin import PngImageFile
+
+from unicorn_codec.config import ReadOptions
+from unicorn_codec.pictures.colour_space import SRGB
+from unicorn_codec.pictures.exif import orientation_of
+from unicorn_codec.pictures.limits import check_pixels, check_single, refuse_damage
+from unicorn_codec.pictures.png_chunks import PngFile, parse_png, plain_png
+from unicorn_codec.pictures.raster import GRAY, RGB, Raster, Samples, full_scale, widened
+
+_GRAY, _RGB, _PALETTE, _GRAY_ALPHA = 0, 2, 3, 4
+
+
+def read_png(data: bytes, options: ReadOptions) -> Raster:
+    """Return a PNG's picture. Raises ``BadFile``."""
+    png = parse_png(data)
+    check_pixels(png.width, png.height, options)
+    notes = [*png.notes, *check_single(png.frames, "frame", options)]
+    notes += refuse_damage([*png.faults, *_missing_rows(png)], options)
+    plain = plain_png(png)
+    orientation = _orientation(plain)
+    model, samples, alpha = _samples(png, plain)
+    if png.narrow:
+        samples = _of_full_range(samples)
+    return Raster(
+        samples=samples,
+        model=model,
+        alpha=alpha,
+        colour=png.colour or SRGB,
+        orientation=orientation,
+        notes=tuple(notes),
+    )
+
+
+def _missing_rows(png: PngFile) -> list[str]:
+    """A fault if the data ends before the last row, or its own checksum does not hold."""
+    unpacker, pending, rows = zlib.decompressobj(), png.data, 0
+    wanted = png.height * (png.row_bytes + 1)
+    try:
+        while pending and rows < wanted and not unpacker.eof:
+            rows += len(unpacker.decompress(pending, 1 << 20))
+            pending = unpacker.unconsumed_tail
+    except zlib.error:
+        return ["its picture data is damaged"]
+    # An interlaced picture has a few filter bytes more, and at most a byte of padding a row and pass.
+    return [] if rows >= wanted else ["its picture data ends early"]
+
+
+def _samples(png: PngFile, plain: bytes) -> tuple[str, Samples, Samples | None]:
+    """Return model, samples (H, W, C) and alpha (H, W)."""
+    if png.depth == 16:
+        decoded = np.asarray(imagecodecs.png_decode(plain))
+    else:
+        with PngImageFile(io.BytesIO(plain)) as image:
+            decoded = np.asarray(image)
+    if png.colour_type == _PALETTE:
+        return _of_palette(png, decoded)
+    if decoded.dtype == np.bool_:
+        decoded = decoded.astype(np.uint8) * 255
+    planes = decoded.reshape(png.height, png.width, -1)
+    model = GRAY if png.colour_type in (_GRAY, _GRAY_ALPHA) else RGB
+    channels = 1 if model == GRAY else 3
+    alpha = planes[:, :, channels] if planes.shape[2] > channels else _keyed_alpha(png, planes)
+    return model, planes[:, :, :channels], alpha
+
+
+def _of_palette(png: PngFile, indices: Samples) -> tuple[str, Samples, Samples | None]:
+    """Colours of a palette; an index beyond it is black and opaque, as in libpng."""
+    colours = np.zeros((256, 3), np.uint8)
+    entries = np.frombuffer(png.palette[: len(png.palette) // 3 * 3], np.uint8).reshape(-1, 3)[:256]
+    colours[: len(entries)] = entries
+    if not png.transparency:
+        return RGB, colours[indices], None
+    opacity = np.full(256, 255, np.uint8)
+    listed = np.frombuffer(png.transparency[:256], np.uint8)
+    opacity[: len(listed)] = listed
+    return RGB, colours[indices], opacity[indices]
+
+
+def _keyed_alpha(png: PngFile, planes: Samples) -> Samples | None:
+    """Opacity by tRNS: the one value, or colour, that it names is transparent."""
+    channels = 1 if png.colour_type == _GRAY else 3
+    if png.transparency is None or len(png.transparency) != 2 * channels:
+        return None
+    key = np.frombuffer(png.transparency, ">u2").astype(np.int64) & ((1 << png.depth) - 1)
+    shown = widened(key, png.depth)
+    opaque = int(full_scale(planes.dtype))
+    return np.where((planes == shown).all(axis=2), 0, opaque).astype(planes.dtype)
+
+
+def _of_full_range(samples: Samples) -> Samples:
+    top = full_scale(samples.dtype)
+    black, white = top * 16 / 255, top * 235 / 255
+    return np.rint(np.clip((samples - black) / (white - black), 0, 1) * top).astype(samples.dtype)
+
+
+def _orientation(plain: bytes) -> int:
+    with PngImageFile(io.BytesIO(plain)) as image:
+        return orientation_of(image)

@@ -1,0 +1,152 @@
+"""One file's bytes to upright, opaque sRGB pixels: recognise > read > convert > turn > lie on background > scale."""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from unicorn_codec.config import ReadOptions
+from unicorn_codec.format.header import MAX_SIDE
+from unicorn_codec.format.picture_table import MAX_PICTURE_PIXELS
+from unicorn_codec.pictures import recognise
+from unicorn_codec.pictures.bmp_files import read_bmp, read_dib
+from unicorn_codec.pictures.colour import Pixels, blocks, to_srgb
+from unicorn_codec.pictures.heif_files import read_avif, read_heic
+from unicorn_codec.pictures.jpeg_files import read_jpeg
+from unicorn_codec.pictures.picture_files import BadFile, DamagedFile, MissingReader
+from unicorn_codec.pictures.pillow_files import read_gif, read_webp
+from unicorn_codec.pictures.png_files import read_png
+from unicorn_codec.pictures.raster import LAB, Raster, Samples, full_scale
+from unicorn_codec.pictures.raw_files import read_raw
+from unicorn_codec.pictures.tiff_files import CameraRaw, read_tiff
+
+Reader = Callable[[bytes, ReadOptions], Raster]
+
+_READERS: dict[recognise.Kind, Reader] = {
+    recognise.JPEG: read_jpeg,
+    recognise.PNG: read_png,
+    recognise.WEBP: read_webp,
+    recognise.AVIF: read_avif,
+    recognise.TIFF: read_tiff,
+    recognise.BMP: read_bmp,
+    recognise.DIB: read_dib,
+    recognise.GIF: read_gif,
+    recognise.HEIC: read_heic,
+    recognise.RAW: read_raw,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A file's picture.
+
+    Args:
+        pixels: (H, W, 3) uint8, sRGB, upright.
+        flattened: it had transparency.
+        scaled: it was larger than the options want.
+        notes: what its owner should know, each a sentence without the file's name.
+    """
+
+    pixels: Pixels
+    flattened: bool
+    scaled: bool
+    notes: tuple[str, ...]
+
+
+def decode_picture(data: bytes, options: ReadOptions) -> Decoded:
+    """Decode a file by what its bytes say, whatever its name.
+
+    Raises:
+        BadFile: it is no picture, or not one that can be used; ``MissingReader`` if it is one of a kind not read here.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of harmless faults in metadata; damage is an exception
+        try:
+            return _pixels(_read(data, options), options)
+        except BadFile:
+            raise
+        except MemoryError as error:
+            raise BadFile("it needs more memory than there is") from error
+        except Exception as error:  # the libraries' readers raise nearly anything on damaged bytes
+            reason = "it is no picture, or damaged" if isinstance(error, UnidentifiedImageError) else str(error)
+            raise DamagedFile(reason or type(error).__name__) from error
+
+
+def _read(data: bytes, options: ReadOptions) -> Raster:
+    kind = recognise.recognise(data[: recognise.HEAD_BYTES])
+    reader = _READERS.get(kind)
+    if reader is None:
+        if kind.is_picture:
+            raise MissingReader(f"a {kind.name} picture, of a format that is not read")
+        raise BadFile("it is no picture, or damaged")
+    try:
+        return reader(data, options)
+    except CameraRaw:
+        return read_raw(data, options)
+
+
+def _pixels(raster: Raster, options: ReadOptions) -> Decoded:
+    straight = _straight(raster)
+    converted = to_srgb(straight)
+    pixels, alpha = converted.pixels, straight.alpha
+    is_clear = alpha is not None and bool(alpha.min() < full_scale(alpha.dtype))
+    if is_clear and alpha is not None:
+        pixels = _on_background(pixels, alpha, options.background)
+    upright = _turned(pixels, raster.orientation)
+    height, width, _ = upright.shape
+    size = size_within((width, height), options.max_side)
+    if max(size) > MAX_SIDE:
+        raise BadFile(f"it has {size[0]}x{size[1]} pixels; sides up to {MAX_SIDE} are allowed")
+    if size[0] * size[1] > MAX_PICTURE_PIXELS:
+        raise BadFile(f"it has {size[0]}x{size[1]} pixels; an archive holds up to {MAX_PICTURE_PIXELS} a picture")
+    is_scaled = size != (width, height)
+    if is_scaled:
+        upright = np.array(Image.fromarray(upright).resize(size, Image.Resampling.LANCZOS))
+    return Decoded(np.ascontiguousarray(upright), is_clear, is_scaled, (*raster.notes, *converted.notes))
+
+
+def size_within(size: tuple[int, int], max_side: int) -> tuple[int, int]:
+    """Shrink a (width, height) so that the longer side is ``max_side``; 0 and smaller pictures stay."""
+    longest = max(size)
+    if not max_side or longest <= max_side:
+        return size
+    width, height = (max(1, (2 * side * max_side + longest) // (2 * longest)) for side in size)
+    return width, height
+
+
+def _straight(raster: Raster) -> Raster:
+    """Divide colours by alpha where they were multiplied by it."""
+    if not raster.premultiplied or raster.alpha is None:
+        return raster
+    assert raster.model != LAB, "no format premultiplies LAB"
+    straight = np.empty_like(raster.samples)
+    top = full_scale(straight.dtype)
+    height, width, _ = straight.shape
+    for rows in blocks(height, width):
+        opacity = np.maximum(raster.alpha[rows, :, None] / np.float32(top), 1e-6)
+        divided = np.minimum(raster.samples[rows] / opacity, top)
+        straight[rows] = divided if straight.dtype == np.float32 else np.rint(divided)
+    return replace(raster, samples=straight, premultiplied=False)
+
+
+def _on_background(pixels: Pixels, alpha: Samples, background: tuple[int, int, int]) -> Pixels:
+    shown = np.empty_like(pixels)
+    top, under = full_scale(alpha.dtype), np.array(background, np.float32)
+    height, width, _ = pixels.shape
+    for rows in blocks(height, width):
+        opacity = np.clip(alpha[rows, :, None] / np.float32(top), 0, 1)
+        shown[rows] = np.rint(pixels[rows] * opacity + under * (1 - opacity))
+    return shown
+
+
+def _turned(pixels: Pixels, orientation: int) -> Pixels:
+    """Turn to upright by EXIF's orientation."""
+    if orientation >= 5:
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return pixels

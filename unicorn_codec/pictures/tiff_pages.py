@@ -1,0 +1,74 @@
+"""Which page of a TIFF file is the picture: the full-size one, if there is but one."""
+
+import re
+from collections.abc import Iterator
+
+from tifffile import TiffFile, TiffPage
+
+from unicorn_codec.config import ReadOptions
+from unicorn_codec.pictures.limits import check_single, refuse_loss
+from unicorn_codec.pictures.picture_files import BadFile
+
+MAX_PAGES = 10_000
+
+NEW_SUBFILE_TYPE, SUBFILE_TYPE, DNG_VERSION = 254, 255, 50706
+_REDUCED, _MASK = 1, 4
+_OLD_REDUCED = 2
+_RAW_PHOTOMETRICS = (32803, 34892)
+"""Colour filter array, and linear raw."""
+
+_RAW_COMPRESSIONS = (32767, 32769, 32770, 34713, 65535)
+"""Of Sony, Epson, Samsung, Nikon and Pentax."""
+
+_IMAGEJ_COUNT = re.compile(r"^images=(\d+)", re.MULTILINE)
+
+
+def is_camera_raw(tiff: TiffFile) -> bool:
+    """Whether a TIFF file holds a sensor's values, whatever previews it shows."""
+    return any(
+        DNG_VERSION in page.tags or page.photometric in _RAW_PHOTOMETRICS or page.compression in _RAW_COMPRESSIONS
+        for page in _all_pages(tiff)
+    )
+
+
+def choose_page(tiff: TiffFile, options: ReadOptions) -> tuple[TiffPage, list[str]]:
+    """Return the picture's page, and notes on what is left out by the options' leave.
+
+    Reduced pages and masks are no pictures of their own. Where there are only reduced ones, the largest is it.
+
+    Raises:
+        BadFile: there are several pictures, or none.
+    """
+    pages = list(_all_pages(tiff))
+    if not pages:
+        raise BadFile("it holds no page")
+    whole = [page for page in pages if not _is_secondary(page)]
+    chosen = whole[0] if whole else max(pages, key=lambda page: page.imagewidth * page.imagelength)
+    notes = check_single(len(whole), "page", options)
+    stacked = _IMAGEJ_COUNT.search(chosen.description or "") if tiff.is_imagej else None
+    if stacked and int(stacked[1]) > len(pages):
+        notes += check_single(int(stacked[1]), "picture", options)
+    elif tiff.is_stk or tiff.is_lsm:
+        notes += refuse_loss("it is a stack of microscope pictures, of which all but one would be lost", options)
+    return chosen, notes
+
+
+def _all_pages(tiff: TiffFile) -> Iterator[TiffPage]:
+    """Pages, each followed by those below it."""
+    for number, page in enumerate(tiff.pages):
+        if number >= MAX_PAGES:
+            raise BadFile(f"it has more than {MAX_PAGES} pages")
+        assert isinstance(page, TiffPage)
+        yield page
+        if page.subifds:
+            yield from (below for below in page.pages or () if isinstance(below, TiffPage))
+
+
+def _is_secondary(page: TiffPage) -> bool:
+    kind = _number(page, NEW_SUBFILE_TYPE)
+    return bool(kind & (_REDUCED | _MASK)) or (kind == 0 and _number(page, SUBFILE_TYPE) == _OLD_REDUCED)
+
+
+def _number(page: TiffPage, tag: int) -> int:
+    value = page.tags.valueof(tag, 0)
+    return value if isinstance(value, int) else 0
