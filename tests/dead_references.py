@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tests.repository import PLACEHOLDER, Repository, resolves
 
 FENCED = re.compile(r"^[ \t]*```.*?^[ \t]*```", re.MULTILINE | re.DOTALL)
-INDENTED = re.compile(r"(?:\A|\n)\n((?: {4}.*\n)+)")
+INDENTED = re.compile(r"(?:\A|(?<=\n)\n)((?: {4}.*\n)+)")
 SPAN = re.compile(r"(`+)(.+?)\1", re.DOTALL)
 LINK = re.compile(
     r"""\]\(\s*<?([^)>\s]+)>?(?:\s+"[^"]*")?\s*\)|^\[[^\]]+\]:\s*(\S+)|\b(?:src|href)="([^"]+)\"""", re.MULTILINE

@@ -48,7 +48,10 @@ def test_a_document_refers_to_what_is_there(path: str) -> None:
         ),
         ("`unicorn squeeze`", "there is no command unicorn squeeze"),
         ("```\nunicorn pack folder \\\n  out.uni --nothing 3\n```", "unicorn pack has no option --nothing"),
-        ("Use:\n\n    unicorn unpack a.uni --nothing\n", "unicorn unpack has no option --nothing"),
+        (
+            "Use:\n\n    unicorn pack a b.uni\n\n    unicorn unpack b.uni --nothing\n",
+            "unicorn unpack has no option --nothing",
+        ),
         ("`verify --nothing`", "unicorn verify has no option --nothing"),
         ("`--nothing 5`", "no command has an option --nothing"),
         ("`python benchmarks/speed.py --nothing`", "benchmarks/speed.py has no option --nothing"),
