@@ -1,4 +1,4 @@
-"""JPEG: damage is what libjpeg warns of, a missing last marker is none, and no second picture is lost without a word."""
+"""JPEG: damage is what libjpeg warns of, a missing last marker is none; no second picture is lost silently."""
 
 import io
 
