@@ -326,7 +326,7 @@ def test_strips_that_are_missing_are_named() -> None:
     page, strips = tiff_page(SCENE, 2)
     data = bytearray(tiff_of((page, strips)))
     with tifffile.TiffFile(io.BytesIO(data)) as tiff:
-        struct.pack_into("<I", data, tiff.pages[0].tags[273].valueoffset, 0)
+        struct.pack_into("<I", data, tiff.pages.first.tags[273].valueoffset, 0)
     with pytest.raises(DamagedFile, match="strips are missing"):
         read(bytes(data))
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import draw
 
+from tests.conftest import draw
 from unicorn_codec.format.container import read_container, write_container
 from unicorn_codec.packing.reports import PackReport
 from unicorn_codec.pictures.images import write_picture

@@ -256,9 +256,17 @@ def main() -> None:
     worker.stop()
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
     print_result(
-        script="fuzz_inputs", files=arguments.files, seed=arguments.seed, accept=arguments.accept,
-        formats=len(names), outcomes=dict(counts), other_pictures=dict(others), slowest_seconds=round(slowest, 2), peak_bytes=peak, found=finds,
-    )  # fmt: skip
+        script="fuzz_inputs",
+        files=arguments.files,
+        seed=arguments.seed,
+        accept=arguments.accept,
+        kinds=len(names),
+        outcomes=dict(counts),
+        other_pictures={name: count for name, count in others.items() if count},
+        slowest_seconds=round(slowest, 2),
+        peak_bytes=peak,
+        found=finds,
+    )
     sys.exit(1 if finds else 0)
 
 
