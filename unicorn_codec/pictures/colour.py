@@ -16,6 +16,7 @@ from unicorn_codec.pictures.colour_space import (
     BT709_CURVE,
     D50,
     LINEAR,
+    LINEAR_SRGB,
     SRGB_CURVE,
     ColourSpace,
 )
@@ -162,7 +163,7 @@ def _tone_mapped(raster: Raster) -> Converted:
     height, width, channels = raster.samples.shape
     stride = max(1, height * width // PEAK_SAMPLES)
     peak = peak_of(_light(raster, raster.samples.reshape(-1, 1, channels)[::stride]))
-    linear = _profile_of(ColourSpace(primaries=raster.colour.primaries, transfer=LINEAR), raster.model)
+    linear = _profile_of(LINEAR_SRGB, raster.model)
     pixels = np.empty((height, width, 3), np.uint8)
     for rows in blocks(height, width):
         light = tone_mapped(_light(raster, raster.samples[rows]), peak)
@@ -173,9 +174,21 @@ def _tone_mapped(raster: Raster) -> Converted:
 
 
 def _light(raster: Raster, samples: Samples) -> NDArray[np.float32]:
+    """Return linear light in sRGB's primaries, diffuse white at 1; what lies outside their gamut is clipped."""
+    light = samples
     if raster.colour.is_hdr:
-        return display_light(_as_float(samples, raster.model), raster.colour.transfer)
-    return np.maximum(samples, 0)
+        light = display_light(_as_float(samples, raster.model), raster.colour.transfer)
+    if raster.model == RGB and raster.colour.primaries != LINEAR_SRGB.primaries:
+        source = _profile_of(ColourSpace(primaries=raster.colour.primaries, transfer=LINEAR), RGB)
+        light = imagecodecs.cms_transform(
+            np.ascontiguousarray(light),
+            source,
+            _profile_of(LINEAR_SRGB, RGB),
+            colorspace="rgb",
+            outcolorspace="rgb",
+            outdtype="f4",
+        ).reshape(light.shape)
+    return np.maximum(light, 0)
 
 
 # --- profiles ---

@@ -2,6 +2,7 @@
 
 import io
 import zlib
+from dataclasses import replace
 
 import imagecodecs
 import numpy as np
@@ -22,7 +23,8 @@ def read_png(data: bytes, options: ReadOptions) -> Raster:
     png = parse_png(data)
     check_pixels(png.width, png.height, options)
     notes = [*png.notes, *check_single(png.frames, "frame", options)]
-    notes += refuse_damage([*png.faults, *_missing_rows(png)], options)
+    if damage := refuse_damage([*png.faults, *_missing_rows(png)], options):
+        notes, png = notes + damage, _completed(png)
     plain = plain_png(png)
     orientation = _orientation(plain)
     model, samples, alpha = _samples(png, plain)
@@ -50,6 +52,19 @@ def _missing_rows(png: PngFile) -> list[str]:
         return ["its picture data is damaged"]
     # An interlaced picture has a few filter bytes more, and at most a byte of padding a row and pass.
     return [] if rows >= wanted else ["its picture data ends early"]
+
+
+def _completed(png: PngFile) -> PngFile:
+    """Return a damaged picture with black, or what filters make of it, in place of the rows that are missing."""
+    unpacker, rows = zlib.decompressobj(), bytearray()
+    # An interlaced picture takes more rows, of fewer bytes.
+    wanted = png.height * (png.row_bytes + 1) * (2 if png.interlaced else 1)
+    try:
+        for at in range(0, len(png.data), 256):
+            rows += unpacker.decompress(png.data[at : at + 256], wanted - len(rows) or 1)
+    except zlib.error:
+        pass  # what came before the damage counts
+    return replace(png, data=zlib.compress(bytes(rows[:wanted].ljust(wanted, b"\0")), 1))
 
 
 def _samples(png: PngFile, plain: bytes) -> tuple[str, Samples, Samples | None]:
