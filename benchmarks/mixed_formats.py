@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -43,7 +44,7 @@ class Sample:
     writer: str
     kind: str
     name: str
-    data: bytes
+    data: bytes | bytearray
 
     @property
     def scene(self) -> np.ndarray:
@@ -95,7 +96,7 @@ def by_pillow() -> Iterator[Sample]:
     images["I;16"] = Image.fromarray(GRAY.astype(np.uint16) * 257)
     images["F"] = Image.fromarray(GRAY.astype(np.float32) / 255)
     images["RGB, turned"] = images["RGB"]
-    settings: list[tuple[str, str, dict[str, object]]] = [
+    settings: list[tuple[str, str, dict[str, Any]]] = [
         ("PNG", "", {}),
         ("JPEG", "4:4:4", {"quality": 97, "subsampling": 0}),
         ("JPEG", "4:2:0, progressive", {"quality": 97, "subsampling": 2, "progressive": True}),
@@ -107,7 +108,7 @@ def by_pillow() -> Iterator[Sample]:
         ("DIB", "", {}),
         ("GIF", "", {}),
         ("TIFF", "", {}),
-        *(("TIFF", name, {"compression": name}) for name in TIFF_COMPRESSIONS),
+        *[("TIFF", name, {"compression": name}) for name in TIFF_COMPRESSIONS],
         ("TIFF", "group3", {"compression": "group3"}),
         ("TIFF", "group4", {"compression": "group4"}),
     ]
@@ -127,7 +128,7 @@ def by_pillow() -> Iterator[Sample]:
 def by_tifffile() -> Iterator[Sample]:
     """Sample types, layouts and compressions of TIFF."""
 
-    def written(values: np.ndarray, **how: object) -> bytes:
+    def written(values: np.ndarray, **how: Any) -> bytes:
         buffer = io.BytesIO()
         tifffile.imwrite(buffer, values, metadata=None, **how)
         return buffer.getvalue()
@@ -166,7 +167,7 @@ def by_tifffile() -> Iterator[Sample]:
     ink = np.dstack([255 - SCENE, GRAY * 0])
     yield Sample("tifffile", "TIFF", "CMYK", written(ink, photometric="separated"))
     yield Sample("tifffile", "TIFF", "CMYK u2", written(ink.astype(np.uint16) * 257, photometric="separated"))
-    palette = Image.fromarray(SCENE).quantize(256, dither=0)
+    palette = Image.fromarray(SCENE).quantize(256, dither=Image.Dither.NONE)
     table = np.asarray(palette.getpalette("RGB"), np.uint16).reshape(-1, 3).T
     table = np.pad(table, ((0, 0), (0, 256 - table.shape[1]))) * 257
     yield Sample("tifffile", "TIFF", "palette", written(np.asarray(palette), photometric="palette", colormap=table))
@@ -299,7 +300,7 @@ def psnr_db(a: np.ndarray, b: np.ndarray | None) -> float:
 def judge(sample: Sample, work: Path) -> tuple[str, str]:
     """One of ``VERDICTS``, and a remark."""
     try:
-        pixels = decode_picture(sample.data, ReadOptions()).pixels
+        pixels = decode_picture(bytes(sample.data), ReadOptions()).pixels
     except BadFile as error:
         return "named", str(error)
     is_tiff = sample.kind == "TIFF"

@@ -84,8 +84,8 @@ def test_pictures_that_are_worked_on_side_by_side_stay_themselves(
     """Every third is coded at half size, so that parts of both kinds are decoded in turns."""
     source, path, size = tmp_path / "demo", tmp_path / "out.uni", 96
     make_demo_pictures(source, count=9, size=size)
-    for module in ("transform.autoencoder", "packing.refinement"):
-        monkeypatch.setattr(f"unicorn_codec.{module}.PIXELS_AT_ONCE", {"cpu": 3 * size**2})
+    for limit in ("transform.autoencoder.BATCH_PIXELS", "packing.refinement.PIXELS_AT_ONCE"):
+        monkeypatch.setattr(f"unicorn_codec.{limit}", {"cpu": 3 * size**2})
     monkeypatch.setattr(
         CandidateChooser,
         "are_cheaper_at_half",
@@ -425,5 +425,5 @@ def test_an_unwritable_checkpoint_does_not_end_the_training(
     monkeypatch.setattr("unicorn_codec.packing.into_network.SAVE_SECONDS", 0.0)
     monkeypatch.setattr("unicorn_codec.network.training.TrainingRun.save", full)
     options = replace(tiny_options, train=TrainConfig(epochs=10))
-    with pytest.warns(CheckpointWarning, match="goes on"):
+    with pytest.warns(CheckpointWarning, match="continues without"):
         assert pack(folder, tmp_path / "out.uni", options).pictures == 6

@@ -287,7 +287,7 @@ def test_a_file_comes_back(tmp_path: Path) -> None:
 def test_an_existing_file_is_replaced_only_when_asked(tmp_path: Path) -> None:
     path = tmp_path / "out.uni"
     path.write_bytes(b"precious")
-    with pytest.raises(errors.OutputError, match="exists already"):
+    with pytest.raises(errors.OutputError, match="exists; --overwrite replaces it"):
         write_container(path, CONTAINER)
     assert path.read_bytes() == b"precious"
     write_container(path, CONTAINER, overwrite=True)

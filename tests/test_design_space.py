@@ -53,7 +53,11 @@ def test_every_kind_of_network_round_trips(pair: Path, tmp_path: Path, condition
 )
 def test_other_choices_learn_the_set(pair: Path, tmp_path: Path, settings: dict[str, object]) -> None:
     reports = [
-        pack(pair, tmp_path / f"{epochs}.uni", options(epochs, steps=1) if epochs == 1 else options(epochs, **settings))
+        pack(
+            pair,
+            tmp_path / f"{epochs}.uni",
+            options(epochs, sampling_steps=1) if epochs == 1 else options(epochs, **settings),
+        )
         for epochs in (1, 150)
     ]
     assert reports[1].measured.psnr_db.mean > reports[0].measured.psnr_db.mean + 1
@@ -63,7 +67,7 @@ def test_other_choices_learn_the_set(pair: Path, tmp_path: Path, settings: dict[
 
 
 def test_an_archive_with_noise_prediction_decodes(pair: Path, tmp_path: Path) -> None:
-    report = pack(pair, tmp_path / "a.uni", options(prediction="noise", steps=10))
+    report = pack(pair, tmp_path / "a.uni", options(prediction="noise", sampling_steps=10))
     denoising = read_container(tmp_path / "a.uni").header.denoising
     assert denoising is not None and (denoising.prediction, denoising.steps) == ("noise", 10)
     assert report.measured.pictures == 2

@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -48,12 +49,12 @@ def seeds() -> dict[str, bytes]:
     """Whole files of ten formats, some of them in several codings."""
     image, deep = Image.fromarray(scene()), scene().astype(np.uint16) * 257
 
-    def saved(kind: str, shown: Image.Image = image, **settings: object) -> bytes:
+    def saved(kind: str, shown: Image.Image = image, **settings: Any) -> bytes:
         buffer = io.BytesIO()
         shown.save(buffer, kind, **settings)
         return buffer.getvalue()
 
-    def tiff(values: np.ndarray, **settings: object) -> bytes:
+    def tiff(values: np.ndarray, **settings: Any) -> bytes:
         buffer = io.BytesIO()
         tifffile.imwrite(buffer, values, metadata=None, **settings)
         return buffer.getvalue()
