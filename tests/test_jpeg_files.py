@@ -148,16 +148,10 @@ def test_a_profile_counts_before_exif() -> None:
 
 @pytest.mark.parametrize(
     ("size", "max_side", "eighths"),
-    [
-        ((16000, 12000), 0, 8),
-        ((16000, 12000), 2000, 2),
-        ((16000, 12000), 1000, 1),
-        ((16000, 12000), 5000, 8),
-        ((90, 90), 100, 8),
-    ],
+    [((9000, 12), 0, 8), ((8000, 12000), 2000, 4), ((16000, 12), 1000, 1), ((9, 16000), 5000, 8), ((90, 90), 80, 8)],
 )
 def test_what_is_scaled_is_decoded_at_a_reduced_size(size: tuple[int, int], max_side: int, eighths: int) -> None:
-    assert reduced_eighths(*size, max_side) == eighths
+    assert reduced_eighths(*size, ReadOptions(max_side=max_side, max_pixels=50_000)) == eighths
 
 
 def test_a_picture_above_the_limit_is_read_where_it_is_scaled() -> None:

@@ -28,10 +28,10 @@ LAYERS = (
     ("codes", "context_model context_predictor latent_coding rate_model"),
     (
         "pictures",
-        "batches picture_files recognise folders limits colour_space raster tone_mapping colour exif png_chunks "
-        "png_files jpeg_markers jpeg_files pillow_files bmp_files heif_boxes heif_files tiff_pages tiff_samples "
-        "tiff_files raw_files reading images output_files demo_pictures av1_stream avif_container avif avif_sequence "
-        "metrics",
+        "batches picture_files recognise folders limits colour_space raster reducing tone_mapping colour exif "
+        "png_chunks png_bands png_files jpeg_markers jpeg_files pillow_files bmp_files heif_boxes heif_files "
+        "tiff_pages tiff_samples tiff_files raw_files reading images output_files demo_pictures av1_stream "
+        "avif_container avif avif_sequence metrics",
     ),
     (
         "network",
@@ -143,6 +143,7 @@ def test_light_modules_import_neither_torch_nor_pillow(module: str) -> None:
             "PIL",
             {
                 *(f"pictures.{name}_files" for name in ("jpeg", "png", "pillow", "bmp", "heif")),
+                "pictures.png_bands",
                 *(f"pictures.{name}" for name in ("exif", "reading", "images", "avif", "avif_sequence")),
                 "bench.rivals",
             },

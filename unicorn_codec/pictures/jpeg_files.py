@@ -1,7 +1,6 @@
 """JPEG files to samples. What libjpeg warns of is damage; a missing last marker alone is not."""
 
 import io
-import math
 import re
 from typing import Any
 
@@ -17,6 +16,7 @@ from unicorn_codec.pictures.jpeg_markers import END, JpegFile, parse_jpeg
 from unicorn_codec.pictures.limits import check_pixels, check_single, refuse_damage, refuse_loss
 from unicorn_codec.pictures.picture_files import BadFile, DamagedFile
 from unicorn_codec.pictures.raster import CMYK, GRAY, RGB, Raster, Samples
+from unicorn_codec.pictures.reducing import reduction
 
 EIGHTHS = 8
 """Scaled sizes that libjpeg decodes to are multiples of an eighth."""
@@ -35,7 +35,7 @@ def read_jpeg(data: bytes, options: ReadOptions) -> Raster:
         raise DamagedFile("its header is missing or damaged")
     if markers.precision != 8 or len(markers.components) not in _MODELS:
         raise BadFile(f"a JPEG of {markers.precision} bits and {len(markers.components)} components is not read")
-    eighths = reduced_eighths(markers.width, markers.height, options.max_side)
+    eighths = reduced_eighths(markers.width, markers.height, options)
     check_pixels(-(-markers.width * eighths // EIGHTHS), -(-markers.height * eighths // EIGHTHS), options)
     with jpeg_factory(io.BytesIO(data)) as image:
         notes = [*_other_pictures(image, data, options), *_motion(image, options)]
@@ -47,19 +47,15 @@ def read_jpeg(data: bytes, options: ReadOptions) -> Raster:
         model=_MODELS[len(markers.components)][0],
         colour=colour,
         orientation=orientation,
+        full_size=(markers.width, markers.height),
         notes=(*notes, *damage),
     )
 
 
-def reduced_eighths(width: int, height: int, max_side: int) -> int:
-    """Return in how many eighths of its size a picture is decoded that is scaled to ``max_side`` later: 1, 2, 4 or 8.
-
-    At least twice the wanted side is decoded, so that the scaling decides the picture's sharpness.
-    """
-    longest = max(width, height)
-    if not max_side or longest <= max_side:
-        return EIGHTHS
-    return next(e for e in (1, 2, 4, EIGHTHS) if e == EIGHTHS or math.ceil(longest * e / EIGHTHS) >= 2 * max_side)
+def reduced_eighths(width: int, height: int, options: ReadOptions) -> int:
+    """Return in how many eighths of its size a picture is decoded: 1, 2, 4 or, if it is not reduced, 8."""
+    factor = reduction(width, height, options)
+    return next(EIGHTHS // by for by in (8, 4, 2, 1) if by <= factor)
 
 
 def _decoded(data: bytes, markers: JpegFile, eighths: int, options: ReadOptions) -> tuple[Samples, list[str]]:

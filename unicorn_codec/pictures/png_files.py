@@ -4,7 +4,6 @@ import io
 import zlib
 from dataclasses import replace
 
-import imagecodecs
 import numpy as np
 from PIL.PngImagePlugin import PngImageFile
 
@@ -12,8 +11,10 @@ from unicorn_codec.config import ReadOptions
 from unicorn_codec.pictures.colour_space import SRGB
 from unicorn_codec.pictures.exif import orientation_of
 from unicorn_codec.pictures.limits import check_pixels, check_single, refuse_damage
+from unicorn_codec.pictures.png_bands import decode_png, png_bands
 from unicorn_codec.pictures.png_chunks import PngFile, parse_png, plain_png
-from unicorn_codec.pictures.raster import GRAY, RGB, Raster, Samples, full_scale, widened
+from unicorn_codec.pictures.raster import CHANNELS, GRAY, RGB, Raster, Samples, full_scale, widened
+from unicorn_codec.pictures.reducing import reduced, reduction
 
 _GRAY, _RGB, _PALETTE, _GRAY_ALPHA = 0, 2, 3, 4
 
@@ -21,21 +22,25 @@ _GRAY, _RGB, _PALETTE, _GRAY_ALPHA = 0, 2, 3, 4
 def read_png(data: bytes, options: ReadOptions) -> Raster:
     """Return a PNG's picture. Raises ``BadFile``."""
     png = parse_png(data)
-    check_pixels(png.width, png.height, options)
     notes = [*png.notes, *check_single(png.frames, "frame", options)]
+    factor = 1 if png.interlaced else reduction(png.width, png.height, options)
+    check_pixels(-(-png.width // factor), -(-png.height // factor), options)
     if damage := refuse_damage([*png.faults, *_missing_rows(png)], options):
         notes, png = notes + damage, _completed(png)
-    plain = plain_png(png)
-    orientation = _orientation(plain)
-    model, samples, alpha = _samples(png, plain)
-    if png.narrow:
-        samples = _of_full_range(samples)
+    if factor > 1:
+        layered = reduced((np.dstack(_layers(png, band)) for band in png_bands(png)), factor)
+    else:
+        layered = np.dstack(_layers(png, decode_png(png)))
+    model = GRAY if png.colour_type in (_GRAY, _GRAY_ALPHA) else RGB
+    channels = CHANNELS[model]
+    samples = layered[:, :, :channels]
     return Raster(
-        samples=samples,
+        samples=_of_full_range(samples) if png.narrow else samples,
         model=model,
-        alpha=alpha,
+        alpha=layered[:, :, channels] if layered.shape[2] > channels else None,
         colour=png.colour or SRGB,
-        orientation=orientation,
+        orientation=_orientation(png),
+        full_size=(png.width, png.height),
         notes=tuple(notes),
     )
 
@@ -67,46 +72,36 @@ def _completed(png: PngFile) -> PngFile:
     return replace(png, data=zlib.compress(bytes(rows[:wanted].ljust(wanted, b"\0")), 1))
 
 
-def _samples(png: PngFile, plain: bytes) -> tuple[str, Samples, Samples | None]:
-    """Return model, samples (H, W, C) and alpha (H, W)."""
-    if png.depth == 16:
-        decoded = np.asarray(imagecodecs.png_decode(plain))
-    else:
-        with PngImageFile(io.BytesIO(plain)) as image:
-            decoded = np.asarray(image)
+def _layers(png: PngFile, stored: Samples) -> list[Samples]:
+    """Return colours (h, W, C), and opacity (h, W) if there is any, of stored samples (h, W, C)."""
     if png.colour_type == _PALETTE:
-        return _of_palette(png, decoded)
-    if decoded.dtype == np.bool_:
-        decoded = decoded.astype(np.uint8) * 255
-    planes = decoded.reshape(png.height, png.width, -1)
-    model = GRAY if png.colour_type in (_GRAY, _GRAY_ALPHA) else RGB
-    channels = 1 if model == GRAY else 3
-    alpha = planes[:, :, channels] if planes.shape[2] > channels else _keyed_alpha(png, planes)
-    return model, planes[:, :, :channels], alpha
+        return _of_palette(png, stored[:, :, 0])
+    values = widened(stored, png.depth)
+    alpha = _keyed_alpha(png, values)
+    return [values] if alpha is None else [values, alpha]
 
 
-def _of_palette(png: PngFile, indices: Samples) -> tuple[str, Samples, Samples | None]:
+def _of_palette(png: PngFile, indices: Samples) -> list[Samples]:
     """Colours of a palette; an index beyond it is black and opaque, as in libpng."""
     colours = np.zeros((256, 3), np.uint8)
     entries = np.frombuffer(png.palette[: len(png.palette) // 3 * 3], np.uint8).reshape(-1, 3)[:256]
     colours[: len(entries)] = entries
     if not png.transparency:
-        return RGB, colours[indices], None
+        return [colours[indices]]
     opacity = np.full(256, 255, np.uint8)
     listed = np.frombuffer(png.transparency[:256], np.uint8)
     opacity[: len(listed)] = listed
-    return RGB, colours[indices], opacity[indices]
+    return [colours[indices], opacity[indices]]
 
 
-def _keyed_alpha(png: PngFile, planes: Samples) -> Samples | None:
+def _keyed_alpha(png: PngFile, values: Samples) -> Samples | None:
     """Opacity by tRNS: the one value, or colour, that it names is transparent."""
-    channels = 1 if png.colour_type == _GRAY else 3
-    if png.transparency is None or len(png.transparency) != 2 * channels:
+    channels = {_GRAY: 1, _RGB: 3}.get(png.colour_type)
+    if channels is None or png.transparency is None or len(png.transparency) != 2 * channels:
         return None
     key = np.frombuffer(png.transparency, ">u2").astype(np.int64) & ((1 << png.depth) - 1)
-    shown = widened(key, png.depth)
-    opaque = int(full_scale(planes.dtype))
-    return np.where((planes == shown).all(axis=2), 0, opaque).astype(planes.dtype)
+    opaque = int(full_scale(values.dtype))
+    return np.where((values == widened(key, png.depth)).all(axis=2), 0, opaque).astype(values.dtype)
 
 
 def _of_full_range(samples: Samples) -> Samples:
@@ -115,6 +110,6 @@ def _of_full_range(samples: Samples) -> Samples:
     return np.rint(np.clip((samples - black) / (white - black), 0, 1) * top).astype(samples.dtype)
 
 
-def _orientation(plain: bytes) -> int:
-    with PngImageFile(io.BytesIO(plain)) as image:
+def _orientation(png: PngFile) -> int:
+    with PngImageFile(io.BytesIO(plain_png(png))) as image:
         return orientation_of(image)

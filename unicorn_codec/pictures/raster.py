@@ -26,6 +26,7 @@ class Raster:
         premultiplied: the samples were multiplied by alpha.
         colour: the colour space of the samples; of LAB only its white counts.
         orientation: EXIF's, 1 to 8; 1 is upright.
+        full_size: width and height as stored, if the samples were reduced while they were read.
         notes: what the owner should know of this file, each a sentence without its name.
     """
 
@@ -35,6 +36,7 @@ class Raster:
     premultiplied: bool = False
     colour: ColourSpace = SRGB
     orientation: int = 1
+    full_size: tuple[int, int] | None = None
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -45,9 +47,9 @@ class Raster:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height as stored, before any turn."""
+        """Width and height as stored, before any turn and whatever was reduced."""
         height, width, _ = self.samples.shape
-        return width, height
+        return self.full_size or (width, height)
 
 
 def full_scale(dtype: np.dtype[Any]) -> float:

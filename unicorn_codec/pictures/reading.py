@@ -22,6 +22,9 @@ from unicorn_codec.pictures.raster import LAB, Raster, Samples, full_scale
 from unicorn_codec.pictures.raw_files import read_raw
 from unicorn_codec.pictures.tiff_files import CameraRaw, read_tiff
 
+_TURNED_SIDEWAYS = 5
+"""Orientations from this on swap width and height."""
+
 Reader = Callable[[bytes, ReadOptions], Raster]
 
 _READERS: dict[recognise.Kind, Reader] = {
@@ -95,16 +98,15 @@ def _pixels(raster: Raster, options: ReadOptions) -> Decoded:
     if is_clear and alpha is not None:
         pixels = _on_background(pixels, alpha, options.background)
     upright = _turned(pixels, raster.orientation)
-    height, width, _ = upright.shape
-    size = size_within((width, height), options.max_side)
+    full_size = raster.size if raster.orientation < _TURNED_SIDEWAYS else raster.size[::-1]
+    size = size_within(full_size, options.max_side)
     if max(size) > MAX_SIDE:
         raise BadFile(f"it has {size[0]}x{size[1]} pixels; sides up to {MAX_SIDE} are allowed")
     if size[0] * size[1] > MAX_PICTURE_PIXELS:
         raise BadFile(f"it has {size[0]}x{size[1]} pixels; an archive holds up to {MAX_PICTURE_PIXELS} a picture")
-    is_scaled = size != (width, height)
-    if is_scaled:
+    if upright.shape[:2] != size[::-1]:
         upright = np.array(Image.fromarray(upright).resize(size, Image.Resampling.LANCZOS))
-    return Decoded(np.ascontiguousarray(upright), is_clear, is_scaled, (*raster.notes, *converted.notes))
+    return Decoded(np.ascontiguousarray(upright), is_clear, size != full_size, (*raster.notes, *converted.notes))
 
 
 def size_within(size: tuple[int, int], max_side: int) -> tuple[int, int]:
@@ -143,7 +145,7 @@ def _on_background(pixels: Pixels, alpha: Samples, background: tuple[int, int, i
 
 def _turned(pixels: Pixels, orientation: int) -> Pixels:
     """Turn to upright by EXIF's orientation."""
-    if orientation >= 5:
+    if orientation >= _TURNED_SIDEWAYS:
         pixels = pixels.transpose(1, 0, 2)
     if orientation in (2, 3, 6, 7):
         pixels = pixels[:, ::-1]

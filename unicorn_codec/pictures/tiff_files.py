@@ -10,6 +10,7 @@ import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import imagecodecs
 import numpy as np
@@ -20,14 +21,15 @@ from unicorn_codec.config import ReadOptions
 from unicorn_codec.pictures.limits import check_pixels, refuse_damage
 from unicorn_codec.pictures.picture_files import BadFile, DamagedFile
 from unicorn_codec.pictures.raster import GRAY, RGB, Raster
-from unicorn_codec.pictures.tiff_pages import choose_page, is_camera_raw
-from unicorn_codec.pictures.tiff_samples import YCBCR, orientation, raster_of
+from unicorn_codec.pictures.reducing import reduced, reduction
+from unicorn_codec.pictures.tiff_pages import all_pages, choose_page, is_camera_raw
+from unicorn_codec.pictures.tiff_samples import BANDED, YCBCR, orientation, raster_of
 
 MAX_SAMPLES = 16
 """A pixel: more are no colours."""
 
 _ORIENTATION_TAG = 274
-_UNCOMPRESSED = 1
+_UNCOMPRESSED, _OLD_JPEG, _TOGETHER = 1, 6, 1
 _FAX = (2, 3, 4)
 _TOLERANT = (*_FAX, 6, 7, 34892)
 """Compressions whose decoders go on after damage: fax and JPEG."""
@@ -65,34 +67,29 @@ def read_tiff(data: bytes, options: ReadOptions) -> Raster:
         BadFile: it cannot be used.
     """
     with TiffFile(io.BytesIO(data)) as tiff:
-        if is_camera_raw(tiff):
+        pages = all_pages(tiff)
+        if is_camera_raw(pages):
             raise CameraRaw("it is a camera raw")
-        page, notes = choose_page(tiff, options)
-        check_pixels(page.imagewidth, page.imagelength, options)
+        page, notes = choose_page(tiff, pages, options)
+        factor = _reduction(page, options)
+        check_pixels(-(-page.imagewidth // factor), -(-page.imagelength // factor), options)
         if page.imagedepth > 1:
             raise BadFile(f"it is a volume of {page.imagedepth} layers")
         if not 1 <= page.samplesperpixel <= MAX_SAMPLES:
             raise BadFile(f"it has {page.samplesperpixel} samples a pixel; up to {MAX_SAMPLES} are allowed")
         alone = _alone(data, tiff, page)
         notes += refuse_damage([*_missing(page, len(data)), *_warnings(page, alone)], options)
-        raster, damage = _raster(page, alone, options)
-    return Raster(
-        samples=raster.samples,
-        model=raster.model,
-        alpha=raster.alpha,
-        premultiplied=raster.premultiplied,
-        colour=raster.colour,
-        orientation=raster.orientation,
-        notes=(*notes, *damage, *raster.notes),
-    )
+        raster, damage = _raster(page, alone, options, factor)
+        full_size = page.imagewidth, page.imagelength
+    return replace(raster, full_size=full_size, notes=(*notes, *damage, *raster.notes))
 
 
-def _raster(page: TiffPage, alone: bytes, options: ReadOptions) -> tuple[Raster, list[str]]:
+def _raster(page: TiffPage, alone: bytes, options: ReadOptions, factor: int) -> tuple[Raster, list[str]]:
     is_jpeg = page.compression in (6, 7, 34892)
     if (page.photometric == YCBCR and not is_jpeg) or page.compression == 6:
         return _by_libtiff(page, alone), []
     try:
-        values = _values(page)
+        values = _values(page) if factor == 1 else reduced(_bands(page), factor)
     except NotImplementedError:
         return _by_libtiff(page, alone), []
     except Exception as error:  # tifffile and its decoders raise nearly anything on damaged bytes
@@ -108,6 +105,26 @@ def _values(page: TiffPage) -> NDArray[np.generic]:
     decoded = page.asarray(squeeze=False, maxworkers=1)
     planes, _, height, width, together = decoded.shape
     return np.moveaxis(decoded[:, 0], 0, 2).reshape(height, width, planes * together)
+
+
+def _reduction(page: TiffPage, options: ReadOptions) -> int:
+    """How a page is reduced: not where bands of it make no colours, as in palettes and separate planes."""
+    in_bands = page.photometric in BANDED and page.planarconfig == _TOGETHER and page.compression != _OLD_JPEG
+    return reduction(page.imagewidth, page.imagelength, options) if in_bands else 1
+
+
+def _bands(page: TiffPage) -> Iterator[NDArray[np.generic]]:
+    """Yield the rows of a page, (h, W, S), a row of strips or tiles at a time."""
+    width, height = page.imagewidth, page.imagelength
+    row: list[NDArray[np.generic]] = []
+    for decoded, (_, _, top, left, _), _ in page.segments(maxworkers=1):
+        if decoded is None:
+            raise DamagedFile("it is damaged: some of its strips are missing")
+        part = decoded.reshape(-1, *decoded.shape[-2:])
+        row.append(part[: height - top, : width - left])
+        if left + part.shape[1] >= width:
+            yield np.concatenate(row, axis=1)
+            row = []
 
 
 def _unsupported(page: TiffPage, error: Exception) -> str | None:

@@ -1,7 +1,8 @@
 """Which page of a TIFF file is the picture: the full-size one, if there is but one."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from tifffile import TiffFile, TiffPage
 
@@ -9,7 +10,8 @@ from unicorn_codec.config import ReadOptions
 from unicorn_codec.pictures.limits import check_single, refuse_loss
 from unicorn_codec.pictures.picture_files import BadFile
 
-MAX_PAGES = 10_000
+MAX_PAGES = 1000
+"""That are looked at; a damaged file can claim very many. Further ones are not counted."""
 
 NEW_SUBFILE_TYPE, SUBFILE_TYPE, DNG_VERSION = 254, 255, 50706
 _REDUCED, _MASK = 1, 4
@@ -23,15 +25,20 @@ _RAW_COMPRESSIONS = (32767, 32769, 32770, 34713, 65535)
 _IMAGEJ_COUNT = re.compile(r"^images=(\d+)", re.MULTILINE)
 
 
-def is_camera_raw(tiff: TiffFile) -> bool:
+def all_pages(tiff: TiffFile) -> list[TiffPage]:
+    """Return the pages, each followed by those below it; at most ``MAX_PAGES``."""
+    return list(islice(_pages(tiff), MAX_PAGES))
+
+
+def is_camera_raw(pages: Sequence[TiffPage]) -> bool:
     """Whether a TIFF file holds a sensor's values, whatever previews it shows."""
     return any(
         DNG_VERSION in page.tags or page.photometric in _RAW_PHOTOMETRICS or page.compression in _RAW_COMPRESSIONS
-        for page in _all_pages(tiff)
+        for page in pages
     )
 
 
-def choose_page(tiff: TiffFile, options: ReadOptions) -> tuple[TiffPage, list[str]]:
+def choose_page(tiff: TiffFile, pages: Sequence[TiffPage], options: ReadOptions) -> tuple[TiffPage, list[str]]:
     """Return the picture's page, and notes on what is left out by the options' leave.
 
     Reduced pages and masks are no pictures of their own. Where there are only reduced ones, the largest is it.
@@ -39,7 +46,6 @@ def choose_page(tiff: TiffFile, options: ReadOptions) -> tuple[TiffPage, list[st
     Raises:
         BadFile: there are several pictures, or none.
     """
-    pages = list(_all_pages(tiff))
     if not pages:
         raise BadFile("it holds no page")
     whole = [page for page in pages if not _is_secondary(page)]
@@ -53,11 +59,8 @@ def choose_page(tiff: TiffFile, options: ReadOptions) -> tuple[TiffPage, list[st
     return chosen, notes
 
 
-def _all_pages(tiff: TiffFile) -> Iterator[TiffPage]:
-    """Pages, each followed by those below it."""
-    for number, page in enumerate(tiff.pages):
-        if number >= MAX_PAGES:
-            raise BadFile(f"it has more than {MAX_PAGES} pages")
+def _pages(tiff: TiffFile) -> Iterator[TiffPage]:
+    for page in tiff.pages:
         assert isinstance(page, TiffPage)
         yield page
         if page.subifds:

@@ -12,6 +12,9 @@ from unicorn_codec.pictures.picture_files import BadFile
 from unicorn_codec.pictures.raster import CHANNELS, CMYK, GRAY, LAB, RGB, Raster, Samples, full_scale, widened
 
 MIN_IS_WHITE, MIN_IS_BLACK, IS_RGB, PALETTE, MASK, SEPARATED, YCBCR, CIE_LAB, ICC_LAB = 0, 1, 2, 3, 4, 5, 6, 8, 9
+BANDED = (MIN_IS_WHITE, MIN_IS_BLACK, IS_RGB, SEPARATED)
+"""Of which means of values are the values of means."""
+
 _UNSIGNED, _SIGNED, _FLOAT, _VOID = 1, 2, 3, 4
 _ASSOCIATED, _STRAIGHT = 1, 2
 _EXTRA_SAMPLES, _ICC_PROFILE, _WHITE_POINT, _PRIMARIES, _INK_SET, _ORIENTATION = 338, 34675, 318, 319, 332, 274
