@@ -2,7 +2,7 @@
 
 import os
 import unicodedata
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import pytest
 from hypothesis import given
@@ -171,3 +171,23 @@ def test_folders_that_cannot_be_made(tmp_path: Path) -> None:
     for name in ("file/x.png", "file/sub/x.png", "loop/x.png"):
         with pytest.raises(OutputError):
             make_folder(output_path(tmp_path, name).parent)
+
+
+WINDOWS_NAMES = (
+    "con.jpg", "CON", "aux/nul.png", "com1.tar.jpg", "lpt9 .jpg", "a:b.jpg", "c:/x.jpg", "dot./end.",
+    "space /end .jpg", "what?.jpg", "a|b.jpg", 'quote".jpg', "less<more>.jpg", "tab\t.jpg", "CONIN$.jpg",
+    "com¹.jpg", "..\\x.jpg", "end...",
+)  # fmt: skip
+
+
+def test_windows_takes_every_written_name() -> None:
+    """Its rules, without it: https://learn.microsoft.com/windows/win32/fileio/naming-a-file."""
+    ports = (f"{port}{number}" for port in ("com", "lpt") for number in "123456789¹²³")
+    devices = {"con", "prn", "aux", "nul", "conin$", "conout$", *ports}
+    written = output_names(WINDOWS_NAMES, ".png")
+    assert len({path.casefold() for path in written}) == len(WINDOWS_NAMES)
+    for path in written:
+        for part in path.split("/"):
+            assert not set(part) & set('<>:"\\|?*') and part.isprintable()
+            assert part == part.rstrip(". ") and part.split(".")[0].rstrip().casefold() not in devices
+        assert not PureWindowsPath(path).is_absolute() and not PureWindowsPath(path).drive

@@ -4,6 +4,8 @@ Light is linear, float32 (H, W, C), with 1 as diffuse white: 203 cd/m2 (ITU-R BT
 as long as nothing in the picture is brighter; else the curve leaves the light below ``KNEE`` alone and rolls off.
 """
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,24 +22,37 @@ BRIGHT_SHARE = 1e-4
 Light = NDArray[np.float32]
 
 _LUMINANCE = np.array([0.2627, 0.6780, 0.0593], np.float32)
+_STEPS = 1 << 16
 _PQ_M1, _PQ_M2 = 2610 / 16384, 2523 / 4096 * 128
 _PQ_C1, _PQ_C2, _PQ_C3 = 3424 / 4096, 2413 / 4096 * 32, 2392 / 4096 * 32
 _HLG_A, _HLG_B, _HLG_C = 0.17883277, 0.28466892, 0.55991073
 
 
 def display_light(values: Light, transfer: str | float) -> Light:
-    """Return what a reference display emits for values 0 to 1 of PQ or HLG (ITU-R BT.2100), diffuse white at 1."""
-    assert transfer in (PQ, HLG), transfer
-    clipped = np.clip(values, 0, 1)
+    """Return what a reference display emits for values 0 to 1 of PQ or HLG (ITU-R BT.2100), diffuse white at 1.
+
+    Values count in 16 bits.
+    """
+    decoded = _decoded(str(transfer))[np.rint(np.clip(values, 0, 1) * (_STEPS - 1)).astype(np.uint16)]
     if transfer == PQ:
-        root = clipped ** np.float32(1 / _PQ_M2)
+        return decoded
+    weights = _LUMINANCE if values.shape[2] == 3 else np.ones(1, np.float32)
+    luminance = (decoded @ weights)[..., None]
+    factor = np.maximum(luminance, 1e-9) ** np.float32(HLG_SYSTEM_GAMMA - 1)
+    return decoded * factor * np.float32(HLG_PEAK_CD_M2 / WHITE_CD_M2)
+
+
+@cache
+def _decoded(transfer: str) -> Light:
+    """Light of all 16-bit values: of PQ what a display emits, of HLG that of the scene."""
+    values = np.linspace(0, 1, _STEPS)
+    if transfer == PQ:
+        root = values ** (1 / _PQ_M2)
         light = (np.maximum(root - _PQ_C1, 0) / (_PQ_C2 - _PQ_C3 * root)) ** (1 / _PQ_M1)
         return (light * (PQ_PEAK_CD_M2 / WHITE_CD_M2)).astype(np.float32)
-    scene = np.where(clipped <= 0.5, clipped**2 / 3, (np.exp((clipped - _HLG_C) / _HLG_A) + _HLG_B) / 12)
-    weights = _LUMINANCE if values.shape[2] == 3 else np.ones(1, np.float32)
-    luminance = (scene @ weights)[..., None]
-    factor = np.maximum(luminance, 1e-9) ** (HLG_SYSTEM_GAMMA - 1)
-    return (scene * factor * (HLG_PEAK_CD_M2 / WHITE_CD_M2)).astype(np.float32)
+    assert transfer == HLG, transfer
+    scene = np.where(values <= 0.5, values**2 / 3, (np.exp((values - _HLG_C) / _HLG_A) + _HLG_B) / 12)
+    return scene.astype(np.float32)
 
 
 def peak_of(light: Light) -> float:

@@ -1,0 +1,57 @@
+"""Which pictures a name selects: the exact text, then its normal form, then a pattern."""
+
+import unicodedata
+
+import pytest
+
+from unicorn_cli.selection import names_one_file, select_by_name
+from unicorn_codec.errors import NameNotFound
+
+NAMES = ["IMG [1].jpg", "IMG 1.jpg", "[abc].jpg", "a.jpg", "b/a.jpg", "*.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("IMG [1].jpg", [0]),
+        ("IMG 1.jpg", [1]),
+        ("[abc].jpg", [2]),
+        ("a.jpg", [3]),
+        ("*.jpg", [5]),
+        ("*a.jpg", [3, 4]),
+        ("IMG ?.jpg", [1]),
+        ("[ab].jpg", [3]),
+        ("b/*", [4]),
+    ],
+)
+def test_brackets_and_asterisks_in_real_names(pattern: str, found: list[int]) -> None:
+    assert select_by_name([pattern], NAMES) == found
+
+
+def test_several_names_select_each_picture_once() -> None:
+    assert select_by_name(["a.jpg", "*a.jpg", "[abc].jpg"], NAMES) == [3, 4, 2]
+
+
+@pytest.mark.parametrize("stored", ["NFC", "NFD"])
+@pytest.mark.parametrize("typed", ["NFC", "NFD"])
+@pytest.mark.parametrize("name", ["Müller.jpg", "Äpfel/Café.jpg", "Äpfel/*", "M?ller.jpg"])
+def test_accents_composed_or_not(stored: str, typed: str, name: str) -> None:
+    names = [unicodedata.normalize(stored, text) for text in ("plain.jpg", "Müller.jpg", "Äpfel/Café.jpg")]
+    assert select_by_name([unicodedata.normalize(typed, name)], names) == [1 if "ller" in name else 2]
+
+
+def test_two_names_that_differ_by_normal_form_alone_are_two() -> None:
+    names = [unicodedata.normalize(form, "é.jpg") for form in ("NFC", "NFD")]
+    assert [select_by_name([name], names) for name in names] == [[0], [1]]
+
+
+def test_a_name_that_is_not_there() -> None:
+    with pytest.raises(NameNotFound, match=r"c\.jpg"):
+        select_by_name(["a.jpg", "c.jpg"], NAMES)
+
+
+@pytest.mark.parametrize(
+    ("output", "is_file"), [("a.png", True), ("a/b.png", True), ("a", False), ("a.png/", False), (".", False)]
+)
+def test_outputs_that_mean_a_file(output: str, is_file: bool) -> None:
+    assert names_one_file(output) == is_file
