@@ -1,12 +1,14 @@
 """Which pictures a name selects: the exact text, then its normal form, then a pattern."""
 
 import unicodedata
+from typing import Literal
 
 import pytest
 
 from unicorn_cli.selection import names_one_file, select_by_name
 from unicorn_codec.errors import NameNotFound
 
+Form = Literal["NFC", "NFD"]
 NAMES = ["IMG [1].jpg", "IMG 1.jpg", "[abc].jpg", "a.jpg", "b/a.jpg", "*.jpg"]
 
 
@@ -35,7 +37,7 @@ def test_several_names_select_each_picture_once() -> None:
 @pytest.mark.parametrize("stored", ["NFC", "NFD"])
 @pytest.mark.parametrize("typed", ["NFC", "NFD"])
 @pytest.mark.parametrize("name", ["Müller.jpg", "Äpfel/Café.jpg", "Äpfel/*", "M?ller.jpg"])
-def test_accents_composed_or_not(stored: str, typed: str, name: str) -> None:
+def test_accents_composed_or_not(stored: Form, typed: Form, name: str) -> None:
     names = [unicodedata.normalize(stored, text) for text in ("plain.jpg", "Müller.jpg", "Äpfel/Café.jpg")]
     assert select_by_name([unicodedata.normalize(typed, name)], names) == [1 if "ller" in name else 2]
 
