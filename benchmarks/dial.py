@@ -23,7 +23,7 @@ import numpy as np
 from PIL import Image
 
 from unicorn_codec.bench.comparison import point_line, rivals, split_runnable
-from unicorn_codec.bench.equal_bytes import HANDICAP_DB, equal_bytes_table
+from unicorn_codec.bench.equal_bytes import HANDICAP_DB, at_equal_bytes, equal_bytes_table
 from unicorn_codec.bench.measuring import Measuring, measuring, point_from, point_values
 from unicorn_codec.bench.network_rivals import Coin, RoundedLatents
 from unicorn_codec.bench.own_codec import EFFORTS, OWN_NAME, Unicorn
@@ -31,7 +31,7 @@ from unicorn_codec.bench.picture_set import PictureSet
 from unicorn_codec.bench.plots import draw_plots
 from unicorn_codec.bench.provenance import package_models_sha256, provenance
 from unicorn_codec.bench.quality_metrics import check_packages
-from unicorn_codec.bench.report import BD_TEXT, Point, bd_table, notes, point_table, verdict
+from unicorn_codec.bench.report import BD_TEXT, Point, anchor_of, bd_table, notes, point_table, titles_of, verdict
 from unicorn_codec.bench.rivals import Avif, Codec, Zip
 from unicorn_codec.config import CodesOptions, Goal, ReadOptions, Target
 from unicorn_codec.effort import SHORT_EFFORT
@@ -42,7 +42,7 @@ STEPS = (2.0,)
 """Settings of this codec: target rates in bits per pixel, then quantisation steps for higher rates."""
 
 BAR_RATES = (0.05, 0.1)
-BAR_RIVALS = ("avif", "avif-speed-0", "avif-half")
+BAR_RIVALS = ("avif-bare", "avif-half-bare", "avif", "avif-speed-0", "avif-half")
 
 OUR_MODELS = (OWN_NAME, *EFFORTS, RoundedLatents.name)
 """Codecs whose points are discarded when the package's models change."""
@@ -74,8 +74,8 @@ COIN_STEP_SECONDS = 0.02
 METRIC_SECONDS = 0.15
 START_SECONDS = 5.0
 PLOTTED = (
-    *(OWN_NAME, "avif", "avif-half", "webp", "jpeg-xl", "jpeg-2000", "hevc-intra", "av1-film", "vvc-intra"),
-    *("latents-zstd",),
+    *(OWN_NAME, "avif-bare", "avif", "avif-half-bare", "avif-half", "webp", "jpeg-xl", "jpeg-2000"),
+    *("hevc-intra", "av1-film", "vvc-intra", "latents-zstd"),
 )
 """Curves of the main plots. Plots named ``-all`` show the others too."""
 
@@ -246,27 +246,20 @@ def measure_one(measure: Measuring, codec: Codec, setting: str, run: Run, output
         return run.skipped[-1]
 
 
-def report(results: Results, output: Path) -> None:
-    """Write ``dial.md`` and the plots."""
+def report(results: Results, output: Path, *, plots: bool) -> None:
+    """Write ``dial.md`` and, if wanted, the plots."""
     parts = ["# This codec and its rivals from 0.03 to 1.5 bits per pixel"]
     for run in results.runs:
         if not run.points:
             continue
         order = list(dict.fromkeys((OWN_NAME, *(p.codec for p in run.points))))
         points = sorted(run.points, key=lambda point: (order.index(point.codec), point.bytes))
-        few = [point for point in points if point.codec in PLOTTED]
-        stem = f"dial-{run.name}-{run.count}"
-        draw_plots(few, output, stem)
-        draw_plots(points, output, f"{stem}-all")
         parts += [
             f"## {run.name}, {run.count:,} pictures",
             verdict(points),
-            "Comparison with the smallest files of AVIF and half-size AVIF that are no smaller (better means: in "
-            f"MS-SSIM and SSIMULACRA2, and at most {HANDICAP_DB:g} dB worse in PSNR):",
-            equal_bytes_table(points, BAR_RATES, BAR_RIVALS),
-            *(f"![{run.name}, {run.count} pictures]({stem}-{name}.png)" for name in ("ssimulacra2", "psnr_db")),
-            f"BD-rates against AVIF. {BD_TEXT}",
-            bd_table(points),
+            *equal_bytes_parts(points),
+            *(plot_parts(run, points, output) if plots else ()),
+            *bd_parts(points),
             point_table(points),
             *notes(points),
             "\n".join(f"- {line}" for line in run.skipped),
@@ -275,6 +268,31 @@ def report(results: Results, output: Path) -> None:
     versions = ", ".join(f"{name} {version}" for name, version in origin["versions"].items())
     parts += [f"`{origin['command']}`", f"{origin['date']}, {origin['device']}, {origin['cores']} cores; {versions}."]
     (output / "dial.md").write_text("\n\n".join(part for part in parts if part) + "\n")
+
+
+def equal_bytes_parts(points: Sequence[Point]) -> list[str]:
+    """Return the comparison at equal bytes with a sentence about it; nothing if no file can be compared."""
+    if not any(at_equal_bytes(points, rate, BAR_RIVALS) for rate in BAR_RATES):
+        return []
+    return [
+        "Comparison with the smallest files of AVIF and half-size AVIF that are no smaller (better means: in "
+        f"MS-SSIM and SSIMULACRA2, and at most {HANDICAP_DB:g} dB worse in PSNR):",
+        equal_bytes_table(points, BAR_RATES, BAR_RIVALS),
+    ]
+
+
+def plot_parts(run: Run, points: Sequence[Point], output: Path) -> list[str]:
+    """Draw the plots and return links to two of them."""
+    stem = f"dial-{run.name}-{run.count}"
+    draw_plots([point for point in points if point.codec in PLOTTED], output, stem)
+    draw_plots(points, output, f"{stem}-all")
+    return [f"![{run.name}, {run.count} pictures]({stem}-{name}.png)" for name in ("ssimulacra2", "psnr_db")]
+
+
+def bd_parts(points: Sequence[Point]) -> list[str]:
+    """Return BD-rates with a sentence about them; nothing if no anchor ran."""
+    anchor = anchor_of(points)
+    return [f"BD-rates against {titles_of(points)[anchor]}. {BD_TEXT}", bd_table(points)] if anchor else []
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
@@ -299,6 +317,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--coin-pictures", type=int, default=4)
     parser.add_argument("--coin-steps", type=int, default=1000)
     parser.add_argument("--files", type=Path, help="folder for all written files")
+    parser.add_argument("--plots", action=argparse.BooleanOptionalAction, default=True, help="draw plots, or none")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     return parser.parse_args(arguments)
@@ -317,7 +336,7 @@ def main() -> None:
     command = shlex.join(["python", *sys.argv])
     results = Results(args.out / "dial.json", provenance(command, args.seed, args.device), settings, args.again)
     measure_all(args, results)
-    report(results, args.out)
+    report(results, args.out, plots=args.plots)
     for run in results.runs:
         print(f"{run.name}, {run.count} pictures: {verdict(run.points)}")
 

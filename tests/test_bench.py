@@ -274,7 +274,13 @@ BARE = curve("avif-bare", "AVIF without container", [(0.01, 10), (0.02, 30), (0.
     ],
 )
 def test_the_verdict_names_the_rate_the_rival_and_the_saving(own: list[tuple[float, float]], wanted: str) -> None:
-    assert verdict([*curve("unicorn", "unicorn", own), *JPEG, *AVIF, *BARE]) == wanted
+    assert verdict([*curve("unicorn", "unicorn", own), *JPEG, *AVIF]) == wanted
+
+
+def test_avif_without_container_is_a_rival_and_what_nobody_can_use_is_none() -> None:
+    own = curve("unicorn", "unicorn", [(0.05, 30)])
+    rounded = curve("latents-zstd", "rounded latents", [(0.001, 10), (0.002, 30)])
+    assert "AVIF without container needs 60 % fewer bytes than unicorn" in verdict([*own, *AVIF, *BARE, *rounded])
 
 
 def test_a_quality_that_no_rival_reaches_gives_no_verdict() -> None:
@@ -294,6 +300,14 @@ def test_tables_show_a_dash_for_missing_values() -> None:
     rows = bd_table([*AVIF, *JPEG, *apart]).splitlines()
     assert rows[2].startswith("| JPEG | +100.0 % (22.0 to 34.0; 0.10 to 0.80 bpp) |")
     assert rows[3].split(" | ")[0::3] == ["| WebP", f"{DASH} |"]
+
+
+def test_bd_rates_refer_to_avif_without_containers_where_it_ran() -> None:
+    both = [*AVIF, *BARE]
+    assert "## BD-rate against AVIF without container" in markdown("Sentence.", both, [], ORIGIN)
+    assert [row.split(" | ")[0] for row in bd_table(both).splitlines()[2:]] == ["| AVIF"]
+    assert "## BD-rate against AVIF\n" in markdown("Sentence.", AVIF, [], ORIGIN)
+    assert "BD-rate" not in markdown("Sentence.", JPEG, [], ORIGIN)
 
 
 def test_the_report_names_its_provenance_and_skipped_codecs() -> None:

@@ -35,6 +35,13 @@ def run(data: Path, output: Path, monkeypatch: pytest.MonkeyPatch, *more: str) -
     return json.loads((output / "dial.json").read_text())
 
 
+def test_a_report_without_plots_has_no_pictures(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Jpeg, "settings", {"quality 10": 10})
+    run(data, tmp_path / "out", monkeypatch, "--no-plots")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"dial.json", "dial.md"}
+    assert "![" not in (tmp_path / "out" / "dial.md").read_text()
+
+
 def test_measured_points_are_not_measured_again(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -56,7 +63,9 @@ def test_measured_points_are_not_measured_again(
     assert again["points"][0] == found["points"][0]
     assert not list(output.glob("*.part"))
     assert (output / "dial-pictures-3-all-psnr_db.png").exists()
-    assert "| 0.05 |" in (output / "dial.md").read_text()
+    page = (output / "dial.md").read_text()
+    assert "| JPEG | quality 60 |" in page and "(dial-pictures-3-psnr_db.png)" in page
+    assert "| 0.05 |" not in page, "there is no file of ours to compare"
     with pytest.raises(SystemExit, match="move it away"):
         run(data, output, monkeypatch, "--metrics-every", "2")
 

@@ -9,11 +9,13 @@ from unicorn_codec.bench.bd_rate import RateCurve, RatePoint, bd_rate, pareto_fr
 from unicorn_codec.bench.network_rivals import RoundedLatents
 from unicorn_codec.bench.own_codec import EFFORTS, OWN_NAME
 from unicorn_codec.bench.quality_metrics import MAIN_METRIC, METRICS, MetricValues
-from unicorn_codec.bench.rivals import Avif, BareAvif, BareHalfAvif
+from unicorn_codec.bench.rivals import Avif, BareAvif
 
 DASH = "—"
-ANCHOR = Avif.name
-NOT_RIVALS = (BareAvif.name, BareHalfAvif.name, RoundedLatents.name, *EFFORTS)
+ANCHORS = (BareAvif.name, Avif.name)
+"""Codecs that BD-rates refer to, the strictest first: no collection needs a container for every picture."""
+
+NOT_RIVALS = (RoundedLatents.name, *EFFORTS)
 """Codecs that no verdict names: nobody can use them, or they are variants of this one."""
 
 
@@ -170,7 +172,7 @@ def _short(metric: str) -> str:
 
 BD_TEXT = (
     "Mean difference in bytes at equal quality; less than 0 % is a saving. In brackets: the interval that it covers, "
-    "of quality and of AVIF's bits per pixel (bpp). A dash: the curves overlap too little."
+    "of quality and of the anchor's bits per pixel (bpp). A dash: the curves overlap too little."
 )
 
 
@@ -193,8 +195,8 @@ def markdown(sentence: str, points: Sequence[Point], skipped: Sequence[str], ori
     if with_weights:
         rates = ", ".join(f"{p.bits_per_pixel_with_autoencoder:.3f}" for p in with_weights)
         parts.append(f"With the autoencoder's weights in each file, unicorn's rates would be {rates} bits per pixel.")
-    if any(point.codec == ANCHOR for point in points):
-        parts += ["## BD-rate against AVIF", BD_TEXT, bd_table(points)]
+    if anchor := anchor_of(points):
+        parts += [f"## BD-rate against {titles_of(points)[anchor]}", BD_TEXT, bd_table(points)]
     if skipped:
         parts += ["## Skipped", "\n".join(f"- {line}" for line in skipped)]
     parts += ["## Provenance", f"`{origin['command']}`", versions]
@@ -224,23 +226,32 @@ def point_table(points: Sequence[Point]) -> str:
     return markdown_table([*head, "pack, s", "unpack, s", "peak, MB"], rows, left=2)
 
 
+def anchor_of(points: Sequence[Point]) -> str | None:
+    """Return the name of the codec that BD-rates refer to; None if no anchor ran."""
+    found = {point.codec for point in points}
+    return next((name for name in ANCHORS if name in found), None)
+
+
 def bd_table(points: Sequence[Point]) -> str:
-    """Return a table of the BD-rates of every other codec against the anchor."""
+    """Return a table of the BD-rates of every other codec against the anchor; nothing without an anchor."""
     points = on_every_picture(points)
+    anchor = anchor_of(points)
+    if anchor is None:
+        return ""
     measured = {name: m for name, m in METRICS.items() if any(p.metrics[name] is not None for p in points)}
     judged = {name: metric for name, metric in measured.items() if math.isfinite(metric.least_overlap)}
     rows = [
-        [title, *(bd_text(points, codec, name) for name in judged)]
+        [title, *(bd_text(points, anchor, codec, name) for name in judged)]
         for codec, title in titles_of(points).items()
-        if codec != ANCHOR
+        if codec != anchor
     ]
     return markdown_table(["codec", *(metric.axis for metric in judged.values())], rows, left=1)
 
 
-def bd_text(points: Sequence[Point], codec: str, metric: str) -> str:
+def bd_text(points: Sequence[Point], anchor: str, codec: str, metric: str) -> str:
     """Return a codec's BD-rate against the anchor and the interval that it covers, or a dash."""
-    anchor, test = (curve_of(points, name, metric) for name in (ANCHOR, codec))
-    found = bd_rate(anchor, test, METRICS[metric].least_overlap)
+    reference, test = (curve_of(points, name, metric) for name in (anchor, codec))
+    found = bd_rate(reference, test, METRICS[metric].least_overlap)
     if found is None:
         return DASH
     rates = f"{found.low_rate:.2f} to {found.high_rate:.2f} bpp"
