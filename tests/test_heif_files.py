@@ -82,6 +82,13 @@ def test_a_cut_avif_is_named() -> None:
             read(data[:size])
 
 
+def test_an_avif_of_which_half_is_zeros_is_named() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    data = avif(noise)
+    with pytest.raises(DamagedFile, match="zero"):
+        read(data[: len(data) // 2] + bytes(len(data) - len(data) // 2))
+
+
 # --- HEIC ---
 
 FAKE = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(3000)

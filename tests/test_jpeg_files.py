@@ -39,8 +39,9 @@ def test_gray_and_cmyk() -> None:
     assert psnr_db(gray, as_rgb(np.asarray(Image.fromarray(LARGE).convert("L")))) > 40
     assert (gray[..., 0] == gray[..., 2]).all()
     for subsampling in (0, 2):
-        ink = jpeg(mode="CMYK", subsampling=subsampling)
-        assert psnr_db(read(ink).pixels, LARGE) > 30
+        decoded = read(jpeg(mode="CMYK", subsampling=subsampling))
+        assert psnr_db(decoded.pixels, LARGE) > 30
+        assert [("not checked for damage" in note) for note in decoded.notes] == [True] * (subsampling // 2)
 
 
 # --- damage ---
@@ -80,7 +81,7 @@ def test_a_progressive_picture_without_its_last_scans_is_damaged() -> None:
 @pytest.mark.parametrize("progressive", [False, True])
 def test_a_missing_last_marker_is_no_damage(progressive: bool) -> None:
     data = jpeg(progressive=progressive)
-    for whole in (data[:-2], data[:-1], data + b"more behind the end", data + bytes(100)):
+    for whole in (data[:-2], data[:-1], data + b"more behind the end", data + bytes(1000)):
         decoded = read(whole)
         assert psnr_db(decoded.pixels, LARGE) > 40 and not decoded.notes
 
@@ -109,8 +110,15 @@ def test_a_gain_map_is_told_and_stops_nothing() -> None:
     )
     start = buffer.getvalue().rindex(b"\xff\xd8\xff")
     first = buffer.getvalue()[:start]
-    decoded = read(first + second)
-    assert decoded.notes == ("its HDR gain map is not kept",)
+    for whole in (first + second, jpeg() + second):
+        assert read(whole).notes == ("its HDR gain map is not kept",)
+
+
+def test_a_picture_or_a_video_behind_the_first_is_named() -> None:
+    for behind in (jpeg(), bytes(16) + jpeg(), b"\0\0\0\x18ftypmp42" + bytes(100)):
+        with pytest.raises(IncompleteFile, match="would be lost"):
+            read(jpeg() + behind)
+        assert psnr_db(read(jpeg() + behind, ReadOptions(first_page=True)).pixels, LARGE) > 40
 
 
 # --- colour ---
@@ -133,6 +141,12 @@ def dcf_exif(index: bytes, space: int = 65535) -> bytes:
 def test_adobe_rgb_by_exif() -> None:
     stored = np.rint(255 * light_in(ADOBE_PRIMARIES, LARGE) ** (1 / 2.2)).astype(np.uint8)
     assert psnr_db(read(jpeg(stored, exif=dcf_exif(b"R03\0"))).pixels, LARGE) > 40
+    for kind in ("PNG", "WEBP"):
+        buffer = io.BytesIO()
+        more = {"lossless": True} if kind == "WEBP" else {}
+        exif = dcf_exif(b"R03\0")
+        Image.fromarray(stored).save(buffer, kind, exif=exif if kind == "WEBP" else exif[6:], **more)
+        assert psnr_db(read(buffer.getvalue()).pixels, LARGE) > 40, kind
     for plain in (dcf_exif(b"R98\0"), dcf_exif(b"R98\0", space=1), dcf_exif(b"R03\0", space=1)):
         assert psnr_db(read(jpeg(exif=plain)).pixels, LARGE) > 40
 

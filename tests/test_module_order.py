@@ -142,7 +142,7 @@ def test_light_modules_import_neither_torch_nor_pillow(module: str) -> None:
         (
             "PIL",
             {
-                *(f"pictures.{name}_files" for name in ("jpeg", "png", "pillow", "bmp", "heif")),
+                *(f"pictures.{name}_files" for name in ("jpeg", "png", "pillow", "bmp", "heif", "tiff")),
                 "pictures.png_bands",
                 *(f"pictures.{name}" for name in ("exif", "reading", "images", "avif", "avif_sequence")),
                 "bench.rivals",

@@ -68,6 +68,16 @@ def test_a_webp_that_is_cut_is_named() -> None:
             read(data[:size])
 
 
+@pytest.mark.parametrize("lossless", [True, False])
+def test_a_webp_of_which_half_is_zeros_is_named(lossless: bool) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    data = saved(Image.fromarray(noise), "WEBP", quality=90, lossless=lossless)
+    zeroed = data[: len(data) // 2] + bytes(len(data) - len(data) // 2)
+    with pytest.raises(DamagedFile, match="zero"):
+        read(zeroed)
+    assert read(zeroed, ReadOptions(accept_damaged=True)).notes[0].startswith("it is damaged: ")
+
+
 def test_bmp_with_a_fourth_byte() -> None:
     opaque, clear = (Image.fromarray(np.dstack([SCENE, alpha])) for alpha in (ALPHA * 0, ALPHA))
     for kind in ("BMP", "DIB"):

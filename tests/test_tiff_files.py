@@ -9,6 +9,7 @@ import tifffile
 from PIL import Image
 
 from tests.picture_writers import (
+    ADOBE_PRIMARIES,
     BT2020_PRIMARIES,
     GRAY,
     HEIGHT,
@@ -112,6 +113,17 @@ def test_primaries_without_a_profile() -> None:
     tags = {318: (5, [3127, 10000, 3290, 10000]), 319: (5, [v for t in tenths for v in (t, 10000)])}
     stored = np.rint(srgb_curve(light_in(BT2020_PRIMARIES)) * 65535)
     assert shows(tiff_of(tiff_page(stored, 2, 16, tags=tags)), SCENE)
+
+
+def test_adobe_rgb_by_exif() -> None:
+    """Tags of EXIF and interoperability behind the picture, as cameras write them."""
+    stored = np.rint(255 * light_in(ADOBE_PRIMARIES) ** (1 / 2.2))
+    data = bytearray(tiff_of(tiff_page(stored, 2, tags={34665: (4, [0xABCDEF])})))
+    place = data.index((0xABCDEF).to_bytes(4, "little"))
+    struct.pack_into("<I", data, place, len(data))
+    data += struct.pack("<HHHIHHHHIII", 2, 0xA001, 3, 1, 0xFFFF, 0, 0xA005, 4, 1, len(data) + 30, 0)
+    data += struct.pack("<HHHI4sI", 1, 1, 2, 4, b"R03\0", 0)
+    assert psnr_db(read(bytes(data)).pixels, SCENE) > 40
 
 
 def test_light_beyond_white_is_rolled_off_and_told() -> None:

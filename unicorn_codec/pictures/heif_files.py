@@ -11,8 +11,8 @@ from PIL.AvifImagePlugin import AvifImageFile
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.pictures.colour_space import SRGB, ColourSpace, of_cicp
 from unicorn_codec.pictures.exif import colour_of, orientation_of
-from unicorn_codec.pictures.heif_boxes import HeifFile, parse_heif
-from unicorn_codec.pictures.limits import check_pixels, check_single
+from unicorn_codec.pictures.heif_boxes import HeifFile, boxes, parse_heif
+from unicorn_codec.pictures.limits import check_pixels, check_single, refuse_damage, zero_faults
 from unicorn_codec.pictures.picture_files import MissingReader
 from unicorn_codec.pictures.pillow_files import samples_of
 from unicorn_codec.pictures.raster import GRAY, RGB, Raster, Samples, widened
@@ -21,6 +21,7 @@ from unicorn_codec.pictures.raster import GRAY, RGB, Raster, Samples, widened
 def read_avif(data: bytes, options: ReadOptions) -> Raster:
     """Return an AVIF's picture. Raises ``BadFile``."""
     heif = parse_heif(data)
+    damage = refuse_damage(_faults(data), options)
     with AvifImageFile(io.BytesIO(data)) as image:
         check_pixels(image.width, image.height, options)
         notes = check_single(getattr(image, "n_frames", 1), "frame", options) or _others(heif, options)
@@ -32,7 +33,12 @@ def read_avif(data: bytes, options: ReadOptions) -> Raster:
     if deep is not None:
         model, samples, alpha = deep
     return Raster(
-        samples=samples, model=model, alpha=alpha, colour=colour, orientation=turned, notes=(*notes, *_gain_map(heif))
+        samples=samples,
+        model=model,
+        alpha=alpha,
+        colour=colour,
+        orientation=turned,
+        notes=(*notes, *damage, *_gain_map(heif)),
     )
 
 
@@ -43,6 +49,7 @@ def read_heic(data: bytes, options: ReadOptions) -> Raster:
     except ImportError as error:
         raise MissingReader("a HEIC picture is read with the extra 'heif': pip install unicorn-codec[heif]") from error
     heif = parse_heif(data)
+    damage = refuse_damage(_faults(data), options)
     opened: Any = pillow_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=False)
     width, height = opened.size
     check_pixels(width, height, options)
@@ -62,8 +69,12 @@ def read_heic(data: bytes, options: ReadOptions) -> Raster:
         alpha=alpha,
         premultiplied=bool(getattr(primary, "premultiplied_alpha", False)) and alpha is not None,
         colour=_colour(primary.info.get("icc_profile"), heif.nclx, exif),
-        notes=(*notes, *_gain_map(heif)),
+        notes=(*notes, *damage, *_gain_map(heif)),
     )
+
+
+def _faults(data: bytes) -> list[str]:
+    return [fault for kind, payload in boxes(data) if kind == b"mdat" for fault in zero_faults(payload)]
 
 
 def _others(heif: HeifFile, options: ReadOptions) -> list[str]:

@@ -24,6 +24,9 @@ EIGHTHS = 8
 _LARGE_THUMBNAILS = ("Large Thumbnail (VGA Equivalent)", "Large Thumbnail (Full HD Equivalent)")
 _GAIN_MAPS = (b"hdrgm:", b"urn:iso:std:iso:ts:21496:-1", b"apple:photo:2020:aux:hdrgainmap")
 _MOTION = re.compile(rb"GCamera:(MotionPhoto|MicroVideo)(=['\"]1|>1)")
+_START = b"\xff\xd8\xff"
+_NO_GAIN_MAP = "its HDR gain map is not kept"
+_NOT_CHECKED = "its components are sampled in an unusual way, so that it was not checked for damage"
 _UNUSUAL_SAMPLING = "Could not determine subsampling"
 _MODELS = {1: (GRAY, "GRAY"), 3: (RGB, "RGB"), 4: (CMYK, "CMYK")}
 
@@ -38,7 +41,8 @@ def read_jpeg(data: bytes, options: ReadOptions) -> Raster:
     eighths = reduced_eighths(markers.width, markers.height, options)
     check_pixels(-(-markers.width * eighths // EIGHTHS), -(-markers.height * eighths // EIGHTHS), options)
     with jpeg_factory(io.BytesIO(data)) as image:
-        notes = [*_other_pictures(image, data, options), *_motion(image, options)]
+        behind = data[markers.end :].lstrip(b"\0")
+        notes = [*_other_pictures(image, data, behind, options), *_motion(image, behind, options)]
         profile, orientation = image.info.get("icc_profile"), orientation_of(image)
         colour = ColourSpace(icc=profile) if profile else colour_of(image.getexif()) or SRGB
     samples, damage = _decoded(data, markers, eighths, options)
@@ -73,7 +77,7 @@ def _decoded(data: bytes, markers: JpegFile, eighths: int, options: ReadOptions)
         samples = simplejpeg.decode_jpeg(closed, **wanted)
     except ValueError as error:
         if _UNUSUAL_SAMPLING in str(error):
-            return _by_pillow(data), refuse_damage(faults, options)
+            return _by_pillow(data), [*refuse_damage(faults, options), _NOT_CHECKED]
         faults.insert(0, str(error))
         refuse_damage(faults, options)
         samples = simplejpeg.decode_jpeg(closed, **wanted, strict=False)
@@ -89,28 +93,30 @@ def _by_pillow(data: bytes) -> Samples:
     return decoded.reshape(*decoded.shape[:2], -1)
 
 
-def _other_pictures(image: Image.Image, data: bytes, options: ReadOptions) -> list[str]:
-    """Notes on further pictures (MPF): previews do not count, a gain map is told, others are lost."""
+def _other_pictures(image: Image.Image, data: bytes, behind: bytes, options: ReadOptions) -> list[str]:
+    """Notes on further pictures, by MPF or simply behind. Previews do not count, and gain maps are told."""
     count = getattr(image, "n_frames", 1)
     if count <= 1:
-        has_gain_map = (
-            any(mark in data for mark in _GAIN_MAPS) and len(re.findall(rb"\xff\xd8\xff[\xe0-\xe2]", data)) > 1
-        )
-        return ["its HDR gain map is not kept"] if has_gain_map else []
+        if not behind.startswith(_START):
+            return []
+        if any(mark in data for mark in _GAIN_MAPS):
+            return [_NO_GAIN_MAP]
+        return check_single(2, "picture", options)
     notes, others = [], 1
     for entry in getattr(image, "mpinfo", {}).get(0xB002, [])[1:]:
         start = entry["DataOffset"]
         kind = entry["Attribute"]["MPType"]
         if any(mark in data[start : start + entry["Size"]] for mark in _GAIN_MAPS):
-            notes = ["its HDR gain map is not kept"]
+            notes = [_NO_GAIN_MAP]
         elif kind not in _LARGE_THUMBNAILS:
             others += 1
     return notes + check_single(others, "picture", options)
 
 
-def _motion(image: Image.Image, options: ReadOptions) -> list[str]:
-    """Notes on the video behind the picture of a motion photo."""
+def _motion(image: Image.Image, behind: bytes, options: ReadOptions) -> list[str]:
+    """Notes on the video behind the picture of a motion photo, by XMP or by its own first bytes."""
     xmp = image.info.get("xmp", b"")
-    if not isinstance(xmp, bytes) or not _MOTION.search(xmp):
+    is_told = isinstance(xmp, bytes) and _MOTION.search(xmp)
+    if not is_told and b"ftyp" not in behind[:8] and b"MotionPhoto_Data" not in behind:
         return []
     return refuse_loss("it is a motion photo, whose video would be lost", options)

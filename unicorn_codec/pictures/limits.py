@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.pictures.picture_files import BadFile, DamagedFile, IncompleteFile
 
+_ZEROS = bytes(256)
+
 
 def check_pixels(width: int, height: int, options: ReadOptions) -> None:
     """Raise ``BadFile`` if a header claims more pixels than may be decoded, or none."""
@@ -30,6 +32,15 @@ def refuse_loss(loss: str, options: ReadOptions) -> list[str]:
     if not options.first_page:
         raise IncompleteFile(f"{loss} (--first-page accepts it)")
     return [loss.replace("would be lost", "were left out")]
+
+
+def zero_faults(payload: bytes) -> list[str]:
+    """Return a fault if entropy-coded data holds a run of zeros that no encoder writes: the file was not all written.
+
+    For formats without checksums, whose decoders make a picture of anything.
+    """
+    at = payload.find(_ZEROS)
+    return [] if at < 0 else [f"its data is zero from byte {at} of {len(payload)} on"]
 
 
 def refuse_damage(faults: Sequence[str], options: ReadOptions) -> list[str]:

@@ -1,6 +1,7 @@
 """GIF and WebP files to samples, and others that Pillow reads whole."""
 
 import io
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -12,10 +13,11 @@ from PIL.WebPImagePlugin import WebPImageFile
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.pictures.colour_space import SRGB, ColourSpace
 from unicorn_codec.pictures.exif import colour_of, orientation_of
-from unicorn_codec.pictures.limits import check_pixels, check_single, refuse_damage
+from unicorn_codec.pictures.limits import check_pixels, check_single, refuse_damage, zero_faults
 from unicorn_codec.pictures.picture_files import BadFile
 from unicorn_codec.pictures.raster import CMYK, GRAY, RGB, Raster, Samples
 
+_CODED = (b"VP8 ", b"VP8L", b"ANMF")
 _GRAY_MODES = ("1", "L", "LA", "La", "I;16")
 
 
@@ -36,9 +38,19 @@ def read_webp(data: bytes, options: ReadOptions) -> Raster:
     """Return a WebP's picture. Raises ``BadFile``."""
     stated = int.from_bytes(data[4:8], "little") + 8
     faults = [f"it has {len(data)} bytes of {stated}"] if len(data) < stated else []
+    faults += [fault for kind, payload in _chunks(data) if kind in _CODED for fault in zero_faults(payload)]
     notes = refuse_damage(faults, options)
     raster = still_of(WebPImageFile(io.BytesIO(data)), options)
     return replace(raster, notes=(*raster.notes, *notes))
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Types and contents of a RIFF file's chunks."""
+    at = 12
+    while at + 8 <= len(data):
+        size = int.from_bytes(data[at + 4 : at + 8], "little")
+        yield data[at : at + 4], data[at + 8 : at + 8 + size]
+        at += 8 + size + size % 2
 
 
 def still_of(image: ImageFile, options: ReadOptions) -> Raster:

@@ -145,6 +145,8 @@ def _take(seen: _Seen, kind: bytes, body: bytes, is_whole: bool) -> None:
     elif not is_whole:
         if kind in (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"tRNS"):
             seen.faults.append(f"its chunk {kind.decode()} is damaged")
+        elif kind == b"eXIf":
+            seen.notes.append("its EXIF is damaged and was ignored; it may be shown turned")
     elif kind in (b"eXIf", b"zTXt", b"iTXt", b"tEXt"):
         if kind == b"eXIf" or (body.startswith(_EXIF_KEYWORDS) and len(body) <= MAX_METADATA_BYTES):
             seen.exif.append((kind, body))

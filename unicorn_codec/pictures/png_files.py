@@ -8,8 +8,8 @@ import numpy as np
 from PIL.PngImagePlugin import PngImageFile
 
 from unicorn_codec.config import ReadOptions
-from unicorn_codec.pictures.colour_space import SRGB
-from unicorn_codec.pictures.exif import orientation_of
+from unicorn_codec.pictures.colour_space import SRGB, ColourSpace
+from unicorn_codec.pictures.exif import colour_of, orientation_of
 from unicorn_codec.pictures.limits import check_pixels, check_single, refuse_damage
 from unicorn_codec.pictures.png_bands import decode_png, png_bands
 from unicorn_codec.pictures.png_chunks import PngFile, parse_png, plain_png
@@ -31,6 +31,7 @@ def read_png(data: bytes, options: ReadOptions) -> Raster:
         layered = reduced((np.dstack(_layers(png, band)) for band in png_bands(png)), factor)
     else:
         layered = np.dstack(_layers(png, decode_png(png)))
+    orientation, colour = _by_exif(png)
     model = GRAY if png.colour_type in (_GRAY, _GRAY_ALPHA) else RGB
     channels = CHANNELS[model]
     samples = layered[:, :, :channels]
@@ -38,8 +39,8 @@ def read_png(data: bytes, options: ReadOptions) -> Raster:
         samples=_of_full_range(samples) if png.narrow else samples,
         model=model,
         alpha=layered[:, :, channels] if layered.shape[2] > channels else None,
-        colour=png.colour or SRGB,
-        orientation=_orientation(png),
+        colour=png.colour or colour,
+        orientation=orientation,
         full_size=(png.width, png.height),
         notes=tuple(notes),
     )
@@ -110,6 +111,7 @@ def _of_full_range(samples: Samples) -> Samples:
     return np.rint(np.clip((samples - black) / (white - black), 0, 1) * top).astype(samples.dtype)
 
 
-def _orientation(png: PngFile) -> int:
+def _by_exif(png: PngFile) -> tuple[int, ColourSpace]:
+    """Orientation and colour space, as far as EXIF says them."""
     with PngImageFile(io.BytesIO(plain_png(png))) as image:
-        return orientation_of(image)
+        return orientation_of(image), colour_of(image.getexif()) or SRGB

@@ -15,9 +15,12 @@ from dataclasses import replace
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from tifffile import TiffFile, TiffPage
 
 from unicorn_codec.config import ReadOptions
+from unicorn_codec.pictures.colour_space import SRGB
+from unicorn_codec.pictures.exif import colour_of
 from unicorn_codec.pictures.limits import check_pixels, refuse_damage
 from unicorn_codec.pictures.picture_files import BadFile, DamagedFile
 from unicorn_codec.pictures.raster import GRAY, RGB, Raster
@@ -28,7 +31,7 @@ from unicorn_codec.pictures.tiff_samples import BANDED, YCBCR, orientation, rast
 MAX_SAMPLES = 16
 """A pixel: more are no colours."""
 
-_ORIENTATION_TAG = 274
+_ORIENTATION_TAG, _EXIF_TAG = 274, 34665
 _UNCOMPRESSED, _OLD_JPEG, _TOGETHER = 1, 6, 1
 _FAX = (2, 3, 4)
 _TOLERANT = (*_FAX, 6, 7, 34892)
@@ -81,6 +84,10 @@ def read_tiff(data: bytes, options: ReadOptions) -> Raster:
         notes += refuse_damage([*_missing(page, len(data)), *_warnings(page, alone)], options)
         raster, damage = _raster(page, alone, options, factor)
         full_size = page.imagewidth, page.imagelength
+    if raster.colour == SRGB and _EXIF_TAG in page.tags:
+        exif = Image.Exif()
+        exif.load(b"Exif\0\0" + alone)
+        raster = replace(raster, colour=colour_of(exif) or SRGB)
     return replace(raster, full_size=full_size, notes=(*notes, *damage, *raster.notes))
 
 
