@@ -4,7 +4,7 @@
 
 A file that crashes the process, takes more than 5 seconds of processor time, or more than 1 GB above what the libraries
 take, or ends in anything but pixels or a reason, is a find, and is left in --finds. Pictures that are read and differ
-from the original are counted: bytes of pixels that no checksum covers cannot be told from others.
+from the original are counted: bytes of pixels that no checksum covers cannot be recognised as damaged.
 """
 
 import argparse
@@ -263,7 +263,7 @@ def main() -> None:
         other_pictures={name: count for name, count in others.items() if count},
         slowest_seconds=round(slowest, 2),
         peak_bytes=peak,
-        found=finds,
+        finds=finds,
     )
     sys.exit(1 if finds else 0)
 

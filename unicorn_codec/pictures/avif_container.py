@@ -54,7 +54,7 @@ def take_units(avif: bytes) -> list[bytes]:
     table = _inner(top.get(b"moov", b""), b"trak", b"mdia", b"minf", b"stbl")
     sizes, data = table.get(b"stsz", b""), top.get(b"mdat", b"")
     if len(sizes) < 16 or len(sizes) % 4 or sizes[:8] != bytes(8):
-        raise InvalidField("an AVIF sequence that does not tell the size of each sample")
+        raise InvalidField("an AVIF sequence without the size of each sample")
     lengths = struct.unpack(f">{len(sizes) // 4 - 3}I", sizes[12:])
     if not data or sum(lengths) != len(data):
         raise InvalidField(f"an AVIF sequence of {len(data)} bytes, its samples have {sum(lengths)}")

@@ -136,7 +136,7 @@ def _unit(code: bytes) -> bytes:
 
 
 def _distance(code: bytes) -> tuple[int, int]:
-    """How many positions before this one the picture lies that it goes on from, and the bytes that say so."""
+    """Return the distance in positions to the reference picture, and the number of bytes that encode it."""
     distance = 0
     for place, byte in enumerate(code[2 : 2 + _DISTANCE_BYTES]):
         distance |= (byte & 127) << 7 * place
@@ -144,7 +144,7 @@ def _distance(code: bytes) -> tuple[int, int]:
             if distance and (byte or not place):
                 return distance, place + 1
             break
-    raise InvalidField("an AVIF code that does not tell which picture it goes on from")
+    raise InvalidField("an AVIF code without its reference picture")
 
 
 def _distance_bytes(distance: int) -> bytes:

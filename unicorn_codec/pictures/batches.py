@@ -1,11 +1,11 @@
-"""Equally sized pictures, so many together that memory holds them."""
+"""Batches of equally sized pictures, limited by memory."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 PICTURES_PER_BATCH = 256
 PIXELS_TOGETHER = 1 << 25
-"""Pictures that go through a step together: at most so many, of at most so many pixels."""
+"""Limits of a batch: pictures, and their pixels together."""
 
 
 def places_by_size(sizes: Sequence[tuple[int, int]]) -> dict[tuple[int, int], list[int]]:
@@ -19,7 +19,7 @@ def places_by_size(sizes: Sequence[tuple[int, int]]) -> dict[tuple[int, int], li
 def batches_by_size(
     sizes: Sequence[tuple[int, int]], largest: int = PICTURES_PER_BATCH, pixels: int = PIXELS_TOGETHER
 ) -> Iterator[list[int]]:
-    """Places of equally sized pictures, at most so many pictures and pixels together."""
+    """Return the places of equally sized pictures, in batches within both limits."""
     for (width, height), places in places_by_size(sizes).items():
         together = max(1, min(largest, pixels // (width * height)))
         for start in range(0, len(places), together):

@@ -21,7 +21,7 @@ def orientation_of(image: Image.Image) -> int:
 
 
 def colour_of(exif: Image.Exif) -> ColourSpace | None:
-    """Return Adobe RGB if EXIF says so as DCF defines it (option file, ``R03``), else None."""
+    """Return Adobe RGB if EXIF names it as DCF defines (option file, ``R03``), else None."""
     try:
         space = exif.get_ifd(_EXIF_IFD).get(_COLOUR_SPACE)
         index = exif.get_ifd(_INTEROP_IFD).get(_INTEROP_INDEX)

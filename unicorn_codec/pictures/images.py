@@ -1,6 +1,6 @@
 """A folder of picture files <-> pixels.
 
-Pixels are uint8 arrays ``(H, W, 3)``, sRGB, upright and opaque, whatever the file held. ``list_folder`` decodes
+Pixels are uint8 arrays ``(H, W, 3)``, sRGB, upright and opaque, whatever the file holds. ``list_folder`` decodes
 every file once, so that a damaged one is found before hours of training and not after them.
 """
 

@@ -64,7 +64,7 @@ def reduced_eighths(width: int, height: int, options: ReadOptions) -> int:
 
 def _decoded(data: bytes, markers: JpegFile, eighths: int, options: ReadOptions) -> tuple[Samples, list[str]]:
     """Return samples (H, W, C), and notes on damage that the options accept."""
-    # A marker behind the last one is not read; in place of a missing one it tells that nothing else is missing.
+    # A marker behind the last one is not read; in place of a missing one it shows that nothing else is missing.
     closed = data if markers.has_end else data + END
     wanted: dict[str, Any] = {"colorspace": _MODELS[len(markers.components)][1]}
     if eighths < EIGHTHS:
@@ -94,7 +94,7 @@ def _by_pillow(data: bytes) -> Samples:
 
 
 def _other_pictures(image: Image.Image, data: bytes, behind: bytes, options: ReadOptions) -> list[str]:
-    """Notes on further pictures, by MPF or simply behind. Previews do not count, and gain maps are told."""
+    """Notes on further pictures, by MPF or simply behind. Previews do not count, and gain maps are noted."""
     count = getattr(image, "n_frames", 1)
     if count <= 1:
         if not behind.startswith(_START):
@@ -116,7 +116,7 @@ def _other_pictures(image: Image.Image, data: bytes, behind: bytes, options: Rea
 def _motion(image: Image.Image, behind: bytes, options: ReadOptions) -> list[str]:
     """Notes on the video behind the picture of a motion photo, by XMP or by its own first bytes."""
     xmp = image.info.get("xmp", b"")
-    is_told = isinstance(xmp, bytes) and _MOTION.search(xmp)
-    if not is_told and b"ftyp" not in behind[:8] and b"MotionPhoto_Data" not in behind:
+    is_marked = isinstance(xmp, bytes) and _MOTION.search(xmp)
+    if not is_marked and b"ftyp" not in behind[:8] and b"MotionPhoto_Data" not in behind:
         return []
     return refuse_loss("it is a motion photo, whose video would be lost", options)

@@ -11,10 +11,14 @@ from unicorn_codec.config import ReadOptions
 from unicorn_codec.pictures.colour_space import SRGB, ColourSpace
 from unicorn_codec.pictures.exif import colour_of, orientation_of
 from unicorn_codec.pictures.limits import check_pixels, check_single, refuse_damage
+from unicorn_codec.pictures.picture_files import DamagedFile
 from unicorn_codec.pictures.png_bands import decode_png, png_bands
 from unicorn_codec.pictures.png_chunks import PngFile, parse_png, plain_png
 from unicorn_codec.pictures.raster import CHANNELS, GRAY, RGB, Raster, Samples, full_scale, widened
 from unicorn_codec.pictures.reducing import reduced, reduction
+
+_LEAST_SHARE = 16
+"""Part of a damaged picture that has to be there: a file of some bytes can claim any size."""
 
 _GRAY, _RGB, _PALETTE, _GRAY_ALPHA = 0, 2, 3, 4
 
@@ -61,7 +65,11 @@ def _missing_rows(png: PngFile) -> list[str]:
 
 
 def _completed(png: PngFile) -> PngFile:
-    """Return a damaged picture with black, or what filters make of it, in place of the rows that are missing."""
+    """Return a damaged picture with black, or what filters make of it, in place of the rows that are missing.
+
+    Raises:
+        DamagedFile: hardly anything of it is there.
+    """
     unpacker, rows = zlib.decompressobj(), bytearray()
     # An interlaced picture takes more rows, of fewer bytes.
     wanted = png.height * (png.row_bytes + 1) * (2 if png.interlaced else 1)
@@ -70,6 +78,8 @@ def _completed(png: PngFile) -> PngFile:
             rows += unpacker.decompress(png.data[at : at + 256], wanted - len(rows) or 1)
     except zlib.error:
         pass  # what came before the damage counts
+    if len(rows) < wanted // _LEAST_SHARE:
+        raise DamagedFile("it is damaged: hardly anything of it is there")
     return replace(png, data=zlib.compress(bytes(rows[:wanted].ljust(wanted, b"\0")), 1))
 
 
