@@ -50,7 +50,7 @@ class Sample:
     def scene(self) -> np.ndarray:
         """What was written, on white, as far as the name says."""
         mode, words = self.name.split(" ")[0], self.name.lower()
-        is_gray = mode in ("L", "LA", "F", "I;16") or any(word in words for word in ("gray", "minis"))
+        is_gray = mode in ("L", "LA", "I", "F", "I;16") or any(word in words for word in ("gray", "minis"))
         shown = np.repeat(GRAY[..., None], 3, 2) if is_gray else SCENE
         if "alpha" in words or "RGBA" in self.name or mode == "LA":
             opacity = ALPHA[..., None] / 255
@@ -94,6 +94,7 @@ def by_pillow() -> Iterator[Sample]:
     images["PA"] = images["P"].convert("PA")
     images["RGBX"] = images["RGB"].convert("RGBX")
     images["I;16"] = Image.fromarray(GRAY.astype(np.uint16) * 257)
+    images["I"] = images["L"].convert("I")
     images["F"] = Image.fromarray(GRAY.astype(np.float32) / 255)
     images["RGB, turned"] = images["RGB"]
     settings: list[tuple[str, str, dict[str, Any]]] = [

@@ -108,6 +108,15 @@ def test_floating_point_colours_that_name_their_primaries_are_values() -> None:
     assert shows(tiff_of(tiff_page(SCENE / 255, 2, 32, 3, tags=tags)), SCENE)
 
 
+@pytest.mark.parametrize("mode", ["I", "F"])
+def test_8_bit_values_in_a_wider_type(mode: str) -> None:
+    """As Pillow writes an 8-bit picture that was converted to such a mode."""
+    decoded = read(saved(Image.fromarray(GRAY).convert(mode)))
+    assert np.array_equal(decoded.pixels, as_rgb(GRAY))
+    assert "8 bits" in decoded.notes[0]
+    assert np.array_equal(read(tiff_of(tiff_page(SCENE, 2, 32, 3))).pixels, SCENE)
+
+
 def test_primaries_without_a_profile() -> None:
     tenths = [round(10000 * v) for point in BT2020_PRIMARIES for v in point]
     tags = {318: (5, [3127, 10000, 3290, 10000]), 319: (5, [v for t in tenths for v in (t, 10000)])}

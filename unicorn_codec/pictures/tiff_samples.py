@@ -19,7 +19,7 @@ _UNSIGNED, _SIGNED, _FLOAT, _VOID = 1, 2, 3, 4
 _ASSOCIATED, _STRAIGHT = 1, 2
 _EXTRA_SAMPLES, _ICC_PROFILE, _WHITE_POINT, _PRIMARIES, _INK_SET, _ORIENTATION = 338, 34675, 318, 319, 332, 274
 _CMYK_INKS = 1
-_JPEG = (6, 7, 34892)
+_BYTE = 255
 
 BRIGHTEST_LIGHT = 100.0
 """Linear floating-point colours beyond this are taken for other values than light."""
@@ -129,6 +129,8 @@ def _scaled(page: TiffPage, values: NDArray[Any], model: str | None) -> Stretche
         return _of_floats(values, model)
     if kind != "i":
         raise BadFile(f"values of type {values.dtype} are not read")
+    if values.dtype.itemsize >= 4 and _are_bytes(values):
+        return _of_bytes(values)
     white = 65535.0 if values.dtype.itemsize >= 4 else float(np.iinfo(values.dtype).max)
     return _within(values.astype(np.float32), white, (values.min(), values.max()))
 
@@ -137,9 +139,20 @@ def _of_floats(values: NDArray[Any], model: str | None) -> Stretched:
     floats = values.astype(np.float32)
     if not np.isfinite(floats).all():
         raise BadFile("some of its values are not finite")
+    if _are_bytes(floats):
+        return _of_bytes(floats)
     if model == RGB and floats.max(initial=0) <= BRIGHTEST_LIGHT:
         return Stretched(np.maximum(floats, 0))
     return _within(floats, 1.0, (floats.min(initial=0), floats.max(initial=0)))
+
+
+def _are_bytes(values: NDArray[Any]) -> bool:
+    """Whether values of a wider type are whole numbers up to 255: libraries write 8-bit pictures so."""
+    return bool(values.min() >= 0 and 1 < values.max() <= _BYTE and (values == np.rint(values)).all())
+
+
+def _of_bytes(values: NDArray[Any]) -> Stretched:
+    return Stretched((values / np.float32(_BYTE)).astype(np.float32), "its values were taken for 8 bits, up to 255")
 
 
 def _within(values: NDArray[np.float32], white: float, found: tuple[Any, Any]) -> Stretched:
