@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,13 @@ _OF_NETWORK = ("parameters", "steps", "ceiling_psnr_db", "other_noise_psnr_db", 
 
 def to_json(values: dict[str, Any]) -> str:
     """JSON text; a value that is not finite (the PSNR of identical pictures) is null."""
-    return json.dumps(_finite(values), indent=2, ensure_ascii=False, allow_nan=False)
+    finite = _finite(values)
+    text = json.dumps(finite, indent=2, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:  # escapes of the stream would be no JSON
+        return json.dumps(finite, indent=2, allow_nan=False)
+    return text
 
 
 def _finite(value: Any) -> Any:

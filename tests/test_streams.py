@@ -1,5 +1,7 @@
 """Standard streams that are closed, full, or of an encoding that lacks letters: one clear line, or the right result."""
 
+import io
+import json
 import os
 import subprocess
 import sys
@@ -7,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from unicorn_cli.values import to_json
 from unicorn_codec.packing.reports import PackReport
 
 pytestmark = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
@@ -55,6 +58,14 @@ def test_names_that_an_encoding_lacks(tmp_path: Path, environment: dict[str, str
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1].strip()
     assert last in (name + b".jpg: it is no picture, or damaged" for name in (b"\\u2603", "\u2603".encode()))
+
+
+def test_json_stays_json_where_the_encoding_lacks_letters(monkeypatch: pytest.MonkeyPatch) -> None:
+    for encoding in ("utf-8", "latin-1"):
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
+        text = to_json({"name": "猫 é"})
+        assert json.loads(text.encode(encoding).decode(encoding)) == {"name": "猫 é"}
+        assert ("猫" in text) == (encoding == "utf-8")
 
 
 def test_one_picture_to_stdout(coded: tuple[Path, PackReport], tmp_path: Path) -> None:
