@@ -1,4 +1,4 @@
-"""Train the embedded autoencoder as a variable-rate transform codec.
+"""Train the packaged autoencoder as a variable-rate transform codec.
 
     python models/train_autoencoder.py --data PICTURES --out RUN --minutes 80
     python models/train_autoencoder.py --data PICTURES --out RUN --minutes 62 --start embedded-8  # trained on from that

@@ -1,4 +1,4 @@
-"""Train the embedded autoencoder's decoder and its context model on refined codes, which are what archives hold.
+"""Train the packaged autoencoder's decoder and its context model on refined codes, which are what archives hold.
 
     python models/train_on_refined.py --data PICTURES --features FEATURES --start embedded-8 --out RUN
     python models/export.py --run RUN --autoencoder autoencoder-9 --context-model context_model-8
@@ -63,7 +63,7 @@ JUDGED_STEPS = (2.0, 4.0, 8.0)
 
 
 class RefinedTrainer:
-    """Decoder and context model of an embedded autoencoder, the decoder as the package will hold it, kernels rounded.
+    """Decoder and context model of a packaged autoencoder, the decoder as the package will hold it, kernels rounded.
 
     Args:
         perceptual: (N,) distances of pictures (N, 3, H, W) in [0, 1], twice.

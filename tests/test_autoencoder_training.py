@@ -1,4 +1,4 @@
-"""The script that trains the embedded autoencoder: each step follows its own gradient, and Muon's updates are whole."""
+"""The script that trains the packaged autoencoder: each step follows its own gradient, and Muon's updates are whole."""
 
 from argparse import Namespace
 from pathlib import Path

@@ -177,7 +177,7 @@ class Header:
     Args:
         pictures: M, the number of pictures.
         seed: of the index map, the index frequencies and the noise.
-        latent_step: quantisation step of coded latents, which the embedded autoencoder's decoder is told; 1 elsewhere.
+        latent_step: quantisation step of coded latents, which the packaged autoencoder's decoder is told; 1 elsewhere.
         denoising: None in an archive without a network.
     """
 

@@ -1,4 +1,4 @@
-"""The embedded autoencoder's network: a variable-rate transform codec for pictures.
+"""The packaged autoencoder's network: a variable-rate transform codec for pictures.
 
 Plain residual convolutions between pixel (un)shuffles. There is no normalisation layer: a codec
 needs the amplitude of its features (Balle et al., 2016), and ``diffusers.AutoencoderDC``, the
