@@ -48,13 +48,20 @@ def reached_by_latents(autoencoder: PackagedAutoencoder, picture: np.ndarray) ->
         objective = Objective(autoencoder=autoencoder, rate=rate, step=step, half=False)
         refined = objective.refine(pixels, latents, SHORT_EFFORT)
         (decoded,) = autoencoder.decode_pictures((refined / step).round() * step, height, width, step)
-        found.append(ssimulacra2(picture, decoded))
+        found.append(score(picture, decoded))
     return found
 
 
 def reached_by_avif(picture: np.ndarray) -> list[float]:
     """SSIMULACRA2 of a picture at each of Pillow's qualities."""
-    return [ssimulacra2(picture, encode_avif(picture, quality)[1]) for quality in AVIF_QUALITIES]
+    return [score(picture, encode_avif(picture, quality)[1]) for quality in AVIF_QUALITIES]
+
+
+def score(original: np.ndarray, decoded: np.ndarray) -> float:
+    """Return the SSIMULACRA2 of a picture that is not tiny."""
+    found = ssimulacra2(original, decoded)
+    assert found is not None, "SSIMULACRA2 needs pictures of at least 8 pixels a side"
+    return found
 
 
 if __name__ == "__main__":

@@ -50,12 +50,13 @@ class Squares(NamedTuple):
         return list(self[:-1])
 
     def picked(self, numbers: Tensor) -> "Squares":
-        return Squares(*(tensor[numbers] for tensor in self.tensors), half=self.half)
+        return Squares._make([*(tensor[numbers] for tensor in self.tensors), self.half])
 
 
 def all_of(parts: Sequence[Squares]) -> Squares:
     """Those of parts that are all whole or all at half size."""
-    return Squares(*map(torch.cat, zip(*(part.tensors for part in parts), strict=True)), half=parts[0].half)
+    joined = map(torch.cat, zip(*(part.tensors for part in parts), strict=True))
+    return Squares._make([*joined, parts[0].half])
 
 
 def refined_squares(
@@ -89,4 +90,4 @@ def refined(
     steps, own_steps = (torch.full((len(pixels),), one) for one in (step, objective.own_step))
     levels = torch.full((len(pixels),), model_level(level_of(step), half=half))
     tensors = pixels, latents.half(), symbols, steps, own_steps, levels
-    return Squares(*(tensor.to(autoencoder.device) for tensor in tensors), half=half)
+    return Squares._make([*(tensor.to(autoencoder.device) for tensor in tensors), half])

@@ -108,9 +108,9 @@ def random_crops(pictures: Sequence[np.ndarray], batch: int, size: int, rng: np.
     """(batch, size, size, 3) uint8; pictures too small for the size are left out by redrawing."""
     crops = np.empty((batch, size, size, 3), np.uint8)
     for slot in range(batch):
-        picture = pictures[rng.integers(len(pictures))]
+        picture = pictures[int(rng.integers(len(pictures)))]
         while min(picture.shape[:2]) < size:
-            picture = pictures[rng.integers(len(pictures))]
+            picture = pictures[int(rng.integers(len(pictures)))]
         smaller = rng.uniform(SMALLEST_PART, 1) if rng.random() < 0.5 else 1.0
         side = min(round(size / smaller), *picture.shape[:2])
         top = rng.integers(picture.shape[0] - side + 1)
@@ -178,13 +178,13 @@ class Muon(torch.optim.Optimizer):
         for group in self.param_groups:
             for matrices in alike(group["params"]):
                 momenta = [self.state[m].setdefault("momentum", torch.zeros_like(m)) for m in matrices]
-                gradients = [m.grad for m in matrices]
+                gradients = [m.grad for m in matrices if m.grad is not None]
                 torch._foreach_lerp_(momenta, gradients, 0.05)
                 updates = torch.stack(torch._foreach_lerp(gradients, momenta, 0.95))
                 updates = orthogonalise(updates.to(self._kind)).to(updates.dtype)
                 rows, columns = matrices[0].shape
                 pace = group["lr"] * max(1, rows / columns) ** 0.5
-                torch._foreach_add_(matrices, list(updates), alpha=-pace)
+                torch._foreach_add_([*matrices], list(updates), alpha=-pace)
 
 
 def alike(matrices: list[nn.Parameter]) -> list[list[nn.Parameter]]:
@@ -236,6 +236,7 @@ def revive(network: CodingAutoencoder, pictures: Tensor, size: float) -> Tensor:
         (C,) which ones they are.
     """
     last, first = network.encoder[-1], network.decoder[0]
+    assert isinstance(last, nn.Conv2d) and last.bias is not None and isinstance(first, nn.Conv2d)
     silent = network.encode(pictures).std((0, 2, 3)) < SILENT
     last.weight[silent] = torch.randn_like(last.weight[silent])
     last.bias[silent] = 0.0
@@ -269,13 +270,15 @@ class Trainer:
         torch.backends.cudnn.benchmark = True  # all batches have one shape
         self.validation, self.pictures = pictures[::HELD_OUT], without_unseen(pictures)
         self.shape = GROWN if args.start else NETWORK
-        self.network = CodingAutoencoder(**self.shape).to(self.device).to(memory_format=torch.channels_last)
+        self.network = CodingAutoencoder(**self.shape).to(self.device)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.rate = RateModel(self.shape["latent_channels"], HIDDEN).to(self.device)
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
-        place = {"device": self.device, "memory_format": torch.channels_last}
         self.perceptual: Callable[[Tensor, Tensor], Tensor] | None = None
         if features:
-            self.perceptual = self._compiled("perceptual", PerceptualDistance(features).to(**place))
+            perceptual = PerceptualDistance(features).to(self.device)
+            perceptual.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self.perceptual = self._compiled("perceptual", perceptual)
         self.elapsed, self.step = 0.0, 0
         self.usual_loss: Tensor | None = None
         self.revived = torch.zeros(self.shape["latent_channels"], 1, 1, dtype=torch.bool, device=self.device)

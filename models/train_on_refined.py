@@ -105,7 +105,8 @@ class RefinedTrainer:
         def compute(*tensors: Tensor) -> Tensor:
             for optimizer in self.optimizers:
                 optimizer.zero_grad(set_to_none=False)  # whole ones and halves leave them at one place
-            losses = [loss_of(Squares(*tensors, half=squares.half)) for loss_of in (self.decoder_loss, self.rate_loss)]
+            given = Squares._make([*tensors, squares.half])
+            losses = [loss_of(given) for loss_of in (self.decoder_loss, self.rate_loss)]
             torch.stack(losses).sum().backward()
             return torch.stack(losses).detach()
 
@@ -119,7 +120,9 @@ class RefinedTrainer:
     def decoder_loss(self, squares: Squares) -> Tensor:
         """Mean distortion, in what a bit is worth at each one's step, times the step, as in ``train_autoencoder``."""
         pictures = as_pictures(squares.pixels, self.device)
-        symbols = squares.symbols.float() * shown_channels(*squares.symbols.shape[:2], self.device)
+        symbols = squares.symbols.float() * shown_channels(
+            squares.symbols.shape[0], squares.symbols.shape[1], self.device
+        )
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.fast_bfloat16):
             planes = self.network.with_step(symbols * squares.own_steps.view(-1, 1, 1, 1), squares.own_steps)
             planes = planes.contiguous(memory_format=torch.channels_last)
@@ -138,7 +141,7 @@ class RefinedTrainer:
 
     def rounded(self) -> dict[str, Tensor]:
         """The decoder's weights as the package holds them; gradients pass unchanged."""
-        weights = dict(self.decoder.named_parameters())
+        weights: dict[str, Tensor] = dict(self.decoder.named_parameters())
         for name, weight in weights.items():
             if (found := quantised(f"decoder.{name}", weight.detach())) is not None:
                 stored = weights_of({name: found[0], name + SCALE_SUFFIX: found[1]})[name]
@@ -252,9 +255,9 @@ def main() -> None:
     unseen = random_crops(pictures[::HELD_OUT], args.judged, SIDE, np.random.default_rng(0))
     crops = Crops(without_unseen(pictures), args.together, SIDE, args.seed)
     cut = iter(DataLoader(crops, None, num_workers=args.workers))
-    perceptual: nn.Module = PerceptualDistance(args.features)
+    perceptual = PerceptualDistance(args.features)
     if args.compile:
-        perceptual = torch.compile(perceptual, dynamic=False)
+        perceptual.compile(dynamic=False)
     trainer = RefinedTrainer(autoencoder, rate, perceptual, args.perceptual, args.pace)
     print(judged(*fixed(autoencoder, rate), unseen), flush=True)
     for done in range(args.passes):
