@@ -52,15 +52,13 @@ def compare_at(folder: Path, shown: Sequence[Path], rate: float) -> list[list[Ce
     report = pack(folder, output, CodesOptions(target=Target(Goal.RATE, rate)))
     print(f"{rate}: {report.bits_per_pixel:.4f} bits per pixel, {report.measured.psnr_db.mean:.2f} dB", flush=True)
     archive = Archive.open(output)
-    assert archive.container.codes is not None
-    streams = archive.container.codes.streams
-    overhead = (report.file_bytes - sum(map(len, streams))) / len(streams)
-    positions = {name: position for position, name in enumerate(sorted(archive.names))}
+    overhead = (report.file_bytes - archive.reader.footer.record_bytes) / len(archive)
     rows = []
     for path in shown:
         original = np.asarray(Image.open(path).convert("RGB"))
-        own_bytes = len(streams[positions[path.name]]) + overhead
-        own_pixels = np.asarray(archive[archive.names.index(path.name)])
+        (index,) = archive.find(path.name)
+        own_bytes = archive.reader.row(index).length + overhead
+        own_pixels = np.asarray(archive[index])
         avif_bytes, avif_pixels = best_avif(original, own_bytes)
         cells = []
         for codec, size, pixels in (("unicorn", own_bytes, own_pixels), ("AVIF", avif_bytes, avif_pixels)):

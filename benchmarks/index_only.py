@@ -24,10 +24,10 @@ import torch
 
 from unicorn_codec.archive import Archive
 from unicorn_codec.config import NetworkOptions, ReadOptions, TrainConfig
-from unicorn_codec.format.container import read_container, write_container
 from unicorn_codec.measurement import measure
 from unicorn_codec.network.planning import fit_network
 from unicorn_codec.network.training import Progress
+from unicorn_codec.packing.archive_writing import read_packed, write_packed
 from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.pack import pack
 from unicorn_codec.pictures.images import list_folder
@@ -139,7 +139,7 @@ def weights(args: argparse.Namespace, work: Path) -> Iterator[Row]:
     seconds = args.minutes * 60
     exact = partial(pack_some, weight_bits=32, exponent_bits=8)
     exact(args.data, work, 256, 64, seconds, parameters_per_latent=1.6, device=args.device)
-    container = read_container(work / "out.uni")
+    container = read_packed(work / "out.uni")
     assert container.weights is not None, "an archive of indices has weights"
     read = ReadOptions(max_side=64)
     _, values = parse_weights(container.weights)
@@ -147,7 +147,7 @@ def weights(args: argparse.Namespace, work: Path) -> Iterator[Row]:
     for exponent_bits, mantissa_bits in WEIGHT_FORMATS:
         chosen = fit_format(values, exponent_bits, mantissa_bits)
         written = work / f"{chosen.bits}.uni"
-        write_container(written, replace(container, weights=serialize_weights(values, chosen)), overwrite=True)
+        write_packed(written, replace(container, weights=serialize_weights(values, chosen)), overwrite=True)
         with Archive.open(written, device=args.device) as archive:
             measured = measure(archive, listed, read)
         yield {

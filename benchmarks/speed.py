@@ -139,7 +139,7 @@ def measure_shares(folder: Path, work: Path, record: Callable[[str, float], None
         for batch in batches_by_size([archive.size(index) for index in range(len(archive))]):
             size = archive.size(batch[0])
             with watch.part("entropy_decoding"):
-                make = archive.decoder.read(batch, *size)
+                make = archive.decoder(0).read(batch, *size)
             with watch.part("autoencoder"):
                 decoded = list(make())
             with watch.part("writing"):

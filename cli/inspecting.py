@@ -5,20 +5,25 @@ from pathlib import Path
 import click
 
 from .options import archive_argument, json_option
-from .report import inspect_text
+from .report import inspect_text, picture_text
 from .values import to_json
 
 
 @click.command()
 @archive_argument
-@click.option("--entries", is_flag=True, help="List every picture: index, size, code, PSNR as packed, name.")
+@click.option("--entries", is_flag=True, help="List every picture: index, size, record, PSNR as packed, name.")
+@click.option("--index", type=click.IntRange(min=0), help="Show one picture alone.")
 @json_option
-def inspect(archive: Path, entries: bool, as_json: bool) -> None:
-    """Show what a file holds: pictures, rate, network, autoencoder and sections.
+def inspect(archive: Path | str, entries: bool, index: int | None, as_json: bool) -> None:
+    """Show what a file holds: pictures, rate, network, autoencoder and what takes how many bytes.
 
     Nothing is decoded.
     """
-    from unicorn_codec.inspection import describe
+    from unicorn_codec.inspection import describe, describe_picture
 
+    if index is not None:
+        picture = describe_picture(archive, index)
+        click.echo(to_json(picture) if as_json else picture_text(picture))
+        return
     values = describe(archive, entries=entries)
     click.echo(to_json(values) if as_json else inspect_text(archive, values))

@@ -13,6 +13,7 @@ from unicorn_codec.pictures.picture_files import reason_of
 
 from .bench import bench
 from .demo import demo
+from .growing import add, compact, remove, repair
 from .inspecting import inspect
 from .pack import pack
 from .streams import abandon_stdout, is_lost_output, prepare_streams
@@ -83,8 +84,9 @@ def cli() -> None:
       unicorn pack photos/ out.uni
       unicorn unpack out.uni --index 42
       unicorn inspect out.uni
+      unicorn add out.uni more/
     """
 
 
-for command in (pack, unpack, inspect, verify, bench, demo):
+for command in (pack, unpack, inspect, verify, add, remove, compact, repair, bench, demo):
     cli.add_command(command)

@@ -6,16 +6,18 @@ from typing import Any
 import click
 
 from unicorn_codec.config import DEVICES, MAX_PIXELS, ReadOptions
-from unicorn_codec.format.header import MAX_SIDE, MAX_STEPS
+from unicorn_codec.format.header import MAX_STEPS
+from unicorn_codec.format.limits import MAX_SIDE
 
 from .grouped import option
-from .parameters import Colour
+from .parameters import ArchivePath, Colour
 
 a_path = click.Path(path_type=Path)
 """Type of paths. The library reports missing and unreadable ones, in the same words everywhere."""
 
 
-archive_argument = click.argument("archive", metavar="FILE.uni", type=a_path)
+archive_argument = click.argument("archive", metavar="FILE.uni|URL", type=ArchivePath())
+local_archive_argument = click.argument("archive", metavar="FILE.uni", type=a_path)
 
 json_settings: dict[str, Any] = {"is_flag": True, "help": "Print JSON on stdout, anything else on stderr."}
 json_option = click.option("--json", "as_json", **json_settings)

@@ -1,9 +1,12 @@
 """Types of option values: durations, sizes, colours, ranges of indices."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import click
+
+from unicorn_codec.format.sources import is_url
 
 COLOURS = {
     "black": (0, 0, 0),
@@ -34,6 +37,15 @@ _BYTES = re.compile(r"(\d{1,15}(?:\.\d{1,9})?)([kmg]?b|)")
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([smh])")
 _HEX_COLOUR = re.compile(r"#([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})")
 _RANGE = re.compile(r"(\d{1,18})(?:-(\d{1,18}))?", re.ASCII)
+
+
+class ArchivePath(click.ParamType[Path | str]):
+    """A path, or a URL that is kept as it is."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path | str:
+        return value if is_url(value) else Path(value)
 
 
 class Duration(click.ParamType[float]):

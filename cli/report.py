@@ -189,24 +189,27 @@ def below_text(picture: "PictureDistortion") -> str:
     )
 
 
-def inspect_text(path: Path, values: dict[str, Any]) -> str:
+def inspect_text(path: Path | str, values: dict[str, Any]) -> str:
     """Format what ``inspection.describe`` found."""
     autoencoder = values["autoencoder"]
     facts = labelled([
-        ("file", f"{path}, format version {values['format_version']}"),
+        ("file", f"{path}, format version {values['format_version']}, generation {values['generation']}"),
         ("size", exact_bytes(values["file_bytes"])),
         ("pictures", f"{count(values['pictures'], 'picture')}, {count(values['pixels'], 'pixel')}"),
+        *([("", f"{count(values['removed'], 'index', 'indices')} removed")] if values["removed"] else []),
         ("rate", f"{rate(values['bits_per_pixel'])} bits per pixel"),
         *_autoencoder_row(values["bits_per_pixel"], values["bits_per_pixel_with_autoencoder"]),
         ("index", f"{count(values['index_bits'], 'bit')} a picture, seed {values['seed']}"),
         *_network_rows(values),
         *_code_rows(values["codes"]),
         ("autoencoder", f"{autoencoder['name']}, {exact_bytes(autoencoder['bytes'])}"),
-        ("", f"SHA-256 {autoencoder['sha256']}"),
+        ("", f"fingerprint {autoencoder['fingerprint']}"),
     ])  # fmt: skip
-    sections = [(s["type"], f"{s['offset']:,}", f"{s['bytes']:,}") for s in values["sections"]]
-    parts = [facts, table(("section", "offset", "bytes"), sections, left=(0,))]
-    if "entries" in values:
+    rows = [
+        (p["part"], "" if p["pictures"] is None else f"{p['pictures']:,}", f"{p['bytes']:,}") for p in values["parts"]
+    ]
+    parts = [facts, table(("part", "pictures", "bytes"), rows, left=(0,))]
+    if values.get("entries"):
         parts.append(_entries_text(values["entries"]))
     return "\n\n".join(parts)
 
@@ -245,8 +248,8 @@ def _code_rows(codes: dict[str, Any]) -> list[Row]:
 
 def _entries_text(entries: list[dict[str, Any]]) -> str:
     """List all pictures with what the file holds about each."""
-    columns_of = {"code_bytes": "code bytes", "codec": "codec", "psnr_db": "PSNR, dB"}
-    keys = [key for key in columns_of if key in entries[0]]
+    columns_of = {"record_bytes": "bytes", "codec": "codec", "psnr_db": "PSNR, dB"}
+    keys = list(columns_of)
     rows = [
         (
             str(entry["index"]),
@@ -260,7 +263,23 @@ def _entries_text(entries: list[dict[str, Any]]) -> str:
     return table(columns, rows, left=(len(columns) - 1,))
 
 
-def _cell(value: float | str) -> str:
+def picture_text(picture: dict[str, Any]) -> str:
+    """Format what ``inspection.describe_picture`` found."""
+    psnr = picture["psnr_db"]
+    rows = [
+        ("index", str(picture["index"])),
+        ("name", _name(picture["name"])),
+        ("size", f"{picture['width']}x{picture['height']}"),
+        ("stored as", f"{picture['codec']}, {exact_bytes(picture['record_bytes'])} at byte {picture['offset']:,}"),
+        *([("PSNR", f"{psnr:.2f} dB as packed")] if psnr is not None else []),
+        *([("goes on from", ", ".join(map(str, picture["goes_on_from"])))] if picture["goes_on_from"] else []),
+    ]
+    return labelled(rows)
+
+
+def _cell(value: float | str | None) -> str:
+    if value is None:
+        return ""
     if isinstance(value, str):
         return value
     return f"{value:,}" if isinstance(value, int) else f"{value:.2f}"

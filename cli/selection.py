@@ -2,42 +2,47 @@
 
 import os
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from unicorn_codec.errors import IndexOutOfRange, NameNotFound, OutputError
 from unicorn_codec.pictures.output_files import output_names, output_path
 from unicorn_codec.pictures.picture_files import printable, stored_name
 
+if TYPE_CHECKING:  # at run time it would load torch
+    from unicorn_codec.archive import Archive
 
-def select_by_index(ranges: Sequence[range], pictures: int) -> list[int]:
-    """Return every index of the ranges once, in their order.
+
+def select_by_index(ranges: Sequence[range], opened: "Archive") -> list[int]:
+    """Return every index of the ranges once, in their order, without those that were removed from within a range.
 
     Raises:
-        IndexOutOfRange: a range ends beyond the archive.
+        IndexOutOfRange: a range ends beyond the archive, or no picture has the only index of one.
     """
+    limit = opened.index_limit
     for wanted in ranges:
-        if wanted.stop > pictures:
-            beyond = max(wanted.start, pictures)
-            raise IndexOutOfRange(f"index {beyond} is out of range: the archive has 0 to {pictures - 1}")
-    return list(dict.fromkeys(index for wanted in ranges for index in wanted))
+        if wanted.stop > limit:
+            beyond = max(wanted.start, limit)
+            raise IndexOutOfRange(f"index {beyond} is out of range: the archive has 0 to {limit - 1}")
+    chosen = dict.fromkeys(index for wanted in ranges for index in wanted if len(wanted) == 1 or index in opened)
+    return list(chosen)
 
 
-def select_by_name(patterns: Sequence[str], names: Sequence[str]) -> list[int]:
-    """Return the indices of the names that equal a pattern, else of those that equal it in Unicode's normal form NFC,
-    else of those that match it. So names that hold brackets or asterisks are found by their own text.
+def select_by_name(patterns: Sequence[str], opened: "Archive") -> list[int]:
+    """Return the indices of the pictures that have a name exactly, else up to its normal form, else as a pattern.
 
     Raises:
         NameNotFound: a pattern matches no name.
     """
-    composed = [unicodedata.normalize("NFC", name) for name in names]
     chosen: dict[int, None] = {}
     for pattern in map(stored_name, patterns):
-        form = unicodedata.normalize("NFC", pattern)
-        matching = [index for index, name in enumerate(names) if name == pattern]
-        matching = matching or [index for index, name in enumerate(composed) if name == form]
-        matching = matching or [index for index, name in enumerate(composed) if fnmatchcase(name, form)]
+        matching = opened.find(pattern)
+        if not matching:
+            form = unicodedata.normalize("NFC", pattern)
+            named = opened.names.items()
+            matching = [i for i, name in named if fnmatchcase(unicodedata.normalize("NFC", name), form)]
         if not matching:
             raise NameNotFound(f"no picture of the archive matches '{printable(pattern)}'")
         chosen |= dict.fromkeys(matching)
@@ -50,7 +55,7 @@ def names_one_file(output: str) -> bool:
     return bool(path.suffix) and not output.endswith(("/", os.sep)) and not path.is_dir()
 
 
-def paths_in_folder(folder: Path, chosen: Sequence[int], names: Sequence[str], suffix: str) -> dict[int, Path]:
+def paths_in_folder(folder: Path, chosen: Sequence[int], names: Mapping[int, str], suffix: str) -> dict[int, Path]:
     """Return the path of each index. It depends on all names of the archive, not on which are chosen.
 
     Raises:
@@ -58,7 +63,7 @@ def paths_in_folder(folder: Path, chosen: Sequence[int], names: Sequence[str], s
     """
     if os.path.lexists(folder) and not folder.is_dir():
         raise OutputError(f"{folder} is a file, but several pictures need a folder: choose one by -o")
-    relative = output_names(names, suffix)
+    relative = dict(zip(names, output_names(list(names.values()), suffix), strict=True))
     return {index: output_path(folder, relative[index]) for index in chosen}
 
 

@@ -1,10 +1,14 @@
 """``unicorn unpack``: get pictures back by index or name."""
 
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from unicorn_codec.errors import FormatError
+from unicorn_codec.format.sources import stem_of
 
 from .options import (
     archive_argument,
@@ -17,6 +21,9 @@ from .options import (
 from .parameters import IndexRanges
 from .report import shortened
 from .selection import names_one_file, paths_in_folder, refuse_existing, select_by_index, select_by_name
+
+PICTURES_LOST = 3
+"""Exit code where some pictures were unpacked and others are damaged."""
 
 if TYPE_CHECKING:  # at run time it would load torch
     import numpy as np
@@ -57,8 +64,10 @@ STDOUT = "-"
 @archive_autoencoder_option
 @max_pixels_option
 @overwrite_option
+@click.pass_context
 def unpack(
-    archive: Path,
+    ctx: click.Context,
+    archive: Path | str,
     ranges: tuple[range, ...] | None,
     patterns: tuple[str, ...],
     everything: bool,
@@ -74,6 +83,9 @@ def unpack(
 
     One picture is written to 42.png in the current folder, or where -o says; several are written into a folder.
     Nothing is ever written outside the output folder, whatever names the file holds.
+
+    Where some of several pictures are damaged, the others are written, those that are lost are listed, and the exit
+    code is 3.
     """
     if sum((ranges is not None, bool(patterns), everything)) != 1:
         raise click.UsageError("select pictures by one of --index, --name and --all")
@@ -83,11 +95,12 @@ def unpack(
 
     suffix = "." + (picture_format or "png").removeprefix(".")
     write_format(suffix)  # refuses an unknown one before the work
+    losses = Losses()
     with Archive.open(archive, device=device, autoencoder=autoencoder, max_pixels=max_pixels or MAX_PIXELS) as opened:
         if ranges is not None:
-            chosen = select_by_index(ranges, len(opened))
+            chosen = select_by_index(ranges, opened)
         else:
-            chosen = select_by_name(patterns, opened.names) if patterns else list(range(len(opened)))
+            chosen = select_by_name(patterns, opened) if patterns else readable_indices(opened, losses)
         is_one = len(chosen) == 1
         if output == STDOUT:
             write_to_stdout(opened, chosen, suffix, steps=sampling_steps)
@@ -97,11 +110,15 @@ def unpack(
         elif is_one and output is None and ranges is not None:
             paths = {chosen[0]: Path(f"{chosen[0]}{suffix}")}
         else:
-            paths = paths_in_folder(Path(output or archive.stem), chosen, opened.names, suffix)
+            paths = paths_in_folder(Path(output or stem_of(archive)), chosen, opened.readable_names, suffix)
         if not overwrite:
             refuse_existing(list(paths.values()))
-        write_pictures(opened, paths, steps=sampling_steps, overwrite=overwrite)
-    click.echo(written_text(list(paths.values())))
+        losses.raises = is_one and not everything
+        written = write_pictures(opened, paths, losses, steps=sampling_steps, overwrite=overwrite)
+    click.echo(written_text(written))
+    if losses.lines:
+        click.echo("\n".join(f"unicorn: error: lost: {line}" for line in losses.lines), err=True)
+        ctx.exit(PICTURES_LOST)
 
 
 def write_to_stdout(opened: "Archive", chosen: list[int], suffix: str, *, steps: int | None) -> None:
@@ -137,22 +154,53 @@ def path_of_file(output: str, picture_format: str | None) -> Path:
     return output_path(path.parent, path.name)
 
 
-def write_pictures(opened: "Archive", paths: dict[int, Path], *, steps: int | None, overwrite: bool) -> None:
-    """Decode pictures and write each while the next ones are decoded, with a progress bar for several."""
+@dataclass(slots=True)
+class Losses:
+    """Pictures that cannot be unpacked, one line each; where one picture alone is wanted, its error is raised."""
+
+    raises: bool = False
+    lines: list[str] = field(default_factory=list)
+
+    def picture(self, index: int, error: FormatError) -> None:
+        if self.raises:
+            raise error
+        self.lines.append(str(error) if f"picture {index}" in str(error) else f"picture {index}: {error}")
+
+    def page(self, indices: range, error: FormatError) -> None:
+        self.lines.append(f"pictures {indices.start} to {indices.stop - 1}: {error}")
+
+
+def readable_indices(opened: "Archive", losses: Losses) -> list[int]:
+    """Return the indices of all pictures, but for those of pages that are damaged."""
+    return list(opened.iterate_indices(losses.page))
+
+
+def write_pictures(
+    opened: "Archive", paths: dict[int, Path], losses: Losses, *, steps: int | None, overwrite: bool
+) -> list[Path]:
+    """Decode pictures and write each while the next ones are decoded, with a progress bar for several.
+
+    Returns:
+        The paths that were written, in the order of ``paths``.
+    """
     from unicorn_codec.concurrency import map_in_threads
     from unicorn_codec.pictures.images import write_picture
     from unicorn_codec.pictures.output_files import make_folder
 
     from .progress import bar
 
-    def write(picture: tuple[int, "np.ndarray"]) -> None:
+    def write(picture: tuple[int, "np.ndarray"]) -> int:
         index, pixels = picture
         make_folder(paths[index].parent)
         write_picture(pixels, paths[index], overwrite)
+        return index
 
+    written = set[int]()
     with bar("unpacking", len(paths), hidden=len(paths) == 1) as shown:
-        for _ in map_in_threads(write, opened.iterate(paths, steps=steps)):
+        for index in map_in_threads(write, opened.iterate(paths, steps=steps, on_error=losses.picture)):
+            written.add(index)
             shown.update()
+    return [path for index, path in paths.items() if index in written]
 
 
 def written_text(paths: list[Path]) -> str:

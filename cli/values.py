@@ -62,6 +62,7 @@ def verify_values(report: "VerifyReport") -> dict[str, Any]:
         "pictures": report.pictures,
         **measured_values(report.measured),
         "problems": [
+            *report.damage,
             *report.differences,
             *map(below_stored_text, report.below_stored),
             *map(below_text, report.below_floor),

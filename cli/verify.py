@@ -40,7 +40,7 @@ if TYPE_CHECKING:  # at run time it would load torch
 @click.pass_context
 def verify(
     ctx: click.Context,
-    archive: Path,
+    archive: Path | str,
     against: Path | None,
     min_psnr_db: float | None,
     min_ms_ssim: float | None,
@@ -89,20 +89,18 @@ def verify(
     ctx.exit(0 if report.ok else 1)
 
 
-def verify_text(path: Path, report: "VerifyReport") -> str:
+def verify_text(path: Path | str, report: "VerifyReport") -> str:
     """What ``verify`` prints."""
-    intact = f"{path}: intact, {count(report.pictures, 'picture')}"
+    state = "damaged" if report.damage else "intact"
+    intact = f"{path}: {state}, {count(report.pictures, 'picture')}"
     measured = "" if report.measured is None else "\n" + measured_text(report.measured) + "\n"
     # A wrong folder differs in many names. Pictures below the floor are all listed, for somebody to act on.
-    return "\n".join(
-        filter(
-            None,
-            [
-                intact,
-                measured,
-                shortened(report.differences),
-                *map(below_stored_text, report.below_stored),
-                *map(below_text, report.below_floor),
-            ],
-        )
-    )
+    lines = [
+        intact,
+        *report.damage,
+        measured,
+        shortened(report.differences),
+        *map(below_stored_text, report.below_stored),
+        *map(below_text, report.below_floor),
+    ]
+    return "\n".join(filter(None, lines))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from unicorn_codec.codes.context_model import level_of
 from unicorn_codec.codes.rate_model import RateModel
-from unicorn_codec.format.code_table import model_level
+from unicorn_codec.format.code_kinds import model_level
 from unicorn_codec.packing.candidates import FINEST_WITH_HALVES
 from unicorn_codec.packing.refinement import Objective
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder

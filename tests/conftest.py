@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import settings
 
+from unicorn_codec.archive import Archive
 from unicorn_codec.codes.context_model import load_context_model
 from unicorn_codec.codes.rate_model import RateModel
 from unicorn_codec.config import CodesOptions, NetworkOptions, TrainConfig
@@ -20,6 +21,11 @@ torch.set_num_threads(1)
 # Test processes share the cores, so that the time of one example says nothing.
 settings.register_profile("shared-cores", deadline=None)
 settings.load_profile("shared-cores")
+
+
+def by_position(archive: Archive) -> list[int]:
+    """Index of each picture, in ascending order of names."""
+    return [index for index, _ in sorted(archive.names.items(), key=lambda one: one[1].encode())]
 
 
 def draw(seed: int, width: int, height: int) -> np.ndarray:

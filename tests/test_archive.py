@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from tests.conftest import draw
-from unicorn_codec.archive import Archive, open_decoder
+from unicorn_codec.archive import Archive, load_decoder
 from unicorn_codec.config import CodesOptions, Goal, NetworkOptions, ReadOptions, Target, TrainConfig
 from unicorn_codec.errors import (
     AutoencoderMismatch,
@@ -26,11 +26,11 @@ from unicorn_codec.errors import (
     InvalidSetting,
     OutputError,
 )
-from unicorn_codec.format.code_table import is_half_size
-from unicorn_codec.format.container import read_container, serialize
+from unicorn_codec.format.code_kinds import is_half_size
 from unicorn_codec.inspection import describe
 from unicorn_codec.model_registry import default_name
 from unicorn_codec.network.training import Progress
+from unicorn_codec.packing.archive_writing import read_packed, write_packed
 from unicorn_codec.packing.candidates import CandidateChooser
 from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.pack import pack
@@ -98,7 +98,7 @@ def test_pictures_that_are_worked_on_side_by_side_stay_themselves(
         decoded = decode_all(path)
     finally:
         torch.set_num_threads(usual)
-    codes = read_container(path).codes
+    codes = read_packed(path).codes
     assert codes is not None and sum(map(is_half_size, codes.streams)) == 3
     for name, original in originals_of(source).items():
         distances = {other: psnr_db(original, picture) for other, picture in decoded.items()}
@@ -129,7 +129,7 @@ def test_coarse_codes_are_of_pictures_at_half_size(size: int, step: float, tmp_p
     source, path = tmp_path / "demo", tmp_path / "out.uni"
     make_demo_pictures(source, count=3, size=size)
     assert pack(source, path, CodesOptions(target=Target(Goal.STEP, step), effort=1, device="cpu")).pictures == 3
-    codes = read_container(path).codes
+    codes = read_packed(path).codes
     assert codes is not None
     assert all(map(is_half_size, codes.streams))
     together, originals = decode_all(path), originals_of(source)
@@ -155,18 +155,22 @@ def test_a_quality_that_latents_do_not_reach_is_had_from_avif(folder: Path, tmp_
 
 
 def test_codes_of_another_context_model_are_refused(coded: tuple[Path, PackReport], tmp_path: Path) -> None:
-    container = read_container(coded[0])
-    assert container.codes is not None
-    other = replace(container, codes=replace(container.codes, model_sha256=bytes(32)))
-    (tmp_path / "other.uni").write_bytes(serialize(other))
-    with pytest.raises(AutoencoderMismatch, match="context model"):
-        Archive.open(tmp_path / "other.uni")
+    container = read_packed(coded[0])
+    model = replace(container.header.autoencoder, fingerprint=bytes(16))
+    write_packed(tmp_path / "other.uni", replace(container, header=replace(container.header, autoencoder=model)))
+    archive = Archive.open(tmp_path / "other.uni")
+    assert len(archive) == 6 and archive.size(0), "what needs no model is there"
+    with pytest.raises(AutoencoderMismatch, match="fingerprint 0000000000000000"):
+        archive[0]
 
 
 def test_codes_are_not_decoded_by_an_autoencoder_without_a_context_model(coded: tuple[Path, PackReport]) -> None:
-    stranger = SimpleNamespace(reference=SimpleNamespace(name="someone/something"))
+    reader = Archive.open(coded[0]).reader
+    described = reader.decoder(0)
+    shape = {"latent_channels": described.model.latent_channels, "downsampling": described.model.downsampling}
+    stranger = SimpleNamespace(reference=SimpleNamespace(name="someone/something", **shape))
     with pytest.raises(AutoencoderMismatch, match="no context model"):
-        open_decoder(read_container(coded[0]), stranger)  # type: ignore[arg-type]
+        load_decoder(reader, described, stranger)  # type: ignore[arg-type]
 
 
 def test_the_report_tells_what_lies_on_the_disk(packed: tuple[Path, PackReport]) -> None:
@@ -305,7 +309,7 @@ def test_codes_that_were_refined_are_not_refined_again(
     assert [path.name for path in tmp_path.iterdir()] == ["out.uni"]
     unbroken = pack(folder, tmp_path / "unbroken.uni", options)
     assert report.measured == unbroken.measured
-    assert read_container(output).codes == read_container(tmp_path / "unbroken.uni").codes
+    assert read_packed(output).codes == read_packed(tmp_path / "unbroken.uni").codes
 
 
 def test_nothing_is_overwritten_unasked(
@@ -357,13 +361,14 @@ def test_integer_weights_take_less_and_decode_as_they_were_trained(
 
 
 def test_weights_of_another_network_are_refused(packed: tuple[Path, PackReport], tmp_path: Path) -> None:
-    container = read_container(packed[0])
+    container = read_packed(packed[0])
     denoising = container.header.denoising
     assert denoising is not None
     wider = replace(container.header, denoising=replace(denoising, network=replace(denoising.network, depth=3)))
-    (tmp_path / "wrong.uni").write_bytes(serialize(replace(container, header=wider)))
+    write_packed(tmp_path / "wrong.uni", replace(container, header=wider))
     with pytest.raises(FormatError, match="weights"):
-        Archive.open(tmp_path / "wrong.uni")
+        Archive.open(tmp_path / "wrong.uni")[0]
+    assert not verify(tmp_path / "wrong.uni", device="cpu").ok
 
 
 def test_verify_compares_with_the_folder(packed: tuple[Path, PackReport], folder: Path, tmp_path: Path) -> None:
@@ -385,24 +390,20 @@ def test_resuming_nothing_is_refused(folder: Path, tiny_options: NetworkOptions,
 
 
 def test_a_file_cannot_make_an_autoencoder_be_fetched(packed: tuple[Path, PackReport], tmp_path: Path) -> None:
-    container = read_container(packed[0])
+    container = read_packed(packed[0])
     elsewhere = replace(container.header.autoencoder, name="someone/something")
-    (tmp_path / "named.uni").write_bytes(
-        serialize(replace(container, header=replace(container.header, autoencoder=elsewhere)))
-    )
+    write_packed(tmp_path / "named.uni", replace(container, header=replace(container.header, autoencoder=elsewhere)))
     with pytest.raises(AutoencoderUnavailable, match="--autoencoder"):
-        Archive.open(tmp_path / "named.uni")
-    assert len(Archive.open(tmp_path / "named.uni", autoencoder=default_name())) == 6
+        Archive.open(tmp_path / "named.uni")[0]
+    assert Archive.open(tmp_path / "named.uni", autoencoder=default_name())[0].size
 
 
 def test_another_downsampling_is_refused(packed: tuple[Path, PackReport], tmp_path: Path) -> None:
-    container = read_container(packed[0])
+    container = read_packed(packed[0])
     other = replace(container.header.autoencoder, downsampling=8)
-    (tmp_path / "other.uni").write_bytes(
-        serialize(replace(container, header=replace(container.header, autoencoder=other)))
-    )
-    with pytest.raises(AutoencoderMismatch, match="downsampling"):
-        Archive.open(tmp_path / "other.uni")
+    write_packed(tmp_path / "other.uni", replace(container, header=replace(container.header, autoencoder=other)))
+    with pytest.raises(AutoencoderMismatch, match="8 pixels a side"):
+        Archive.open(tmp_path / "other.uni")[0]
 
 
 def test_the_sample_is_of_the_commonest_size_and_from_the_whole_folder(tmp_path: Path) -> None:

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from tests.conftest import draw
+from tests.conftest import by_position, draw
 from unicorn_codec.archive import Archive
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.errors import InvalidField, PackageMissing
-from unicorn_codec.format.code_table import AVIF, is_avif
-from unicorn_codec.format.container import read_container, serialize
+from unicorn_codec.format.code_kinds import AVIF, is_avif
+from unicorn_codec.packing.archive_writing import read_packed, write_packed
 from unicorn_codec.packing.reports import PackReport
 from unicorn_codec.pictures import avif_container
 from unicorn_codec.pictures.av1_stream import read_still
@@ -121,14 +121,14 @@ def test_a_container_of_another_size_is_not_decoded() -> None:
 @pytest.fixture
 def mixed(coded: tuple[Path, PackReport], folder: Path, tmp_path: Path) -> Path:
     """``coded`` with every second picture in an AVIF code."""
-    container = read_container(coded[0])
+    container = read_packed(coded[0])
     assert container.codes is not None
     pictures = list_folder(folder, ReadOptions())
     streams = list(container.codes.streams)
     for position in range(0, len(streams), 2):
         streams[position], _ = encode_avif(read_picture(pictures, pictures.pictures[position], ReadOptions()), 80)
     path = tmp_path / "mixed.uni"
-    path.write_bytes(serialize(replace(container, codes=replace(container.codes, streams=tuple(streams)))))
+    write_packed(path, replace(container, codes=replace(container.codes, streams=tuple(streams))), overwrite=True)
     return path
 
 
@@ -137,20 +137,21 @@ def test_avif_codes_and_latent_ones_are_one_archive(mixed: Path, coded: tuple[Pa
     with Archive.open(mixed, device="cpu") as found, Archive.open(coded[0], device="cpu") as before:
         decoded, latent = dict(found.iterate(range(6))), dict(before.iterate(range(6)))
         for position, picture in enumerate(pictures.pictures):
-            index = found.indices[position]
+            index = by_position(found)[position]
             if position % 2:
                 assert psnr_db(latent[index], decoded[index]) >= 50
             else:
                 assert psnr_db(read_picture(pictures, picture, ReadOptions()), decoded[index]) > 35
-        assert np.array_equal(np.asarray(found[found.indices[2]]), decoded[found.indices[2]]), "alone or among others"
+        third = by_position(found)[2]
+        assert np.array_equal(np.asarray(found[third]), decoded[third]), "alone or among others"
 
 
 def test_a_hostile_code_is_an_invalid_field(mixed: Path) -> None:
-    container = read_container(mixed)
+    container = read_packed(mixed)
     assert container.codes is not None
     for stream in (b"\xff", b"\xff\0", b"\xff\7abc", container.codes.streams[0][:-3] + b"\0" * 40):
         streams = (stream, *container.codes.streams[1:])
-        mixed.write_bytes(serialize(replace(container, codes=replace(container.codes, streams=streams))))
+        write_packed(mixed, replace(container, codes=replace(container.codes, streams=streams)), overwrite=True)
         archive = Archive.open(mixed, device="cpu")
         with pytest.raises(InvalidField):
-            list(archive.iterate([archive.indices[0]]))
+            list(archive.iterate([by_position(archive)[0]]))

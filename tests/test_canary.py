@@ -8,13 +8,13 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from tests.conftest import draw
+from tests.conftest import by_position, draw
 from unicorn_cli.main import cli
 from unicorn_codec import archive as library
 from unicorn_codec.archive import Archive
 from unicorn_codec.errors import CanaryWarning, DecoderMismatch, InvalidSetting, PictureTooLarge
 from unicorn_codec.format.canary import Canary, block_sums
-from unicorn_codec.format.container import read_container, serialize
+from unicorn_codec.packing.archive_writing import read_packed, write_packed
 from unicorn_codec.packing.reports import PackReport
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 from unicorn_codec.verification import verify
@@ -50,9 +50,8 @@ def test_sums_that_no_picture_has() -> None:
 @pytest.mark.parametrize("mode", ["packed", "coded"])
 def test_packing_tells_what_the_first_picture_decodes_to(mode: str, request: pytest.FixtureRequest) -> None:
     archive = Archive.open(request.getfixturevalue(mode)[0], device="cpu")
-    assert archive.container.canary is not None
-    assert archive.container.canary == Canary(index=0, sums=block_sums(np.asarray(archive[0])))
-    archive.check_canary()
+    assert Canary(index=0, sums=block_sums(np.asarray(archive[0]))) in archive.canaries
+    archive.check_canaries()
 
 
 class Changed(PackagedAutoencoder):
@@ -86,10 +85,11 @@ def test_a_changed_library_is_a_warning_and_to_a_verifier_an_error(
 
 
 def test_verifying_without_the_autoencoder_says_so(coded: tuple[Path, PackReport], tmp_path: Path) -> None:
-    container = read_container(coded[0])
+    container = read_packed(coded[0])
     named = replace(container.header.autoencoder, name="someone/something")
     path = tmp_path / "named.uni"
-    path.write_bytes(serialize(replace(container, header=replace(container.header, autoencoder=named))))
+    renamed = replace(container, header=replace(container.header, autoencoder=named))
+    write_packed(path, renamed, canaries=Archive.open(coded[0]).canaries)
     result = CliRunner().invoke(cli, ["verify", str(path)])
     assert result.exit_code == 0 and "intact" in result.stdout
     assert "unicorn: warning: no picture was decoded: this archive needs the autoencoder" in result.stderr
@@ -99,20 +99,18 @@ def test_verifying_without_the_autoencoder_says_so(coded: tuple[Path, PackReport
 
 
 def test_a_code_of_one_byte_cannot_claim_a_huge_picture(coded: tuple[Path, PackReport], tmp_path: Path) -> None:
-    container = read_container(coded[0])
+    container = read_packed(coded[0])
     assert container.codes is not None
     streams = (b"\0", *container.codes.streams[1:])
     sizes = container.sizes.copy()
     sizes[0] = (1 << 14, 1 << 14)
     path = tmp_path / "bomb.uni"
-    path.write_bytes(
-        serialize(replace(container, sizes=sizes, codes=replace(container.codes, streams=streams), canary=None))
-    )
+    write_packed(path, replace(container, sizes=sizes, codes=replace(container.codes, streams=streams)))
     archive = Archive.open(path, device="cpu")
-    huge = archive.indices[0]
+    huge, other, *_ = by_position(archive)
     with pytest.raises(PictureTooLarge, match="16384x16384 pixels, the limit is 134217728"):
         archive[huge]
-    assert archive[archive.indices[1]].size == archive.size(archive.indices[1]), "the others come back"
+    assert archive[other].size == archive.size(other), "the others come back"
     result = CliRunner().invoke(cli, ["unpack", str(path), "--all", "-o", str(tmp_path / "all")])
     assert result.exit_code == 1 and "--max-pixels" in result.stderr.splitlines()[-1]
     assert not (tmp_path / "all").exists()

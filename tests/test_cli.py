@@ -16,26 +16,32 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.sample_container import CONTAINER
+from tests import sample_archive
+from tests.sample_network import HEADER
 from unicorn_cli.main import cli
 from unicorn_cli.parameters import Colour, Duration, IndexRanges
 from unicorn_cli.text import duration as duration_text
 from unicorn_cli.text import exact_bytes, rate, short_bytes
 from unicorn_codec import archive, verification
+from unicorn_codec.archive import Archive
 from unicorn_codec.config import CodesOptions, Goal, NetworkOptions, PackOptions, Target, TrainConfig
-from unicorn_codec.errors import Interrupted
-from unicorn_codec.format.container import SectionInfo, write_container
-from unicorn_codec.format.header import MAX_PICTURES
+from unicorn_codec.errors import DamagedSectionWarning, Interrupted
+from unicorn_codec.format.header import WeightFormat
+from unicorn_codec.inspection import ArchivePart
 from unicorn_codec.measurement import Measured, PictureDistortion
 from unicorn_codec.network.planning import NetworkPlan, shape_network
 from unicorn_codec.network.training import Progress
 from unicorn_codec.packing import pack
+from unicorn_codec.packing.archive_writing import write_packed
 from unicorn_codec.packing.observer import Observer
+from unicorn_codec.packing.packed import PackedPictures
 from unicorn_codec.packing.reports import NetworkReport, PackReport
+from unicorn_codec.pictures.demo_pictures import make_demo_pictures
 from unicorn_codec.pictures.images import Folder, Note, Picture
 from unicorn_codec.pictures.metrics import Distortion
 from unicorn_codec.pictures.picture_files import LeftOut, fault
 from unicorn_codec.verification import VerifyReport
+from unicorn_codec.weights.weight_section import serialize_weights
 
 ROOT = Path(__file__).parent.parent
 
@@ -79,7 +85,7 @@ REPORT = PackReport(
     notes=(Note("a.png", "its HDR gain map is not kept"),),
     flattened=2,
     scaled=1,
-    sections=(SectionInfo(type="HEAD", offset=12, bytes=100),),
+    parts=(ArchivePart(part="latents", pictures=64, bytes=100),),
 )
 
 
@@ -110,9 +116,16 @@ def assert_usage(result: Result, *words: str) -> None:
 
 @pytest.fixture
 def uni(tmp_path: Path) -> Path:
-    """A valid file that no autoencoder fits: for commands that decode nothing."""
-    write_container(tmp_path / "a.uni", CONTAINER)
+    """A valid file of a network that no autoencoder fits: for commands that decode nothing."""
+    weights = serialize_weights(
+        np.linspace(-1, 1, 268, dtype=np.float32), WeightFormat(exponent_bits=4, mantissa_bits=3)
+    )
+    sizes = np.array([(16, 8), (8, 8), (16, 8)], np.int32)
+    write_packed(tmp_path / "a.uni", PackedPictures(header=HEADER, sizes=sizes, names=NAMES, weights=weights))
     return tmp_path / "a.uni"
+
+
+NAMES = ("a.png", "b/d.jpg", "b/\u00e7.jpg")
 
 
 class FakePack:
@@ -158,8 +171,14 @@ def fake_pack(monkeypatch: pytest.MonkeyPatch) -> FakePack:
 class FakeArchive:
     """Stands for ``archive.Archive``: twelve pictures of one colour, delivered backwards."""
 
-    names = tuple(f"{'cats' if i % 2 else 'dogs'}/{i} [x].jpg" for i in range(12))
+    listed: tuple[str, ...] = tuple(f"{'cats' if i % 2 else 'dogs'}/{i} [x].jpg" for i in range(12))
     steps: int | None = None
+
+    @property
+    def names(self) -> dict[int, str]:
+        return dict(enumerate(self.listed))
+
+    readable_names = names
 
     def __enter__(self) -> "FakeArchive":
         return self
@@ -173,10 +192,22 @@ class FakeArchive:
     def open(cls, path: Path, *, device: str, autoencoder: str | None, max_pixels: int) -> "FakeArchive":
         return cls()
 
-    def __len__(self) -> int:
-        return len(self.names)
+    @property
+    def index_limit(self) -> int:
+        return len(self.listed)
 
-    def iterate(self, indices: Iterator[int], *, steps: int | None) -> Iterator[tuple[int, np.ndarray]]:
+    def __contains__(self, index: int) -> bool:
+        return 0 <= index < len(self.listed)
+
+    def find(self, name: str) -> list[int]:
+        return [index for index, known in self.names.items() if known == name]
+
+    def iterate_indices(self, on_lost_page: object) -> Iterator[int]:
+        return iter(range(len(self.listed)))
+
+    def iterate(
+        self, indices: Iterator[int], *, steps: int | None, on_error: object
+    ) -> Iterator[tuple[int, np.ndarray]]:
         FakeArchive.steps = steps
         for index in reversed(list(indices)):
             yield index, np.full((2, 3, 3), index, np.uint8)
@@ -413,7 +444,7 @@ def test_pack_json_is_alone_on_stdout(fake_pack: FakePack) -> None:
         {"name": "bad.png", "reason": "it is empty", "is_picture": True, "is_fault": True},
     ]
     assert values["notes"] == [{"name": "a.png", "text": "its HDR gain map is not kept"}]
-    assert values["sections"] == [{"type": "HEAD", "offset": 12, "bytes": 100}]
+    assert values["parts"] == [{"part": "latents", "pictures": 64, "bytes": 100}]
     assert "2 pictures" in result.stderr
 
 
@@ -540,7 +571,7 @@ HOSTILE_NAMES = (
 
 
 def test_hostile_names_stay_in_the_folder_each_in_a_file(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(FakeArchive, "names", HOSTILE_NAMES)
+    monkeypatch.setattr(FakeArchive, "listed", HOSTILE_NAMES)
     assert run("unpack", "out.uni", "--all", "-o", "deep/down/all").exit_code == 0
     written = files_below(here)
     assert len(written) == len({name.casefold() for name in written}) == len(HOSTILE_NAMES)
@@ -548,7 +579,7 @@ def test_hostile_names_stay_in_the_folder_each_in_a_file(here: Path, monkeypatch
 
 
 def test_links_that_lie_in_the_folder_already_lead_nowhere(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(FakeArchive, "names", ("link/a.png", "b.png", "dangling/c.png"))
+    monkeypatch.setattr(FakeArchive, "listed", ("link/a.png", "b.png", "dangling/c.png"))
     for name in ("out", "outside"):
         (here / name).mkdir()
     (here / "outside" / "b.png").write_bytes(b"precious")
@@ -632,7 +663,7 @@ def test_a_real_archive(packed: tuple[Path, PackReport], folder: Path, tmp_path:
 def test_inspect_shows_a_table(uni: Path) -> None:
     result = run("inspect", uni)
     assert result.exit_code == 0
-    for words in ("3 pictures", "bits per pixel", "2 bits a picture, seed 7", "268 parameters", "photo-1", "WGHT"):
+    for words in ("3 pictures", "bits per pixel", "2 bits a picture, seed 7", "268 parameters", "photo-1", "weights"):
         assert words in result.stdout
     assert "b/d.jpg" not in result.stdout
     assert "b/d.jpg" in run("inspect", uni, "--entries").stdout
@@ -642,7 +673,7 @@ def test_inspect_json(uni: Path) -> None:
     values = json.loads(run("inspect", uni, "--json", "--entries").stdout)
     assert values["pictures"] == 3
     assert values["file_bytes"] == uni.stat().st_size
-    assert {entry["name"] for entry in values["entries"]} == set(CONTAINER.names or ())
+    assert {entry["name"] for entry in values["entries"]} == set(NAMES)
 
 
 def test_verify_without_a_folder(uni: Path) -> None:
@@ -655,7 +686,9 @@ def test_every_damaged_byte_fails(uni: Path) -> None:
     data = uni.read_bytes()
     for place in range(len(data)):
         uni.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
-        assert_refused(run("verify", uni), "a.uni")
+        result = run("verify", uni)
+        assert result.exit_code == 1
+        assert "damaged" in result.stdout or result.stderr.startswith("unicorn: error: "), place
     result = run("verify", uni, "--json")
     assert result.exit_code == 1
     assert json.loads(result.stdout)["ok"] is False
@@ -663,12 +696,83 @@ def test_every_damaged_byte_fails(uni: Path) -> None:
 
 def test_damaged_names_are_a_warning_for_others(uni: Path) -> None:
     data = uni.read_bytes()
-    place = data.index(b"name") + 14
+    place = data.index(b"a.png")
     uni.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
-    result = run("inspect", uni)
+    assert run("inspect", uni).exit_code == 0
+    with Archive.open(uni) as opened, pytest.warns(DamagedSectionWarning, match="called by their index"):
+        assert set(opened.names.values()) == {"0", "1", "2"}
+    assert "names at byte" in run("verify", uni).stdout
+
+
+# Archives that grow
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> Path:
+    """A valid file of codes that nobody decodes."""
+    (tmp_path / "a.uni").write_bytes(sample_archive.archive(5))
+    return tmp_path / "a.uni"
+
+
+def test_removing_and_compacting(records: Path) -> None:
+    assert "2 pictures removed, 3 pictures left" in run("remove", records, "--index", "0-1").stdout
+    assert_refused(run("remove", records, "--index", 0), "picture 0 was removed")
+    assert_refused(run("remove", records, "--name", "dogs/*"), "'dogs/*'")
+    assert "3 pictures" in run("inspect", records).stdout and "2 indices removed" in run("inspect", records).stdout
+    before = records.stat().st_size
+    assert run("compact", records).exit_code == 0
+    assert records.stat().st_size < before
+    assert_usage(run("remove", records), "one of --index and --name")
+
+
+def test_one_picture_is_inspected_alone(records: Path) -> None:
+    values = json.loads(run("inspect", records, "--index", 4, "--json").stdout)
+    assert (values["name"], values["codec"], values["goes_on_from"]) == ("cats/0004.jpg", "avif-sequence", [3])
+    assert "goes on from" in run("inspect", records, "--index", 4).stdout
+    assert_refused(run("inspect", records, "--index", 5), "index 5 is out of range")
+
+
+def test_repairing_lists_what_is_lost(records: Path, tmp_path: Path) -> None:
+    data, code = records.read_bytes(), sample_archive.code_of(1)
+    records.write_bytes(data.replace(code, bytes(len(code))))
+    result = run("repair", records, tmp_path / "saved.uni")
     assert result.exit_code == 0
-    assert result.stderr.startswith("unicorn: warning: ")
-    assert result.stderr.count("\n") == 1
+    assert "4 pictures rebuilt" in result.stdout and "lost: picture 1 (cats/0001.jpg)" in result.stdout
+    assert_refused(run("repair", records, tmp_path / "saved.uni"), "exists already")
+    values = json.loads(run("repair", records, tmp_path / "saved.uni", "--overwrite", "--json").stdout)
+    assert (values["pictures"], values["lost"]) == (4, [[1, "cats/0001.jpg"]])
+    assert_refused(run("repair", tmp_path / "missing.uni", tmp_path / "b.uni"), "cannot read")
+
+
+def test_unpacking_goes_on_past_lost_pictures(coded: tuple[Path, PackReport], folder: Path, tmp_path: Path) -> None:
+    with Archive.open(coded[0], device="cpu") as opened:
+        row, name = opened.reader.row(2), opened.name(2)
+    data = bytearray(coded[0].read_bytes())
+    data[row.offset + 5 : row.offset + 9] = b"\0\0\0\0"
+    path = tmp_path / "hit.uni"
+    path.write_bytes(data)
+    result = run("unpack", path, "--all", "-o", tmp_path / "out", "--device", "cpu")
+    assert result.exit_code == 3
+    assert "lost: picture 2" in result.stderr
+    assert files_below(tmp_path / "out") == [one for one in files_below(folder) if one != name]
+    assert_refused(run("unpack", path, "--index", 2, "-o", tmp_path / "2.png"), "picture 2")
+    result = run("verify", path)
+    assert result.exit_code == 1 and f"picture 2 ({name})" in result.stdout
+
+
+def test_adding_pictures(coded: tuple[Path, PackReport], folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a.uni"
+    path.write_bytes(coded[0].read_bytes())
+    result = run("add", path, folder, "--device", "cpu")
+    assert result.exit_code == 1 and "the archive has these names already" in result.stderr
+    make_demo_pictures(tmp_path / "more", count=2, size=40)
+    result = run("add", path, tmp_path / "more", "--device", "cpu", "--effort", 0)
+    assert result.exit_code == 0 and "2 pictures added" in result.stdout and "indices 6 to 7" in result.stdout
+    assert path.read_bytes().startswith(coded[0].read_bytes())
+    assert "intact, 8 pictures" in run("verify", path).stdout
+    values = json.loads(run("inspect", path, "--entries", "--json").stdout)
+    assert {entry["name"] for entry in values["entries"][6:]} == {"mug-000.png", "mug-001.png"}
+    assert all(entry["psnr_db"] > 20 for entry in values["entries"])
 
 
 def test_verify_against_a_folder(uni: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -744,7 +848,7 @@ def test_colours() -> None:
 
 def test_index_ranges_stay_ranges() -> None:
     assert IndexRanges().convert("3, 5,8-11", None, None) == (range(3, 4), range(5, 6), range(8, 12))
-    assert IndexRanges().convert(f"0-{MAX_PICTURES**2}", None, None) == (range(MAX_PICTURES**2 + 1),)
+    assert IndexRanges().convert(f"0-{10**17}", None, None) == (range(10**17 + 1),)
 
 
 def test_numbers_for_people() -> None:

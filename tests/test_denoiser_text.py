@@ -9,7 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from tests.sample_container import DENOISING, HEADER
+from tests.sample_network import DENOISING, HEADER
 from unicorn_codec.decoders.network_decoder import NetworkDecoder
 from unicorn_codec.format.generator import FREQUENCIES, noise, normals
 from unicorn_codec.format.header import CONDITIONS, INDEX_EMBEDDINGS, NetworkConfig

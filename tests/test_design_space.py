@@ -10,9 +10,9 @@ import torch
 from tests.conftest import draw
 from unicorn_codec.archive import Archive
 from unicorn_codec.config import NetworkOptions, PackOptions, TrainConfig
-from unicorn_codec.format.container import read_container
 from unicorn_codec.format.header import CONDITIONS, INDEX_EMBEDDINGS
 from unicorn_codec.network.training import is_hidden_matrix
+from unicorn_codec.packing.archive_writing import read_packed
 from unicorn_codec.packing.pack import pack
 from unicorn_codec.pictures.images import write_picture
 from unicorn_codec.weights.weight_section import parse_weights, split_tensors, weight_summary
@@ -34,7 +34,7 @@ def options(epochs: int = 4, **settings: object) -> PackOptions:
 @pytest.mark.parametrize(("condition", "index_embedding"), list(itertools.product(CONDITIONS, INDEX_EMBEDDINGS)))
 def test_every_kind_of_network_round_trips(pair: Path, tmp_path: Path, condition: str, index_embedding: str) -> None:
     report = pack(pair, tmp_path / "a.uni", options(condition=condition, index_embedding=index_embedding))
-    container = read_container(tmp_path / "a.uni")
+    container = read_packed(tmp_path / "a.uni")
     assert container.header.denoising is not None and container.weights is not None
     network = container.header.denoising.network
     assert (network.condition, network.index_embedding) == (condition, index_embedding)
@@ -61,14 +61,14 @@ def test_other_choices_learn_the_set(pair: Path, tmp_path: Path, settings: dict[
         for epochs in (1, 150)
     ]
     assert reports[1].measured.psnr_db.mean > reports[0].measured.psnr_db.mean + 1
-    denoising = read_container(tmp_path / "150.uni").header.denoising
+    denoising = read_packed(tmp_path / "150.uni").header.denoising
     assert denoising is not None
     assert denoising.latent_std == pytest.approx(float(str(settings.get("latent_std", 1 / 3))))
 
 
 def test_an_archive_with_noise_prediction_decodes(pair: Path, tmp_path: Path) -> None:
     report = pack(pair, tmp_path / "a.uni", options(prediction="noise", sampling_steps=10))
-    denoising = read_container(tmp_path / "a.uni").header.denoising
+    denoising = read_packed(tmp_path / "a.uni").header.denoising
     assert denoising is not None and (denoising.prediction, denoising.steps) == ("noise", 10)
     assert report.measured.pictures == 2
 

@@ -12,7 +12,7 @@ from benchmarks.experiments.questions import SIZES, Work, questions
 from benchmarks.experiments.report import NAME, bytes_at, write_report
 from benchmarks.experiments.results import Results, Row
 from benchmarks.experiments.running import network_of
-from tests.sample_container import HEADER
+from tests.sample_network import HEADER
 from unicorn_codec.format.index_map import index_of_position
 from unicorn_codec.network.planning import shape_network
 from unicorn_codec.weights.weight_section import count_parameters

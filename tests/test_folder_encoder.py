@@ -8,10 +8,11 @@ import torch
 
 from unicorn_codec.codes.context_model import load_context_model
 from unicorn_codec.config import ReadOptions
-from unicorn_codec.format.code_table import Codes, is_half_size
+from unicorn_codec.format.code_kinds import is_half_size
 from unicorn_codec.packing import folder_encoder, refinement
 from unicorn_codec.packing.folder_encoder import FolderEncoder
 from unicorn_codec.packing.into_codes import new_encoder
+from unicorn_codec.packing.packed import Codes
 from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.pictures.demo_pictures import make_demo_pictures
 from unicorn_codec.pictures.images import list_folder

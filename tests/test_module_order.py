@@ -19,8 +19,9 @@ LAYERS = (
     ("", "errors concurrency atomic_files"),
     (
         "format",
-        "header generator index_map bit_packing rans sections header_table picture_table code_table canary "
-        "quality_table read_settings container",
+        "limits fields header generator index_map bit_packing rans columns packed_bytes mending names chunks "
+        "code_kinds records pages name_lookup blobs read_settings canary network_table decoder_table footer sources "
+        "reader writer scanning repair integrity growth",
     ),
     ("", "model_registry effort quality config"),
     ("weights", "weight_tables weight_coding minifloat weight_section"),
@@ -39,11 +40,12 @@ LAYERS = (
     ),
     ("transform", "coding_autoencoder distortion decoder_update tiling resampling autoencoder"),
     ("decoders", "picture_decoder network_decoder code_decoder"),
-    ("", "archive measurement verification"),
+    ("", "archive measurement verification editing"),
     (
         "packing",
-        "reports observer picture_source refinement candidates code_writer folder_encoder near_duplicates "
-        "size_forecast rate_control effort_planning targets tuning quality_floor into_codes preview into_network pack",
+        "reports observer packed picture_source refinement candidates code_writer folder_encoder near_duplicates "
+        "size_forecast rate_control effort_planning targets tuning quality_floor into_codes preview into_network "
+        "archive_writing pack add",
     ),
     (
         "bench",

@@ -9,15 +9,16 @@ import pytest
 import torch
 from PIL import features
 
-from tests.conftest import draw
+from tests.conftest import by_position, draw
 from unicorn_codec import errors
 from unicorn_codec.archive import Archive
 from unicorn_codec.codes.context_model import load_context_model
 from unicorn_codec.config import CodesOptions, Goal, ReadOptions, Target
-from unicorn_codec.format.code_table import MAX_SEQUENCE, is_in_sequence
-from unicorn_codec.format.container import read_container, serialize
+from unicorn_codec.format.code_kinds import code_of_unit, is_in_sequence
+from unicorn_codec.format.limits import MAX_SEQUENCE
 from unicorn_codec.inspection import describe
 from unicorn_codec.packing import candidates, near_duplicates
+from unicorn_codec.packing.archive_writing import read_packed, write_packed
 from unicorn_codec.packing.candidates import CandidateChooser
 from unicorn_codec.packing.into_codes import new_encoder
 from unicorn_codec.packing.near_duplicates import NearDuplicateGroup, differences, find_near_duplicates, thumbnail
@@ -121,7 +122,7 @@ def test_a_sequence_is_smaller_and_better(together: tuple[Path, PackReport], alo
     assert together[1].file_bytes < 0.9 * alone[1].file_bytes
     psnrs = [{row.name: row.psnr_db for row in report.measured.rows} for _, report in (together, alone)]
     assert all(psnrs[0][f"{name}.png"] > psnrs[1][f"{name}.png"] + 1 for name in "abdef")
-    others = [read_container(path).codes.streams[2:4] for path, _ in (together, alone)]  # type: ignore[union-attr]
+    others = [read_packed(path).codes.streams[2:4] for path, _ in (together, alone)]  # type: ignore[union-attr]
     assert others[0] == others[1], "others, c.png and cc.png, are coded as ever"
     assert psnrs[0]["c.png"] == pytest.approx(psnrs[1]["c.png"], abs=0.001), "and decoded, up to rounding"
 
@@ -137,7 +138,7 @@ def test_each_picture_comes_back_alone_as_with_the_others(together: tuple[Path, 
 def test_pictures_of_a_sequence_are_read_together(together: tuple[Path, PackReport]) -> None:
     with Archive.open(together[0], device="cpu") as archive:
         wanted = list(reversed(range(len(archive))))
-        order = archive.decoder.together(wanted)
+        order = [index for index, _ in archive.iterate(wanted)]
         in_sequence = {entry["index"] for entry in archive_entries(together[0]) if entry["codec"] == "avif-sequence"}
     assert sorted(order) == sorted(wanted)
     runs = [is_run for is_run, _ in itertools.groupby(index in in_sequence for index in order)]
@@ -171,7 +172,7 @@ def test_a_least_quality_leaves_no_broken_sequence(camera: Path, tmp_path: Path)
         CodesOptions(target=Target(Goal.STEP, 8.0), min_psnr_db=33, effort=0, device="cpu"),
     )
     assert report.measured.psnr_db.min >= 33
-    container = read_container(tmp_path / "held.uni")
+    container = read_packed(tmp_path / "held.uni")
     assert container.codes is not None
     sequences_of(container.codes.streams)
 
@@ -226,40 +227,43 @@ def test_codes_name_the_picture_that_they_go_on_from(units: list[bytes]) -> None
     codes = sequence_codes(units, positions)
     streams = [codes.get(position, b"\0") for position in range(20_001)]
     assert sequences_of(streams) == [positions]
-    assert chain_of(streams, 131) == positions[:4]
+    assert chain_of(streams.__getitem__, 131) == positions[:4]
     assert [position for position, code in enumerate(streams) if is_in_sequence(code)] == positions
-    decoded = decode_chains(streams, [131, 3], 120, 90)
+    decoded = decode_chains([positions[:4], positions[:1]], streams.__getitem__, 120, 90)
     assert set(decoded) == {3, 131}
     assert psnr_db(still(0), decoded[3]) > 28 and psnr_db(still(3), decoded[131]) > 28
 
 
-def test_two_that_go_on_from_the_same_one_are_refused(units: list[bytes]) -> None:
+def test_two_may_go_on_from_the_same_one(units: list[bytes]) -> None:
     streams = list(sequence_codes(units, range(STILLS)).values())
-    streams[2] = streams[2].replace(b"\xff\3\1", b"\xff\3\2", 1)
-    with pytest.raises(errors.InvalidField, match="the same one"):
-        decode_chains(streams, [1, 2], 120, 90)
+    streams[2] = streams[1]
+    chains = [chain_of(streams.__getitem__, index) for index in (1, 2)]
+    assert chains == [[0, 1], [0, 2]]
+    decoded = decode_chains(chains, streams.__getitem__, 120, 90)
+    assert np.array_equal(decoded[1], decoded[2])
 
 
 def test_a_sequence_of_too_many_is_refused(units: list[bytes]) -> None:
     streams = list(sequence_codes(units, range(STILLS)).values())
-    streams += [streams[-1]] * (MAX_SEQUENCE - len(streams) + 1)
-    with pytest.raises(errors.InvalidField, match="too many"):
-        chain_of(streams, MAX_SEQUENCE)
-    assert len(chain_of(streams, MAX_SEQUENCE - 1)) == MAX_SEQUENCE
+    streams += [code_of_unit(b"unit", n - 1) for n in range(len(streams), MAX_SEQUENCE + 1)]
+    with pytest.raises(errors.InvalidField, match="more than 64"):
+        chain_of(streams.__getitem__, MAX_SEQUENCE)
+    assert len(chain_of(streams.__getitem__, MAX_SEQUENCE - 1)) == MAX_SEQUENCE
 
 
-def test_a_sequence_without_one_of_its_pictures_is_refused(together: tuple[Path, PackReport]) -> None:
-    container = read_container(together[0])
+def test_a_sequence_without_one_of_its_pictures_is_refused(together: tuple[Path, PackReport], tmp_path: Path) -> None:
+    container = read_packed(together[0])
     assert container.codes is not None
     streams = list(container.codes.streams)
     (sequence,) = sequences_of(streams)
     streams[sequence[1]] = b"\0"
-    broken = replace(container, codes=replace(container.codes, streams=tuple(streams)), canary=None)
-    assert serialize(broken)
-    archive = Archive.of(broken, PackagedAutoencoder(torch.device("cpu")))
+    broken = replace(container, codes=replace(container.codes, streams=tuple(streams)))
+    write_packed(tmp_path / "broken.uni", broken)
+    archive = Archive.open(tmp_path / "broken.uni", device="cpu")
+    indices = by_position(archive)
     with pytest.raises(errors.InvalidField, match="no sequence"):
-        archive[archive.indices[sequence[-1]]]
-    assert archive[archive.indices[sequence[0]]].size == (120, 90), "those before it are whole"
+        archive[indices[sequence[-1]]]
+    assert archive[indices[sequence[0]]].size == (120, 90), "those before it are whole"
 
 
 def test_a_damaged_unit_is_an_invalid_field_or_a_picture(units: list[bytes]) -> None:
@@ -267,7 +271,8 @@ def test_a_damaged_unit_is_an_invalid_field_or_a_picture(units: list[bytes]) -> 
     for place in range(0, len(units[1]), 7):
         damaged = [units[0], units[1][:place] + bytes([units[1][place] ^ 0x55]) + units[1][place + 1 :]]
         try:
-            decoded = decode_chains(list(sequence_codes(damaged, [0, 1]).values()), [1], 120, 90)
+            codes = sequence_codes(damaged, [0, 1])
+            decoded = decode_chains([[0, 1]], codes.__getitem__, 120, 90)
             assert decoded[1].shape == (90, 120, 3)
         except errors.InvalidField:
             refused += 1

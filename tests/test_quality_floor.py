@@ -11,17 +11,14 @@ import pytest
 from PIL import features
 
 from tests.conftest import draw
-from unicorn_codec.archive import Archive
 from unicorn_codec.config import CodesOptions, Goal, Target
 from unicorn_codec.errors import InvalidSetting
-from unicorn_codec.format.code_table import Codes
-from unicorn_codec.format.container import read_container
-from unicorn_codec.format.quality_table import in_db
 from unicorn_codec.inspection import describe
 from unicorn_codec.packing import into_codes, quality_floor
 from unicorn_codec.packing.into_codes import CodesPlan
 from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.pack import pack
+from unicorn_codec.packing.packed import Codes
 from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.packing.quality_floor import PSNR_MARGIN_DB, QualityFloor, smallest_avif
 from unicorn_codec.packing.reports import PackReport
@@ -64,7 +61,7 @@ def test_no_picture_is_ruined(held: tuple[Path, PackReport]) -> None:
     entries = {entry["name"]: entry for entry in describe(path, entries=True)["entries"]}
     codecs = {name: entry["codec"] for name, entry in entries.items()}
     assert codecs == {"noise.png": "avif", "smooth 0.png": "latents", "smooth 1.png": "latents"}
-    assert (report.avif_pictures, report.avif_bytes) == (1, entries["noise.png"]["code_bytes"])
+    assert (report.avif_pictures, report.avif_bytes) == (1, entries["noise.png"]["record_bytes"])
 
 
 def test_the_file_tells_the_quality_of_each_picture(held: tuple[Path, PackReport]) -> None:
@@ -75,11 +72,9 @@ def test_the_file_tells_the_quality_of_each_picture(held: tuple[Path, PackReport
 
 
 def test_an_index_only_file_tells_it_too(packed: tuple[Path, PackReport]) -> None:
-    psnrs = read_container(packed[0], strict=True).psnrs
-    assert psnrs is not None
-    archive = Archive.open(packed[0], device="cpu")
+    entries = describe(packed[0], entries=True)["entries"]
     for row in packed[1].measured.rows:
-        assert in_db(int(psnrs[archive.indices.index(row.index)])) == pytest.approx(row.psnr_db, abs=0.0051)
+        assert entries[row.index]["psnr_db"] == pytest.approx(row.psnr_db, abs=0.0051)
 
 
 def test_the_smallest_avif_that_reaches_the_target_is_taken() -> None:
@@ -179,9 +174,9 @@ def test_what_avif_made_is_kept_for_the_next_step(mixed_folder: Path, monkeypatc
     pictures = PictureSource(list_folder(mixed_folder, OPTIONS.read), OPTIONS.read)
     held = QualityFloor(pictures=pictures, options=OPTIONS)
     decoder: Any = SimpleNamespace(
-        codes=Codes(level=0, model_sha256=bytes(32), streams=(b"a", b"b", b"c")),
         read=lambda batch, width, height: lambda: [draw(0 if n == 1 else 7, width, height) for n in batch],
     )
+    codes = Codes(level=0, model_sha256=bytes(32), streams=(b"a", b"b", b"c"))
     for _ in range(2):
-        assert held.enforce(decoder, lambda *_: None).streams == (b"avif", b"b", b"avif")
+        assert held.enforce(codes, decoder, lambda *_: None).streams == (b"avif", b"b", b"avif")
     assert len(asked) == 2

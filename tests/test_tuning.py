@@ -7,9 +7,9 @@ from unicorn_codec.archive import Archive
 from unicorn_codec.codes.context_model import load_context_model
 from unicorn_codec.config import CodesOptions, Goal, ReadOptions, Target
 from unicorn_codec.decoders.code_decoder import CodeDecoder
-from unicorn_codec.format.container import read_container, write_container
 from unicorn_codec.format.header import MAX_RANK
 from unicorn_codec.packing import tuning
+from unicorn_codec.packing.archive_writing import read_packed, write_packed
 from unicorn_codec.packing.folder_encoder import FolderEncoder
 from unicorn_codec.packing.into_codes import new_encoder
 from unicorn_codec.packing.observer import Observer
@@ -72,9 +72,9 @@ def test_a_change_that_pays_is_used_by_the_archive(encoder: FolderEncoder, folde
     payload = tuning.tune_decoder(encoder, 12.0, 10**7, seed=0, observer=listener)  # the file of many more pictures
     assert payload is not None and [heard.kept for heard in listener.heard] == [True]
     pack(folder, tmp_path / "plain.uni", CodesOptions(device="cpu", target=Target(Goal.STEP, 12.0)))
-    container = replace(read_container(tmp_path / "plain.uni"), tuning=payload, canary=None)
-    write_container(tmp_path / "tuned.uni", container)
-    decoder = Archive.open(tmp_path / "plain.uni", device="cpu").decoder
+    container = replace(read_packed(tmp_path / "plain.uni"), tuning=payload)
+    write_packed(tmp_path / "tuned.uni", container)
+    decoder = Archive.open(tmp_path / "plain.uni", device="cpu").decoder(0)
     assert isinstance(decoder, CodeDecoder)
     changed = replace(decoder, autoencoder=encoder.autoencoder.with_update(payload))
     with Archive.open(tmp_path / "tuned.uni", device="cpu") as archive:
@@ -89,7 +89,7 @@ def test_a_change_that_does_not_pay_is_left_out(folder: Path, tmp_path: Path) ->
     listener = Listener()
     pack(folder, tmp_path / "out.uni", CodesOptions(device="cpu", target=Target(Goal.STEP, 12.0), tune=True), listener)
     assert [heard.kept for heard in listener.heard] == [False] and not listener.least_bytes
-    assert read_container(tmp_path / "out.uni").tuning is None
+    assert read_packed(tmp_path / "out.uni").tuning is None
 
 
 def test_nothing_is_tuned_for_a_small_set(folder: Path, tmp_path: Path) -> None:

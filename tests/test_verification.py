@@ -2,14 +2,13 @@
 
 import shutil
 import unicodedata
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.conftest import draw
-from unicorn_codec.format.container import read_container, write_container
+from unicorn_codec.packing.archive_writing import read_packed, write_packed
 from unicorn_codec.packing.reports import PackReport
 from unicorn_codec.pictures.images import write_picture
 from unicorn_codec.verification import match_names, verify
@@ -44,7 +43,7 @@ def test_a_small_change_of_an_original_is_named(coded: Coded, copy: Path) -> Non
 
 def test_archives_without_stored_psnrs_are_not_judged(coded: Coded, copy: Path, tmp_path: Path) -> None:
     bare = tmp_path / "bare.uni"
-    write_container(bare, replace(read_container(coded[0]), psnrs=None), overwrite=False)
+    write_packed(bare, read_packed(coded[0]))
     write_picture(255 - draw(2, 50, 40), copy / "wide 2.png", overwrite=True)
     assert not verify(bare, copy, device="cpu").below_stored
 

@@ -8,8 +8,8 @@ picture comes back by its index.
 
 ``format_spec/uni-1.md`` specifies the file format. Each folder is a layer that uses only those before it:
 
-    format     bytes and bits of a file, its sections, the integer coder
-    weights    a network's weights and the section that holds them
+    format     bytes and bits of a file, its chunks and records, the integer coder
+    weights    a network's weights <-> bytes
     codes      quantised latents and their bytes, by an integer context model
     pictures   files and folders of pictures, AVIF and AV1, distortion metrics
     network    the denoiser that learns a set: its parts, its sampler, its training

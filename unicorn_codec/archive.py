@@ -1,10 +1,11 @@
 """Open a ``.uni`` file and get any of its pictures back by its index.
 
-read_container > open_decoder > CodeDecoder, or NetworkDecoder > picture
+ContainerReader > decoder of the row > record > CodeDecoder, or NetworkDecoder > picture
 """
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -23,38 +24,61 @@ from unicorn_codec.errors import (
     AutoencoderMismatch,
     AutoencoderUnavailable,
     CanaryWarning,
+    DamagedSectionWarning,
     DecoderMismatch,
-    IndexOutOfRange,
+    FormatError,
     PictureTooLarge,
 )
-from unicorn_codec.format.container import Container, read_container
-from unicorn_codec.format.index_map import index_of_position, position_of_index
+from unicorn_codec.format.canary import Canary
+from unicorn_codec.format.decoder_table import Decoder
+from unicorn_codec.format.network_table import parse_network, parse_update
+from unicorn_codec.format.pages import Row
+from unicorn_codec.format.reader import ContainerReader
+from unicorn_codec.format.records import SEQUENCE
+from unicorn_codec.format.sources import open_source
 from unicorn_codec.model_registry import AUTOENCODER, CONTEXT_MODEL, models, names
 from unicorn_codec.network.denoiser import load_tensors
 from unicorn_codec.pictures.batches import PICTURES_PER_BATCH, batches_by_size
 from unicorn_codec.pictures.images import MAX_PIXELS, PillowImage, to_image
 from unicorn_codec.pictures.picture_files import printable
-from unicorn_codec.transform.autoencoder import (
-    Autoencoder,
-    PackagedAutoencoder,
-    check_reference,
-    load_autoencoder,
-)
+from unicorn_codec.transform.autoencoder import Autoencoder, PackagedAutoencoder, load_autoencoder
 from unicorn_codec.weights.weight_section import parse_tensors
+
+OnError = Callable[[int, FormatError], None]
+"""Called with the index of a picture that cannot be decoded, and why."""
+
+KEPT_CODE_BYTES = 1 << 24
+"""Codes that are kept for those that go on from them."""
+
+NAMES_PER_LOOKUP = 64
+"""Reading so many names takes as long as finding one."""
+
+Ready = tuple[list[int], Callable[[], Iterator[np.ndarray]]]
+"""Indices of some pictures, and what makes their pixels."""
+
+
+def _raise(index: int, error: FormatError) -> None:
+    raise error
 
 
 class Archive:
-    """An open ``.uni`` file: a read-only sequence of pictures.
+    """An open ``.uni`` file: a read-only sequence of pictures. Reads nothing but the pages and records that are wanted.
 
     >>> with Archive.open("out.uni") as archive:  # doctest: +SKIP
     ...     archive[42].save("42.png")
     """
 
-    def __init__(self, container: Container, decoder: PictureDecoder, *, max_pixels: int = MAX_PIXELS) -> None:
-        self.container = container
-        self.decoder = decoder
+    def __init__(
+        self,
+        reader: ContainerReader,
+        load: Callable[[Decoder], Autoencoder],
+        *,
+        max_pixels: int = MAX_PIXELS,
+    ) -> None:
+        self.reader = reader
         self.max_pixels = max_pixels
-        self._positions = position_of_index(container.header.seed, container.header.pictures)
+        self._load = load
+        self._decoders: dict[int, PictureDecoder] = {}
 
     @classmethod
     def open(
@@ -65,7 +89,7 @@ class Archive:
         autoencoder: str | None = None,
         max_pixels: int = MAX_PIXELS,
     ) -> "Archive":
-        """Open a file for decoding.
+        """Open a file, or a URL that fsspec reads, for decoding.
 
         Args:
             autoencoder: hub name or folder, where it is not the one that the file names.
@@ -73,36 +97,32 @@ class Archive:
 
         Raises:
             FormatError: the file is not a valid archive.
-            AutoencoderMismatch: it was made with another autoencoder.
-            AutoencoderUnavailable: its autoencoder cannot be loaded.
+            PackageMissing: a URL is given, and fsspec is not installed.
+
+        Decoding raises ``AutoencoderMismatch`` or ``AutoencoderUnavailable`` where a picture's model is not at hand.
         """
-        return cls.from_container(read_container(path), device=device, autoencoder=autoencoder, max_pixels=max_pixels)
+
+        def load(decoder: Decoder) -> Autoencoder:
+            wanted = decoder.model
+            if autoencoder is None and wanted.name not in names(AUTOENCODER):
+                # The name is data: it must not make this software download or open something by itself.
+                raise AutoencoderUnavailable(
+                    f"this archive needs the autoencoder {printable(wanted.name)!r}, which the package lacks: "
+                    "give --autoencoder HUB-ID or FOLDER"
+                )
+            return load_autoencoder(autoencoder or wanted.name, choose_device(device), wanted.latent_channels)
+
+        source = open_source(path)
+        try:
+            return cls(ContainerReader(source), load, max_pixels=max_pixels)
+        except BaseException:
+            source.close()
+            raise
 
     @classmethod
-    def from_container(
-        cls,
-        container: Container,
-        *,
-        device: str = "auto",
-        autoencoder: str | None = None,
-        max_pixels: int = MAX_PIXELS,
-    ) -> "Archive":
-        """Load a container's autoencoder and make an archive of both. Arguments and errors are those of ``open``."""
-        wanted = container.header.autoencoder
-        if autoencoder is None and wanted.name not in names(AUTOENCODER):
-            # The name is data: it must not make this software download or open something by itself.
-            raise AutoencoderUnavailable(
-                f"this archive needs the autoencoder {printable(wanted.name)!r}, which the package lacks: "
-                "give --autoencoder HUB-ID or FOLDER"
-            )
-        found = load_autoencoder(autoencoder or wanted.name, choose_device(device), wanted.latent_channels)
-        return cls.of(container, found, max_pixels=max_pixels)
-
-    @classmethod
-    def of(cls, container: Container, autoencoder: Autoencoder, *, max_pixels: int = MAX_PIXELS) -> "Archive":
-        """Make an archive of a container. Raises as ``open_decoder``, and ``AutoencoderMismatch``."""
-        check_reference(container.header.autoencoder, autoencoder.reference)
-        return cls(container, open_decoder(container, autoencoder), max_pixels=max_pixels)
+    def of(cls, reader: ContainerReader, autoencoder: Autoencoder, *, max_pixels: int = MAX_PIXELS) -> "Archive":
+        """Make an archive of a reader and the autoencoder that all its pictures need."""
+        return cls(reader, lambda _: autoencoder, max_pixels=max_pixels)
 
     def __enter__(self) -> "Archive":
         return self
@@ -110,37 +130,95 @@ class Archive:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Do nothing: the whole file was read, none is held open."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self.reader.source.close()
 
     def __len__(self) -> int:
-        return self.container.header.pictures
+        return self.reader.footer.pictures
 
     def __getitem__(self, index: int) -> PillowImage:
-        """Return the picture with an index, 0 to M - 1; negative ones count from the end."""
-        return self.decode([index + len(self) if -len(self) <= index < 0 else index])[0]
+        """Return the picture with an index; negative ones count from the highest index that was given."""
+        return self.decode([index + self.reader.footer.next_index if index < 0 else index])[0]
 
     @cached_property
     def indices(self) -> list[int]:
-        """Index of each picture, by position."""
-        return index_of_position(self.container.header.seed, len(self)).tolist()
+        """Indices of all pictures, ascending. Raises ``FormatError`` where a page of the index is damaged."""
+        return list(self.iterate_indices(lambda _, error: _raise(0, error)))
+
+    def iterate_indices(self, on_lost_page: Callable[[range, FormatError], None]) -> Iterator[int]:
+        """Yield indices of pictures, ascending; a page of the index that is damaged is told and left out."""
+        for first in self.reader.leaf_firsts():
+            try:
+                leaf = self.reader.leaf(first)
+            except FormatError as error:
+                on_lost_page(self.reader.indices_near(first), error)
+                continue
+            if leaf is not None:
+                yield from leaf.living.tolist()
 
     @cached_property
-    def names(self) -> list[str]:
-        """Name of each picture, by index; its number where the file holds no names."""
-        if self.container.names is None:
-            return [str(index) for index in range(len(self))]
-        return [self.container.names[position] for position in self._positions]
+    def names(self) -> dict[int, str]:
+        """Name of each picture, by index; its number where it has none, or where the names are damaged."""
+        return self.names_of(self.indices)
+
+    @cached_property
+    def readable_names(self) -> dict[int, str]:
+        """Names as ``names``, without the pictures of pages of the index that are damaged."""
+        return self.names_of(self.iterate_indices(lambda *_: None))
+
+    def names_of(self, indices: Iterable[int]) -> dict[int, str]:
+        """Return the names of some pictures, by index: the number where one has none, or where the names are damaged.
+
+        Warns with a ``DamagedSectionWarning`` in the latter case.
+        """
+        names, faults = dict[int, str](), dict[str, None]()
+        for index in indices:
+            try:
+                names[index] = self.name(index)
+            except FormatError as error:
+                names[index] = str(index)
+                faults[str(error)] = None
+        for fault in faults:
+            warnings.warn(f"pictures are called by their index: {fault}", DamagedSectionWarning, stacklevel=3)
+        return names
+
+    def name(self, index: int) -> str:
+        """Return the name of a picture; its number where it has none. Raises as ``ContainerReader.name``."""
+        return self.reader.name(index) or str(index)
+
+    @property
+    def index_limit(self) -> int:
+        """One more than the highest index that was ever given."""
+        return self.reader.footer.next_index
+
+    def __contains__(self, index: object) -> bool:
+        """Return whether a picture has the index: it was not removed."""
+        return isinstance(index, int) and self.reader.is_living(index)
+
+    def find(self, name: str) -> list[int]:
+        """Return the indices of the pictures of this very name, else of those equal but for the normal form."""
+        return self.reader.find(name)
+
+    def indices_of(self, names: Collection[str]) -> dict[int, str]:
+        """Return index and name of every picture that has one of these names exactly."""
+        if len(names) * NAMES_PER_LOOKUP > len(self):
+            return {index: name for index, name in self.names.items() if name in names}
+        found = ((index, name) for name in names for index in self.reader.find(name))
+        return {index: name for index, name in found if self.name(index) == name}
 
     @property
     def read_options(self) -> ReadOptions:
         """How files became pixels when the archive was packed."""
-        read = self.container.read
+        read = self.reader.footer.read
         return ReadOptions(max_side=read.max_side, background=read.background)
 
     def size(self, index: int) -> tuple[int, int]:
         """Return width and height of the picture with an index."""
-        width, height = self.container.sizes[self._positions[index]].tolist()
-        return width, height
+        row = self.reader.row(index)
+        return row.width, row.height
 
     def decode(
         self, indices: Iterable[int], *, batch_size: int = PICTURES_PER_BATCH, steps: int | None = None
@@ -150,106 +228,204 @@ class Archive:
         Raises:
             IndexOutOfRange: no picture has this index.
             PictureTooLarge: one of them has more than ``max_pixels``.
+            FormatError: one of them is damaged.
+            AutoencoderMismatch, AutoencoderUnavailable: the model that one of them needs is not at hand.
         """
         wanted = list(indices)
         pictures = dict(self.iterate(dict.fromkeys(wanted), batch_size=batch_size, steps=steps))
         return [to_image(pictures[index]) for index in wanted]
 
     def iterate(
-        self, indices: Iterable[int], *, batch_size: int = PICTURES_PER_BATCH, steps: int | None = None
+        self,
+        indices: Iterable[int],
+        *,
+        batch_size: int = PICTURES_PER_BATCH,
+        steps: int | None = None,
+        on_error: OnError = _raise,
     ) -> Iterator[tuple[int, np.ndarray]]:
         """Yield pairs of index and pixels, uint8 (H, W, 3), as they are decoded: pictures of a size come together.
 
-        Warns with a ``CanaryWarning`` where the canary decodes to other pixels than when the archive was packed.
+        Warns with a ``CanaryWarning`` where a canary decodes to other pixels than when the archive was packed.
+
+        Args:
+            on_error: called for each picture that is damaged; the others are decoded nevertheless.
 
         Raises:
             IndexOutOfRange: no picture has this index.
             PictureTooLarge: one of them has more than ``max_pixels``.
         """
-        wanted = list(indices)
-        for index in wanted:
-            self._check_allowed(index)
-        for numbers, pictures in prefetch(self._read(self.decoder.together(wanted), batch_size, steps)):
+        rows = self._rows(indices, on_error)
+        for numbers, pictures in prefetch(self._read(rows, batch_size, steps, on_error)):
             for index, pixels in zip(numbers, pictures(), strict=True):
                 if steps is None and (fault := self._canary_fault(index, pixels)):
                     warnings.warn(fault, CanaryWarning, stacklevel=2)
                 yield index, pixels
 
-    def _read(
-        self, indices: list[int], batch_size: int, steps: int | None
-    ) -> Iterator[tuple[list[int], Callable[[], Iterator[np.ndarray]]]]:
-        for batch in batches_by_size([self.size(index) for index in indices], batch_size):
-            numbers = [indices[place] for place in batch]
-            yield numbers, self.decoder.read(numbers, *self.size(numbers[0]), steps=steps)
+    def _rows(self, indices: Iterable[int], on_error: OnError) -> list[Row]:
+        rows = []
+        for index in indices:
+            try:
+                row = self.reader.row(index)
+            except FormatError as error:
+                on_error(index, error)
+                continue
+            self._check_allowed(row)
+            rows.append(row)
+        return rows
 
-    def check_canary(self) -> None:
-        """Decode the canary, if the archive has one.
+    def _read(self, rows: Sequence[Row], batch_size: int, steps: int | None, on_error: OnError) -> Iterator[Ready]:
+        of_decoder = defaultdict[int, list[Row]](list)
+        for row in rows:
+            of_decoder[row.decoder].append(row)
+        for number, some in of_decoder.items():
+            decoder = self.decoder(number)
+            ordered = self._with_sequences_together(some, on_error)
+            for batch in batches_by_size([(row.width, row.height) for row in ordered], batch_size):
+                yield from self._read_batch(decoder, [ordered[place] for place in batch], steps, on_error)
+
+    def _with_sequences_together(self, rows: Sequence[Row], on_error: OnError) -> list[Row]:
+        """Rows in an order in which pictures that are decoded from each other are neighbours."""
+        first_of: dict[int, list[Row]] = {}
+        for row in rows:
+            try:
+                first = self.reader.chain(row)[0].index if row.codec == SEQUENCE else row.index
+            except FormatError as error:
+                on_error(row.index, error)
+                continue
+            first_of.setdefault(first, []).append(row)
+        return [row for some in first_of.values() for row in some]
+
+    def _read_batch(
+        self, decoder: PictureDecoder, rows: Sequence[Row], steps: int | None, on_error: OnError
+    ) -> Iterator[Ready]:
+        """Entropy-decode pictures of one size: all at once, or one by one if something is damaged."""
+        size = rows[0].width, rows[0].height
+        try:
+            yield [row.index for row in rows], decoder.read([row.index for row in rows], *size, steps=steps)
+            return
+        except FormatError as error:
+            if len(rows) == 1:
+                on_error(rows[0].index, error)
+                return
+        for row in rows:
+            yield from self._read_batch(decoder, [row], steps, on_error)
+
+    def decoder(self, number: int) -> PictureDecoder:
+        """Return the decoder with a number, loaded when it is first wanted.
 
         Raises:
-            DecoderMismatch: it decodes to other pixels than when the archive was packed.
-            PictureTooLarge: it has more than ``max_pixels``.
+            FormatError: its weights are damaged, or do not fit.
+            AutoencoderMismatch, AutoencoderUnavailable: its model is not at hand.
         """
-        canary = self.container.canary
-        if canary is None:
-            return
-        self._check_allowed(canary.index)
-        (pixels,) = self.decoder.read([canary.index], *self.size(canary.index))()
-        if fault := self._canary_fault(canary.index, pixels):
-            raise DecoderMismatch(fault)
+        if number not in self._decoders:
+            described = self.reader.decoder(number)
+            self._decoders[number] = load_decoder(self.reader, described, self._load(described))
+        return self._decoders[number]
 
-    def _check_allowed(self, index: int) -> None:
-        if not 0 <= index < len(self):
-            raise IndexOutOfRange(f"index {index} is out of range: the archive has 0 to {len(self) - 1}")
-        width, height = self.size(index)
-        if width * height > self.max_pixels:
+    @property
+    def canaries(self) -> tuple[Canary, ...]:
+        """What some pictures decoded to when the archive was packed."""
+        return self.reader.footer.canaries
+
+    def check_canaries(self) -> None:
+        """Decode all canaries.
+
+        Raises:
+            DecoderMismatch: one decodes to other pixels than when the archive was packed.
+            PictureTooLarge: one has more than ``max_pixels``.
+        """
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CanaryWarning)
+            for index, pixels in self.iterate([canary.index for canary in self.canaries]):
+                if fault := self._canary_fault(index, pixels):
+                    raise DecoderMismatch(fault)
+
+    def _check_allowed(self, row: Row) -> None:
+        if row.width * row.height > self.max_pixels:
             raise PictureTooLarge(
-                f"picture {index} has {width}x{height} pixels, the limit is {self.max_pixels}; "
+                f"picture {row.index} has {row.width}x{row.height} pixels, the limit is {self.max_pixels}; "
                 "if you trust this file, raise it by --max-pixels (max_pixels of Archive.open)"
             )
 
     def _canary_fault(self, index: int, pixels: np.ndarray) -> str | None:
-        canary = self.container.canary
-        if canary is None or index != canary.index or canary.agrees(pixels):
-            return None
-        return (
-            f"picture {index} decodes to other pixels than when the archive was packed: blocks of it differ by up to "
-            f"{canary.difference(pixels):.1f} levels in the mean. The libraries here compute something else"
-        )
+        for canary in self.canaries:
+            if index == canary.index and not canary.agrees(pixels):
+                return (
+                    f"picture {index} decodes to other pixels than when the archive was packed: blocks of it differ by "
+                    f"up to {canary.difference(pixels):.1f} levels in the mean. The libraries here compute something "
+                    "else"
+                )
+        return None
 
 
-def open_decoder(container: Container, autoencoder: Autoencoder) -> PictureDecoder:
-    """Build the decoder of a container's codes or network.
+class ArchiveCodes:
+    """Codes of an archive, read from it one by one; the last ones are kept for those that go on from them."""
+
+    def __init__(self, reader: ContainerReader) -> None:
+        self._reader = reader
+        self._kept: OrderedDict[int, bytes] = OrderedDict()
+        self._kept_bytes = 0
+
+    def code(self, index: int) -> bytes:
+        """The code of a picture, removed or not. Raises ``FormatError`` if it is damaged."""
+        if index not in self._kept:
+            row = self._reader.any_row(index) or self._reader.row(index)
+            self._kept[index] = self._reader.record(row).code
+            self._kept_bytes += row.length
+            while self._kept_bytes > KEPT_CODE_BYTES and len(self._kept) > 1:
+                _, dropped = self._kept.popitem(last=False)
+                self._kept_bytes -= len(dropped)
+        return self._kept[index]
+
+
+def load_decoder(reader: ContainerReader, described: Decoder, autoencoder: Autoencoder) -> PictureDecoder:
+    """Build a decoder of an archive.
 
     Raises:
-        FormatError: the weights do not fit the network.
-        AutoencoderMismatch: the package lacks the context model that the codes were made with.
+        FormatError: its weights are damaged, or do not fit.
+        AutoencoderMismatch: the autoencoder, or its context model, is not the one that the archive was packed with.
     """
-    header = container.header
-    if container.codes is not None:
-        if not isinstance(autoencoder, PackagedAutoencoder):
-            raise AutoencoderMismatch(
-                f"the archive holds codes, but {autoencoder.reference.name!r} has no context model"
-            )
-        found, channels = container.codes.model_sha256, header.autoencoder.latent_channels
-        model = find_context_model(found)
-        if model is None or model.channels != channels:
-            known = ", ".join(f"{one.name} ({one.sha256.hex()[:16]})" for one in models(CONTEXT_MODEL))
-            raise AutoencoderMismatch(
-                f"this archive needs the context model {found.hex()[:16]} with {channels} channels, "
-                f"this package has {known}"
-            )
-        if container.tuning is not None:
-            autoencoder = autoencoder.with_update(container.tuning)
-        return CodeDecoder(
-            header=header,
-            codes=container.codes,
-            positions=position_of_index(header.seed, header.pictures),
-            autoencoder=autoencoder,
-            model=model,
+    model, reference = described.model, autoencoder.reference
+    if (model.latent_channels, model.downsampling) != (reference.latent_channels, reference.downsampling):
+        raise AutoencoderMismatch(
+            f"this archive's latents have {model.latent_channels} channels and {model.downsampling} pixels a side, "
+            f"those of {reference.name!r} have {reference.latent_channels} and {reference.downsampling}"
         )
-    assert header.denoising is not None and container.weights is not None, "a container holds codes or a network"
-    # Before anything is built: the header alone could claim any size.
-    tensors = parse_tensors(container.weights, header)
-    decoder = untrained_decoder(header.denoising, autoencoder, header.pictures, header.seed)
-    load_tensors(decoder.denoiser, tensors)
-    return replace(decoder, header=header)
+    weights = None if described.weights is None else reader.weights(described.weights)
+    if described.is_network:
+        check_model(described, [reference.model().fingerprint], reference.name)
+        assert weights is not None, "a network has weights"
+        stored = parse_network(weights, model, described.latent_step)
+        # Before anything is built: the header alone could claim any size.
+        tensors = parse_tensors(stored.weights, stored.header)
+        denoising = stored.header.denoising
+        assert denoising is not None, "a network has its denoising"
+        decoder = untrained_decoder(denoising, autoencoder, stored.header.pictures, stored.header.seed)
+        load_tensors(decoder.denoiser, tensors)
+        return replace(decoder, header=stored.header, first=stored.first)
+    if not isinstance(autoencoder, PackagedAutoencoder):
+        raise AutoencoderMismatch(f"this archive holds codes, and {reference.name!r} has no context model")
+    known = {reference.model(one.sha256).fingerprint: one.sha256 for one in models(CONTEXT_MODEL)}
+    check_model(described, known, reference.name)
+    context_model = find_context_model(known[model.fingerprint])
+    assert context_model is not None, "the registry lists it"
+    if weights is not None:
+        autoencoder = autoencoder.with_update(parse_update(weights))
+    return CodeDecoder(
+        codes=ArchiveCodes(reader),
+        latent_step=described.latent_step,
+        level=described.level,
+        short=described.short,
+        autoencoder=autoencoder,
+        model=context_model,
+    )
+
+
+def check_model(described: Decoder, known: Mapping[bytes, object] | Sequence[bytes], name: str) -> None:
+    """Raise ``AutoencoderMismatch`` unless a decoder's fingerprint is one of those at hand."""
+    if described.model.fingerprint not in known:
+        at_hand = ", ".join(fingerprint.hex()[:16] for fingerprint in known) or "none"
+        raise AutoencoderMismatch(
+            f"this archive was packed with the model {printable(described.model.name)!r}, fingerprint "
+            f"{described.model.fingerprint.hex()[:16]}; {printable(name)!r} at hand has {at_hand}"
+        )

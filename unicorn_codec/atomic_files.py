@@ -33,7 +33,7 @@ def open_atomic(path: Path) -> Iterator[IO[bytes]]:
     try:
         with open(partial, "xb") as file:
             with suppress(OSError):  # some file systems have no locks
-                _lock(file)
+                lock(file)
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -46,11 +46,11 @@ def open_atomic(path: Path) -> Iterator[IO[bytes]]:
 def _remove_abandoned(folder: Path, prefix: str) -> None:
     for abandoned in folder.glob(f"{prefix}*{_SUFFIX}"):
         with suppress(OSError), open(abandoned, "rb") as file:
-            _lock(file)
+            lock(file)
             abandoned.unlink()
 
 
-def _lock(file: IO[bytes]) -> None:
+def lock(file: IO[bytes]) -> None:
     """Lock an open file. Raise ``OSError`` where another process holds a lock on it."""
     if fcntl is not None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from unicorn_codec.effort import MAX_EFFORT
+from unicorn_codec.format.fields import check
 from unicorn_codec.format.header import (
     CONDITIONS,
     INDEX_EMBEDDINGS,
     MAX_DEPTH,
-    MAX_SIDE,
     MAX_STEPS,
     PREDICTIONS,
-    check,
 )
+from unicorn_codec.format.limits import MAX_SIDE
 from unicorn_codec.model_registry import AUTOENCODER, default_name, names
 from unicorn_codec.quality import DEFAULT_QUALITY
 

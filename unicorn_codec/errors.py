@@ -22,15 +22,15 @@ class NotUniFile(FormatError):
 
 
 class UnsupportedVersion(FormatError):
-    """The file has a format version or a critical section that this software does not know."""
+    """The file has a format version or a feature that this software does not know."""
 
 
 class TruncatedFile(FormatError):
-    """The file ends before its end section."""
+    """The file has no valid footer, or ends before it does."""
 
 
 class ChecksumMismatch(FormatError):
-    """A CRC-32 or the closing SHA-256 does not match: the file is damaged."""
+    """A CRC-32 or a digest does not match: the file is damaged."""
 
 
 class InvalidField(FormatError):
@@ -38,7 +38,7 @@ class InvalidField(FormatError):
 
 
 class DamagedSectionWarning(UserWarning):
-    """An ancillary section is damaged. The pictures are not affected."""
+    """A part of an archive is damaged that its pictures do not need, such as their names; or bytes follow its end."""
 
 
 class CanaryWarning(UserWarning):
@@ -106,3 +106,11 @@ class PackageMissing(UnicornError):
 
 class RivalFailed(UnicornError):
     """A codec in a benchmark could not encode the pictures or could not decode its files."""
+
+
+class ArchiveBusy(UnicornError):
+    """Another process is writing to the archive."""
+
+
+class NothingToRepair(UnicornError):
+    """A damaged file holds nothing that can be recovered."""

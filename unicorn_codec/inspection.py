@@ -1,93 +1,178 @@
-"""Describes a ``.uni`` file as plain values, ready for JSON. Loads neither a network nor torch."""
+"""What a ``.uni`` file holds, as plain values ready for JSON. Loads no network and no torch, and reads no record."""
 
 import os
-from dataclasses import fields
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
 from typing import Any
 
-import numpy as np
-
-from unicorn_codec.format.code_table import is_avif, is_half_size, is_in_sequence
-from unicorn_codec.format.container import Container, read_container
-from unicorn_codec.format.header import AutoencoderReference, NetworkConfig
-from unicorn_codec.format.index_map import position_of_index
-from unicorn_codec.format.quality_table import in_db
-from unicorn_codec.format.sections import FORMAT_VERSION, FRAME_BYTES, PREAMBLE
+from unicorn_codec.errors import DamagedSectionWarning, FormatError
+from unicorn_codec.format.decoder_table import Decoder
+from unicorn_codec.format.header import NetworkConfig
+from unicorn_codec.format.network_table import StoredNetwork, parse_network
+from unicorn_codec.format.pages import Row, psnr_of_code
+from unicorn_codec.format.reader import FORMAT_VERSION, ContainerReader
+from unicorn_codec.format.records import AVIF, CODECS, HALF_SIZE, LATENTS, NETWORK, SEQUENCE
+from unicorn_codec.format.sources import open_source
 from unicorn_codec.weights.weight_section import weight_summary
+
+DECODED_BY_MODEL = (LATENTS, HALF_SIZE, NETWORK)
+OF_CODES = (LATENTS, HALF_SIZE, AVIF, SEQUENCE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchivePart:
+    """A part of a file; the bytes of all parts add up to the file's.
+
+    Args:
+        part: a codec, ``weights``, or ``index and names``, which stands for all the rest.
+        pictures: how many are stored so; None for parts that are no pictures' records.
+    """
+
+    part: str
+    pictures: int | None
+    bytes: int
 
 
 def describe(path: str | os.PathLike[str], *, entries: bool = False) -> dict[str, Any]:
-    """Describe a file; with ``entries`` also every picture, by index.
+    """Describe a file or URL; with ``entries`` also every picture, by index.
 
-    Raises:
-        ArchiveUnreadable: the file cannot be read.
-        FormatError: it is not a valid archive.
+    Raises ``ArchiveUnreadable`` and ``FormatError``.
     """
-    container = read_container(path)
-    header = container.header
-    # Damaged sections are listed too, so the last one ends where the file does.
-    last = container.sections[-1]
-    file_bytes = last.offset + last.bytes
-    pixels = int(np.einsum("i,i->", container.sizes[:, 0], container.sizes[:, 1], dtype=np.int64))
-    description: dict[str, Any] = {
+    source = open_source(path)
+    try:
+        reader = ContainerReader(source)
+        description = describe_reader(reader)
+        if entries:
+            description["entries"] = list(_entries(reader))
+        return description
+    finally:
+        source.close()
+
+
+def describe_picture(path: str | os.PathLike[str], index: int) -> dict[str, Any]:
+    """Describe one picture of a file or URL, without reading about any other.
+
+    Raises ``IndexOutOfRange``, ``ArchiveUnreadable`` and ``FormatError``.
+    """
+    source = open_source(path)
+    try:
+        reader = ContainerReader(source)
+        row = reader.row(index)
+        chain = [before.index for before in reader.chain(row)[:-1]] if row.codec == SEQUENCE else []
+        return entry_of(row, reader.name(index)) | {
+            "decoder": row.decoder,
+            "offset": row.offset,
+            "goes_on_from": chain,
+        }
+    finally:
+        source.close()
+
+
+def describe_reader(reader: ContainerReader) -> dict[str, Any]:
+    """Describe an open archive from its footer. Raises ``FormatError``."""
+    footer, file_bytes = reader.footer, reader.source.size
+    first = footer.decoders[0]
+    network = network_of(reader, first)
+    denoising = None if network is None else network.header.denoising
+    return {
         "format_version": FORMAT_VERSION,
-        "pictures": header.pictures,
-        "index_bits": header.index_bits,
+        "generation": footer.generation,
+        "pictures": footer.pictures,
+        "removed": footer.next_index - footer.pictures,
+        "index_bits": index_bits(reader),
         "file_bytes": file_bytes,
-        "pixels": pixels,
-        "bits_per_pixel": 8 * file_bytes / pixels,
-        "bits_per_pixel_with_autoencoder": 8 * (file_bytes + needed_weight_bytes(container)) / pixels,
-        "seed": header.seed,
-        "steps": 0 if header.denoising is None else header.denoising.steps,
-        "latent_std": None if header.denoising is None else header.denoising.latent_std,
-        "prediction": None if header.denoising is None else header.denoising.prediction,
-        "latent_step": header.latent_step,
-        "preamble_bytes": len(PREAMBLE),
-        "autoencoder": _autoencoder(header.autoencoder),
-        "network": _network(container),
-        "weights": _weights(container.weights),
-        "codes": _codes(container, pixels),
-        "sections": [{"type": s.type, "offset": s.offset, "bytes": s.bytes} for s in container.sections],
+        "pixels": footer.pixels,
+        "bits_per_pixel": _rate(file_bytes, footer.pixels),
+        "bits_per_pixel_with_autoencoder": _rate(file_bytes + needed_weight_bytes(reader), footer.pixels),
+        "seed": footer.seed,
+        "steps": 0 if denoising is None else denoising.steps,
+        "latent_std": None if denoising is None else denoising.latent_std,
+        "prediction": None if denoising is None else denoising.prediction,
+        "latent_step": first.latent_step,
+        "autoencoder": _autoencoder(first),
+        "decoders": [_decoder(decoder) for decoder in footer.decoders],
+        "network": _network(network),
+        "weights": _weights(network),
+        "codes": _codes(reader, first),
+        "parts": [{"part": p.part, "pictures": p.pictures, "bytes": p.bytes} for p in parts_of(reader)],
     }
-    if entries:
-        description["entries"] = _entries(container)
-    return description
 
 
-def _autoencoder(autoencoder: AutoencoderReference) -> dict[str, Any]:
+def _rate(file_bytes: int, pixels: int) -> float | None:
+    return 8 * file_bytes / pixels if pixels else None
+
+
+def index_bits(reader: ContainerReader) -> int:
+    """Bits of an index: ceil(log2) of how many were given."""
+    return max(0, reader.footer.next_index - 1).bit_length()
+
+
+def parts_of(reader: ContainerReader) -> list[ArchivePart]:
+    """What takes how many bytes of a file."""
+    footer = reader.footer
+    parts = [ArchivePart(part=CODECS[t.codec], pictures=t.pictures, bytes=t.bytes) for t in footer.totals]
+    weights = {decoder.weights.offset: decoder.weights.length for decoder in footer.decoders if decoder.weights}
+    if weights:
+        parts.append(ArchivePart(part="weights", pictures=None, bytes=sum(weights.values())))
+    rest = reader.source.size - sum(part.bytes for part in parts)
+    return [*parts, ArchivePart(part="index and names", pictures=None, bytes=rest)]
+
+
+def needed_weight_bytes(reader: ContainerReader) -> int:
+    """Bytes of the models' weights that decoding takes; none where all pictures are AVIF."""
+    footer = reader.footer
+    if not any(total.codec in DECODED_BY_MODEL for total in footer.totals):
+        return 0
+    return sum({decoder.model.name: decoder.model.weight_bytes for decoder in footer.decoders}.values())
+
+
+def network_of(reader: ContainerReader, decoder: Decoder) -> StoredNetwork | None:
+    """The network of a decoder that has one. Raises ``FormatError``."""
+    if not decoder.is_network or decoder.weights is None:
+        return None
+    return parse_network(reader.weights(decoder.weights), decoder.model, decoder.latent_step)
+
+
+def _autoencoder(decoder: Decoder) -> dict[str, Any]:
+    model = decoder.model
     return {
-        "name": autoencoder.name,
-        "class": autoencoder.class_name,
-        "sha256": autoencoder.weights_sha256.hex(),
-        "bytes": autoencoder.weight_bytes,
-        "latent_channels": autoencoder.latent_channels,
-        "downsampling": autoencoder.downsampling,
+        "name": model.name,
+        "class": model.class_name,
+        "fingerprint": model.fingerprint.hex(),
+        "bytes": model.weight_bytes,
+        "latent_channels": model.latent_channels,
+        "downsampling": model.downsampling,
     }
 
 
-def needed_weight_bytes(container: Container) -> int:
-    """Return the bytes of the autoencoder's weights; 0 for an archive whose pictures are all stored as AVIF."""
-    codes = container.codes
-    is_needed = codes is None or not all(map(is_avif, codes.streams))
-    return container.header.autoencoder.weight_bytes if is_needed else 0
+def _decoder(decoder: Decoder) -> dict[str, Any]:
+    return {
+        "model": decoder.model.name,
+        "kind": "network" if decoder.is_network else "codes",
+        "latent_step": decoder.latent_step,
+        "level": None if decoder.is_network else decoder.level,
+        "weight_bytes": decoder.weights.length if decoder.weights else 0,
+    }
 
 
-def _network(container: Container) -> dict[str, Any]:
-    """Describe the network: no parameters, and None for the rest, where there is none."""
+def _network(network: StoredNetwork | None) -> dict[str, Any]:
+    """Of a file without a network: no parameters, and None for the rest."""
     settings = [field.name for field in fields(NetworkConfig)]
-    denoising, weights = container.header.denoising, container.weights
-    if denoising is None or weights is None:
+    if network is None or network.header.denoising is None:
         return {"parameters": 0, **dict.fromkeys(settings)}
+    config = network.header.denoising.network
     return {
-        "parameters": weight_summary(weights).count,
-        **{name: getattr(denoising.network, name) for name in settings},
+        "parameters": weight_summary(network.weights).count,
+        **{name: getattr(config, name) for name in settings},
     }
 
 
-def _weights(weights: bytes | None) -> dict[str, Any]:
+def _weights(network: StoredNetwork | None) -> dict[str, Any]:
     bits = ("bits_per_weight", "exponent_bits", "mantissa_bits", "bias")
-    if weights is None:
+    if network is None:
         return {"format": None, **dict.fromkeys(bits), "bytes": 0}
-    summary = weight_summary(weights)
+    weights, summary = network.weights, weight_summary(network.weights)
     form = summary.format
     if form is None:
         mean_bits = 8 * len(weights) / summary.count
@@ -99,41 +184,41 @@ def _weights(weights: bytes | None) -> dict[str, Any]:
     }
 
 
-def _codes(container: Container, pixels: int) -> dict[str, Any]:
-    """Describe the codes, with the table before them."""
-    if container.codes is None:
+def _codes(reader: ContainerReader, first: Decoder) -> dict[str, Any]:
+    """The records of codes, with what each record adds to its code."""
+    code_bytes = sum(total.bytes for total in reader.footer.totals if total.codec in OF_CODES)
+    if first.is_network:
         return {"level": None, "latent_step": None, "bytes": 0, "bits_per_pixel": 0.0}
-    code_bytes = next(s.bytes for s in container.sections if s.type == "CODE") - FRAME_BYTES
     return {
-        "level": container.codes.level,
-        "latent_step": container.header.latent_step,
+        "level": first.level,
+        "latent_step": first.latent_step,
         "bytes": code_bytes,
-        "bits_per_pixel": 8 * code_bytes / pixels,
+        "bits_per_pixel": _rate(code_bytes, reader.footer.pixels),
     }
 
 
-def _entries(container: Container) -> list[dict[str, Any]]:
-    """Describe every picture, by index; the name is None if the file has no names.
-
-    Bytes and codec are there if the file has codes, ``psnr_db`` if it has PSNRs.
-    """
-    header, names, codes, psnrs = container.header, container.names, container.codes, container.psnrs
-    return [
-        {
-            "index": index,
-            "name": None if names is None else names[position],
-            "width": int(container.sizes[position, 0]),
-            "height": int(container.sizes[position, 1]),
-            **({} if codes is None else _of_code(codes.streams[position])),
-            **({} if psnrs is None else {"psnr_db": in_db(int(psnrs[position]))}),
-        }
-        for index, position in enumerate(position_of_index(header.seed, header.pictures).tolist())
-    ]
+def _entries(reader: ContainerReader) -> Iterator[dict[str, Any]]:
+    """One entry a picture, by index; the name is None if it has none, the PSNR if it is not known."""
+    for leaf in reader.leaves():
+        try:
+            names = reader.names_of(leaf)
+        except FormatError as error:
+            warnings.warn(f"pictures are called by their index: {error}", DamagedSectionWarning, stacklevel=4)
+            names = None
+        for index in leaf.living.tolist():
+            row = leaf.row(index)
+            assert row is not None, "it lives"
+            yield entry_of(row, (names[index - leaf.first] or None) if names else None)
 
 
-def _of_code(code: bytes) -> dict[str, Any]:
-    if is_avif(code):
-        codec = "avif-sequence" if is_in_sequence(code) else "avif"
-    else:
-        codec = "half-size" if is_half_size(code) else "latents"
-    return {"code_bytes": len(code), "codec": codec}
+def entry_of(row: Row, name: str | None) -> dict[str, Any]:
+    """A picture as ``inspect`` shows it."""
+    return {
+        "index": row.index,
+        "name": name,
+        "width": row.width,
+        "height": row.height,
+        "codec": CODECS[row.codec],
+        "record_bytes": row.length,
+        "psnr_db": psnr_of_code(row.psnr),
+    }

@@ -84,11 +84,11 @@ def measure(
         read: how the folder's files become pixels.
         matching: the original of each index that is compared, instead of those of the same name.
     """
-    names = archive.names
     if matching is None:
         by_name = {picture.name: picture for picture in originals.pictures}
-        matching = {index: by_name[name] for index, name in enumerate(names) if name in by_name}
-    pairs_of, indices = matching, list(matching)
+        matching = {index: by_name[name] for index, name in archive.indices_of(by_name).items()}
+    pairs_of, indices = matching, sorted(matching)
+    names = archive.names_of(indices)
 
     def pairs() -> Iterator[tuple[int, Pixels, Pixels]]:
         for index, decoded in archive.iterate(indices):

@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from unicorn_codec.archive import Archive
-from unicorn_codec.errors import AutoencoderUnavailable, CanaryWarning
-from unicorn_codec.format.container import read_container
-from unicorn_codec.format.quality_table import in_db
+from unicorn_codec.errors import AutoencoderUnavailable, CanaryWarning, DamagedSectionWarning, FormatError
+from unicorn_codec.format.integrity import problems_of
+from unicorn_codec.format.pages import psnr_of_code
+from unicorn_codec.format.reader import ContainerReader
+from unicorn_codec.inspection import network_of
 from unicorn_codec.measurement import Measured, PictureDistortion, measure
 from unicorn_codec.pictures.images import MAX_PIXELS, Folder, Picture, list_folder
 from unicorn_codec.pictures.picture_files import printable
@@ -42,6 +44,7 @@ class VerifyReport:
 
     Args:
         pictures: number of pictures in the archive.
+        damage: what is not whole, one line each; the pictures that it hits are named.
         measured: distortion of the pictures that both sides have; None where nothing was compared.
         differences: names that only one side has, and pictures of another size.
         below_floor: pictures below the quality floor, the worst first.
@@ -49,6 +52,7 @@ class VerifyReport:
     """
 
     pictures: int
+    damage: tuple[str, ...] = ()
     measured: Measured | None = None
     differences: tuple[str, ...] = ()
     below_floor: tuple[PictureDistortion, ...] = ()
@@ -56,12 +60,12 @@ class VerifyReport:
 
     @property
     def ok(self) -> bool:
-        return not (self.differences or self.below_floor or self.below_stored)
+        return not (self.damage or self.differences or self.below_floor or self.below_stored)
 
 
 def verify(
-    path: Path,
-    against: Path | None = None,
+    path: Path | str,
+    against: Path | str | None = None,
     *,
     min_psnr_db: float | None = None,
     min_ms_ssim: float | None = None,
@@ -92,42 +96,54 @@ def verify(
         DecoderMismatch: the canary decodes to other pixels than when the archive was packed.
         ImageFolderError: the folder cannot be read.
     """
-    container = read_container(path, strict=True)
-    if container.weights is not None:
-        parse_tensors(container.weights, container.header)
-    pictures = container.header.pictures
-    if container.canary is None and against is None:
-        return VerifyReport(pictures=pictures)
-    try:
-        archive = Archive.from_container(container, device=device, autoencoder=autoencoder, max_pixels=max_pixels)
-    except AutoencoderUnavailable as error:
-        if against is not None:
-            raise
-        warnings.warn(f"no picture was decoded: {error}", CanaryWarning, stacklevel=2)
-        return VerifyReport(pictures=pictures)
-    archive.check_canary()
-    if against is None:
-        return VerifyReport(pictures=pictures)
-    # Whatever was accepted when packing is read as it was then; what was not has no picture in the archive.
-    read = replace(
-        archive.read_options, skip_unreadable=True, first_page=True, accept_damaged=True, max_pixels=max_pixels
-    )
-    originals = list_folder(against, read, lambda done, total: on_stage("reading", done, total))
-    matching, differences = compare(archive, originals, ignore_others=ignore_others)
-    if not ignore_others:
-        differences += lacking(originals, skip_unreadable=skip_unreadable)
-    if not matching:
-        return VerifyReport(pictures=pictures, differences=tuple(differences))
-    measured = measure(
-        archive, originals, read, lambda done, total: on_stage("measuring", done, total), matching=matching
-    )
-    return VerifyReport(
-        pictures=pictures,
-        measured=measured,
-        differences=tuple(differences),
-        below_floor=measured.below(min_psnr_db, min_ms_ssim),
-        below_stored=below_stored(archive, measured),
-    )
+    with warnings.catch_warnings():
+        # What the reader passes over is damage to a verifier, who lists it.
+        warnings.simplefilter("ignore", DamagedSectionWarning)
+        archive = Archive.open(path, device=device, autoencoder=autoencoder, max_pixels=max_pixels)
+    with archive:
+        report = VerifyReport(pictures=len(archive), damage=tuple(damage_of(archive.reader)))
+        if not report.damage:
+            try:
+                archive.check_canaries()
+            except AutoencoderUnavailable as error:
+                if against is not None:
+                    raise
+                warnings.warn(f"no picture was decoded: {error}", CanaryWarning, stacklevel=2)
+        if against is None:
+            return report
+        # Whatever was accepted when packing is read as it was then; what was not has no picture in the archive.
+        read = replace(
+            archive.read_options, skip_unreadable=True, first_page=True, accept_damaged=True, max_pixels=max_pixels
+        )
+        originals = list_folder(against, read, lambda done, total: on_stage("reading", done, total))
+        matching, differences = compare(archive, originals, ignore_others=ignore_others)
+        if not ignore_others:
+            differences += lacking(originals, skip_unreadable=skip_unreadable)
+        report = replace(report, differences=tuple(differences))
+        if not matching:
+            return report
+        measured = measure(
+            archive, originals, read, lambda done, total: on_stage("measuring", done, total), matching=matching
+        )
+        return replace(
+            report,
+            measured=measured,
+            below_floor=measured.below(min_psnr_db, min_ms_ssim),
+            below_stored=below_stored(archive, measured),
+        )
+
+
+def damage_of(reader: ContainerReader) -> list[str]:
+    """Read everything that an archive refers to; one line for each thing that is not whole."""
+    problems = problems_of(reader)
+    for number, decoder in enumerate(reader.footer.decoders):
+        try:
+            network = network_of(reader, decoder)
+            if network is not None:
+                parse_tensors(network.weights, network.header)
+        except FormatError as error:
+            problems.append(f"decoder {number}: {error}")
+    return list(dict.fromkeys(problems))
 
 
 def compare(archive: Archive, originals: Folder, *, ignore_others: bool) -> tuple[dict[int, Picture], list[str]]:
@@ -136,7 +152,8 @@ def compare(archive: Archive, originals: Folder, *, ignore_others: bool) -> tupl
     Returns:
         The original of each index that has one of its size, and what differs between the two sides.
     """
-    found = match_names(archive.names, originals.names)
+    indices, stored = list(archive.names), list(archive.names.values())
+    found = {indices[number]: position for number, position in match_names(stored, originals.names).items()}
     matching, differences = dict[int, Picture](), list[str]()
     for index, position in found.items():
         original, size = originals.pictures[position], archive.size(index)
@@ -150,7 +167,7 @@ def compare(archive: Archive, originals: Folder, *, ignore_others: bool) -> tupl
     if not ignore_others:
         others = (picture for number, picture in enumerate(originals.pictures) if number not in positions)
         differences += [f"{printable(other.name)}: not in the archive" for other in others]
-    missing = (name for index, name in enumerate(archive.names) if index not in found)
+    missing = (name for index, name in archive.names.items() if index not in found)
     return matching, differences + [f"{printable(name)}: not in the folder" for name in missing]
 
 
@@ -182,13 +199,10 @@ def lacking(originals: Folder, *, skip_unreadable: bool) -> list[str]:
 
 def below_stored(archive: Archive, measured: Measured) -> tuple[BelowStored, ...]:
     """Return the pictures whose PSNR is far below the one that the archive holds for them, the worst first."""
-    psnrs = archive.container.psnrs
-    if psnrs is None:
-        return ()
-    position_of = {index: position for position, index in enumerate(archive.indices)}
-    stored = {row.index: in_db(int(psnrs[position_of[row.index]])) for row in measured.rows}
+    psnrs = {row.index: psnr_of_code(archive.reader.row(row.index).psnr) for row in measured.rows}
+    stored = {index: psnr for index, psnr in psnrs.items() if psnr is not None}
     return tuple(
         BelowStored(row.name, row.psnr_db, stored[row.index])
         for row in measured.rows
-        if row.psnr_db < min(stored[row.index], TELLING_PSNR_DB) - STORED_TOLERANCE_DB
+        if row.index in stored and row.psnr_db < min(stored[row.index], TELLING_PSNR_DB) - STORED_TOLERANCE_DB
     )

@@ -15,12 +15,13 @@ from unicorn_codec.archive import Archive
 from unicorn_codec.config import NetworkOptions, PackOptions, TrainConfig
 from unicorn_codec.decoders.network_decoder import NetworkDecoder
 from unicorn_codec.devices import choose_device
-from unicorn_codec.format.container import Container, read_container, write_container
 from unicorn_codec.format.header import AutoencoderReference, NetworkConfig
 from unicorn_codec.measurement import measure
 from unicorn_codec.model_registry import default_name
 from unicorn_codec.network.planning import shape_network
+from unicorn_codec.packing.archive_writing import read_packed, write_packed
 from unicorn_codec.packing.pack import pack
+from unicorn_codec.packing.packed import PackedPictures
 from unicorn_codec.packing.reports import PackReport
 from unicorn_codec.pictures.batches import PICTURES_PER_BATCH
 from unicorn_codec.pictures.images import Folder, list_folder, read_picture
@@ -84,9 +85,9 @@ def run_work(bench: Bench, question: Question, work: Work, seed: int) -> Iterato
         report = pack(folder, output, options)
         listed = list_folder(folder, options.read)
         fixed = {"hidden_size": network.hidden_size, "depth": network.depth, "torch": torch.__version__}
-        for variant, container in variants_of(question, read_container(output)):
+        for variant, container in variants_of(question, read_packed(output)):
             if container is not None:
-                write_container(output, container, overwrite=True)
+                write_packed(output, container, overwrite=True)
             yield variant, fixed | measure_archive(output, listed, report, options)
 
 
@@ -107,7 +108,7 @@ def options_of(bench: Bench, work: Work, network: NetworkConfig, seed: int) -> N
     )
 
 
-def variants_of(question: Question, trained: Container) -> Iterator[tuple[str | None, Container | None]]:
+def variants_of(question: Question, trained: PackedPictures) -> Iterator[tuple[str | None, PackedPictures | None]]:
     """Yield variants of a trained archive: itself (None), or the same weights stored or sampled in other ways."""
     denoising = trained.header.denoising
     assert denoising is not None and trained.weights is not None

@@ -28,7 +28,9 @@ from samples import draw_pictures, print_result
 
 from unicorn_cli.main import cli
 from unicorn_codec.errors import UnicornError
-from unicorn_codec.format.container import read_container
+from unicorn_codec.format.integrity import problems_of
+from unicorn_codec.format.reader import ContainerReader
+from unicorn_codec.format.sources import FileSource
 from unicorn_codec.model_registry import default_name
 from unicorn_codec.network.training import TrainingRun
 from unicorn_codec.transform.autoencoder import LEADING_CHANNELS, load_autoencoder
@@ -223,10 +225,10 @@ class Attack:
 
     def _whole(self) -> str | None:
         try:
-            read_container(self.output, strict=True)
+            problems = problems_of(ContainerReader(FileSource(self.output)))
         except UnicornError as error:
             return str(error)
-        return None
+        return problems[0] if problems else None
 
 
 def attack_case(attack: Attack, case: Case, kills: int, rng: random.Random) -> dict[str, int]:

@@ -3,12 +3,13 @@
     python benchmarks/reliability/fuzz_reader.py --target reader --seconds 7200
     python benchmarks/reliability/fuzz_reader.py --target codes --runs 1000000
 
-The corpus starts with the format's vectors. A mutator that knows sections, and repairs CRC and SHA-256 afterwards, gets
+The corpus starts with the format's vectors. A mutator that knows chunks, and repairs CRC and digests afterwards, gets
 past the checksums. An execution must end in a value or in a ``FormatError``, within one second of processor time and 64
 MB of memory above the input. Inputs that break a bound are stored in --finds.
 """
 
 import argparse
+import hashlib
 import random
 import re
 import resource
@@ -19,11 +20,10 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import zstandard
-from samples import PREAMBLE_BYTES, VECTORS, LooseSection, cut, join, print_result, tiny_context_model
+from samples import PREAMBLE_BYTES, VECTORS, LooseChunk, cut, join, print_result, tiny_context_model
 
 MAX_INPUT_BYTES = 4096
 MAX_SECONDS = 1.0
@@ -34,7 +34,6 @@ RAW_SHARE = 0.05
 
 PROCESS_SECONDS = 1200
 
-TYPES = (b"HEAD", b"IMGS", b"DENO", b"WGHT", b"CODE", b"TUNE", b"name", b"qual", b"cnry", b"zzzz", b"MORE")
 CLAIMS = tuple(sorted({0, 1, *((1 << bits) + d for bits in (8, 16, 24, 26, 28, 31, 32, 44, 63) for d in (-1, 0, 1))}))
 Mutate = Callable[[bytes, int], bytes]
 
@@ -60,32 +59,51 @@ def bounded(input_bytes: int) -> Iterator[None]:
 
 
 def reader_target() -> Callable[[bytes], None]:
-    """Read everything in a file, as unpacking and verifying do."""
-    from unicorn_codec.errors import FormatError
-    from unicorn_codec.format.container import Container, parse, serialize
-    from unicorn_codec.format.index_map import position_of_index
-    from unicorn_codec.weights.weight_section import parse_weights, split_tensors
+    """Read everything in a file, as unpacking, verifying and repairing do."""
+    import io
 
-    def read(data: bytes, strict: bool) -> Container | None:
-        try:
-            container = parse(data, strict=strict)
-            if container.weights is not None:
-                split_tensors(parse_weights(container.weights)[1], container.header)
-            position_of_index(container.header.seed, container.header.pictures)
-        except FormatError:
-            return None
-        return container
+    from unicorn_codec.errors import FormatError, NothingToRepair
+    from unicorn_codec.format.integrity import problems_of
+    from unicorn_codec.format.network_table import parse_network, parse_update
+    from unicorn_codec.format.reader import ContainerReader
+    from unicorn_codec.format.repair import repair
+    from unicorn_codec.format.sources import MemorySource
+    from unicorn_codec.weights.weight_section import parse_tensors
+
+    def read(data: bytes) -> None:
+        reader = ContainerReader(MemorySource(data))
+        problems_of(reader)
+        for decoder in reader.footer.decoders:
+            if decoder.weights is None:
+                continue
+            payload = reader.weights(decoder.weights)
+            if decoder.is_network:
+                stored = parse_network(payload, decoder.model, decoder.latent_step)
+                parse_tensors(stored.weights, stored.header)
+            else:
+                parse_update(payload)
+        for leaf in reader.leaves():
+            for index in leaf.living.tolist():
+                row = reader.row(index)
+                reader.name(index)
+                if row.length:
+                    for place in reader.record(row).metadata:
+                        reader.blob(place)
+                reader.chain(row)
+        reader.find("a.png")
 
     def one(data: bytes) -> None:
+        with bounded(len(data)), suppress(FormatError):
+            read(data)
+        if sum(data[-8:]) % 8:  # only sometimes, since trying every place takes long
+            return
+        output = io.BytesIO()
         with bounded(len(data)):
-            loose = read(data, strict=False)
-        with bounded(len(data)):
-            strict = read(data, strict=True)
-        assert strict is None or loose is not None, "who unpacks refuses what who verifies accepts"
-        if strict is not None and sum(data[-8:]) % 8 == 0:  # only sometimes, since compressing again is slow
-            again = parse(serialize(strict), strict=True)
-            assert (again.header, again.names, again.codes) == (strict.header, strict.names, strict.codes)
-            assert (again.sizes == strict.sizes).all() and again.weights == strict.weights
+            try:
+                repair(data, output)
+            except (FormatError, NothingToRepair):
+                return
+        assert not problems_of(ContainerReader(MemorySource(output.getvalue()))), "a repaired archive is damaged"
 
     return one
 
@@ -94,7 +112,7 @@ def codes_target() -> Callable[[bytes], None]:
     """Decode what follows three bytes for level, kind of code and grid, with a tiny model."""
     from unicorn_codec.codes.latent_coding import LARGEST_SYMBOL, decode_symbols, encode_symbols
     from unicorn_codec.errors import FormatError
-    from unicorn_codec.format.code_table import SHORT
+    from unicorn_codec.format.decoder_table import SHORT
     from unicorn_codec.format.header import MAX_LEVEL
 
     model = tiny_context_model(0)
@@ -133,7 +151,7 @@ def write_seeds(target: str, folder: Path, seed: int) -> None:
     import numpy as np
 
     from unicorn_codec.codes.latent_coding import LARGEST_SYMBOL, encode_symbols
-    from unicorn_codec.format.code_table import SHORT
+    from unicorn_codec.format.decoder_table import SHORT
     from unicorn_codec.format.header import MAX_LEVEL
 
     model, rng = tiny_context_model(0), np.random.default_rng(seed)
@@ -146,105 +164,61 @@ def write_seeds(target: str, folder: Path, seed: int) -> None:
         (folder / str(number)).write_bytes(bytes([level + SHORT * short, *sides]) + code)
 
 
-class SectionMutator:
-    """Mutates a file section by section, and repairs its checksums."""
+class ChunkMutator:
+    """Mutates a file chunk by chunk, and repairs its checksums and digests."""
 
     def __init__(self, mutate: Mutate) -> None:
         self._mutate = mutate
-        whole = [cut(path.read_bytes()) for path in sorted(VECTORS.glob("valid-*.uni"))]
-        self._donors = [section for sections in whole for section in sections]
 
     def __call__(self, data: bytes, max_size: int, seed: int) -> bytes:
         rng = random.Random(seed)
-        sections = cut(data)
-        if not sections or rng.random() < RAW_SHARE:
+        chunks = cut(data)
+        if not chunks or rng.random() < RAW_SHARE:
             return self._mutate(data, max_size)
         for _ in range(rng.choice((1, 1, 2, 4))):
-            change = rng.choice((self._payload, self._payload, self._packed, self._packed, self._claim, self._frame))
-            sections = change(sections, rng)
-        mended = join(data[:PREAMBLE_BYTES], sections)
+            chunk = rng.choice(chunks)
+            changed = rng.choice((self._bytes, self._bytes, self._claim))(chunk.payload, rng)
+            if chunk is not chunks[-1]:  # nothing behind it may move, for it is named by its place
+                changed = (changed + bytes(len(chunk.payload)))[: len(chunk.payload)]
+            _mend_digests(chunks, chunk, changed)
+        mended = join(data[:PREAMBLE_BYTES], chunks)
         return mended if len(mended) <= max_size else self._mutate(data, max_size)
 
-    def _payload(self, sections: list[LooseSection], rng: random.Random) -> list[LooseSection]:
-        """Change arbitrary bytes of a payload."""
-        at = rng.randrange(len(sections))
-        payload = self._mutate(sections[at].payload, len(sections[at].payload) + 64)
-        return replaced(sections, at, payload)
+    def _bytes(self, payload: bytes, rng: random.Random) -> bytes:
+        """Change arbitrary bytes."""
+        return self._mutate(payload, len(payload) + 64) if payload else payload
 
-    def _packed(self, sections: list[LooseSection], rng: random.Random) -> list[LooseSection]:
-        """Change the raw bytes of packed bytes, and pack them again."""
-        at = rng.randrange(len(sections))
-        section = sections[at]
-        start = packed_start(section)
-        if start is None or len(section.payload) < start + 9:
-            return sections
-        raw = self._mutate(unpacked(section.payload[start:]), 2048) * rng.choice((1, 1, 1, 2, 40))
-        packed = struct.pack("<BQ", 0, len(raw)) + raw
-        if rng.random() < 0.7:
-            packed = struct.pack("<BQ", 1, len(raw)) + zstandard.ZstdCompressor().compress(raw)
-        payload = section.payload[:start] + packed
-        if section.type == b"CODE":  # its table precedes the codes, and its length precedes the table
-            tail = section.payload[start + struct.unpack_from("<Q", section.payload, start - 8)[0] :]
-            payload = section.payload[: start - 8] + struct.pack("<Q", len(packed)) + packed + tail
-        return replaced(sections, at, payload)
-
-    def _claim(self, sections: list[LooseSection], rng: random.Random) -> list[LooseSection]:
-        """Put a number that claims much, or nothing, anywhere into a payload."""
-        at = rng.randrange(len(sections))
-        payload, layout = bytearray(sections[at].payload), rng.choice("HIQ")
-        size = struct.calcsize("<" + layout)
-        if len(payload) < size:
-            return sections
-        offset = rng.choice((0, rng.randrange(len(payload) - size + 1)))
-        struct.pack_into("<" + layout, payload, offset, rng.choice(CLAIMS) % (1 << 8 * size))
-        return replaced(sections, at, bytes(payload))
-
-    def _frame(self, sections: list[LooseSection], rng: random.Random) -> list[LooseSection]:
-        """Add, remove, move and retype sections."""
-        sections = list(sections)
-        at = rng.randrange(len(sections))
-        kind = rng.randrange(4)
-        if kind == 0 and len(sections) > 1:
-            del sections[at]
-        elif kind == 1:
-            sections.insert(at + 1, rng.choice(self._donors))
-        elif kind == 2:
-            sections[at] = LooseSection(rng.choice(TYPES), sections[at].payload)
-        else:
-            donor = rng.choice(self._donors)
-            same = [i for i, section in enumerate(sections) if section.type == donor.type]
-            sections[same[0] if same else at] = donor
-        return sections
+    def _claim(self, payload: bytes, rng: random.Random) -> bytes:
+        """Put a number that claims much, or nothing, anywhere."""
+        changed, claim = bytearray(payload), bytearray()
+        number = rng.choice(CLAIMS)
+        while number >= 128:
+            claim.append(number & 127 | 128)
+            number >>= 7
+        claim.append(number)
+        at = rng.randrange(len(changed) + 1)
+        changed[at : at + len(claim)] = claim
+        return bytes(changed)
 
 
-def replaced(sections: list[LooseSection], at: int, payload: bytes) -> list[LooseSection]:
-    """Replace the payload of one section."""
-    return [*sections[:at], LooseSection(sections[at].type, payload), *sections[at + 1 :]]
-
-
-def packed_start(section: LooseSection) -> int | None:
-    """Return where a section's packed bytes begin."""
-    if section.type == b"IMGS" and len(section.payload) >= 4:
-        return 4 + 8 * int(struct.unpack_from("<I", section.payload)[0])
-    return {b"name": 0, b"WGHT": 13, b"CODE": 42}.get(section.type)
-
-
-def unpacked(packed: bytes) -> bytes:
-    """Return the raw bytes, or the nearest equivalent."""
-    if packed[0] == 0:
-        return packed[9:]
-    frame = packed[9:]
-    try:
-        if zstandard.get_frame_parameters(frame).content_size > 1 << 16:
-            return frame
-        return zstandard.ZstdDecompressor().decompress(frame, max_output_size=1 << 16)
-    except zstandard.ZstdError:
-        return frame
+def _mend_digests(chunks: list[LooseChunk], chunk: LooseChunk, payload: bytes) -> None:
+    """Replace a chunk's payload, and its digest in all others, whose own digests change with it."""
+    old, new = (hashlib.sha256(one).digest()[:8] for one in (chunk.payload, payload))
+    chunk.payload = payload
+    for other in chunks:
+        if other is not chunk and old in other.payload:
+            _mend_digests(chunks, other, other.payload.replace(old, new))
 
 
 def dictionary() -> str:
-    """Return the dictionary of libFuzzer: section types, the magic of zstd, claimed numbers."""
-    words = [*TYPES, b"\x28\xb5\x2f\xfd", b"\n", b"../", *(struct.pack("<Q", claim) for claim in CLAIMS)]
+    """Return the dictionary of libFuzzer: tags of chunks, the magic of zstd, claimed numbers."""
+    words = [
+        *(b"\xf5UN" + bytes([ord(c)]) for c in "HDPIFWnlmtas"),
+        b"\x28\xb5\x2f\xfd",
+        b"\n",
+        b"../",
+        *(struct.pack("<Q", claim) for claim in CLAIMS),
+    ]
     return "".join('"' + "".join(f"\\x{byte:02x}" for byte in word) + '"\n' for word in words)
 
 
@@ -256,7 +230,7 @@ def work(target: str, arguments: list[str]) -> None:
     with atheris.instrument_imports(include=["unicorn_codec"]):
         one = reader_target() if target == "reader" else codes_target()
     # Looked up at each call, since Fuzz() replaces the function.
-    mutator = SectionMutator(lambda data, size: atheris.Mutate(data, size))
+    mutator = ChunkMutator(lambda data, size: atheris.Mutate(data, size))
     settings = {"custom_mutator": mutator} if target == "reader" else {}
     atheris.Setup([sys.argv[0], *arguments], one, **settings)
     atheris.Fuzz()

@@ -1,6 +1,5 @@
-"""Targets of the attacks in this folder: small archives, a tiny context model, loosely parsed sections."""
+"""Targets of the attacks in this folder: small archives, a tiny context model, loosely parsed chunks."""
 
-import hashlib
 import json
 import struct
 import zlib
@@ -13,6 +12,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 VECTORS = ROOT / "format_spec" / "vectors"
 PREAMBLE_BYTES = 12
+SYNC = b"\xf5UN"
 
 
 def print_result(**values: Any) -> None:
@@ -20,41 +20,55 @@ def print_result(**values: Any) -> None:
     print(json.dumps(values), flush=True)
 
 
-@dataclass(frozen=True, slots=True)
-class LooseSection:
-    """A section as far as it can be parsed, whatever its CRC."""
+@dataclass(slots=True)
+class LooseChunk:
+    """A chunk as far as it can be parsed, whatever its checksums."""
 
-    type: bytes
+    letter: bytes
     payload: bytes
 
 
-def cut(data: bytes) -> list[LooseSection]:
-    """Parse the sections of a file that may be damaged in any way, without its end section."""
-    found, offset = list[LooseSection](), PREAMBLE_BYTES
-    while offset + 16 <= len(data) and len(found) < 64:
-        kind, length = struct.unpack_from("<4sQ", data, offset)
-        end = min(offset + 12 + length, len(data) - 4)
-        if kind == b"DONE":
-            break
-        found.append(LooseSection(kind, data[offset + 12 : end]))
-        offset = end + 4
+def cut(data: bytes) -> list[LooseChunk]:
+    """Parse the chunks of a file that may be damaged in any way."""
+    found, offset = list[LooseChunk](), PREAMBLE_BYTES
+    while data[offset : offset + 3] == SYNC and len(found) < 64:
+        letter, place, length, shift = data[offset + 3 : offset + 4], offset + 4, 0, 0
+        while place < len(data) and shift < 63:
+            length |= (data[place] & 127) << shift
+            shift, place = shift + 7, place + 1
+            if data[place - 1] < 128:
+                break
+        found.append(LooseChunk(letter, data[place + 4 : place + 4 + length]))
+        offset = place + 4 + length + (0 if letter == b"P" else 4)
     return found
 
 
-def join(preamble: bytes, sections: list[LooseSection]) -> bytes:
-    """Return a file of sections with valid checksums."""
-    digest, parts = hashlib.sha256(preamble), [preamble]
-    for section in sections:
-        frame = _frame(section)
-        parts.append(frame)
-        if section.type[:1].isupper():
-            digest.update(frame)
-    return b"".join([*parts, _frame(LooseSection(b"DONE", digest.digest()))])
+def join(preamble: bytes, chunks: list[LooseChunk]) -> bytes:
+    """Return a file of chunks with valid checksums; digests of payloads that changed are the caller's to mend."""
+    salt = zlib.crc32(chunks[0].payload[:8]) if chunks else 0
+    parts = [preamble]
+    for chunk in chunks:
+        start = 0 if chunk.letter in (b"H", b"F") else salt
+        head, length = SYNC + chunk.letter, len(chunk.payload)
+        while length >= 128:
+            head += bytes([length & 127 | 128])
+            length >>= 7
+        head += bytes([length])
+        is_pictures = chunk.letter == b"P"
+        summed = head + (chunk.payload[: _prefix_bytes(chunk.payload)] if is_pictures else b"")
+        parts += [head, struct.pack("<I", zlib.crc32(summed, start)), chunk.payload]
+        if not is_pictures:
+            parts.append(struct.pack("<I", zlib.crc32(chunk.payload, start)))
+    return b"".join(parts)
 
 
-def _frame(section: LooseSection) -> bytes:
-    body = section.type + struct.pack("<Q", len(section.payload)) + section.payload
-    return body + struct.pack("<I", zlib.crc32(body))
+def _prefix_bytes(payload: bytes) -> int:
+    """Bytes of the four numbers that a chunk of pictures begins with."""
+    place, numbers = 0, 0
+    while numbers < 4 and place < len(payload):
+        numbers += payload[place] < 128
+        place += 1
+    return place
 
 
 def tiny_context_model(seed: int) -> Any:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from unicorn_codec.archive import Archive
 from unicorn_codec.config import CodesOptions, Goal, NetworkOptions, PackOptions, Target, TrainConfig
-from unicorn_codec.format.container import read_container, serialize
+from unicorn_codec.packing.archive_writing import read_packed, write_packed
 from unicorn_codec.packing.pack import pack
 from unicorn_codec.pictures.demo_pictures import make_demo_pictures
 from unicorn_codec.pictures.images import write_picture
@@ -71,9 +71,8 @@ def write_tuned() -> None:
         name: torch.from_numpy(rng.normal(0, 0.01, shape).astype(np.float32))
         for name, shape in update_shapes(network, 0).items()
     }
-    container = read_container(FOLDER / "codes.uni")
-    tuned = replace(container, tuning=serialize_update(quantise_update(change), 0), canary=None, psnrs=None)
-    (FOLDER / "tuned-codes.uni").write_bytes(serialize(tuned))
+    packed = read_packed(FOLDER / "codes.uni")
+    write_packed(FOLDER / "tuned-codes.uni", replace(packed, tuning=serialize_update(quantise_update(change), 0)))
 
 
 if __name__ == "__main__":

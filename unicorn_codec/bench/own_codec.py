@@ -40,7 +40,7 @@ class Unicorn(Codec):
     def decode(self, folder: Path, sizes: Sizes) -> Iterator[Pixels]:
         device = next(iter(self.settings.values())).device
         with Archive.open(folder / self.file_name, device=device) as archive:
-            index_of_name = {name: index for index, name in enumerate(archive.names)}
+            index_of_name = {name: index for index, name in archive.names.items()}
             indices = [index_of_name[name] for name in sorted(index_of_name, key=lambda name: name.encode("utf-8"))]
             early: dict[int, Pixels] = {}
             wanted = iter(indices)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unicorn_codec.format.code_table import HALF_LEVELS
+from unicorn_codec.format.code_kinds import HALF_LEVELS
 from unicorn_codec.format.header import MAX_LEVEL
 from unicorn_codec.model_registry import CONTEXT_MODEL, get_model, models
 

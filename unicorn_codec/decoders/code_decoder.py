@@ -1,19 +1,17 @@
 """Codes to latents by the context model, then to pixels by the autoencoder."""
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from unicorn_codec.codes.context_model import ContextModel
 from unicorn_codec.codes.latent_coding import Symbols, decode_symbols
 from unicorn_codec.devices import map_in_workers
-from unicorn_codec.format.code_table import (
-    Codes,
+from unicorn_codec.format.code_kinds import (
     decoder_step,
     is_avif,
     is_half_size,
@@ -21,7 +19,6 @@ from unicorn_codec.format.code_table import (
     model_level,
     unmark_half_size,
 )
-from unicorn_codec.format.header import Header
 from unicorn_codec.pictures.avif import decode_avif
 from unicorn_codec.pictures.avif_sequence import chain_of, decode_chains
 from unicorn_codec.transform.autoencoder import Autoencoder
@@ -36,13 +33,28 @@ class _Part:
     half: bool
 
 
+class CodeSource(Protocol):
+    """Where codes come from."""
+
+    def code(self, index: int) -> bytes:
+        """Return the code of a picture. Raise ``FormatError`` if it is damaged."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeDecoder:
-    """Decodes codes by their context model and autoencoder; AVIF codes by the AVIF decoder."""
+    """Decodes codes by their context model and autoencoder; AVIF codes by the AVIF decoder.
 
-    header: Header
-    codes: Codes
-    positions: NDArray[np.int64]
+    Args:
+        codes: read one by one.
+        latent_step: quantisation step of the codes.
+        level: coarseness of that step, see ``model_level``.
+        short: whether the codes are short ones.
+    """
+
+    codes: CodeSource
+    latent_step: float
+    level: int
+    short: bool
     autoencoder: Autoencoder
     model: ContextModel
 
@@ -52,14 +64,14 @@ class CodeDecoder:
         """Decode the codes of pictures of one size; return a function that makes the pixels. See ``PictureDecoder``.
 
         Raises:
-            InvalidField: a code is damaged.
+            FormatError: a code is damaged.
             PackageMissing: a picture is stored as AVIF, and this Pillow has none.
         """
-        streams, positions = self.codes.streams, self.positions[list(indices)].tolist()
-        codes = {n: streams[position] for n, position in enumerate(positions)}
-        in_sequences = {n: positions[n] for n, code in codes.items() if is_in_sequence(code)}
-        decoded = decode_chains(streams, in_sequences.values(), width, height)
-        avif = {n: decoded[position] for n, position in in_sequences.items()}
+        codes = {n: self.codes.code(index) for n, index in enumerate(indices)}
+        in_sequences = {n: indices[n] for n, code in codes.items() if is_in_sequence(code)}
+        chains = [chain_of(self.codes.code, index) for index in in_sequences.values()]
+        decoded = decode_chains(chains, self.codes.code, width, height) if chains else {}
+        avif = {n: decoded[index] for n, index in in_sequences.items()}
         avif |= {
             n: decode_avif(code, width, height) for n, code in codes.items() if is_avif(code) and n not in in_sequences
         }
@@ -72,7 +84,7 @@ class CodeDecoder:
         parts.sort(key=lambda part: part.places[0])
 
         def make(part: _Part) -> dict[int, np.ndarray]:
-            step = decoder_step(self.header.latent_step, half=part.half)
+            step = decoder_step(self.latent_step, half=part.half)
             latents = torch.from_numpy(part.symbols).float() * step
             decoded = self.autoencoder.decode_pictures(latents, height, width, step, half=part.half)
             return dict(zip(part.places, decoded, strict=True))
@@ -87,20 +99,12 @@ class CodeDecoder:
 
         return pictures
 
-    def together(self, indices: Sequence[int]) -> list[int]:
-        """Put pictures of a sequence next to each other. Raises ``InvalidField`` as ``chain_of``."""
-        streams, wanted = self.codes.streams, defaultdict[int, list[int]](list)
-        for index in indices:
-            position = int(self.positions[index])
-            wanted[chain_of(streams, position)[0] if is_in_sequence(streams[position]) else position].append(index)
-        return [index for together in wanted.values() for index in together]
-
     def _decode_latents(self, codes: dict[int, bytes], width: int, height: int, *, half: bool) -> Iterator[_Part]:
         """Decode codes of latents, all of pictures at half size or none, in batches for the autoencoder."""
-        cell = self.header.autoencoder.downsampling * (2 if half else 1)
+        cell = self.autoencoder.reference.downsampling * (2 if half else 1)
         rows, columns = (-(-side // cell) for side in (height, width))
-        level = model_level(self.codes.level, half=half)
-        symbols = decode_symbols(self.model, level, list(codes.values()), rows, columns, short=self.codes.short)
+        level = model_level(self.level, half=half)
+        symbols = decode_symbols(self.model, level, list(codes.values()), rows, columns, short=self.short)
         together, places = self.autoencoder.pictures_at_once(height, width), list(codes)
         for start in range(0, len(codes), together):
             part = slice(start, start + together)

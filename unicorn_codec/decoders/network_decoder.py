@@ -22,12 +22,17 @@ from unicorn_codec.transform.autoencoder import Autoencoder
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkDecoder:
-    """Decodes by a trained denoiser and the autoencoder of its latents, on one device."""
+    """Decodes by a trained denoiser and the autoencoder of its latents, on one device.
+
+    Args:
+        first: index of the network's first picture.
+    """
 
     header: Header
     denoising: Denoising
     denoiser: Denoiser
     autoencoder: Autoencoder
+    first: int = 0
 
     def sample(
         self, indices: Sequence[int], width: int, height: int, *, steps: int | None = None, seed: int | None = None
@@ -38,6 +43,7 @@ class NetworkDecoder:
             steps: sampling steps; None: the archive's.
             seed: of the noise; None: the archive's. Any other noise gives nearly the same pictures (paper, section 4).
         """
+        indices = [index - self.first for index in indices]
         patch = self.denoising.network.patch_size
         multiple = self.header.autoencoder.downsampling * patch
         grid = [-(-side // multiple) * patch for side in (height, width)]
@@ -65,10 +71,6 @@ class NetworkDecoder:
         denoising = self.denoising
         latents = denormalise_latents(normalised, denoising.means, denoising.stds, denoising.latent_std)
         return lambda: self.autoencoder.iterate_pictures(latents, height, width, self.header.latent_step)
-
-    def together(self, indices: Sequence[int]) -> list[int]:
-        """Return the indices as they are: every picture is decoded alone."""
-        return list(indices)
 
 
 def untrained_decoder(denoising: Denoising, autoencoder: Autoencoder, pictures: int, seed: int) -> NetworkDecoder:

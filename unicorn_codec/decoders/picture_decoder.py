@@ -23,6 +23,3 @@ class PictureDecoder(Protocol):
         Returns:
             A function that yields uint8 (height, width, 3) for each index.
         """
-
-    def together(self, indices: Sequence[int]) -> list[int]:
-        """Reorder indices so that pictures that are decoded from each other are adjacent."""

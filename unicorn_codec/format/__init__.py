@@ -1,1 +1,1 @@
-"""What a ``.uni`` file is made of: bytes, bits, sections and the integer coder. Layout: ``format_spec/uni-1.md``."""
+"""What a ``.uni`` file is made of: bytes, bits, chunks and records, as ``format_spec/uni-1.md`` specifies them."""

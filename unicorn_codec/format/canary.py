@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from unicorn_codec.format.header import check
-from unicorn_codec.format.sections import Fields, refusing
+from unicorn_codec.format.fields import Fields, check, varint
+from unicorn_codec.format.limits import MAX_PICTURES
 
 CANARY_TOLERANCE = 32
 """Allowed difference of a sum: a mean of two levels, which no drift of rounding reaches."""
@@ -20,7 +20,6 @@ _BLOCK = 4
 _BLOCKS = 4
 _SUMS = _BLOCKS * _BLOCKS
 _LARGEST = 255 * _BLOCK * _BLOCK
-_LAYOUT = f"I{_SUMS}H"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,22 +61,12 @@ def _places(side: int) -> NDArray[np.int64]:
     return np.clip(middles[:, None] + np.arange(_BLOCK) - _BLOCK // 2, 0, side - 1)
 
 
-def serialize_canary(canary: Canary, pictures: int) -> bytes:
-    """Write the payload of ``cnry``. Raises ``InvalidSetting`` for the index of no picture."""
-    _check_index(canary, pictures)
-    return struct.pack("<" + _LAYOUT, canary.index, *canary.sums)
+def serialize_canary(canary: Canary) -> bytes:
+    """Write a canary as it stands in the footer."""
+    return varint(canary.index) + struct.pack(f"<{_SUMS}H", *canary.sums)
 
 
-def parse_canary(payload: bytes, pictures: int) -> Canary:
-    """Read the payload of ``cnry``. Raises ``InvalidField``."""
-    fields = Fields(payload)
-    with refusing("cnry"):
-        index, *sums = fields.numbers(_LAYOUT)
-        fields.finish()
-        canary = Canary(index=index, sums=tuple(sums))
-        _check_index(canary, pictures)
-        return canary
-
-
-def _check_index(canary: Canary, pictures: int) -> None:
-    check(0 <= canary.index < pictures, f"the canary's index is {canary.index}, there are {pictures} pictures")
+def take_canary(fields: Fields) -> Canary:
+    """Take a canary from the footer. Raises ``InvalidField`` and ``InvalidSetting``."""
+    index = fields.varint(MAX_PICTURES - 1, "a canary's index")
+    return Canary(index=index, sums=fields.numbers(f"{_SUMS}H"))

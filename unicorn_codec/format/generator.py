@@ -9,7 +9,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from unicorn_codec.format.header import MAX_PICTURES, check
+from unicorn_codec.format.fields import check
+from unicorn_codec.format.limits import MAX_PICTURES
 
 # A stream's number is purpose << 32 | item; only NOISE has items, its pictures.
 INDEX_MAP = 1 << 32

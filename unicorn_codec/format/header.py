@@ -3,15 +3,12 @@
 Limits stand in ``format_spec/uni-1.md`` under the same names.
 """
 
+import hashlib
 from dataclasses import dataclass
 
-from unicorn_codec.errors import InvalidSetting
+from unicorn_codec.format.fields import check
+from unicorn_codec.format.limits import MAX_PICTURES
 
-MAX_PICTURES = 1 << 24
-MAX_PICTURES_PER_BYTE = 8
-"""A file has a bit for each picture at least: a tiny one cannot make its reader number millions."""
-
-MAX_SIDE = 1 << 16
 MAX_HIDDEN_SIZE = 4096
 MAX_DEPTH = 64
 MAX_LATENT_CHANNELS = 256
@@ -19,7 +16,6 @@ MAX_CODED_CHANNELS = 126
 """Of an archive with codes: a code's first byte counts channels, 128 more mark half size, and 255 an AVIF code."""
 
 MAX_STEPS = 50
-MAX_NAME_BYTES = 4096
 MAX_WEIGHTS = 1 << 28
 MAX_LEVEL = 16
 """Levels of the context model are below this."""
@@ -27,16 +23,14 @@ MAX_LEVEL = 16
 MAX_RANK = 16
 """Of a change of the decoder's kernels."""
 
+FINGERPRINT_BYTES = 16
+OWN_CLASS = "CodingAutoencoder"
+"""The class of the package's own autoencoders."""
+
 CONDITIONS = ("cag", "icc", "ca", "alnz")
 INDEX_EMBEDDINGS = ("grf", "edf", "let", "mlp")
 PREDICTIONS = ("x0", "noise")
 """In the order of their ids in the file."""
-
-
-def check(holds: bool, message: str) -> None:
-    """Raise ``InvalidSetting(message)`` unless the condition holds."""
-    if not holds:
-        raise InvalidSetting(message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +70,32 @@ class WeightFormat:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelReference:
+    """Which model made an archive's codes or latents. Decoding with another one is refused.
+
+    Args:
+        name: of a model of the package, a hub name, or a folder's name.
+        class_name: ``OWN_CLASS``, or the class of diffusers.
+        fingerprint: first 16 bytes of a SHA-256 over those of weights, configuration and context model.
+        weight_bytes: bytes of its weights as stored; not part of the rate, reported separately.
+        latent_channels: channels that the archive keeps.
+        downsampling: pixels per latent position, along each side.
+    """
+
+    name: str
+    class_name: str
+    fingerprint: bytes
+    weight_bytes: int
+    latent_channels: int
+    downsampling: int
+
+    def __post_init__(self) -> None:
+        check(1 <= self.latent_channels <= MAX_LATENT_CHANNELS, f"latent channels: {self.latent_channels}")
+        check(self.downsampling in (1, 2, 4, 8, 16, 32, 64), f"downsampling: {self.downsampling}")
+        check(len(self.fingerprint) == FINGERPRINT_BYTES, f"a fingerprint has {FINGERPRINT_BYTES} bytes")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AutoencoderReference:
     """Which autoencoder made the latents. Decoding with another one is refused.
 
@@ -103,6 +123,18 @@ class AutoencoderReference:
         check(len(self.weights_sha256) == 32 and len(self.config_sha256) == 32, "a SHA-256 has 32 bytes")
         check(len(self.name.encode()) <= 255 and len(self.class_name.encode()) <= 255, "name of over 255 bytes")
         check(0 <= self.weight_bytes < 1 << 63, f"weight bytes: {self.weight_bytes}")
+
+    def model(self, context_model_sha256: bytes = b"") -> ModelReference:
+        """What an archive stores of this autoencoder and, where it holds codes, of their context model."""
+        digest = hashlib.sha256(self.weights_sha256 + self.config_sha256 + context_model_sha256).digest()
+        return ModelReference(
+            name=self.name,
+            class_name=self.class_name,
+            fingerprint=digest[:FINGERPRINT_BYTES],
+            weight_bytes=self.weight_bytes,
+            latent_channels=self.latent_channels,
+            downsampling=self.downsampling,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,7 +216,7 @@ class Header:
     pictures: int
     seed: int
     latent_step: float
-    autoencoder: AutoencoderReference
+    autoencoder: AutoencoderReference | ModelReference
     denoising: Denoising | None
 
     def __post_init__(self) -> None:

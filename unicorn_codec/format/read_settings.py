@@ -1,17 +1,15 @@
-"""How the packer turned files into pixels (section ``read``), so that a verifier reads the originals alike."""
+"""How the packer turned files into pixels, so that a verifier reads the originals alike."""
 
 import struct
 from dataclasses import dataclass
 
-from unicorn_codec.format.header import MAX_SIDE, check
-from unicorn_codec.format.sections import Fields, refusing
-
-_LAYOUT = "I3B"
+from unicorn_codec.format.fields import Fields, check, varint
+from unicorn_codec.format.limits import MAX_SIDE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadSettings:
-    """Settings of the packer that decide pixels. A file without the section has the defaults.
+    """Settings of the packer that decide pixels.
 
     Args:
         max_side: longer sides were scaled down to it; 0: never.
@@ -27,14 +25,12 @@ class ReadSettings:
 
 
 def serialize_read_settings(settings: ReadSettings) -> bytes:
-    """Write the payload of ``read``."""
-    return struct.pack("<" + _LAYOUT, settings.max_side, *settings.background)
+    """Write the settings as they stand in the footer."""
+    return varint(settings.max_side) + struct.pack("3B", *settings.background)
 
 
-def parse_read_settings(payload: bytes) -> ReadSettings:
-    """Read the payload of ``read``. Raises ``InvalidField``."""
-    fields = Fields(payload)
-    with refusing("read"):
-        max_side, red, green, blue = fields.numbers(_LAYOUT)
-        fields.finish()
-        return ReadSettings(max_side=max_side, background=(red, green, blue))
+def take_read_settings(fields: Fields) -> ReadSettings:
+    """Take the settings from the footer. Raises ``InvalidField``."""
+    max_side = fields.varint(MAX_SIDE, "the longest side")
+    red, green, blue = fields.numbers("3B")
+    return ReadSettings(max_side=max_side, background=(red, green, blue))

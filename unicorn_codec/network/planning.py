@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from unicorn_codec.format.header import MAX_HIDDEN_SIZE, NetworkConfig, check
+from unicorn_codec.format.fields import check
+from unicorn_codec.format.header import MAX_HIDDEN_SIZE, NetworkConfig
 from unicorn_codec.weights.weight_section import count_parameters
 
 PARAMETERS_PER_LATENT = 1.5

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from unicorn_codec.codes.context_model import ContextModel, level_of
 from unicorn_codec.codes.latent_coding import LARGEST_SYMBOL, encode_symbols
-from unicorn_codec.format.code_table import decoder_step, mark_half_size, model_level
+from unicorn_codec.format.code_kinds import decoder_step, mark_half_size, model_level
 from unicorn_codec.packing.candidates import Candidate
 
 

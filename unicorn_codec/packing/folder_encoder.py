@@ -14,11 +14,11 @@ from torch import Tensor
 
 from unicorn_codec.checkpoints import CodesCheckpoint
 from unicorn_codec.codes.context_model import ContextModel, level_of
-from unicorn_codec.format.code_table import Codes
-from unicorn_codec.format.picture_table import serialize_names, serialize_sizes
+from unicorn_codec.format.packed_bytes import pack_bytes
 from unicorn_codec.packing.candidates import Candidate, CandidateChooser
 from unicorn_codec.packing.code_writer import write_codes
 from unicorn_codec.packing.observer import cumulative
+from unicorn_codec.packing.packed import Codes
 from unicorn_codec.packing.picture_source import LatentSource, PictureSource
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 
@@ -190,6 +190,6 @@ class FolderEncoder:
 def estimate_overhead(pictures: PictureSource) -> int:
     """Estimate the bytes of a file in addition to codes and update: names, sizes, lengths of codes."""
     folder, count = pictures.folder, len(pictures)
-    names = len(serialize_names(folder.names, count)) + len(serialize_sizes(folder.sizes, count))
-    # A length and a PSNR take 11 bits each; first bytes of codes, counted with the codes, take 2 bits instead of 8.
-    return names + 384 + (11 + 11 - 6) * count // 8
+    names = len(pack_bytes("\n".join(folder.names).encode()))
+    # A record adds 7 or 8 bytes to its code, its row in the index two numbers of 11 bits.
+    return names + 300 + 5 * len(set(pictures.sizes)) + (8 * 8 + 11 + 11) * count // 8

@@ -7,22 +7,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from unicorn_codec.checkpoints import CodesCheckpoint, checkpoint_path, digest_settings
 from unicorn_codec.codes.context_model import ContextModel, load_context_model
 from unicorn_codec.codes.rate_model import RateModel
 from unicorn_codec.config import CodesOptions
 from unicorn_codec.decoders.code_decoder import CodeDecoder
 from unicorn_codec.errors import Interrupted, InvalidSetting
-from unicorn_codec.format.code_table import Codes
-from unicorn_codec.format.container import Container
 from unicorn_codec.format.header import Header
 from unicorn_codec.packing.candidates import CandidateChooser
 from unicorn_codec.packing.effort_planning import plan_rounds
 from unicorn_codec.packing.folder_encoder import FINEST, FolderEncoder, estimate_overhead
 from unicorn_codec.packing.near_duplicates import NearDuplicateGroup, find_near_duplicates, worthwhile
 from unicorn_codec.packing.observer import Observer
+from unicorn_codec.packing.packed import Codes, PackedPictures
 from unicorn_codec.packing.picture_source import LatentSource, PictureSource
 from unicorn_codec.packing.quality_floor import QualityFloor
 from unicorn_codec.packing.rate_control import CORRECTIONS, fit_codes
@@ -60,7 +57,7 @@ class PackedCodes:
         rounds: of refinement that its codes took; 0 where all pictures are stored as AVIF.
     """
 
-    container: Container
+    container: PackedPictures
     rounds: int
 
 
@@ -133,7 +130,7 @@ def _encode(encoder: FolderEncoder, options: CodesOptions, observer: Observer) -
     return PackedCodes(container=container, rounds=plan.rounds)
 
 
-def encode_to_plan(encoder: FolderEncoder, plan: CodesPlan, seed: int, observer: Observer) -> Container:
+def encode_to_plan(encoder: FolderEncoder, plan: CodesPlan, seed: int, observer: Observer) -> PackedPictures:
     """Code all pictures as latents or sequences, at the planned step or to the planned size."""
     if isinstance(plan.target, AtStep):
         step = plan.target.step
@@ -144,8 +141,8 @@ def encode_to_plan(encoder: FolderEncoder, plan: CodesPlan, seed: int, observer:
 
 
 def tune(
-    encoder: FolderEncoder, container: Container, plan: CodesPlan, seed: int, observer: Observer
-) -> tuple[FolderEncoder, Container]:
+    encoder: FolderEncoder, container: PackedPictures, plan: CodesPlan, seed: int, observer: Observer
+) -> tuple[FolderEncoder, PackedPictures]:
     """Fit an update of the decoder; where it pays, return an encoder and a container with it."""
     update = tune_decoder(encoder, container.header.latent_step, bytes_of(encoder, container), seed, observer)
     if update is None:
@@ -156,7 +153,7 @@ def tune(
     return encoder, encode_to_plan(encoder, plan, seed, observer)
 
 
-def container_of(encoder: FolderEncoder, step: float, codes: Codes, seed: int) -> Container:
+def container_of(encoder: FolderEncoder, step: float, codes: Codes, seed: int) -> PackedPictures:
     """Put a folder's codes together with all else that a decoder needs."""
     folder = encoder.pictures.folder
     header = Header(
@@ -166,12 +163,12 @@ def container_of(encoder: FolderEncoder, step: float, codes: Codes, seed: int) -
         autoencoder=encoder.autoencoder.reference,
         denoising=None,
     )
-    return Container(header=header, sizes=folder.sizes, names=folder.names, codes=codes, tuning=encoder.update)
+    return PackedPictures(header=header, sizes=folder.sizes, names=folder.names, codes=codes, tuning=encoder.update)
 
 
 def encode_as_avif(
     encoder: FolderEncoder, groups: Sequence[NearDuplicateGroup], quality: int, seed: int, observer: Observer
-) -> Container:
+) -> PackedPictures:
     """Store all pictures as AVIF of a quality; near-duplicates as sequences where those take fewer bytes.
 
     Raises:
@@ -193,8 +190,8 @@ def encode_as_avif(
 
 
 def enforce_floor(
-    encoder: FolderEncoder, plan: CodesPlan, options: CodesOptions, container: Container, observer: Observer
-) -> Container:
+    encoder: FolderEncoder, plan: CodesPlan, options: CodesOptions, container: PackedPictures, observer: Observer
+) -> PackedPictures:
     """Store every picture below the quality floor as AVIF.
 
     If that makes the file larger than wanted, the others get a coarser step, where there is one that helps.
@@ -217,24 +214,28 @@ def enforce_floor(
     return enforced
 
 
-def with_floor(floor: QualityFloor, encoder: FolderEncoder, container: Container, observer: Observer) -> Container:
+def with_floor(
+    floor: QualityFloor, encoder: FolderEncoder, container: PackedPictures, observer: Observer
+) -> PackedPictures:
     """Return a container whose codes reach the floor."""
+    codes = codes_of(container)
     decoder = CodeDecoder(
-        header=container.header,
-        codes=codes_of(container),
-        positions=np.arange(container.header.pictures),
+        codes=codes,
+        latent_step=container.header.latent_step,
+        level=codes.level,
+        short=codes.short,
         autoencoder=encoder.autoencoder,
         model=encoder.model,
     )
-    return replace(container, codes=floor.enforce(decoder, observer.of_stage("judging")))
+    return replace(container, codes=floor.enforce(codes, decoder, observer.of_stage("judging")))
 
 
-def bytes_of(encoder: FolderEncoder, container: Container) -> int:
+def bytes_of(encoder: FolderEncoder, container: PackedPictures) -> int:
     """Estimate the bytes of a container's file."""
     return encoder.file_bytes(codes_of(container))
 
 
-def codes_of(container: Container) -> Codes:
+def codes_of(container: PackedPictures) -> Codes:
     """Return the codes of a container that has no network."""
     if container.codes is None:
         raise TypeError("an archive with a network has no codes")

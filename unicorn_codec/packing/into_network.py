@@ -13,7 +13,6 @@ from unicorn_codec.checkpoints import SAVE_SECONDS, checkpoint_path, digest_sett
 from unicorn_codec.config import NetworkOptions
 from unicorn_codec.decoders.network_decoder import NetworkDecoder, untrained_decoder
 from unicorn_codec.errors import Interrupted
-from unicorn_codec.format.container import Container
 from unicorn_codec.format.header import AutoencoderReference, Denoising, Header
 from unicorn_codec.format.index_map import index_of_position
 from unicorn_codec.network.denoiser import Denoiser, load_tensors, tensors_of
@@ -22,6 +21,7 @@ from unicorn_codec.network.planning import NetworkPlan, plan_network
 from unicorn_codec.network.training import Progress, TrainingRun
 from unicorn_codec.network.weight_rounding import WeightRounding
 from unicorn_codec.packing.observer import Observer
+from unicorn_codec.packing.packed import PackedPictures
 from unicorn_codec.packing.picture_source import PictureSource, encode_all
 from unicorn_codec.packing.preview import PreviewSample, take_preview
 from unicorn_codec.pictures.images import Folder, folder_digest
@@ -40,7 +40,7 @@ PREVIEW_SHARE = 1 / 12
 
 def pack_into_network(
     pictures: PictureSource, autoencoder: Autoencoder, output: Path, options: NetworkOptions, observer: Observer
-) -> Container:
+) -> PackedPictures:
     """Store the whole set in the weights of one network (paper, section 4).
 
     Raises:
@@ -68,7 +68,7 @@ def pack_into_network(
     )
     weights = encode_weights(decoder, options, rounding)
     header = choose_sampling(decoder, sample, options.sampling_steps).header
-    return Container(header=header, sizes=folder.sizes, names=folder.names, weights=weights)
+    return PackedPictures(header=header, sizes=folder.sizes, names=folder.names, weights=weights)
 
 
 def plan_for(folder: Folder, reference: AutoencoderReference, options: NetworkOptions) -> NetworkPlan:

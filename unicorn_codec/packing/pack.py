@@ -1,31 +1,39 @@
 """Pack a folder of pictures into one ``.uni`` file.
 
-list_folder > pack_into_codes, or pack_into_network > serialize > measure > write_container > report
+list_folder > pack_into_codes, or pack_into_network > write_pictures > measure > commit > report
 """
 
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
 from unicorn_codec.archive import Archive
+from unicorn_codec.atomic_files import open_atomic
 from unicorn_codec.checkpoints import check_checkpoint, checkpoint_path
 from unicorn_codec.config import CodesOptions, NetworkOptions, PackOptions
 from unicorn_codec.decoders.network_decoder import NetworkDecoder
 from unicorn_codec.devices import choose_device
+from unicorn_codec.errors import OutputError
 from unicorn_codec.format.canary import Canary, block_sums
-from unicorn_codec.format.code_table import is_avif, is_in_sequence
-from unicorn_codec.format.container import Container, check_output, parse, read_container, serialize, write_container
-from unicorn_codec.format.index_map import position_of_index
-from unicorn_codec.format.picture_table import check_names, serialize_sizes
-from unicorn_codec.format.quality_table import Hundredths, to_hundredths
+from unicorn_codec.format.footer import CodecTotal
+from unicorn_codec.format.index_map import index_of_position
+from unicorn_codec.format.names import check_name
+from unicorn_codec.format.pages import psnr_code
 from unicorn_codec.format.read_settings import ReadSettings
-from unicorn_codec.inspection import needed_weight_bytes
+from unicorn_codec.format.reader import ContainerReader
+from unicorn_codec.format.records import AVIF, SEQUENCE
+from unicorn_codec.format.sources import FileSource, TailedSource
+from unicorn_codec.format.writer import ContainerWriter
+from unicorn_codec.inspection import DECODED_BY_MODEL, index_bits, needed_weight_bytes, parts_of
 from unicorn_codec.measurement import Measured, measure
+from unicorn_codec.packing.archive_writing import check_output, id_of, write_pictures
 from unicorn_codec.packing.into_codes import pack_into_codes
 from unicorn_codec.packing.into_network import pack_into_network
 from unicorn_codec.packing.observer import Observer
+from unicorn_codec.packing.packed import PackedPictures
 from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.packing.preview import take_preview
 from unicorn_codec.packing.reports import NetworkReport, PackReport
@@ -53,18 +61,46 @@ def pack(
     check_checkpoint(output, options)
     autoencoder = load_packing_autoencoder(options)
     pictures = PictureSource(list_folder(folder, options.read, observer.of_stage("reading")), options.read)
-    check_names(pictures.folder.names, len(pictures))  # before the work, not at its end
-    serialize_sizes(pictures.folder.sizes, len(pictures))
-    container, rounds = make_container(pictures, autoencoder, output, options, observer)
+    for name in pictures.folder.names:  # before the work, not at its end
+        check_name(name)
+    packed, rounds = make_packed(pictures, autoencoder, output, options, observer)
     seconds = time.monotonic() - started
-    # Measured is what a reader will get: decoded from the very bytes of the file.
-    archive = Archive.of(parse(serialize(container), strict=True), autoencoder)
-    measured = measure(archive, pictures.folder, options.read, observer.of_stage("measuring"))
-    container = replace(container, psnrs=psnrs_of(archive, measured), canary=canary_of(archive))
-    write_container(output, container, overwrite=options.overwrite)
+    try:
+        with open_atomic(output) as file:
+            measured = write_and_measure(file, packed, pictures, autoencoder, observer)
+    except OSError as error:
+        raise OutputError(f"cannot write {output}: {error.strerror or error}") from error
     checkpoint_path(output).unlink(missing_ok=True)
-    written = Archive.of(read_container(output, strict=True), autoencoder)
-    return report_on(written, output, pictures, options, measured, rounds=rounds, seconds=seconds)
+    with Archive.of(ContainerReader(FileSource(output)), autoencoder) as written:
+        return report_on(written, pictures, options, measured, rounds=rounds, seconds=seconds)
+
+
+def write_and_measure(
+    file: IO[bytes], packed: PackedPictures, pictures: PictureSource, autoencoder: Autoencoder, observer: Observer
+) -> Measured:
+    """Write all records, measure what a reader gets of them, and write the index with what was measured."""
+    writer = ContainerWriter(file, id_of(packed))
+    write_pictures(writer, packed)
+    measured, canaries = measure_unfinished(file, writer, packed.header.seed, pictures, autoencoder, observer)
+    psnrs = {row.index: psnr_code(row.psnr_db) for row in measured.rows}
+    writer.commit(seed=packed.header.seed, read=packed.read, psnrs=psnrs, canaries=canaries)
+    return measured
+
+
+def measure_unfinished(
+    file: IO[bytes],
+    writer: ContainerWriter,
+    seed: int,
+    pictures: PictureSource,
+    autoencoder: Autoencoder,
+    observer: Observer,
+) -> tuple[Measured, list[Canary]]:
+    """Measure the pictures of an archive whose records are in the file, and whose index is not yet."""
+    tail = writer.preview(seed=seed)
+    source = TailedSource(FileSource(file.name), writer.offset, tail)
+    with Archive.of(ContainerReader(source), autoencoder) as archive:
+        measured = measure(archive, pictures.folder, pictures.read, observer.of_stage("measuring"))
+        return measured, canaries_of(archive)
 
 
 def load_packing_autoencoder(options: PackOptions) -> Autoencoder:
@@ -73,10 +109,10 @@ def load_packing_autoencoder(options: PackOptions) -> Autoencoder:
     return load_autoencoder(options.autoencoder, choose_device(options.device), channels)
 
 
-def make_container(
+def make_packed(
     pictures: PictureSource, autoencoder: Autoencoder, output: Path, options: PackOptions, observer: Observer
-) -> tuple[Container, int]:
-    """Pack in the way that the options ask for; return the container and the rounds of refinement."""
+) -> tuple[PackedPictures, int]:
+    """Pack in the way that the options ask for; return the pictures and the rounds of refinement."""
     if isinstance(options, NetworkOptions):
         container, rounds = pack_into_network(pictures, autoencoder, output, options, observer), 0
     elif isinstance(options, CodesOptions) and isinstance(autoencoder, PackagedAutoencoder):
@@ -88,24 +124,19 @@ def make_container(
     return replace(container, read=read), rounds
 
 
-def psnrs_of(archive: Archive, measured: Measured) -> Hundredths:
-    """Return the PSNRs of all pictures by position, as a file holds them."""
-    of_index = {row.index: row.psnr_db for row in measured.rows}
-    return to_hundredths([of_index[index] for index in archive.indices])
-
-
-def canary_of(archive: Archive) -> Canary:
-    """Decode the first picture that goes through the autoencoder, or the first one where none does."""
-    codes, positions = archive.container.codes, position_of_index(archive.container.header.seed, len(archive))
-    latent = (n for n, p in enumerate(positions.tolist()) if codes is None or not is_avif(codes.streams[p]))
-    index = next(latent, 0)
-    (pixels,) = archive.decoder.read([index], *archive.size(index))()
-    return Canary(index=index, sums=block_sums(pixels))
+def canaries_of(archive: Archive) -> list[Canary]:
+    """Decode the first picture of each codec that a model decodes; where there is none, the first one of all."""
+    first: dict[int, int] = {}
+    for leaf in archive.reader.leaves():
+        for codec in np.unique(leaf.codecs).tolist():
+            if codec in DECODED_BY_MODEL:
+                first.setdefault(codec, leaf.first + int(np.flatnonzero(leaf.codecs == codec)[0]))
+    chosen = sorted(first.values()) or [archive.indices[0]]
+    return [Canary(index=index, sums=block_sums(pixels)) for index, pixels in archive.iterate(chosen)]
 
 
 def report_on(
     archive: Archive,
-    path: Path,
     pictures: PictureSource,
     options: PackOptions,
     measured: Measured,
@@ -114,9 +145,9 @@ def report_on(
     seconds: float,
 ) -> PackReport:
     """Report on a written archive."""
-    container, folder, file_bytes = archive.container, pictures.folder, path.stat().st_size
-    avif = [] if container.codes is None else [code for code in container.codes.streams if is_avif(code)]
-    sequences = [code for code in avif if is_in_sequence(code)]
+    reader, folder, file_bytes = archive.reader, pictures.folder, archive.reader.source.size
+    totals = {total.codec: total for total in reader.footer.totals}
+    avif, sequences = (totals.get(codec, CodecTotal(codec, 0, 0)) for codec in (AVIF, SEQUENCE))
     floor = (options.min_psnr_db, options.min_ms_ssim) if isinstance(options, CodesOptions) else (None, None)
     target = options.target if isinstance(options, CodesOptions | NetworkOptions) else None
     return PackReport(
@@ -124,30 +155,30 @@ def report_on(
         file_bytes=file_bytes,
         pixels=folder.pixels,
         bits_per_pixel=bits_per_pixel(file_bytes, folder.pixels),
-        bits_per_pixel_with_autoencoder=bits_per_pixel(file_bytes + needed_weight_bytes(container), folder.pixels),
-        index_bits=container.header.index_bits,
-        latent_step=container.header.latent_step,
-        rounds=0 if len(avif) == len(archive) else rounds,
+        bits_per_pixel_with_autoencoder=bits_per_pixel(file_bytes + needed_weight_bytes(reader), folder.pixels),
+        index_bits=index_bits(reader),
+        latent_step=reader.footer.decoders[0].latent_step,
+        rounds=0 if avif.pictures + sequences.pictures == len(archive) else rounds,
         wanted_bytes=None if target is None else target.file_bytes(folder.pixels),
         seconds=seconds,
         measured=measured,
-        sequence_pictures=len(sequences),
-        sequence_bytes=sum(map(len, sequences)),
-        avif_pictures=len(avif) - len(sequences),
-        avif_bytes=sum(map(len, avif)) - sum(map(len, sequences)),
+        sequence_pictures=sequences.pictures,
+        sequence_bytes=sequences.bytes,
+        avif_pictures=avif.pictures,
+        avif_bytes=avif.bytes,
         below_target=measured.below(*floor),
         network=report_on_network(archive, pictures),
         left_out=folder.left_out,
         notes=folder.notes,
         flattened=folder.flattened,
         scaled=folder.scaled,
-        sections=container.sections,
+        parts=tuple(parts_of(reader)),
     )
 
 
 def report_on_network(archive: Archive, pictures: PictureSource) -> NetworkReport | None:
     """Report on an archive's network; None if it has none."""
-    decoder = archive.decoder
+    decoder = archive.decoder(0)
     if not isinstance(decoder, NetworkDecoder):
         return None
     network, autoencoder = decoder.denoising.network, decoder.autoencoder
@@ -159,7 +190,7 @@ def report_on_network(archive: Archive, pictures: PictureSource) -> NetworkRepor
         height, width = original.shape[:2]
         (decoded,) = autoencoder.decode_pictures(latents, height, width, 1.0)
         ceilings_db.append(psnr_db(original, decoded))
-    sample = take_preview(pictures, archive.indices)
+    sample = take_preview(pictures, index_of_position(decoder.header.seed, len(archive)).tolist())
     return NetworkReport(
         parameters=count_parameters(network, autoencoder.reference.latent_channels, len(archive)),
         steps=decoder.denoising.steps,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from unicorn_codec.config import CodesOptions
 from unicorn_codec.decoders.code_decoder import CodeDecoder
-from unicorn_codec.format.code_table import Codes
+from unicorn_codec.packing.packed import Codes
 from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.pictures.avif import encode_avif
 from unicorn_codec.pictures.avif_sequence import sequences_of
@@ -32,16 +32,17 @@ class QualityFloor:
     options: CodesOptions
     avif: dict[int, bytes] = field(default_factory=dict)
 
-    def enforce(self, decoder: CodeDecoder, progress: Callable[[int, int], None]) -> Codes:
-        """Return the decoder's codes, with AVIF in place of those that decode below the floor.
+    def enforce(self, codes: Codes, decoder: CodeDecoder, progress: Callable[[int, int], None]) -> Codes:
+        """Return the codes, with AVIF in place of those that decode below the floor.
 
         Args:
-            decoder: of codes whose index is their position.
+            codes: by position.
+            decoder: of these codes.
 
         Raises:
             PackageMissing: a picture must be replaced, and this Pillow has no AVIF.
         """
-        streams = list(decoder.codes.streams)
+        streams = list(codes.streams)
         sizes = self.pictures.sizes
         missed, done = set[int](), 0
         for batch in batches_by_size(sizes):
@@ -55,7 +56,7 @@ class QualityFloor:
                 missed.update(sequence)
         for position in missed:
             streams[position] = self._avif_of(position)
-        return replace(decoder.codes, streams=tuple(streams))
+        return replace(codes, streams=tuple(streams))
 
     def is_reached(self, original: Pixels, decoded: Pixels) -> bool:
         """Return whether a picture is above the floor, with a small margin."""

@@ -23,7 +23,7 @@ from unicorn_codec.codes.rate_model import RateModel
 from unicorn_codec.concurrency import check_cancelled
 from unicorn_codec.devices import has_fast_bfloat16
 from unicorn_codec.effort import RANDOM_EFFORT
-from unicorn_codec.format.code_table import decoder_step, model_level
+from unicorn_codec.format.code_kinds import decoder_step, model_level
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 from unicorn_codec.transform.distortion import distortion
 from unicorn_codec.transform.resampling import double

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from unicorn_codec.format.container import SectionInfo
+from unicorn_codec.inspection import ArchivePart
 from unicorn_codec.measurement import Measured, PictureDistortion
 from unicorn_codec.pictures.images import Note
 from unicorn_codec.pictures.picture_files import LeftOut
@@ -81,4 +81,4 @@ class PackReport:
     notes: Sequence[Note]
     flattened: int
     scaled: int
-    sections: Sequence[SectionInfo]
+    parts: Sequence[ArchivePart]

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from unicorn_codec.config import Goal, Target
-from unicorn_codec.format.header import check
+from unicorn_codec.format.fields import check
 from unicorn_codec.packing.refinement import LAMBDA_PER_SQUARED_STEP
 from unicorn_codec.quality import avif_quality_of, step_of_quality
 

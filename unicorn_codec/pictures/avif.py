@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, features
 
 from unicorn_codec.errors import InvalidField, PackageMissing
-from unicorn_codec.format.code_table import AVIF
+from unicorn_codec.format.code_kinds import AVIF
 from unicorn_codec.pictures.av1_stream import read_still
 from unicorn_codec.pictures.avif_container import take_still, wrap_still
 from unicorn_codec.pictures.images import Pixels

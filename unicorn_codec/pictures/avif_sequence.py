@@ -5,21 +5,28 @@ it, ``MAX_SEQUENCE`` at most. Layout: ``format_spec/uni-1.md``, "Sequences".
 """
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 from PIL import Image
 
 from unicorn_codec.errors import InvalidField, PackageMissing
-from unicorn_codec.format.code_table import AVIF, FIRST_OF_SEQUENCE, LATER_OF_SEQUENCE, MAX_SEQUENCE, is_in_sequence
+from unicorn_codec.format.code_kinds import (
+    AVIF,
+    FIRST_OF_SEQUENCE,
+    LATER_OF_SEQUENCE,
+    code_of_unit,
+    is_in_sequence,
+    parent_of_code,
+    unit_of_code,
+)
+from unicorn_codec.format.limits import MAX_SEQUENCE
 from unicorn_codec.pictures.av1_stream import read_first
 from unicorn_codec.pictures.avif import check_avif, opened_avif, subsampling_of
 from unicorn_codec.pictures.avif_container import take_units, wrap_units
 from unicorn_codec.pictures.images import Pixels
 
 SPEED = 4
-
-_DISTANCE_BYTES = 4
 
 
 def encode_sequence(pictures: Sequence[Pixels], quality: int) -> tuple[list[bytes], list[Pixels]]:
@@ -69,30 +76,29 @@ def decode_units(units: Sequence[bytes], width: int, height: int, wanted: Iterab
 
 
 def sequence_codes(units: Sequence[bytes], positions: Sequence[int]) -> dict[int, bytes]:
-    """The code of the picture at each position, ascending, from its unit."""
-    codes = {positions[0]: bytes([AVIF, FIRST_OF_SEQUENCE]) + units[0]}
-    for before, position, unit in zip(positions, positions[1:], units[1:], strict=False):
-        codes[position] = bytes([AVIF, LATER_OF_SEQUENCE]) + _distance_bytes(position - before) + unit
-    return codes
+    """The code of the picture at each position, in order, from its unit; each names the position before it."""
+    parents = (None, *positions[:-1])
+    return {
+        position: code_of_unit(unit, parent) for position, parent, unit in zip(positions, parents, units, strict=True)
+    }
 
 
-def chain_of(streams: Sequence[bytes], position: int) -> list[int]:
-    """Positions of the pictures that a sequence's picture is decoded from, the first one first, itself last.
+def chain_of(code_of: Callable[[int], bytes], index: int) -> list[int]:
+    """Indices of the pictures that a sequence's picture is decoded from, the first one first, itself last.
 
     Args:
-        streams: the codes of all pictures.
+        code_of: the code of the picture with an index.
 
     Raises:
         InvalidField: they are no sequence, or one of over ``MAX_SEQUENCE`` pictures.
     """
-    chain = [position]
-    while streams[chain[-1]][:2] == bytes([AVIF, LATER_OF_SEQUENCE]):
-        distance, _ = _distance(streams[chain[-1]])
-        chain.append(chain[-1] - distance)
-        if chain[-1] < 0 or len(chain) > MAX_SEQUENCE:
-            raise InvalidField(f"image {position} goes on from a picture that is not there, or from too many")
-    if streams[chain[-1]][:2] != bytes([AVIF, FIRST_OF_SEQUENCE]):
-        raise InvalidField(f"image {position} goes on from one that is of no sequence")
+    chain = [index]
+    while (parent := parent_of_code(code_of(chain[-1]))) is not None:
+        if len(chain) == MAX_SEQUENCE:
+            raise InvalidField(f"picture {index} goes on from more than {MAX_SEQUENCE} others")
+        chain.append(parent)
+    if code_of(chain[-1])[:2] != bytes([AVIF, FIRST_OF_SEQUENCE]):
+        raise InvalidField(f"picture {index} goes on from one that is of no sequence")
     return chain[::-1]
 
 
@@ -101,55 +107,38 @@ def sequences_of(streams: Sequence[bytes]) -> list[list[int]]:
     members: dict[int, list[int]] = {}
     for position, code in enumerate(streams):
         if is_in_sequence(code):
-            members.setdefault(chain_of(streams, position)[0], []).append(position)
+            members.setdefault(chain_of(streams.__getitem__, position)[0], []).append(position)
     return list(members.values())
 
 
-def decode_chains(streams: Sequence[bytes], positions: Iterable[int], width: int, height: int) -> Mapping[int, Pixels]:
-    """Pixels by position, of pictures of sequences that are all of one size.
+def decode_chains(
+    chains: Sequence[Sequence[int]], code_of: Callable[[int], bytes], width: int, height: int
+) -> Mapping[int, Pixels]:
+    """Pixels, by index, of the last picture of each chain; all are of one size.
+
+    Args:
+        chains: indices of the pictures that one is decoded from, in order, itself last.
+        code_of: the code of the picture with an index.
 
     Raises:
-        InvalidField: a code is damaged, or two go on from the same one.
+        InvalidField: a code is damaged.
         PackageMissing: this Pillow has no AVIF.
     """
-    longest: dict[int, list[int]] = {}
-    wanted = {position: chain_of(streams, position) for position in positions}
-    for chain in sorted(wanted.values(), key=len):
-        earlier = longest.get(chain[0], [])
-        if chain[: len(earlier)] != earlier:
-            raise InvalidField(f"two pictures go on from the same one of the sequence that image {chain[0]} begins")
-        longest[chain[0]] = chain
-    pixels: dict[int, Pixels] = {}
-    for chain in longest.values():
-        units = [_unit(streams[position]) for position in chain]
-        numbers = [number for number, position in enumerate(chain) if position in wanted]
+    # A chain that another one goes on from is decoded with it.
+    longest: list[Sequence[int]] = []
+    for chain in sorted(chains, key=len, reverse=True):
+        if not any(list(chain) == list(other[: len(chain)]) for other in longest):
+            longest.append(chain)
+    wanted, pixels = {chain[-1] for chain in chains}, dict[int, Pixels]()
+    for chain in longest:
+        units = [_unit(code_of(index), is_first=not number) for number, index in enumerate(chain)]
+        numbers = [number for number, index in enumerate(chain) if index in wanted]
         decoded = decode_units(units, width, height, numbers)
         pixels |= zip((chain[number] for number in numbers), decoded, strict=True)
     return pixels
 
 
-def _unit(code: bytes) -> bytes:
-    if code[1] == FIRST_OF_SEQUENCE:
-        return code[2:]
-    _, length = _distance(code)
-    return code[2 + length :]
-
-
-def _distance(code: bytes) -> tuple[int, int]:
-    """Return the distance in positions to the reference picture, and the number of bytes that encode it."""
-    distance = 0
-    for place, byte in enumerate(code[2 : 2 + _DISTANCE_BYTES]):
-        distance |= (byte & 127) << 7 * place
-        if byte < 128:
-            if distance and (byte or not place):
-                return distance, place + 1
-            break
-    raise InvalidField("an AVIF code without its reference picture")
-
-
-def _distance_bytes(distance: int) -> bytes:
-    found = bytearray()
-    while distance >= 128:
-        found.append(distance & 127 | 128)
-        distance >>= 7
-    return bytes([*found, distance])
+def _unit(code: bytes, *, is_first: bool) -> bytes:
+    if code[:2] != bytes([AVIF, FIRST_OF_SEQUENCE if is_first else LATER_OF_SEQUENCE]):
+        raise InvalidField("a sequence begins with its first picture, and has no other first one")
+    return unit_of_code(code)

@@ -5,8 +5,8 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from unicorn_codec.format.header import MAX_NAME_BYTES
-from unicorn_codec.format.picture_table import is_forbidden_name
+from unicorn_codec.format.limits import MAX_NAME_BYTES
+from unicorn_codec.format.names import is_forbidden_name
 
 MAX_FILE_BYTES = 1 << 30
 

@@ -8,8 +8,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from unicorn_codec.config import ReadOptions
-from unicorn_codec.format.header import MAX_SIDE
-from unicorn_codec.format.picture_table import MAX_PICTURE_PIXELS
+from unicorn_codec.format.limits import MAX_CODED_PIXELS, MAX_SIDE
 from unicorn_codec.pictures import recognise
 from unicorn_codec.pictures.bmp_files import read_bmp, read_dib
 from unicorn_codec.pictures.colour import Pixels, blocks, to_srgb
@@ -102,8 +101,8 @@ def _pixels(raster: Raster, options: ReadOptions) -> Decoded:
     size = size_within(full_size, options.max_side)
     if max(size) > MAX_SIDE:
         raise BadFile(f"it has {size[0]}x{size[1]} pixels; sides up to {MAX_SIDE} are allowed")
-    if size[0] * size[1] > MAX_PICTURE_PIXELS:
-        raise BadFile(f"it has {size[0]}x{size[1]} pixels; an archive holds up to {MAX_PICTURE_PIXELS} a picture")
+    if size[0] * size[1] > MAX_CODED_PIXELS:
+        raise BadFile(f"it has {size[0]}x{size[1]} pixels; an archive holds up to {MAX_CODED_PIXELS} a picture")
     if upright.shape[:2] != size[::-1]:
         upright = np.array(Image.fromarray(upright).resize(size, Image.Resampling.LANCZOS))
     return Decoded(np.ascontiguousarray(upright), is_clear, size != full_size, (*raster.notes, *converted.notes))

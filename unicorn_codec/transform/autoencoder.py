@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from unicorn_codec.concurrency import check_cancelled
 from unicorn_codec.devices import map_in_workers
-from unicorn_codec.errors import AutoencoderMismatch, AutoencoderUnavailable
+from unicorn_codec.errors import AutoencoderUnavailable
 from unicorn_codec.format.header import AutoencoderReference
 from unicorn_codec.model_registry import AUTOENCODER, default_name, get_model, names
 from unicorn_codec.transform.coding_autoencoder import CodingAutoencoder
@@ -284,23 +284,3 @@ def load_autoencoder(name: str, device: torch.device, channels: int | None = Non
     if name in names(AUTOENCODER):
         return PackagedAutoencoder(device, channels, name=name)
     return DiffusersAutoencoder(name, device)
-
-
-def check_reference(expected: AutoencoderReference, found: AutoencoderReference) -> None:
-    """Check that an archive's autoencoder is the one in use.
-
-    Raises:
-        AutoencoderMismatch: class, configuration, weights or shape differ.
-    """
-    for what, a, b in (
-        ("class", expected.class_name, found.class_name),
-        ("configuration", expected.config_sha256.hex(), found.config_sha256.hex()),
-        ("weights", expected.weights_sha256.hex(), found.weights_sha256.hex()),
-        ("number of channels", str(expected.latent_channels), str(found.latent_channels)),
-        ("downsampling", str(expected.downsampling), str(found.downsampling)),
-    ):
-        if a != b:
-            raise AutoencoderMismatch(
-                f"the archive was made with another autoencoder: the {what} of its {expected.name!r} is {a[:16]}, "
-                f"that of {found.name!r} is {b[:16]}"
-            )

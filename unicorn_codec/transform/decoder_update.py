@@ -15,7 +15,8 @@ from torch.func import functional_call
 
 from unicorn_codec.devices import has_fast_bfloat16
 from unicorn_codec.errors import InvalidField
-from unicorn_codec.format.header import MAX_RANK, check
+from unicorn_codec.format.fields import check
+from unicorn_codec.format.header import MAX_RANK
 from unicorn_codec.transform.coding_autoencoder import CodingAutoencoder
 from unicorn_codec.transform.distortion import distortion
 from unicorn_codec.weights.weight_coding import QuantisedRows, decode_rows, encode_rows, nearest_steps, quantise_rows

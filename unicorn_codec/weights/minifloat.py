@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unicorn_codec.errors import InvalidField
-from unicorn_codec.format.header import WeightFormat, check
+from unicorn_codec.format.fields import check
+from unicorn_codec.format.header import WeightFormat
 
 
 def fit_format(values: NDArray[np.float32], exponent_bits: int, mantissa_bits: int) -> WeightFormat:

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unicorn_codec.errors import InvalidField
-from unicorn_codec.format.bit_packing import MAX_EXPANSION
-from unicorn_codec.format.header import MAX_WEIGHTS, check
+from unicorn_codec.format.fields import check
+from unicorn_codec.format.header import MAX_WEIGHTS
+from unicorn_codec.format.limits import MAX_EXPANSION
 from unicorn_codec.format.rans import PRECISION, TOTAL, RansDecoder, encode
 from unicorn_codec.weights.weight_tables import (
     CLASS_COUNT,

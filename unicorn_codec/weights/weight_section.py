@@ -1,4 +1,4 @@
-"""The denoiser's weights <-> the payload of the weight section (WGHT).
+"""The denoiser's weights <-> the weights of a network in an archive.
 
 The section holds one sequence of numbers: minifloats, or integers with one step per matrix row. The header determines
 which tensors they belong to (``tensor_shapes``).
@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unicorn_codec.errors import InvalidField
-from unicorn_codec.format.bit_packing import compress, decompress, pack_codes, unpack_codes
-from unicorn_codec.format.header import MAX_WEIGHTS, Header, NetworkConfig, WeightFormat, check
-from unicorn_codec.format.sections import Fields, refusing
+from unicorn_codec.format.bit_packing import pack_codes, unpack_codes
+from unicorn_codec.format.fields import Fields, check, refusing
+from unicorn_codec.format.header import MAX_WEIGHTS, Header, NetworkConfig, WeightFormat
+from unicorn_codec.format.packed_bytes import pack_bytes, unpack_bytes
 from unicorn_codec.weights.minifloat import dequantise, quantise
 from unicorn_codec.weights.weight_coding import QuantisedRows, decode_rows, encode_rows
 
@@ -46,18 +47,18 @@ def serialize_weights(values: NDArray[np.float32], weight_format: WeightFormat) 
     )
     form = weight_format
     fields = (_FLOAT, form.exponent_bits, form.mantissa_bits, form.bias, values.size)
-    return struct.pack("<B" + _FLOAT_LAYOUT, *fields) + compress(pack_codes(quantise(values, form), form.bits))
+    return struct.pack("<B" + _FLOAT_LAYOUT, *fields) + pack_bytes(pack_codes(quantise(values, form), form.bits))
 
 
 def parse_weights(payload: bytes) -> tuple[WeightFormat, NDArray[np.float32]]:
     """Parse the format and the exact values, (n,) float32. Raises ``InvalidField``."""
-    with refusing("WGHT"):
+    with refusing("weights"):
         fields = Fields(payload)
         summary = _summary(fields)
         if summary.format is None:
             raise InvalidField("the weights are integers, expected floats")
         bits = summary.format.bits
-        packed = decompress(fields.rest(), -(-summary.count * bits // 8))
+        packed = unpack_bytes(fields.rest(), -(-summary.count * bits // 8))
         return summary.format, dequantise(unpack_codes(packed, bits, summary.count), summary.format)
 
 
@@ -69,7 +70,7 @@ def serialize_integers(matrices: Sequence[QuantisedRows]) -> bytes:
 
 def parse_integers(payload: bytes, shapes: Sequence[tuple[int, int]]) -> list[QuantisedRows]:
     """Parse matrices of the given (rows, columns). The inverse of ``serialize_integers``. Raises ``InvalidField``."""
-    with refusing("WGHT"):
+    with refusing("weights"):
         fields = Fields(payload)
         summary = _summary(fields)
         if summary.format is not None:
@@ -84,7 +85,7 @@ def parse_tensors(payload: bytes, header: Header) -> dict[str, NDArray[np.float3
     shapes = _shapes_of(header)
     summary, expected = weight_summary(payload), sum(map(math.prod, shapes.values()))
     if summary.count != expected:  # checked before unpacking, since a small file may claim very many
-        raise InvalidField(f"WGHT: {summary.count} weights, the header's network has {expected}")
+        raise InvalidField(f"weights: {summary.count} weights, the header's network has {expected}")
     if summary.format is not None:
         return split_tensors(parse_weights(payload)[1], header)
     matrices = parse_integers(payload, [as_matrix(shape) for shape in shapes.values()])
@@ -98,7 +99,7 @@ def as_matrix(shape: tuple[int, ...]) -> tuple[int, int]:
 
 def weight_summary(payload: bytes) -> WeightSummary:
     """Parse the fields before the weights, without unpacking those. Raises ``InvalidField``."""
-    with refusing("WGHT"):
+    with refusing("weights"):
         return _summary(Fields(payload))
 
 
@@ -178,6 +179,6 @@ def split_tensors(values: NDArray[np.float32], header: Header) -> dict[str, NDAr
     shapes = _shapes_of(header)
     sizes = [math.prod(shape) for shape in shapes.values()]
     if values.size != sum(sizes):
-        raise InvalidField(f"WGHT: {values.size} weights, the header's network has {sum(sizes)}")
+        raise InvalidField(f"weights: {values.size} weights, the header's network has {sum(sizes)}")
     pieces = np.split(values, np.cumsum(sizes)[:-1])
     return {name: piece.reshape(shape) for (name, shape), piece in zip(shapes.items(), pieces, strict=True)}

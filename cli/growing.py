@@ -1,0 +1,132 @@
+"""``unicorn add``, ``remove``, ``compact`` and ``repair``: archives that grow, shrink and get well again."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .options import (
+    a_path,
+    device_option,
+    json_option,
+    local_archive_argument,
+    overwrite_option,
+    skip_unreadable_option,
+)
+from .parameters import IndexRanges
+from .report import measured_text, shortened
+from .selection import select_by_index, select_by_name
+from .text import count, exact_bytes
+from .values import measured_values, to_json
+
+if TYPE_CHECKING:  # at run time these would load torch
+    from unicorn_codec.format.repair import RepairReport
+    from unicorn_codec.packing.add import AddReport
+
+
+@click.command()
+@local_archive_argument
+@click.argument("folder", type=a_path)
+@click.option("--effort", type=click.IntRange(0), help="Rounds of refinement.  [default: as many as pay]")
+@click.option("--seed", type=click.IntRange(0), default=0, help="Draws the new pictures' indices.")
+@skip_unreadable_option
+@device_option
+@json_option
+def add(
+    archive: Path,
+    folder: Path,
+    effort: int | None,
+    seed: int,
+    skip_unreadable: bool,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Add all pictures below FOLDER to an archive of codes.
+
+    They are coded as those that it has. Nothing of the file is rewritten, and no index changes.
+    """
+    from unicorn_codec.config import CodesOptions, ReadOptions
+    from unicorn_codec.packing import add as library
+
+    from .progress import Bars
+
+    read = ReadOptions(skip_unreadable=skip_unreadable)
+    options = CodesOptions(read=read, effort=effort, seed=seed, device=device)
+    with Bars() as bars:
+        report = library.add(archive, folder, options, bars)
+    click.echo(to_json(add_values(report)) if as_json else add_text(archive, report))
+
+
+def add_values(report: "AddReport") -> dict[str, Any]:
+    """Everything that ``add --json`` prints."""
+    values = asdict(report)
+    del values["measured"]
+    return values | measured_values(report.measured)
+
+
+def add_text(path: Path, report: "AddReport") -> str:
+    """What ``add`` prints."""
+    new, indices = count(len(report.indices), "picture"), report.indices
+    return "\n\n".join((
+        f"{path}: {new} added, {exact_bytes(report.added_bytes)}; indices {indices[0]} to {indices[-1]}",
+        measured_text(report.measured),
+    ))  # fmt: skip
+
+
+@click.command()
+@local_archive_argument
+@click.option("--index", "ranges", type=IndexRanges(), help="Indices of pictures, such as 42 or 3,5,8-11.")
+@click.option("--name", "patterns", multiple=True, help="A picture's name or a pattern. May be given more than once.")
+def remove(archive: Path, ranges: tuple[range, ...] | None, patterns: tuple[str, ...]) -> None:
+    """Mark pictures as removed. Their bytes are gone after ``unicorn compact``. No index changes."""
+    if (ranges is None) == (not patterns):
+        raise click.UsageError("select pictures by one of --index and --name")
+
+    from unicorn_codec.archive import Archive
+    from unicorn_codec.editing import remove as remove_pictures
+
+    with Archive.open(archive) as opened:
+        chosen = select_by_name(patterns, opened) if patterns else select_by_index(ranges or (), opened)
+    left = remove_pictures(archive, chosen)
+    click.echo(f"{archive}: {count(len(chosen), 'picture')} removed, {count(left, 'picture')} left")
+
+
+@click.command()
+@local_archive_argument
+def compact(archive: Path) -> None:
+    """Write an archive anew, without what was removed from it. No index changes."""
+    from unicorn_codec.format.growth import compact as compact_file
+
+    before, after = compact_file(archive)
+    click.echo(f"{archive}: {exact_bytes(after)}, {exact_bytes(before)} before")
+
+
+@click.command()
+@click.argument("damaged", metavar="DAMAGED.uni", type=a_path)
+@click.argument("output", metavar="SAVED.uni", type=a_path)
+@overwrite_option
+@json_option
+def repair(damaged: Path, output: Path, overwrite: bool, as_json: bool) -> None:
+    """Rebuild an archive from what is left of a damaged one, and list what is lost.
+
+    The damaged file stays as it is. Pictures keep their indices.
+    """
+    from unicorn_codec.editing import repair_file
+    from unicorn_codec.packing.archive_writing import check_output
+
+    check_output(output, overwrite=overwrite)
+    report = repair_file(damaged, output)
+    click.echo(to_json(asdict(report)) if as_json else repair_text(output, report))
+
+
+def repair_text(path: Path, report: "RepairReport") -> str:
+    """What ``repair`` prints."""
+    lost = [f"lost: picture {index}" + (f" ({name})" if name else "") for index, name in report.lost]
+    nameless = f"{count(report.nameless, 'picture')} without the name that it had" if report.nameless else ""
+    return "\n".join(
+        filter(
+            None,
+            [f"{path}: {count(report.pictures, 'picture')} rebuilt", shortened(report.problems), nameless, *lost],
+        )
+    )

@@ -1,0 +1,154 @@
+"""Chunks: the framed, checked parts that an archive consists of after its preamble.
+
+A chunk is a tag (three bytes to find it by and a letter that says what it holds), its payload's length, a checksum of
+both, the payload and the payload's checksum. Chunks of pictures have no checksum of the payload: each record in them
+has its own.
+
+Checksums begin with the archive's id, so that a chunk of another archive, such as one that is stored as a file in this
+one, is never taken for one of this archive. The head and the footer, which say what the id is, begin with zero.
+"""
+
+import hashlib
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from unicorn_codec.errors import ChecksumMismatch, InvalidField, TruncatedFile
+from unicorn_codec.format.fields import Fields, PayloadEnds, varint
+from unicorn_codec.format.limits import MAX_CHUNK_BYTES
+
+SYNC = b"\xf5UN"
+HEAD, DECODER, PICTURES, INDEX, FOOTER, WEIGHTS = "H", "D", "P", "I", "F", "W"
+NAMES, LOOKUP, METADATA, TOMBSTONES, MODEL, TEXT = "n", "l", "m", "t", "a", "s"
+LETTERS = {
+    HEAD: "head",
+    DECODER: "decoder",
+    PICTURES: "pictures",
+    INDEX: "index page",
+    FOOTER: "footer",
+    WEIGHTS: "weights",
+    NAMES: "names",
+    LOOKUP: "name lookup",
+    METADATA: "metadata",
+    TOMBSTONES: "removed pictures",
+    MODEL: "model",
+    TEXT: "specification",
+}
+"""Upper case: pictures depend on it. Lower case: a reader can do without."""
+
+UNSALTED = (HEAD, FOOTER)
+ID_BYTES = 8
+DIGEST_BYTES = 8
+PREFIX_NUMBERS = 4
+LONGEST_HEADER = 4 + 10 + 4 + 10 * PREFIX_NUMBERS
+_CRC = struct.Struct("<I")
+
+
+def salt_of(archive_id: bytes) -> int:
+    """The value that an archive's checksums begin with."""
+    return zlib.crc32(archive_id)
+
+
+def digest_of(payload: bytes) -> bytes:
+    """What a page or the footer says of another page: the first bytes of its payload's SHA-256."""
+    return hashlib.sha256(payload).digest()[:DIGEST_BYTES]
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkHeader:
+    """What precedes a payload.
+
+    Args:
+        letter: one of ``LETTERS``, or one that this version does not know.
+        length: bytes of the payload.
+        header_bytes: of the header itself.
+    """
+
+    letter: str
+    length: int
+    header_bytes: int
+
+    @property
+    def total_bytes(self) -> int:
+        """Bytes of the whole chunk, checksums included."""
+        return self.header_bytes + self.length + (0 if self.letter == PICTURES else _CRC.size)
+
+
+def _start(letter: str, salt: int) -> int:
+    return 0 if letter in UNSALTED else salt
+
+
+def chunk(letter: str, payload: bytes, salt: int) -> bytes:
+    """Write a chunk other than one of pictures."""
+    return chunk_header(letter, len(payload), salt) + payload + _CRC.pack(zlib.crc32(payload, _start(letter, salt)))
+
+
+def chunk_header(letter: str, length: int, salt: int, prefix: bytes = b"") -> bytes:
+    """Write the header of a chunk; ``prefix``, how a payload of pictures begins, counts in its checksum."""
+    head = SYNC + letter.encode() + varint(length)
+    return head + _CRC.pack(zlib.crc32(prefix, zlib.crc32(head, _start(letter, salt))))
+
+
+def parse_chunk_header(data: bytes, offset: int, salt: int | None) -> ChunkHeader:
+    """Read the header at an offset. With ``salt`` None its checksum is not verified.
+
+    Raises:
+        TruncatedFile: the data ends within it.
+        InvalidField: there is none.
+        ChecksumMismatch: it is damaged.
+    """
+    if data[offset : offset + len(SYNC)] != SYNC:
+        raise InvalidField(f"no chunk begins at byte {offset}")
+    fields = Fields(data, offset + len(SYNC))
+    try:
+        letter = chr(fields.take(1)[0])
+        if not (letter.isascii() and letter.isalpha()):
+            raise InvalidField(f"chunk at byte {offset}: its tag ends in {letter!r}, which is no letter")
+        length = fields.varint(MAX_CHUNK_BYTES, "a chunk's length")
+        summed = data[offset : fields.offset]
+        (stored,) = fields.numbers("I")
+        header = ChunkHeader(letter, length, fields.offset - offset)
+        if letter == PICTURES:  # its payload's first numbers are summed too
+            start = fields.offset
+            for _ in range(PREFIX_NUMBERS):
+                fields.varint()
+            summed += data[start : fields.offset]
+    except PayloadEnds as error:
+        raise TruncatedFile(f"the data ends within the header of the chunk at byte {offset}") from error
+    if salt is not None and zlib.crc32(summed, _start(letter, salt)) != stored:
+        raise ChecksumMismatch(f"chunk {letter!r} at byte {offset}: the checksum of its header does not hold")
+    return header
+
+
+def parse_chunk(data: bytes, letter: str, salt: int, where: str) -> bytes:
+    """Read the payload of a chunk that ``data`` holds exactly.
+
+    Raises:
+        InvalidField: it is another chunk, or of another length.
+        ChecksumMismatch: it is damaged.
+    """
+    with_context = f"{LETTERS.get(letter, 'unknown chunk')} at {where}"
+    try:
+        header = parse_chunk_header(data, 0, salt)
+    except TruncatedFile as error:
+        raise InvalidField(f"{with_context}: {error}") from error
+    except (InvalidField, ChecksumMismatch) as error:
+        raise type(error)(f"{with_context}: {error}") from error
+    if header.letter != letter:
+        raise InvalidField(f"{with_context}: a chunk {header.letter!r} lies there")
+    if header.total_bytes != len(data):
+        raise InvalidField(f"{with_context}: the chunk has {header.total_bytes} bytes, expected are {len(data)}")
+    payload = data[header.header_bytes : header.header_bytes + header.length]
+    if zlib.crc32(payload, _start(letter, salt)) != _CRC.unpack_from(data, len(data) - _CRC.size)[0]:
+        raise ChecksumMismatch(f"{with_context}: its checksum does not hold")
+    return payload
+
+
+def sync_places(data: bytes, letter: str = "") -> Iterator[int]:
+    """Every offset at which a tag lies, checked or not."""
+    wanted = SYNC + letter.encode()
+    place = data.find(wanted)
+    while place >= 0:
+        yield place
+        place = data.find(wanted, place + 1)

@@ -1,0 +1,93 @@
+"""Decoders of an archive: which model reads a picture's code, at which step, and what the archive changes in it."""
+
+import struct
+from dataclasses import dataclass
+
+from unicorn_codec.format.chunks import DIGEST_BYTES
+from unicorn_codec.format.code_kinds import HALF_LEVELS
+from unicorn_codec.format.fields import Fields, check, string, varint
+from unicorn_codec.format.header import (
+    FINGERPRINT_BYTES,
+    MAX_CODED_CHANNELS,
+    MAX_LATENT_CHANNELS,
+    MAX_LEVEL,
+    OWN_CLASS,
+    ModelReference,
+)
+from unicorn_codec.format.limits import MAX_CHUNK_BYTES
+from unicorn_codec.format.pages import MAX_OFFSET, Place
+
+OF_CODES, OF_NETWORK = 0, 1
+SHORT = 128
+"""Added to the level where codes are short ones."""
+
+_LEVELS = MAX_LEVEL + HALF_LEVELS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decoder:
+    """What decodes some of an archive's pictures.
+
+    Args:
+        model: whose codes or latents they are.
+        is_network: whether a network of the archive makes the latents, not codes.
+        latent_step: quantisation step of coded latents, which the model's decoder gets as well; 1 elsewhere.
+        level: coarseness that the context model gets, see ``model_level``; 0 with a network.
+        short: whether the codes are short ones.
+        weights: the chunk of the network or of the change of the model's decoder; None if it is used as it is.
+    """
+
+    model: ModelReference
+    is_network: bool = False
+    latent_step: float = 1.0
+    level: int = 0
+    short: bool = True
+    weights: Place | None = None
+
+    def __post_init__(self) -> None:
+        check(0 < self.latent_step <= 1e3, f"latent step: {self.latent_step}")
+        check(0 <= self.level < _LEVELS, f"the level is 0 to {_LEVELS - 1}, not {self.level}")
+        channels = self.model.latent_channels
+        check(self.is_network or channels <= MAX_CODED_CHANNELS, f"codes of {channels} latent channels")
+        check(not self.is_network or self.weights is not None, "a network without weights")
+
+
+def serialize_decoder(decoder: Decoder) -> bytes:
+    """Write a decoder as it stands in its chunk, behind its number, and in the footer."""
+    model, weights = decoder.model, decoder.weights
+    return b"".join((
+        bytes([OF_NETWORK if decoder.is_network else OF_CODES]),
+        string(model.name) + string("" if model.class_name == OWN_CLASS else model.class_name),
+        model.fingerprint + varint(model.weight_bytes) + varint(model.latent_channels) + bytes([model.downsampling]),
+        struct.pack("<dB", decoder.latent_step, decoder.level + SHORT * decoder.short),
+        varint(0) if weights is None else varint(weights.offset) + varint(weights.length) + weights.digest,
+    ))  # fmt: skip
+
+
+def take_decoder(fields: Fields) -> Decoder:
+    """Read a decoder. Raises ``InvalidField`` and ``InvalidSetting``."""
+    (kind,) = fields.numbers("B")
+    check(kind in (OF_CODES, OF_NETWORK), f"a decoder of kind {kind}, known are 0 (codes) and 1 (network)")
+    name, class_name = fields.text(), fields.text()
+    check(class_name != OWN_CLASS, f"the class {OWN_CLASS} is written as an empty string")
+    model = ModelReference(
+        name=name,
+        class_name=class_name or OWN_CLASS,
+        fingerprint=fields.take(FINGERPRINT_BYTES),
+        weight_bytes=fields.varint(what="the model's bytes"),
+        latent_channels=fields.varint(MAX_LATENT_CHANNELS, "latent channels"),
+        downsampling=fields.take(1)[0],
+    )
+    step, level = fields.numbers("dB")
+    offset = fields.varint(MAX_OFFSET >> 1, "an offset")
+    weights = None
+    if offset:
+        weights = Place(offset, fields.varint(MAX_CHUNK_BYTES, "a chunk's length"), fields.take(DIGEST_BYTES))
+    return Decoder(
+        model=model,
+        is_network=kind == OF_NETWORK,
+        latent_step=step,
+        level=level & SHORT - 1,
+        short=level >= SHORT,
+        weights=weights,
+    )

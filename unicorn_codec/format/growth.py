@@ -1,0 +1,142 @@
+"""Changing an archive that is there: another generation behind its end, or a copy without what was removed.
+
+Whatever happens while it is written, the archive is as it was before or as it is after.
+"""
+
+import os
+import shutil
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import IO
+
+from unicorn_codec.atomic_files import lock, open_atomic
+from unicorn_codec.errors import ArchiveBusy, ArchiveUnreadable, DamagedSectionWarning, OutputError
+from unicorn_codec.format.chunks import TOMBSTONES
+from unicorn_codec.format.reader import ContainerReader
+from unicorn_codec.format.records import NETWORK
+from unicorn_codec.format.sources import FileSource
+from unicorn_codec.format.writer import ContainerWriter
+
+
+@contextmanager
+def growing(path: Path) -> Iterator[tuple[ContainerReader, ContainerWriter]]:
+    """Open an archive for another generation: its reader, and a writer whose ``commit`` makes the generation visible.
+
+    What a writer that was killed left behind the archive's end is overwritten. If the block raises, nothing of the new
+    generation is left.
+
+    Raises:
+        ArchiveBusy: another process is writing to it.
+        OutputError: it cannot be written.
+        FormatError: it is no archive, or its footer is lost.
+    """
+    with _locked(path) as file, _reader_of(path) as reader:
+        file.seek(reader.end)
+        try:
+            yield reader, ContainerWriter(file, reader=reader)
+        except BaseException:
+            with suppress(OSError):
+                file.truncate(reader.end)
+            raise
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[IO[bytes]]:
+    try:
+        file = open(path, "r+b")  # noqa: SIM115
+    except FileNotFoundError as error:
+        raise ArchiveUnreadable(f"cannot read {path}: {error.strerror}") from error
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+    with file:
+        try:
+            lock(file)
+        except OSError as error:
+            raise ArchiveBusy(f"{path}: another process is writing to it") from error
+        if not os.path.samestat(os.fstat(file.fileno()), os.stat(path)):  # it was compacted meanwhile
+            raise ArchiveBusy(f"{path}: another process has just replaced it; try again")
+        try:
+            yield file
+        except OSError as error:
+            raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+@contextmanager
+def _reader_of(path: Path) -> Iterator[ContainerReader]:
+    source = FileSource(path)
+    try:
+        with warnings.catch_warnings():
+            # An unfinished generation is about to be overwritten.
+            warnings.simplefilter("ignore", DamagedSectionWarning)
+            reader = ContainerReader(source)
+        yield reader
+    finally:
+        source.close()
+
+
+def compact(path: Path) -> tuple[int, int]:
+    """Write an archive anew without what was removed from it: its bytes before and after. No index changes.
+
+    Raises as ``growing``, and ``FormatError`` for any record that is damaged; the archive is then as it was.
+    """
+    with _locked(path), _reader_of(path) as reader:
+        before = os.path.getsize(path)
+        try:
+            with open_atomic(path) as file:
+                shutil.copymode(path, file.name)
+                _copy(reader, file)
+        except OSError as error:
+            raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+        return before, os.path.getsize(path)
+
+
+def _copy(reader: ContainerReader, file: IO[bytes]) -> None:
+    footer = reader.footer
+    writer = ContainerWriter(file, footer.archive_id, generation=footer.generation + 1, next_index=footer.next_index)
+    for decoder in footer.decoders:
+        if decoder.weights is not None:
+            decoder = replace(decoder, weights=writer.add_weights(reader.weights(decoder.weights)))
+        writer.add_decoder(decoder)
+    needed = _needed_parents(reader)
+    for leaf in reader.leaves():
+        names = reader.names_of(leaf)
+        for index in range(leaf.first, leaf.first + len(leaf)):
+            row = leaf.row(index)
+            if row is None or not (row.lives or index in needed):
+                continue
+            name = (names[index - leaf.first] or None) if names else None
+            if row.codec == NETWORK:
+                writer.add_of_network(index, row.width, row.height, row.decoder, name, psnr=row.psnr)
+                continue
+            record = reader.record(row)
+            blobs = [(place.kind, reader.blob(place)) for place in record.metadata]
+            writer.add(replace(record, metadata=()), name, blobs=blobs, psnr=row.psnr)
+            if not row.lives:
+                writer.hide([index])
+    for attachment in footer.attachments:
+        if attachment.letter != TOMBSTONES:
+            payload = reader.payload(attachment.letter, attachment.offset, attachment.length)
+            writer.attach(attachment.letter, payload)
+    writer.commit(seed=footer.seed, canaries=footer.canaries, read=footer.read)
+
+
+def _needed_parents(reader: ContainerReader) -> set[int]:
+    """Indices that pictures of the archive go on from, however far back."""
+    needed, parents = set[int](), dict[int, int]()
+    waiting: list[int] = []
+    for leaf in reader.leaves():
+        for index in range(leaf.first, leaf.first + len(leaf)):
+            row = leaf.row(index)
+            if row is not None and row.parent is not None:
+                parents[index] = row.parent
+                if row.lives:
+                    waiting.append(index)
+    while waiting:
+        parent = parents.get(waiting.pop())
+        if parent is not None and parent not in needed:
+            needed.add(parent)
+            waiting.append(parent)
+    return needed

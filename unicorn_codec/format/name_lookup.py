@@ -1,0 +1,123 @@
+"""Lookup of names: sorted hashes with the index of each, in buckets, so that a name is found without reading them all.
+
+Each generation adds a run of its own names; a run of few names is one bucket, a larger one has a directory of buckets.
+Two names may have one hash: whoever looks up compares the names themselves.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from unicorn_codec.format.columns import column, take_column
+from unicorn_codec.format.fields import Fields, check, refusing, varint
+from unicorn_codec.format.limits import MAX_BUCKET_ENTRIES, MAX_CHUNK_BYTES, MAX_PICTURES, MAX_ROWS, MAX_RUN_ENTRIES
+
+_KEY_BITS = 32
+"""Of a hash, behind the bits that its bucket's number says."""
+
+_BUCKET, _DIRECTORY = 0, 1
+_USUAL_ENTRIES = 512
+_MAX_BUCKET_BITS = 14
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Where a run lies in the file: its directory, or its only bucket."""
+
+    offset: int
+    length: int
+    entries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """Where the 2^bits buckets of a run lie: offset and length of each, None where one is empty."""
+
+    bits: int
+    buckets: tuple[tuple[int, int] | None, ...]
+
+
+def bucket_bits(entries: int) -> int:
+    """How many bits of the hash say in which bucket of a run a name is."""
+    return 0 if entries <= MAX_ROWS else (entries // _USUAL_ENTRIES).bit_length()
+
+
+def sort_into_buckets(entries: Iterable[tuple[int, int]]) -> tuple[int, list[list[tuple[int, int]]]]:
+    """Pairs of hash and index, sorted and cut into the buckets of one run, and the bits of a bucket's number."""
+    listed = sorted(entries)
+    bits = bucket_bits(len(listed))
+    buckets: list[list[tuple[int, int]]] = [[] for _ in range(1 << bits)]
+    for hashed, index in listed:
+        buckets[hashed >> 64 - bits].append((hashed, index))
+    return bits, buckets
+
+
+def _key(hashed: int, bits: int) -> int:
+    return hashed >> 64 - bits - _KEY_BITS & (1 << _KEY_BITS) - 1
+
+
+def serialize_bucket(bits: int, number: int, entries: Sequence[tuple[int, int]]) -> bytes:
+    """Write the payload of a bucket with sorted pairs of hash and index, one at least."""
+    keys = sorted((_key(hashed, bits), index) for hashed, index in entries)
+    head = bytes([_BUCKET]) + varint(bits) + varint(number) + varint(len(keys))
+    return head + column([key for key, _ in keys]) + column([index for _, index in keys])
+
+
+def candidates(payload: bytes, bits: int, hashed: int) -> list[int]:
+    """Indices that a bucket has for a hash. Raises ``InvalidField``."""
+    fields = Fields(payload)
+    with refusing("bucket of names"):
+        (kind,) = fields.numbers("B")
+        number = hashed >> 64 - bits
+        found = kind, fields.varint(_MAX_BUCKET_BITS), fields.varint(1 << _MAX_BUCKET_BITS)
+        check(found == (_BUCKET, bits, number), f"bucket {number} of {bits} bits is expected, found is {found}")
+        count = fields.varint(MAX_BUCKET_ENTRIES, "the number of names")
+        check(count > 0, "a bucket without names")
+        keys = take_column(fields, count, (1 << _KEY_BITS) - 1, "a key")
+        indices = take_column(fields, count, MAX_PICTURES - 1, "an index")
+        fields.finish()
+        check(bool((np.diff(keys) >= 0).all()), "the keys of a bucket must ascend")
+        return [int(index) for index in indices[keys == _key(hashed, bits)]]
+
+
+def indices_of(payload: bytes) -> list[int]:
+    """All indices that a bucket has. Raises ``InvalidField``."""
+    fields = Fields(payload)
+    with refusing("bucket of names"):
+        fields.take(1)
+        fields.varint(_MAX_BUCKET_BITS)
+        fields.varint(1 << _MAX_BUCKET_BITS)
+        count = fields.varint(MAX_BUCKET_ENTRIES, "the number of names")
+        check(count > 0, "a bucket without names")
+        take_column(fields, count, (1 << _KEY_BITS) - 1, "a key")
+        return [int(index) for index in take_column(fields, count, MAX_PICTURES - 1, "an index")]
+
+
+def serialize_directory(directory: Directory) -> bytes:
+    """Write the payload of a run's directory."""
+    places = [place or (0, 0) for place in directory.buckets]
+    columns = column([offset for offset, _ in places]) + column([length for _, length in places])
+    return bytes([_DIRECTORY]) + varint(directory.bits) + columns
+
+
+def parse_run(payload: bytes, run: Run) -> Directory | None:
+    """The directory of a run; None if the payload is its only bucket. Raises ``InvalidField``."""
+    fields = Fields(payload)
+    with refusing("lookup of names"):
+        (kind,) = fields.numbers("B")
+        check(kind in (_BUCKET, _DIRECTORY), f"a page of kind {kind}, known are 0 and 1")
+        if kind == _BUCKET:
+            return None
+        bits = fields.varint(_MAX_BUCKET_BITS, "bits of a bucket")
+        check(1 << bits <= max(1, run.entries), "a directory of more buckets than names")
+        offsets = take_column(fields, 1 << bits, (1 << 62) - 1, "an offset").tolist()
+        lengths = take_column(fields, 1 << bits, MAX_CHUNK_BYTES, "a bucket's length").tolist()
+        fields.finish()
+        places = zip(offsets, lengths, strict=True)
+        return Directory(bits, tuple(place if place[1] else None for place in places))
+
+
+def split_run(entries: list[tuple[int, int]]) -> list[list[tuple[int, int]]]:
+    """Pairs of hash and index, in as many runs as their number needs."""
+    return [entries[start : start + MAX_RUN_ENTRIES] for start in range(0, len(entries), MAX_RUN_ENTRIES)]

@@ -1,0 +1,297 @@
+"""Pages of the index: leaves with a row for each picture, and inner pages that say where other pages lie.
+
+A leaf covers ``MAX_ROWS`` indices, an inner page ``MAX_ROWS`` pages of the level below it. So any row is found from the
+root by as many reads as there are levels, three at most.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unicorn_codec.errors import InvalidField
+from unicorn_codec.format.chunks import DIGEST_BYTES
+from unicorn_codec.format.columns import Integers, column, take_column
+from unicorn_codec.format.fields import Fields, check, decode_text, refusing, varint
+from unicorn_codec.format.limits import (
+    MAX_CHUNK_BYTES,
+    MAX_DECODERS,
+    MAX_LEVEL_OF_PAGES,
+    MAX_NAME_BYTES,
+    MAX_PICTURES,
+    MAX_PSNR,
+    MAX_ROWS,
+    MAX_SIDE,
+)
+from unicorn_codec.format.names import check_name
+from unicorn_codec.format.packed_bytes import pack_bytes, unpack_bytes
+from unicorn_codec.format.records import CODECS, NETWORK, REMOVED, check_size
+
+MAX_OFFSET = (1 << 63) - 1
+UNKNOWN_PSNR, IDENTICAL_PSNR, FIRST_PSNR = 0, 1, 2
+"""A PSNR as a page holds it: not known, infinite, or hundredths of a dB above ``FIRST_PSNR``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a chunk lies: its offset, all its bytes, and the digest of its payload."""
+
+    offset: int
+    length: int
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What the index says of a picture, see the columns of ``Leaf``."""
+
+    index: int
+    codec: int
+    width: int
+    height: int
+    decoder: int
+    offset: int
+    length: int
+    parent: int | None
+    psnr: int
+
+    @property
+    def lives(self) -> bool:
+        """Whether a picture has the index: it was not removed."""
+        return self.codec != REMOVED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Leaf:
+    """Rows of neighbouring indices: (N,) int64 columns, N from 1 to ``MAX_ROWS``.
+
+    Args:
+        first: index of the first row, a multiple of ``MAX_ROWS``.
+        codecs: numbers of ``CODECS``; 0 where no picture has the index.
+        widths, heights: in pixels.
+        decoders: the number of the decoder of each.
+        offsets, lengths: of the records; 0 where there is none.
+        parents: one more than the index of the picture that each goes on from; 0 if it does not.
+        psnrs: as packed, see ``FIRST_PSNR``.
+        names: where the names of these pictures lie; None if they have none.
+    """
+
+    first: int
+    codecs: Integers
+    widths: Integers
+    heights: Integers
+    decoders: Integers
+    offsets: Integers
+    lengths: Integers
+    parents: Integers
+    psnrs: Integers
+    names: Place | None = None
+
+    def __len__(self) -> int:
+        return self.codecs.size
+
+    def row(self, index: int) -> Row | None:
+        """The row of an index; None if no picture has it."""
+        n = index - self.first
+        if not 0 <= n < len(self) or not self.codecs[n]:
+            return None
+        return Row(
+            index,
+            int(self.codecs[n]),
+            int(self.widths[n]),
+            int(self.heights[n]),
+            int(self.decoders[n]),
+            int(self.offsets[n]),
+            int(self.lengths[n]),
+            int(self.parents[n]) - 1 if self.parents[n] else None,
+            int(self.psnrs[n]),
+        )
+
+    @property
+    def living(self) -> NDArray[np.int64]:
+        """Indices of the pictures that were not removed, ascending."""
+        return self.first + np.flatnonzero((self.codecs > 0) & (self.codecs != REMOVED))
+
+
+def serialize_leaf(leaf: Leaf) -> bytes:
+    """Write the payload of a leaf. Columns of indices without a picture hold each column's lowest value."""
+    lives = leaf.codecs > 0
+    check(bool(lives.any()), "a leaf has a picture at least")
+    sizes, numbers = np.unique((leaf.widths << 32 | leaf.heights)[lives], return_inverse=True)
+    size_numbers = np.zeros(len(leaf), np.int64)
+    size_numbers[lives] = numbers
+    parts = [varint(0), varint(leaf.first), varint(len(leaf)), _place(leaf.names), varint(sizes.size)]
+    parts += [varint(int(size >> 32)) + varint(int(size & 0xFFFFFFFF)) for size in sizes]
+    parts += [column(leaf.codecs), column(size_numbers)]
+    parts += [_of_living(values, lives) for values in (leaf.decoders, leaf.lengths)]
+    ends = _ends(leaf.lengths)
+    start = int(leaf.offsets[lives][0])
+    is_run = bool((leaf.offsets[lives] == (start + ends - leaf.lengths)[lives]).all())
+    parts.append(b"\1" + varint(start) if is_run else b"\0" + _of_living(leaf.offsets, lives))
+    parts += [_of_living(values, lives) for values in (leaf.parents, leaf.psnrs)]
+    return b"".join(parts)
+
+
+def _ends(lengths: Integers) -> Integers:
+    """Where each record ends, from the first one's start on, if they lie one after the other."""
+    return np.cumsum(lengths)
+
+
+def _of_living(values: Integers, lives: NDArray[np.bool_]) -> bytes:
+    return column(np.where(lives, values, values[lives].min()))
+
+
+def parse_leaf(payload: bytes, first: int) -> Leaf:
+    """Read the payload of the leaf whose first index is expected to be ``first``. Raises ``InvalidField``."""
+    fields = Fields(payload)
+    with refusing(f"index page of {first}"):
+        count, names = _take_head(fields, 0, first), _take_place(fields)
+        shapes = _take_sizes(fields, count)
+        codecs = take_column(fields, count, len(CODECS) - 1, "a codec")
+        lives = codecs > 0
+        check(bool(lives.any()), "a leaf without a picture")
+        numbers = take_column(fields, count, len(shapes) - 1, "a size's number")
+        check(np.unique(numbers[lives]).size == len(shapes), "a size that no picture has")
+        decoders = take_column(fields, count, MAX_DECODERS - 1, "a decoder's number")
+        lengths = np.where(lives, take_column(fields, count, MAX_CHUNK_BYTES, "a record's length"), 0)
+        check(bool(((lengths == 0) == ~lives | (codecs == NETWORK)).all()), "a picture without a record")
+        offsets = _take_offsets(fields, lengths)
+        parents = take_column(fields, count, MAX_PICTURES, "a parent")
+        psnrs = take_column(fields, count, FIRST_PSNR + MAX_PSNR, "a PSNR")
+        fields.finish()
+        return Leaf(
+            first=first,
+            codecs=codecs,
+            widths=shapes[numbers, 0],
+            heights=shapes[numbers, 1],
+            decoders=decoders,
+            offsets=np.where(lives, offsets, 0),
+            lengths=lengths,
+            parents=np.where(lives, parents, 0),
+            psnrs=psnrs,
+            names=names,
+        )
+
+
+def _take_head(fields: Fields, level: int, first: int) -> int:
+    """Rows or children of a page, after its level and first index, which are known from its place."""
+    found = fields.varint(MAX_LEVEL_OF_PAGES, "a level"), fields.varint(MAX_PICTURES - 1, "a first index")
+    check(found == (level, first), f"a page of level {found[0]} and index {found[1]} lies in its place")
+    count = fields.varint(MAX_ROWS, "the number of rows")
+    check(count > 0, "a page without rows")
+    return count
+
+
+def _take_sizes(fields: Fields, count: int) -> Integers:
+    """(K, 2) widths and heights."""
+    many = fields.varint(count, "the number of sizes")
+    check(many > 0, "a page without sizes")
+    shapes = np.empty((many, 2), np.int64)
+    for n in range(many):
+        shapes[n] = fields.varint(MAX_SIDE, "a width"), fields.varint(MAX_SIDE, "a height")
+        check_size(*map(int, shapes[n]))
+        check(not n or tuple(shapes[n - 1]) < tuple(shapes[n]), "sizes must ascend strictly")
+    return shapes
+
+
+def _take_offsets(fields: Fields, lengths: Integers) -> Integers:
+    (is_run,) = fields.numbers("B")
+    check(is_run in (0, 1), f"offsets of kind {is_run}, known are 0 and 1")
+    if not is_run:
+        return take_column(fields, lengths.size, MAX_OFFSET >> 1, "an offset")
+    start = fields.varint(MAX_OFFSET >> 1, "an offset")
+    return start + _ends(lengths) - lengths
+
+
+def _place(place: Place | None) -> bytes:
+    return varint(0) if place is None else varint(place.offset) + varint(place.length) + place.digest
+
+
+def _take_place(fields: Fields) -> Place | None:
+    offset = fields.varint(what="an offset")
+    if not offset:
+        return None
+    return Place(offset, fields.varint(MAX_CHUNK_BYTES, "a chunk's length"), fields.take(DIGEST_BYTES))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inner:
+    """Where the pages of the level below lie.
+
+    Args:
+        level: 1 or 2.
+        first: the first index that it covers.
+        children: of each page below, in order; None where no picture is.
+    """
+
+    level: int
+    first: int
+    children: tuple[Place | None, ...]
+
+
+def span_of(level: int) -> int:
+    """Indices that a page covers."""
+    return MAX_ROWS ** (level + 1)
+
+
+def serialize_inner(page: Inner) -> bytes:
+    """Write the payload of an inner page."""
+    places = [child or Place(0, 0, bytes(DIGEST_BYTES)) for child in page.children]
+    return b"".join([
+        varint(page.level), varint(page.first), varint(len(places)),
+        column([place.offset for place in places]), column([place.length for place in places]),
+        *(place.digest for place in places),
+    ])  # fmt: skip
+
+
+def parse_inner(payload: bytes, level: int, first: int) -> Inner:
+    """Read the payload of the inner page that is expected to have this level and first index."""
+    fields = Fields(payload)
+    with refusing(f"index page of {first}, level {level}"):
+        count = _take_head(fields, level, first)
+        offsets = take_column(fields, count, MAX_OFFSET >> 1, "an offset").tolist()
+        lengths = take_column(fields, count, MAX_CHUNK_BYTES, "a page's length").tolist()
+        digests = [fields.take(DIGEST_BYTES) for _ in range(count)]
+        fields.finish()
+        places = zip(offsets, lengths, digests, strict=True)
+        children = tuple(Place(*place) if place[1] else None for place in places)
+        check(any(children), "an inner page without pages")
+        return Inner(level=level, first=first, children=children)
+
+
+def serialize_names(first: int, names: list[str]) -> bytes:
+    """Write the payload of the names of neighbouring indices; an index without a picture has an empty one."""
+    for name in filter(None, names):
+        check_name(name)
+    return varint(first) + varint(len(names)) + pack_bytes("\n".join(names).encode())
+
+
+def parse_names(payload: bytes, first: int, count: int) -> list[str]:
+    """Read the names of the leaf with this first index and number of rows. Raises ``InvalidField``."""
+    fields = Fields(payload)
+    with refusing(f"names of {first}"):
+        found = fields.varint(MAX_PICTURES - 1, "a first index"), fields.varint(MAX_ROWS, "the number of names")
+        check(found == (first, count), f"names of {found[1]} pictures from {found[0]} on lie in their place")
+        raw = unpack_bytes(fields.rest(), count * (MAX_NAME_BYTES + 1))
+        if raw.count(b"\n") != count - 1:
+            raise InvalidField(f"{raw.count(10) + 1} names for {count} pictures")
+        names = decode_text(raw).split("\n")
+        for name in filter(None, names):
+            check_name(name)
+        return names
+
+
+def psnr_code(psnr_db: float | None) -> int:
+    """A PSNR in dB, infinite for an identical picture, as a page holds it."""
+    if psnr_db is None:
+        return UNKNOWN_PSNR
+    if psnr_db == float("inf"):
+        return IDENTICAL_PSNR
+    return FIRST_PSNR + min(MAX_PSNR, max(0, round(100 * psnr_db)))
+
+
+def psnr_of_code(code: int) -> float | None:
+    """The inverse, up to rounding."""
+    if code == UNKNOWN_PSNR:
+        return None
+    return float("inf") if code == IDENTICAL_PSNR else (code - FIRST_PSNR) / 100

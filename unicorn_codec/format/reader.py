@@ -1,0 +1,365 @@
+"""Reading an archive: footer, index page, record, each by its offset and nothing else.
+
+Opening takes one or two reads, a picture one for each level of the index and one for its record. Pages that were read
+are kept, some of them.
+"""
+
+import struct
+import warnings
+from collections import OrderedDict
+from collections.abc import Iterator
+from threading import RLock
+
+from unicorn_codec.errors import (
+    ChecksumMismatch,
+    DamagedSectionWarning,
+    FormatError,
+    IndexOutOfRange,
+    InvalidField,
+    NotUniFile,
+    TruncatedFile,
+    UnsupportedVersion,
+)
+from unicorn_codec.format.blobs import parse_blobs
+from unicorn_codec.format.chunks import (
+    FOOTER,
+    INDEX,
+    LETTERS,
+    LOOKUP,
+    METADATA,
+    NAMES,
+    SYNC,
+    WEIGHTS,
+    digest_of,
+    parse_chunk,
+    parse_chunk_header,
+    salt_of,
+)
+from unicorn_codec.format.decoder_table import Decoder
+from unicorn_codec.format.footer import Footer, parse_footer
+from unicorn_codec.format.limits import MAX_FOOTER_BYTES, MAX_PAGE_BYTES, MAX_ROWS, MAX_SEQUENCE
+from unicorn_codec.format.name_lookup import Directory, Run, candidates, indices_of, parse_run
+from unicorn_codec.format.names import name_hash, same_name
+from unicorn_codec.format.pages import Inner, Leaf, Place, Row, parse_inner, parse_leaf, parse_names, span_of
+from unicorn_codec.format.records import REMOVED, SEQUENCE, BlobPlace, Record, parse_record
+from unicorn_codec.format.sources import Source
+
+SIGNATURE = b"\x89UNI\r\n\x1a\n"
+FORMAT_VERSION = 1
+PREAMBLE = SIGNATURE + struct.pack("<HH", FORMAT_VERSION, 0)
+
+TAIL_BYTES = 1 << 15
+"""What is read first: the footer, and of a small archive everything."""
+
+SEARCHED_AT_ONCE = 1 << 22
+MAX_FOOTER_CANDIDATES = 1024
+"""Tags of footers that are tried where the file does not end with one."""
+
+KEPT_PAGES = 64
+
+
+def check_preamble(data: bytes) -> None:
+    """Raise ``NotUniFile``, ``TruncatedFile``, ``UnsupportedVersion`` or ``InvalidField`` for another beginning."""
+    if not data.startswith(SIGNATURE):
+        raise NotUniFile("the file does not start with the signature of a .uni file")
+    if len(data) < len(PREAMBLE):
+        raise TruncatedFile(f"the file ends after {len(data)} bytes, within its preamble")
+    version, reserved = struct.unpack_from("<HH", data, len(SIGNATURE))
+    if version != FORMAT_VERSION:
+        raise UnsupportedVersion(f"format version {version}; this software reads {FORMAT_VERSION}")
+    if reserved:
+        raise InvalidField(f"preamble: reserved bytes hold {reserved}, they must be zero")
+
+
+class ContainerReader:
+    """An open archive.
+
+    Attributes:
+        footer: the last valid one.
+        end: where it ends; what follows is no part of the archive.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self._lock = RLock()  # pages are kept for all threads that read
+        self._pages: OrderedDict[tuple[int, int], Leaf | Inner] = OrderedDict()
+        self._names: OrderedDict[int, list[str]] = OrderedDict()
+        self._runs: dict[int, Directory | bytes] = {}
+        start = max(0, source.size - TAIL_BYTES)
+        self._tail_start, self._tail = start, source.read(start, TAIL_BYTES)
+        check_preamble(self.read(0, len(PREAMBLE)))
+        self.footer, self.end = self._last_footer()
+        self.salt = salt_of(self.footer.archive_id)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return bytes of the file; those of its end are at hand."""
+        begin = offset - self._tail_start
+        if begin >= 0:
+            return self._tail[begin : begin + length]
+        return self.source.read(offset, length)
+
+    def _last_footer(self) -> tuple[Footer, int]:
+        """The footer at the end of the file, or the last one before what a writer left unfinished there.
+
+        Raises ``TruncatedFile`` if there is none.
+        """
+        size, faults = self.source.size, list[FormatError]()
+        for offset in self._footer_places():
+            try:
+                footer, end = self.footer_at(offset)
+            except UnsupportedVersion:
+                raise
+            except FormatError as error:
+                faults.append(error)
+                continue
+            if end != size:
+                warnings.warn(
+                    f"{self.source.name}: {size - end} bytes follow the last complete generation, number "
+                    f"{footer.generation}: a writer was interrupted, or the file is cut or damaged; 'unicorn repair' "
+                    "recovers what they hold",
+                    DamagedSectionWarning,
+                    stacklevel=4,
+                )
+            return footer, end
+        if len(faults) == 1 and not isinstance(faults[0], TruncatedFile):
+            raise faults[0]
+        raise TruncatedFile("no valid footer: the file is cut or damaged; 'unicorn repair' recovers the pictures in it")
+
+    def _footer_places(self) -> Iterator[int]:
+        """Offsets of footers' tags, the last first."""
+        tag, tried = SYNC + FOOTER.encode(), 0
+        start, end = self._tail_start, self.source.size
+        while True:
+            block = self.read(start, min(end + len(tag) - 1, self.source.size) - start)
+            place = block.rfind(tag)
+            while place >= 0:
+                tried += 1
+                if tried > MAX_FOOTER_CANDIDATES:
+                    return
+                yield start + place
+                place = block.rfind(tag, 0, place)
+            if not start:
+                return
+            start, end = max(0, start - SEARCHED_AT_ONCE), start
+
+    def footer_at(self, offset: int) -> tuple[Footer, int]:
+        """Read the footer at an offset, and where it ends. Raises ``FormatError``."""
+        header = parse_chunk_header(self.read(offset, 64), 0, 0)
+        if header.letter != FOOTER or header.length > MAX_FOOTER_BYTES:
+            raise InvalidField(f"no footer lies at byte {offset}")
+        data = self.read(offset, header.total_bytes)
+        if len(data) < header.total_bytes:
+            raise TruncatedFile("the file ends within its footer")
+        return parse_footer(parse_chunk(data, FOOTER, 0, f"byte {offset}"), offset), offset + len(data)
+
+    def payload(self, letter: str, offset: int, length: int, digest: bytes | None = None) -> bytes:
+        """Read the payload of the chunk that lies at a place. Raises ``FormatError``."""
+        where = f"byte {offset}"
+        if offset < len(PREAMBLE) or offset + length > self.end:
+            raise InvalidField(f"{LETTERS[letter]} at {where}: {length} bytes, the archive has {self.end}")
+        payload = parse_chunk(self.read(offset, length), letter, self.salt, where)
+        if digest is not None and digest_of(payload) != digest:
+            raise ChecksumMismatch(f"{LETTERS[letter]} at {where}: another one than the archive's index names")
+        return payload
+
+    # Pages
+
+    def leaf(self, index: int) -> Leaf | None:
+        """The index page of an index; None if no picture is near it. Raises ``FormatError``."""
+        first = index // MAX_ROWS * MAX_ROWS
+        if self.footer.root is None or not 0 <= index < span_of(self.footer.level):
+            return None
+        page: Leaf | Inner | None = self._page(self.footer.root, self.footer.level, 0)
+        while isinstance(page, Inner):
+            below = span_of(page.level - 1)
+            number = (first - page.first) // below
+            place = page.children[number] if number < len(page.children) else None
+            page = None if place is None else self._page(place, page.level - 1, page.first + number * below)
+        return page
+
+    def page(self, level: int, first: int) -> Inner | None:
+        """The inner page of a level with a first index, or None. Raises ``FormatError``."""
+        if self.footer.root is None or level > self.footer.level:
+            return None
+        page = self._page(self.footer.root, self.footer.level, 0)
+        while isinstance(page, Inner) and page.level > level:
+            below = span_of(page.level - 1)
+            number = (first - page.first) // below
+            place = page.children[number] if number < len(page.children) else None
+            if place is None:
+                return None
+            page = self._page(place, page.level - 1, page.first + number * below)
+        return page if isinstance(page, Inner) else None
+
+    def _page(self, place: Place, level: int, first: int) -> Leaf | Inner:
+        with self._lock:
+            return self._kept_page(place, level, first)
+
+    def _kept_page(self, place: Place, level: int, first: int) -> Leaf | Inner:
+        found = self._pages.get((level, first))
+        if found is None:
+            if place.length > MAX_PAGE_BYTES:
+                raise InvalidField(f"index page of {place.length} bytes, at most {MAX_PAGE_BYTES} are allowed")
+            payload = self.payload(INDEX, place.offset, place.length, place.digest)
+            found = parse_inner(payload, level, first) if level else self._parsed_leaf(payload, first)
+            self._pages[level, first] = found
+            if len(self._pages) > KEPT_PAGES:
+                self._pages.popitem(last=False)
+        else:
+            self._pages.move_to_end((level, first))
+        return found
+
+    def _parsed_leaf(self, payload: bytes, first: int) -> Leaf:
+        leaf = parse_leaf(payload, first)
+        if first + len(leaf) > self.footer.next_index:
+            raise InvalidField(
+                f"index page of {first}: {len(leaf)} rows, the archive has indices below {self.footer.next_index}"
+            )
+        return leaf
+
+    def leaves(self) -> Iterator[Leaf]:
+        """All leaves, in order; none is kept. Raises ``FormatError`` at one that is damaged."""
+        for first in self.leaf_firsts():
+            leaf = self.leaf(first)
+            if leaf is not None:
+                yield leaf
+
+    def leaf_firsts(self) -> Iterator[int]:
+        """First indices of the pages that may hold pictures."""
+        yield from range(0, self.footer.next_index, MAX_ROWS)
+
+    def indices_near(self, first: int) -> range:
+        """Indices that the leaf with a first index may have pictures for."""
+        return range(first, min(first + MAX_ROWS, self.footer.next_index))
+
+    def row(self, index: int) -> Row:
+        """The row of a picture that is there. Raise ``IndexOutOfRange`` if none is, or ``FormatError``."""
+        row = self.any_row(index)
+        if row is None or not row.lives:
+            raise IndexOutOfRange(self.absence_of(index))
+        return row
+
+    def is_living(self, index: int) -> bool:
+        """Whether a picture has the index. Raises ``FormatError``."""
+        row = self.any_row(index)
+        return row is not None and row.lives
+
+    def absence_of(self, index: int) -> str:
+        """What to say of an index that no picture has."""
+        if 0 <= index < self.footer.next_index:
+            return f"picture {index} was removed from the archive"
+        if not self.footer.next_index:
+            return f"index {index} is out of range: the archive is empty"
+        return f"index {index} is out of range: the archive has 0 to {self.footer.next_index - 1}"
+
+    def any_row(self, index: int) -> Row | None:
+        """The row of a picture, removed or not; None if there is none. Raises ``FormatError``."""
+        leaf = self.leaf(index) if 0 <= index < self.footer.next_index else None
+        return None if leaf is None else leaf.row(index)
+
+    # Records
+
+    def record(self, row: Row) -> Record:
+        """Read the record of a row. Raises ``FormatError``, which concerns this picture alone."""
+        if not row.length:
+            raise InvalidField(f"picture {row.index} has no record: a network holds it")
+        if row.offset < len(PREAMBLE) or row.offset + row.length > self.end:
+            raise InvalidField(f"picture {row.index}: its record lies beyond the archive")
+        data = self.read(row.offset, row.length)
+        record = parse_record(data, row.index, row.width, row.height, row.decoder, self.salt)
+        if row.lives and (record.codec, record.parent) != (row.codec, row.parent):
+            raise InvalidField(f"picture {row.index}: its record is of another kind than the index says")
+        return record
+
+    def chain(self, row: Row) -> list[Row]:
+        """Rows of the pictures that a picture is decoded from, the first one first, itself last.
+
+        Raises ``InvalidField`` if they are no sequence of one size, or more than ``MAX_SEQUENCE``.
+        """
+        chain = [row]
+        while (parent := chain[-1].parent) is not None:
+            before = self.any_row(parent)
+            if before is None or before.codec not in (SEQUENCE, REMOVED):
+                raise InvalidField(f"picture {row.index} goes on from picture {parent}, which is of no sequence")
+            if (before.width, before.height) != (row.width, row.height):
+                raise InvalidField(f"picture {row.index} goes on from picture {parent}, which is of another size")
+            if len(chain) == MAX_SEQUENCE:
+                raise InvalidField(f"picture {row.index} goes on from more than {MAX_SEQUENCE} others")
+            chain.append(before)
+        return chain[::-1]
+
+    def decoder(self, number: int) -> Decoder:
+        """A decoder by its number. Raises ``InvalidField``."""
+        if number >= len(self.footer.decoders):
+            raise InvalidField(f"decoder {number}, the archive has {len(self.footer.decoders)}")
+        return self.footer.decoders[number]
+
+    def weights(self, place: Place) -> bytes:
+        """The payload of a decoder's weights. Raises ``FormatError``."""
+        return self.payload(WEIGHTS, place.offset, place.length, place.digest)
+
+    def blob(self, place: BlobPlace) -> bytes:
+        """A blob of metadata. Raises ``FormatError``."""
+        blobs = parse_blobs(self.payload(METADATA, place.offset, place.length))
+        if place.ordinal >= len(blobs):
+            raise InvalidField(f"metadata at byte {place.offset}: blob {place.ordinal} of {len(blobs)}")
+        return blobs[place.ordinal]
+
+    # Names
+
+    def names_of(self, leaf: Leaf) -> list[str] | None:
+        """Names of a leaf's rows, empty where no picture is; None if the archive has none. Raises ``FormatError``."""
+        if leaf.names is None:
+            return None
+        with self._lock:
+            found = self._names.get(leaf.first)
+            if found is None:
+                place = leaf.names
+                payload = self.payload(NAMES, place.offset, place.length, place.digest)
+                found = self._names[leaf.first] = parse_names(payload, leaf.first, len(leaf))
+                if len(self._names) > KEPT_PAGES:
+                    self._names.popitem(last=False)
+            return found
+
+    def name(self, index: int) -> str | None:
+        """The name of a picture; None if it has none. Raises ``IndexOutOfRange`` and ``FormatError``."""
+        self.row(index)
+        leaf = self.leaf(index)
+        names = None if leaf is None else self.names_of(leaf)
+        return (names[index - leaf.first] or None) if names and leaf else None
+
+    def find(self, name: str) -> list[int]:
+        """Indices of the pictures of this name: of exactly this one, else of those equal but for the normal form."""
+        hashed = name_hash(name)
+        if self.footer.runs:
+            listed = [index for run in self.footer.runs for index in self._candidates(run, hashed)]
+        else:
+            listed = [int(index) for leaf in self.leaves() for index in leaf.living]
+        found: dict[int, str] = {}
+        for index in listed:
+            row = self.any_row(index)
+            known = self.name(index) if row is not None and row.lives else None
+            if known is not None and same_name(known, name):
+                found[index] = known
+        exact = [index for index, known in found.items() if known == name]
+        return sorted(exact or found)
+
+    def indices_of(self, run: Run) -> list[int]:
+        """All indices that a lookup run has. Raises ``FormatError``."""
+        payload = self.payload(LOOKUP, run.offset, run.length)
+        directory = parse_run(payload, run)
+        if directory is None:
+            return indices_of(payload)
+        buckets = (self.payload(LOOKUP, *place) for place in directory.buckets if place)
+        return [index for bucket in buckets for index in indices_of(bucket)]
+
+    def _candidates(self, run: Run, hashed: int) -> list[int]:
+        with self._lock:
+            if run.offset not in self._runs:
+                payload = self.payload(LOOKUP, run.offset, run.length)
+                self._runs[run.offset] = parse_run(payload, run) or payload
+            found = self._runs[run.offset]
+        if isinstance(found, bytes):
+            return candidates(found, 0, hashed)
+        place = found.buckets[hashed >> 64 - found.bits]
+        return candidates(self.payload(LOOKUP, *place), found.bits, hashed) if place else []

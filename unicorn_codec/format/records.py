@@ -1,0 +1,386 @@
+"""Records: one picture each, readable without any index, verified by a checksum of their own.
+
+Records lie one after the other in chunks of pictures. A chunk begins with what most of its records have in common:
+the lowest index, the decoder, width and height.
+"""
+
+import struct
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from unicorn_codec.errors import ChecksumMismatch, FormatError, InvalidField, InvalidSetting, TruncatedFile
+from unicorn_codec.format.chunks import PICTURES, chunk_header
+from unicorn_codec.format.code_kinds import is_avif, is_half_size, is_in_sequence, parent_of_code
+from unicorn_codec.format.fields import Fields, PayloadEnds, check, decode_text, refusing, varint
+from unicorn_codec.format.limits import (
+    MAX_BLOBS,
+    MAX_CHUNK_BYTES,
+    MAX_DECODERS,
+    MAX_PARTS,
+    MAX_PICTURES,
+    MAX_RECORD_HEADER_BYTES,
+    MAX_SIDE,
+)
+from unicorn_codec.format.mending import mended
+from unicorn_codec.format.names import check_name
+
+CODE, ALPHA, ORIGINAL, FILE = range(4)
+"""Kinds of parts: a code of the picture or of a tile of it, a code of its alpha plane, the original file's bytes (after
+a transcoder, where the part says so), or a file that is no picture."""
+
+LATENTS, HALF_SIZE, AVIF, SEQUENCE, NETWORK, EXACT, OTHER_FILE, REMOVED = range(1, 9)
+CODECS = ("none", "latents", "half-size", "avif", "avif-sequence", "network", "exact", "file", "removed")
+"""How a picture is stored, by the number in an index page. 0 is no picture; a removed one is kept as long as others of
+its sequence go on from it."""
+
+_SIZE, _DECODER, _NAME, _METADATA, _PARTS = range(1, 6)
+_MUST_KNOW = 128
+"""Fields of the header from this tag on are refused by a reader that does not know them; others it skips."""
+
+_SUMMED = struct.Struct("<QIII")
+_CRC = struct.Struct("<I")
+
+
+@dataclass(frozen=True, slots=True)
+class BlobPlace:
+    """Where a blob of metadata lies: a chunk of blobs, and which of them it is.
+
+    Args:
+        kind: what the blob is, see ``metadata``.
+        offset, length: of the whole chunk in the file.
+        ordinal: of the blob in the chunk.
+    """
+
+    kind: int
+    offset: int
+    length: int
+    ordinal: int
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some bytes of a record and their kind."""
+
+    kind: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """A picture, or a file that is none.
+
+    Args:
+        index: its number in the archive.
+        width, height: in pixels as unpacked; 1 by 1 for a file that is no picture.
+        decoder: number of the decoder that its code needs.
+        parts: what is stored of it, one code as a rule.
+        name: as in the names of the archive, where the record repeats it.
+        metadata: where what else is known of it lies.
+    """
+
+    index: int
+    width: int
+    height: int
+    decoder: int
+    parts: tuple[Part, ...]
+    name: str | None = None
+    metadata: tuple[BlobPlace, ...] = ()
+
+    def __post_init__(self) -> None:
+        check(0 <= self.index < MAX_PICTURES, f"an index is 0 to {MAX_PICTURES - 1}, not {self.index}")
+        check_size(self.width, self.height)
+        check(0 <= self.decoder < MAX_DECODERS, f"a decoder's number is 0 to {MAX_DECODERS - 1}, not {self.decoder}")
+        check(1 <= len(self.parts) <= MAX_PARTS, f"a record has 1 to {MAX_PARTS} parts, not {len(self.parts)}")
+        check(all(part.data for part in self.parts), "a part of a record is empty")
+        check(len(self.metadata) <= MAX_BLOBS, f"a record has at most {MAX_BLOBS} blobs, not {len(self.metadata)}")
+        if self.name is not None:
+            check_name(self.name)
+
+    @property
+    def code(self) -> bytes:
+        """The only code of the picture. Raise ``InvalidField`` if it has none or is coded in tiles."""
+        codes = [part.data for part in self.parts if part.kind == CODE]
+        if len(codes) != 1:
+            raise InvalidField(f"picture {self.index} has {len(codes)} codes; this software decodes one")
+        return codes[0]
+
+    @property
+    def codec(self) -> int:
+        """How the picture is stored: the number of one of ``CODECS``."""
+        kinds = [part.kind for part in self.parts]
+        if CODE in kinds:
+            return codec_of_code(self.parts[kinds.index(CODE)].data)
+        return EXACT if ORIGINAL in kinds else OTHER_FILE
+
+    @property
+    def parent(self) -> int | None:
+        """Index of the picture that this one goes on from; None if there is none."""
+        code = next((part.data for part in self.parts if part.kind == CODE), b"")
+        return parent_of_code(code)
+
+
+def record_of_code(index: int, width: int, height: int, decoder: int, code: bytes) -> Record:
+    """The record of a picture that is nothing but its code."""
+    return Record(index=index, width=width, height=height, decoder=decoder, parts=(Part(CODE, code),))
+
+
+def check_size(width: int, height: int) -> None:
+    """Raise ``InvalidSetting`` unless a picture may have this size."""
+    check(1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE, f"sides are 1 to {MAX_SIDE} pixels, not {width}x{height}")
+
+
+def codec_of_code(code: bytes) -> int:
+    """How a code stores its picture: the number of one of ``CODECS``."""
+    if is_avif(code):
+        return SEQUENCE if is_in_sequence(code) else AVIF
+    return HALF_SIZE if is_half_size(code) else LATENTS
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """What the records of a chunk have in common: how its payload begins."""
+
+    first: int
+    decoder: int
+    width: int
+    height: int
+
+    def serialize(self) -> bytes:
+        """The four numbers."""
+        return b"".join(map(varint, (self.first, self.decoder, self.width, self.height)))
+
+    @classmethod
+    def take(cls, fields: Fields) -> "Prefix":
+        """Read the four numbers."""
+        return cls(
+            fields.varint(MAX_PICTURES - 1, "the lowest index of a chunk"),
+            fields.varint(MAX_DECODERS - 1, "a decoder's number"),
+            fields.varint(MAX_SIDE, "a width"),
+            fields.varint(MAX_SIDE, "a height"),
+        )
+
+
+_NEAR = 128
+"""Indices within a chunk ascend; a step of up to this is told by its lowest bits alone."""
+
+
+def _index_number(index: int, previous: int, first: int) -> int:
+    """What a record says of its index: the lowest seven bits of its distance from the chunk's first, or all of it."""
+    distance = index - first
+    return distance % _NEAR if index - previous <= _NEAR else _NEAR + distance
+
+
+def _index_of_number(number: int, previous: int, first: int) -> int:
+    """The inverse: the next index with these lowest bits, or the very one."""
+    if number >= _NEAR:
+        return first + number - _NEAR
+    return previous + 1 + (number - (previous + 1 - first)) % _NEAR
+
+
+def serialize_record(record: Record, prefix: Prefix, previous: int, salt: int) -> bytes:
+    """Write a record of a chunk with this prefix, behind the record of the picture ``previous``."""
+    extras = b"".join(_extras(record, prefix))
+    payload = b"".join(part.data for part in record.parts)
+    check(record.index > previous, "records of a chunk ascend by index")
+    head = varint(len(payload) << 1 | bool(extras)) + varint(_index_number(record.index, previous, prefix.first))
+    if extras:
+        check(len(extras) <= MAX_RECORD_HEADER_BYTES, f"a record's header of {len(extras)} bytes")
+        head += varint(len(extras)) + extras
+    return head + payload + _CRC.pack(_sum(head + payload, record, salt))
+
+
+def _sum(data: bytes, record: Record, salt: int) -> int:
+    start = zlib.crc32(_SUMMED.pack(record.index, record.width, record.height, record.decoder), salt)
+    return zlib.crc32(data, start)
+
+
+def _extras(record: Record, prefix: Prefix) -> Iterator[bytes]:
+    if (record.width, record.height) != (prefix.width, prefix.height):
+        yield _field(_SIZE, varint(record.width) + varint(record.height))
+    if record.decoder != prefix.decoder:
+        yield _field(_DECODER, varint(record.decoder))
+    if record.name is not None:
+        yield _field(_NAME, record.name.encode())
+    if record.metadata:
+        places = ((blob.kind, blob.offset, blob.length, blob.ordinal) for blob in record.metadata)
+        yield _field(_METADATA, b"".join(varint(number) for place in places for number in place))
+    if [part.kind for part in record.parts] != [CODE]:
+        yield _field(_PARTS, b"".join(varint(part.kind) + varint(len(part.data)) for part in record.parts))
+
+
+def _field(tag: int, content: bytes) -> bytes:
+    return bytes([tag]) + varint(len(content)) + content
+
+
+def take_record(fields: Fields, prefix: Prefix, previous: int, salt: int) -> Record:
+    """Read the record at which ``fields`` stands, behind that of ``previous`` in a chunk with this prefix.
+
+    Raises:
+        TruncatedFile: the data ends within it.
+        InvalidField: it is none.
+        ChecksumMismatch: it is damaged.
+    """
+    return _take(fields, prefix, salt, previous, None)
+
+
+def parse_record(data: bytes, index: int, width: int, height: int, decoder: int, salt: int) -> Record:
+    """Read the record that an index page says lies in ``data``: exactly one, of this index, size and decoder.
+
+    Raises:
+        InvalidField: it is none, or of another length.
+        ChecksumMismatch: it is damaged, or of another picture.
+    """
+    fields = Fields(data)
+    expected = Record(index=index, width=width, height=height, decoder=decoder, parts=(Part(CODE, b"?"),))
+    with refusing(f"picture {index}"):
+        try:
+            record = _take(fields, Prefix(0, decoder, width, height), salt, -1, expected)
+        except TruncatedFile as error:
+            raise InvalidField(str(error)) from error
+        except ChecksumMismatch as error:
+            raise ChecksumMismatch(f"picture {index}: its record is damaged") from error
+        fields.finish()
+    return record
+
+
+def _take(fields: Fields, prefix: Prefix, salt: int, previous: int, expected: Record | None) -> Record:
+    start = fields.offset
+    try:
+        head = fields.varint(2 * MAX_CHUNK_BYTES, "a record's length")
+        number = fields.varint(MAX_PICTURES + _NEAR, "a record's index")
+        extras = fields.take(fields.varint(MAX_RECORD_HEADER_BYTES, "a record's header")) if head & 1 else b""
+        payload = fields.take(head >> 1)
+        summed = fields.data[start : fields.offset]
+        (stored,) = fields.numbers("I")
+    except PayloadEnds as error:
+        raise TruncatedFile(f"the data ends within the record at byte {start}") from error
+    # The checksum first: what a damaged header says is worth no other error.
+    known = expected
+    if known is None:
+        width, height, decoder = _identity(extras, prefix)
+        with refusing(f"record at byte {start}"):
+            index = _index_of_number(number, previous, prefix.first)
+            known = Record(index=index, width=width, height=height, decoder=decoder, parts=(Part(CODE, b"?"),))
+    if _sum(summed, known, salt) != stored:
+        raise ChecksumMismatch(f"record at byte {start}: its checksum does not hold")
+    with refusing(f"record of picture {known.index}"):
+        return _with_extras(replace(known, parts=(Part(CODE, payload),)), extras, payload)
+
+
+def record_end(data: bytes, place: int) -> int | None:
+    """Where the record at a place ends by what it says of itself, damaged or not; None if beyond the data."""
+    fields = Fields(data, place)
+    try:
+        head = fields.varint()
+        fields.varint()
+        if head & 1:
+            fields.take(fields.varint())
+        fields.take((head >> 1) + _CRC.size)
+    except InvalidField:
+        return None
+    return fields.offset
+
+
+def mended_record(data: bytes, place: int, prefix: Prefix, previous: int, salt: int) -> Record | None:
+    """The damaged record at a place with one bit turned over, if that makes it whole."""
+    end = record_end(data, place)
+    if end is None:
+        return None
+    fields = Fields(data, place)
+    head, number = fields.varint(), fields.varint()
+    try:
+        extras = fields.take(fields.varint()) if head & 1 else b""
+        width, height, decoder = _identity(extras, prefix)
+        index = _index_of_number(number, previous, prefix.first)
+        return mended_record_of(data[place:end], index, width, height, decoder, salt)
+    except (InvalidField, InvalidSetting):
+        return None
+
+
+def mended_record_of(data: bytes, index: int, width: int, height: int, decoder: int, salt: int) -> Record | None:
+    """The damaged record of which an index page says this, with one bit turned over, if that makes it whole."""
+    if len(data) <= _CRC.size:
+        return None
+    start = zlib.crc32(_SUMMED.pack(index, width, height, decoder), salt)
+    found = mended(data[: -_CRC.size], _CRC.unpack(data[-_CRC.size :])[0], start)
+    if found is None:
+        return None
+    found += _CRC.pack(zlib.crc32(found, start))
+    try:
+        return parse_record(found, index, width, height, decoder, salt)
+    except FormatError:
+        return None
+
+
+def _identity(extras: bytes, prefix: Prefix) -> tuple[int, int, int]:
+    """Width, height and decoder of a record."""
+    width, height, decoder = prefix.width, prefix.height, prefix.decoder
+    for tag, content in _tagged(extras):
+        if tag == _SIZE:
+            width, height = content.varint(MAX_SIDE, "a width"), content.varint(MAX_SIDE, "a height")
+        elif tag == _DECODER:
+            decoder = content.varint(MAX_DECODERS - 1, "a decoder's number")
+    return width, height, decoder
+
+
+def _with_extras(record: Record, extras: bytes, payload: bytes) -> Record:
+    previous = 0
+    for tag, content in _tagged(extras):
+        check(tag > previous, "the fields of a record's header ascend")
+        previous = tag
+        if tag == _SIZE:
+            size = content.varint(MAX_SIDE), content.varint(MAX_SIDE)
+            check(size == (record.width, record.height), "a record of another size than its index page says")
+        elif tag == _DECODER:
+            check(content.varint() == record.decoder, "a record of another decoder than its index page says")
+        elif tag == _NAME:
+            record = replace(record, name=decode_text(content.rest()))
+        elif tag == _METADATA:
+            record = replace(record, metadata=tuple(_blob_places(content)))
+        elif tag == _PARTS:
+            record = replace(record, parts=tuple(_parts(content, payload)))
+        else:
+            check(tag < _MUST_KNOW, f"field {tag} of a record's header, which this software does not know")
+            content.rest()
+        content.finish()
+    return record
+
+
+def _tagged(extras: bytes) -> Iterator[tuple[int, Fields]]:
+    fields = Fields(extras)
+    while fields.left:
+        tag = fields.take(1)[0]
+        yield tag, Fields(fields.take(fields.varint(MAX_RECORD_HEADER_BYTES, "a field's length")))
+
+
+def _blob_places(content: Fields) -> Iterator[BlobPlace]:
+    while content.left:
+        kind, offset, length, ordinal = (content.varint() for _ in range(4))
+        yield BlobPlace(kind, offset, length, ordinal)
+
+
+def _parts(content: Fields, payload: bytes) -> Iterator[Part]:
+    left = Fields(payload)
+    while content.left:
+        kind, length = content.varint(), content.varint()
+        yield Part(kind, left.take(length))
+    left.finish()
+
+
+def pictures_chunk(records: Sequence[Record], salt: int) -> tuple[bytes, list[tuple[int, int]]]:
+    """Write a chunk of records that ascend by index, and where each lies: offset from the chunk's start, and bytes."""
+    first = records[0].index
+    decoder = Counter(record.decoder for record in records).most_common(1)[0][0]
+    size = Counter((record.width, record.height) for record in records).most_common(1)[0][0]
+    prefix = Prefix(first, decoder, *size)
+    previous = [first - 1, *(record.index for record in records[:-1])]
+    parts = [serialize_record(record, prefix, before, salt) for record, before in zip(records, previous, strict=True)]
+    start = prefix.serialize()
+    header = chunk_header(PICTURES, len(start) + sum(map(len, parts)), salt, start)
+    places, offset = [], len(header) + len(start)
+    for part in parts:
+        places.append((offset, len(part)))
+        offset += len(part)
+    return b"".join([header, start, *parts]), places

@@ -1,0 +1,240 @@
+"""Rebuilding an archive from what is left of it: records found by scanning, and by the index pages that are whole."""
+
+from dataclasses import dataclass, field, replace
+from typing import IO
+
+from unicorn_codec.errors import FormatError, InvalidSetting, NothingToRepair
+from unicorn_codec.format.blobs import parse_blobs
+from unicorn_codec.format.chunks import (
+    DECODER,
+    FOOTER,
+    INDEX,
+    LETTERS,
+    METADATA,
+    MODEL,
+    NAMES,
+    TEXT,
+    TOMBSTONES,
+    WEIGHTS,
+    digest_of,
+    salt_of,
+)
+from unicorn_codec.format.decoder_table import Decoder, take_decoder
+from unicorn_codec.format.fields import Fields
+from unicorn_codec.format.footer import Footer, parse_footer
+from unicorn_codec.format.limits import MAX_DECODERS, MAX_PICTURES, MAX_ROWS, MAX_SEQUENCE
+from unicorn_codec.format.pages import Leaf, Row, parse_leaf, parse_names
+from unicorn_codec.format.records import NETWORK, SEQUENCE, Record, mended_record_of, parse_record
+from unicorn_codec.format.scanning import Bytes, Found, Scan, scan
+from unicorn_codec.format.writer import ContainerWriter, removed_in
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepairReport:
+    """What came of a repair.
+
+    Args:
+        pictures: how many the rebuilt archive holds.
+        lost: indices of pictures that the old index names and that cannot be rebuilt, with their names where known.
+        nameless: how many pictures came back without the name that they had.
+        problems: what was found damaged, one line each.
+    """
+
+    pictures: int
+    lost: tuple[tuple[int, str | None], ...]
+    nameless: int
+    problems: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Salvage:
+    """What is left, by what it is for."""
+
+    decoders: dict[int, Decoder] = field(default_factory=dict)
+    weights: dict[bytes, bytes] = field(default_factory=dict)
+    records: dict[int, Record] = field(default_factory=dict)
+    rows: dict[int, Row] = field(default_factory=dict)
+    names: dict[int, str] = field(default_factory=dict)
+    removed: set[int] = field(default_factory=set)
+    blobs: dict[int, list[bytes]] = field(default_factory=dict)
+    attachments: list[tuple[str, bytes]] = field(default_factory=list)
+    footer: Footer | None = None
+
+
+def repair(data: Bytes, output: IO[bytes]) -> RepairReport:
+    """Write a new archive of everything that is left of a damaged one. No index changes.
+
+    Raises:
+        FormatError: not even the archive's id is left.
+        NothingToRepair: no picture is.
+    """
+    found = scan(data)
+    left = _sorted(found)
+    _by_rows(data, left, salt_of(found.archive_id))
+    kept = {index: record for index, record in left.records.items() if _is_complete(left, index)}
+    of_network = [row for row in left.rows.values() if row.codec == NETWORK and _decoder_of(left, row.decoder)]
+    if not kept and not of_network:
+        raise NothingToRepair("no picture can be recovered from this file")
+    wanted = {index for index, row in left.rows.items() if row.lives} - left.removed
+    there = (set(kept) - left.removed) | {row.index for row in of_network}
+    named = [index for index in there if index in left.names]
+    _write(output, found.archive_id, left, kept, of_network)
+    return RepairReport(
+        pictures=len(there),
+        lost=tuple((index, left.names.get(index)) for index in sorted(wanted - there)),
+        nameless=len(there) - len(named) if left.names or any(row.lives for row in left.rows.values()) else 0,
+        problems=tuple(found.problems),
+    )
+
+
+def _sorted(found: Scan) -> _Salvage:
+    """What was found, of which later chunks take the place of earlier ones."""
+    left, leaves, names = _Salvage(), dict[int, Leaf](), dict[int, bytes]()
+    for chunk in found.chunks:
+        if chunk.payload is None:
+            continue
+        try:
+            _take(chunk, chunk.payload, left, leaves, names)
+        except (FormatError, InvalidSetting) as error:
+            found.problems.append(f"{LETTERS.get(chunk.letter, 'chunk')} at byte {chunk.offset}: {error}")
+    left.records = {one.record.index: one.record for one in found.records}
+    if left.footer is not None:
+        left.decoders |= dict(enumerate(left.footer.decoders))
+    for leaf in leaves.values():
+        left.rows |= {int(i): row for i in range(leaf.first, leaf.first + len(leaf)) if (row := leaf.row(i))}
+    for first, payload in names.items():
+        for number, name in enumerate(_names_in(payload, first)):
+            if name:
+                left.names[first + number] = name
+    left.names |= {index: record.name for index, record in left.records.items() if record.name is not None}
+    return left
+
+
+def _take(chunk: Found, payload: bytes, left: _Salvage, leaves: dict[int, Leaf], names: dict[int, bytes]) -> None:
+    fields = Fields(payload)
+    if chunk.letter == DECODER:
+        number = fields.varint(MAX_DECODERS - 1)
+        left.decoders[number] = take_decoder(fields)
+    elif chunk.letter == WEIGHTS:
+        left.weights[digest_of(payload)] = payload
+    elif chunk.letter == INDEX and fields.varint() == 0:
+        first = fields.varint(MAX_PICTURES)
+        leaves[first] = parse_leaf(payload, first)
+    elif chunk.letter == NAMES:
+        first = fields.varint(MAX_PICTURES)
+        parse_names(payload, first, fields.varint(MAX_ROWS))
+        names[first] = payload
+    elif chunk.letter == METADATA:
+        left.blobs[chunk.offset] = parse_blobs(payload)
+    elif chunk.letter == TOMBSTONES:
+        left.removed |= set(removed_in(payload))
+    elif chunk.letter == FOOTER:
+        left.footer = parse_footer(payload, chunk.offset)
+    elif chunk.letter in (MODEL, TEXT):
+        left.attachments.append((chunk.letter, payload))
+
+
+def _names_in(payload: bytes, first: int) -> list[str]:
+    fields = Fields(payload)
+    fields.varint()
+    return parse_names(payload, first, fields.varint())
+
+
+def _by_rows(data: Bytes, left: _Salvage, salt: int) -> None:
+    """Read the records that an index page names and no scan found."""
+    for index, row in left.rows.items():
+        if index in left.records or not row.length:
+            continue
+        place = (index, row.width, row.height, row.decoder, salt)
+        piece = data[row.offset : row.offset + row.length]
+        if len(piece) != row.length:
+            continue
+        try:
+            left.records[index] = parse_record(piece, *place)
+        except FormatError:
+            record = mended_record_of(piece, *place)
+            if record is not None:
+                left.records[index] = record
+
+
+def _decoder_of(left: _Salvage, number: int) -> Decoder | None:
+    """A decoder whose weights are there, if it needs any."""
+    decoder = left.decoders.get(number)
+    if decoder is None or decoder.weights is None:
+        return decoder
+    return decoder if decoder.weights.digest in left.weights else None
+
+
+def _is_complete(left: _Salvage, index: int) -> bool:
+    """Whether a picture can be decoded: its decoder is there, and all pictures that it goes on from."""
+    size = left.records[index].width, left.records[index].height
+    current: int | None = index
+    for number in range(MAX_SEQUENCE):
+        record = left.records.get(current) if current is not None else None
+        if record is None or _decoder_of(left, record.decoder) is None or (record.width, record.height) != size:
+            return False
+        try:
+            current = record.parent
+        except FormatError:
+            return False
+        if number and record.codec != SEQUENCE:
+            return False
+        if current is None:
+            return True
+    return False
+
+
+def _write(
+    output: IO[bytes], archive_id: bytes, left: _Salvage, kept: dict[int, Record], of_network: list[Row]
+) -> None:
+    generation = left.footer.generation + 1 if left.footer else 1
+    next_index = left.footer.next_index if left.footer else 0
+    next_index = max(next_index, max(left.removed, default=-1) + 1)
+    writer = ContainerWriter(output, archive_id, generation=generation, next_index=next_index)
+    numbers = dict[int, int]()
+    for number, decoder in sorted(left.decoders.items()):
+        if _decoder_of(left, number) is None:
+            continue
+        if decoder.weights is not None:
+            decoder = replace(decoder, weights=writer.add_weights(left.weights[decoder.weights.digest]))
+        numbers[number] = writer.add_decoder(decoder)
+    parents = _parents_of_living(left, kept)
+    for index, record in sorted(kept.items()):
+        if index in left.removed and index not in parents:
+            continue
+        blobs = [
+            (place.kind, left.blobs[place.offset][place.ordinal])
+            for place in record.metadata
+            if place.ordinal < len(left.blobs.get(place.offset, ()))
+        ]
+        row = left.rows.get(index)
+        moved = replace(record, decoder=numbers[record.decoder], metadata=())
+        name = None if index in left.removed else left.names.get(index)
+        writer.add(moved, name, blobs=blobs, psnr=row.psnr if row else 0)
+    for row in of_network:
+        if row.index not in left.removed:
+            writer.add_of_network(
+                row.index, row.width, row.height, numbers[row.decoder], left.names.get(row.index), psnr=row.psnr
+            )
+    for letter, payload in left.attachments:
+        writer.attach(letter, payload)
+    writer.hide(index for index in parents if index in left.removed)
+    footer = left.footer
+    if footer is None:
+        writer.commit()
+    else:
+        there = set(kept) | {row.index for row in of_network}
+        canaries = [canary for canary in footer.canaries if canary.index in there - left.removed]
+        writer.commit(seed=footer.seed, canaries=canaries, read=footer.read)
+
+
+def _parents_of_living(left: _Salvage, kept: dict[int, Record]) -> set[int]:
+    """Indices that pictures which were not removed go on from, however far back."""
+    needed = set[int]()
+    waiting = [index for index in kept if index not in left.removed]
+    while waiting:
+        parent = kept[waiting.pop()].parent
+        if parent is not None and parent not in needed:
+            needed.add(parent)
+            waiting.append(parent)
+    return needed

@@ -1,0 +1,233 @@
+"""Scanning an archive from its start, without footer or index: every chunk and record that is whole, or nearly so."""
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from unicorn_codec.errors import ChecksumMismatch, FormatError, InvalidField, TruncatedFile
+from unicorn_codec.format.chunks import (
+    FOOTER,
+    ID_BYTES,
+    LETTERS,
+    LONGEST_HEADER,
+    PICTURES,
+    SYNC,
+    UNSALTED,
+    ChunkHeader,
+    parse_chunk_header,
+    salt_of,
+)
+from unicorn_codec.format.fields import Fields
+from unicorn_codec.format.mending import mended
+from unicorn_codec.format.reader import PREAMBLE
+from unicorn_codec.format.records import Prefix, Record, mended_record, record_end, take_record
+
+CRC_BYTES = 4
+MAX_TRIED_BYTES = 1 << 18
+"""Of a chunk of pictures behind a record that cannot be read: as far as the next one is looked for."""
+
+
+class Bytes(Protocol):
+    """Bytes or a memory map."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, part: slice) -> bytes: ...
+
+    def find(self, part: bytes, start: int = ..., end: int = ...) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A chunk whose header holds.
+
+    Args:
+        letter, offset, length: of the whole chunk.
+        payload: None if it is damaged, and of pictures, whose records are found one by one.
+        mended: whether a bit had to be turned over.
+    """
+
+    letter: str
+    offset: int
+    length: int
+    payload: bytes | None
+    mended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRecord:
+    """A record and where it lies; its length is 0 if a bit of it had to be mended."""
+
+    record: Record
+    offset: int
+    length: int
+
+
+@dataclass(slots=True)
+class Scan:
+    """Everything that was found, in the order of the file.
+
+    Attributes:
+        problems: one line each, of what is damaged.
+    """
+
+    archive_id: bytes
+    chunks: list[Found] = field(default_factory=list)
+    records: list[FoundRecord] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def find_id(data: Bytes) -> bytes:
+    """The archive's id, from its head or from any footer. Raises ``TruncatedFile`` if neither is there."""
+    start = len(PREAMBLE)
+    for offset in _unsalted_places(data):
+        try:
+            payload = _unsalted_payload(data, offset)
+        except FormatError:
+            continue
+        return payload[:ID_BYTES]
+    raise TruncatedFile(f"neither a head at byte {start} nor a footer: nothing can be recovered")
+
+
+def _unsalted_places(data: Bytes) -> Iterator[int]:
+    yield len(PREAMBLE)
+    tag, place = SYNC + FOOTER.encode(), -1
+    while (place := data.find(tag, place + 1)) >= 0:
+        yield place
+
+
+def _unsalted_payload(data: Bytes, offset: int) -> bytes:
+    """The payload of the head or footer at an offset, with one bit mended where need be."""
+    header = parse_chunk_header(data[offset : offset + 64], 0, 0)
+    if header.letter not in UNSALTED:
+        raise InvalidField(f"no head and no footer at byte {offset}")
+    payload, _ = checked_payload(data, offset, header, 0)
+    if payload is None or len(payload) < ID_BYTES:
+        raise ChecksumMismatch(f"the chunk at byte {offset} is damaged")
+    return payload
+
+
+def checked_payload(data: Bytes, offset: int, header: ChunkHeader, salt: int) -> tuple[bytes | None, bool]:
+    """The payload of a chunk, None if it is damaged, and whether a bit of it had to be mended."""
+    start = offset + header.header_bytes
+    payload, stored = data[start : start + header.length], data[start + header.length : offset + header.total_bytes]
+    if len(stored) < CRC_BYTES:
+        return None, False
+    wanted, begin = int.from_bytes(stored, "little"), 0 if header.letter in UNSALTED else salt
+    if zlib.crc32(payload, begin) == wanted:
+        return payload, False
+    return mended(payload, wanted, begin), True
+
+
+def scan(data: Bytes) -> Scan:
+    """Look through a whole file. Single flipped bits are turned back; behind damage the next chunk or record is sought.
+
+    Raises ``TruncatedFile`` if not even the archive's id is found.
+    """
+    found = Scan(find_id(data))
+    salt, offset = salt_of(found.archive_id), len(PREAMBLE)
+    while offset < len(data):
+        window = data[offset : offset + 64]
+        try:
+            header = parse_chunk_header(window, 0, salt)
+        except FormatError as error:
+            again = _mended_header(window, salt)
+            if again is None:
+                following = data.find(SYNC, offset + 1)
+                end = len(data) if following < 0 else following
+                found.problems.append(f"bytes {offset} to {end - 1}: no chunk ({error})")
+                offset = end
+                continue
+            found.problems.append(f"{_what(again[0], offset)}: one bit of its header is mended")
+            header, window = again
+        offset = _take_chunk(data, offset, header, window, salt, found)
+    return found
+
+
+def _what(header: ChunkHeader, offset: int) -> str:
+    return f"{LETTERS.get(header.letter, 'unknown chunk')} at byte {offset}"
+
+
+def _mended_header(window: bytes, salt: int) -> tuple[ChunkHeader, bytes] | None:
+    """The damaged header that a window begins with, with one bit turned over if that mends it; and the window."""
+    for bit in range(8 * min(len(window), LONGEST_HEADER)):
+        place = bit // 8
+        turned = window[:place] + bytes([window[place] ^ 1 << bit % 8]) + window[place + 1 :]
+        try:
+            return parse_chunk_header(turned, 0, salt), turned
+        except FormatError:
+            continue
+    return None
+
+
+def _take_chunk(data: Bytes, offset: int, header: ChunkHeader, window: bytes, salt: int, found: Scan) -> int:
+    """Note a chunk, and return where the next one is to be looked for."""
+    end = offset + header.total_bytes
+    what = _what(header, offset)
+    if end > len(data):
+        found.problems.append(f"{what}: the file ends {end - len(data)} bytes before it does")
+    if header.letter == PICTURES:
+        prefix = Fields(window, header.header_bytes)
+        common = Prefix.take(prefix)
+        start = offset + prefix.offset
+        records = data[start : offset + header.total_bytes]
+        _take_records(records, start, common, salt, found)
+        found.chunks.append(Found(PICTURES, offset, header.total_bytes, None))
+    elif end <= len(data):
+        payload, was_mended = checked_payload(data, offset, header, salt)
+        if was_mended:
+            found.problems.append(f"{what}: damaged" + (", one bit of it is mended" if payload is not None else ""))
+        found.chunks.append(Found(header.letter, offset, header.total_bytes, payload, was_mended))
+    if end <= len(data):
+        return end
+    following = data.find(SYNC, offset + 1)
+    return len(data) if following < 0 else following
+
+
+def _take_records(payload: bytes, start: int, prefix: Prefix, salt: int, found: Scan) -> None:
+    """Note the records of a chunk, of which the first one begins at byte ``start`` of the file."""
+    fields = Fields(payload)
+    previous = prefix.first - 1
+    while fields.left:
+        place = fields.offset
+        try:
+            record = take_record(fields, prefix, previous, salt)
+        except FormatError as error:
+            found.problems.append(f"record at byte {start + place}: {_reason(error)}")
+            following = _next_place(payload, place, prefix, previous, salt)
+            mended_one = mended_record(payload, place, prefix, previous, salt)
+            if mended_one is not None:
+                record, following = mended_one, following or place
+                found.records.append(FoundRecord(record, start + place, 0))
+                previous = record.index
+            if following is None or following >= len(payload):
+                return
+            fields.offset = following
+            continue
+        previous = record.index
+        found.records.append(FoundRecord(record, start + place, fields.offset - place))
+
+
+def _reason(error: FormatError) -> str:
+    """The error without the place that it names, which is one within the chunk."""
+    return str(error).split(": ", 1)[-1]
+
+
+def _next_place(payload: bytes, place: int, prefix: Prefix, previous: int, salt: int) -> int | None:
+    """Where the record behind a damaged one begins; None if there is none."""
+    end = record_end(payload, place)
+    if end is not None and (end == len(payload) or _is_record(payload, end, prefix, previous, salt)):
+        return end
+    for later in range(place + 1, min(len(payload), place + MAX_TRIED_BYTES)):
+        if _is_record(payload, later, prefix, previous, salt):
+            return later
+    return None
+
+
+def _is_record(payload: bytes, place: int, prefix: Prefix, previous: int, salt: int) -> bool:
+    try:
+        take_record(Fields(payload, place), prefix, previous, salt)
+    except FormatError:
+        return False
+    return True

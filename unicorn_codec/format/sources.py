@@ -1,0 +1,150 @@
+"""Sources of bytes: a local file, memory, or anything that fsspec opens, read by offset and never as a whole."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from unicorn_codec.errors import ArchiveUnreadable, PackageMissing
+
+_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
+_WITHOUT_PASSWORD = re.compile(r"(?<=://)[^/@]*@")
+
+
+class Source(Protocol):
+    """Bytes that can be read at any offset.
+
+    Attributes:
+        size: in bytes.
+        name: for messages.
+    """
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def name(self) -> str: ...
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return the bytes from an offset on, fewer only at the end. Raise ``ArchiveUnreadable``."""
+
+    def close(self) -> None:
+        """Release what is held."""
+
+
+class MemorySource:
+    """Bytes in memory."""
+
+    def __init__(self, data: bytes, name: str = "archive") -> None:
+        self._data, self.size, self.name = data, len(data), name
+
+    def read(self, offset: int, length: int) -> bytes:
+        return self._data[offset : offset + length]
+
+    def close(self) -> None: ...
+
+
+class FileSource:
+    """A local file, whose size is that at the time of opening; any number of threads may read it."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.name = os.fspath(path)
+        try:
+            self._file = open(path, "rb", buffering=0)  # noqa: SIM115
+            self.size = self._file.seek(0, os.SEEK_END)
+        except OSError as error:
+            raise ArchiveUnreadable(f"cannot read {self.name}: {error.strerror or error}") from error
+
+    def read(self, offset: int, length: int) -> bytes:
+        try:
+            if not hasattr(os, "pread"):
+                return self._read_at(offset, length)
+            parts, left = [], length
+            while left and (part := os.pread(self._file.fileno(), left, offset)):
+                parts.append(part)
+                left -= len(part)
+                offset += len(part)
+            return b"".join(parts)
+        except (OSError, ValueError) as error:
+            raise ArchiveUnreadable(f"cannot read {self.name}: {error}") from error
+
+    def _read_at(self, offset: int, length: int) -> bytes:
+        with open(self.name, "rb") as file:
+            file.seek(offset)
+            return file.read(length)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class TailedSource:
+    """The beginning of another source with other bytes behind it."""
+
+    def __init__(self, source: Source, length: int, tail: bytes) -> None:
+        self._source, self._length, self._tail = source, length, tail
+        self.size, self.name = length + len(tail), source.name
+
+    def read(self, offset: int, length: int) -> bytes:
+        head = self._source.read(offset, min(length, self._length - offset)) if offset < self._length else b""
+        begin = max(0, offset - self._length)
+        return head + self._tail[begin : max(begin, offset + length - self._length)]
+
+    def close(self) -> None:
+        self._source.close()
+
+
+class UrlSource:
+    """A file that fsspec finds by its URL, read by ranges."""
+
+    def __init__(self, url: str) -> None:
+        self.name = _WITHOUT_PASSWORD.sub("", url)
+        try:
+            import fsspec
+        except ImportError as error:
+            raise PackageMissing(f"reading {self.name} needs fsspec: pip install 'unicorn-codec[remote]'") from error
+        self._files, self._path = self._found(fsspec, url)
+        try:
+            size = self._files.size(self._path)
+        except Exception as error:  # each protocol has its own errors
+            raise ArchiveUnreadable(f"cannot read {self.name}: {error}") from error
+        if size is None:
+            raise ArchiveUnreadable(f"cannot read {self.name}: the server does not say how long it is")
+        self.size = int(size)
+
+    def _found(self, fsspec: Any, url: str) -> tuple[Any, str]:
+        try:
+            files, path = fsspec.core.url_to_fs(url)
+        except Exception as error:
+            raise ArchiveUnreadable(f"cannot read {self.name}: {error}") from error
+        return files, path
+
+    def read(self, offset: int, length: int) -> bytes:
+        length = min(length, self.size - offset)
+        if length <= 0:
+            return b""
+        try:
+            data: bytes = self._files.cat_file(self._path, start=offset, end=offset + length)
+        except Exception as error:
+            raise ArchiveUnreadable(f"cannot read {self.name}: {error}") from error
+        if len(data) > length:  # a server that knows no ranges sends everything
+            raise ArchiveUnreadable(f"cannot read {self.name}: the server does not read by ranges")
+        return data
+
+    def close(self) -> None: ...
+
+
+def is_url(path: str | os.PathLike[str]) -> bool:
+    """Whether a path is a URL, and so for fsspec to open."""
+    return isinstance(path, str) and _URL.match(path) is not None
+
+
+def open_source(path: str | os.PathLike[str]) -> Source:
+    """Open a local path or a URL. Raise ``ArchiveUnreadable``, or ``PackageMissing`` without fsspec."""
+    return UrlSource(str(path)) if is_url(path) else FileSource(path)
+
+
+def stem_of(path: str | os.PathLike[str]) -> str:
+    """The name of a file or URL without folders and suffix."""
+    text = urlsplit(str(path)).path if is_url(path) else os.fspath(path)
+    return Path(text).stem

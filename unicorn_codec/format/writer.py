@@ -1,0 +1,542 @@
+"""Writing an archive: records as they are made, then the index that makes them visible, and last the footer.
+
+Nothing that was written is patched. Another generation is appended behind the last footer, which stays valid until the
+new one is complete. Memory is bounded by the index: some numbers and a name for each new picture.
+"""
+
+import os
+from array import array
+from collections import Counter, OrderedDict, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from hashlib import sha256
+from io import BytesIO, UnsupportedOperation
+from itertools import pairwise
+from typing import IO
+
+import numpy as np
+
+from unicorn_codec.errors import InvalidSetting
+from unicorn_codec.format.blobs import serialize_blobs
+from unicorn_codec.format.canary import Canary
+from unicorn_codec.format.chunks import (
+    DECODER,
+    HEAD,
+    INDEX,
+    LOOKUP,
+    METADATA,
+    NAMES,
+    TOMBSTONES,
+    WEIGHTS,
+    chunk,
+    digest_of,
+    salt_of,
+)
+from unicorn_codec.format.decoder_table import Decoder, serialize_decoder
+from unicorn_codec.format.fields import Fields, check, refusing, varint
+from unicorn_codec.format.footer import (
+    KNOWN_TO_READ,
+    KNOWN_TO_WRITE,
+    Attachment,
+    CodecTotal,
+    Footer,
+    serialize_footer,
+)
+from unicorn_codec.format.limits import MAX_BLOBS, MAX_PICTURES, MAX_ROWS, MAX_RUNS
+from unicorn_codec.format.name_lookup import (
+    Directory,
+    Run,
+    serialize_bucket,
+    serialize_directory,
+    sort_into_buckets,
+    split_run,
+)
+from unicorn_codec.format.names import check_name, name_hash
+from unicorn_codec.format.pages import (
+    UNKNOWN_PSNR,
+    Inner,
+    Leaf,
+    Place,
+    Row,
+    serialize_inner,
+    serialize_leaf,
+    serialize_names,
+    span_of,
+)
+from unicorn_codec.format.read_settings import ReadSettings
+from unicorn_codec.format.reader import PREAMBLE, ContainerReader
+from unicorn_codec.format.records import NETWORK, REMOVED, SEQUENCE, BlobPlace, Record, check_size, pictures_chunk
+
+CHUNK_BYTES = 1 << 20
+CHUNK_RECORDS = 1024
+"""A chunk of pictures is written when it has so many bytes or records."""
+
+MERGED_TOMBSTONES = 8
+"""As many lists of removed pictures become one with the next."""
+
+REMEMBERED_BLOBS = 1 << 16
+"""Blobs of metadata whose places are known, so that an equal one is not written again."""
+
+MERGED_ENTRIES = 4096
+"""Lookup runs of up to as many names are merged with new ones, so that adding often makes no long list of runs."""
+
+Blobs = Sequence[tuple[int, bytes]]
+"""Metadata of a picture: pairs of kind and bytes."""
+
+_COLUMNS = ("index", "codec", "width", "height", "decoder", "offset", "length", "parent", "psnr")
+
+
+def head_chunk(archive_id: bytes) -> bytes:
+    """What follows the preamble: the archive's id and the features that it needs."""
+    return chunk(HEAD, archive_id + varint(KNOWN_TO_READ) + varint(0), 0)
+
+
+class ContainerWriter:
+    """Writes one generation of an archive.
+
+    Args:
+        file: opened for writing, where a new archive begins, or at the end of one.
+        archive_id: 8 bytes, of a new archive.
+        reader: of the archive that goes on, instead.
+        generation, next_index: of a new archive that takes the place of another one.
+    """
+
+    def __init__(
+        self,
+        file: IO[bytes],
+        archive_id: bytes = b"",
+        reader: ContainerReader | None = None,
+        *,
+        generation: int = 1,
+        next_index: int = 0,
+    ) -> None:
+        self._file, self._reader = file, reader
+        old = reader.footer if reader else None
+        if old is not None and old.must_write & ~KNOWN_TO_WRITE:
+            raise InvalidSetting("the archive has features that this software cannot write: use a newer version")
+        self.archive_id = old.archive_id if old else archive_id
+        self._salt = salt_of(self.archive_id)
+        self._offset = file.tell()
+        self._decoders = list(old.decoders) if old else []
+        self.next_index = old.next_index if old else next_index
+        self._generation = old.generation + 1 if old else generation
+        self._columns = {name: array("q") for name in _COLUMNS}
+        self._names: dict[int, str] = {}
+        self._removed: dict[int, Row] = {}
+        self._hidden: set[int] = set()
+        self._waiting: list[tuple[Record, Blobs, int]] = []
+        self._waiting_bytes = 0
+        self._blobs: OrderedDict[bytes, tuple[int, int, int]] = OrderedDict()
+        self._attachments: list[Attachment] = list(old.attachments) if old else []
+        self._canaries: tuple[Canary, ...] = old.canaries if old else ()
+        self._read = old.read if old else ReadSettings()
+        if old is None:
+            self._write(PREAMBLE + head_chunk(archive_id))
+
+    def _write(self, data: bytes) -> int:
+        """Write, and return where."""
+        self._file.write(data)
+        self._offset += len(data)
+        return self._offset - len(data)
+
+    def _chunk(self, letter: str, payload: bytes) -> Place:
+        data = chunk(letter, payload, self._salt)
+        return Place(self._write(data), len(data), digest_of(payload))
+
+    # What is written as it comes
+
+    def add_weights(self, payload: bytes) -> Place:
+        """Write a network, or a change of a model's decoder."""
+        return self._chunk(WEIGHTS, payload)
+
+    def add_decoder(self, decoder: Decoder) -> int:
+        """The number of a decoder, which is written if the archive has none like it."""
+        if decoder in self._decoders:
+            return self._decoders.index(decoder)
+        self._decoders.append(decoder)
+        number = len(self._decoders) - 1
+        self._chunk(DECODER, varint(number) + serialize_decoder(decoder))
+        return number
+
+    def add(self, record: Record, name: str | None = None, *, blobs: Blobs = (), psnr: int = UNKNOWN_PSNR) -> None:
+        """Write the record of a new picture, some time before ``commit``.
+
+        Args:
+            record: without places of metadata.
+            blobs: its metadata, pairs of kind and bytes; equal ones are written once.
+            psnr: as a page holds it, if it is known by now.
+        """
+        check(record.decoder < len(self._decoders), f"decoder {record.decoder} was not added")
+        self._waiting.append((record, blobs, psnr))
+        self._waiting_bytes += sum(len(part.data) for part in record.parts)
+        self._remember_name(record.index, name)
+        if self._waiting_bytes >= CHUNK_BYTES or len(self._waiting) >= CHUNK_RECORDS:
+            self.flush()
+
+    def add_of_network(
+        self, index: int, width: int, height: int, decoder: int, name: str | None = None, *, psnr: int = UNKNOWN_PSNR
+    ) -> None:
+        """Note a new picture that a network of the archive holds."""
+        check_size(width, height)
+        self._remember_name(index, name)
+        self._remember(Row(index, NETWORK, width, height, decoder, 0, 0, None, psnr))
+
+    def _remember_name(self, index: int, name: str | None) -> None:
+        check(0 <= index < MAX_PICTURES, f"an index is 0 to {MAX_PICTURES - 1}, not {index}")
+        self.next_index = max(self.next_index, index + 1)
+        if name is not None:
+            check_name(name)
+            self._names[index] = name
+
+    def _remember(self, row: Row) -> None:
+        parent = 0 if row.parent is None else row.parent + 1
+        values = (row.index, row.codec, row.width, row.height, row.decoder, row.offset, row.length, parent, row.psnr)
+        for column, value in zip(self._columns.values(), values, strict=True):
+            column.append(value)
+
+    def flush(self) -> None:
+        """Write the records that wait."""
+        if not self._waiting:
+            return
+        self._write_blobs()
+        waiting = sorted(self._waiting, key=lambda one: one[0].index)
+        records = [replace(record, metadata=tuple(self._blob_places(blobs))) for record, blobs, _ in waiting]
+        data, places = pictures_chunk(records, self._salt)
+        start = self._write(data)
+        for record, (_, _, psnr), (offset, length) in zip(records, waiting, places, strict=True):
+            size = record.width, record.height
+            self._remember(
+                Row(record.index, record.codec, *size, record.decoder, start + offset, length, record.parent, psnr)
+            )
+        self._waiting, self._waiting_bytes = [], 0
+        while len(self._blobs) > REMEMBERED_BLOBS:
+            self._blobs.popitem(last=False)
+
+    def _write_blobs(self) -> None:
+        """Write the metadata of the records that wait, as far as it was not written before."""
+        new = {
+            sha256(blob).digest(): blob
+            for _, blobs, _ in self._waiting
+            for _, blob in blobs
+            if sha256(blob).digest() not in self._blobs
+        }
+        for some in _in_parts(new, MAX_BLOBS):
+            place = self._chunk(METADATA, serialize_blobs([new[digest] for digest in some]))
+            for ordinal, digest in enumerate(some):
+                self._blobs[digest] = (place.offset, place.length, ordinal)
+
+    def _blob_places(self, blobs: Blobs) -> Iterator[BlobPlace]:
+        for kind, blob in blobs:
+            digest = sha256(blob).digest()
+            self._blobs.move_to_end(digest)
+            yield BlobPlace(kind, *self._blobs[digest])
+
+    def attach(self, letter: str, payload: bytes) -> None:
+        """Write a model or the text of the specification."""
+        place = self._chunk(letter, payload)
+        self._attachments.append(Attachment(letter, place.offset, place.length))
+
+    def remove(self, rows: Iterable[Row]) -> None:
+        """Mark pictures as removed; their records are there until the archive is compacted."""
+        self._removed |= {row.index: row for row in rows}
+
+    def hide(self, indices: Iterable[int]) -> None:
+        """Mark new pictures as removed that are kept for those that go on from them."""
+        self._hidden |= set(indices)
+
+    # What makes it visible
+
+    def preview(self, *, seed: int = 0) -> bytes:
+        """What ``commit`` would write now behind all records, to look at the archive before it is one."""
+        self.flush()
+        self._file.flush()
+        return b"".join(self._tail(seed, {}))
+
+    def commit(
+        self,
+        *,
+        seed: int = 0,
+        psnrs: Mapping[int, int] | None = None,
+        canaries: Iterable[Canary] | None = None,
+        read: ReadSettings | None = None,
+    ) -> None:
+        """Write index, names and footer behind all records, and see to it that they are on the disk. Call it once.
+
+        Args:
+            seed: that the new pictures' indices were drawn with.
+            psnrs: of new pictures, by index, as a page holds them.
+            canaries: of the archive; None: those that it had.
+            read: how the new pictures' files became pixels; None: as those before.
+        """
+        self.flush()
+        if canaries is not None:
+            self._canaries = tuple(canaries)
+        if read is not None:
+            self._read = read
+        pages, footer = self._tail(seed, psnrs or {})
+        self._write(pages)
+        _sync(self._file)  # the footer must not be on the disk before what it names
+        self._write(footer)
+        self._file.truncate(self._offset)
+        _sync(self._file)
+
+    def _tail(self, seed: int, psnrs: Mapping[int, int]) -> tuple[bytes, bytes]:
+        """Everything that makes the generation visible: all that the footer names, and the footer."""
+        file, offset, pages = self._file, self._offset, BytesIO()
+        self._file = pages
+        try:
+            attachments = self._tombstones()
+            runs = self._write_lookup()
+            level, root = self._write_tree(psnrs)  # last, so that the root lies in what a reader reads first
+            return pages.getvalue(), serialize_footer(self._footer(seed, level, root, runs, attachments))
+        finally:
+            self._file, self._offset = file, offset
+
+    @property
+    def offset(self) -> int:
+        """Where the next byte will be written."""
+        return self._offset
+
+    def _footer(
+        self, seed: int, level: int, root: Place | None, runs: Sequence[Run], attachments: Sequence[Attachment]
+    ) -> Footer:
+        old = self._reader.footer if self._reader else None
+        totals, pixels = self._totals()
+        return Footer(
+            archive_id=self.archive_id,
+            generation=self._generation,
+            offset=self._offset,
+            previous=old.offset if old else 0,
+            seed=seed,
+            next_index=self.next_index,
+            pixels=pixels,
+            totals=totals,
+            level=level,
+            root=root,
+            runs=tuple(runs),
+            decoders=tuple(self._decoders),
+            canaries=tuple(canary for canary in self._canaries if canary.index not in self._removed),
+            attachments=tuple(attachments),
+            read=self._read,
+            must_write=old.must_write if old else 0,
+        )
+
+    def _totals(self) -> tuple[tuple[CodecTotal, ...], int]:
+        """Pictures and bytes by codec, and all pixels: those of before, with what came and without what went."""
+        old = self._reader.footer if self._reader else None
+        pictures, sizes = Counter[int](), Counter[int]()
+        for total in old.totals if old else ():
+            pictures[total.codec], sizes[total.codec] = total.pictures, total.bytes
+        pixels = old.pixels if old else 0
+        columns = {name: np.frombuffer(values, np.int64) for name, values in self._columns.items()}
+        if self._hidden:
+            shown = ~np.isin(columns["index"], sorted(self._hidden))
+            columns = {name: values[shown] for name, values in columns.items()}
+        for codec in np.unique(columns["codec"]).tolist():
+            of_codec = columns["codec"] == codec
+            pictures[codec] += int(of_codec.sum())
+            sizes[codec] += int(columns["length"][of_codec].sum())
+        pixels += int((columns["width"] * columns["height"]).sum())
+        for row in self._removed.values():
+            pictures[row.codec] -= 1
+            sizes[row.codec] -= row.length
+            pixels -= row.width * row.height
+        totals = (CodecTotal(codec, pictures[codec], sizes[codec]) for codec in sorted(pictures) if pictures[codec])
+        return tuple(totals), pixels
+
+    def _tombstones(self) -> list[Attachment]:
+        """All attachments, with a list of what was removed now; many such lists become one."""
+        indices = {*self._removed, *self._hidden}
+        if not indices:
+            return self._attachments
+        older = [attachment for attachment in self._attachments if attachment.letter == TOMBSTONES]
+        if len(older) < MERGED_TOMBSTONES:
+            older = []
+        for attachment in older:
+            assert self._reader is not None
+            indices |= set(removed_in(self._reader.payload(TOMBSTONES, attachment.offset, attachment.length)))
+        place = self._chunk(TOMBSTONES, serialize_removed(indices))
+        kept = [attachment for attachment in self._attachments if attachment not in older]
+        return [*kept, Attachment(TOMBSTONES, place.offset, place.length)]
+
+    # The tree
+
+    def _write_tree(self, psnrs: Mapping[int, int]) -> tuple[int, Place | None]:
+        """Write the pages that changed and those above them: the level of the root, and where it lies."""
+        changed = {(0, first): self._write_leaf(leaf, names) for first, leaf, names in self._changed_leaves(psnrs)}
+        level = next(level for level in range(4) if span_of(level) >= self.next_index)
+        old_level = self._reader.footer.level if self._reader else 0
+        if not changed and level == old_level:
+            return level, self._reader.footer.root if self._reader else None
+        for above in range(1, level + 1):
+            span, children = span_of(above), defaultdict[int, dict[int, Place | None]](dict)
+            for (below, first), place in changed.items():
+                if below == above - 1:
+                    children[first // span * span][first % span // span_of(below)] = place
+            for first, new in children.items():
+                changed[above, first] = self._write_inner(above, first, new)
+        return level, changed.get((level, 0))
+
+    def _write_inner(self, level: int, first: int, new: Mapping[int, Place | None]) -> Place | None:
+        children: list[Place | None] = []
+        if self._reader is not None:
+            old, old_level = self._reader.page(level, first), self._reader.footer.level
+            if old is not None:
+                children = list(old.children)
+            elif first == 0 and level == old_level + 1:
+                children = [self._reader.footer.root]
+        children += [None] * (max(new) + 1 - len(children))
+        for number, place in new.items():
+            children[number] = place
+        if not any(children):
+            return None
+        payload = serialize_inner(Inner(level=level, first=first, children=tuple(children)))
+        return self._chunk(INDEX, payload)
+
+    def _changed_leaves(self, psnrs: Mapping[int, int]) -> Iterator[tuple[int, Leaf | None, list[str]]]:
+        """First index, rows and names of each leaf in which something is new or removed."""
+        columns = {name: np.frombuffer(values, np.int64) for name, values in self._columns.items()}
+        order = np.argsort(columns["index"], kind="stable")
+        firsts = columns["index"][order] // MAX_ROWS * MAX_ROWS
+        touched = {first // MAX_ROWS * MAX_ROWS for first in self._removed} | set(np.unique(firsts).tolist())
+        for first in sorted(touched):
+            start, end = np.searchsorted(firsts, [first, first + 1])
+            new = {name: values[order[start:end]] for name, values in columns.items()}
+            yield self._merged(first, new, psnrs)
+
+    def _merged(
+        self, first: int, new: Mapping[str, np.ndarray], psnrs: Mapping[int, int]
+    ) -> tuple[int, Leaf | None, list[str]]:
+        old = self._reader.leaf(first) if self._reader else None
+        count = max(len(old) if old else 0, int(new["index"].max(initial=first - 1)) - first + 1)
+        merged = {name: np.zeros(count, np.int64) for name in _COLUMNS}
+        names = [""] * count
+        if old is not None:
+            found = (old.codecs, old.widths, old.heights, old.decoders, old.offsets, old.lengths, old.parents)
+            for name, values in zip(_COLUMNS[1:], (*found, old.psnrs), strict=True):
+                merged[name][: len(old)] = values
+            assert self._reader is not None
+            names[: len(old)] = self._reader.names_of(old) or [""] * len(old)
+        places = new["index"] - first
+        check(np.unique(places).size == places.size and not merged["codec"][places].any(), "an index is given once")
+        for name in _COLUMNS:
+            merged[name][places] = new[name]
+        for place in places.tolist():
+            index = first + place
+            merged["psnr"][place] = psnrs.get(index, merged["psnr"][place])
+            names[place] = self._names.get(index, "")
+        for index in self._hidden:
+            if first <= index < first + count:
+                merged["codec"][index - first] = REMOVED
+        for index, row in self._removed.items():
+            if first <= index < first + count:
+                merged["codec"][index - first] = REMOVED if row.codec == SEQUENCE else 0
+                names[index - first] = ""
+        if not merged["codec"].any():
+            return first, None, names
+        leaf = Leaf(
+            first=first,
+            codecs=merged["codec"],
+            widths=merged["width"],
+            heights=merged["height"],
+            decoders=merged["decoder"],
+            offsets=merged["offset"],
+            lengths=merged["length"],
+            parents=merged["parent"],
+            psnrs=merged["psnr"],
+        )
+        return first, leaf, names
+
+    def _write_leaf(self, leaf: Leaf | None, names: list[str]) -> Place | None:
+        if leaf is None:
+            return None
+        if any(names):
+            leaf = replace(leaf, names=self._chunk(NAMES, serialize_names(leaf.first, names)))
+        return self._chunk(INDEX, serialize_leaf(leaf))
+
+    # Names
+
+    def _write_lookup(self) -> list[Run]:
+        """Write a run of the new names, with those of the small runs that are there; none where one page has all."""
+        old = list(self._reader.footer.runs) if self._reader else []
+        if self.next_index <= MAX_ROWS:
+            return []
+        entries = [(name_hash(name), index) for index, name in self._names.items()]
+        if not old and self._reader is not None:  # up to now one page had all names
+            entries += self._old_names()
+        if not entries:
+            return old
+        most = MERGED_ENTRIES if len(old) >= MAX_RUNS // 2 else min(MERGED_ENTRIES, 2 * len(entries))
+        kept = [run for run in old if run.entries > most]
+        for run in old:
+            if run.entries <= most:
+                entries += self._entries(run)
+        return kept + [self._write_run(part) for part in split_run(sorted(entries))]
+
+    def _old_names(self) -> Iterator[tuple[int, int]]:
+        assert self._reader is not None
+        for leaf in self._reader.leaves():
+            for place, name in enumerate(self._reader.names_of(leaf) or ()):
+                if name:
+                    yield name_hash(name), leaf.first + place
+
+    def _entries(self, run: Run) -> Iterator[tuple[int, int]]:
+        """Hashes and indices of the names that an older run has, of pictures that are there."""
+        assert self._reader is not None
+        for index in self._reader.indices_of(run):
+            row = self._reader.any_row(index)
+            name = self._reader.name(index) if row is not None and row.lives else None
+            if name is not None and index not in self._removed:
+                yield name_hash(name), index
+
+    def _write_run(self, entries: list[tuple[int, int]]) -> Run:
+        bits, buckets = sort_into_buckets(entries)
+        places: list[tuple[int, int] | None] = []
+        for number, bucket in enumerate(buckets):
+            if not bucket:
+                places.append(None)
+                continue
+            place = self._chunk(LOOKUP, serialize_bucket(bits, number, bucket))
+            places.append((place.offset, place.length))
+        if bits == 0:
+            assert places[0] is not None
+            return Run(*places[0], len(entries))
+        place = self._chunk(LOOKUP, serialize_directory(Directory(bits, tuple(places))))
+        return Run(place.offset, place.length, len(entries))
+
+
+def _in_parts(items: Iterable[bytes], most: int) -> Iterator[list[bytes]]:
+    listed = list(items)
+    for start in range(0, len(listed), most):
+        yield listed[start : start + most]
+
+
+def serialize_removed(indices: Iterable[int]) -> bytes:
+    """Write the payload of a list of removed pictures: their number, the first, and the steps to the others."""
+    listed = sorted(indices)
+    steps = [listed[0], *(b - a for a, b in pairwise(listed))]
+    return varint(len(steps)) + b"".join(map(varint, steps))
+
+
+def removed_in(payload: bytes) -> list[int]:
+    """Read the indices in a list of removed pictures. Raises ``InvalidField``."""
+    fields, index, indices = Fields(payload), 0, list[int]()
+    with refusing("removed pictures"):
+        count = fields.varint(MAX_PICTURES, "their number")
+        check(count > 0, "a list of none")
+        for number in range(count):
+            step = fields.varint(MAX_PICTURES - 1 - index, "a step to the next")
+            check(step > 0 or not number, "they must ascend")
+            index += step
+            indices.append(index)
+        fields.finish()
+    return indices
+
+
+def _sync(file: IO[bytes]) -> None:
+    file.flush()
+    try:
+        descriptor = file.fileno()
+    except UnsupportedOperation:  # in memory
+        return
+    os.fsync(descriptor)

@@ -1,0 +1,161 @@
+"""Add pictures to an archive: another generation of it, coded as the pictures that it has."""
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from unicorn_codec.archive import Archive, check_model
+from unicorn_codec.codes.context_model import load_context_model
+from unicorn_codec.config import CodesOptions
+from unicorn_codec.devices import choose_device
+from unicorn_codec.errors import InvalidSetting
+from unicorn_codec.format.decoder_table import Decoder
+from unicorn_codec.format.growth import growing
+from unicorn_codec.format.header import Header
+from unicorn_codec.format.names import check_name
+from unicorn_codec.format.network_table import parse_update
+from unicorn_codec.format.pages import psnr_code
+from unicorn_codec.format.reader import ContainerReader
+from unicorn_codec.format.sources import FileSource, TailedSource
+from unicorn_codec.format.writer import ContainerWriter
+from unicorn_codec.measurement import Measured, measure
+from unicorn_codec.packing.archive_writing import write_pictures
+from unicorn_codec.packing.effort_planning import plan_rounds
+from unicorn_codec.packing.into_codes import new_encoder
+from unicorn_codec.packing.observer import Observer
+from unicorn_codec.packing.packed import PackedPictures
+from unicorn_codec.packing.picture_source import PictureSource
+from unicorn_codec.pictures.images import list_folder
+from unicorn_codec.pictures.picture_files import LeftOut, printable
+from unicorn_codec.transform.autoencoder import PackagedAutoencoder, load_autoencoder
+
+NAMES_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddReport:
+    """What was added, measured on the file itself.
+
+    Args:
+        indices: of the new pictures, ascending.
+        added_bytes: by which the file grew.
+        seconds: until the file could be written, without measuring it.
+    """
+
+    indices: tuple[int, ...]
+    pictures: int
+    file_bytes: int
+    added_bytes: int
+    generation: int
+    measured: Measured
+    seconds: float
+    left_out: tuple[LeftOut, ...]
+
+
+def add(
+    path: Path | str, folder: Path | str, options: CodesOptions | None = None, observer: Observer | None = None
+) -> AddReport:
+    """Add all pictures below a folder to an archive of codes. Nothing of it is rewritten, and no index changes.
+
+    Args:
+        options: their effort, device and ``read.skip_unreadable`` count. All else is as in the archive.
+
+    Raises:
+        ArchiveBusy: another process is writing to the archive.
+        InvalidSetting: it holds a network, or has a picture of one of the names.
+        UnicornError: see ``errors``; the archive is then as it was.
+    """
+    path, options, observer = Path(path), options or CodesOptions(), observer or Observer()
+    started = time.monotonic()
+    before = path.stat().st_size if path.exists() else 0
+    with growing(path) as (reader, writer):
+        number = last_of_codes(reader)
+        read = replace(options.read, max_side=reader.footer.read.max_side, background=reader.footer.read.background)
+        pictures = PictureSource(list_folder(folder, read, observer.of_stage("reading")), read)
+        check_new_names(reader, pictures.folder.names)
+        shipped, autoencoder = load_both(reader, reader.decoder(number), options.device)
+        packed = encode_like(reader.decoder(number), pictures, shipped, reader, options, observer)
+        indices = write_pictures(writer, packed, number)
+        seconds = time.monotonic() - started
+        measured = measure_new(path, writer, pictures, autoencoder, observer)
+        writer.commit(seed=options.seed, psnrs={row.index: psnr_code(row.psnr_db) for row in measured.rows})
+    with Archive.open(path) as written:
+        return AddReport(
+            indices=tuple(sorted(indices)),
+            pictures=len(written),
+            file_bytes=written.reader.source.size,
+            added_bytes=written.reader.source.size - before,
+            generation=written.reader.footer.generation,
+            measured=measured,
+            seconds=seconds,
+            left_out=tuple(pictures.folder.left_out),
+        )
+
+
+def last_of_codes(reader: ContainerReader) -> int:
+    """Return the number of the decoder that new pictures are coded for. Raises ``InvalidSetting`` without one."""
+    for number, decoder in reversed(list(enumerate(reader.footer.decoders))):
+        if not decoder.is_network:
+            return number
+    raise InvalidSetting("this archive is the weights of one network, which learns no more pictures: pack all again")
+
+
+def check_new_names(reader: ContainerReader, names: tuple[str, ...]) -> None:
+    """Raise ``InvalidSetting`` if the archive has a picture of one of these names already."""
+    for name in names:
+        check_name(name)
+    taken = [name for name in names if any(reader.name(index) == name for index in reader.find(name))]
+    if taken:
+        shown = ", ".join(map(printable, taken[:NAMES_SHOWN]))
+        more = f" and {len(taken) - NAMES_SHOWN} more" if len(taken) > NAMES_SHOWN else ""
+        raise InvalidSetting(f"the archive has these names already: {shown}{more}; remove those pictures first")
+
+
+def load_both(
+    reader: ContainerReader, decoder: Decoder, device: str
+) -> tuple[PackagedAutoencoder, PackagedAutoencoder]:
+    """Return the package's autoencoder that a decoder needs, and the one with the archive's change."""
+    model = load_context_model(decoder.model.name)
+    shipped = load_autoencoder(decoder.model.name, choose_device(device), decoder.model.latent_channels)
+    if not isinstance(shipped, PackagedAutoencoder):
+        raise InvalidSetting(f"no code can be made for the autoencoder {printable(decoder.model.name)!r}")
+    check_model(decoder, [shipped.reference.model(model.sha256).fingerprint], decoder.model.name)
+    if decoder.weights is None:
+        return shipped, shipped
+    return shipped, shipped.with_update(parse_update(reader.weights(decoder.weights)))
+
+
+def encode_like(
+    decoder: Decoder,
+    pictures: PictureSource,
+    shipped: PackagedAutoencoder,
+    reader: ContainerReader,
+    options: CodesOptions,
+    observer: Observer,
+) -> PackedPictures:
+    """Code pictures at the step of a decoder, and for its change of the model."""
+    model = load_context_model(decoder.model.name)
+    encoder = new_encoder(pictures, shipped, model)
+    if decoder.weights is not None:
+        encoder = encoder.with_update(parse_update(reader.weights(decoder.weights)))
+    rounds = plan_rounds(encoder, options, decoder.latent_step)
+    codes = encoder.encode(decoder.latent_step, observer.of_stage("coding"), rounds=rounds)
+    header = Header(
+        pictures=len(pictures),
+        seed=options.seed,
+        latent_step=decoder.latent_step,
+        autoencoder=shipped.reference,
+        denoising=None,
+    )
+    folder = pictures.folder
+    return PackedPictures(header=header, sizes=folder.sizes, names=folder.names, codes=codes)
+
+
+def measure_new(
+    path: Path, writer: ContainerWriter, pictures: PictureSource, autoencoder: PackagedAutoencoder, observer: Observer
+) -> Measured:
+    """Measure the new pictures as a reader of the coming generation gets them."""
+    tail = writer.preview()
+    source = TailedSource(FileSource(path), writer.offset, tail)
+    with Archive(ContainerReader(source), lambda _: autoencoder) as archive:
+        return measure(archive, pictures.folder, pictures.read, observer.of_stage("measuring"))

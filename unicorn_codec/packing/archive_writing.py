@@ -1,0 +1,153 @@
+"""Packed pictures to an archive: one generation of it, whose indices are drawn as in the paper."""
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from unicorn_codec.atomic_files import open_atomic
+from unicorn_codec.errors import OutputError
+from unicorn_codec.format.canary import Canary
+from unicorn_codec.format.chunks import ID_BYTES
+from unicorn_codec.format.code_kinds import code_of_unit, parent_of_code, unit_of_code
+from unicorn_codec.format.decoder_table import Decoder
+from unicorn_codec.format.header import AutoencoderReference, Header
+from unicorn_codec.format.index_map import index_of_position
+from unicorn_codec.format.network_table import parse_update, serialize_network, serialize_update
+from unicorn_codec.format.reader import ContainerReader
+from unicorn_codec.format.records import Record, record_of_code
+from unicorn_codec.format.sources import FileSource
+from unicorn_codec.format.writer import ContainerWriter
+from unicorn_codec.inspection import network_of
+from unicorn_codec.packing.packed import Codes, PackedPictures
+
+
+def check_output(path: str | os.PathLike[str], *, overwrite: bool) -> None:
+    """Raise ``OutputError`` if a file cannot be written there, as far as one can know without writing."""
+    path = Path(path)
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder, the output must be a file")
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path} exists already; --overwrite replaces it")
+    if not path.parent.is_dir():
+        raise OutputError(f"the folder {path.parent} does not exist")
+    if not os.access(path.parent, os.W_OK):
+        raise OutputError(f"the folder {path.parent} may not be written to")
+
+
+def id_of(packed: PackedPictures) -> bytes:
+    """Derive the id of a new archive from what it will hold, so that packing again gives the same file."""
+    digest = hashlib.sha256(f"{packed.header} {packed.names} {packed.read}".encode())
+    for data in packed.codes.streams if packed.codes else (packed.weights or b"",):
+        digest.update(data)
+    return digest.digest()[:ID_BYTES]
+
+
+def write_pictures(writer: ContainerWriter, packed: PackedPictures, decoder: int | None = None) -> list[int]:
+    """Write all records of packed pictures, without what makes them visible.
+
+    Args:
+        decoder: number of the archive's decoder that they are coded for; None: they get one of their own.
+
+    Returns:
+        The index of each picture, by position.
+    """
+    header, base = packed.header, writer.next_index
+    indices = (base + index_of_position(header.seed, header.pictures)).tolist()
+    number = writer.add_decoder(decoder_of(writer, packed, base)) if decoder is None else decoder
+    if packed.codes is None:
+        for (width, height), name, index in zip(packed.sizes.tolist(), packed.names, indices, strict=True):
+            writer.add_of_network(index, width, height, number, name)
+        return indices
+    for position, record in enumerate(_records(packed, packed.codes, indices, number)):
+        writer.add(record, packed.names[position])
+    return indices
+
+
+def decoder_of(writer: ContainerWriter, packed: PackedPictures, first: int) -> Decoder:
+    """Write the weights that the pictures' decoder needs, and describe it."""
+    header, codes, reference = packed.header, packed.codes, packed.header.autoencoder
+    if isinstance(reference, AutoencoderReference):
+        reference = reference.model(b"" if codes is None else codes.model_sha256)
+    if codes is None:
+        weights = writer.add_weights(serialize_network(header, first, packed.weights or b""))
+        return Decoder(model=reference, is_network=True, latent_step=header.latent_step, weights=weights)
+    return Decoder(
+        model=reference,
+        latent_step=header.latent_step,
+        level=codes.level,
+        short=codes.short,
+        weights=None if packed.tuning is None else writer.add_weights(serialize_update(packed.tuning)),
+    )
+
+
+def _records(packed: PackedPictures, codes: Codes, indices: list[int], decoder: int) -> Iterator[Record]:
+    for (width, height), code, index in zip(packed.sizes.tolist(), codes.streams, indices, strict=True):
+        # Packing knows positions, an archive indices.
+        yield record_of_code(index, width, height, decoder, _with_parent(code, indices))
+
+
+def write_packed(
+    path: Path, packed: PackedPictures, *, overwrite: bool = False, canaries: Sequence[Canary] = ()
+) -> int:
+    """Write an archive of packed pictures without measuring it, and return its bytes.
+
+    Raises ``OutputError``; what stood there before is then untouched.
+    """
+    check_output(path, overwrite=overwrite)
+    try:
+        with open_atomic(path) as file:
+            writer = ContainerWriter(file, id_of(packed))
+            write_pictures(writer, packed)
+            writer.commit(seed=packed.header.seed, read=packed.read, canaries=canaries)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+    return path.stat().st_size
+
+
+def read_packed(path: Path) -> PackedPictures:
+    """Read an archive of one generation, of which nothing was removed, as it was packed.
+
+    Raises ``ArchiveUnreadable`` and ``FormatError``.
+    """
+    source = FileSource(path)
+    try:
+        reader = ContainerReader(source)
+        described = reader.footer.decoders[0]
+        rows = [reader.row(int(index)) for leaf in reader.leaves() for index in leaf.living]
+        named = sorted(((reader.name(row.index) or "", row) for row in rows), key=lambda one: one[0].encode())
+        positions = {row.index: position for position, (_, row) in enumerate(named)}
+        network = network_of(reader, described)
+        if network is not None:
+            header, codes, update = network.header, None, None
+        else:
+            header = Header(
+                pictures=len(rows),
+                seed=reader.footer.seed,
+                latent_step=described.latent_step,
+                autoencoder=described.model,
+                denoising=None,
+            )
+            streams = (reader.record(row).code for _, row in named)
+            moved = tuple(_with_parent(code, positions) for code in streams)
+            codes = Codes(level=described.level, model_sha256=bytes(32), streams=moved, short=described.short)
+            update = None if described.weights is None else parse_update(reader.weights(described.weights))
+        return PackedPictures(
+            header=header,
+            sizes=np.array([(row.width, row.height) for _, row in named], np.int32),
+            names=tuple(name for name, _ in named),
+            weights=None if network is None else network.weights,
+            codes=codes,
+            tuning=update,
+            read=reader.footer.read,
+        )
+    finally:
+        source.close()
+
+
+def _with_parent(code: bytes, number_of: Mapping[int, int] | Sequence[int]) -> bytes:
+    """The code of a sequence's picture with another number for the picture that it goes on from; others as they are."""
+    parent = parent_of_code(code)
+    return code if parent is None else code_of_unit(unit_of_code(code), number_of[parent])

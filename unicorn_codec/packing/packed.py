@@ -1,0 +1,69 @@
+"""What packing hands to the writer: all pictures of a folder by position, as codes or in a network."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unicorn_codec.format.code_kinds import HALF_LEVELS
+from unicorn_codec.format.fields import check
+from unicorn_codec.format.header import MAX_CODED_CHANNELS, MAX_LEVEL, Header
+from unicorn_codec.format.read_settings import ReadSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Codes:
+    """Entropy-coded latents of all pictures, or the AVIF codes of some.
+
+    Args:
+        level: coarseness of the quantisation step, see ``model_level``, below ``MAX_LEVEL + HALF_LEVELS``.
+        model_sha256: of the context model that they were made with; no other one can read them.
+        streams: the code of the picture at each position, none empty; one of a sequence names its parent by position.
+        short: whether they are short ones, as all that this software writes are.
+    """
+
+    level: int
+    model_sha256: bytes
+    streams: tuple[bytes, ...]
+    short: bool = True
+
+    def __post_init__(self) -> None:
+        levels = MAX_LEVEL + HALF_LEVELS
+        check(0 <= self.level < levels, f"the level is 0 to {levels - 1}, not {self.level}")
+        check(len(self.model_sha256) == 32, "a SHA-256 has 32 bytes")
+        check(all(self.streams), "a code has at least one byte")
+
+    def code(self, index: int) -> bytes:
+        """The code of the picture at a position."""
+        return self.streams[index]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PackedPictures:
+    """A folder's pictures, as a network or as codes.
+
+    Args:
+        header: what the decoder needs in addition to sizes, weights and codes.
+        sizes: (M, 2) int32, width and height of the picture at each position.
+        names: of the pictures by position, strictly ascending.
+        weights: of the network, see ``weight_section``; None where the header has none.
+        codes: of the pictures by position; None if a network holds them.
+        tuning: change of the decoder, see ``decoder_update``; None if it is used as it is.
+        read: how files became pixels.
+    """
+
+    header: Header
+    sizes: NDArray[np.int32]
+    names: tuple[str, ...]
+    weights: bytes | None = None
+    codes: Codes | None = None
+    tuning: bytes | None = None
+    read: ReadSettings = field(default_factory=ReadSettings)
+
+    def __post_init__(self) -> None:
+        check((self.weights is None) == (self.header.denoising is None), "a network and its weights come together")
+        check((self.weights is None) != (self.codes is None), "an archive holds either a network or codes")
+        check(self.tuning is None or self.codes is not None, "a change of the decoder comes with codes alone")
+        check(self.sizes.shape == (len(self.names), 2), "one size a name")
+        channels = self.header.autoencoder.latent_channels
+        check(self.codes is None or channels <= MAX_CODED_CHANNELS, f"codes of {channels} latent channels")
