@@ -1408,6 +1408,21 @@ HALF_CHROMA = bytes.fromhex("0a081808bf688086834232181ac78785e1cc30c302800000903
 FULL_CHROMA = bytes.fromhex("0a083808bf69010d0690321917826304c24924932800000048543661ac646bc12b31c15b5c")
 
 
+def gray_code_values() -> list[dict[str, Any]]:
+    """Marked codes and what follows the mark; and the luma of some colours."""
+    codes = [("latents", b"\5\1\2"), ("half-size", b"\x85\1"), ("empty-channels", b"\0"), ("avif", b"\xff\0\x0a")]
+    colours = [(0, 0, 0), (255, 255, 255), (255, 0, 0), (0, 255, 0), (0, 0, 255), (1, 2, 3), (128, 127, 129)]
+    return [
+        *({"name": name, "hex": (b"\x7f" + code).hex(), "follows": code.hex()} for name, code in codes),
+        {"name": "nothing", "hex": "7f", "clause": "UNI-124", "error": "InvalidField"},
+        {"name": "marked-twice", "hex": "7f7f0501", "clause": "UNI-124", "error": "InvalidField"},
+        *(
+            {"name": f"luma-of-{r}-{g}-{b}", "colour": [r, g, b], "luma": (299 * r + 587 * g + 114 * b + 500) // 1000}
+            for r, g, b in colours
+        ),
+    ]
+
+
 def avif_code_values() -> list[dict[str, Any]]:
     """AVIF codes of a picture of 8 by 8 pixels of one colour, and such as a decoder refuses."""
     bare, whole, frame = b"\xff\0", b"\xff\1", obu(0x32, bytes(20))
@@ -1554,6 +1569,7 @@ def main(folder: Path) -> None:
         ("weight-codes.json", "UNI-55", weight_code_values()),
         ("rans.json", "UNI-86", rans_values()),
         ("integer-weights.json", "UNI-104", integer_weight_values()),
+        ("gray-codes.json", "UNI-124", gray_code_values()),
         ("avif-codes.json", "UNI-91", avif_code_values()),
         ("sequences.json", "UNI-108", sequence_values()),
     ]

@@ -14,9 +14,12 @@ import pytest
 from PIL import features
 
 from unicorn_codec import errors
+from unicorn_codec.decoders.code_decoder import to_gray
+from unicorn_codec.format import code_kinds
 from unicorn_codec.format.bit_packing import pack_codes, unpack_codes
 from unicorn_codec.format.canary import Canary, block_sums, serialize_canary
 from unicorn_codec.format.chunks import TOMBSTONES
+from unicorn_codec.format.code_kinds import colour_code, mark_gray
 from unicorn_codec.format.generator import normals, raw
 from unicorn_codec.format.header import WeightFormat
 from unicorn_codec.format.index_map import index_of_position
@@ -24,7 +27,7 @@ from unicorn_codec.format.integrity import problems_of
 from unicorn_codec.format.network_table import parse_network, parse_update
 from unicorn_codec.format.rans import TOTAL, RansDecoder, encode
 from unicorn_codec.format.reader import ContainerReader
-from unicorn_codec.format.records import NETWORK, SEQUENCE, Record
+from unicorn_codec.format.records import NETWORK, SEQUENCE, Record, codec_of_code
 from unicorn_codec.format.repair import repair
 from unicorn_codec.format.sources import MemorySource
 from unicorn_codec.format.writer import removed_in
@@ -243,6 +246,20 @@ def test_canary_vectors(case: dict[str, Any]) -> None:
     sums = block_sums(np.array(case["pixels"], np.uint8))
     assert list(sums) == case["sums"]
     assert serialize_canary(Canary(index=case["index"], sums=sums)).hex() == case["hex"]
+
+
+@pytest.mark.parametrize("case", table("gray-codes.json"), ids=lambda c: c["name"])
+def test_gray_code_vectors(case: dict[str, Any]) -> None:
+    if "luma" in case:
+        assert to_gray(np.array([[case["colour"]]], np.uint8)).tolist() == [[3 * [case["luma"]]]]
+    elif "follows" in case:
+        code = bytes.fromhex(case["hex"])
+        assert code_kinds.is_gray(code) and colour_code(code) == bytes.fromhex(case["follows"])
+        assert codec_of_code(code) == codec_of_code(colour_code(code))
+        assert mark_gray(colour_code(code)) == code
+    else:
+        with pytest.raises(getattr(errors, case["error"])):
+            colour_code(bytes.fromhex(case["hex"]))
 
 
 @pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")

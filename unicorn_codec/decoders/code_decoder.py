@@ -12,8 +12,10 @@ from unicorn_codec.codes.context_model import ContextModel
 from unicorn_codec.codes.latent_coding import Symbols, decode_symbols
 from unicorn_codec.devices import map_in_workers
 from unicorn_codec.format.code_kinds import (
+    colour_code,
     decoder_step,
     is_avif,
+    is_gray,
     is_half_size,
     is_in_sequence,
     model_level,
@@ -21,6 +23,7 @@ from unicorn_codec.format.code_kinds import (
 )
 from unicorn_codec.pictures.avif import decode_avif
 from unicorn_codec.pictures.avif_sequence import chain_of, decode_chains
+from unicorn_codec.pictures.images import Pixels
 from unicorn_codec.transform.autoencoder import Autoencoder
 
 
@@ -67,7 +70,9 @@ class CodeDecoder:
             FormatError: a code is damaged.
             PackageMissing: a picture is stored as AVIF, and this Pillow has none.
         """
-        codes = {n: self.codes.code(index) for n, index in enumerate(indices)}
+        marked = {n: self.codes.code(index) for n, index in enumerate(indices)}
+        gray = {n for n, code in marked.items() if is_gray(code)}
+        codes = {n: colour_code(code) for n, code in marked.items()}
         in_sequences = {n: indices[n] for n, code in codes.items() if is_in_sequence(code)}
         chains = [chain_of(self.codes.code, index) for index in in_sequences.values()]
         decoded = decode_chains(chains, self.codes.code, width, height) if chains else {}
@@ -95,7 +100,7 @@ class CodeDecoder:
                 for n in codes:
                     while n not in ready:
                         ready |= next(made)
-                    yield ready.pop(n)
+                    yield to_gray(ready.pop(n)) if n in gray else ready.pop(n)
 
         return pictures
 
@@ -109,3 +114,10 @@ class CodeDecoder:
         for start in range(0, len(codes), together):
             part = slice(start, start + together)
             yield _Part(places=places[part], symbols=symbols[part], half=half)
+
+
+def to_gray(pixels: Pixels) -> Pixels:
+    """Replace the colours of pixels (H, W, 3) by their luma (BT.601), the same in all channels."""
+    red, green, blue = np.moveaxis(pixels.astype(np.uint32), -1, 0)
+    luma = ((299 * red + 587 * green + 114 * blue + 500) // 1000).astype(np.uint8)
+    return np.repeat(luma[..., None], 3, axis=-1)

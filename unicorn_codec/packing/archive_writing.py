@@ -11,7 +11,7 @@ from unicorn_codec.atomic_files import open_atomic
 from unicorn_codec.errors import OutputError
 from unicorn_codec.format.canary import Canary
 from unicorn_codec.format.chunks import ID_BYTES
-from unicorn_codec.format.code_kinds import code_of_unit, parent_of_code, unit_of_code
+from unicorn_codec.format.code_kinds import code_of_unit, is_gray, mark_gray, parent_of_code, unit_of_code
 from unicorn_codec.format.decoder_table import Decoder
 from unicorn_codec.format.header import AutoencoderReference, Header
 from unicorn_codec.format.index_map import index_of_position
@@ -150,4 +150,7 @@ def read_packed(path: Path) -> PackedPictures:
 def _with_parent(code: bytes, number_of: Mapping[int, int] | Sequence[int]) -> bytes:
     """The code of a sequence's picture with another number for the picture that it goes on from; others as they are."""
     parent = parent_of_code(code)
-    return code if parent is None else code_of_unit(unit_of_code(code), number_of[parent])
+    if parent is None:
+        return code
+    moved = code_of_unit(unit_of_code(code), number_of[parent])
+    return mark_gray(moved) if is_gray(code) else moved

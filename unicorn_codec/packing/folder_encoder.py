@@ -143,7 +143,7 @@ class FolderEncoder:
                 codes[position] = code
                 if kept is not None:
                     kept.add(position, code)
-        streams = tuple(codes[position] for position in range(count))
+        streams = tuple(self.pictures.mark_if_gray(position, codes[position]) for position in range(count))
         return Codes(level=level_of(step), model_sha256=self.model.sha256, streams=streams)
 
     def encode_batch(

@@ -116,7 +116,8 @@ def _encode(encoder: FolderEncoder, options: CodesOptions, observer: Observer) -
         groups = find_near_duplicates(encoder.chooser, observer.of_stage("comparing"))
     target = resolve(options.target, pixels=encoder.pictures.pixels, coarsest=encoder.coarsest)
     if isinstance(target, AsAvif):
-        return PackedCodes(container=encode_as_avif(encoder, groups, target.quality, options.seed, observer), rounds=0)
+        container = encode_as_avif(encoder, groups, target.quality, options.seed, observer)
+        return PackedCodes(container=container, rounds=0)
     step = target.step if isinstance(target, AtStep) else TYPICAL_STEP
     encoder = encoder.with_sequences(worthwhile(groups, step, observer.of_stage("sequences")))
     plan = CodesPlan(target=target, rounds=plan_rounds(encoder, options, step))
@@ -185,7 +186,7 @@ def encode_as_avif(
         if position not in codes:
             codes[position], _ = encode_avif(encoder.pictures.picture(position), quality)
             observer.stage("coding", len(codes), count)
-    streams = tuple(codes[position] for position in range(count))
+    streams = tuple(encoder.pictures.mark_if_gray(position, codes[position]) for position in range(count))
     return container_of(encoder, 1.0, Codes(level=0, model_sha256=encoder.model.sha256, streams=streams), seed)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from unicorn_codec.config import ReadOptions
+from unicorn_codec.format.code_kinds import mark_gray
 from unicorn_codec.pictures.batches import batches_by_size
 from unicorn_codec.pictures.images import Folder, Pixels, read_picture
 from unicorn_codec.transform.autoencoder import Autoencoder
@@ -37,6 +38,10 @@ class PictureSource:
     def picture(self, position: int) -> Pixels:
         """Read the picture at a position."""
         return read_picture(self.folder, self.folder.pictures[position], self.read)
+
+    def mark_if_gray(self, position: int, code: bytes) -> bytes:
+        """Mark the code of the picture at a position if that is gray: it so comes back without a tint."""
+        return mark_gray(code) if self.folder.pictures[position].is_gray else code
 
     def pixels_of(self, position: int) -> int:
         """Return the number of pixels of the picture at a position."""

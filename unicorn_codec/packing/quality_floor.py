@@ -67,7 +67,8 @@ class QualityFloor:
 
     def _avif_of(self, position: int) -> bytes:
         if position not in self.avif:
-            self.avif[position] = smallest_avif(self.pictures.picture(position), self.is_reached)
+            code = smallest_avif(self.pictures.picture(position), self.is_reached)
+            self.avif[position] = self.pictures.mark_if_gray(position, code)
         return self.avif[position]
 
 

@@ -19,6 +19,7 @@ from unicorn_codec.format.code_kinds import (
     is_in_sequence,
     parent_of_code,
     unit_of_code,
+    unmark_gray,
 )
 from unicorn_codec.format.limits import MAX_SEQUENCE
 from unicorn_codec.pictures.av1_stream import read_first
@@ -97,7 +98,7 @@ def chain_of(code_of: Callable[[int], bytes], index: int) -> list[int]:
         if len(chain) == MAX_SEQUENCE:
             raise InvalidField(f"picture {index} goes on from more than {MAX_SEQUENCE} others")
         chain.append(parent)
-    if code_of(chain[-1])[:2] != bytes([AVIF, FIRST_OF_SEQUENCE]):
+    if unmark_gray(code_of(chain[-1]))[:2] != bytes([AVIF, FIRST_OF_SEQUENCE]):
         raise InvalidField(f"picture {index} goes on from one that is of no sequence")
     return chain[::-1]
 
@@ -139,6 +140,6 @@ def decode_chains(
 
 
 def _unit(code: bytes, *, is_first: bool) -> bytes:
-    if code[:2] != bytes([AVIF, FIRST_OF_SEQUENCE if is_first else LATER_OF_SEQUENCE]):
+    if unmark_gray(code)[:2] != bytes([AVIF, FIRST_OF_SEQUENCE if is_first else LATER_OF_SEQUENCE]):
         raise InvalidField("a sequence begins with its first picture, and has no other first one")
     return unit_of_code(code)

@@ -52,12 +52,20 @@ PillowImage = Image.Image
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One readable file: its name below the folder (POSIX), its size as it comes back, its bytes' SHA-256 in hex."""
+    """One readable file.
+
+    Args:
+        name: relative to the folder, with ``/``.
+        width, height: as the picture comes back.
+        sha256: of the file's bytes, in hex.
+        is_gray: all its pixels have R = G = B.
+    """
 
     name: str
     width: int
     height: int
     sha256: str
+    is_gray: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +137,8 @@ def list_folder(folder: Path | str, options: ReadOptions, progress: Callable[[in
             left_out.append(fault(name, str(error)))
         else:
             height, width, _ = decoded.pixels.shape
-            pictures.append(Picture(name, width, height, hashlib.sha256(data).hexdigest()))
+            digest = hashlib.sha256(data).hexdigest()
+            pictures.append(Picture(name, width, height, digest, is_gray=is_gray(decoded.pixels)))
             flattened += decoded.flattened
             scaled += decoded.scaled
             notes += [Note(printable(name), text) for text in decoded.notes]
@@ -150,6 +159,11 @@ def list_folder(folder: Path | str, options: ReadOptions, progress: Callable[[in
         scaled=scaled,
         notes=tuple(notes),
     )
+
+
+def is_gray(pixels: Pixels) -> bool:
+    """Return whether all pixels (H, W, 3) have R = G = B."""
+    return bool((pixels == pixels[..., :1]).all())
 
 
 def folder_digest(folder: Folder, options: ReadOptions) -> str:
