@@ -101,7 +101,7 @@ def pack_some(
         "parameters": measured.parameters,
         "parameters_per_latent": round(measured.parameters / values, 3),
         "file_bytes": report.file_bytes,
-        "weight_bytes": next(section.bytes for section in report.sections if section.type == "WGHT"),
+        "weight_bytes": next(part.bytes for part in report.parts if part.part == "weights"),
         "bits_per_pixel": round(report.bits_per_pixel, 4),
         "psnr_db": round(report.measured.psnr_db.mean, 2),
         "ceiling_db": round(measured.ceiling_psnr_db, 2),

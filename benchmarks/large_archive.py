@@ -37,12 +37,12 @@ class CountedFile(FileSource):
     """Counts what is read of a file."""
 
     reads = 0
-    bytes = 0
+    bytes_read = 0
 
     def read(self, offset: int, length: int) -> bytes:
         found = super().read(offset, length)
         self.reads += 1
-        self.bytes += len(found)
+        self.bytes_read += len(found)
         return found
 
 
@@ -71,7 +71,12 @@ def unpack_one(path: Path, index: int) -> dict[str, Any]:
         archive[index].load()
         code_bytes = archive.reader.row(index).length
     seconds = time.perf_counter() - started
-    return {"seconds": seconds, "reads": source.reads, "bytes_besides_the_code": source.bytes - code_bytes, **peak()}
+    return {
+        "seconds": seconds,
+        "reads": source.reads,
+        "bytes_besides_the_code": source.bytes_read - code_bytes,
+        **peak(),
+    }
 
 
 def add_one(path: Path, folder: Path) -> dict[str, Any]:

@@ -368,7 +368,11 @@ def changed(fields: Mapping[str, bytes], changes: Mapping[str, bytes]) -> bytes:
     return b"".join(changes.get(name, usual) for name, usual in fields.items())
 
 
-def network(weights: bytes, head: bytes = leb(2026) + leb(3) + leb(0), **changes: Any) -> bytes:
+HEAD_FIELDS = leb(2026) + leb(3) + leb(0)
+FORM = (4, 3, 7)
+
+
+def network(weights: bytes, head: bytes = HEAD_FIELDS, **changes: Any) -> bytes:
     """The payload of a network's W."""
     fields = {name: struct.pack(layout, changes.get(name, usual)) for name, (layout, usual) in DENO_FIELDS.items()}
     return b"\0" + head + b"".join(fields.values()) + weights
@@ -604,7 +608,7 @@ def expected(pictures: Sequence[Picture] | None = None, **values: Any) -> dict[s
     return usual_values | values
 
 
-def network_values(weight_codes: Sequence[int], form: tuple[int, int, int] = (4, 3, 7), **named: str) -> dict[str, Any]:
+def network_values(weight_codes: Sequence[int], form: tuple[int, int, int] = FORM, **named: str) -> dict[str, Any]:
     """What a reader must find of a network with these weight codes."""
     exponent_bits, mantissa_bits, bias = form
     sign = 1 << (exponent_bits + mantissa_bits)
@@ -744,8 +748,8 @@ def networks() -> list[Valid]:
     listed = []
     for named, change, count in kinds:
         codes = [(7 * i + 3) % 256 for i in range(count)]
-        data = of_network(network(floats(stored(bytes(codes)), count=count), **change))
-        values = expected(three(codec=5), network=network_values(codes, **named))
+        data = of_network(network(floats(stored(bytes(codes)), count=count), HEAD_FIELDS, **change))
+        values = expected(three(codec=5), network=network_values(codes, FORM, **named))
         listed.append((f"network-{'-'.join(named.values())}", "UNI-54", data, values))
     return listed
 

@@ -5,8 +5,9 @@ import random
 from collections.abc import Sequence
 
 from unicorn_codec.format.canary import Canary
-from unicorn_codec.format.decoder_table import OWN_CLASS, Decoder, ModelReference
+from unicorn_codec.format.decoder_table import Decoder
 from unicorn_codec.format.fields import varint
+from unicorn_codec.format.header import OWN_CLASS, ModelReference
 from unicorn_codec.format.pages import FIRST_PSNR
 from unicorn_codec.format.records import record_of_code
 from unicorn_codec.format.writer import ContainerWriter

@@ -5,6 +5,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,6 +28,7 @@ from unicorn_codec.errors import (
     OutputError,
 )
 from unicorn_codec.format.code_kinds import is_half_size
+from unicorn_codec.format.header import ModelReference
 from unicorn_codec.inspection import describe
 from unicorn_codec.model_registry import default_name
 from unicorn_codec.network.training import Progress
@@ -45,7 +47,7 @@ from unicorn_codec.quality import DEFAULT_QUALITY, step_of_quality
 from unicorn_codec.verification import verify
 
 
-def decode_all(path: Path, **options: int) -> dict[str, np.ndarray]:
+def decode_all(path: Path, **options: Any) -> dict[str, np.ndarray]:
     archive = Archive.open(path, device="cpu")
     return {archive.names[i]: pixels for i, pixels in archive.iterate(range(len(archive)), **options)}
 
@@ -156,7 +158,9 @@ def test_a_quality_that_latents_do_not_reach_is_had_from_avif(folder: Path, tmp_
 
 def test_codes_of_another_context_model_are_refused(coded: tuple[Path, PackReport], tmp_path: Path) -> None:
     container = read_packed(coded[0])
-    model = replace(container.header.autoencoder, fingerprint=bytes(16))
+    model = container.header.autoencoder
+    assert isinstance(model, ModelReference)
+    model = replace(model, fingerprint=bytes(16))
     write_packed(tmp_path / "other.uni", replace(container, header=replace(container.header, autoencoder=model)))
     archive = Archive.open(tmp_path / "other.uni")
     assert len(archive) == 6 and archive.size(0), "what needs no model is there"

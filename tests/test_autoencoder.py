@@ -1,5 +1,7 @@
 import json
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tests.conftest import draw
+from unicorn_codec.archive import check_model
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.errors import AutoencoderMismatch, AutoencoderUnavailable
 from unicorn_codec.pictures.demo_pictures import make_demo_pictures
@@ -17,7 +20,6 @@ from unicorn_codec.pictures.metrics import psnr_db
 from unicorn_codec.transform.autoencoder import (
     LEADING_CHANNELS,
     PackagedAutoencoder,
-    check_reference,
     load_autoencoder,
     weights_of,
 )
@@ -143,20 +145,20 @@ def test_diffusers_autoencoders_work_from_a_folder(tmp_path: Path) -> None:
         assert latents.shape == (1, 4, 10, 16)
         assert loaded.decode_pictures(latents, 20, 30, 1.0)[0].shape == (20, 30, 3)
         again = load_autoencoder(str(tmp_path / name), CPU)
-        check_reference(loaded.reference, again.reference)
+        assert loaded.reference == again.reference
 
 
-def test_the_refusal_of_another_autoencoder_names_the_difference(packaged: PackagedAutoencoder, tmp_path: Path) -> None:
-    from dataclasses import replace
-
+def test_another_autoencoder_or_context_model_is_refused(packaged: PackagedAutoencoder) -> None:
     wanted = packaged.reference
-    for found, what in (
-        (replace(wanted, class_name="AutoencoderKL"), "class"),
-        (replace(wanted, config_sha256=bytes(32)), "configuration"),
-        (replace(wanted, weights_sha256=bytes(32)), "weights"),
+    described: Any = SimpleNamespace(model=wanted.model(bytes(32)))
+    check_model(described, [wanted.model(bytes(32)).fingerprint], wanted.name)
+    for found in (
+        replace(wanted, config_sha256=bytes(32)).model(bytes(32)),
+        replace(wanted, weights_sha256=bytes(32)).model(bytes(32)),
+        wanted.model(bytes(31) + b"1"),
     ):
-        with pytest.raises(AutoencoderMismatch, match=what):
-            check_reference(wanted, found)
+        with pytest.raises(AutoencoderMismatch, match=found.fingerprint.hex()[:16]):
+            check_model(described, [found.fingerprint], wanted.name)
 
 
 def test_loading_errors_are_reported_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.sample_archive import DECODER, archive, code_of, name_of
+from unicorn_codec import atomic_files
 from unicorn_codec.errors import ArchiveBusy, ArchiveUnreadable, DamagedSectionWarning, IndexOutOfRange, InvalidSetting
 from unicorn_codec.format import growth, writer
 from unicorn_codec.format.growth import compact, growing
@@ -276,7 +277,7 @@ def test_truncation_within_a_later_generation_is_noticed_and_repaired(path: Path
 
 
 def test_growth_of_a_file_that_was_replaced_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = growth.lock
+    original = atomic_files.lock
 
     def replaced(file: object) -> None:
         other = path.with_name("other")

@@ -30,12 +30,12 @@ class Counted(MemorySource):
     """Counts what is read."""
 
     reads = 0
-    bytes = 0
+    bytes_read = 0
 
     def read(self, offset: int, length: int) -> bytes:
         found = super().read(offset, length)
         self.reads += 1
-        self.bytes += len(found)
+        self.bytes_read += len(found)
         return found
 
 
@@ -45,7 +45,7 @@ def test_one_picture_takes_a_few_small_reads(index: int) -> None:
     reader = ContainerReader(source)
     record = reader.record(reader.row(index))
     assert record.code[:3] != b"" and record.index == index
-    assert source.reads <= MAX_READS and source.bytes <= MAX_BYTES + len(record.code)
+    assert source.reads <= MAX_READS and source.bytes_read <= MAX_BYTES + len(record.code)
     assert reader.name(index) == name_of(index)
     assert source.reads <= MAX_READS + 1
 
@@ -54,7 +54,7 @@ def test_a_name_takes_a_few_small_reads() -> None:
     source = Counted(LARGE)
     reader = ContainerReader(source)
     assert reader.find(name_of(4321)) == [4321]
-    assert source.reads <= 8 and source.bytes <= MAX_BYTES
+    assert source.reads <= 8 and source.bytes_read <= MAX_BYTES
     assert reader.find("cats/99999.jpg") == []
 
 
@@ -62,7 +62,7 @@ def test_the_footer_is_enough_to_say_what_an_archive_holds() -> None:
     source = Counted(LARGE)
     footer = ContainerReader(source).footer
     assert (footer.pictures, footer.next_index, footer.level) == (MANY, MANY, 1)
-    assert source.reads <= 2 and source.bytes <= TAIL_BYTES + 64
+    assert source.reads <= 2 and source.bytes_read <= TAIL_BYTES + 64
 
 
 def test_a_small_archive_is_read_at_once() -> None:
@@ -160,7 +160,7 @@ def test_any_file_system_of_fsspec(tmp_path: Path) -> None:
 
 def test_urls_and_paths() -> None:
     assert is_url("https://host/a.uni") and is_url("s3://bucket/a.uni") and is_url("zip://a.uni::b.zip")
-    assert not any(map(is_url, ("a.uni", "/a/b.uni", "C:\\a.uni", Path("https:/x"))))
+    assert not any(is_url(path) for path in ("a.uni", "/a/b.uni", "C:\\a.uni", Path("https:/x")))
     assert stem_of("https://host/folder/out.uni?key=1") == "out" and stem_of("folder/out.uni") == "out"
 
 

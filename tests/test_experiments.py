@@ -13,10 +13,12 @@ from benchmarks.experiments.report import NAME, bytes_at, write_report
 from benchmarks.experiments.results import Results, Row
 from benchmarks.experiments.running import network_of
 from tests.sample_network import HEADER
+from unicorn_codec.format.header import AutoencoderReference
 from unicorn_codec.format.index_map import index_of_position
 from unicorn_codec.network.planning import shape_network
 from unicorn_codec.weights.weight_section import count_parameters
 
+assert isinstance(HEADER.autoencoder, AutoencoderReference)
 REFERENCE = replace(HEADER.autoencoder, latent_channels=16, downsampling=16)
 CIRCUMSTANCES = {"size": "small", "data": ["cats"], "seconds": 3.0, "device": "cpu", "pictures": 24}
 

@@ -16,6 +16,7 @@ from unicorn_codec.config import NetworkOptions, PackOptions, TrainConfig
 from unicorn_codec.decoders.network_decoder import NetworkDecoder
 from unicorn_codec.devices import choose_device
 from unicorn_codec.format.header import AutoencoderReference, NetworkConfig
+from unicorn_codec.format.index_map import index_of_position
 from unicorn_codec.measurement import measure
 from unicorn_codec.model_registry import default_name
 from unicorn_codec.network.planning import shape_network
@@ -112,16 +113,15 @@ def variants_of(question: Question, trained: PackedPictures) -> Iterator[tuple[s
     """Yield variants of a trained archive: itself (None), or the same weights stored or sampled in other ways."""
     denoising = trained.header.denoising
     assert denoising is not None and trained.weights is not None
-    changed = replace(trained, canary=None)  # the canary describes the pictures as trained
     if question.weight_bits:
         values = parse_weights(trained.weights)[1]
         for bits in question.weight_bits:
             chosen = fit_format(values, *NetworkOptions(weight_bits=bits).float_bits)
-            yield f"{bits} bits", replace(changed, weights=serialize_weights(values, chosen))
+            yield f"{bits} bits", replace(trained, weights=serialize_weights(values, chosen))
     elif question.steps:
         for steps in question.steps:
             header = replace(trained.header, denoising=replace(denoising, steps=steps))
-            yield f"{steps} steps", replace(changed, header=header)
+            yield f"{steps} steps", replace(trained, header=header)
     else:
         yield None, None
 
@@ -130,7 +130,7 @@ def measure_archive(output: Path, pictures: Folder, report: PackReport, options:
     """Measure bytes and distortion of a file, in pixels and in latents."""
     assert report.network is not None
     with Archive.open(output, device=options.device) as archive:
-        decoder = archive.decoder
+        decoder = archive.decoder(0)
         assert isinstance(decoder, NetworkDecoder)
         latent_psnr_db, sampling_s = measure_latents(archive, decoder, pictures, options)
         pixels = measure(archive, pictures, options.read)
@@ -156,12 +156,13 @@ def measure_latents(
     stds = torch.tensor(denoising.stds).view(-1, 1, 1)
     means = torch.tensor(denoising.means).view(-1, 1, 1)
     squares, seconds = [], 0.0
+    by_position = index_of_position(decoder.header.seed, len(archive)).tolist()
     multiple = decoder.header.autoencoder.downsampling * denoising.network.patch_size
     for start in range(0, len(archive), PICTURES_PER_BATCH):
         chosen = pictures.pictures[start : start + PICTURES_PER_BATCH]
         originals = [read_picture(pictures, picture, options.read) for picture in chosen]
         target = (decoder.autoencoder.encode_pictures(originals, multiple) - means) / stds
-        indices = archive.indices[start : start + PICTURES_PER_BATCH]
+        indices = by_position[start : start + PICTURES_PER_BATCH]
         started = time.monotonic()
         found = decoder.sample(indices, chosen[0].width, chosen[0].height).cpu() / denoising.latent_std
         seconds += time.monotonic() - started
