@@ -12,6 +12,7 @@ from PIL import Image, ImageCms
 
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.errors import ImageFolderError, InvalidSetting, OutputError
+from unicorn_codec.format.limits import MAX_SIDE
 from unicorn_codec.pictures import images
 from unicorn_codec.pictures.images import (
     folder_digest,
@@ -334,8 +335,8 @@ def test_absurd_size_is_refused_by_the_header_alone(tmp_path: Path, monkeypatch:
 
 
 def test_side_that_no_archive_can_hold(tmp_path: Path) -> None:
-    tmp_path.joinpath("a.png").write_bytes(encoded(Image.new("RGB", (70000, 1)), "PNG"))
-    with pytest.raises(ImageFolderError, match="70000x1 pixels; sides up to 65536"):
+    tmp_path.joinpath("a.png").write_bytes(encoded(Image.new("L", (MAX_SIDE + 1, 1)), "PNG"))
+    with pytest.raises(ImageFolderError, match=f"{MAX_SIDE + 1}x1 pixels; sides up to {MAX_SIDE}"):
         list_folder(tmp_path, PLAIN)
     assert list_folder(tmp_path, ReadOptions(max_side=100)).pictures[0].width == 100
 
