@@ -50,13 +50,9 @@ class Case:
     arguments: tuple[str, ...]
     has_old: bool
 
-    @property
-    def makes_checkpoints(self) -> bool:
-        return "--index-only" in self.arguments
-
 
 def cases(seconds: float) -> tuple[Case, ...]:
-    network = (*NETWORK, "--time", f"{seconds}s")
+    network = (*NETWORK, "--train-time", f"{seconds}s")
     return (
         Case("codes", CODES, False),
         Case("codes over an existing file", (*CODES, "--overwrite"), True),
@@ -201,7 +197,7 @@ class Attack:
         self.unfinished += bool(others)
         if len(others) > 1:
             problems.append(f"left {sorted(path.name for path in others)}")
-        more = ["--resume"] if case.makes_checkpoints and self.checkpoint.exists() else []
+        more = ["--resume"] if self.checkpoint.exists() else []
         if self.output.exists() and "--overwrite" not in case.arguments:
             more.append("--overwrite")
         status = self.pack(case, *more)
