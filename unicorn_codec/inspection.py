@@ -63,7 +63,7 @@ def describe_picture(path: str | os.PathLike[str], index: int) -> dict[str, Any]
         return entry_of(row, reader.name(index)) | {
             "decoder": row.decoder,
             "offset": row.offset,
-            "goes_on_from": chain,
+            "depends_on": chain,
         }
     finally:
         source.close()
