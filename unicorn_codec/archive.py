@@ -424,8 +424,8 @@ def load_decoder(reader: ContainerReader, described: Decoder, autoencoder: Autoe
 def check_model(described: Decoder, known: Mapping[bytes, object] | Sequence[bytes], name: str) -> None:
     """Raise ``AutoencoderMismatch`` unless a decoder's fingerprint is a known one."""
     if described.model.fingerprint not in known:
-        at_hand = ", ".join(fingerprint.hex()[:16] for fingerprint in known) or "none"
+        known_ones = ", ".join(fingerprint.hex()[:16] for fingerprint in known) or "none"
         raise AutoencoderMismatch(
             f"this archive was packed with the model {printable(described.model.name)!r}, fingerprint "
-            f"{described.model.fingerprint.hex()[:16]}; {printable(name)!r} at hand has {at_hand}"
+            f"{described.model.fingerprint.hex()[:16]}; the installed {printable(name)!r} has {known_ones}"
         )
