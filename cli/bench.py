@@ -14,33 +14,45 @@ from .parameters import Duration
 
 @click.command()
 @click.argument("folder", type=a_path)
-@click.option("--out", "output", metavar="FOLDER", type=a_path, required=True, help="Folder of the results.")
-@click.option("--pictures", type=click.IntRange(min=1), help="Most pictures, drawn at random.  [default: all]")
+@click.option("--out", "output", metavar="FOLDER", type=a_path, required=True, help="Folder for the results.")
+@click.option(
+    "--pictures", type=click.IntRange(min=1), help="Maximum number of pictures, drawn at random.  [default: all]"
+)
 @click.option(
     "--codecs",
     metavar="NAME,...",
     help="Codecs to run, such as unicorn,avif,jpeg, or all (hours of work).  [default: eleven]",
 )
-@click.option("--points", type=click.IntRange(min=1), default=4, show_default=True, help="Most settings of each rival.")
+@click.option(
+    "--points",
+    type=click.IntRange(min=1),
+    default=4,
+    show_default=True,
+    help="Maximum number of settings of each rival codec.",
+)
 @click.option(
     "--metrics-every",
     metavar="N",
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Measure one picture in N; bytes are always those of all.",
+    help="Measure the distortion of one picture in N. Rates always cover all pictures.",
 )
-@click.option("--train-time", "seconds", type=Duration(), help="Also make index-only archives, each trained this long.")
-@click.option("--features", metavar="FILE", type=a_path, help="SqueezeNet 1.1 features, for the perceptual distance.")
+@click.option(
+    "--train-time", "seconds", type=Duration(), help="Also make index-only archives, each trained for this time."
+)
+@click.option(
+    "--features", metavar="FILE", type=a_path, help="Weights of SqueezeNet 1.1's features, for the perceptual distance."
+)
 @click.option(
     "--seed",
     type=click.IntRange(0, (1 << 64) - 1),
     default=0,
     show_default=True,
-    help="Seed of all that is drawn at random.",
+    help="Random seed.",
 )
 @device_option
-@grouped("What is read", *read_options)
+@grouped("Input", *read_options)
 @overwrite_option
 def bench(
     folder: Path,
@@ -58,10 +70,10 @@ def bench(
 ) -> None:
     """Compare this codec with others on the pictures below FOLDER.
 
-    All are packed and decoded, and measured from the files really written. The output folder holds bench.json,
-    table.md, a plot a metric (PNG, SVG) and, below files/, everything that was written. Codecs that cannot run here
-    are skipped with the reason. Needs the packages of unicorn-codec[bench]; unicorn-codec[metrics] adds metrics whose
-    weights must be on this machine.
+    Every codec writes and decodes real files; rate and distortion are measured on those. The output folder holds
+    bench.json, table.md, one plot per metric (PNG, SVG) and all written files, below files/. Codecs that are not
+    installed are skipped, with the reason. Requires unicorn-codec[bench]; unicorn-codec[metrics] adds metrics, whose
+    weights must be present on this machine.
     """
     from unicorn_codec.bench import comparison as library
     from unicorn_codec.bench.own_codec import Unicorn, own_settings

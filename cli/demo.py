@@ -1,4 +1,4 @@
-"""``unicorn demo``: draw pictures to try packing with."""
+"""``unicorn demo``: draw sample pictures."""
 
 from pathlib import Path
 
@@ -11,12 +11,14 @@ from .text import count
 @click.command()
 @click.argument("folder", type=a_path)
 @click.option(
-    "--count", "pictures", type=click.IntRange(1, 999), default=24, show_default=True, help="Pictures to draw."
+    "--count", "pictures", type=click.IntRange(1, 999), default=24, show_default=True, help="Number of pictures."
 )
-@click.option("--side", type=click.IntRange(16, 1024), default=128, show_default=True, help="Side in pixels.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of what is drawn.")
+@click.option(
+    "--side", type=click.IntRange(16, 1024), default=128, show_default=True, help="Width and height in pixels."
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed.")
 def demo(folder: Path, pictures: int, side: int, seed: int) -> None:
-    """Draw pictures into FOLDER, to try packing with.
+    """Draw sample pictures into FOLDER.
 
     They show one mug in many colours, poses and lights. The same seed draws the same pictures.
     """

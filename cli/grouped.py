@@ -9,11 +9,11 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class GroupedOption(click.Option):
-    """An option that belongs to a group of the help text.
+    """Option that belongs to a group of the help text.
 
     Args:
         group: heading of the group.
-        advanced: only ``--help-all`` shows it.
+        advanced: whether only ``--help-all`` shows it.
     """
 
     def __init__(self, *args: Any, group: str = "", advanced: bool = False, **kwargs: Any) -> None:
@@ -22,7 +22,7 @@ class GroupedOption(click.Option):
 
 
 def grouped(heading: str, *options: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    """Give options a heading in the help text, in this order."""
+    """Group options, in this order, under a heading of the help text."""
 
     def decorate(command: Command) -> Command:
         for option in reversed(options):
@@ -36,12 +36,12 @@ def grouped(heading: str, *options: Callable[[Command], Command]) -> Callable[[C
 
 
 def option(*names: str, advanced: bool = False, **settings: Any) -> Callable[[Command], Command]:
-    """Declare an option of a group, as ``click.option`` does."""
+    """Declare an option of a group; the arguments are those of ``click.option``."""
     return click.option(*names, cls=GroupedOption, advanced=advanced, **settings)
 
 
 class GroupedCommand(click.Command):
-    """A command whose help text shows its options in groups, the advanced ones only by ``--help-all``."""
+    """Command whose help text shows options in groups, and advanced options only with ``--help-all``."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         return [*super().get_params(ctx), _help_all_option()]
@@ -56,7 +56,7 @@ class GroupedCommand(click.Command):
                 and (record := parameter.get_help_record(ctx)) is not None
             ):
                 groups.setdefault(getattr(parameter, "group", "Help"), []).append(record)
-        groups["Help"] = groups.pop("Help")  # the last one
+        groups["Help"] = groups.pop("Help")  # move to the end
         for heading, records in groups.items():
             with formatter.section(heading):
                 formatter.write_dl(records)
@@ -78,5 +78,5 @@ def _help_all_option() -> click.Option:
         is_eager=True,
         expose_value=False,
         callback=show,
-        help="Show all options, those of networks included, and exit.",
+        help="Show all options, including advanced ones, and exit.",
     )

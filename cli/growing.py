@@ -1,4 +1,4 @@
-"""``unicorn add``, ``remove``, ``compact`` and ``repair``: archives that grow, shrink and get well again."""
+"""``unicorn add``, ``remove``, ``compact`` and ``repair``: edit and rebuild archives."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -28,8 +28,8 @@ if TYPE_CHECKING:  # at run time these would load torch
 @click.command()
 @local_archive_argument
 @click.argument("folder", type=a_path)
-@click.option("--effort", type=click.IntRange(0), help="Rounds of refinement.  [default: as many as pay]")
-@click.option("--seed", type=click.IntRange(0), default=0, help="Draws the new pictures' indices.")
+@click.option("--effort", type=click.IntRange(0), help="Rounds of refinement.  [default: as for pack]")
+@click.option("--seed", type=click.IntRange(0), default=0, help="Seed that draws the new indices.  [default: 0]")
 @skip_unreadable_option
 @device_option
 @json_option
@@ -42,9 +42,10 @@ def add(
     device: str,
     as_json: bool,
 ) -> None:
-    """Add all pictures below FOLDER to an archive of codes.
+    """Add all pictures below FOLDER to an archive.
 
-    They are coded as those that it has. Nothing of the file is rewritten, and no index changes.
+    They are coded with the archive's model and quantisation step. Existing bytes and indices do not change. An
+    archive made with --index-only cannot grow.
     """
     from unicorn_codec.config import CodesOptions, ReadOptions
     from unicorn_codec.packing import add as library
@@ -59,14 +60,14 @@ def add(
 
 
 def add_values(report: "AddReport") -> dict[str, Any]:
-    """Everything that ``add --json`` prints."""
+    """Return the values that ``add --json`` prints."""
     values = asdict(report)
     del values["measured"]
     return values | measured_values(report.measured)
 
 
 def add_text(path: Path, report: "AddReport") -> str:
-    """What ``add`` prints."""
+    """Format the text that ``add`` prints."""
     new, indices = count(len(report.indices), "picture"), report.indices
     return "\n\n".join((
         f"{path}: {new} added, {exact_bytes(report.added_bytes)}; indices {indices[0]} to {indices[-1]}",
@@ -79,7 +80,7 @@ def add_text(path: Path, report: "AddReport") -> str:
 @click.option("--index", "ranges", type=IndexRanges(), help="Indices of pictures, such as 42 or 3,5,8-11.")
 @click.option("--name", "patterns", multiple=True, help="A picture's name or a pattern. May be given more than once.")
 def remove(archive: Path, ranges: tuple[range, ...] | None, patterns: tuple[str, ...]) -> None:
-    """Mark pictures as removed. Their bytes are gone after ``unicorn compact``. No index changes."""
+    """Mark pictures as removed. Indices do not change; ``unicorn compact`` frees the bytes."""
     if (ranges is None) == (not patterns):
         raise click.UsageError("select pictures by one of --index and --name")
 
@@ -95,7 +96,7 @@ def remove(archive: Path, ranges: tuple[range, ...] | None, patterns: tuple[str,
 @click.command()
 @local_archive_argument
 def compact(archive: Path) -> None:
-    """Write an archive anew, without what was removed from it. No index changes."""
+    """Rewrite an archive without its removed pictures. Indices do not change."""
     from unicorn_codec.format.growth import compact as compact_file
 
     before, after = compact_file(archive)
@@ -108,9 +109,9 @@ def compact(archive: Path) -> None:
 @overwrite_option
 @json_option
 def repair(damaged: Path, output: Path, overwrite: bool, as_json: bool) -> None:
-    """Rebuild an archive from what is left of a damaged one, and list what is lost.
+    """Rebuild a damaged archive, and list the pictures that are lost.
 
-    The damaged file stays as it is. Pictures keep their indices.
+    The damaged file is not modified. Pictures keep their indices.
     """
     from unicorn_codec.editing import repair_file
     from unicorn_codec.packing.archive_writing import check_output
@@ -121,9 +122,9 @@ def repair(damaged: Path, output: Path, overwrite: bool, as_json: bool) -> None:
 
 
 def repair_text(path: Path, report: "RepairReport") -> str:
-    """What ``repair`` prints."""
+    """Format the text that ``repair`` prints."""
     lost = [f"lost: picture {index}" + (f" ({name})" if name else "") for index, name in report.lost]
-    nameless = f"{count(report.nameless, 'picture')} without the name that it had" if report.nameless else ""
+    nameless = f"{count(report.nameless, 'picture')} without a name" if report.nameless else ""
     return "\n".join(
         filter(
             None,

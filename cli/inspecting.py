@@ -1,4 +1,4 @@
-"""``unicorn inspect``: what a file holds, without decoding."""
+"""``unicorn inspect``: describe a file without decoding it."""
 
 from pathlib import Path
 
@@ -12,12 +12,12 @@ from .values import to_json
 @click.command()
 @archive_argument
 @click.option("--entries", is_flag=True, help="List every picture: index, size, record, PSNR as packed, name.")
-@click.option("--index", type=click.IntRange(min=0), help="Show one picture alone.")
+@click.option("--index", type=click.IntRange(min=0), help="Show only this picture.")
 @json_option
 def inspect(archive: Path | str, entries: bool, index: int | None, as_json: bool) -> None:
-    """Show what a file holds: pictures, rate, network, autoencoder and what takes how many bytes.
+    """Describe a file: its pictures, rate, network, autoencoder, and the bytes of each part.
 
-    Nothing is decoded.
+    No picture is decoded.
     """
     from unicorn_codec.inspection import describe, describe_picture
 

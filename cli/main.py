@@ -1,4 +1,4 @@
-"""The command ``unicorn``: its subcommands, and the one place that turns errors into a line and an exit code."""
+"""The command ``unicorn``: its subcommands, and the conversion of errors to a message and an exit code."""
 
 import os
 import sys
@@ -20,19 +20,19 @@ from .streams import abandon_stdout, is_lost_output, prepare_streams
 from .unpack import unpack
 from .verify import verify
 
-# NumPy's threads spin while they wait, which takes the processor from torch's threads.
+# NumPy's threads spin while they wait, and compete with torch's for the processor.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 FAILED = 1
 INTERRUPTED = 130
-"""What a shell reports for a command that Ctrl-C ended."""
+"""Exit code of a command stopped by Ctrl-C, as in shells."""
 
 
 class UnicornGroup(click.Group):
-    """Runs a command. Errors of the library become one line; a bug stays a traceback."""
+    """Group that prints errors of the library as one line; bugs keep their traceback."""
 
     def main(self, *args: Any, **settings: Any) -> Any:
-        if sys.stdout is sys.__stdout__:  # not a test's
+        if sys.stdout is sys.__stdout__:  # false in tests
             prepare_streams()
         return super().main(*args, **settings)
 
@@ -68,7 +68,7 @@ def show_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    """Print a warning about a file without the line of code it came from; others as Python does."""
+    """Print a warning about a file without its line of code, and other warnings as Python does."""
     if issubclass(category, (CanaryWarning, CheckpointWarning, DamagedSectionWarning)):
         click.echo(f"unicorn: warning: {message}", err=True)
     else:
@@ -78,7 +78,7 @@ def show_warning(
 @click.group(cls=UnicornGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="unicorn-codec")
 def cli() -> None:
-    """Pack a folder of pictures into one small file; get any of them back by its index.
+    """Pack a folder of pictures into one small file, and unpack any of them by its index.
 
     \b
       unicorn pack photos/ out.uni

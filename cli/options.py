@@ -13,7 +13,7 @@ from .grouped import option
 from .parameters import ArchivePath, Colour
 
 a_path = click.Path(path_type=Path)
-"""Type of paths. The library reports missing and unreadable ones, in the same words everywhere."""
+"""Type of paths. Existence is not checked here: the library reports missing and unreadable files."""
 
 
 archive_argument = click.argument("archive", metavar="FILE.uni|URL", type=ArchivePath())
@@ -29,31 +29,31 @@ device_settings: dict[str, Any] = {
     "type": click.Choice(DEVICES),
     "default": "auto",
     "show_default": True,
-    "help": "Where to compute; auto takes a GPU if there is one.",
+    "help": "Device to compute on; auto uses a GPU if available.",
 }
 device_option = click.option("--device", **device_settings)
 
 sampling_steps_option = click.option(
     "--sampling-steps",
     type=click.IntRange(1, MAX_STEPS),
-    help="Sampling steps for archives with a network.  [default: the number that measured best when packing]",
+    help="Sampling steps for archives with a network.  [default: stored in the file]",
 )
 
 archive_autoencoder_option = click.option(
     "--autoencoder",
     metavar="NAME|HUB-ID|FOLDER",
-    help="Where to find the archive's autoencoder.  [default: the name that the file gives]",
+    help="Location of the archive's autoencoder.  [default: the name stored in the file]",
 )
 
 max_pixels_option = click.option(
     "--max-pixels",
     type=click.IntRange(min=1),
-    help="Refuse to decode larger pictures: a hostile file can claim any size.  [default: 134217728, as packing does]",
+    help="Refuse to decode larger pictures; protects against hostile files.  [default: 134217728, as for pack]",
 )
 
 skip_unreadable_settings: dict[str, Any] = {
     "is_flag": True,
-    "help": "Leave out files that cannot be read, instead of stopping.",
+    "help": "Skip unreadable files instead of stopping.",
 }
 skip_unreadable_option = click.option("--skip-unreadable", **skip_unreadable_settings)
 
@@ -69,20 +69,20 @@ read_options = (
         type=Colour(),
         default="white",
         show_default=True,
-        help="Colour under transparent pixels: '#rrggbb' or a name.",
+        help="Background colour for transparent pixels: '#rrggbb' or a name.",
     ),
     option("--skip-unreadable", **skip_unreadable_settings),
     option(
         "--first-page",
         advanced=True,
         is_flag=True,
-        help="Keep the first full-size page, frame or picture of files that hold several, instead of stopping.",
+        help="Use the first full-size page, frame or picture of files with several, instead of stopping.",
     ),
     option(
         "--accept-damaged",
         advanced=True,
         is_flag=True,
-        help="Keep what can be decoded of damaged pictures, and report them, instead of stopping.",
+        help="Pack the decodable part of damaged pictures and report them, instead of stopping.",
     ),
     option(
         "--max-pixels",
@@ -90,14 +90,14 @@ read_options = (
         type=click.IntRange(min=1),
         default=MAX_PIXELS,
         show_default=True,
-        help="Refuse to read larger pictures: a small file can claim any size.",
+        help="Refuse to read larger pictures.",
     ),
 )
-"""Options that decide how files become pixels; ``read_options_of`` takes their values."""
+"""Options for reading picture files; ``read_options_of`` collects their values."""
 
 READ_SETTINGS = ("max_side", "background", "skip_unreadable", "first_page", "accept_damaged", "max_pixels")
 
 
 def read_options_of(settings: dict[str, Any]) -> ReadOptions:
-    """Return the library's options from a command's settings, among which are those of ``read_options``."""
+    """Return the library's reading options, taken from all settings of a command."""
     return ReadOptions(**{name: settings[name] for name in READ_SETTINGS})

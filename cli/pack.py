@@ -1,4 +1,4 @@
-"""``unicorn pack``: a folder of pictures becomes one file."""
+"""``unicorn pack``: pack a folder of pictures into one file."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,7 +37,7 @@ if TYPE_CHECKING:  # at run time these would load torch or Pillow
 
 
 def _default_effort(device: str) -> str:
-    """The default of ``--effort`` on a kind of device, in words."""
+    """Describe the default of ``--effort`` on a kind of device."""
     rounds, most = DEFAULT_EFFORT[device], DEFAULT_ROUND_PIXELS[device] // 10**6
     return f"{rounds}, fewer above {most // rounds} megapixels in all, none above {most}"
 
@@ -47,25 +47,25 @@ target_options = grouped(
     option(
         "--quality",
         type=click.FloatRange(0, 100),
-        help="Quality, about the SSIMULACRA2 that photographs reach: 30 is low, 50 medium, 70 high, 90 hard to tell "
-        f"from the original. Above the reach of codes, pictures are stored as AVIF.  [default: {DEFAULT_QUALITY:g}]",
+        help="Quality, roughly the SSIMULACRA2 of photographs: 30 is low, 50 medium, 70 high, 90 hard to distinguish "
+        f"from the original. Where codes do not reach it, pictures are stored as AVIF.  [default: {DEFAULT_QUALITY:g}]",
     ),
-    option("--bpp", type=float, help="Rate of the file instead, in bits per pixel."),
-    option("--size", type=ByteSize(), help="Size of the file instead, such as 300kB or 3MB."),
+    option("--bpp", type=float, help="Target rate of the file in bits per pixel, instead of a quality."),
+    option("--size", type=ByteSize(), help="Target size of the file, such as 300kB or 3MB, instead of a quality."),
     option(
         "--min-psnr",
         "min_psnr_db",
         type=float,
         help="Minimum PSNR in dB. Pictures below it are stored as AVIF at the lowest quality that reaches it.",
     ),
-    option("--min-ms-ssim", type=float, advanced=True, help="Minimum MS-SSIM, 0 to 1, likewise."),
+    option("--min-ms-ssim", type=float, advanced=True, help="Minimum MS-SSIM, 0 to 1, enforced like --min-psnr."),
     option("--step", type=click.FloatRange(1), advanced=True, help="Quantisation step of the codes; 1 is the finest."),
     option(
         "--lambda",
         "rd_lambda",
         type=click.FloatRange(0, min_open=True),
         advanced=True,
-        help="Squared error that a bit per pixel is worth: 50 gives the finest step, 28800 the coarsest.",
+        help="Lagrange multiplier: squared error per bit per pixel. 50 gives the finest step, 28800 the coarsest.",
     ),
 )
 
@@ -74,8 +74,8 @@ effort_options = grouped(
     option(
         "--effort",
         type=click.IntRange(0, MAX_EFFORT),
-        help="Rounds of refinement of each picture's code; see docs/effort.md for what they cost and save. From "
-        f"{RANDOM_EFFORT} on, the search is wider; 13 to 39 hardly gain over 12.  "
+        help="Rounds of refinement of each picture's code; docs/effort.md lists times and savings. From "
+        f"{RANDOM_EFFORT} on, the search is wider; 13 to 39 gain little over 12.  "
         f"[default: {_default_effort('cpu')}; on a GPU {_default_effort('cuda')}]",
     ),
     option("--time", "seconds", type=Duration(), help="Time budget, such as 90s or 10m. Lowers the effort to fit."),
@@ -93,12 +93,12 @@ effort_options = grouped(
         "--tune",
         is_flag=True,
         advanced=True,
-        help="Fit the decoder to the pictures where that pays. Takes many minutes; for files of 600 kB and more. "
-        "Textures come out smoother.",
+        help="Fit the decoder to the pictures, and store the update if it lowers the loss at equal size. Takes many "
+        "minutes; useful for files of 600 kB or more. Smooths textures.",
     ),
 )
 
-input_options = grouped("What is read", *read_options)
+input_options = grouped("Input", *read_options)
 
 output_options = grouped(
     "Output",
@@ -111,7 +111,7 @@ output_options = grouped(
         default=0,
         show_default=True,
         advanced=True,
-        help="Seed of everything that is drawn at random; stored in the file.",
+        help="Random seed, stored in the file.",
     ),
     option(
         "--autoencoder",
@@ -119,51 +119,51 @@ output_options = grouped(
         default=default_name(),
         show_default=True,
         advanced=True,
-        help="A model of the package or, with --index-only, an autoencoder of diffusers.",
+        help="Packaged model or, with --index-only, an autoencoder of diffusers.",
     ),
 )
 
 network_options = grouped(
-    "Index only: all pictures in the weights of one network. Each option below implies --index-only",
+    "Index only: all pictures in the weights of one network. Each option implies --index-only",
     option(
         "--index-only",
         is_flag=True,
         advanced=True,
-        help="Train a network on all pictures, as the paper does, for minutes to hours; a picture is then its index "
-        "alone. Files are many times larger than with codes.",
+        help="Train one network on all pictures, as in the paper, for minutes to hours. Its weights and an index "
+        "reproduce a picture. Files are many times larger than with codes.",
     ),
     option("--train-time", "train_seconds", type=Duration(), advanced=True, help="Training time, such as 10m or 1.5h."),
-    option("--epochs", type=click.IntRange(min=1), advanced=True, help="Visits of every picture, instead of a time."),
+    option("--epochs", type=click.IntRange(min=1), advanced=True, help="Training epochs, instead of a time."),
     option(
         "--hidden-size",
         type=click.IntRange(4, MAX_HIDDEN_SIZE),
         advanced=True,
-        help="Width of the network.  [default: about 1.5 parameters a latent value]",
+        help="Width of the network.  [default: about 1.5 parameters per latent value]",
     ),
     option(
         "--depth",
         type=click.IntRange(1, MAX_DEPTH),
         advanced=True,
-        help="Blocks of the network.  [default: by its size, at most 12]",
+        help="Number of transformer blocks.  [default: chosen by size, at most 12]",
     ),
     option(
         "--weight-format",
         type=click.Choice(WEIGHT_FORMATS),
         advanced=True,
-        help="Store weights as small floats, or as entropy-coded integers that training takes into account.  "
+        help="Store weights as small floats, or as entropy-coded integers with quantisation-aware training.  "
         "[default: float]",
     ),
     option(
         "--weight-bits",
         type=click.IntRange(3, 32),
         advanced=True,
-        help="Bits of a stored weight: 8 to 32 of a float, 3 to 8 of an integer on average.  [default: 14, or 5]",
+        help="Bits per stored weight: 8 to 32 for floats, 3 to 8 on average for integers.  [default: 14, or 5]",
     ),
     option(
         "--exponent-bits",
         type=click.IntRange(2, 8),
         advanced=True,
-        help="Exponent bits of a float.  [default: 4, more above 28 bits]",
+        help="Exponent bits per float.  [default: 4, more above 28 bits]",
     ),
     option(
         "--condition",
@@ -183,13 +183,13 @@ network_options = grouped(
         "--latent-std",
         type=click.FloatRange(0, 1000, min_open=True),
         advanced=True,
-        help="Standard deviation to which latents are normalised.  [default: 1/3, as in the paper]",
+        help="Standard deviation of normalised latents.  [default: 1/3, as in the paper]",
     ),
     option(
         "--sampling-steps",
         type=click.IntRange(1, MAX_STEPS),
         advanced=True,
-        help="Sampling steps that the file asks for.  [default: the number that measures best]",
+        help="Sampling steps, stored in the file.  [default: the number with the highest PSNR]",
     ),
 )
 
@@ -218,7 +218,7 @@ OPTION_NAMES = {
     "train_seconds": "--train-time",
     "min_psnr_db": "--min-psnr",
 }
-"""Options whose parameter has another name."""
+"""Names of options that differ from their parameters'."""
 
 
 @click.command(cls=GroupedCommand)
@@ -232,9 +232,9 @@ OPTION_NAMES = {
 def pack(folder: Path, output: Path, as_json: bool, **settings: Any) -> None:
     """Pack all pictures below FOLDER into one file.
 
-    JPEG, PNG, WebP, AVIF, TIFF, BMP and GIF are read, HEIC and camera raw with the extras heif and raw; names and
-    sizes are kept. Files are recognised by their content. Every file that is left out is listed with the reason. When
-    the file is written, its pictures are decoded and measured.
+    Reads JPEG, PNG, WebP, AVIF, TIFF, BMP and GIF; HEIC and camera raw with the extras heif and raw. Files are
+    recognised by their content. Pictures keep their names and sizes. Every file that is left out is listed with the
+    reason. At the end, the written file is decoded and measured.
 
     Ctrl-C leaves a checkpoint next to the output; --resume continues from it.
     """
@@ -259,7 +259,7 @@ def pack_options(
     tune: bool,
     **settings: Any,
 ) -> PackOptions:
-    """Return the library's options from the command's. What was not given keeps the library's default."""
+    """Return the library's options for the command's; options not given keep the library's default."""
     common = {name: settings[name] for name in ("seed", "device", "autoencoder", "resume", "overwrite")}
     common["read"] = read_options_of(settings)
     targets = _given(settings, TARGETS)

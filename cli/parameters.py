@@ -40,7 +40,7 @@ _RANGE = re.compile(r"(\d{1,18})(?:-(\d{1,18}))?", re.ASCII)
 
 
 class ArchivePath(click.ParamType[Path | str]):
-    """A path, or a URL that is kept as it is."""
+    """A path, or an unchanged URL."""
 
     name = "path"
 
@@ -94,7 +94,7 @@ class Colour(click.ParamType[tuple[int, int, int]]):
 
 
 class IndexRanges(click.ParamType[tuple[range, ...]]):
-    """``3,5,8-11``, as ranges. They are not expanded: the number of pictures is not known yet."""
+    """``3,5,8-11``, as ranges. They are not expanded, because the number of pictures is not known yet."""
 
     name = "numbers"
 

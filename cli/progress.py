@@ -1,4 +1,4 @@
-"""Progress bars on stderr. Only commands that load torch anyway import this."""
+"""Progress bars on stderr. Imported only by commands that load torch in any case."""
 
 import sys
 from collections.abc import Callable
@@ -20,7 +20,7 @@ SECONDS_BETWEEN_LOG_LINES = 20.0
 
 
 def bar(label: str, total: float, bar_format: str | None = None, *, hidden: bool = False) -> "tqdm[None]":
-    """Return a progress bar. Without a terminal it writes a line every ``SECONDS_BETWEEN_LOG_LINES``."""
+    """Return a progress bar; without a terminal, one that prints a line every ``SECONDS_BETWEEN_LOG_LINES``."""
     return tqdm(
         total=total,
         desc=label.ljust(LABEL_WIDTH),
@@ -32,10 +32,10 @@ def bar(label: str, total: float, bar_format: str | None = None, *, hidden: bool
 
 
 class Bars(Observer):
-    """Shows one bar a stage: reading, encoding, training, measuring.
+    """Progress bars, one per stage: reading, encoding, training, measuring.
 
     Args:
-        announce: called once all pictures are read and the network is planned.
+        announce: called when all pictures are read and the network is planned.
     """
 
     def __init__(self, announce: Callable[[Folder, NetworkPlan | None], None] | None = None) -> None:
@@ -66,7 +66,7 @@ class Bars(Observer):
     def tuned(self, tuned: Tuned) -> None:
         self._close()
         what = f"an update of rank {tuned.rank}" if tuned.rank else "an update of the biases"
-        verdict = "kept" if tuned.kept else "left out"
+        verdict = "kept" if tuned.kept else "discarded"
         tqdm.write(
             f"{'tuned'.ljust(LABEL_WIDTH)} {what}, {short_bytes(tuned.bytes)}: loss {100 * tuned.gain:+.1f} % lower "
             f"than with finer codes of the same size, {verdict}",
@@ -76,8 +76,8 @@ class Bars(Observer):
     def not_tuned(self, least_bytes: float) -> None:
         self._close()
         tqdm.write(
-            f"{'tuned'.ljust(LABEL_WIDTH)} nothing: the smallest update takes {short_bytes(least_bytes)}, "
-            "too much for this file",
+            f"{'tuned'.ljust(LABEL_WIDTH)} nothing: the smallest update has {short_bytes(least_bytes)}, "
+            "too many for this file",
             file=sys.stderr,
         )
 

@@ -20,7 +20,7 @@ MAX_NAMES_SHOWN = 20
 
 
 def found_text(folder: "Folder", plan: "NetworkPlan | None") -> str:
-    """Describe what was found before the work: pictures, files that were passed over, the planned network."""
+    """Describe the input before coding starts: pictures, files left out, the planned network."""
     pictures = folder.pictures
     rows: list[Row] = [
         ("pictures", f"{count(len(pictures), 'picture')}, {count(folder.pixels, 'pixel')}, {_size_range(pictures)}"),
@@ -36,7 +36,7 @@ def _plan_rows(plan: "NetworkPlan") -> list[Row]:
     return [
         (
             "network",
-            f"{count(plan.parameters, 'parameter')} ({per_value:.2f} a latent value): "
+            f"{count(plan.parameters, 'parameter')} ({per_value:.2f} per latent value): "
             f"{count(network.depth, 'block')}, hidden size {network.hidden_size}",
         ),
         ("file", f"about {short_bytes(plan.file_bytes)}, {rate(8 * plan.file_bytes / plan.pixels)} bits per pixel"),
@@ -53,7 +53,7 @@ def _size_range(pictures: "Sequence[Picture]") -> str:
 
 
 def _changed_rows(flattened: int, scaled: int, left_out: Sequence[LeftOut]) -> list[Row]:
-    """Warn of what will not come back as it was."""
+    """Warn of pictures that are changed or left out."""
     rows = []
     if flattened:
         rows.append(("warning", f"transparency of {count(flattened, 'picture')} was flattened onto the background"))
@@ -68,7 +68,7 @@ def _changed_rows(flattened: int, scaled: int, left_out: Sequence[LeftOut]) -> l
 
 
 def pack_text(output: Path, report: "PackReport") -> str:
-    """Describe what was written and its quality, all measured on the file."""
+    """Describe the written file: its size, rate and distortion."""
     done = labelled([
         ("written", f"{output}: {exact_bytes(report.file_bytes)}"),
         ("pictures", f"{count(report.pictures, 'picture')}, {count(report.pixels, 'pixel')}"),
@@ -92,7 +92,7 @@ def pack_text(output: Path, report: "PackReport") -> str:
 
 
 def _autoencoder_row(plain: float, with_weights: float) -> list[Row]:
-    """Return no row for a file that needs no autoencoder."""
+    """Format the rate with the autoencoder's weights; no row for a file that needs none."""
     if plain == with_weights:
         return []
     return [("", f"{rate(with_weights)} bits per pixel with the autoencoder's weights")]
@@ -104,7 +104,7 @@ def _coded_rows(report: "PackReport") -> list[Row]:
     if network is None:
         wanted = report.wanted_bytes
         missed = wanted is not None and report.file_bytes < 0.95 * wanted
-        less = f": the finest, below the wanted {short_bytes(round(wanted or 0))}" if missed else ""
+        less = f": the finest, below the target of {short_bytes(round(wanted or 0))}" if missed else ""
         step = f"quantisation step {report.latent_step:.3g}{less}"
         refined = [("", f"refined in {count(report.rounds, 'round')}")] if report.rounds else []
         return [("codes", step), *refined, *_avif_rows(report)]
@@ -129,7 +129,7 @@ def _avif_rows(report: "PackReport") -> list[Row]:
         stored = f"{count(report.avif_pictures, 'picture')} stored as AVIF"
         rows.append(("", f"{stored}, {exact_bytes(report.avif_bytes)}"))
         if report.wanted_bytes is not None and report.file_bytes > 1.03 * report.wanted_bytes:
-            rows.append(("warning", f"larger than the wanted {short_bytes(report.wanted_bytes)}: {stored}"))
+            rows.append(("warning", f"larger than the target of {short_bytes(report.wanted_bytes)}: {stored}"))
     if report.below_target:
         missing = count(len(report.below_target), "picture")
         rows.append(("warning", f"{missing} below the quality floor, listed below: AVIF does not reach it either"))
@@ -137,17 +137,17 @@ def _avif_rows(report: "PackReport") -> list[Row]:
 
 
 def left_out_text(left_out: Sequence[LeftOut]) -> str:
-    """List files with their reasons, one a line, pictures first; all of them, since none is in the archive."""
+    """List all files that are not in the archive with the reason, one per line, pictures first."""
     return "\n".join(f"{file.name}: {file.reason}" for file in sorted(left_out, key=lambda file: not file.is_picture))
 
 
 def notes_text(notes: "Sequence[Note]") -> str:
-    """List notes on single pictures, one a line."""
+    """List notes on pictures, one per line."""
     return "\n".join(f"{note.name}: {note.text}" for note in notes)
 
 
 def shortened(lines: Sequence[str]) -> str:
-    """Keep the first lines, and say how many more there are."""
+    """Join the first ``MAX_NAMES_SHOWN`` lines, and count the rest."""
     more = [f"and {len(lines) - MAX_NAMES_SHOWN:,} more"] if len(lines) > MAX_NAMES_SHOWN else []
     return "\n".join([*lines[:MAX_NAMES_SHOWN], *more])
 
@@ -173,16 +173,16 @@ def worst_text(pictures: "Sequence[PictureDistortion]") -> str:
 
 
 def below_stored_text(picture: "BelowStored") -> str:
-    """One line on a picture that is far from what it was when packed."""
+    """Describe a picture that has another PSNR than when it was packed."""
     stored = "as packed" if math.isinf(picture.stored_db) else f"{picture.stored_db:.2f} dB"
     return (
         f"{printable(picture.name)}: {picture.psnr_db:.2f} dB PSNR, {stored} when packed: "
-        "the original is another one, or the picture is damaged"
+        "the original has changed, or the picture is damaged"
     )
 
 
 def below_text(picture: "PictureDistortion") -> str:
-    """One line on a picture below the quality floor."""
+    """Describe a picture below the quality floor."""
     return (
         f"{printable(picture.name)}: below the quality floor, "
         f"{picture.psnr_db:.2f} dB PSNR, MS-SSIM {picture.ms_ssim:.4f}"
@@ -190,7 +190,7 @@ def below_text(picture: "PictureDistortion") -> str:
 
 
 def inspect_text(path: Path | str, values: dict[str, Any]) -> str:
-    """Format what ``inspection.describe`` found."""
+    """Format the result of ``inspection.describe``."""
     autoencoder = values["autoencoder"]
     facts = labelled([
         ("file", f"{path}, format version {values['format_version']}, generation {values['generation']}"),
@@ -215,7 +215,7 @@ def inspect_text(path: Path | str, values: dict[str, Any]) -> str:
 
 
 def _network_rows(values: dict[str, Any]) -> list[Row]:
-    """Return no rows for a file without a network."""
+    """Describe the network; no rows for a file without one."""
     network, weights = values["network"], values["weights"]
     if not network["parameters"]:
         return []
@@ -237,7 +237,7 @@ def _bits_each(weights: dict[str, Any]) -> str:
 
 
 def _code_rows(codes: dict[str, Any]) -> list[Row]:
-    """Return no rows for a file without codes."""
+    """Describe the codes; no rows for a file without any."""
     if not codes["bytes"]:
         return []
     return [
@@ -247,7 +247,7 @@ def _code_rows(codes: dict[str, Any]) -> list[Row]:
 
 
 def _entries_text(entries: list[dict[str, Any]]) -> str:
-    """List all pictures with what the file holds about each."""
+    """Format all pictures as a table."""
     columns_of = {"record_bytes": "bytes", "codec": "codec", "psnr_db": "PSNR, dB"}
     keys = list(columns_of)
     rows = [
@@ -264,7 +264,7 @@ def _entries_text(entries: list[dict[str, Any]]) -> str:
 
 
 def picture_text(picture: dict[str, Any]) -> str:
-    """Format what ``inspection.describe_picture`` found."""
+    """Format the result of ``inspection.describe_picture``."""
     psnr = picture["psnr_db"]
     rows = [
         ("index", str(picture["index"])),
@@ -272,7 +272,7 @@ def picture_text(picture: dict[str, Any]) -> str:
         ("size", f"{picture['width']}x{picture['height']}"),
         ("stored as", f"{picture['codec']}, {exact_bytes(picture['record_bytes'])} at byte {picture['offset']:,}"),
         *([("PSNR", f"{psnr:.2f} dB as packed")] if psnr is not None else []),
-        *([("goes on from", ", ".join(map(str, picture["goes_on_from"])))] if picture["goes_on_from"] else []),
+        *([("depends on", ", ".join(map(str, picture["depends_on"])))] if picture["depends_on"] else []),
     ]
     return labelled(rows)
 

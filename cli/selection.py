@@ -1,4 +1,4 @@
-"""Which pictures of an archive are selected, and which file each of them becomes."""
+"""Selection of an archive's pictures, and the path that each is written to."""
 
 import os
 import unicodedata
@@ -16,10 +16,10 @@ if TYPE_CHECKING:  # at run time it would load torch
 
 
 def select_by_index(ranges: Sequence[range], opened: "Archive") -> list[int]:
-    """Return every index of the ranges once, in their order, without those that were removed from within a range.
+    """Return every index of the ranges once, in their order; removed indices inside a longer range are skipped.
 
     Raises:
-        IndexOutOfRange: a range ends beyond the archive, or no picture has the only index of one.
+        IndexOutOfRange: a range ends beyond the archive.
     """
     limit = opened.index_limit
     for wanted in ranges:
@@ -31,7 +31,7 @@ def select_by_index(ranges: Sequence[range], opened: "Archive") -> list[int]:
 
 
 def select_by_name(patterns: Sequence[str], opened: "Archive") -> list[int]:
-    """Return the indices of the pictures that have a name exactly, else up to its normal form, else as a pattern.
+    """Return the indices of pictures by name: by exact match, else by a pattern, compared in Unicode's normal form NFC.
 
     Raises:
         NameNotFound: a pattern matches no name.
@@ -50,13 +50,13 @@ def select_by_name(patterns: Sequence[str], opened: "Archive") -> list[int]:
 
 
 def names_one_file(output: str) -> bool:
-    """Return whether ``-o`` means a file: it has a suffix, no slash at its end, and is not a folder."""
+    """Return whether ``-o`` names a file: it has a suffix, does not end with a slash, and is no existing folder."""
     path = Path(output)
     return bool(path.suffix) and not output.endswith(("/", os.sep)) and not path.is_dir()
 
 
 def paths_in_folder(folder: Path, chosen: Sequence[int], names: Mapping[int, str], suffix: str) -> dict[int, Path]:
-    """Return the path of each index. It depends on all names of the archive, not on which are chosen.
+    """Return the path of each index. It depends on all names of the archive, not on the selection.
 
     Raises:
         OutputError: a path leads outside the folder, or the folder is a file.
@@ -68,7 +68,7 @@ def paths_in_folder(folder: Path, chosen: Sequence[int], names: Mapping[int, str
 
 
 def refuse_existing(paths: Sequence[Path]) -> None:
-    """Raise ``OutputError`` if one of the files exists: before the work, not after it."""
+    """Raise ``OutputError`` if one of the files exists, before any picture is decoded."""
     existing = [path for path in paths if os.path.lexists(path)]
     if existing:
         others = f" and {len(existing) - 1:,} more exist" if len(existing) > 1 else " exists"

@@ -1,4 +1,4 @@
-"""The standard streams, whatever state a caller leaves them in: closed, full, or of an encoding that lacks letters."""
+"""Standard streams that are robust to closed descriptors, full disks and encodings without all characters."""
 
 import errno
 import io
@@ -11,19 +11,20 @@ _FULL_OR_CLOSED = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF, errno.EFB
 
 
 def prepare_streams() -> None:
-    """Make the streams safe to write. Call it once, before any file is opened.
+    """Make the standard streams safe to write. Call it once, before any file is opened.
 
-    A closed stream is opened on nothing: else the next file would take its descriptor, and what a library prints would
-    land in it. Names that the encoding lacks are escaped. What cannot be written to stderr is lost, and ends nothing.
+    Closed streams are redirected to the null device; otherwise the next opened file would take their descriptor, and
+    printed text would end up in it. Characters that the encoding lacks are escaped. Failures to write to stderr are
+    ignored.
     """
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
         except OSError:
-            # The lowest free descriptor is this one. Stdout refuses to be written, so that its loss is reported.
+            # This is the lowest free descriptor. Stdout is read-only, so that writing to it fails and is reported.
             os.open(os.devnull, os.O_RDONLY if descriptor == 1 else os.O_RDWR)
     if sys.stdout is None:
-        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - open as long as the process
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - stays open until the process ends
     if sys.stderr is None:
         sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
@@ -33,18 +34,18 @@ def prepare_streams() -> None:
 
 
 def is_lost_output(error: OSError) -> bool:
-    """Return whether an error is one of writing to the standard output: errors of files name their file."""
+    """Return whether an error comes from a standard stream; errors of files carry a file name."""
     return error.filename is None and error.errno in _FULL_OR_CLOSED
 
 
 def abandon_stdout() -> None:
-    """Let nothing more be written to stdout, so that the interpreter does not fail on it when it ends."""
+    """Redirect stdout to the null device, so that the interpreter's flush at exit does not fail."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _Forgiving:
-    """A text stream whose failures to write are passed over."""
+    """Text stream that ignores failures to write."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

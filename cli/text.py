@@ -1,4 +1,4 @@
-"""Numbers and tables for people."""
+"""Numbers and tables as text."""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,12 +6,12 @@ Row = tuple[str, str]
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:
-    """``1 picture``, ``1,000 pictures``."""
+    """Format a number and its noun: ``1 picture``, ``1,000 pictures``."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def short_bytes(number: float) -> str:
-    """``812 bytes``, ``17.3 kB``, ``1.2 GB``: powers of 1000."""
+    """Format a size in powers of 1000: ``812 bytes``, ``17.3 kB``, ``1.2 GB``."""
     if number < 1000:
         return count(int(number), "byte")
     for unit in ("kB", "MB", "GB"):
@@ -22,7 +22,7 @@ def short_bytes(number: float) -> str:
 
 
 def exact_bytes(number: int) -> str:
-    """``17,312 bytes (17.3 kB)``."""
+    """Format a size exactly: ``17,312 bytes (17.3 kB)``."""
     exact = count(number, "byte")
     return exact if number < 1000 else f"{exact} ({short_bytes(number)})"
 
@@ -35,7 +35,7 @@ def rate(bits_per_pixel: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """``8 s``, ``4 min 10 s``, ``2 h 05 min``."""
+    """Format a duration: ``8 s``, ``4 min 10 s``, ``2 h 05 min``."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -52,7 +52,7 @@ def labelled(rows: Iterable[Row]) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[int] = ()) -> str:
-    """Align columns under their titles: to the right, those in ``left`` to the left."""
+    """Align columns under their titles: those in ``left`` to the left, the others to the right."""
     lines = [list(head), *map(list, rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(

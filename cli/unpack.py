@@ -1,4 +1,4 @@
-"""``unicorn unpack``: get pictures back by index or name."""
+"""``unicorn unpack``: decode pictures by index or name."""
 
 import sys
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ from .report import shortened
 from .selection import names_one_file, paths_in_folder, refuse_existing, select_by_index, select_by_name
 
 PICTURES_LOST = 3
-"""Exit code where some pictures were unpacked and others are damaged."""
+"""Exit code if some pictures were unpacked and others are damaged."""
 
 if TYPE_CHECKING:  # at run time it would load torch
     import numpy as np
@@ -32,7 +32,7 @@ if TYPE_CHECKING:  # at run time it would load torch
 
 
 STDOUT = "-"
-"""Of ``-o``: the standard output."""
+"""Value of ``-o`` for the standard output."""
 
 
 @click.command()
@@ -49,9 +49,8 @@ STDOUT = "-"
     "-o",
     "--output",
     metavar="FILE|FOLDER|-",
-    help="A file for one picture, whose suffix decides the format; a folder, where pictures keep their names; or -, "
-    "the standard output, for one picture.  "
-    "[default: 42.png for one --index, else a folder named after the archive]",
+    help="For one picture a file, whose suffix selects the format, or - for the standard output. A folder otherwise; "
+    "pictures keep their names in it.  [default: 42.png for one --index, else a folder named after the archive]",
 )
 @click.option(
     "--format",
@@ -79,13 +78,13 @@ def unpack(
     max_pixels: int | None,
     overwrite: bool,
 ) -> None:
-    """Get pictures back by --index, by --name, or --all.
+    """Unpack pictures selected by --index, by --name or by --all.
 
-    One picture is written to 42.png in the current folder, or where -o says; several are written into a folder.
-    Nothing is ever written outside the output folder, whatever names the file holds.
+    One --index is written to a file such as 42.png in the current folder; other selections are written into a folder.
+    -o chooses the place. Nothing is written outside the output folder, whatever names the archive holds.
 
-    Where some of several pictures are damaged, the others are written, those that are lost are listed, and the exit
-    code is 3.
+    If some of several pictures are damaged, the others are written, the damaged ones are listed, and the exit code
+    is 3.
     """
     if sum((ranges is not None, bool(patterns), everything)) != 1:
         raise click.UsageError("select pictures by one of --index, --name and --all")
@@ -94,7 +93,7 @@ def unpack(
     from unicorn_codec.pictures.images import MAX_PIXELS, write_format
 
     suffix = "." + (picture_format or "png").removeprefix(".")
-    write_format(suffix)  # refuses an unknown one before the work
+    write_format(suffix)  # reject an unknown format before any work
     losses = Losses()
     with Archive.open(archive, device=device, autoencoder=autoencoder, max_pixels=max_pixels or MAX_PIXELS) as opened:
         if ranges is not None:
@@ -122,10 +121,10 @@ def unpack(
 
 
 def write_to_stdout(opened: "Archive", chosen: list[int], suffix: str, *, steps: int | None) -> None:
-    """Write the one picture that is chosen to the standard output.
+    """Write the selected picture to the standard output.
 
     Raises:
-        UsageError: several are chosen, or the output is a terminal.
+        UsageError: several pictures are selected, or the output is a terminal.
     """
     from unicorn_codec.pictures.images import encode_picture
 
@@ -156,7 +155,7 @@ def path_of_file(output: str, picture_format: str | None) -> Path:
 
 @dataclass(slots=True)
 class Losses:
-    """Pictures that cannot be unpacked, one line each; where one picture alone is wanted, its error is raised."""
+    """Pictures that cannot be unpacked, one line each; ``raises`` if a single picture is selected."""
 
     raises: bool = False
     lines: list[str] = field(default_factory=list)
@@ -171,17 +170,17 @@ class Losses:
 
 
 def readable_indices(opened: "Archive", losses: Losses) -> list[int]:
-    """Return the indices of all pictures, but for those of pages that are damaged."""
+    """Return the indices of all pictures, except those of damaged pages."""
     return list(opened.iterate_indices(losses.page))
 
 
 def write_pictures(
     opened: "Archive", paths: dict[int, Path], losses: Losses, *, steps: int | None, overwrite: bool
 ) -> list[Path]:
-    """Decode pictures and write each while the next ones are decoded, with a progress bar for several.
+    """Write pictures while the next ones are decoded, with a progress bar for several.
 
     Returns:
-        The paths that were written, in the order of ``paths``.
+        The written paths, in the order of ``paths``.
     """
     from unicorn_codec.concurrency import map_in_threads
     from unicorn_codec.pictures.images import write_picture
@@ -204,5 +203,5 @@ def write_pictures(
 
 
 def written_text(paths: list[Path]) -> str:
-    """List the written paths, one a line; of many the first ones and their number."""
+    """List the written paths, one per line; of many, the first ones and their number."""
     return shortened([f"written {path}" for path in paths])

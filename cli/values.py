@@ -18,12 +18,12 @@ _OF_NETWORK = ("parameters", "steps", "ceiling_psnr_db", "other_noise_psnr_db", 
 
 
 def to_json(values: dict[str, Any]) -> str:
-    """JSON text; a value that is not finite (the PSNR of identical pictures) is null."""
+    """Format values as JSON. Values that are not finite, such as the PSNR of identical pictures, become null."""
     finite = _finite(values)
     text = json.dumps(finite, indent=2, ensure_ascii=False, allow_nan=False)
     try:
         text.encode(sys.stdout.encoding or "utf-8")
-    except UnicodeEncodeError:  # escapes of the stream would be no JSON
+    except UnicodeEncodeError:  # the stream's own escapes are not valid JSON
         return json.dumps(finite, indent=2, allow_nan=False)
     return text
 
@@ -37,7 +37,7 @@ def _finite(value: Any) -> Any:
 
 
 def measured_values(measured: "Measured | None") -> dict[str, Any]:
-    """Distortion under the keys that ``pack`` and ``verify`` share; null where nothing was measured."""
+    """Return the distortion under the keys that ``pack`` and ``verify`` share; None if nothing was measured."""
     if measured is None:
         return {"psnr_db": None, "ms_ssim": None, "worst": []}
     return {
@@ -48,7 +48,7 @@ def measured_values(measured: "Measured | None") -> dict[str, Any]:
 
 
 def pack_values(report: "PackReport") -> dict[str, Any]:
-    """Everything that ``pack --json`` prints."""
+    """Return the values that ``pack --json`` prints."""
     values = asdict(report)
     del values["measured"]
     values |= values.pop("network") or dict.fromkeys(_OF_NETWORK)
@@ -56,7 +56,7 @@ def pack_values(report: "PackReport") -> dict[str, Any]:
 
 
 def verify_values(report: "VerifyReport") -> dict[str, Any]:
-    """Everything that ``verify --json`` prints."""
+    """Return the values that ``verify --json`` prints."""
     return {
         "ok": report.ok,
         "pictures": report.pictures,
@@ -71,5 +71,5 @@ def verify_values(report: "VerifyReport") -> dict[str, Any]:
 
 
 def damage_values(error: Exception) -> dict[str, Any]:
-    """Everything that ``verify --json`` prints for a damaged file."""
+    """Return the values that ``verify --json`` prints for a damaged file."""
     return {"ok": False, "pictures": None, **measured_values(None), "problems": [str(error)]}

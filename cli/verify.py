@@ -1,4 +1,4 @@
-"""``unicorn verify``: whether a file is undamaged, and how well its pictures come back."""
+"""``unicorn verify``: check a file for damage, and measure its pictures against their originals."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,9 +30,7 @@ if TYPE_CHECKING:  # at run time it would load torch
 @click.option("--min-psnr", "min_psnr_db", type=float, help="Fail if a picture has a lower PSNR, in dB.")
 @click.option("--min-ms-ssim", type=float, help="Fail if a picture has a lower MS-SSIM, 0 to 1.")
 @skip_unreadable_option
-@click.option(
-    "--ignore-others", is_flag=True, help="Ignore pictures of the folder that the archive lacks, instead of failing."
-)
+@click.option("--ignore-others", is_flag=True, help="Ignore pictures of the folder that the archive does not contain.")
 @device_option
 @archive_autoencoder_option
 @max_pixels_option
@@ -53,11 +51,11 @@ def verify(
 ) -> None:
     """Check that a file is undamaged.
 
-    Checksums are compared, and one picture is decoded and compared with what the packing machine got.
+    Checks all checksums, then decodes one picture and compares it with its decoding when packed.
 
-    With --against, every picture is decoded and compared with its original, read as when it was packed. The exit
-    code is 1 if anything is wrong: also if a picture is far from the PSNR that it had when it was packed, or if the
-    folder holds a picture that the archive lacks.
+    With --against, decodes every picture and compares it with its original, read with the settings of packing. The
+    exit code is 1 on damage, if a picture is far below its PSNR as packed, or if the folder holds a picture that the
+    archive does not contain.
     """
     if against is None and (min_psnr_db is not None or min_ms_ssim is not None):
         raise click.UsageError("--min-psnr and --min-ms-ssim need --against")
@@ -90,11 +88,11 @@ def verify(
 
 
 def verify_text(path: Path | str, report: "VerifyReport") -> str:
-    """What ``verify`` prints."""
+    """Format the text that ``verify`` prints."""
     state = "damaged" if report.damage else "intact"
     intact = f"{path}: {state}, {count(report.pictures, 'picture')}"
     measured = "" if report.measured is None else "\n" + measured_text(report.measured) + "\n"
-    # A wrong folder differs in many names. Pictures below the floor are all listed, for somebody to act on.
+    # Differences are shortened: with a wrong folder nearly all names differ. Pictures below the floor are all listed.
     lines = [
         intact,
         *report.damage,

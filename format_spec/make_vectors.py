@@ -755,7 +755,7 @@ def networks() -> list[Valid]:
 
 
 def rich_records() -> list[Valid]:
-    """Files whose records have extras, gaps between their indices, or pictures that they go on from."""
+    """Files whose records have extras, gaps between their indices, or pictures that they depend on."""
     unknown = [Picture(0, name="a", extras=tagged(127, data=b"?"))]
     named = [Picture(0, name="a", extras=tagged(3, data=b"a"))]
     far = [Picture(n, name=f"{n}") for n in (3, 130, 131, 260, 1000)]

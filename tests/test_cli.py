@@ -368,7 +368,7 @@ def test_help_shows_the_usual_options_and_help_all_the_rest() -> None:
     assert {"--quality", "--effort", "--overwrite"} <= set(of_usual) and "--hidden-size" not in of_usual
     wanted = {name for parameter in cli.commands["pack"].params for name in parameter.opts if name.startswith("--")}
     assert wanted <= set(of_all)
-    for heading in ("Target:", "Effort:", "What is read:", "Output:"):
+    for heading in ("Target:", "Effort:", "Input:", "Output:"):
         assert heading in usual
 
 
@@ -378,7 +378,7 @@ def test_pack_tells_before_and_after(fake_pack: FakePack) -> None:
     for words in (
         "2 pictures, 6,200 pixels, 40x30 to 100x50",
         "1 picture left out, listed below",
-        "98,304 parameters (1.50 a latent value): 4 blocks, hidden size 48",
+        "98,304 parameters (1.50 per latent value): 4 blocks, hidden size 48",
         "about 172.0 kB",
         "about 900.0 MB",
         "out.uni: 171,234 bytes (171.2 kB)",
@@ -416,7 +416,7 @@ def test_pack_tells_what_the_wanted_quality_took(fake_pack: FakePack, monkeypatc
     for words in (
         "9 near-duplicates in sequences (AV1), 5,678 bytes",
         "2 pictures stored as AVIF, 1,234 bytes",
-        "larger than the wanted 100.0 kB: 2 pictures stored as AVIF",
+        "larger than the target of 100.0 kB: 2 pictures stored as AVIF",
         "1 picture below the quality floor",
         "which AVIF does not reach either\n  index  PSNR",
     ):
@@ -727,8 +727,8 @@ def test_removing_and_compacting(records: Path) -> None:
 
 def test_one_picture_is_inspected_alone(records: Path) -> None:
     values = json.loads(run("inspect", records, "--index", 4, "--json").stdout)
-    assert (values["name"], values["codec"], values["goes_on_from"]) == ("cats/0004.jpg", "avif-sequence", [3])
-    assert "goes on from" in run("inspect", records, "--index", 4).stdout
+    assert (values["name"], values["codec"], values["depends_on"]) == ("cats/0004.jpg", "avif-sequence", [3])
+    assert "depends on" in run("inspect", records, "--index", 4).stdout
     assert_refused(run("inspect", records, "--index", 5), "index 5 is out of range")
 
 

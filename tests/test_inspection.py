@@ -98,7 +98,7 @@ def test_description_of_one_picture(codes: Path) -> None:
     found = describe_picture(codes, 4)
     (entry,) = (entry for entry in describe(codes, entries=True)["entries"] if entry["index"] == 4)
     assert {key: found[key] for key in entry} == entry
-    assert found["goes_on_from"] == [3]
+    assert found["depends_on"] == [3]
 
 
 def test_keys_do_not_depend_on_what_is_held(path: Path, codes: Path) -> None:

@@ -131,7 +131,7 @@ def test_parents_are_made_when_asked_for(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
     make_folder(path.parent)
     assert path.parent.is_dir()
-    with pytest.raises(OutputError, match="cannot make"):
+    with pytest.raises(OutputError, match="cannot create"):
         (tmp_path / "file").touch()
         make_folder(tmp_path / "file" / "below")
     assert not path.exists()

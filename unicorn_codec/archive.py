@@ -1,4 +1,4 @@
-"""Open a ``.uni`` file and get any of its pictures back by its index.
+"""Archive: random access to the pictures of a ``.uni`` file.
 
 ContainerReader > decoder of the row > record > CodeDecoder, or NetworkDecoder > picture
 """
@@ -45,16 +45,16 @@ from unicorn_codec.transform.autoencoder import Autoencoder, PackagedAutoencoder
 from unicorn_codec.weights.weight_section import parse_tensors
 
 OnError = Callable[[int, FormatError], None]
-"""Called with the index of a picture that cannot be decoded, and why."""
+"""Called with the index of a picture that cannot be decoded, and the error."""
 
 KEPT_CODE_BYTES = 1 << 24
-"""Codes that are kept for those that go on from them."""
+"""Bytes of cached codes, on which later pictures of sequences depend."""
 
 NAMES_PER_LOOKUP = 64
-"""Reading so many names takes as long as finding one."""
+"""Number of names that can be read in the time of one lookup."""
 
 Ready = tuple[list[int], Callable[[], Iterator[np.ndarray]]]
-"""Indices of some pictures, and what makes their pixels."""
+"""Indices of some pictures, and a function that computes their pixels."""
 
 
 def _raise(index: int, error: FormatError) -> None:
@@ -62,7 +62,7 @@ def _raise(index: int, error: FormatError) -> None:
 
 
 class Archive:
-    """An open ``.uni`` file: a read-only sequence of pictures. Reads nothing but the pages and records that are wanted.
+    """An open ``.uni`` file: a read-only sequence of pictures, which reads only the required pages and records.
 
     >>> with Archive.open("out.uni") as archive:  # doctest: +SKIP
     ...     archive[42].save("42.png")
@@ -92,23 +92,23 @@ class Archive:
         """Open a file, or a URL that fsspec reads, for decoding.
 
         Args:
-            autoencoder: hub name or folder, where it is not the one that the file names.
-            max_pixels: larger pictures are not decoded: a small file could claim one that fills the memory.
+            autoencoder: hub name or folder, instead of the name in the file.
+            max_pixels: limit of decoded pictures, because a small file can claim any size.
 
         Raises:
             FormatError: the file is not a valid archive.
             PackageMissing: a URL is given, and fsspec is not installed.
 
-        Decoding raises ``AutoencoderMismatch`` or ``AutoencoderUnavailable`` where a picture's model is not at hand.
+        Decoding raises ``AutoencoderMismatch`` or ``AutoencoderUnavailable`` if a picture's model is not available.
         """
 
         def load(decoder: Decoder) -> Autoencoder:
             wanted = decoder.model
             if autoencoder is None and wanted.name not in names(AUTOENCODER):
-                # The name is data: it must not make this software download or open something by itself.
+                # The name is untrusted, and must not cause a download.
                 raise AutoencoderUnavailable(
                     f"this archive needs the autoencoder {printable(wanted.name)!r}, which the package lacks: "
-                    "give --autoencoder HUB-ID or FOLDER"
+                    "use --autoencoder HUB-ID or FOLDER"
                 )
             return load_autoencoder(autoencoder or wanted.name, choose_device(device), wanted.latent_channels)
 
@@ -121,7 +121,7 @@ class Archive:
 
     @classmethod
     def of(cls, reader: ContainerReader, autoencoder: Autoencoder, *, max_pixels: int = MAX_PIXELS) -> "Archive":
-        """Make an archive of a reader and the autoencoder that all its pictures need."""
+        """Return an archive for a reader and the autoencoder that all its pictures need."""
         return cls(reader, lambda _: autoencoder, max_pixels=max_pixels)
 
     def __enter__(self) -> "Archive":
@@ -140,16 +140,16 @@ class Archive:
         return self.reader.footer.pictures
 
     def __getitem__(self, index: int) -> PillowImage:
-        """Return the picture with an index; negative ones count from the highest index that was given."""
+        """Return the picture with an index; negative ones count from the highest index ever assigned."""
         return self.decode([index + self.reader.footer.next_index if index < 0 else index])[0]
 
     @cached_property
     def indices(self) -> list[int]:
-        """Indices of all pictures, ascending. Raises ``FormatError`` where a page of the index is damaged."""
+        """Indices of all pictures, ascending. Raises ``FormatError`` if a page of the index is damaged."""
         return list(self.iterate_indices(lambda _, error: _raise(0, error)))
 
     def iterate_indices(self, on_lost_page: Callable[[range, FormatError], None]) -> Iterator[int]:
-        """Yield indices of pictures, ascending; a page of the index that is damaged is told and left out."""
+        """Yield indices of pictures, ascending. Damaged pages of the index are reported and skipped."""
         for first in self.reader.leaf_firsts():
             try:
                 leaf = self.reader.leaf(first)
@@ -161,16 +161,16 @@ class Archive:
 
     @cached_property
     def names(self) -> dict[int, str]:
-        """Name of each picture, by index; its number where it has none, or where the names are damaged."""
+        """Name of each picture by index; its index as text if it has none, or the names are damaged."""
         return self.names_of(self.indices)
 
     @cached_property
     def readable_names(self) -> dict[int, str]:
-        """Names as ``names``, without the pictures of pages of the index that are damaged."""
+        """Like ``names``, without pictures in damaged pages of the index."""
         return self.names_of(self.iterate_indices(lambda *_: None))
 
     def names_of(self, indices: Iterable[int]) -> dict[int, str]:
-        """Return the names of some pictures, by index: the number where one has none, or where the names are damaged.
+        """Return the names of some pictures by index; the index as text if one has none, or the names are damaged.
 
         Warns with a ``DamagedSectionWarning`` in the latter case.
         """
@@ -186,20 +186,20 @@ class Archive:
         return names
 
     def name(self, index: int) -> str:
-        """Return the name of a picture; its number where it has none. Raises as ``ContainerReader.name``."""
+        """Return the name of a picture; its index as text if it has none. Raises as ``ContainerReader.name``."""
         return self.reader.name(index) or str(index)
 
     @property
     def index_limit(self) -> int:
-        """One more than the highest index that was ever given."""
+        """One more than the highest index ever assigned."""
         return self.reader.footer.next_index
 
     def __contains__(self, index: object) -> bool:
-        """Return whether a picture has the index: it was not removed."""
+        """Return whether a picture has the index, and was not removed."""
         return isinstance(index, int) and self.reader.is_living(index)
 
     def find(self, name: str) -> list[int]:
-        """Return the indices of the pictures of this very name, else of those equal but for the normal form."""
+        """Return the indices of pictures with exactly this name, else of those equal up to Unicode's normal form."""
         return self.reader.find(name)
 
     def indices_of(self, names: Collection[str]) -> dict[int, str]:
@@ -211,7 +211,7 @@ class Archive:
 
     @property
     def read_options(self) -> ReadOptions:
-        """How files became pixels when the archive was packed."""
+        """Options with which the archive's picture files were read."""
         read = self.reader.footer.read
         return ReadOptions(max_side=read.max_side, background=read.background)
 
@@ -229,7 +229,7 @@ class Archive:
             IndexOutOfRange: no picture has this index.
             PictureTooLarge: one of them has more than ``max_pixels``.
             FormatError: one of them is damaged.
-            AutoencoderMismatch, AutoencoderUnavailable: the model that one of them needs is not at hand.
+            AutoencoderMismatch, AutoencoderUnavailable: the model of one of them is not available.
         """
         wanted = list(indices)
         pictures = dict(self.iterate(dict.fromkeys(wanted), batch_size=batch_size, steps=steps))
@@ -243,12 +243,12 @@ class Archive:
         steps: int | None = None,
         on_error: OnError = _raise,
     ) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield pairs of index and pixels, uint8 (H, W, 3), as they are decoded: pictures of a size come together.
+        """Yield pairs of index and pixels, uint8 (H, W, 3), in order of decoding, which groups pictures by size.
 
-        Warns with a ``CanaryWarning`` where a canary decodes to other pixels than when the archive was packed.
+        Warns with a ``CanaryWarning`` if a canary decodes to other pixels than when the archive was packed.
 
         Args:
-            on_error: called for each picture that is damaged; the others are decoded nevertheless.
+            on_error: called for each damaged picture; the others are still decoded.
 
         Raises:
             IndexOutOfRange: no picture has this index.
@@ -284,7 +284,7 @@ class Archive:
                 yield from self._read_batch(decoder, [ordered[place] for place in batch], steps, on_error)
 
     def _with_sequences_together(self, rows: Sequence[Row], on_error: OnError) -> list[Row]:
-        """Rows in an order in which pictures that are decoded from each other are neighbours."""
+        """Order rows so that pictures of a sequence are adjacent."""
         first_of: dict[int, list[Row]] = {}
         for row in rows:
             try:
@@ -298,7 +298,7 @@ class Archive:
     def _read_batch(
         self, decoder: PictureDecoder, rows: Sequence[Row], steps: int | None, on_error: OnError
     ) -> Iterator[Ready]:
-        """Entropy-decode pictures of one size: all at once, or one by one if something is damaged."""
+        """Entropy-decode pictures of one size: together, or one by one if one is damaged."""
         size = rows[0].width, rows[0].height
         try:
             yield [row.index for row in rows], decoder.read([row.index for row in rows], *size, steps=steps)
@@ -311,11 +311,11 @@ class Archive:
             yield from self._read_batch(decoder, [row], steps, on_error)
 
     def decoder(self, number: int) -> PictureDecoder:
-        """Return the decoder with a number, loaded when it is first wanted.
+        """Return the decoder with a number, loaded at first use.
 
         Raises:
             FormatError: its weights are damaged, or do not fit.
-            AutoencoderMismatch, AutoencoderUnavailable: its model is not at hand.
+            AutoencoderMismatch, AutoencoderUnavailable: its model is not available.
         """
         if number not in self._decoders:
             described = self.reader.decoder(number)
@@ -324,7 +324,7 @@ class Archive:
 
     @property
     def canaries(self) -> tuple[Canary, ...]:
-        """What some pictures decoded to when the archive was packed."""
+        """Block sums of some pictures as decoded when the archive was packed."""
         return self.reader.footer.canaries
 
     def check_canaries(self) -> None:
@@ -352,14 +352,14 @@ class Archive:
             if index == canary.index and not canary.agrees(pixels):
                 return (
                     f"picture {index} decodes to other pixels than when the archive was packed: blocks of it differ by "
-                    f"up to {canary.difference(pixels):.1f} levels in the mean. The libraries here compute something "
-                    "else"
+                    f"up to {canary.difference(pixels):.1f} levels in the mean. The installed libraries compute other "
+                    "results"
                 )
         return None
 
 
 class ArchiveCodes:
-    """Codes of an archive, read from it one by one; the last ones are kept for those that go on from them."""
+    """Codes of an archive, read one by one. The latest ones are cached for pictures that depend on them."""
 
     def __init__(self, reader: ContainerReader) -> None:
         self._reader = reader
@@ -367,7 +367,7 @@ class ArchiveCodes:
         self._kept_bytes = 0
 
     def code(self, index: int) -> bytes:
-        """The code of a picture, removed or not. Raises ``FormatError`` if it is damaged."""
+        """Return the code of a picture, removed or not. Raises ``FormatError`` if it is damaged."""
         if index not in self._kept:
             row = self._reader.any_row(index) or self._reader.row(index)
             self._kept[index] = self._reader.record(row).code
@@ -396,7 +396,7 @@ def load_decoder(reader: ContainerReader, described: Decoder, autoencoder: Autoe
         check_model(described, [reference.model().fingerprint], reference.name)
         assert weights is not None, "a network has weights"
         stored = parse_network(weights, model, described.latent_step)
-        # Before anything is built: the header alone could claim any size.
+        # Parsed before the network is built, because the header can claim any size.
         tensors = parse_tensors(stored.weights, stored.header)
         denoising = stored.header.denoising
         assert denoising is not None, "a network has its denoising"
@@ -422,10 +422,10 @@ def load_decoder(reader: ContainerReader, described: Decoder, autoencoder: Autoe
 
 
 def check_model(described: Decoder, known: Mapping[bytes, object] | Sequence[bytes], name: str) -> None:
-    """Raise ``AutoencoderMismatch`` unless a decoder's fingerprint is one of those at hand."""
+    """Raise ``AutoencoderMismatch`` unless a decoder's fingerprint is a known one."""
     if described.model.fingerprint not in known:
-        at_hand = ", ".join(fingerprint.hex()[:16] for fingerprint in known) or "none"
+        known_ones = ", ".join(fingerprint.hex()[:16] for fingerprint in known) or "none"
         raise AutoencoderMismatch(
             f"this archive was packed with the model {printable(described.model.name)!r}, fingerprint "
-            f"{described.model.fingerprint.hex()[:16]}; {printable(name)!r} at hand has {at_hand}"
+            f"{described.model.fingerprint.hex()[:16]}; the installed {printable(name)!r} has {known_ones}"
         )

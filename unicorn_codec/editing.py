@@ -1,4 +1,4 @@
-"""Change an archive without coding any picture: remove pictures, compact, repair."""
+"""Changes of an archive without coding: removal of pictures, and repair."""
 
 import mmap
 from collections.abc import Sequence
@@ -11,12 +11,12 @@ from unicorn_codec.format.repair import RepairReport, repair
 
 
 def remove(path: Path | str, indices: Sequence[int]) -> int:
-    """Mark pictures as removed; the file keeps their bytes until it is compacted. Return how many are left.
+    """Mark pictures as removed, and return the number of remaining ones. Their bytes stay until compaction.
 
     Raises:
         ArchiveBusy: another process is writing to the archive.
-        IndexOutOfRange: no picture has one of the indices; the archive is then as it was.
-        FormatError: the index is damaged where a picture stands.
+        IndexOutOfRange: no picture has one of the indices; the archive is then unchanged.
+        FormatError: the index page of a picture is damaged.
     """
     with growing(Path(path)) as (reader, writer):
         rows = [reader.row(index) for index in dict.fromkeys(indices)]
@@ -26,12 +26,12 @@ def remove(path: Path | str, indices: Sequence[int]) -> int:
 
 
 def repair_file(damaged: Path | str, output: Path | str) -> RepairReport:
-    """Write a new archive of everything that is left of a damaged one, which stays as it is. No index changes.
+    """Write a new archive of all intact parts of a damaged one, which is not modified. Indices do not change.
 
     Raises:
         ArchiveUnreadable: the file cannot be read.
-        FormatError: not even the archive's id is left.
-        NothingToRepair: no picture is.
+        FormatError: the archive's id is lost.
+        NothingToRepair: no picture can be recovered.
         OutputError: the output cannot be written.
     """
     try:

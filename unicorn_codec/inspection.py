@@ -1,4 +1,4 @@
-"""What a ``.uni`` file holds, as plain values ready for JSON. Loads no network and no torch, and reads no record."""
+"""Description of a ``.uni`` file as plain values, ready for JSON. Loads no network or torch, and reads no record."""
 
 import os
 import warnings
@@ -22,11 +22,11 @@ OF_CODES = (LATENTS, HALF_SIZE, AVIF, SEQUENCE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchivePart:
-    """A part of a file; the bytes of all parts add up to the file's.
+    """A part of a file. The bytes of all parts add up to the file size.
 
     Args:
-        part: a codec, ``weights``, or ``index and names``, which stands for all the rest.
-        pictures: how many are stored so; None for parts that are no pictures' records.
+        part: a codec, ``weights``, or ``index and names``, which includes all other bytes.
+        pictures: number of pictures; None for parts other than records.
     """
 
     part: str
@@ -51,7 +51,7 @@ def describe(path: str | os.PathLike[str], *, entries: bool = False) -> dict[str
 
 
 def describe_picture(path: str | os.PathLike[str], index: int) -> dict[str, Any]:
-    """Describe one picture of a file or URL, without reading about any other.
+    """Describe one picture of a file or URL, without reading other pictures' data.
 
     Raises ``IndexOutOfRange``, ``ArchiveUnreadable`` and ``FormatError``.
     """
@@ -63,7 +63,7 @@ def describe_picture(path: str | os.PathLike[str], index: int) -> dict[str, Any]
         return entry_of(row, reader.name(index)) | {
             "decoder": row.decoder,
             "offset": row.offset,
-            "goes_on_from": chain,
+            "depends_on": chain,
         }
     finally:
         source.close()
@@ -104,12 +104,12 @@ def _rate(file_bytes: int, pixels: int) -> float | None:
 
 
 def index_bits(reader: ContainerReader) -> int:
-    """Bits of an index: ceil(log2) of how many were given."""
+    """Return the bits of an index: ceil(log2) of the number of assigned indices."""
     return max(0, reader.footer.next_index - 1).bit_length()
 
 
 def parts_of(reader: ContainerReader) -> list[ArchivePart]:
-    """What takes how many bytes of a file."""
+    """Return the parts of a file with their bytes."""
     footer = reader.footer
     parts = [ArchivePart(part=CODECS[t.codec], pictures=t.pictures, bytes=t.bytes) for t in footer.totals]
     weights = {decoder.weights.offset: decoder.weights.length for decoder in footer.decoders if decoder.weights}
@@ -120,7 +120,7 @@ def parts_of(reader: ContainerReader) -> list[ArchivePart]:
 
 
 def needed_weight_bytes(reader: ContainerReader) -> int:
-    """Bytes of the models' weights that decoding takes; none where all pictures are AVIF."""
+    """Return the bytes of the models' weights that decoding requires; 0 if all pictures are AVIF."""
     footer = reader.footer
     if not any(total.codec in DECODED_BY_MODEL for total in footer.totals):
         return 0
@@ -128,7 +128,7 @@ def needed_weight_bytes(reader: ContainerReader) -> int:
 
 
 def network_of(reader: ContainerReader, decoder: Decoder) -> StoredNetwork | None:
-    """The network of a decoder that has one. Raises ``FormatError``."""
+    """Return the network of a decoder; None without one. Raises ``FormatError``."""
     if not decoder.is_network or decoder.weights is None:
         return None
     return parse_network(reader.weights(decoder.weights), decoder.model, decoder.latent_step)
@@ -157,7 +157,7 @@ def _decoder(decoder: Decoder) -> dict[str, Any]:
 
 
 def _network(network: StoredNetwork | None) -> dict[str, Any]:
-    """Of a file without a network: no parameters, and None for the rest."""
+    """Describe a network. Without one, there are 0 parameters, and other values are None."""
     settings = [field.name for field in fields(NetworkConfig)]
     if network is None or network.header.denoising is None:
         return {"parameters": 0, **dict.fromkeys(settings)}
@@ -185,7 +185,7 @@ def _weights(network: StoredNetwork | None) -> dict[str, Any]:
 
 
 def _codes(reader: ContainerReader, first: Decoder) -> dict[str, Any]:
-    """The records of codes, with what each record adds to its code."""
+    """Describe the records of codes, including their headers."""
     code_bytes = sum(total.bytes for total in reader.footer.totals if total.codec in OF_CODES)
     if first.is_network:
         return {"level": None, "latent_step": None, "bytes": 0, "bits_per_pixel": 0.0}
@@ -198,7 +198,7 @@ def _codes(reader: ContainerReader, first: Decoder) -> dict[str, Any]:
 
 
 def _entries(reader: ContainerReader) -> Iterator[dict[str, Any]]:
-    """One entry a picture, by index; the name is None if it has none, the PSNR if it is not known."""
+    """Yield one entry per picture, by index. Name and PSNR are None if unknown."""
     for leaf in reader.leaves():
         try:
             names = reader.names_of(leaf)
@@ -212,7 +212,7 @@ def _entries(reader: ContainerReader) -> Iterator[dict[str, Any]]:
 
 
 def entry_of(row: Row, name: str | None) -> dict[str, Any]:
-    """A picture as ``inspect`` shows it."""
+    """Describe a picture by its row and name."""
     return {
         "index": row.index,
         "name": name,

@@ -1,4 +1,4 @@
-"""How far the pictures of an archive are from their originals."""
+"""Distortion of an archive's pictures."""
 
 import math
 import os
@@ -77,12 +77,12 @@ def measure(
     progress: Callable[[int, int], None] = lambda *_: None,
     matching: Mapping[int, Picture] | None = None,
 ) -> Measured:
-    """Decode every picture that a folder has the original of, and compare the two.
+    """Decode every picture whose original is in a folder, and measure its distortion.
 
     Args:
-        originals: pictures of the archive's names and sizes; at least one.
-        read: how the folder's files become pixels.
-        matching: the original of each index that is compared, instead of those of the same name.
+        originals: at least one picture with a name and size of the archive.
+        read: options for reading the folder's files.
+        matching: the original of each index to compare, instead of matching by name.
     """
     if matching is None:
         by_name = {picture.name: picture for picture in originals.pictures}

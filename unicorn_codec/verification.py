@@ -1,4 +1,4 @@
-"""Whether an archive is whole, and whether its pictures are those of a folder."""
+"""Verification of an archive: damage, and comparison with the original pictures."""
 
 import unicodedata
 import warnings
@@ -19,19 +19,19 @@ from unicorn_codec.pictures.picture_files import printable
 from unicorn_codec.weights.weight_section import parse_tensors
 
 Stage = Callable[[str, int, int], None]
-"""Called with a stage's name, how many pictures went through it, and how many there are."""
+"""Called with a stage's name, the number of pictures done, and the total."""
 
 
 STORED_TOLERANCE_DB = 2.0
-"""By which a PSNR may miss the stored one: other software decodes originals, and archives, by a last bit otherwise."""
+"""Tolerance of stored PSNRs, because other software may decode originals and archives with other last bits."""
 
 TELLING_PSNR_DB = 50.0
-"""Stored PSNRs count up to this: above it, last bits decide."""
+"""Stored PSNRs above this are treated as this, because they depend on last bits."""
 
 
 @dataclass(frozen=True, slots=True)
 class BelowStored:
-    """A picture that is not the one that was packed, or whose original is not: its PSNR now, and when it was packed."""
+    """A picture whose PSNR is far below the stored one: it is damaged, or its original has changed."""
 
     name: str
     psnr_db: float
@@ -44,11 +44,11 @@ class VerifyReport:
 
     Args:
         pictures: number of pictures in the archive.
-        damage: what is not whole, one line each; the pictures that it hits are named.
-        measured: distortion of the pictures that both sides have; None where nothing was compared.
-        differences: names that only one side has, and pictures of another size.
+        damage: damaged parts, one line each, with the affected pictures.
+        measured: distortion of the pictures that both sides have; None if nothing was compared.
+        differences: names that only one side has, and pictures whose size differs.
         below_floor: pictures below the quality floor, the worst first.
-        below_stored: pictures far below the PSNR that the archive says they have, the worst first.
+        below_stored: pictures far below their stored PSNR, the worst first.
     """
 
     pictures: int
@@ -76,28 +76,28 @@ def verify(
     max_pixels: int = MAX_PIXELS,
     on_stage: Stage = lambda *_: None,
 ) -> VerifyReport:
-    """Read everything that an archive holds, strictly, and decode its canary; compare its pictures with originals.
+    """Check all parts of an archive, decode its canary, and compare its pictures with originals.
 
-    Where the autoencoder is not at hand, the canary is not decoded, with a ``CanaryWarning``.
+    If the autoencoder is not available, the canary is not decoded, with a ``CanaryWarning``.
 
     Args:
-        against: folder of the originals, read as when the archive was packed. None: nothing is compared.
+        against: folder of the originals, read as when the archive was packed. None compares nothing.
         min_psnr_db, min_ms_ssim: quality floor; pictures below it are reported.
-        skip_unreadable: leave unreadable pictures of the folder out of account.
-        ignore_others: leave all pictures of the folder that the archive lacks out of account.
-        autoencoder: hub name or folder, where it is not the one that the file names.
+        skip_unreadable: ignore unreadable pictures of the folder.
+        ignore_others: ignore pictures of the folder that the archive lacks.
+        autoencoder: hub name or folder, instead of the name in the file.
         max_pixels: larger pictures are refused.
 
     Raises:
-        ArchiveUnreadable: the file is missing or may not be read.
+        ArchiveUnreadable: the file is missing or not readable.
         FormatError: the file is damaged.
-        AutoencoderMismatch: the autoencoder at hand is another one than the file's.
-        AutoencoderUnavailable: its autoencoder is needed to compare, and cannot be loaded.
+        AutoencoderMismatch: the loaded autoencoder is not the one of the file.
+        AutoencoderUnavailable: the autoencoder is needed for the comparison, and cannot be loaded.
         DecoderMismatch: the canary decodes to other pixels than when the archive was packed.
         ImageFolderError: the folder cannot be read.
     """
     with warnings.catch_warnings():
-        # What the reader passes over is damage to a verifier, who lists it.
+        # Damage that the reader tolerates is listed below.
         warnings.simplefilter("ignore", DamagedSectionWarning)
         archive = Archive.open(path, device=device, autoencoder=autoencoder, max_pixels=max_pixels)
     with archive:
@@ -111,7 +111,7 @@ def verify(
                 warnings.warn(f"no picture was decoded: {error}", CanaryWarning, stacklevel=2)
         if against is None:
             return report
-        # Whatever was accepted when packing is read as it was then; what was not has no picture in the archive.
+        # Files accepted when packing are read in the same way; others have no picture in the archive.
         read = replace(
             archive.read_options, skip_unreadable=True, first_page=True, accept_damaged=True, max_pixels=max_pixels
         )
@@ -134,7 +134,7 @@ def verify(
 
 
 def damage_of(reader: ContainerReader) -> list[str]:
-    """Read everything that an archive refers to; one line for each thing that is not whole."""
+    """Read all parts of an archive, and return one line per damaged part."""
     problems = problems_of(reader)
     for number, decoder in enumerate(reader.footer.decoders):
         try:
@@ -147,10 +147,10 @@ def damage_of(reader: ContainerReader) -> list[str]:
 
 
 def compare(archive: Archive, originals: Folder, *, ignore_others: bool) -> tuple[dict[int, Picture], list[str]]:
-    """Find the original of each picture of an archive, by its exact name, else by its name in Unicode's normal form.
+    """Find the original of each picture of an archive by exact name, else by the name in Unicode's normal form.
 
     Returns:
-        The original of each index that has one of its size, and what differs between the two sides.
+        The original of each index, if it has the same size, and the differences between both sides.
     """
     indices, stored = list(archive.names), list(archive.names.values())
     found = {indices[number]: position for number, position in match_names(stored, originals.names).items()}
@@ -172,7 +172,7 @@ def compare(archive: Archive, originals: Folder, *, ignore_others: bool) -> tupl
 
 
 def match_names(stored: Sequence[str], names: Sequence[str]) -> dict[int, int]:
-    """Return which of ``names`` each stored name is, both by position: the same text, else alone in its normal form."""
+    """Match stored names to ``names``, both by position: by equal text, else by a unique equal normal form."""
     exact = {name: position for position, name in enumerate(names)}
     found = {index: exact[name] for index, name in enumerate(stored) if name in exact}
     taken = set(found.values())
@@ -189,7 +189,7 @@ def match_names(stored: Sequence[str], names: Sequence[str]) -> dict[int, int]:
 
 
 def lacking(originals: Folder, *, skip_unreadable: bool) -> list[str]:
-    """Return the pictures of a folder that cannot be compared, with the reasons: no archive holds them."""
+    """List the pictures of a folder that cannot be compared because they cannot be packed, with the reasons."""
     return [
         f"{file.name}: not compared ({file.reason})"
         for file in originals.left_out
@@ -198,7 +198,7 @@ def lacking(originals: Folder, *, skip_unreadable: bool) -> list[str]:
 
 
 def below_stored(archive: Archive, measured: Measured) -> tuple[BelowStored, ...]:
-    """Return the pictures whose PSNR is far below the one that the archive holds for them, the worst first."""
+    """Return the pictures whose PSNR is far below the stored one, the worst first."""
     psnrs = {row.index: psnr_of_code(archive.reader.row(row.index).psnr) for row in measured.rows}
     stored = {index: psnr for index, psnr in psnrs.items() if psnr is not None}
     return tuple(

@@ -10,7 +10,7 @@ from unicorn_codec.errors import InvalidField
 from unicorn_codec.format.fields import check
 
 MAX_CODE_BITS = 32
-# Bounds the Python integers alive at a time; a multiple of 8, so that every chunk but the last ends on a byte.
+# Bounds the number of live Python integers; a multiple of 8, so that every chunk but the last ends on a byte.
 _CODES_PER_CHUNK = 1 << 16
 
 
@@ -33,7 +33,7 @@ def _chunks(codes: NDArray[np.unsignedinteger]) -> Iterator[NDArray[np.unsignedi
 
 
 def unpack_codes(data: bytes, bits: int, count: int) -> NDArray[np.uint32]:
-    """Read what ``pack_codes`` wrote: (count,) uint32, read-only where ``bits`` is 0 (it then takes no memory).
+    """Invert ``pack_codes``. Return (count,) uint32, read-only and without memory of its own if ``bits`` is 0.
 
     Raises ``InvalidField`` when the length is not that of ``count`` codes or a bit after the last one is set.
     """
@@ -50,6 +50,6 @@ def unpack_codes(data: bytes, bits: int, count: int) -> NDArray[np.uint32]:
         chunk = codes[start : start + _CODES_PER_CHUNK]
         first = start * bits // 8
         packed = data[first : first + -(-chunk.size * bits // 8)]
-        # Padding of narrow codes looks like more codes: cut them off.
+        # The padding may decode to further narrow codes: drop them.
         chunk[:] = Array.from_bytes(f"uint{bits}", packed).to_list()[: chunk.size]
     return codes

@@ -1,4 +1,4 @@
-"""Blobs of metadata, some of them compressed together in one chunk, so that what is alike costs little."""
+"""Blobs of metadata, several of which are compressed together in a chunk."""
 
 from collections.abc import Sequence
 
@@ -7,11 +7,11 @@ from unicorn_codec.format.limits import MAX_BLOB_BYTES, MAX_BLOBS
 from unicorn_codec.format.packed_bytes import pack_bytes, unpack_bytes
 
 FACTS, EXIF, XMP, IPTC, ICC, PNG_TEXT = range(1, 7)
-"""Kinds of blobs. Facts are what the file system and the original file say, see ``metadata``."""
+"""Kinds of blobs. Facts come from the file system and the original file."""
 
 
 def serialize_blobs(blobs: Sequence[bytes]) -> bytes:
-    """Write the payload of a chunk of blobs: their number, the length of each, and all of them as packed bytes."""
+    """Write the payload of a chunk of blobs: their number, their lengths, and their content as packed bytes."""
     check(1 <= len(blobs) <= MAX_BLOBS, f"a chunk has 1 to {MAX_BLOBS} blobs, not {len(blobs)}")
     return varint(len(blobs)) + b"".join(varint(len(blob)) for blob in blobs) + pack_bytes(b"".join(blobs))
 

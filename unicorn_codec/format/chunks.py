@@ -1,11 +1,11 @@
-"""Chunks: the framed, checked parts that an archive consists of after its preamble.
+"""Chunks: the framed and checksummed parts of an archive after its preamble.
 
-A chunk is a tag (three bytes to find it by and a letter that says what it holds), its payload's length, a checksum of
-both, the payload and the payload's checksum. Chunks of pictures have no checksum of the payload: each record in them
-has its own.
+A chunk consists of a tag (three bytes of synchronisation and a letter for its kind), its payload's length, a checksum
+of both, the payload, and the payload's checksum. Chunks of pictures have no payload checksum: each of their records has
+its own.
 
-Checksums begin with the archive's id, so that a chunk of another archive, such as one that is stored as a file in this
-one, is never taken for one of this archive. The head and the footer, which say what the id is, begin with zero.
+Checksums are seeded by the archive's id, so that a chunk of another archive, such as one stored as a file in this one,
+is never mistaken for a chunk of this archive. The head and the footer, which contain the id, use the seed zero.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ LETTERS = {
     MODEL: "model",
     TEXT: "specification",
 }
-"""Upper case: pictures depend on it. Lower case: a reader can do without."""
+"""Kinds of chunks. Decoding pictures depends on those in upper case; those in lower case are optional for a reader."""
 
 UNSALTED = (HEAD, FOOTER)
 ID_BYTES = 8
@@ -46,23 +46,23 @@ _CRC = struct.Struct("<I")
 
 
 def salt_of(archive_id: bytes) -> int:
-    """The value that an archive's checksums begin with."""
+    """Return the seed of an archive's checksums."""
     return zlib.crc32(archive_id)
 
 
 def digest_of(payload: bytes) -> bytes:
-    """What a page or the footer says of another page: the first bytes of its payload's SHA-256."""
+    """Return the digest by which another chunk refers to a payload: the first bytes of its SHA-256."""
     return hashlib.sha256(payload).digest()[:DIGEST_BYTES]
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkHeader:
-    """What precedes a payload.
+    """Header of a chunk.
 
     Args:
         letter: one of ``LETTERS``, or one that this version does not know.
         length: bytes of the payload.
-        header_bytes: of the header itself.
+        header_bytes: length of the header itself.
     """
 
     letter: str
@@ -80,12 +80,12 @@ def _start(letter: str, salt: int) -> int:
 
 
 def chunk(letter: str, payload: bytes, salt: int) -> bytes:
-    """Write a chunk other than one of pictures."""
+    """Write a chunk that is not one of pictures."""
     return chunk_header(letter, len(payload), salt) + payload + _CRC.pack(zlib.crc32(payload, _start(letter, salt)))
 
 
 def chunk_header(letter: str, length: int, salt: int, prefix: bytes = b"") -> bytes:
-    """Write the header of a chunk; ``prefix``, how a payload of pictures begins, counts in its checksum."""
+    """Write the header of a chunk. Its checksum includes ``prefix``, the beginning of a payload of pictures."""
     head = SYNC + letter.encode() + varint(length)
     return head + _CRC.pack(zlib.crc32(prefix, zlib.crc32(head, _start(letter, salt))))
 
@@ -94,8 +94,8 @@ def parse_chunk_header(data: bytes, offset: int, salt: int | None) -> ChunkHeade
     """Read the header at an offset. With ``salt`` None its checksum is not verified.
 
     Raises:
-        TruncatedFile: the data ends within it.
-        InvalidField: there is none.
+        TruncatedFile: the data ends within the header.
+        InvalidField: there is no header at the offset.
         ChecksumMismatch: it is damaged.
     """
     if data[offset : offset + len(SYNC)] != SYNC:
@@ -109,7 +109,7 @@ def parse_chunk_header(data: bytes, offset: int, salt: int | None) -> ChunkHeade
         summed = data[offset : fields.offset]
         (stored,) = fields.numbers("I")
         header = ChunkHeader(letter, length, fields.offset - offset)
-        if letter == PICTURES:  # its payload's first numbers are summed too
+        if letter == PICTURES:  # the checksum includes the payload's first numbers
             start = fields.offset
             for _ in range(PREFIX_NUMBERS):
                 fields.varint()
@@ -122,10 +122,10 @@ def parse_chunk_header(data: bytes, offset: int, salt: int | None) -> ChunkHeade
 
 
 def parse_chunk(data: bytes, letter: str, salt: int, where: str) -> bytes:
-    """Read the payload of a chunk that ``data`` holds exactly.
+    """Read the payload of the chunk that ``data`` consists of.
 
     Raises:
-        InvalidField: it is another chunk, or of another length.
+        InvalidField: the chunk has another kind or length.
         ChecksumMismatch: it is damaged.
     """
     with_context = f"{LETTERS.get(letter, 'unknown chunk')} at {where}"
@@ -146,7 +146,7 @@ def parse_chunk(data: bytes, letter: str, salt: int, where: str) -> bytes:
 
 
 def sync_places(data: bytes, letter: str = "") -> Iterator[int]:
-    """Every offset at which a tag lies, checked or not."""
+    """Yield every offset of a tag, without checking the chunk."""
     wanted = SYNC + letter.encode()
     place = data.find(wanted)
     while place >= 0:

@@ -1,4 +1,4 @@
-"""What the first bytes of a picture's code say: gray, latents, half size, AVIF, or a picture of a sequence."""
+"""Kinds of codes, by their first bytes: gray, latents, half size, AVIF, or a picture of a sequence."""
 
 from unicorn_codec.errors import InvalidField
 from unicorn_codec.format.fields import Fields, varint
@@ -10,14 +10,14 @@ GRAY = 127
 
 HALF = 128
 AVIF = 255
-"""First byte of an AVIF code. Of any other code it is a number of channels, of which ``HALF`` more says
-that the code is of the picture at half size."""
+"""First byte of an AVIF code. In other codes it is the number of channels, plus ``HALF`` if the code is of the picture
+at half size."""
 
 FIRST_OF_SEQUENCE, LATER_OF_SEQUENCE = 2, 3
-"""Second byte of an AVIF code of a sequence: its first picture's, or of one that goes on from another."""
+"""Second byte of an AVIF code in a sequence: of the first picture, or of one that depends on another."""
 
 HALF_LEVELS = 4
-"""Levels that the step of a half-size code is finer: an octave."""
+"""Number of levels by which the step of a half-size code is finer: an octave."""
 
 
 def is_gray(code: bytes) -> bool:
@@ -44,12 +44,12 @@ def colour_code(code: bytes) -> bytes:
 
 
 def is_avif(code: bytes) -> bool:
-    """Return whether a code is for ``avif`` to read."""
+    """Return whether a code is an AVIF code, including those of sequences."""
     return unmark_gray(code)[:1] == bytes([AVIF])
 
 
 def is_in_sequence(code: bytes) -> bool:
-    """Return whether a code is one of a sequence, for ``avif_sequence`` to read."""
+    """Return whether a code belongs to a sequence of near-duplicates."""
     return is_avif(code) and unmark_gray(code)[1:2] in (bytes([FIRST_OF_SEQUENCE]), bytes([LATER_OF_SEQUENCE]))
 
 
@@ -59,47 +59,47 @@ def is_half_size(code: bytes) -> bool:
 
 
 def model_level(level: int, *, half: bool) -> int:
-    """The level that the context model is told of."""
+    """Return the level that conditions the context model."""
     return max(0, level - HALF_LEVELS) if half else min(level, MAX_LEVEL - 1)
 
 
 def decoder_step(step: float, *, half: bool) -> float:
-    """The step of a code's latents, which the autoencoder's decoder is told of."""
+    """Return the step of a code's latents, which conditions the autoencoder's decoder."""
     return step / 2 if half else step
 
 
 def mark_half_size(code: bytes) -> bytes:
-    """The code of a picture at half size, from that of its latents alone."""
+    """Mark a code of latents as one of a picture at half size."""
     return bytes([code[0] + HALF]) + code[1:]
 
 
 def unmark_half_size(code: bytes) -> bytes:
-    """The inverse of ``mark_half_size``."""
+    """Invert ``mark_half_size``."""
     return bytes([code[0] - HALF]) + code[1:]
 
 
 def parent_of_code(code: bytes) -> int | None:
-    """Index of the picture that a later picture of a sequence goes on from; None of any other code.
+    """Return the index of the picture that a later picture of a sequence depends on; None for other codes.
 
-    Raises ``InvalidField`` if it is cut.
+    Raises ``InvalidField`` if the code is truncated.
     """
     code = unmark_gray(code)
     if code[:2] != bytes([AVIF, LATER_OF_SEQUENCE]):
         return None
-    return Fields(code, 2).varint(MAX_PICTURES - 1, "the picture that a code goes on from")
+    return Fields(code, 2).varint(MAX_PICTURES - 1, "the picture that a code depends on")
 
 
 def code_of_unit(unit: bytes, parent: int | None) -> bytes:
-    """The code of a sequence's picture, from its unit and the index of the picture that it goes on from."""
+    """Return the code of a sequence's picture, given its unit and the picture it depends on."""
     if parent is None:
         return bytes([AVIF, FIRST_OF_SEQUENCE]) + unit
     return bytes([AVIF, LATER_OF_SEQUENCE]) + varint(parent) + unit
 
 
 def unit_of_code(code: bytes) -> bytes:
-    """The unit in the code of a sequence's picture. Raises ``InvalidField`` if the code is cut."""
+    """Return the unit in the code of a sequence's picture. Raises ``InvalidField`` if the code is truncated."""
     code = unmark_gray(code)
     fields = Fields(code, 2)
     if code[1] == LATER_OF_SEQUENCE:
-        fields.varint(MAX_PICTURES - 1, "the picture that a code goes on from")
+        fields.varint(MAX_PICTURES - 1, "the picture that a code depends on")
     return fields.rest()

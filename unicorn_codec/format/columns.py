@@ -1,4 +1,4 @@
-"""Columns of small integers: a width, the lowest value, and what each value is above it, bit-packed."""
+"""Columns of small integers: bit width, lowest value, and bit-packed differences from it."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,7 @@ def pack_bits(values: Integers, bits: int) -> bytes:
 
 
 def unpack_bits(data: bytes, bits: int, count: int) -> Integers:
-    """Read what ``pack_bits`` wrote: (count,). Raise ``InvalidField`` if a bit after the last value is set."""
+    """Invert ``pack_bits``: return (count,). Raise ``InvalidField`` if a bit after the last value is set."""
     if not bits:
         return np.zeros(count, np.int64)
     flat = np.unpackbits(np.frombuffer(data, np.uint8))
@@ -32,7 +32,7 @@ def unpack_bits(data: bytes, bits: int, count: int) -> Integers:
 
 
 def column(values: Sequence[int] | Integers) -> bytes:
-    """Write a column of one or more values: bits (u8), the lowest (LEB128), then each one's distance from it."""
+    """Write a column of one or more values: bit width (u8), lowest value (LEB128), differences from it."""
     array = np.asarray(values, np.int64)
     lowest = int(array.min())
     check(lowest >= 0, f"a column holds no negative numbers such as {lowest}")
@@ -42,9 +42,9 @@ def column(values: Sequence[int] | Integers) -> bytes:
 
 
 def take_column(fields: Fields, count: int, limit: int, what: str) -> Integers:
-    """Take a column of ``count`` values, each at most ``limit``: (count,). Raise ``InvalidField`` for another one.
+    """Read a column of ``count`` values, each at most ``limit``: (count,). Raise ``InvalidField`` if it is invalid.
 
-    The lowest value occurs, and no bit is needless: equal columns are equal bytes.
+    The encoding is canonical: the lowest value occurs, and the bit width is minimal.
     """
     (bits,) = fields.numbers("B")
     if bits > MAX_COLUMN_BITS:

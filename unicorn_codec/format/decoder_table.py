@@ -1,4 +1,4 @@
-"""Decoders of an archive: which model reads a picture's code, at which step, and what the archive changes in it."""
+"""Decoders of an archive: the model of a picture's code, its quantisation step, and the archive's update of it."""
 
 import struct
 from dataclasses import dataclass
@@ -19,22 +19,22 @@ from unicorn_codec.format.pages import MAX_OFFSET, Place
 
 OF_CODES, OF_NETWORK = 0, 1
 SHORT = 128
-"""Added to the level where codes are short ones."""
+"""Flag in the level's byte for short codes."""
 
 _LEVELS = MAX_LEVEL + HALF_LEVELS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decoder:
-    """What decodes some of an archive's pictures.
+    """Decoder of some of an archive's pictures.
 
     Args:
-        model: whose codes or latents they are.
-        is_network: whether a network of the archive makes the latents, not codes.
-        latent_step: quantisation step of coded latents, which the model's decoder gets as well; 1 elsewhere.
-        level: coarseness that the context model gets, see ``model_level``; 0 with a network.
-        short: whether the codes are short ones.
-        weights: the chunk of the network or of the change of the model's decoder; None if it is used as it is.
+        model: the model of their codes or latents.
+        is_network: whether latents come from a network of the archive instead of codes.
+        latent_step: quantisation step of coded latents, also an input of the model's decoder; otherwise 1.
+        level: coarseness that conditions the context model, see ``model_level``; 0 with a network.
+        short: whether codes are short codes.
+        weights: the chunk of the network, or of the update of the model's decoder; None without either.
     """
 
     model: ModelReference
@@ -53,7 +53,7 @@ class Decoder:
 
 
 def serialize_decoder(decoder: Decoder) -> bytes:
-    """Write a decoder as it stands in its chunk, behind its number, and in the footer."""
+    """Write a decoder as stored in the footer and, after its number, in its chunk."""
     model, weights = decoder.model, decoder.weights
     return b"".join((
         bytes([OF_NETWORK if decoder.is_network else OF_CODES]),

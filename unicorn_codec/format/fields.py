@@ -1,6 +1,6 @@
-"""Fields of a payload, taken one after the other and checked, and their inverse.
+"""Sequential reading of a payload's fields with checks, and their writing.
 
-Integers of no fixed width are LEB128: seven bits a byte, the lowest first, the highest bit set in all but the last.
+Integers of variable width are LEB128: seven bits per byte, lowest first, the high bit set in all but the last byte.
 """
 
 import re
@@ -15,13 +15,13 @@ MAX_VARINT_BYTES = 10
 _LARGEST = (1 << 64) - 1
 
 # Control characters, the backslash (a path separator to some readers) and lone surrogates (not UTF-8).
-# The line feed stands apart: it separates names.
+# The line feed is included separately: it separates names.
 FORBIDDEN_CHARACTERS = r"\x00-\x09\x0b-\x1f\x7f-\x9f\\\ud800-\udfff"
 _FORBIDDEN_IN_TEXT = re.compile(rf"[\n{FORBIDDEN_CHARACTERS}]")
 
 
 class PayloadEnds(InvalidField):
-    """The data ends before the field that is needed does."""
+    """The data ends within a field."""
 
 
 def check(holds: bool, message: str) -> None:
@@ -32,7 +32,7 @@ def check(holds: bool, message: str) -> None:
 
 @contextmanager
 def refusing(where: str) -> Iterator[None]:
-    """Name the place in errors, and turn a setting that no caller may choose into a field that no file may hold."""
+    """Add the place to errors, and convert ``InvalidSetting`` to ``InvalidField``."""
     try:
         yield
     except (InvalidSetting, InvalidField) as error:
@@ -40,7 +40,7 @@ def refusing(where: str) -> Iterator[None]:
 
 
 def varint(number: int) -> bytes:
-    """Encode 0 to 2^64 - 1 in as few bytes as it takes."""
+    """Encode a number of 0 to 2^64 - 1 as minimal LEB128."""
     check(0 <= number <= _LARGEST, f"a number of 0 to 2^64 - 1 is needed, not {number}")
     encoded = bytearray()
     while number >= 128:
@@ -59,29 +59,29 @@ def string(text: str) -> bytes:
 
 
 class Fields:
-    """The fields of a payload, taken in order and never past its end."""
+    """Reader of a payload's fields, in order and never past its end."""
 
     def __init__(self, data: bytes, offset: int = 0) -> None:
         self.data, self.offset = data, offset
 
     @property
     def left(self) -> int:
-        """Bytes that were not taken yet."""
+        """Number of unread bytes."""
         return len(self.data) - self.offset
 
     def take(self, count: int) -> bytes:
-        """Take ``count`` bytes. Raise ``InvalidField`` if there are fewer."""
+        """Read ``count`` bytes. Raise ``InvalidField`` if there are fewer."""
         if count > self.left:
             raise PayloadEnds(f"{count} bytes are needed at byte {self.offset} of the payload, {self.left} are left")
         self.offset += count
         return self.data[self.offset - count : self.offset]
 
     def numbers(self, layout: str) -> tuple[Any, ...]:
-        """Take numbers of fixed width, little-endian, by the letters of the ``struct`` module."""
+        """Read little-endian numbers of fixed width, in the notation of the ``struct`` module."""
         return struct.unpack("<" + layout, self.take(struct.calcsize("<" + layout)))
 
     def varint(self, limit: int = (1 << 63) - 1, what: str = "a number") -> int:
-        """Take a LEB128 number of at most ``limit``. Raise ``InvalidField`` for a longer form than needed."""
+        """Read a LEB128 number of at most ``limit``. Raise ``InvalidField`` if it is not minimal."""
         number = 0
         for place in range(MAX_VARINT_BYTES):
             if self.offset >= len(self.data):
@@ -98,23 +98,23 @@ class Fields:
         raise InvalidField(f"{what} has over 64 bits")
 
     def text(self) -> str:
-        """Take a short string: a length of one byte, then UTF-8."""
+        """Read a short string: a length of one byte, then UTF-8."""
         text = decode_text(self.take(self.take(1)[0]))
         check_text(text)
         return text
 
     def rest(self) -> bytes:
-        """Take everything that is left."""
+        """Read all remaining bytes."""
         return self.take(self.left)
 
     def finish(self) -> None:
-        """Raise ``InvalidField`` if anything is left."""
+        """Raise ``InvalidField`` if unread bytes remain."""
         if self.left:
             raise InvalidField(f"{self.left} bytes too many in the payload")
 
 
 def decode_text(data: bytes) -> str:
-    """Decode UTF-8. Raise ``InvalidField`` for other bytes."""
+    """Decode UTF-8. Raise ``InvalidField`` if it is invalid."""
     try:
         return data.decode()
     except UnicodeDecodeError as error:
@@ -122,5 +122,5 @@ def decode_text(data: bytes) -> str:
 
 
 def check_text(text: str) -> None:
-    """Raise ``InvalidSetting`` unless text may stand in a file: Unicode without control characters and backslash."""
+    """Raise ``InvalidSetting`` if text contains control characters, a backslash or lone surrogates."""
     check(not _FORBIDDEN_IN_TEXT.search(text), f"{text!r} holds a character that no text in a file may hold")

@@ -1,6 +1,6 @@
-"""The footer: where everything lies, and what the archive amounts to. Written last, read first.
+"""The footer: locations of all parts and totals of the archive. Written last, read first.
 
-Each generation has one. It says where the one before it lies, which stays valid until the new one is complete.
+Each generation has a footer, which locates the previous one. That one stays valid until the new one is complete.
 """
 
 from dataclasses import dataclass, field
@@ -27,12 +27,12 @@ from unicorn_codec.format.read_settings import ReadSettings, serialize_read_sett
 from unicorn_codec.format.records import CODECS
 
 KNOWN_TO_READ, KNOWN_TO_WRITE = 0, 0
-"""Bits of features that this software knows: what a reader must know, and what only a writer must."""
+"""Feature bits that this software supports: those required for reading, and those required only for writing."""
 
 
 @dataclass(frozen=True, slots=True)
 class CodecTotal:
-    """How many pictures are stored in one way, and the bytes of their records."""
+    """Number of pictures of a codec, and the bytes of their records."""
 
     codec: int
     pictures: int
@@ -41,7 +41,7 @@ class CodecTotal:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A chunk that no picture needs: a model, the specification, or a list of removed pictures."""
+    """A chunk that no picture depends on: a model, the specification, or a list of removed pictures."""
 
     letter: str
     offset: int
@@ -50,23 +50,23 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Footer:
-    """What a generation of an archive is.
+    """Description of a generation of an archive.
 
     Args:
-        archive_id: of the archive, drawn when it was begun.
+        archive_id: assigned when the archive was created.
         generation: 1 for the first.
-        offset: of the footer itself in the file.
-        previous: offset of the footer before it; 0 if there is none.
-        seed: with which this generation drew its indices.
-        next_index: one more than the highest index ever given.
-        pixels: of all pictures together.
+        offset: of this footer in the file.
+        previous: offset of the previous footer; 0 without one.
+        seed: of this generation's indices.
+        next_index: one more than the highest index ever assigned.
+        pixels: total of all pictures.
         totals: by codec, ascending.
-        level, root: the index page that the others are found from; None without pictures.
+        level, root: the root page of the index; None without pictures.
         runs: lookup of names.
         decoders: by number.
-        canaries: what some pictures decode to.
-        attachments: whatever else there is.
-        read: how this generation's files became pixels.
+        canaries: of some decoded pictures.
+        attachments: other chunks.
+        read: settings for reading this generation's picture files.
     """
 
     archive_id: bytes
@@ -98,7 +98,7 @@ class Footer:
 
     @property
     def pictures(self) -> int:
-        """How many pictures the archive holds."""
+        """Number of pictures in the archive."""
         return sum(total.pictures for total in self.totals)
 
     @property
@@ -140,8 +140,8 @@ def parse_footer(payload: bytes, offset: int) -> Footer:
     """Read the payload of the footer at an offset.
 
     Raises:
-        InvalidField: it is of another place, or wrong.
-        UnsupportedVersion: the archive needs more than this software knows.
+        InvalidField: it belongs to another offset, or is invalid.
+        UnsupportedVersion: the archive has features that this software does not support.
     """
     fields = Fields(payload)
     with refusing("footer"):
@@ -190,7 +190,7 @@ def parse_footer(payload: bytes, offset: int) -> Footer:
 
 
 def check_features(fields: Fields) -> tuple[int, int]:
-    """Take both fields of feature bits. Raise ``UnsupportedVersion`` for one that a reader must know and does not."""
+    """Read both fields of feature bits. Raise ``UnsupportedVersion`` for an unknown bit that reading requires."""
     must_read, must_write = fields.varint(what="feature bits"), fields.varint(what="feature bits")
     if unknown := must_read & ~KNOWN_TO_READ:
         raise UnsupportedVersion(f"the archive has features ({unknown:#x}) that this software does not know")

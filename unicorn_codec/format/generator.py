@@ -1,7 +1,7 @@
-"""The one source of random numbers that a file depends on: Philox4x64-10, counter-based, integers alone.
+"""Random numbers that a file depends on: Philox4x64-10, a counter-based generator in integer arithmetic.
 
-Index map, index frequencies and noise come from here, so they are the same on every device, version and batch size.
-The algorithm is written out in ``format_spec/uni-1.md`` ("The generator").
+It generates index map, index frequencies and noise, which are therefore equal on every device, version and batch size.
+The algorithm is specified in ``format_spec/uni-1.md`` ("The generator").
 """
 
 import math
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from unicorn_codec.format.fields import check
 from unicorn_codec.format.limits import MAX_PICTURES
 
-# A stream's number is purpose << 32 | item; only NOISE has items, its pictures.
+# A stream's number is purpose << 32 | item; only NOISE has items: the pictures.
 INDEX_MAP = 1 << 32
 FREQUENCIES = 2 << 32
 NOISE = 3 << 32
@@ -24,7 +24,7 @@ _NORMALS_PER_CHUNK = 1 << 16
 
 
 def raw(seed: int, stream: int, count: int) -> NDArray[np.uint64]:
-    """The first ``count`` 64-bit words of a stream: (count,) uint64.
+    """Return the first ``count`` 64-bit words of a stream: (count,) uint64.
 
     Raises ``InvalidSetting`` for a seed or a stream beyond 64 bits.
     """
@@ -38,16 +38,16 @@ def _philox(seed: int, stream: int) -> np.random.Philox:
 
 
 def normals(seed: int, stream: int, count: int) -> NDArray[np.float32]:
-    """The first ``count`` nearly normal numbers of a stream: (count,) float32, mean 0, variance 1, within +-6.
+    """Return the first ``count`` approximately normal numbers of a stream: (count,) float32, within +-6.
 
-    Each is the sum of the twelve 16-bit quarters of three words, centred and divided by 2^16. The sum is an integer
-    below 2^20, so every value is exact in a float32 and no rounding of any machine can show.
+    Each is the sum of the twelve 16-bit quarters of three words, centred and divided by 2^16: mean 0, variance 1. The
+    sum is an integer below 2^20, so values are exact in float32 on every machine.
     """
     philox = _philox(seed, stream)
     values = np.empty(count, dtype=np.float32)
     for start in range(0, count, _NORMALS_PER_CHUNK):
         chunk = values[start : start + _NORMALS_PER_CHUNK]
-        # The quarters are summed, so the machine's byte order does not matter.
+        # The quarters are summed, so the byte order does not matter.
         uniforms = philox.random_raw(_WORDS_PER_NORMAL * chunk.size).view(np.uint16)
         sums = uniforms.reshape(-1, _UNIFORMS_PER_NORMAL).sum(axis=1, dtype=np.int32)
         chunk[:] = (sums - _MEAN_SUM) / np.float32(65536)
@@ -55,7 +55,7 @@ def normals(seed: int, stream: int, count: int) -> NDArray[np.float32]:
 
 
 def noise(seed: int, index: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """The noise that decoding picture ``index`` starts from: ``shape`` float32, filled in row-major order.
+    """Return the initial noise for decoding picture ``index``: ``shape`` float32, filled in row-major order.
 
     The first three axes are channel, row and column of the latents.
     """

@@ -1,6 +1,6 @@
-"""Changing an archive that is there: another generation behind its end, or a copy without what was removed.
+"""Changes of an existing archive: appending a generation, or compaction.
 
-Whatever happens while it is written, the archive is as it was before or as it is after.
+Both are atomic: after an interruption the archive is in its previous or its new state.
 """
 
 import os
@@ -23,15 +23,15 @@ from unicorn_codec.format.writer import ContainerWriter
 
 @contextmanager
 def growing(path: Path) -> Iterator[tuple[ContainerReader, ContainerWriter]]:
-    """Open an archive for another generation: its reader, and a writer whose ``commit`` makes the generation visible.
+    """Open an archive to append a generation: yield its reader, and a writer whose ``commit`` makes it visible.
 
-    What a writer that was killed left behind the archive's end is overwritten. If the block raises, nothing of the new
-    generation is left.
+    Bytes after the archive's end, left by a killed writer, are overwritten. If the block raises, the new generation is
+    discarded.
 
     Raises:
         ArchiveBusy: another process is writing to it.
         OutputError: it cannot be written.
-        FormatError: it is no archive, or its footer is lost.
+        FormatError: it is not an archive, or its footer is lost.
     """
     with _locked(path) as file, _reader_of(path) as reader:
         file.seek(reader.end)
@@ -56,7 +56,7 @@ def _locked(path: Path) -> Iterator[IO[bytes]]:
             lock(file)
         except OSError as error:
             raise ArchiveBusy(f"{path}: another process is writing to it") from error
-        if not os.path.samestat(os.fstat(file.fileno()), os.stat(path)):  # it was compacted meanwhile
+        if not os.path.samestat(os.fstat(file.fileno()), os.stat(path)):  # compacted in the meantime
             raise ArchiveBusy(f"{path}: another process has just replaced it; try again")
         try:
             yield file
@@ -69,7 +69,7 @@ def _reader_of(path: Path) -> Iterator[ContainerReader]:
     source = FileSource(path)
     try:
         with warnings.catch_warnings():
-            # An unfinished generation is about to be overwritten.
+            # An unfinished generation may be overwritten from here.
             warnings.simplefilter("ignore", DamagedSectionWarning)
             reader = ContainerReader(source)
         yield reader
@@ -78,9 +78,9 @@ def _reader_of(path: Path) -> Iterator[ContainerReader]:
 
 
 def compact(path: Path) -> tuple[int, int]:
-    """Write an archive anew without what was removed from it: its bytes before and after. No index changes.
+    """Rewrite an archive without its removed pictures, and return its bytes before and after. Indices do not change.
 
-    Raises as ``growing``, and ``FormatError`` for any record that is damaged; the archive is then as it was.
+    Raises as ``growing``, and ``FormatError`` for a damaged record; the archive is then unchanged.
     """
     with _locked(path), _reader_of(path) as reader:
         before = os.path.getsize(path)
@@ -124,7 +124,7 @@ def _copy(reader: ContainerReader, file: IO[bytes]) -> None:
 
 
 def _needed_parents(reader: ContainerReader) -> set[int]:
-    """Indices that pictures of the archive go on from, however far back."""
+    """Return the indices of all pictures that others of the archive depend on, directly or indirectly."""
     needed, parents = set[int](), dict[int, int]()
     waiting: list[int] = []
     for leaf in reader.leaves():

@@ -1,6 +1,6 @@
-"""What a decoder needs to know, as frozen values that are checked when they are made.
+"""Decoder settings, as frozen values that are checked on construction.
 
-Limits stand in ``format_spec/uni-1.md`` under the same names.
+``format_spec/uni-1.md`` lists limits under the same names.
 """
 
 import hashlib
@@ -13,15 +13,15 @@ MAX_HIDDEN_SIZE = 4096
 MAX_DEPTH = 64
 MAX_LATENT_CHANNELS = 256
 MAX_CODED_CHANNELS = 126
-"""Of an archive with codes: a code's first byte counts channels, 128 more mark half size, and 255 an AVIF code."""
+"""Limit for codes, whose first byte is the number of channels, plus 128 at half size, or 255 for AVIF."""
 
 MAX_STEPS = 50
 MAX_WEIGHTS = 1 << 28
 MAX_LEVEL = 16
-"""Levels of the context model are below this."""
+"""Number of levels of the context model."""
 
 MAX_RANK = 16
-"""Of a change of the decoder's kernels."""
+"""Limit for an update of the decoder's kernels."""
 
 FINGERPRINT_BYTES = 16
 OWN_CLASS = "CodingAutoencoder"
@@ -71,7 +71,7 @@ class WeightFormat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelReference:
-    """Which model made an archive's codes or latents. Decoding with another one is refused.
+    """Reference to the model of an archive's codes or latents. Decoding with another one is refused.
 
     Args:
         name: of a model of the package, a hub name, or a folder's name.
@@ -97,14 +97,14 @@ class ModelReference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AutoencoderReference:
-    """Which autoencoder made the latents. Decoding with another one is refused.
+    """Reference to the autoencoder of the latents. Decoding with another one is refused.
 
     Args:
         name: of a model of the package, a hub name, or the folder's name.
         class_name: ``CodingAutoencoder`` or the class of diffusers.
-        weights_sha256: over all tensors, in the order of their names; the spec's HEAD says how.
+        weights_sha256: over all tensors, in the order of their names; see "D" in the specification.
         config_sha256: over the canonical configuration.
-        weight_bytes: bytes of its weights as stored; not part of the rate, reported beside it.
+        weight_bytes: bytes of its weights as stored; not part of the rate, but reported with it.
         latent_channels: channels that the archive keeps.
         downsampling: pixels per latent position, along each side.
     """
@@ -125,7 +125,7 @@ class AutoencoderReference:
         check(0 <= self.weight_bytes < 1 << 63, f"weight bytes: {self.weight_bytes}")
 
     def model(self, context_model_sha256: bytes = b"") -> ModelReference:
-        """What an archive stores of this autoencoder and, where it holds codes, of their context model."""
+        """Return the reference that an archive stores, including the context model if it holds codes."""
         digest = hashlib.sha256(self.weights_sha256 + self.config_sha256 + context_model_sha256).digest()
         return ModelReference(
             name=self.name,
@@ -146,8 +146,8 @@ class NetworkConfig:
         depth: number of blocks.
         heads: attention heads.
         patch_size: latent positions per token, along each side.
-        condition: how the index enters, one of ``CONDITIONS``.
-        index_embedding: how the index becomes tokens, one of ``INDEX_EMBEDDINGS``.
+        condition: conditioning on the index, one of ``CONDITIONS``.
+        index_embedding: mapping of the index to tokens, one of ``INDEX_EMBEDDINGS``.
         index_tokens: tokens that carry the index.
         bandwidth: standard deviation of the frequencies of embedding ``grf``, in cycles per index.
     """
@@ -178,13 +178,13 @@ class NetworkConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Denoising:
-    """What only a decoder of an archive with a network needs.
+    """Settings of an archive with a network.
 
     Args:
-        steps: sampling steps that decode best, as measured by the packer.
+        steps: sampling steps with the best measured quality.
         latent_std: deviation of the normalised latents (paper: 1/3).
-        means, stds: of the autoencoder's latents, one a channel, before normalising.
-        prediction: what the network gives, clean latents or their noise: one of ``PREDICTIONS``.
+        means, stds: of the autoencoder's latents, per channel, before normalisation.
+        prediction: output of the network, clean latents or noise: one of ``PREDICTIONS``.
     """
 
     steps: int
@@ -204,12 +204,12 @@ class Denoising:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """Exactly what a decoder needs beside weights, codes and picture sizes.
+    """All that a decoder needs in addition to weights, codes and picture sizes.
 
     Args:
         pictures: M, the number of pictures.
         seed: of the index map, the index frequencies and the noise.
-        latent_step: quantisation step of coded latents, which the packaged autoencoder's decoder is told; 1 elsewhere.
+        latent_step: quantisation step of coded latents, an input of the packaged autoencoder's decoder; otherwise 1.
         denoising: None in an archive without a network.
     """
 
@@ -229,5 +229,5 @@ class Header:
 
     @property
     def index_bits(self) -> int:
-        """Online cost of one picture: ceil(log2 M) bits."""
+        """Bits of a picture's index: ceil(log2 M)."""
         return (self.pictures - 1).bit_length()

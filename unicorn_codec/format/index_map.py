@@ -7,9 +7,9 @@ from unicorn_codec.format.generator import INDEX_MAP, raw
 
 
 def index_of_position(seed: int, pictures: int) -> NDArray[np.int64]:
-    """Index of the picture at each position: (M,) int64, a permutation drawn from the seed.
+    """Return the index of the picture at each position: (M,) int64, a permutation drawn from the seed.
 
-    Every position has a key, a word of the generator; the index is the key's rank, equal keys in order of position.
+    Each position has a word of the generator as its key. The index is the key's rank; ties are in order of position.
     """
     positions = position_of_index(seed, pictures)
     indices = np.empty_like(positions)
@@ -18,5 +18,5 @@ def index_of_position(seed: int, pictures: int) -> NDArray[np.int64]:
 
 
 def position_of_index(seed: int, pictures: int) -> NDArray[np.int64]:
-    """Position of the picture with each index: (M,) int64, the inverse of ``index_of_position``."""
+    """Return the position of the picture with each index: (M,) int64, the inverse of ``index_of_position``."""
     return np.argsort(raw(seed, INDEX_MAP, pictures), kind="stable")

@@ -1,4 +1,4 @@
-"""Whether an archive is whole: every chunk, every record, and that the index says of each what it is."""
+"""Verification of an archive: every chunk, every record, and their agreement with the index."""
 
 from array import array
 from collections import Counter
@@ -17,7 +17,7 @@ _COLUMNS = ("index", "offset", "length", "codec", "width", "height", "decoder", 
 
 
 class _Records:
-    """What the records say that were read one after the other: some numbers of each."""
+    """Fields of all records, collected in sequential reading."""
 
     def __init__(self) -> None:
         self.problems: list[str] = []
@@ -30,13 +30,13 @@ class _Records:
             column.append(value)
 
     def sort(self) -> None:
-        """Make ``agree`` possible."""
+        """Prepare for ``agree``."""
         columns = {name: np.array(values, np.int64) for name, values in self._columns.items()}
         order = np.argsort(columns["index"], kind="stable")
         self._sorted = {name: values[order] for name, values in columns.items()}
 
     def agree(self, leaf: Leaf) -> np.ndarray:
-        """(N,) whether each row of a leaf says of its record what the record says."""
+        """Return (N,) whether each row of a leaf agrees with its record."""
         indices = leaf.first + np.arange(len(leaf))
         if not self._sorted["index"].size:
             return np.zeros(len(leaf), np.bool_)
@@ -50,14 +50,14 @@ class _Records:
 
 
 def problems_of(reader: ContainerReader) -> list[str]:
-    """Read everything in an archive; one line for each thing that is wrong.
+    """Read an archive completely, and return one line per problem.
 
-    What lies behind the last footer is a problem too.
+    Bytes after the last footer are a problem too.
     """
     records = _Records()
     problems = _problems_of_chunks(reader, records)
     of_pictures = _problems_of_pictures(reader, records)
-    # A record's damage is told as that of its picture, if it is one's.
+    # Damage to a record is reported for its picture, if it has one.
     problems += _problems_of_parts(reader) + (of_pictures or records.problems)
     if reader.end != reader.source.size:
         problems.append(f"{reader.source.size - reader.end} bytes follow the archive's last complete generation")
@@ -65,7 +65,7 @@ def problems_of(reader: ContainerReader) -> list[str]:
 
 
 def _problems_of_chunks(reader: ContainerReader, records: _Records) -> list[str]:
-    """Walk from chunk to chunk, and from record to record."""
+    """Read all chunks and records sequentially."""
     problems, offset = list[str](), len(PREAMBLE)
     while offset < reader.end:
         try:
@@ -89,7 +89,7 @@ def _problems_of_chunks(reader: ContainerReader, records: _Records) -> list[str]
 
 
 def _walk_records(data: bytes, offset: int, header_bytes: int, salt: int, records: _Records) -> None:
-    """Read the records of a chunk, up to the first one that is wrong."""
+    """Read the records of a chunk, up to the first invalid one."""
     fields = Fields(data, header_bytes)
     prefix = Prefix.take(fields)
     previous = prefix.first - 1
@@ -165,7 +165,7 @@ def _problems_of_leaf(reader: ContainerReader, leaf: Leaf, names: Sequence[str] 
 
 
 def _problems_of_row(reader: ContainerReader, row: Row, name: str, *, is_read: bool) -> list[str]:
-    """What is wrong with a picture. Its record is read again only if it was not found where the row says."""
+    """Yield problems of a picture. Its record is read again only if it was not found at the row's place."""
     if row.decoder >= len(reader.footer.decoders):
         return [f"picture {row.index}: there is no decoder {row.decoder}"]
     if row.codec == NETWORK:

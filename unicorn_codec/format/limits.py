@@ -1,21 +1,21 @@
-"""What no archive may exceed. ``format_spec/uni-1.md`` lists these limits under the same names."""
+"""Limits of archives. ``format_spec/uni-1.md`` lists them under the same names."""
 
 MAX_PICTURES = 1 << 30
-"""An index is below this, removed pictures counted."""
+"""Limit of indices, including those of removed pictures."""
 
 MAX_SIDE = 1 << 20
 MAX_CODED_PIXELS = 1 << 28
-"""Of one code: a larger picture is coded in tiles."""
+"""Pixels per code; larger pictures are coded in tiles."""
 
 MAX_ROWS = 1024
-"""Of an index page: rows of a leaf, children of an inner page."""
+"""Entries of an index page: rows of a leaf, or children of an inner page."""
 
 MAX_LEVEL_OF_PAGES = 2
 MAX_BUCKET_ENTRIES = 4096
-"""Names of one bucket of a lookup run."""
+"""Names per bucket of a lookup run."""
 
 MAX_RUN_ENTRIES = 1 << 22
-"""Names of one lookup run."""
+"""Names per lookup run."""
 
 MAX_PAGE_BYTES = 1 << 20
 MAX_FOOTER_BYTES = 1 << 20
@@ -23,13 +23,13 @@ MAX_CHUNK_BYTES = 1 << 40
 MAX_RECORD_HEADER_BYTES = 1 << 16
 MAX_BLOB_BYTES = 1 << 28
 MAX_RAW_BYTES = 1 << 28
-"""Of packed bytes, where no narrower limit is given."""
+"""Raw length of packed bytes, unless a narrower limit is given."""
 
 MAX_EXPANSION = 1024
-"""Packed bytes may grow by this factor at most, so that a small file cannot claim much memory."""
+"""Maximum expansion of packed bytes, so that a small file cannot claim much memory."""
 
 MAX_WINDOW_BYTES = 1 << 23
-"""Of a zstd frame."""
+"""Window of a zstd frame."""
 
 MAX_COLUMN_BITS = 56
 MAX_NAME_BYTES = 4096
@@ -40,7 +40,7 @@ MAX_ATTACHMENTS = 256
 MAX_BLOBS = 4096
 MAX_PARTS = 4096
 MAX_SEQUENCE = 64
-"""Pictures that have to be decoded for one."""
+"""Pictures that decoding one picture may require."""
 
 MAX_PSNR = 20_000
-"""In hundredths of a dB."""
+"""Largest stored PSNR, in hundredths of a dB."""

@@ -1,7 +1,7 @@
-"""Mending single flipped bits by their checksum: the difference of a CRC-32 says which bit it was.
+"""Correction of single flipped bits: the difference of the CRC-32 locates the bit.
 
-No two single bits of less than 2^31 make the same difference, so that one flipped bit is found without any stored
-redundancy. What more damage did looks like a single bit only by chance, one in 2^32 for each bit of the data.
+Single-bit errors in less than 2^31 bits have distinct differences, so that the bit is found without further redundancy.
+Larger damage is mistaken for a single bit with a probability of 2^-32 for each bit of the data.
 """
 
 import zlib
@@ -24,9 +24,9 @@ MAX_MENDED_BYTES = 1 << 26
 
 
 def mended(data: bytes, stored: int, start: int = 0) -> bytes | None:
-    """The data with one bit turned over so that its CRC-32, begun with ``start``, is the stored one; None if none is.
+    """Flip the one bit that makes the data's CRC-32, seeded by ``start``, the stored one; None if there is none.
 
-    Where one bit of the stored checksum itself is wrong, the data comes back as it is.
+    If the wrong bit is in the stored checksum itself, the data is returned unchanged.
     """
     difference = zlib.crc32(data, start) ^ stored
     if not difference & difference - 1:

@@ -1,7 +1,7 @@
-"""Lookup of names: sorted hashes with the index of each, in buckets, so that a name is found without reading them all.
+"""Lookup of names: sorted hashes with their indices, in buckets, so that a name is found by few reads.
 
-Each generation adds a run of its own names; a run of few names is one bucket, a larger one has a directory of buckets.
-Two names may have one hash: whoever looks up compares the names themselves.
+Each generation adds a run of its names. A small run is one bucket; a larger one has a directory of buckets. Hashes may
+collide: the caller compares the names themselves.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ from unicorn_codec.format.fields import Fields, check, refusing, varint
 from unicorn_codec.format.limits import MAX_BUCKET_ENTRIES, MAX_CHUNK_BYTES, MAX_PICTURES, MAX_ROWS, MAX_RUN_ENTRIES
 
 _KEY_BITS = 32
-"""Of a hash, behind the bits that its bucket's number says."""
+"""Stored bits of a hash, after those that its bucket's number implies."""
 
 _BUCKET, _DIRECTORY = 0, 1
 _USUAL_ENTRIES = 512
@@ -23,7 +23,7 @@ _MAX_BUCKET_BITS = 14
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Where a run lies in the file: its directory, or its only bucket."""
+    """Location of a run in the file: its directory, or its only bucket."""
 
     offset: int
     length: int
@@ -32,19 +32,19 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """Where the 2^bits buckets of a run lie: offset and length of each, None where one is empty."""
+    """Locations of a run's 2^bits buckets: offset and length of each, None for empty ones."""
 
     bits: int
     buckets: tuple[tuple[int, int] | None, ...]
 
 
 def bucket_bits(entries: int) -> int:
-    """How many bits of the hash say in which bucket of a run a name is."""
+    """Return the number of bits of a hash that select the bucket in a run."""
     return 0 if entries <= MAX_ROWS else (entries // _USUAL_ENTRIES).bit_length()
 
 
 def sort_into_buckets(entries: Iterable[tuple[int, int]]) -> tuple[int, list[list[tuple[int, int]]]]:
-    """Pairs of hash and index, sorted and cut into the buckets of one run, and the bits of a bucket's number."""
+    """Sort pairs of hash and index into the buckets of a run. Return the bits of a bucket's number, and the buckets."""
     listed = sorted(entries)
     bits = bucket_bits(len(listed))
     buckets: list[list[tuple[int, int]]] = [[] for _ in range(1 << bits)]
@@ -58,14 +58,14 @@ def _key(hashed: int, bits: int) -> int:
 
 
 def serialize_bucket(bits: int, number: int, entries: Sequence[tuple[int, int]]) -> bytes:
-    """Write the payload of a bucket with sorted pairs of hash and index, one at least."""
+    """Write the payload of a bucket of sorted pairs of hash and index, at least one."""
     keys = sorted((_key(hashed, bits), index) for hashed, index in entries)
     head = bytes([_BUCKET]) + varint(bits) + varint(number) + varint(len(keys))
     return head + column([key for key, _ in keys]) + column([index for _, index in keys])
 
 
 def candidates(payload: bytes, bits: int, hashed: int) -> list[int]:
-    """Indices that a bucket has for a hash. Raises ``InvalidField``."""
+    """Return the indices of a hash in a bucket. Raises ``InvalidField``."""
     fields = Fields(payload)
     with refusing("bucket of names"):
         (kind,) = fields.numbers("B")
@@ -82,7 +82,7 @@ def candidates(payload: bytes, bits: int, hashed: int) -> list[int]:
 
 
 def indices_of(payload: bytes) -> list[int]:
-    """All indices that a bucket has. Raises ``InvalidField``."""
+    """Return all indices in a bucket. Raises ``InvalidField``."""
     fields = Fields(payload)
     with refusing("bucket of names"):
         fields.take(1)
@@ -102,7 +102,7 @@ def serialize_directory(directory: Directory) -> bytes:
 
 
 def parse_run(payload: bytes, run: Run) -> Directory | None:
-    """The directory of a run; None if the payload is its only bucket. Raises ``InvalidField``."""
+    """Read the directory of a run; None if the payload is its only bucket. Raises ``InvalidField``."""
     fields = Fields(payload)
     with refusing("lookup of names"):
         (kind,) = fields.numbers("B")
@@ -119,5 +119,5 @@ def parse_run(payload: bytes, run: Run) -> Directory | None:
 
 
 def split_run(entries: list[tuple[int, int]]) -> list[list[tuple[int, int]]]:
-    """Pairs of hash and index, in as many runs as their number needs."""
+    """Split pairs of hash and index into runs of limited size."""
     return [entries[start : start + MAX_RUN_ENTRIES] for start in range(0, len(entries), MAX_RUN_ENTRIES)]

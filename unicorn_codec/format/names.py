@@ -1,7 +1,7 @@
-"""Names of pictures: what the format allows, and the hash by which one is found.
+"""Names of pictures: the format's rules, and the hash for lookup.
 
-A name is stored as it was given. Two names that differ by their Unicode normal form alone are two names; both are found
-by either, the exact one first.
+Names are stored unchanged. Names that differ only in Unicode's normal form are distinct; a lookup by either finds both,
+the exact one first.
 """
 
 import hashlib
@@ -15,12 +15,12 @@ _FORBIDDEN = re.compile(rf"[\n{FORBIDDEN_CHARACTERS}]|(?:^|/)\.{{0,2}}(?:/|$)")
 
 
 def is_forbidden_name(name: str) -> bool:
-    """Whether the format refuses a name for what it is made of."""
+    """Return whether the format refuses a name's characters or components."""
     return _FORBIDDEN.search(name) is not None
 
 
 def check_name(name: str) -> None:
-    """Raise ``InvalidSetting`` unless a picture may be called so.
+    """Raise ``InvalidSetting`` unless a name is valid.
 
     A name has 1 to ``MAX_NAME_BYTES`` bytes of UTF-8 and is relative, with ``/`` between its components, none of which
     is empty, ``.`` or ``..``; it holds no control character and no backslash.
@@ -34,11 +34,11 @@ def check_name(name: str) -> None:
 
 
 def name_hash(name: str) -> int:
-    """Return the 64 bits by which a name and its equals in other normal forms are found."""
+    """Return the 64-bit hash of a name, which is equal for all normal forms."""
     normal = unicodedata.normalize("NFC", name).encode()
     return int.from_bytes(hashlib.sha256(normal).digest()[:8], "big")
 
 
 def same_name(one: str, other: str) -> bool:
-    """Whether two names are equal but for their normal form."""
+    """Return whether two names are equal up to the normal form."""
     return unicodedata.normalize("NFC", one) == unicodedata.normalize("NFC", other)

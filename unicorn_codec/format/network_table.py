@@ -1,4 +1,4 @@
-"""The payload of a chunk of weights: a network with all that its decoder needs, or a change of a model's decoder."""
+"""Payload of a chunk of weights: a network with its settings, or an update of a model's decoder."""
 
 import struct
 from dataclasses import dataclass
@@ -21,12 +21,12 @@ _NETWORK, _CHANGE = 0, 1
 
 @dataclass(frozen=True, slots=True)
 class StoredNetwork:
-    """A network as an archive holds it.
+    """A network as stored in an archive.
 
     Args:
-        header: of its pictures.
-        first: the lowest index of them; the network gets a picture's index less this.
-        weights: for ``weight_section``.
+        header: settings of its pictures.
+        first: their lowest index; the network's input is a picture's index minus this.
+        weights: in the format of ``weight_section``.
     """
 
     header: Header
@@ -55,12 +55,12 @@ def parse_network(payload: bytes, model: ModelReference, latent_step: float) -> 
 
 
 def serialize_update(update: bytes) -> bytes:
-    """Write the payload of a change of a model's decoder, which ``adaptation`` made."""
+    """Write the payload of an update of a model's decoder."""
     return bytes([_CHANGE]) + update
 
 
 def parse_update(payload: bytes) -> bytes:
-    """Read the payload of a change of a model's decoder. Raises ``InvalidField``."""
+    """Read the payload of an update of a model's decoder. Raises ``InvalidField``."""
     fields = Fields(payload)
     with refusing("change of the decoder"):
         kind, rank = fields.numbers("BB")
@@ -110,6 +110,6 @@ def _network(fields: Fields) -> NetworkConfig:
 
 
 def _known(number: int, names: tuple[str, ...], what: str) -> str:
-    """The name of an id."""
+    """Return the name with an id."""
     check(number < len(names), f"{what} {number}, known are 0 to {len(names) - 1}")
     return names[number]

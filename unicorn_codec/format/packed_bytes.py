@@ -1,4 +1,4 @@
-"""Packed bytes: data as it is, or as one zstd frame where that is shorter."""
+"""Packed bytes: raw data, or a zstd frame if that is shorter."""
 
 import zstandard
 
@@ -11,7 +11,7 @@ _LEVEL = 19
 
 
 def pack_bytes(raw: bytes) -> bytes:
-    """Write bytes as packed bytes: the raw length times two, plus one for zstd, then stored bytes or a frame."""
+    """Write packed bytes: twice the raw length, plus one for zstd, then raw data or a frame."""
     frame = zstandard.ZstdCompressor(level=_LEVEL if len(raw) <= MAX_WINDOW_BYTES else 3).compress(raw)
     if len(frame) < len(raw) <= MAX_EXPANSION * len(frame) and _window_bytes(frame) <= MAX_WINDOW_BYTES:
         return varint(len(raw) << 1 | 1) + frame
@@ -19,10 +19,10 @@ def pack_bytes(raw: bytes) -> bytes:
 
 
 def unpack_bytes(data: bytes, limit: int = MAX_RAW_BYTES) -> bytes:
-    """Read what ``pack_bytes`` wrote.
+    """Invert ``pack_bytes``.
 
-    Raises ``InvalidField`` for everything else; the raw length is checked against the limit and the bytes that are
-    really there before anything is allocated.
+    Raises ``InvalidField`` for invalid data. The raw length is checked against the limit and the available bytes before
+    memory is allocated.
     """
     fields = Fields(data)
     head = fields.varint(what="the raw length")

@@ -1,7 +1,7 @@
-"""Pages of the index: leaves with a row for each picture, and inner pages that say where other pages lie.
+"""Pages of the index: leaves with a row per picture, and inner pages with the places of other pages.
 
-A leaf covers ``MAX_ROWS`` indices, an inner page ``MAX_ROWS`` pages of the level below it. So any row is found from the
-root by as many reads as there are levels, three at most.
+A leaf covers ``MAX_ROWS`` indices, an inner page ``MAX_ROWS`` pages of the level below it. Finding a row takes one read
+per level, at most three.
 """
 
 from dataclasses import dataclass
@@ -29,12 +29,12 @@ from unicorn_codec.format.records import CODECS, NETWORK, REMOVED, check_size
 
 MAX_OFFSET = (1 << 63) - 1
 UNKNOWN_PSNR, IDENTICAL_PSNR, FIRST_PSNR = 0, 1, 2
-"""A PSNR as a page holds it: not known, infinite, or hundredths of a dB above ``FIRST_PSNR``."""
+"""Stored PSNR: unknown, infinite, or hundredths of a dB, offset by ``FIRST_PSNR``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a chunk lies: its offset, all its bytes, and the digest of its payload."""
+    """Place of a chunk: its offset, its total length, and the digest of its payload."""
 
     offset: int
     length: int
@@ -43,7 +43,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What the index says of a picture, see the columns of ``Leaf``."""
+    """Entry of a picture in the index, see the columns of ``Leaf``."""
 
     index: int
     codec: int
@@ -57,7 +57,7 @@ class Row:
 
     @property
     def lives(self) -> bool:
-        """Whether a picture has the index: it was not removed."""
+        """Whether the index has a picture that was not removed."""
         return self.codec != REMOVED
 
 
@@ -67,13 +67,13 @@ class Leaf:
 
     Args:
         first: index of the first row, a multiple of ``MAX_ROWS``.
-        codecs: numbers of ``CODECS``; 0 where no picture has the index.
+        codecs: numbers of ``CODECS``; 0 for indices without a picture.
         widths, heights: in pixels.
-        decoders: the number of the decoder of each.
-        offsets, lengths: of the records; 0 where there is none.
-        parents: one more than the index of the picture that each goes on from; 0 if it does not.
+        decoders: number of each picture's decoder.
+        offsets, lengths: of the records; 0 without one.
+        parents: one more than the index of the picture that each depends on; 0 if it depends on none.
         psnrs: as packed, see ``FIRST_PSNR``.
-        names: where the names of these pictures lie; None if they have none.
+        names: place of the pictures' names; None without any.
     """
 
     first: int
@@ -91,7 +91,7 @@ class Leaf:
         return self.codecs.size
 
     def row(self, index: int) -> Row | None:
-        """The row of an index; None if no picture has it."""
+        """Return the row of an index; None without a picture."""
         n = index - self.first
         if not 0 <= n < len(self) or not self.codecs[n]:
             return None
@@ -133,7 +133,7 @@ def serialize_leaf(leaf: Leaf) -> bytes:
 
 
 def _ends(lengths: Integers) -> Integers:
-    """Where each record ends, from the first one's start on, if they lie one after the other."""
+    """Return the end of each record, relative to the first one's start, if they are contiguous."""
     return np.cumsum(lengths)
 
 
@@ -142,7 +142,7 @@ def _of_living(values: Integers, lives: NDArray[np.bool_]) -> bytes:
 
 
 def parse_leaf(payload: bytes, first: int) -> Leaf:
-    """Read the payload of the leaf whose first index is expected to be ``first``. Raises ``InvalidField``."""
+    """Read the payload of the leaf with the first index ``first``. Raises ``InvalidField``."""
     fields = Fields(payload)
     with refusing(f"index page of {first}"):
         count, names = _take_head(fields, 0, first), _take_place(fields)
@@ -174,7 +174,7 @@ def parse_leaf(payload: bytes, first: int) -> Leaf:
 
 
 def _take_head(fields: Fields, level: int, first: int) -> int:
-    """Rows or children of a page, after its level and first index, which are known from its place."""
+    """Read level and first index of a page, compare them with the expected ones, and return its number of entries."""
     found = fields.varint(MAX_LEVEL_OF_PAGES, "a level"), fields.varint(MAX_PICTURES - 1, "a first index")
     check(found == (level, first), f"a page of level {found[0]} and index {found[1]} lies in its place")
     count = fields.varint(MAX_ROWS, "the number of rows")
@@ -183,7 +183,7 @@ def _take_head(fields: Fields, level: int, first: int) -> int:
 
 
 def _take_sizes(fields: Fields, count: int) -> Integers:
-    """(K, 2) widths and heights."""
+    """Read (K, 2) widths and heights."""
     many = fields.varint(count, "the number of sizes")
     check(many > 0, "a page without sizes")
     shapes = np.empty((many, 2), np.int64)
@@ -216,12 +216,12 @@ def _take_place(fields: Fields) -> Place | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inner:
-    """Where the pages of the level below lie.
+    """Places of the pages of the level below.
 
     Args:
         level: 1 or 2.
         first: the first index that it covers.
-        children: of each page below, in order; None where no picture is.
+        children: place of each page, in order; None for pages without pictures.
     """
 
     level: int
@@ -230,7 +230,7 @@ class Inner:
 
 
 def span_of(level: int) -> int:
-    """Indices that a page covers."""
+    """Return the number of indices that a page of a level covers."""
     return MAX_ROWS ** (level + 1)
 
 
@@ -245,7 +245,7 @@ def serialize_inner(page: Inner) -> bytes:
 
 
 def parse_inner(payload: bytes, level: int, first: int) -> Inner:
-    """Read the payload of the inner page that is expected to have this level and first index."""
+    """Read the payload of the inner page with this level and first index."""
     fields = Fields(payload)
     with refusing(f"index page of {first}, level {level}"):
         count = _take_head(fields, level, first)
@@ -260,7 +260,7 @@ def parse_inner(payload: bytes, level: int, first: int) -> Inner:
 
 
 def serialize_names(first: int, names: list[str]) -> bytes:
-    """Write the payload of the names of neighbouring indices; an index without a picture has an empty one."""
+    """Write the payload of the names of consecutive indices; those without a picture have empty names."""
     for name in filter(None, names):
         check_name(name)
     return varint(first) + varint(len(names)) + pack_bytes("\n".join(names).encode())
@@ -282,7 +282,7 @@ def parse_names(payload: bytes, first: int, count: int) -> list[str]:
 
 
 def psnr_code(psnr_db: float | None) -> int:
-    """A PSNR in dB, infinite for an identical picture, as a page holds it."""
+    """Convert a PSNR in dB, infinite for an identical picture, to its stored form."""
     if psnr_db is None:
         return UNKNOWN_PSNR
     if psnr_db == float("inf"):
@@ -291,7 +291,7 @@ def psnr_code(psnr_db: float | None) -> int:
 
 
 def psnr_of_code(code: int) -> float | None:
-    """The inverse, up to rounding."""
+    """Invert ``psnr_code``, up to rounding."""
     if code == UNKNOWN_PSNR:
         return None
     return float("inf") if code == IDENTICAL_PSNR else (code - FIRST_PSNR) / 100

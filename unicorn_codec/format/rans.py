@@ -1,16 +1,16 @@
 """Range asymmetric numeral systems (Duda, 2013): integers with given frequencies <-> bytes.
 
-A stream has a number of lanes, coders of their own that share its bytes; many streams run in lockstep, so
-that NumPy does for a thousand pictures what a loop would do for one. Everything is integer arithmetic:
-a stream decodes to the same symbols everywhere.
+A stream has several lanes: independent coders that share its bytes. Many streams are processed in lockstep, so that
+NumPy handles a thousand pictures at once. All arithmetic is on integers: a stream decodes to the same symbols
+everywhere.
 
-A symbol that has all the slots takes no bytes and leaves a lane as it was: lanes that have nothing to code in a
-step are given such a one.
+A symbol with all slots takes no bytes and leaves the state unchanged. Lanes without a value in a step code such a
+symbol.
 
-Lanes share words, so a decoder must see by a state that it wants one: it does below 2^16. In a long stream no state is
-below that between two symbols, from end to end. In a short one none is where there are words: its encoder begins with
-lanes of 255, and lifts all of them by 2^16 just before the first one puts a word; the decoder takes that off again when
-it has read the last word. So a short stream has fewer bits that stand for nothing.
+A decoder reads a word when a lane's state is below 2^16. In a long stream, states between symbols are never below that.
+In a short stream this holds only while there are words: its encoder starts lanes at 255, and adds 2^16 to all of them
+just before the first word is written; the decoder subtracts it after the last word is read. A short stream therefore
+has fewer redundant bits.
 """
 
 from collections.abc import Iterable, Sequence
@@ -26,11 +26,11 @@ PRECISION = 14
 TOTAL = 1 << PRECISION
 
 _LOWEST = 1 << 16
-"""A state is at least this between two symbols where there are words, and below 2^32 anywhere."""
+"""Lower bound of states between symbols while there are words. The upper bound is 2^32."""
 
 _FIRST_OF_SHORT = 255
-"""Lanes of short streams begin at this: hardly more than nothing beside what the first symbol makes of it, but more
-than the states of a damaged stream sink to, so that its end tells."""
+"""Initial state of the lanes of short streams: small compared with the state after a symbol, but above the states that
+a damaged stream ends with, so that damage is detected."""
 
 _STATE_BYTES = 4
 
@@ -38,15 +38,15 @@ Slots = NDArray[np.integer]
 
 
 def encode(starts: Slots, frequencies: Slots, *, short: bool) -> list[bytes]:
-    """Bytes of each stream.
+    """Encode symbols. Return the bytes of each stream.
 
     Args:
-        starts: (T, N, L) of each symbol's slots the first, for T steps of N streams with L lanes.
-        frequencies: (T, N, L) how many slots it has, 1 to 2^PRECISION.
-        short: whether the streams are short ones.
+        starts: (T, N, L) first slot of each symbol, for T steps of N streams with L lanes.
+        frequencies: (T, N, L) number of its slots, 1 to 2^PRECISION.
+        short: whether to write short streams.
     """
     steps, streams, lanes = starts.shape
-    # Floats, for NumPy divides them much faster: all values are integers up to 2^32, all quotients exact when floored.
+    # Floats, because NumPy divides them much faster. Values are integers up to 2^32, so floored quotients are exact.
     states = np.full(streams * lanes, float(_FIRST_OF_SHORT if short else _LOWEST))
     of_stream = states.reshape(streams, lanes)
     is_lifted = np.full(streams, not short)
@@ -57,7 +57,7 @@ def encode(starts: Slots, frequencies: Slots, *, short: bool) -> list[bytes]:
         start, frequency = (array[step].astype(np.float64) for array in flat)
         limits = frequency * (1 << (32 - PRECISION))
         if not is_lifted.all():
-            # Asked of the states as they would be lifted: so no state that is not comes within 2^16 of 2^32.
+            # Tested as if states were raised by 2^16, so that raising one never exceeds 2^32.
             will_be_full = (of_stream + _LOWEST >= limits.reshape(streams, lanes)).any(axis=1)
             of_stream[will_be_full & ~is_lifted] += _LOWEST
             is_lifted |= will_be_full
@@ -75,15 +75,15 @@ def encode(starts: Slots, frequencies: Slots, *, short: bool) -> list[bytes]:
 
 
 def _join(head: bytes, tail: bytes) -> bytes:
-    """A short stream of states and words. Zero bytes at the end of the states are left out: one at most where words
-    follow, which an odd number of bytes tells."""
+    """Join states and words to a short stream. Trailing zero bytes of the states are omitted; if words follow, at most
+    one, which an odd number of bytes indicates."""
     if not tail:
         return head.rstrip(b"\0")
     return (head if head[-1] else head[:-1]) + tail
 
 
 def _split(stream: bytes, lanes: int) -> tuple[bytes, bytes]:
-    """The inverse of ``_join``."""
+    """Invert ``_join``."""
     head = _STATE_BYTES * lanes
     if len(stream) <= head:
         return stream.ljust(head, b"\0"), b""
@@ -94,7 +94,7 @@ def _split(stream: bytes, lanes: int) -> tuple[bytes, bytes]:
 def _by_stream(
     places: list[NDArray[np.intp]], words: list[NDArray[np.float64]], lanes: int, streams: int
 ) -> Iterable[NDArray[np.uint16]]:
-    """Words of each stream as they are read, from those of all lanes in the reverse order."""
+    """Return the words of each stream in reading order, given those of all lanes in reverse order."""
     if not words:
         return [np.zeros(0, "<u2")] * streams
     owners = np.concatenate(places)[::-1] // lanes
@@ -104,10 +104,10 @@ def _by_stream(
 
 
 class RansDecoder:
-    """Reads streams that ``encode`` wrote, one step of all of them at a time.
+    """Decoder of streams of ``encode``, one step of all streams at a time.
 
     Raises:
-        InvalidField: a long stream does not hold its lanes' states, or any stream holds one that no encoder leaves.
+        InvalidField: a long stream is too short for its lanes' states, or a state is one that no encoder writes.
     """
 
     def __init__(self, streams: Sequence[bytes], lanes: int, *, short: bool) -> None:
@@ -121,28 +121,28 @@ class RansDecoder:
         lengths = np.array([len(tail) for tail in tails])
         self._short, self._last = short, _FIRST_OF_SHORT if short else _LOWEST
         self._all_states = self._states = np.frombuffer(b"".join(head for head, _ in parts), "<u4").astype(np.int64)
-        # What a state must not fall below: nothing, where a short stream has no more words.
+        # Lower bound of the states: 0 once a short stream has no more words.
         self._all_floors = self._floors = np.repeat(np.where((lengths > 0) | (not short), _LOWEST, 0), lanes)
         if (self._states < self._floors).any():  # such a lane would read a word even for nothing
             raise InvalidField(f"a code that begins with a state below {_LOWEST}")
         self._owners = np.repeat(np.arange(len(streams)), lanes)
         self._ends = np.cumsum(lengths)
         self._next = self._ends - lengths
-        # One word more: a damaged stream may ask for words after its end, which ``finish`` finds out.
+        # One extra word: a damaged stream may read past its end, which ``finish`` detects.
         self._words = np.concatenate([*tails, np.zeros(1, np.uint16)]).astype(np.int64)
         self._lanes = lanes
 
     def keep(self, streams: int) -> None:
-        """Go on with so many streams alone, the first ones."""
+        """Continue with only the first streams."""
         self._states = self._all_states[: streams * self._lanes]
         self._floors = self._all_floors[: streams * self._lanes]
 
     def slots(self) -> NDArray[np.int64]:
-        """(N L) slot that each lane's next symbol must own."""
+        """Return (N L) slots, which select each lane's next symbol."""
         return self._states & (TOTAL - 1)
 
     def advance(self, slots: Slots, starts: Slots, frequencies: Slots) -> None:
-        """Take the symbols that own the slots off the lanes, (N L) each."""
+        """Remove decoded symbols from the lanes, (N L) each."""
         states = self._states
         states >>= PRECISION
         states *= frequencies
@@ -158,7 +158,7 @@ class RansDecoder:
                 self._all_floors.reshape(-1, self._lanes)[ended] = 0
 
     def _read(self, owners: NDArray[np.intp]) -> NDArray[np.int64]:
-        """The next word for each of some lanes, by the streams that they belong to, in ascending order."""
+        """Return the next word for some lanes, given the stream of each in ascending order."""
         wanted = np.bincount(owners, minlength=len(self._next))
         before = np.cumsum(wanted) - wanted
         places = (self._next - before)[owners] + np.arange(len(owners))
@@ -167,10 +167,10 @@ class RansDecoder:
         return read
 
     def finish(self) -> None:
-        """Check that every stream was read to its end and left as the encoder began.
+        """Check that every stream was read to its end, and ended in the encoder's initial state.
 
         Raises:
-            InvalidField: a stream holds other symbols than it was decoded to.
+            InvalidField: a stream was not decoded to the symbols that it was made from.
         """
         if (self._next != self._ends).any() or (self._all_states != self._last).any():
             raise InvalidField("a code does not end where its symbols end")

@@ -1,4 +1,4 @@
-"""How the packer turned files into pixels, so that a verifier reads the originals alike."""
+"""Settings for reading picture files, stored so that a verifier reads the originals in the same way."""
 
 import struct
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ from unicorn_codec.format.limits import MAX_SIDE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadSettings:
-    """Settings of the packer that decide pixels.
+    """Settings of the packer that affect pixels.
 
     Args:
-        max_side: longer sides were scaled down to it; 0: never.
+        max_side: largest side after scaling down; 0 means no limit.
         background: (R, G, B) under transparent pixels.
     """
 
@@ -25,12 +25,12 @@ class ReadSettings:
 
 
 def serialize_read_settings(settings: ReadSettings) -> bytes:
-    """Write the settings as they stand in the footer."""
+    """Write the settings as stored in the footer."""
     return varint(settings.max_side) + struct.pack("3B", *settings.background)
 
 
 def take_read_settings(fields: Fields) -> ReadSettings:
-    """Take the settings from the footer. Raises ``InvalidField``."""
+    """Read the settings from the footer. Raises ``InvalidField``."""
     max_side = fields.varint(MAX_SIDE, "the longest side")
     red, green, blue = fields.numbers("3B")
     return ReadSettings(max_side=max_side, background=(red, green, blue))

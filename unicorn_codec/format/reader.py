@@ -1,7 +1,7 @@
-"""Reading an archive: footer, index page, record, each by its offset and nothing else.
+"""Reading of an archive: footer, index page and record, each by its offset.
 
-Opening takes one or two reads, a picture one for each level of the index and one for its record. Pages that were read
-are kept, some of them.
+Opening takes one or two reads; a picture takes one per level of the index and one for its record. Some pages are
+cached.
 """
 
 import struct
@@ -49,17 +49,17 @@ FORMAT_VERSION = 1
 PREAMBLE = SIGNATURE + struct.pack("<HH", FORMAT_VERSION, 0)
 
 TAIL_BYTES = 1 << 15
-"""What is read first: the footer, and of a small archive everything."""
+"""Size of the first read, which covers the footer, or a small archive completely."""
 
 SEARCHED_AT_ONCE = 1 << 22
 MAX_FOOTER_CANDIDATES = 1024
-"""Tags of footers that are tried where the file does not end with one."""
+"""Maximum number of candidate footers examined if the file does not end with one."""
 
 KEPT_PAGES = 64
 
 
 def check_preamble(data: bytes) -> None:
-    """Raise ``NotUniFile``, ``TruncatedFile``, ``UnsupportedVersion`` or ``InvalidField`` for another beginning."""
+    """Check the preamble. Raise ``NotUniFile``, ``TruncatedFile``, ``UnsupportedVersion`` or ``InvalidField``."""
     if not data.startswith(SIGNATURE):
         raise NotUniFile("the file does not start with the signature of a .uni file")
     if len(data) < len(PREAMBLE):
@@ -76,7 +76,7 @@ class ContainerReader:
 
     Attributes:
         footer: the last valid one.
-        end: where it ends; what follows is no part of the archive.
+        end: offset of the archive's end; later bytes are not part of it.
     """
 
     def __init__(self, source: Source) -> None:
@@ -92,14 +92,14 @@ class ContainerReader:
         self.salt = salt_of(self.footer.archive_id)
 
     def read(self, offset: int, length: int) -> bytes:
-        """Return bytes of the file; those of its end are at hand."""
+        """Return bytes of the file; those of its end are cached."""
         begin = offset - self._tail_start
         if begin >= 0:
             return self._tail[begin : begin + length]
         return self.source.read(offset, length)
 
     def _last_footer(self) -> tuple[Footer, int]:
-        """The footer at the end of the file, or the last one before what a writer left unfinished there.
+        """Find the footer at the end of the file, or the last one before an unfinished generation.
 
         Raises ``TruncatedFile`` if there is none.
         """
@@ -126,7 +126,7 @@ class ContainerReader:
         raise TruncatedFile("no valid footer: the file is cut or damaged; 'unicorn repair' recovers the pictures in it")
 
     def _footer_places(self) -> Iterator[int]:
-        """Offsets of footers' tags, the last first."""
+        """Yield offsets of footers' tags, the last one first."""
         tag, tried = SYNC + FOOTER.encode(), 0
         start, end = self._tail_start, self.source.size
         while True:
@@ -143,7 +143,7 @@ class ContainerReader:
             start, end = max(0, start - SEARCHED_AT_ONCE), start
 
     def footer_at(self, offset: int) -> tuple[Footer, int]:
-        """Read the footer at an offset, and where it ends. Raises ``FormatError``."""
+        """Read the footer at an offset; return it and its end. Raises ``FormatError``."""
         header = parse_chunk_header(self.read(offset, 64), 0, 0)
         if header.letter != FOOTER or header.length > MAX_FOOTER_BYTES:
             raise InvalidField(f"no footer lies at byte {offset}")
@@ -153,7 +153,7 @@ class ContainerReader:
         return parse_footer(parse_chunk(data, FOOTER, 0, f"byte {offset}"), offset), offset + len(data)
 
     def payload(self, letter: str, offset: int, length: int, digest: bytes | None = None) -> bytes:
-        """Read the payload of the chunk that lies at a place. Raises ``FormatError``."""
+        """Read the payload of the chunk at a place. Raises ``FormatError``."""
         where = f"byte {offset}"
         if offset < len(PREAMBLE) or offset + length > self.end:
             raise InvalidField(f"{LETTERS[letter]} at {where}: {length} bytes, the archive has {self.end}")
@@ -165,7 +165,7 @@ class ContainerReader:
     # Pages
 
     def leaf(self, index: int) -> Leaf | None:
-        """The index page of an index; None if no picture is near it. Raises ``FormatError``."""
+        """Return the leaf that covers an index; None if there is none. Raises ``FormatError``."""
         first = index // MAX_ROWS * MAX_ROWS
         if self.footer.root is None or not 0 <= index < span_of(self.footer.level):
             return None
@@ -178,7 +178,7 @@ class ContainerReader:
         return page
 
     def page(self, level: int, first: int) -> Inner | None:
-        """The inner page of a level with a first index, or None. Raises ``FormatError``."""
+        """Return the inner page of a level with a first index, or None. Raises ``FormatError``."""
         if self.footer.root is None or level > self.footer.level:
             return None
         page = self._page(self.footer.root, self.footer.level, 0)
@@ -218,34 +218,34 @@ class ContainerReader:
         return leaf
 
     def leaves(self) -> Iterator[Leaf]:
-        """All leaves, in order; none is kept. Raises ``FormatError`` at one that is damaged."""
+        """Yield all leaves in order, without caching. Raises ``FormatError`` at a damaged one."""
         for first in self.leaf_firsts():
             leaf = self.leaf(first)
             if leaf is not None:
                 yield leaf
 
     def leaf_firsts(self) -> Iterator[int]:
-        """First indices of the pages that may hold pictures."""
+        """Yield the first indices of leaves that may exist."""
         yield from range(0, self.footer.next_index, MAX_ROWS)
 
     def indices_near(self, first: int) -> range:
-        """Indices that the leaf with a first index may have pictures for."""
+        """Return the indices that the leaf with a first index may cover."""
         return range(first, min(first + MAX_ROWS, self.footer.next_index))
 
     def row(self, index: int) -> Row:
-        """The row of a picture that is there. Raise ``IndexOutOfRange`` if none is, or ``FormatError``."""
+        """Return the row of an existing picture. Raise ``IndexOutOfRange`` without one, or ``FormatError``."""
         row = self.any_row(index)
         if row is None or not row.lives:
             raise IndexOutOfRange(self.absence_of(index))
         return row
 
     def is_living(self, index: int) -> bool:
-        """Whether a picture has the index. Raises ``FormatError``."""
+        """Return whether a picture has the index. Raises ``FormatError``."""
         row = self.any_row(index)
         return row is not None and row.lives
 
     def absence_of(self, index: int) -> str:
-        """What to say of an index that no picture has."""
+        """Return the error message for an index without a picture."""
         if 0 <= index < self.footer.next_index:
             return f"picture {index} was removed from the archive"
         if not self.footer.next_index:
@@ -253,14 +253,14 @@ class ContainerReader:
         return f"index {index} is out of range: the archive has 0 to {self.footer.next_index - 1}"
 
     def any_row(self, index: int) -> Row | None:
-        """The row of a picture, removed or not; None if there is none. Raises ``FormatError``."""
+        """Return the row of a picture, removed or not; None without one. Raises ``FormatError``."""
         leaf = self.leaf(index) if 0 <= index < self.footer.next_index else None
         return None if leaf is None else leaf.row(index)
 
     # Records
 
     def record(self, row: Row) -> Record:
-        """Read the record of a row. Raises ``FormatError``, which concerns this picture alone."""
+        """Read the record of a row. Raises ``FormatError``, which concerns only this picture."""
         if not row.length:
             raise InvalidField(f"picture {row.index} has no record: a network holds it")
         if row.offset < len(PREAMBLE) or row.offset + row.length > self.end:
@@ -272,34 +272,34 @@ class ContainerReader:
         return record
 
     def chain(self, row: Row) -> list[Row]:
-        """Rows of the pictures that a picture is decoded from, the first one first, itself last.
+        """Return the rows of the pictures that a picture depends on, in decoding order, its own last.
 
-        Raises ``InvalidField`` if they are no sequence of one size, or more than ``MAX_SEQUENCE``.
+        Raises ``InvalidField`` if they are not a sequence of one size, or more than ``MAX_SEQUENCE``.
         """
         chain = [row]
         while (parent := chain[-1].parent) is not None:
             before = self.any_row(parent)
             if before is None or before.codec not in (SEQUENCE, REMOVED):
-                raise InvalidField(f"picture {row.index} goes on from picture {parent}, which is of no sequence")
+                raise InvalidField(f"picture {row.index} depends on picture {parent}, which is not part of a sequence")
             if (before.width, before.height) != (row.width, row.height):
-                raise InvalidField(f"picture {row.index} goes on from picture {parent}, which is of another size")
+                raise InvalidField(f"picture {row.index} depends on picture {parent}, which has another size")
             if len(chain) == MAX_SEQUENCE:
-                raise InvalidField(f"picture {row.index} goes on from more than {MAX_SEQUENCE} others")
+                raise InvalidField(f"picture {row.index} depends on more than {MAX_SEQUENCE} others")
             chain.append(before)
         return chain[::-1]
 
     def decoder(self, number: int) -> Decoder:
-        """A decoder by its number. Raises ``InvalidField``."""
+        """Return a decoder by its number. Raises ``InvalidField``."""
         if number >= len(self.footer.decoders):
             raise InvalidField(f"decoder {number}, the archive has {len(self.footer.decoders)}")
         return self.footer.decoders[number]
 
     def weights(self, place: Place) -> bytes:
-        """The payload of a decoder's weights. Raises ``FormatError``."""
+        """Read the payload of a decoder's weights. Raises ``FormatError``."""
         return self.payload(WEIGHTS, place.offset, place.length, place.digest)
 
     def blob(self, place: BlobPlace) -> bytes:
-        """A blob of metadata. Raises ``FormatError``."""
+        """Read a blob of metadata. Raises ``FormatError``."""
         blobs = parse_blobs(self.payload(METADATA, place.offset, place.length))
         if place.ordinal >= len(blobs):
             raise InvalidField(f"metadata at byte {place.offset}: blob {place.ordinal} of {len(blobs)}")
@@ -308,7 +308,7 @@ class ContainerReader:
     # Names
 
     def names_of(self, leaf: Leaf) -> list[str] | None:
-        """Names of a leaf's rows, empty where no picture is; None if the archive has none. Raises ``FormatError``."""
+        """Read the names of a leaf's rows, empty without a picture; None without names. Raises ``FormatError``."""
         if leaf.names is None:
             return None
         with self._lock:
@@ -322,14 +322,14 @@ class ContainerReader:
             return found
 
     def name(self, index: int) -> str | None:
-        """The name of a picture; None if it has none. Raises ``IndexOutOfRange`` and ``FormatError``."""
+        """Return the name of a picture; None without one. Raises ``IndexOutOfRange`` and ``FormatError``."""
         self.row(index)
         leaf = self.leaf(index)
         names = None if leaf is None else self.names_of(leaf)
         return (names[index - leaf.first] or None) if names and leaf else None
 
     def find(self, name: str) -> list[int]:
-        """Indices of the pictures of this name: of exactly this one, else of those equal but for the normal form."""
+        """Return the indices of pictures with exactly this name, else of those equal up to the normal form."""
         hashed = name_hash(name)
         if self.footer.runs:
             listed = [index for run in self.footer.runs for index in self._candidates(run, hashed)]
@@ -345,7 +345,7 @@ class ContainerReader:
         return sorted(exact or found)
 
     def indices_of(self, run: Run) -> list[int]:
-        """All indices that a lookup run has. Raises ``FormatError``."""
+        """Yield all indices in a lookup run. Raises ``FormatError``."""
         payload = self.payload(LOOKUP, run.offset, run.length)
         directory = parse_run(payload, run)
         if directory is None:

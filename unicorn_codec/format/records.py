@@ -1,7 +1,7 @@
-"""Records: one picture each, readable without any index, verified by a checksum of their own.
+"""Records: one picture each, readable without the index and verified by its own checksum.
 
-Records lie one after the other in chunks of pictures. A chunk begins with what most of its records have in common:
-the lowest index, the decoder, width and height.
+Records are contiguous in chunks of pictures. A chunk begins with fields that most of its records share: the lowest
+index, the decoder, width and height.
 """
 
 import struct
@@ -27,17 +27,17 @@ from unicorn_codec.format.mending import mended
 from unicorn_codec.format.names import check_name
 
 CODE, ALPHA, ORIGINAL, FILE = range(4)
-"""Kinds of parts: a code of the picture or of a tile of it, a code of its alpha plane, the original file's bytes (after
-a transcoder, where the part says so), or a file that is no picture."""
+"""Kinds of parts: a code of the picture or of a tile of it, a code of its alpha plane, the original file's bytes
+(possibly transcoded), or a file that is not a picture."""
 
 LATENTS, HALF_SIZE, AVIF, SEQUENCE, NETWORK, EXACT, OTHER_FILE, REMOVED = range(1, 9)
 CODECS = ("none", "latents", "half-size", "avif", "avif-sequence", "network", "exact", "file", "removed")
-"""How a picture is stored, by the number in an index page. 0 is no picture; a removed one is kept as long as others of
-its sequence go on from it."""
+"""Codecs of pictures, by their number in an index page. 0 means no picture. Removed pictures are kept as long as others
+of their sequence depend on them."""
 
 _SIZE, _DECODER, _NAME, _METADATA, _PARTS = range(1, 6)
 _MUST_KNOW = 128
-"""Fields of the header from this tag on are refused by a reader that does not know them; others it skips."""
+"""First tag of header fields that a reader must support; it skips unknown fields with lower tags."""
 
 _SUMMED = struct.Struct("<QIII")
 _CRC = struct.Struct("<I")
@@ -45,10 +45,10 @@ _CRC = struct.Struct("<I")
 
 @dataclass(frozen=True, slots=True)
 class BlobPlace:
-    """Where a blob of metadata lies: a chunk of blobs, and which of them it is.
+    """Place of a blob of metadata: a chunk of blobs, and the blob's number in it.
 
     Args:
-        kind: what the blob is, see ``metadata``.
+        kind: of the blob, see ``blobs``.
         offset, length: of the whole chunk in the file.
         ordinal: of the blob in the chunk.
     """
@@ -61,7 +61,7 @@ class BlobPlace:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some bytes of a record and their kind."""
+    """A part of a record: its bytes and their kind."""
 
     kind: int
     data: bytes
@@ -69,15 +69,15 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """A picture, or a file that is none.
+    """A picture, or another file.
 
     Args:
-        index: its number in the archive.
-        width, height: in pixels as unpacked; 1 by 1 for a file that is no picture.
+        index: number in the archive.
+        width, height: in pixels as unpacked; 1 by 1 for a file that is not a picture.
         decoder: number of the decoder that its code needs.
-        parts: what is stored of it, one code as a rule.
-        name: as in the names of the archive, where the record repeats it.
-        metadata: where what else is known of it lies.
+        parts: stored content, usually one code.
+        name: the picture's name, if the record repeats it.
+        metadata: places of its metadata.
     """
 
     index: int
@@ -100,7 +100,7 @@ class Record:
 
     @property
     def code(self) -> bytes:
-        """The only code of the picture. Raise ``InvalidField`` if it has none or is coded in tiles."""
+        """The picture's only code. Raises ``InvalidField`` if it has none, or is coded in tiles."""
         codes = [part.data for part in self.parts if part.kind == CODE]
         if len(codes) != 1:
             raise InvalidField(f"picture {self.index} has {len(codes)} codes; this software decodes one")
@@ -108,7 +108,7 @@ class Record:
 
     @property
     def codec(self) -> int:
-        """How the picture is stored: the number of one of ``CODECS``."""
+        """The picture's codec: a number of ``CODECS``."""
         kinds = [part.kind for part in self.parts]
         if CODE in kinds:
             return codec_of_code(self.parts[kinds.index(CODE)].data)
@@ -116,23 +116,23 @@ class Record:
 
     @property
     def parent(self) -> int | None:
-        """Index of the picture that this one goes on from; None if there is none."""
+        """Index of the picture that this one depends on; None without one."""
         code = next((part.data for part in self.parts if part.kind == CODE), b"")
         return parent_of_code(code)
 
 
 def record_of_code(index: int, width: int, height: int, decoder: int, code: bytes) -> Record:
-    """The record of a picture that is nothing but its code."""
+    """Return the record of a picture that consists of one code."""
     return Record(index=index, width=width, height=height, decoder=decoder, parts=(Part(CODE, code),))
 
 
 def check_size(width: int, height: int) -> None:
-    """Raise ``InvalidSetting`` unless a picture may have this size."""
+    """Raise ``InvalidSetting`` unless a picture's size is allowed."""
     check(1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE, f"sides are 1 to {MAX_SIDE} pixels, not {width}x{height}")
 
 
 def codec_of_code(code: bytes) -> int:
-    """How a code stores its picture: the number of one of ``CODECS``."""
+    """Return the codec of a code: a number of ``CODECS``."""
     if is_avif(code):
         return SEQUENCE if is_in_sequence(code) else AVIF
     return HALF_SIZE if is_half_size(code) else LATENTS
@@ -140,7 +140,7 @@ def codec_of_code(code: bytes) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Prefix:
-    """What the records of a chunk have in common: how its payload begins."""
+    """Shared fields of a chunk's records, which its payload begins with."""
 
     first: int
     decoder: int
@@ -148,7 +148,7 @@ class Prefix:
     height: int
 
     def serialize(self) -> bytes:
-        """The four numbers."""
+        """Write the four numbers."""
         return b"".join(map(varint, (self.first, self.decoder, self.width, self.height)))
 
     @classmethod
@@ -163,24 +163,24 @@ class Prefix:
 
 
 _NEAR = 128
-"""Indices within a chunk ascend; a step of up to this is told by its lowest bits alone."""
+"""Largest step between the indices of successive records that is stored by its lowest bits alone."""
 
 
 def _index_number(index: int, previous: int, first: int) -> int:
-    """What a record says of its index: the lowest seven bits of its distance from the chunk's first, or all of it."""
+    """Encode a record's index: the lowest seven bits of its distance from the chunk's first index, or all of it."""
     distance = index - first
     return distance % _NEAR if index - previous <= _NEAR else _NEAR + distance
 
 
 def _index_of_number(number: int, previous: int, first: int) -> int:
-    """The inverse: the next index with these lowest bits, or the very one."""
+    """Decode a record's index: the next index with these lowest bits, or the complete one."""
     if number >= _NEAR:
         return first + number - _NEAR
     return previous + 1 + (number - (previous + 1 - first)) % _NEAR
 
 
 def serialize_record(record: Record, prefix: Prefix, previous: int, salt: int) -> bytes:
-    """Write a record of a chunk with this prefix, behind the record of the picture ``previous``."""
+    """Write a record of a chunk with this prefix, after the record of the picture ``previous``."""
     extras = b"".join(_extras(record, prefix))
     payload = b"".join(part.data for part in record.parts)
     check(record.index > previous, "records of a chunk ascend by index")
@@ -215,10 +215,10 @@ def _field(tag: int, content: bytes) -> bytes:
 
 
 def take_record(fields: Fields, prefix: Prefix, previous: int, salt: int) -> Record:
-    """Read the record at which ``fields`` stands, behind that of ``previous`` in a chunk with this prefix.
+    """Read the next record from ``fields``, after that of ``previous`` in a chunk with this prefix.
 
     Raises:
-        TruncatedFile: the data ends within it.
+        TruncatedFile: the data ends within the record.
         InvalidField: it is none.
         ChecksumMismatch: it is damaged.
     """
@@ -226,7 +226,7 @@ def take_record(fields: Fields, prefix: Prefix, previous: int, salt: int) -> Rec
 
 
 def parse_record(data: bytes, index: int, width: int, height: int, decoder: int, salt: int) -> Record:
-    """Read the record that an index page says lies in ``data``: exactly one, of this index, size and decoder.
+    """Read the record that ``data`` consists of, with the index, size and decoder given by an index page.
 
     Raises:
         InvalidField: it is none, or of another length.
@@ -256,7 +256,7 @@ def _take(fields: Fields, prefix: Prefix, salt: int, previous: int, expected: Re
         (stored,) = fields.numbers("I")
     except PayloadEnds as error:
         raise TruncatedFile(f"the data ends within the record at byte {start}") from error
-    # The checksum first: what a damaged header says is worth no other error.
+    # The checksum is checked first, because other errors of a damaged header would mislead.
     known = expected
     if known is None:
         width, height, decoder = _identity(extras, prefix)
@@ -270,7 +270,7 @@ def _take(fields: Fields, prefix: Prefix, salt: int, previous: int, expected: Re
 
 
 def record_end(data: bytes, place: int) -> int | None:
-    """Where the record at a place ends by what it says of itself, damaged or not; None if beyond the data."""
+    """Return the end of a record by its own length fields, damaged or not; None if beyond the data."""
     fields = Fields(data, place)
     try:
         head = fields.varint()
@@ -284,7 +284,7 @@ def record_end(data: bytes, place: int) -> int | None:
 
 
 def mended_record(data: bytes, place: int, prefix: Prefix, previous: int, salt: int) -> Record | None:
-    """The damaged record at a place with one bit turned over, if that makes it whole."""
+    """Correct a single flipped bit in the record at a place; None if that does not repair it."""
     end = record_end(data, place)
     if end is None:
         return None
@@ -300,7 +300,7 @@ def mended_record(data: bytes, place: int, prefix: Prefix, previous: int, salt: 
 
 
 def mended_record_of(data: bytes, index: int, width: int, height: int, decoder: int, salt: int) -> Record | None:
-    """The damaged record of which an index page says this, with one bit turned over, if that makes it whole."""
+    """Correct a single flipped bit in the record of an index page's row; None if that does not repair it."""
     if len(data) <= _CRC.size:
         return None
     start = zlib.crc32(_SUMMED.pack(index, width, height, decoder), salt)
@@ -315,7 +315,7 @@ def mended_record_of(data: bytes, index: int, width: int, height: int, decoder: 
 
 
 def _identity(extras: bytes, prefix: Prefix) -> tuple[int, int, int]:
-    """Width, height and decoder of a record."""
+    """Return width, height and decoder of a record."""
     width, height, decoder = prefix.width, prefix.height, prefix.decoder
     for tag, content in _tagged(extras):
         if tag == _SIZE:
@@ -370,7 +370,7 @@ def _parts(content: Fields, payload: bytes) -> Iterator[Part]:
 
 
 def pictures_chunk(records: Sequence[Record], salt: int) -> tuple[bytes, list[tuple[int, int]]]:
-    """Write a chunk of records that ascend by index, and where each lies: offset from the chunk's start, and bytes."""
+    """Write a chunk of records in order of index; return it, and each record's offset in the chunk and length."""
     first = records[0].index
     decoder = Counter(record.decoder for record in records).most_common(1)[0][0]
     size = Counter((record.width, record.height) for record in records).most_common(1)[0][0]

@@ -1,4 +1,4 @@
-"""Rebuilding an archive from what is left of it: records found by scanning, and by the index pages that are whole."""
+"""Rebuilding of a damaged archive, from records found by scanning and by intact index pages."""
 
 from dataclasses import dataclass, field, replace
 from typing import IO
@@ -31,13 +31,13 @@ from unicorn_codec.format.writer import ContainerWriter, removed_in
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepairReport:
-    """What came of a repair.
+    """Outcome of a repair.
 
     Args:
-        pictures: how many the rebuilt archive holds.
-        lost: indices of pictures that the old index names and that cannot be rebuilt, with their names where known.
-        nameless: how many pictures came back without the name that they had.
-        problems: what was found damaged, one line each.
+        pictures: number of pictures in the rebuilt archive.
+        lost: indices of pictures of the old index that cannot be rebuilt, with their names if known.
+        nameless: number of rebuilt pictures whose names are lost.
+        problems: damage found, one line each.
     """
 
     pictures: int
@@ -48,7 +48,7 @@ class RepairReport:
 
 @dataclass(slots=True)
 class _Salvage:
-    """What is left, by what it is for."""
+    """Intact parts of a damaged archive, by purpose."""
 
     decoders: dict[int, Decoder] = field(default_factory=dict)
     weights: dict[bytes, bytes] = field(default_factory=dict)
@@ -62,11 +62,11 @@ class _Salvage:
 
 
 def repair(data: Bytes, output: IO[bytes]) -> RepairReport:
-    """Write a new archive of everything that is left of a damaged one. No index changes.
+    """Write a new archive of all intact parts of a damaged one. Indices do not change.
 
     Raises:
-        FormatError: not even the archive's id is left.
-        NothingToRepair: no picture is.
+        FormatError: the archive's id is lost.
+        NothingToRepair: no picture can be recovered.
     """
     found = scan(data)
     left = _sorted(found)
@@ -88,7 +88,7 @@ def repair(data: Bytes, output: IO[bytes]) -> RepairReport:
 
 
 def _sorted(found: Scan) -> _Salvage:
-    """What was found, of which later chunks take the place of earlier ones."""
+    """Collect the parts that were found; later chunks replace earlier ones."""
     left, leaves, names = _Salvage(), dict[int, Leaf](), dict[int, bytes]()
     for chunk in found.chunks:
         if chunk.payload is None:
@@ -141,7 +141,7 @@ def _names_in(payload: bytes, first: int) -> list[str]:
 
 
 def _by_rows(data: Bytes, left: _Salvage, salt: int) -> None:
-    """Read the records that an index page names and no scan found."""
+    """Read the records that an index page lists and the scan did not find."""
     for index, row in left.rows.items():
         if index in left.records or not row.length:
             continue
@@ -158,7 +158,7 @@ def _by_rows(data: Bytes, left: _Salvage, salt: int) -> None:
 
 
 def _decoder_of(left: _Salvage, number: int) -> Decoder | None:
-    """A decoder whose weights are there, if it needs any."""
+    """Return a decoder whose weights, if it has any, are intact."""
     decoder = left.decoders.get(number)
     if decoder is None or decoder.weights is None:
         return decoder
@@ -166,7 +166,7 @@ def _decoder_of(left: _Salvage, number: int) -> Decoder | None:
 
 
 def _is_complete(left: _Salvage, index: int) -> bool:
-    """Whether a picture can be decoded: its decoder is there, and all pictures that it goes on from."""
+    """Return whether a picture can be decoded: its decoder and all pictures that it depends on are intact."""
     size = left.records[index].width, left.records[index].height
     current: int | None = index
     for number in range(MAX_SEQUENCE):
@@ -229,7 +229,7 @@ def _write(
 
 
 def _parents_of_living(left: _Salvage, kept: dict[int, Record]) -> set[int]:
-    """Indices that pictures which were not removed go on from, however far back."""
+    """Return the indices that existing pictures depend on, directly or indirectly."""
     needed = set[int]()
     waiting = [index for index in kept if index not in left.removed]
     while waiting:

@@ -1,4 +1,4 @@
-"""Scanning an archive from its start, without footer or index: every chunk and record that is whole, or nearly so."""
+"""Scan of an archive from its start, without footer or index, for intact and correctable chunks and records."""
 
 import zlib
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ from unicorn_codec.format.records import Prefix, Record, mended_record, record_e
 
 CRC_BYTES = 4
 MAX_TRIED_BYTES = 1 << 18
-"""Of a chunk of pictures behind a record that cannot be read: as far as the next one is looked for."""
+"""Range of the search for the next record after an unreadable one."""
 
 
 class Bytes(Protocol):
@@ -40,12 +40,12 @@ class Bytes(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A chunk whose header holds.
+    """A chunk with a valid header.
 
     Args:
         letter, offset, length: of the whole chunk.
-        payload: None if it is damaged, and of pictures, whose records are found one by one.
-        mended: whether a bit had to be turned over.
+        payload: None if it is damaged, and for pictures, whose records are found one by one.
+        mended: whether a bit was corrected.
     """
 
     letter: str
@@ -57,7 +57,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class FoundRecord:
-    """A record and where it lies; its length is 0 if a bit of it had to be mended."""
+    """A record and its place; the length is 0 if a bit was corrected."""
 
     record: Record
     offset: int
@@ -66,10 +66,10 @@ class FoundRecord:
 
 @dataclass(slots=True)
 class Scan:
-    """Everything that was found, in the order of the file.
+    """Everything found, in the order of the file.
 
     Attributes:
-        problems: one line each, of what is damaged.
+        problems: damage, one line each.
     """
 
     archive_id: bytes
@@ -79,7 +79,7 @@ class Scan:
 
 
 def find_id(data: Bytes) -> bytes:
-    """The archive's id, from its head or from any footer. Raises ``TruncatedFile`` if neither is there."""
+    """Return the archive's id, from its head or any footer. Raises ``TruncatedFile`` without either."""
     start = len(PREAMBLE)
     for offset in _unsalted_places(data):
         try:
@@ -98,7 +98,7 @@ def _unsalted_places(data: Bytes) -> Iterator[int]:
 
 
 def _unsalted_payload(data: Bytes, offset: int) -> bytes:
-    """The payload of the head or footer at an offset, with one bit mended where need be."""
+    """Return the payload of the head or footer at an offset, with a flipped bit corrected."""
     header = parse_chunk_header(data[offset : offset + 64], 0, 0)
     if header.letter not in UNSALTED:
         raise InvalidField(f"no head and no footer at byte {offset}")
@@ -109,7 +109,7 @@ def _unsalted_payload(data: Bytes, offset: int) -> bytes:
 
 
 def checked_payload(data: Bytes, offset: int, header: ChunkHeader, salt: int) -> tuple[bytes | None, bool]:
-    """The payload of a chunk, None if it is damaged, and whether a bit of it had to be mended."""
+    """Return the payload of a chunk, None if it is damaged, and whether a bit was corrected."""
     start = offset + header.header_bytes
     payload, stored = data[start : start + header.length], data[start + header.length : offset + header.total_bytes]
     if len(stored) < CRC_BYTES:
@@ -121,9 +121,9 @@ def checked_payload(data: Bytes, offset: int, header: ChunkHeader, salt: int) ->
 
 
 def scan(data: Bytes) -> Scan:
-    """Look through a whole file. Single flipped bits are turned back; behind damage the next chunk or record is sought.
+    """Scan a whole file. Single flipped bits are corrected; after damage, the scan resumes at the next chunk or record.
 
-    Raises ``TruncatedFile`` if not even the archive's id is found.
+    Raises ``TruncatedFile`` if the archive's id is not found.
     """
     found = Scan(find_id(data))
     salt, offset = salt_of(found.archive_id), len(PREAMBLE)
@@ -150,7 +150,7 @@ def _what(header: ChunkHeader, offset: int) -> str:
 
 
 def _mended_header(window: bytes, salt: int) -> tuple[ChunkHeader, bytes] | None:
-    """The damaged header that a window begins with, with one bit turned over if that mends it; and the window."""
+    """Correct a flipped bit in the header at the start of a window. Return the header, and the corrected window."""
     for bit in range(8 * min(len(window), LONGEST_HEADER)):
         place = bit // 8
         turned = window[:place] + bytes([window[place] ^ 1 << bit % 8]) + window[place + 1 :]
@@ -162,7 +162,7 @@ def _mended_header(window: bytes, salt: int) -> tuple[ChunkHeader, bytes] | None
 
 
 def _take_chunk(data: Bytes, offset: int, header: ChunkHeader, window: bytes, salt: int, found: Scan) -> int:
-    """Note a chunk, and return where the next one is to be looked for."""
+    """Record a chunk, and return the offset at which to look for the next one."""
     end = offset + header.total_bytes
     what = _what(header, offset)
     if end > len(data):
@@ -186,7 +186,7 @@ def _take_chunk(data: Bytes, offset: int, header: ChunkHeader, window: bytes, sa
 
 
 def _take_records(payload: bytes, start: int, prefix: Prefix, salt: int, found: Scan) -> None:
-    """Note the records of a chunk, of which the first one begins at byte ``start`` of the file."""
+    """Record the records of a chunk, the first of which begins at byte ``start`` of the file."""
     fields = Fields(payload)
     previous = prefix.first - 1
     while fields.left:
@@ -210,12 +210,12 @@ def _take_records(payload: bytes, start: int, prefix: Prefix, salt: int, found: 
 
 
 def _reason(error: FormatError) -> str:
-    """The error without the place that it names, which is one within the chunk."""
+    """Return an error's message without its place, which is relative to the chunk."""
     return str(error).split(": ", 1)[-1]
 
 
 def _next_place(payload: bytes, place: int, prefix: Prefix, previous: int, salt: int) -> int | None:
-    """Where the record behind a damaged one begins; None if there is none."""
+    """Return the offset of the record after a damaged one; None without one."""
     end = record_end(payload, place)
     if end is not None and (end == len(payload) or _is_record(payload, end, prefix, previous, salt)):
         return end

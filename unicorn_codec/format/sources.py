@@ -1,4 +1,4 @@
-"""Sources of bytes: a local file, memory, or anything that fsspec opens, read by offset and never as a whole."""
+"""Sources of bytes: local files, memory, and URLs opened by fsspec, read by offset."""
 
 import os
 import re
@@ -27,10 +27,10 @@ class Source(Protocol):
     def name(self) -> str: ...
 
     def read(self, offset: int, length: int) -> bytes:
-        """Return the bytes from an offset on, fewer only at the end. Raise ``ArchiveUnreadable``."""
+        """Read bytes at an offset; return fewer only at the end. Raises ``ArchiveUnreadable``."""
 
     def close(self) -> None:
-        """Release what is held."""
+        """Release resources."""
 
 
 class MemorySource:
@@ -46,7 +46,7 @@ class MemorySource:
 
 
 class FileSource:
-    """A local file, whose size is that at the time of opening; any number of threads may read it."""
+    """A local file, with its size at the time of opening. Thread-safe."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.name = os.fspath(path)
@@ -79,7 +79,7 @@ class FileSource:
 
 
 class TailedSource:
-    """The beginning of another source with other bytes behind it."""
+    """The beginning of another source, followed by other bytes."""
 
     def __init__(self, source: Source, length: int, tail: bytes) -> None:
         self._source, self._length, self._tail = source, length, tail
@@ -95,7 +95,7 @@ class TailedSource:
 
 
 class UrlSource:
-    """A file that fsspec finds by its URL, read by ranges."""
+    """A file at a URL that fsspec opens, read by ranges."""
 
     def __init__(self, url: str) -> None:
         self.name = _WITHOUT_PASSWORD.sub("", url)
@@ -127,7 +127,7 @@ class UrlSource:
             data: bytes = self._files.cat_file(self._path, start=offset, end=offset + length)
         except Exception as error:
             raise ArchiveUnreadable(f"cannot read {self.name}: {error}") from error
-        if len(data) > length:  # a server that knows no ranges sends everything
+        if len(data) > length:  # a server without range requests sends the whole file
             raise ArchiveUnreadable(f"cannot read {self.name}: the server does not read by ranges")
         return data
 
@@ -135,16 +135,16 @@ class UrlSource:
 
 
 def is_url(path: str | os.PathLike[str]) -> bool:
-    """Whether a path is a URL, and so for fsspec to open."""
+    """Return whether a path is a URL."""
     return isinstance(path, str) and _URL.match(path) is not None
 
 
 def open_source(path: str | os.PathLike[str]) -> Source:
-    """Open a local path or a URL. Raise ``ArchiveUnreadable``, or ``PackageMissing`` without fsspec."""
+    """Open a local path or a URL. Raises ``ArchiveUnreadable``, or ``PackageMissing`` without fsspec."""
     return UrlSource(str(path)) if is_url(path) else FileSource(path)
 
 
 def stem_of(path: str | os.PathLike[str]) -> str:
-    """The name of a file or URL without folders and suffix."""
+    """Return the name of a file or URL without folders and suffix."""
     text = urlsplit(str(path)).path if is_url(path) else os.fspath(path)
     return Path(text).stem

@@ -1,7 +1,7 @@
-"""Writing an archive: records as they are made, then the index that makes them visible, and last the footer.
+"""Writing of an archive: records as they are made, then the index, and last the footer.
 
-Nothing that was written is patched. Another generation is appended behind the last footer, which stays valid until the
-new one is complete. Memory is bounded by the index: some numbers and a name for each new picture.
+Written bytes are never changed. A further generation is appended after the last footer, which stays valid until the
+new one is complete. Memory grows only with the index: some numbers and a name for each new picture.
 """
 
 import os
@@ -69,16 +69,16 @@ from unicorn_codec.format.records import NETWORK, REMOVED, SEQUENCE, BlobPlace, 
 
 CHUNK_BYTES = 1 << 20
 CHUNK_RECORDS = 1024
-"""A chunk of pictures is written when it has so many bytes or records."""
+"""A chunk of pictures is written when it reaches this number of bytes or records."""
 
 MERGED_TOMBSTONES = 8
-"""As many lists of removed pictures become one with the next."""
+"""Number of lists of removed pictures at which they are merged with the next."""
 
 REMEMBERED_BLOBS = 1 << 16
-"""Blobs of metadata whose places are known, so that an equal one is not written again."""
+"""Maximum number of remembered blobs of metadata, of which equal ones are not written again."""
 
 MERGED_ENTRIES = 4096
-"""Lookup runs of up to as many names are merged with new ones, so that adding often makes no long list of runs."""
+"""Lookup runs of at most this many names are merged with new ones, which bounds the number of runs."""
 
 Blobs = Sequence[tuple[int, bytes]]
 """Metadata of a picture: pairs of kind and bytes."""
@@ -87,7 +87,7 @@ _COLUMNS = ("index", "codec", "width", "height", "decoder", "offset", "length", 
 
 
 def head_chunk(archive_id: bytes) -> bytes:
-    """What follows the preamble: the archive's id and the features that it needs."""
+    """Write the head: the archive's id and its feature bits."""
     return chunk(HEAD, archive_id + varint(KNOWN_TO_READ) + varint(0), 0)
 
 
@@ -95,10 +95,10 @@ class ContainerWriter:
     """Writes one generation of an archive.
 
     Args:
-        file: opened for writing, where a new archive begins, or at the end of one.
-        archive_id: 8 bytes, of a new archive.
-        reader: of the archive that goes on, instead.
-        generation, next_index: of a new archive that takes the place of another one.
+        file: opened for writing, positioned at the start of a new archive or the end of an existing one.
+        archive_id: 8 bytes, for a new archive.
+        reader: of the archive to extend, instead of an id.
+        generation, next_index: for a new archive that replaces another one.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class ContainerWriter:
             self._write(PREAMBLE + head_chunk(archive_id))
 
     def _write(self, data: bytes) -> int:
-        """Write, and return where."""
+        """Write bytes, and return their offset."""
         self._file.write(data)
         self._offset += len(data)
         return self._offset - len(data)
@@ -143,14 +143,14 @@ class ContainerWriter:
         data = chunk(letter, payload, self._salt)
         return Place(self._write(data), len(data), digest_of(payload))
 
-    # What is written as it comes
+    # Content
 
     def add_weights(self, payload: bytes) -> Place:
-        """Write a network, or a change of a model's decoder."""
+        """Write a network, or an update of a model's decoder."""
         return self._chunk(WEIGHTS, payload)
 
     def add_decoder(self, decoder: Decoder) -> int:
-        """The number of a decoder, which is written if the archive has none like it."""
+        """Return the number of a decoder, which is written unless the archive has an equal one."""
         if decoder in self._decoders:
             return self._decoders.index(decoder)
         self._decoders.append(decoder)
@@ -159,12 +159,12 @@ class ContainerWriter:
         return number
 
     def add(self, record: Record, name: str | None = None, *, blobs: Blobs = (), psnr: int = UNKNOWN_PSNR) -> None:
-        """Write the record of a new picture, some time before ``commit``.
+        """Add the record of a new picture. It is written at the latest by ``commit``.
 
         Args:
             record: without places of metadata.
-            blobs: its metadata, pairs of kind and bytes; equal ones are written once.
-            psnr: as a page holds it, if it is known by now.
+            blobs: metadata, pairs of kind and bytes; equal ones are written once.
+            psnr: in stored form, if already known.
         """
         check(record.decoder < len(self._decoders), f"decoder {record.decoder} was not added")
         self._waiting.append((record, blobs, psnr))
@@ -176,7 +176,7 @@ class ContainerWriter:
     def add_of_network(
         self, index: int, width: int, height: int, decoder: int, name: str | None = None, *, psnr: int = UNKNOWN_PSNR
     ) -> None:
-        """Note a new picture that a network of the archive holds."""
+        """Add a new picture that a network of the archive holds."""
         check_size(width, height)
         self._remember_name(index, name)
         self._remember(Row(index, NETWORK, width, height, decoder, 0, 0, None, psnr))
@@ -195,7 +195,7 @@ class ContainerWriter:
             column.append(value)
 
     def flush(self) -> None:
-        """Write the records that wait."""
+        """Write pending records."""
         if not self._waiting:
             return
         self._write_blobs()
@@ -213,7 +213,7 @@ class ContainerWriter:
             self._blobs.popitem(last=False)
 
     def _write_blobs(self) -> None:
-        """Write the metadata of the records that wait, as far as it was not written before."""
+        """Write the metadata of pending records, except blobs written before."""
         new = {
             sha256(blob).digest(): blob
             for _, blobs, _ in self._waiting
@@ -237,17 +237,17 @@ class ContainerWriter:
         self._attachments.append(Attachment(letter, place.offset, place.length))
 
     def remove(self, rows: Iterable[Row]) -> None:
-        """Mark pictures as removed; their records are there until the archive is compacted."""
+        """Mark pictures as removed. Their records stay until the archive is compacted."""
         self._removed |= {row.index: row for row in rows}
 
     def hide(self, indices: Iterable[int]) -> None:
-        """Mark new pictures as removed that are kept for those that go on from them."""
+        """Mark new pictures as removed, but kept for others that depend on them."""
         self._hidden |= set(indices)
 
-    # What makes it visible
+    # Index and footer
 
     def preview(self, *, seed: int = 0) -> bytes:
-        """What ``commit`` would write now behind all records, to look at the archive before it is one."""
+        """Return what ``commit`` would write now, to read the archive before it is complete."""
         self.flush()
         self._file.flush()
         return b"".join(self._tail(seed, {}))
@@ -260,13 +260,13 @@ class ContainerWriter:
         canaries: Iterable[Canary] | None = None,
         read: ReadSettings | None = None,
     ) -> None:
-        """Write index, names and footer behind all records, and see to it that they are on the disk. Call it once.
+        """Write index, names and footer, and flush them to the disk. Call it once.
 
         Args:
-            seed: that the new pictures' indices were drawn with.
-            psnrs: of new pictures, by index, as a page holds them.
-            canaries: of the archive; None: those that it had.
-            read: how the new pictures' files became pixels; None: as those before.
+            seed: of the new pictures' indices.
+            psnrs: of new pictures by index, in stored form.
+            canaries: of the archive; None keeps the present ones.
+            read: settings for reading the new pictures' files; None keeps the present ones.
         """
         self.flush()
         if canaries is not None:
@@ -275,26 +275,26 @@ class ContainerWriter:
             self._read = read
         pages, footer = self._tail(seed, psnrs or {})
         self._write(pages)
-        _sync(self._file)  # the footer must not be on the disk before what it names
+        _sync(self._file)  # the footer must not reach the disk before the parts that it refers to
         self._write(footer)
         self._file.truncate(self._offset)
         _sync(self._file)
 
     def _tail(self, seed: int, psnrs: Mapping[int, int]) -> tuple[bytes, bytes]:
-        """Everything that makes the generation visible: all that the footer names, and the footer."""
+        """Write the parts that make the generation visible, and last the footer."""
         file, offset, pages = self._file, self._offset, BytesIO()
         self._file = pages
         try:
             attachments = self._tombstones()
             runs = self._write_lookup()
-            level, root = self._write_tree(psnrs)  # last, so that the root lies in what a reader reads first
+            level, root = self._write_tree(psnrs)  # last, so that a reader's first read covers the root
             return pages.getvalue(), serialize_footer(self._footer(seed, level, root, runs, attachments))
         finally:
             self._file, self._offset = file, offset
 
     @property
     def offset(self) -> int:
-        """Where the next byte will be written."""
+        """Offset of the next byte."""
         return self._offset
 
     def _footer(
@@ -322,7 +322,7 @@ class ContainerWriter:
         )
 
     def _totals(self) -> tuple[tuple[CodecTotal, ...], int]:
-        """Pictures and bytes by codec, and all pixels: those of before, with what came and without what went."""
+        """Return pictures and bytes by codec, and total pixels, after additions and removals."""
         old = self._reader.footer if self._reader else None
         pictures, sizes = Counter[int](), Counter[int]()
         for total in old.totals if old else ():
@@ -345,7 +345,7 @@ class ContainerWriter:
         return tuple(totals), pixels
 
     def _tombstones(self) -> list[Attachment]:
-        """All attachments, with a list of what was removed now; many such lists become one."""
+        """Return all attachments, including a list of newly removed pictures; many such lists are merged."""
         indices = {*self._removed, *self._hidden}
         if not indices:
             return self._attachments
@@ -362,7 +362,7 @@ class ContainerWriter:
     # The tree
 
     def _write_tree(self, psnrs: Mapping[int, int]) -> tuple[int, Place | None]:
-        """Write the pages that changed and those above them: the level of the root, and where it lies."""
+        """Write changed pages and those above them. Return level and place of the root."""
         changed = {(0, first): self._write_leaf(leaf, names) for first, leaf, names in self._changed_leaves(psnrs)}
         level = next(level for level in range(4) if span_of(level) >= self.next_index)
         old_level = self._reader.footer.level if self._reader else 0
@@ -394,7 +394,7 @@ class ContainerWriter:
         return self._chunk(INDEX, payload)
 
     def _changed_leaves(self, psnrs: Mapping[int, int]) -> Iterator[tuple[int, Leaf | None, list[str]]]:
-        """First index, rows and names of each leaf in which something is new or removed."""
+        """Yield first index, rows and names of each leaf with new or removed pictures."""
         columns = {name: np.frombuffer(values, np.int64) for name, values in self._columns.items()}
         order = np.argsort(columns["index"], kind="stable")
         firsts = columns["index"][order] // MAX_ROWS * MAX_ROWS
@@ -457,12 +457,12 @@ class ContainerWriter:
     # Names
 
     def _write_lookup(self) -> list[Run]:
-        """Write a run of the new names, with those of the small runs that are there; none where one page has all."""
+        """Write a run of the new names, merged with small existing runs; none if one page holds all names."""
         old = list(self._reader.footer.runs) if self._reader else []
         if self.next_index <= MAX_ROWS:
             return []
         entries = [(name_hash(name), index) for index, name in self._names.items()]
-        if not old and self._reader is not None:  # up to now one page had all names
+        if not old and self._reader is not None:  # so far one page held all names
             entries += self._old_names()
         if not entries:
             return old
@@ -481,7 +481,7 @@ class ContainerWriter:
                     yield name_hash(name), leaf.first + place
 
     def _entries(self, run: Run) -> Iterator[tuple[int, int]]:
-        """Hashes and indices of the names that an older run has, of pictures that are there."""
+        """Yield hashes and indices of an older run's names of existing pictures."""
         assert self._reader is not None
         for index in self._reader.indices_of(run):
             row = self._reader.any_row(index)
@@ -512,7 +512,7 @@ def _in_parts(items: Iterable[bytes], most: int) -> Iterator[list[bytes]]:
 
 
 def serialize_removed(indices: Iterable[int]) -> bytes:
-    """Write the payload of a list of removed pictures: their number, the first, and the steps to the others."""
+    """Write the payload of a list of removed pictures: their number, the first index, and the steps to the others."""
     listed = sorted(indices)
     steps = [listed[0], *(b - a for a, b in pairwise(listed))]
     return varint(len(steps)) + b"".join(map(varint, steps))

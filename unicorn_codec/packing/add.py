@@ -1,4 +1,4 @@
-"""Add pictures to an archive: another generation of it, coded as the pictures that it has."""
+"""Addition of pictures to an archive, as a new generation with the coding of the existing ones."""
 
 import time
 from dataclasses import dataclass, replace
@@ -34,12 +34,12 @@ NAMES_SHOWN = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddReport:
-    """What was added, measured on the file itself.
+    """Outcome of an addition, measured on the written file.
 
     Args:
-        indices: of the new pictures, ascending.
-        added_bytes: by which the file grew.
-        seconds: until the file could be written, without measuring it.
+        indices: of the added pictures, ascending.
+        added_bytes: growth of the file.
+        seconds: without the time for measuring.
     """
 
     indices: tuple[int, ...]
@@ -55,15 +55,16 @@ class AddReport:
 def add(
     path: Path | str, folder: Path | str, options: CodesOptions | None = None, observer: Observer | None = None
 ) -> AddReport:
-    """Add all pictures below a folder to an archive of codes. Nothing of it is rewritten, and no index changes.
+    """Add all pictures below a folder to an archive of codes. Existing bytes and indices do not change.
 
     Args:
-        options: their effort, device and ``read.skip_unreadable`` count. All else is as in the archive.
+        options: effort, time, device, seed and reading options are used. The archive determines everything else,
+            including ``max_side`` and the background.
 
     Raises:
         ArchiveBusy: another process is writing to the archive.
-        InvalidSetting: it holds a network, or has a picture of one of the names.
-        UnicornError: see ``errors``; the archive is then as it was.
+        InvalidSetting: the archive holds a network, or already has one of the names.
+        UnicornError: see ``errors``; the archive is then unchanged.
     """
     path, options, observer = Path(path), options or CodesOptions(), observer or Observer()
     started = time.monotonic()
@@ -93,7 +94,7 @@ def add(
 
 
 def last_of_codes(reader: ContainerReader) -> int:
-    """Return the number of the decoder that new pictures are coded for. Raises ``InvalidSetting`` without one."""
+    """Return the number of the latest decoder of codes. Raises ``InvalidSetting`` without one."""
     for number, decoder in reversed(list(enumerate(reader.footer.decoders))):
         if not decoder.is_network:
             return number
@@ -101,7 +102,7 @@ def last_of_codes(reader: ContainerReader) -> int:
 
 
 def check_new_names(reader: ContainerReader, names: tuple[str, ...]) -> None:
-    """Raise ``InvalidSetting`` if the archive has a picture of one of these names already."""
+    """Raise ``InvalidSetting`` if the archive already has a picture with one of these names."""
     for name in names:
         check_name(name)
     taken = [name for name in names if any(reader.name(index) == name for index in reader.find(name))]
@@ -114,7 +115,7 @@ def check_new_names(reader: ContainerReader, names: tuple[str, ...]) -> None:
 def load_both(
     reader: ContainerReader, decoder: Decoder, device: str
 ) -> tuple[PackagedAutoencoder, PackagedAutoencoder]:
-    """Return the package's autoencoder that a decoder needs, and the one with the archive's change."""
+    """Return a decoder's packaged autoencoder, without and with the archive's update."""
     model = load_context_model(decoder.model.name)
     shipped = load_autoencoder(decoder.model.name, choose_device(device), decoder.model.latent_channels)
     if not isinstance(shipped, PackagedAutoencoder):
@@ -133,7 +134,7 @@ def encode_like(
     options: CodesOptions,
     observer: Observer,
 ) -> PackedPictures:
-    """Code pictures at the step of a decoder, and for its change of the model."""
+    """Code pictures at the step of a decoder, and for its update of the model."""
     model = load_context_model(decoder.model.name)
     encoder = new_encoder(pictures, shipped, model)
     if decoder.weights is not None:
@@ -154,7 +155,7 @@ def encode_like(
 def measure_new(
     path: Path, writer: ContainerWriter, pictures: PictureSource, autoencoder: PackagedAutoencoder, observer: Observer
 ) -> Measured:
-    """Measure the new pictures as a reader of the coming generation gets them."""
+    """Measure the new pictures as decoded from the new generation, before it is committed."""
     tail = writer.preview()
     source = TailedSource(FileSource(path), writer.offset, tail)
     with Archive(ContainerReader(source), lambda _: autoencoder) as archive:

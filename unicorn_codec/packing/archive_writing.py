@@ -1,4 +1,4 @@
-"""Packed pictures to an archive: one generation of it, whose indices are drawn as in the paper."""
+"""Writing of packed pictures to an archive, as one generation with randomly drawn indices, as in the paper."""
 
 import hashlib
 import os
@@ -25,7 +25,7 @@ from unicorn_codec.packing.packed import Codes, PackedPictures
 
 
 def check_output(path: str | os.PathLike[str], *, overwrite: bool) -> None:
-    """Raise ``OutputError`` if a file cannot be written there, as far as one can know without writing."""
+    """Raise ``OutputError`` if a path is not writable, as far as can be known without writing."""
     path = Path(path)
     if path.is_dir():
         raise OutputError(f"{path} is a folder, the output must be a file")
@@ -38,7 +38,7 @@ def check_output(path: str | os.PathLike[str], *, overwrite: bool) -> None:
 
 
 def id_of(packed: PackedPictures) -> bytes:
-    """Derive the id of a new archive from what it will hold, so that packing again gives the same file."""
+    """Derive the id of a new archive from its content, so that packing is reproducible."""
     digest = hashlib.sha256(f"{packed.header} {packed.names} {packed.read}".encode())
     for data in packed.codes.streams if packed.codes else (packed.weights or b"",):
         digest.update(data)
@@ -46,10 +46,10 @@ def id_of(packed: PackedPictures) -> bytes:
 
 
 def write_pictures(writer: ContainerWriter, packed: PackedPictures, decoder: int | None = None) -> list[int]:
-    """Write all records of packed pictures, without what makes them visible.
+    """Write all records of packed pictures, without index and footer.
 
     Args:
-        decoder: number of the archive's decoder that they are coded for; None: they get one of their own.
+        decoder: number of the archive's decoder that they are coded for; None writes a new one.
 
     Returns:
         The index of each picture, by position.
@@ -67,7 +67,7 @@ def write_pictures(writer: ContainerWriter, packed: PackedPictures, decoder: int
 
 
 def decoder_of(writer: ContainerWriter, packed: PackedPictures, first: int) -> Decoder:
-    """Write the weights that the pictures' decoder needs, and describe it."""
+    """Write the weights of the pictures' decoder, and return its description."""
     header, codes, reference = packed.header, packed.codes, packed.header.autoencoder
     if isinstance(reference, AutoencoderReference):
         reference = reference.model(b"" if codes is None else codes.model_sha256)
@@ -85,7 +85,7 @@ def decoder_of(writer: ContainerWriter, packed: PackedPictures, first: int) -> D
 
 def _records(packed: PackedPictures, codes: Codes, indices: list[int], decoder: int) -> Iterator[Record]:
     for (width, height), code, index in zip(packed.sizes.tolist(), codes.streams, indices, strict=True):
-        # Packing knows positions, an archive indices.
+        # Packing refers to pictures by position, an archive by index.
         yield record_of_code(index, width, height, decoder, _with_parent(code, indices))
 
 
@@ -94,7 +94,7 @@ def write_packed(
 ) -> int:
     """Write an archive of packed pictures without measuring it, and return its bytes.
 
-    Raises ``OutputError``; what stood there before is then untouched.
+    Raises ``OutputError``; an existing file is then unchanged.
     """
     check_output(path, overwrite=overwrite)
     try:
@@ -108,7 +108,7 @@ def write_packed(
 
 
 def read_packed(path: Path) -> PackedPictures:
-    """Read an archive of one generation, of which nothing was removed, as it was packed.
+    """Read back the packed pictures of an archive with one generation and no removed pictures.
 
     Raises ``ArchiveUnreadable`` and ``FormatError``.
     """
@@ -148,7 +148,7 @@ def read_packed(path: Path) -> PackedPictures:
 
 
 def _with_parent(code: bytes, number_of: Mapping[int, int] | Sequence[int]) -> bytes:
-    """The code of a sequence's picture with another number for the picture that it goes on from; others as they are."""
+    """Renumber the picture that the code of a sequence's picture depends on; return other codes unchanged."""
     parent = parent_of_code(code)
     if parent is None:
         return code

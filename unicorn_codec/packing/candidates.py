@@ -1,4 +1,4 @@
-"""What a picture may be coded by: its latents, or those of the picture at half size, refined or not.
+"""Candidates for coding a picture: its latents, or those of the picture at half size, refined or not.
 
 CandidateChooser: latents > the cheaper of whole and half size > Objective.refine
 """
@@ -21,23 +21,23 @@ from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 from unicorn_codec.transform.resampling import halve
 
 FINEST_WITH_HALVES = 2.0
-"""From this step on, pictures may be coded at half size, with latents of half the step."""
+"""Finest step at which pictures may be coded at half size, with latents of half the step."""
 
 WINDOW = 512
-"""Side, in pixels, of the middle of a large picture by which its way of coding is chosen."""
+"""Side, in pixels, of the central window of a large picture on which the choice is based."""
 
 WINDOWS_AT_ONCE = 8
-"""Middles that are judged together: bounds the memory."""
+"""Number of windows compared together, which bounds memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """Latents by which some pictures of one size are coded.
+    """Latents for coding some pictures of one size.
 
     Args:
-        half: the latents are of the pictures at half size.
-        places: (N,) of the pictures among those to be coded.
-        latents: (N, C, h, w), not yet rounded.
+        half: whether the latents are of the pictures at half size.
+        places: (N,) positions among the pictures to be coded.
+        latents: (N, C, h, w), not rounded.
     """
 
     half: bool
@@ -47,7 +47,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateChooser:
-    """Chooses by rate and distortion.
+    """Chooses candidates by rate and distortion.
 
     Args:
         pictures: the originals.
@@ -85,7 +85,7 @@ class CandidateChooser:
         device, of_picture = self.autoencoder.device, self.pictures.pixels_of(batch[0])
         together = max(1, pixels_at_once(device) // of_picture)
         parts = [slice(start, start + together) for start in range(0, len(batch), together)]
-        # Pictures are read here, not by the workers: Pillow's warnings are silenced for all threads together.
+        # Pictures are read here, not by the workers, because Pillow's warnings are suppressed for all threads at once.
         pixels = (torch.from_numpy(np.stack([self.pictures.picture(p) for p in batch[part]])) for part in parts)
 
         def choose(part: tuple[Tensor, Tensor]) -> list[Candidate]:
@@ -151,6 +151,6 @@ class CandidateChooser:
 
 
 def middle(pixels: Pixels) -> Pixels:
-    """Cut out the middle, at most ``WINDOW`` pixels a side."""
+    """Crop the centre to at most ``WINDOW`` pixels per side."""
     rows, columns = (slice(max(0, side - WINDOW) // 2, (side + WINDOW) // 2) for side in pixels.shape[:2])
     return pixels[rows, columns]

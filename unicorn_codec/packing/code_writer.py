@@ -14,7 +14,7 @@ from unicorn_codec.packing.candidates import Candidate
 
 
 def write_codes(model: ContextModel, candidates: Iterable[Candidate], step: float) -> Iterator[tuple[int, bytes]]:
-    """Yield places and codes of pictures. Those of one size and way of coding are written together: that is faster."""
+    """Yield places and codes of pictures. Pictures of one size and kind of code are written together, for speed."""
     of_kind: dict[tuple[bool, torch.Size], list[Candidate]] = defaultdict(list)
     for candidate in candidates:
         of_kind[candidate.half, candidate.latents.shape[1:]].append(candidate)
@@ -28,7 +28,7 @@ def encode_latents(model: ContextModel, latents: Tensor, step: float, *, half: b
     """Return the code of each of (N, C, h, w) raw latents.
 
     Args:
-        half: the latents are of pictures at half size.
+        half: whether the latents are of pictures at half size.
     """
     symbols = quantise_latents(latents, decoder_step(step, half=half))
     codes = encode_symbols(model, model_level(level_of(step), half=half), symbols)
@@ -37,5 +37,5 @@ def encode_latents(model: ContextModel, latents: Tensor, step: float, *, half: b
 
 def quantise_latents(latents: Tensor, step: float) -> np.ndarray:
     """Round (..., C, h, w) raw latents to symbols, int16. The inverse, up to rounding, multiplies by the step."""
-    # A dead zone around zero was measured: it loses more distortion than it saves bits.
+    # A dead zone around zero was measured to increase distortion more than it saves rate.
     return (latents / step).round().clamp(-LARGEST_SYMBOL, LARGEST_SYMBOL).numpy().astype(np.int16)

@@ -1,4 +1,4 @@
-"""How many rounds of refinement a folder gets."""
+"""Choice of the number of refinement rounds for a folder."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -18,12 +18,12 @@ Item = TypeVar("Item")
 TIMED_PICTURES = {"cpu": 8, "cuda": 128}
 TIMED_PIXELS = {"cpu": 1 << 19, "cuda": PIXELS_AT_ONCE["cuda"]}
 TIMED_ROUNDS = {"cpu": 2, "cuda": 20}
-"""Size of the sample that is timed, by kind of device: its most pictures, about its pixels, its rounds. A GPU takes as
+"""Size of the timed sample by kind of device: maximum number of pictures, approximate pixels, rounds. A GPU takes as
 long for few pictures as for many."""
 
 
 def plan_rounds(encoder: FolderEncoder, options: CodesOptions, step: float) -> int:
-    """Return the rounds that were asked for, that a resumed pack had decided on, or that a default or time gives.
+    """Return the requested rounds, those of a resumed run, or those of the default or of a time budget.
 
     Args:
         step: at which a round is timed.
@@ -34,7 +34,7 @@ def plan_rounds(encoder: FolderEncoder, options: CodesOptions, step: float) -> i
         return encoder.checkpoint.rounds
     if options.seconds is None:
         return default_effort(encoder.pictures.pixels, encoder.autoencoder.device.type)
-    # A wanted size may take a second pass over all pictures.
+    # A target size may require a second pass over all pictures.
     passes = 1 if options.target.file_bytes(encoder.pictures.pixels) is None else 2
     return rounds_within(encoder, options.seconds, passes, step)
 
@@ -63,7 +63,7 @@ def rounds_within(encoder: FolderEncoder, seconds: float, passes: int, step: flo
     _, writing = timed(write_codes(encoder.model, chosen, step))
     one_round = (refining - refining_once) / TIMED_ROUNDS[device]
     _, comparing = timed(ms_ssim(one, one) for one in map(source.picture, sample))
-    # What any number of rounds takes in addition: encoding, writing, and in the end reading, decoding and comparing.
+    # Time besides the rounds: encoding, writing, and finally reading, decoding and comparing.
     fixed = encoding + refining_once - one_round + 2 * writing + one_round / 3 + comparing
     scale = sum(map(source.pixels_of, in_latents)) / pixels
     left = seconds - (time.monotonic() - begun) - fixed * scale
@@ -73,7 +73,7 @@ def rounds_within(encoder: FolderEncoder, seconds: float, passes: int, step: flo
 
 
 def timed(items: Iterable[Item]) -> tuple[list[Item], float]:
-    """Return the items, and the seconds that making them took."""
+    """Return the items, and the seconds that generating them took."""
     started = time.monotonic()
     made = list(items)
     return made, time.monotonic() - started

@@ -1,4 +1,4 @@
-"""A folder's pictures to codes at a step, as often as rate control asks.
+"""Encoding of a folder's pictures at a step, repeatedly if rate control requires it.
 
 LatentSource > CandidateChooser > write_codes, and the codes of sequences
 """
@@ -26,11 +26,11 @@ FINEST = 1.0
 """The finest step of latents."""
 
 FINEST_OF_SEQUENCES = 1 / 16
-"""The finest step at which a sequence still gets better."""
+"""The finest step at which the quality of a sequence still increases."""
 
 WRITTEN_TOGETHER = {"cpu": 1 << 21, "cuda": 1 << 23}
-"""Pixels, about, of the pictures whose codes are written together, by kind of device. Entropy coding takes as long for
-dozens of small pictures as for one. A crash loses the codes that wait, minutes of a processor's work."""
+"""Approximate pixels of the pictures whose codes are written together, by kind of device. Entropy coding takes as long
+for dozens of small pictures as for one. A crash loses pending codes, on a CPU minutes of work."""
 
 
 class SequencedPictures(Protocol):
@@ -43,7 +43,7 @@ class SequencedPictures(Protocol):
     positions: Set[int]
 
     def bytes_at(self, step: float) -> float:
-        """Estimate the bytes of their codes, where a quantisation step says what distortion is worth."""
+        """Estimate the bytes of their codes, with the trade-off between rate and distortion of a quantisation step."""
 
     def codes_at(self, step: float) -> Iterator[dict[int, bytes]]:
         """Yield their codes by position, some at a time."""
@@ -66,13 +66,13 @@ class FolderEncoder:
     """Encodes a folder at any step.
 
     Args:
-        latents: of the shipped encoder.
+        latents: from the shipped encoder.
         chooser: decodes as the archive will.
-        model: of the codes.
+        model: context model of the codes.
         sequences: pictures that are not coded by latents.
-        checkpoint: keeps refined codes; None: nothing does.
-        update: the payload of TUNE that the chooser's decoder has; None: it has none.
-        overhead_bytes: of the file in addition to codes and update, see ``estimate_overhead``.
+        checkpoint: stores refined codes; None stores none.
+        update: payload of the update in the chooser's decoder; None without one.
+        overhead_bytes: bytes of the file besides codes and update, see ``estimate_overhead``.
     """
 
     latents: LatentSource
@@ -89,7 +89,7 @@ class FolderEncoder:
 
     @property
     def autoencoder(self) -> PackagedAutoencoder:
-        """With the update."""
+        """The autoencoder with the update."""
         return self.chooser.autoencoder
 
     def with_sequences(self, sequences: SequencedPictures) -> "FolderEncoder":
@@ -97,27 +97,27 @@ class FolderEncoder:
         return replace(self, sequences=sequences)
 
     def with_update(self, update: bytes) -> "FolderEncoder":
-        """Return an encoder for the decoder that an update makes of this one's, which has none."""
+        """Return an encoder with an update of the decoder; this one must have none."""
         assert self.update is None, "updates do not add up"
         changed = replace(self.chooser, autoencoder=self.autoencoder.with_update(update))
         return replace(self, chooser=changed, update=update)
 
     @property
     def finest(self) -> float:
-        """The finest step that makes a difference."""
+        """The finest step that has an effect."""
         return FINEST_OF_SEQUENCES if self.sequences.positions else FINEST
 
     @property
     def coarsest(self) -> float:
-        """The coarsest step, at which half-size codes have the coarsest one that the autoencoder was trained with.
+        """The coarsest step, at which half-size codes use the coarsest step of the autoencoder's training.
 
-        Codes of the whole size lose against half-size ones before a step beyond the trained ones does harm.
+        At coarser steps than the trained ones, half-size codes are cheaper than full-size codes.
         """
         return 2 * self.autoencoder.network.max_step
 
     @property
     def overhead(self) -> int:
-        """Estimated bytes of the file in addition to its codes."""
+        """Estimated bytes of the file besides its codes."""
         return self.overhead_bytes + len(self.update or b"")
 
     def file_bytes(self, codes: Codes) -> int:
@@ -174,7 +174,7 @@ class FolderEncoder:
         yield from write_codes(self.model, waiting, step)
 
     def estimate_file_bytes(self, step: float, progress: Callable[[int, int], None]) -> float:
-        """Estimate the bytes of the file without refinement. Codes of latents are not written for it."""
+        """Estimate the bytes of the file without refinement, and without writing codes of latents."""
         add = cumulative(progress, 0, len(self.pictures))
         code_bytes = 0.0
         for some_codes in self.sequences.codes_at(step):
@@ -188,7 +188,7 @@ class FolderEncoder:
 
 
 def estimate_overhead(pictures: PictureSource) -> int:
-    """Estimate the bytes of a file in addition to codes and update: names, sizes, lengths of codes."""
+    """Estimate the bytes of a file besides codes and update: names, sizes, lengths of codes."""
     folder, count = pictures.folder, len(pictures)
     names = len(pack_bytes("\n".join(folder.names).encode()))
     # A record adds 7 or 8 bytes to its code, its row in the index two numbers of 11 bits.

@@ -30,18 +30,18 @@ from unicorn_codec.pictures.images import folder_digest
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 
 TYPICAL_STEP = 2.8
-"""At which near-duplicates are judged and rounds are timed while a wanted size has not decided the step yet."""
+"""Step for comparing near-duplicates and timing rounds while the step for a target size is not known yet."""
 
 MOST_EXCESS = 0.03
-"""Part of the wanted bytes by which a file may be larger before the step is chosen again."""
+"""Relative excess of the file size above which the step is chosen again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodesPlan:
-    """What was decided before the pictures are encoded.
+    """Decisions before the pictures are encoded.
 
     Args:
-        target: a step, or a size that decides the step while encoding.
+        target: a step, or a size, for which the step is found while encoding.
         rounds: of refinement.
     """
 
@@ -54,7 +54,7 @@ class PackedCodes:
     """An archive of codes, before it is written.
 
     Args:
-        rounds: of refinement that its codes took; 0 where all pictures are stored as AVIF.
+        rounds: of refinement of its codes; 0 if all pictures are stored as AVIF.
     """
 
     container: PackedPictures
@@ -64,10 +64,10 @@ class PackedCodes:
 def pack_into_codes(
     pictures: PictureSource, autoencoder: PackagedAutoencoder, output: Path, options: CodesOptions, observer: Observer
 ) -> PackedCodes:
-    """Store every picture in a code of its own, and where it pays an update of the decoder that all share.
+    """Store every picture as a code and, if it reduces the cost, a shared update of the decoder.
 
     Raises:
-        InvalidSetting: no step gives the wanted size, or the step is too coarse.
+        InvalidSetting: no step reaches the target size, or the step is too coarse.
         PackageMissing: there is a quality floor, and this Pillow has no AVIF.
         CheckpointMismatch: the checkpoint to resume from belongs to other pictures or settings.
         Interrupted: Ctrl-C after codes were refined; the checkpoint next to the output holds them.
@@ -144,7 +144,7 @@ def encode_to_plan(encoder: FolderEncoder, plan: CodesPlan, seed: int, observer:
 def tune(
     encoder: FolderEncoder, container: PackedPictures, plan: CodesPlan, seed: int, observer: Observer
 ) -> tuple[FolderEncoder, PackedPictures]:
-    """Fit an update of the decoder; where it pays, return an encoder and a container with it."""
+    """Fit an update of the decoder; if it reduces the cost, return an encoder and a container with it."""
     update = tune_decoder(encoder, container.header.latent_step, bytes_of(encoder, container), seed, observer)
     if update is None:
         return encoder, container
@@ -155,7 +155,7 @@ def tune(
 
 
 def container_of(encoder: FolderEncoder, step: float, codes: Codes, seed: int) -> PackedPictures:
-    """Put a folder's codes together with all else that a decoder needs."""
+    """Combine a folder's codes with the decoder's settings."""
     folder = encoder.pictures.folder
     header = Header(
         pictures=len(encoder.pictures),
@@ -170,7 +170,7 @@ def container_of(encoder: FolderEncoder, step: float, codes: Codes, seed: int) -
 def encode_as_avif(
     encoder: FolderEncoder, groups: Sequence[NearDuplicateGroup], quality: int, seed: int, observer: Observer
 ) -> PackedPictures:
-    """Store all pictures as AVIF of a quality; near-duplicates as sequences where those take fewer bytes.
+    """Store all pictures as AVIF at a quality, and near-duplicates as sequences if those take fewer bytes.
 
     Raises:
         PackageMissing: this Pillow has no AVIF.
@@ -195,7 +195,7 @@ def enforce_floor(
 ) -> PackedPictures:
     """Store every picture below the quality floor as AVIF.
 
-    If that makes the file larger than wanted, the others get a coarser step, where there is one that helps.
+    If the file then exceeds the target size, the other pictures get a coarser step, if one is available.
     """
     floor = QualityFloor(pictures=encoder.pictures, options=options)
     enforced = with_floor(floor, encoder, container, observer)

@@ -1,4 +1,4 @@
-"""Packing into a network: plan, train, quantise the weights, choose the sampling.
+"""Packing into a network: plan, train, quantise the weights, and choose the sampling.
 
 pack_into_network: encode_folder > normalise_latents > train_denoiser > encode_weights > choose_sampling
 """
@@ -32,10 +32,10 @@ from unicorn_codec.weights.weight_section import join_tensors, parse_tensors, se
 STEP_CANDIDATES = (1, 2, 4, 8)
 LATENT_STEP_CANDIDATES = (1.0, 1.5, 2.0, 3.0, 4.0)
 WORTHWHILE_DB = 0.02
-"""More sampling steps must gain this much: each takes time in every later decoding."""
+"""Minimum gain of more sampling steps, because each of them slows down decoding."""
 
 PREVIEW_SHARE = 1 / 12
-"""Part of the training after which a preview is made."""
+"""Share of the training between previews."""
 
 
 def pack_into_network(
@@ -72,7 +72,7 @@ def pack_into_network(
 
 
 def plan_for(folder: Folder, reference: AutoencoderReference, options: NetworkOptions) -> NetworkPlan:
-    """Choose the size of the network. Raises ``InvalidSetting`` where none has the wanted rate."""
+    """Choose the size of the network. Raises ``InvalidSetting`` if no size has the target rate."""
     cell = reference.downsampling
     positions = sum(-(-p.width // cell) * -(-p.height // cell) for p in folder.pictures)
     return plan_network(
@@ -91,7 +91,7 @@ def plan_for(folder: Folder, reference: AutoencoderReference, options: NetworkOp
 
 
 def plan_denoising(plan: NetworkPlan, latents: LatentSet, options: NetworkOptions) -> Denoising:
-    """Return the sampling of an archive: in one step, as long as the best number is not measured."""
+    """Return the settings for decoding, with one sampling step until the best number is measured."""
     return Denoising(
         steps=options.sampling_steps or 1,
         latent_std=float(np.float32(options.latent_std)),
@@ -108,7 +108,7 @@ def settings_digest(folder: Folder, header: Header, options: NetworkOptions) -> 
 
 
 def rounding_for(denoiser: Denoiser, options: NetworkOptions) -> WeightRounding | None:
-    """Return the rounding that training uses where weights are stored as integers; None for floats."""
+    """Return the weight rounding for training if weights are stored as integers; None for floats."""
     bits = options.rounded_bits
     return None if bits is None else WeightRounding(denoiser, bits)
 
@@ -124,7 +124,7 @@ def train_denoiser(
     sample: PreviewSample,
     observer: Observer,
 ) -> None:
-    """Train the decoder's denoiser. Saves a checkpoint now and then, and when the user interrupts.
+    """Train the decoder's denoiser. Save a checkpoint periodically, and on an interruption by the user.
 
     Raises:
         Interrupted: Ctrl-C, with the checkpoint written.
@@ -169,7 +169,7 @@ def train_denoiser(
 
 
 def encode_weights(decoder: NetworkDecoder, options: NetworkOptions, rounding: WeightRounding | None) -> bytes:
-    """Return the weight section of a trained denoiser, and give it the weights that a reader will get."""
+    """Return the weight section of a trained denoiser, and load its quantised weights into the denoiser."""
     if rounding is None:
         values = join_tensors(tensors_of(decoder.denoiser), decoder.header)
         payload = serialize_weights(values, fit_format(values, *options.float_bits))
@@ -180,7 +180,7 @@ def encode_weights(decoder: NetworkDecoder, options: NetworkOptions, rounding: W
 
 
 def choose_sampling(decoder: NetworkDecoder, sample: PreviewSample, steps: int | None) -> NetworkDecoder:
-    """Return the decoder with the sampling steps, and the step of the autoencoder's decoder, that measure best.
+    """Return the decoder with the best measured sampling steps, and step of the autoencoder's decoder.
 
     Args:
         steps: the user's choice; None: measured.
@@ -201,7 +201,7 @@ def with_sampling(decoder: NetworkDecoder, steps: int, latent_step: float) -> Ne
 
 
 def best_of(candidates: Sequence[NetworkDecoder], sample: PreviewSample) -> NetworkDecoder:
-    """Return the best candidate; a later one must beat all before by ``WORTHWHILE_DB``."""
+    """Return the best candidate; a later one must exceed all earlier ones by ``WORTHWHILE_DB``."""
     best, best_db = candidates[0], sample.psnr_db(candidates[0])
     for candidate in candidates[1:]:
         candidate_db = sample.psnr_db(candidate)

@@ -1,7 +1,7 @@
-"""Near-duplicates, such as stills of one camera: found, and coded as sequences where that costs less.
+"""Near-duplicates, such as stills of a fixed camera: search, and coding as sequences if that costs less.
 
 find_near_duplicates: thumbnails > groups
-worthwhile: groups > those whose sequence costs less than codes of latents, or than AVIF of each picture
+worthwhile: groups > groups whose sequence costs less than codes of latents, or than AVIF of each picture
 """
 
 import math
@@ -27,39 +27,40 @@ from unicorn_codec.quality import avif_quality_of, quality_of_step
 from unicorn_codec.transform.distortion import distortion
 
 THUMBNAIL = 16
-"""Side, in pixels, of the thumbnails that are compared: noise and small objects hardly show in them."""
+"""Side of the compared thumbnails in pixels, small enough to suppress noise and small objects."""
 
 MOST_DIFFERENCE = 0.8
 """Threshold: root mean square of the difference of two thumbnails, in units of their own deviation."""
 
 OPEN_GROUPS = 256
-"""A picture is compared with the last one of each of the latest groups, at most this many."""
+"""Maximum number of groups, the latest ones, whose last member a picture is compared with."""
 
 LONGEST = 32
 MOST_PIXELS = 1 << 27
-"""Most pictures of a group, since decoding the last one decodes all of them, and most pixels, which encoding holds."""
+"""Maximum number of pictures in a group, because decoding the last one decodes all, and of pixels, because encoding
+holds them in memory."""
 
 GRID = 10
-"""AVIF qualities are measured at multiples of this, and interpolated in between."""
+"""AVIF qualities are measured at multiples of this step, and interpolated in between."""
 
 BEST_QUALITY = 100
 GOLDEN = 0.618
-"""Multiples of the golden ratio, modulo 1, spread evenly."""
+"""The golden ratio, whose multiples modulo 1 are evenly distributed."""
 
 REFINED = 0.95
-"""Part of the cost of latents that remains after a dozen rounds of refinement, about; after one it is 0.98."""
+"""Approximate relative cost of latents after a dozen rounds of refinement; after one it is 0.98."""
 
 HOPELESS = 1.3
-"""A sequence that costs this many times as much as latents at the likely quality is given up: among groups of photos,
+"""Cost of a sequence at the likely quality, relative to latents, above which it is discarded: for groups of photos,
 other qualities lowered the cost by a fifth at most."""
 
 
 class NearDuplicateGroup:
-    """Near-duplicates of one size. Keeps what was encoded once.
+    """Near-duplicates of one size. Caches encodings.
 
     Args:
         positions: ascending.
-        windows: reads the middles of pictures.
+        windows: reads the central windows of pictures.
     """
 
     def __init__(self, chooser: CandidateChooser, positions: Sequence[int], windows: "WindowCache") -> None:
@@ -70,10 +71,10 @@ class NearDuplicateGroup:
         self._codes: tuple[int, dict[int, bytes]] | None = None
 
     def quality_at(self, step: float) -> float:
-        """Return the AVIF quality at which rate and distortion of the sequence together cost least.
+        """Return the AVIF quality with the lowest rate-distortion cost of the sequence.
 
         Args:
-            step: quantisation step of latents, which says what distortion is worth.
+            step: quantisation step of latents, which sets the trade-off between rate and distortion.
         """
         best = likely_quality(step)
         for direction in (-GRID, GRID):
@@ -85,7 +86,7 @@ class NearDuplicateGroup:
         return float(min(near, key=lambda quality: self._cost(quality, step)))
 
     def quality_like(self, quality: int) -> int:
-        """Return about the lowest quality at which the sequence is no worse than AVIF of each picture alone."""
+        """Return the approximate lowest quality at which the sequence is no worse than separate AVIF pictures."""
         _, wanted = self._alone(quality)
         while quality < BEST_QUALITY and self._measure(quality)[1] > wanted:
             quality += 1
@@ -105,7 +106,7 @@ class NearDuplicateGroup:
         return self._codes[1]
 
     def pays_at(self, step: float) -> bool:
-        """Return whether the sequence costs less than latents of a step do."""
+        """Return whether the sequence costs less than latents at a step."""
         cost = 0.0
         for start in range(0, len(self.positions), WINDOWS_AT_ONCE):
             pixels = torch.from_numpy(np.stack(self.windows[start : start + WINDOWS_AT_ONCE]))
@@ -117,11 +118,11 @@ class NearDuplicateGroup:
         return self._cost(self.quality_at(step), step) < REFINED * cost
 
     def beats_avif(self, quality: int) -> bool:
-        """Return whether the sequence, at no lower quality, takes fewer bytes than AVIF of each picture alone."""
+        """Return whether the sequence takes fewer bytes than separate AVIF pictures at no lower quality."""
         return self._measure(self.quality_like(quality))[0] < self._alone(quality)[0]
 
     def _cost(self, quality: float, step: float) -> float:
-        """Return the bits of the windows' sequence plus what its distortion is worth in bits."""
+        """Return the rate-distortion cost of the windows' sequence in bits."""
         size, error = self._measure(quality)
         return 8 * size + bits_worth(error, step)
 
@@ -141,12 +142,12 @@ class NearDuplicateGroup:
         return self._measured[quality]
 
     def measure(self, quality: int, windows: Sequence[Pixels]) -> None:
-        """Encode the windows' sequence at a quality and keep its bytes and distortion."""
+        """Encode the windows' sequence at a quality, and cache its bytes and distortion."""
         units, decoded = encode_sequence(windows, quality)
         self._measured[quality] = sum(map(len, units)), total_distortion(decoded, windows) + 1e-9
 
     def _alone(self, quality: int) -> tuple[float, float]:
-        """Return bytes and distortion of AVIF of each window alone."""
+        """Return bytes and distortion of separate AVIF pictures of the windows."""
         if quality not in self._measured_alone:
             codes, decoded = zip(*(encode_avif(window, quality) for window in self.windows), strict=True)
             self._measured_alone[quality] = sum(map(len, codes)), total_distortion(decoded, self.windows)
@@ -154,7 +155,7 @@ class NearDuplicateGroup:
 
     @property
     def windows(self) -> list[Pixels]:
-        """The pictures' middles."""
+        """The pictures' central windows."""
         return self._windows.get(tuple(self.positions))
 
     @property
@@ -165,7 +166,7 @@ class NearDuplicateGroup:
 
 
 def likely_quality(step: float) -> int:
-    """Return the measured AVIF quality nearest to that of latents of a step."""
+    """Return the measured AVIF quality nearest to the quality of latents at a step."""
     return round(avif_quality_of(quality_of_step(step)) / GRID) * GRID
 
 
@@ -177,13 +178,13 @@ class Sequences:
         self.positions: Set[int] = frozenset(position for group in groups for position in group.positions)
 
     def bytes_at(self, step: float) -> float:
-        """Estimate the bytes of their codes, where a quantisation step says what distortion is worth."""
+        """Estimate the bytes of their codes, with the trade-off between rate and distortion of a quantisation step."""
         return sum(group.bytes_at(step) for group in self._groups)
 
     def codes_at(self, step: float) -> Iterator[dict[int, bytes]]:
         """Yield their codes by position, a sequence at a time."""
         for number, group in enumerate(self._groups, start=1):
-            # Dithered rounding: many groups together have the wanted size.
+            # Dithered rounding, so that many groups together have the target size.
             yield group.codes(math.floor(group.quality_at(step) + number * GOLDEN % 1))
 
 

@@ -1,4 +1,4 @@
-"""What packing hands to the writer: all pictures of a folder by position, as codes or in a network."""
+"""Result of packing, before it is written: all pictures of a folder by position, as codes or in a network."""
 
 from dataclasses import dataclass, field
 
@@ -17,9 +17,9 @@ class Codes:
 
     Args:
         level: coarseness of the quantisation step, see ``model_level``, below ``MAX_LEVEL + HALF_LEVELS``.
-        model_sha256: of the context model that they were made with; no other one can read them.
-        streams: the code of the picture at each position, none empty; one of a sequence names its parent by position.
-        short: whether they are short ones, as all that this software writes are.
+        model_sha256: of the context model that they require.
+        streams: the code of the picture at each position, never empty; codes of sequences refer to positions.
+        short: whether they are short codes, which this software always writes.
     """
 
     level: int
@@ -34,7 +34,7 @@ class Codes:
         check(all(self.streams), "a code has at least one byte")
 
     def code(self, index: int) -> bytes:
-        """The code of the picture at a position."""
+        """Return the code of the picture at a position."""
         return self.streams[index]
 
 
@@ -43,13 +43,13 @@ class PackedPictures:
     """A folder's pictures, as a network or as codes.
 
     Args:
-        header: what the decoder needs in addition to sizes, weights and codes.
+        header: settings of the decoder besides sizes, weights and codes.
         sizes: (M, 2) int32, width and height of the picture at each position.
         names: of the pictures by position, strictly ascending.
-        weights: of the network, see ``weight_section``; None where the header has none.
+        weights: of the network, see ``weight_section``; None without one.
         codes: of the pictures by position; None if a network holds them.
-        tuning: change of the decoder, see ``decoder_update``; None if it is used as it is.
-        read: how files became pixels.
+        tuning: update of the decoder, see ``decoder_update``; None without one.
+        read: options for reading files.
     """
 
     header: Header

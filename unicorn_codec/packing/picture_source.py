@@ -12,7 +12,7 @@ from unicorn_codec.pictures.images import Folder, Pixels, read_picture
 from unicorn_codec.transform.autoencoder import Autoencoder
 
 CACHE_BYTES = 1 << 28
-"""Latents that a ``LatentSource`` keeps: those of a large folder would not fit into memory."""
+"""Cached latents of a ``LatentSource``, because those of a large folder do not fit into memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class PictureSource:
 
     @property
     def pixels(self) -> int:
-        """Of all pictures together."""
+        """Total pixels of all pictures."""
         return self.folder.pixels
 
     @property
@@ -83,7 +83,7 @@ def encode_all(
 
 
 class LatentSource:
-    """Raw latents of a folder's pictures. Keeps the first ``CACHE_BYTES`` of them for the next pass."""
+    """Raw latents of a folder's pictures. Caches the first ``CACHE_BYTES`` of them for the next pass."""
 
     def __init__(self, pictures: PictureSource, autoencoder: Autoencoder) -> None:
         self.pictures = pictures
@@ -94,13 +94,13 @@ class LatentSource:
     def of(
         self, positions: Sequence[int], progress: Callable[[int, int], None] = lambda *_: None
     ) -> Iterator[tuple[list[int], Tensor]]:
-        """Encode some pictures, without the cache; a batch of one size at a time."""
+        """Encode some pictures without the cache, one batch of equal size at a time."""
         return encode_batches(
             self.pictures, positions, self._autoencoder, self._autoencoder.reference.downsampling, progress
         )
 
     def all_but(self, left_out: Set[int]) -> Iterator[tuple[list[int], Tensor]]:
-        """Yield latents of all pictures but some, from the cache where they are; a batch of one size at a time."""
+        """Yield latents of all pictures except some, cached if available, one batch of equal size at a time."""
         for batch, latents in self._cached:
             places = [place for place, position in enumerate(batch) if position not in left_out]
             if places:

@@ -1,4 +1,4 @@
-"""Some pictures of a folder by which a network is judged while it is trained."""
+"""Preview: some pictures of a folder that are decoded and measured during training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class PreviewSample:
 
 
 def take_preview(pictures: PictureSource, indices: Sequence[int]) -> PreviewSample:
-    """Choose pictures of the commonest size, evenly from the folder.
+    """Choose pictures of the most frequent size, evenly from the folder.
 
     Args:
         indices: of all pictures, by position.

@@ -17,15 +17,15 @@ BEST_QUALITY = 100
 
 PSNR_MARGIN_DB = 0.01
 MS_SSIM_MARGIN = 1e-4
-"""Added to the floor: in another batch or on another machine a pixel's last bit may differ."""
+"""Margin above the floor, because last bits of pixels may differ in another batch or on another machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QualityFloor:
-    """Enforces the least quality of the options on the pictures of a folder.
+    """Enforces the options' minimum quality on the pictures of a folder.
 
     Args:
-        avif: AVIF codes by position, as far as any were needed. They do not depend on the latents' step.
+        avif: AVIF codes by position, made when needed. They do not depend on the latents' step.
     """
 
     pictures: PictureSource

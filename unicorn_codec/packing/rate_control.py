@@ -1,4 +1,4 @@
-"""The step, and the codes, with which a folder's file has a wanted size.
+"""Rate control: the step, and the codes, for a target file size.
 
 fit_codes: take_size_sample > SizeCurve.step_of > FolderEncoder.encode > correct the step
 """
@@ -10,19 +10,19 @@ from unicorn_codec.packing.packed import Codes
 from unicorn_codec.packing.size_forecast import SizeCurve, take_size_sample
 
 TOLERANCE, TOLERANCE_REFINED = 0.01, 0.02
-"""Relative error of the size that is accepted: finding another step takes long where codes are refined."""
+"""Accepted relative error of the size, because another step requires refining all codes again."""
 
 CORRECTIONS = 2
 
 
 def fit_codes(encoder: FolderEncoder, wanted_bytes: float, rounds: int, observer: Observer) -> tuple[float, Codes]:
-    """Return the step and the codes with which the file has about the wanted size, where a step can do so.
+    """Return the step and the codes for approximately the target size, if a step reaches it.
 
     Args:
-        rounds: of refinement. What it adds to the codes is estimated from a sample.
+        rounds: of refinement, whose effect on the size is estimated from a sample.
 
     Raises:
-        InvalidSetting: the file is larger than wanted even at the coarsest step.
+        InvalidSetting: the file exceeds the target size even at the coarsest step.
     """
     sample = take_size_sample(encoder, observer.of_stage("encoding"))
     curve = SizeCurve(sample.file_bytes, encoder.finest, encoder.coarsest, observer.of_stage("searching"))
@@ -35,7 +35,7 @@ def fit_codes(encoder: FolderEncoder, wanted_bytes: float, rounds: int, observer
         )
 
     def corrected(step: float, found: float, wanted: float) -> float:
-        """Return the step for a wanted size, corrected by the sample's error at a step whose size is known."""
+        """Return the step for a target size, corrected by the sample's error at a step of known size."""
         return curve.step_of(wanted * curve.size(step) / found)
 
     step = curve.step_of(wanted_bytes)

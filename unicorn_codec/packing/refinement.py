@@ -1,10 +1,10 @@
 """Refinement: rate-distortion optimisation of latents by gradient descent through the decoder.
 
-The encoder gives latents that are good on average. Refinement searches for better ones for each picture (Campos et al.,
-2019, "Content adaptive optimization for neural picture compression"): latents are rounded softly, decoded and priced by
-the rate model, and moved; the rounding hardens from round to round. In ``RANDOM_EFFORT`` rounds and more, latents are
-also rounded at random, so that they may move further (stochastic Gumbel annealing: Yang et al., 2020, "Improving
-inference for neural picture compression"). A decoder needs to know nothing of it.
+The encoder's latents are good on average. Refinement searches for better ones for each picture (Campos et al., 2019,
+"Content Adaptive Optimization for Neural Image Compression"): latents are softly rounded, decoded, and updated by
+gradient descent on rate and distortion; the rounding becomes harder from round to round. With ``RANDOM_EFFORT`` rounds
+or more, latents are also rounded at random, so that they can move further (stochastic Gumbel annealing: Yang et al.,
+2020, "Improving Inference for Neural Image Compression"). Decoding is not affected.
 """
 
 import math
@@ -30,29 +30,29 @@ from unicorn_codec.transform.resampling import double
 from unicorn_codec.transform.tiling import Span, spans
 
 LAMBDA_PER_SQUARED_STEP = 50.0
-"""Squared error (255 scale) that a bit per pixel is worth, divided by the squared step. With this value, refined codes
-of a step take about the bits of plain ones."""
+"""Lagrange multiplier divided by the squared step: squared error (255 scale) per bit per pixel. With this value,
+refined codes have about the rate of plain ones at the same step."""
 
 Worth = TypeVar("Worth", float, Tensor)
 
 SOFTEST, HARDEST = 0.2, 0.015
-"""Softness of the rounding in the first round and, about, in the last one."""
+"""Softness of the rounding in the first round and, approximately, in the last one."""
 
 PATH = 0.2
-"""Quantisation steps that a latent moves at most in all rounds; half of it under a steady gradient."""
+"""Maximum path of a latent over all rounds, in quantisation steps; half of it under a constant gradient."""
 
 RANDOM_SOFTEST, RANDOM_HARDEST, RANDOM_PATH = 0.5, 0.1, 0.5
-"""The same for rounding at random, in ``RANDOM_EFFORT`` rounds and more; in fewer, the noise does not average out. The
+"""The same for random rounding, with ``RANDOM_EFFORT`` rounds or more; with fewer, the noise does not average out. The
 path is multiplied by the square root of the rounds, as in a random walk."""
 
 CHOSEN_SOFTNESS = 0.5
-"""Softness of the relaxed sample. A harder one would leave few and large gradients."""
+"""Softness of the relaxed sample. A harder one would give sparse, large gradients."""
 
 BYTES_OF_LANE, EXCESS = 2.7, 1.0025
-"""Bytes of a code for each lane's state, and the factor on its values' bits that rounded frequencies cost."""
+"""Bytes of a code per lane's state, and relative cost in bits of rounded frequencies."""
 
 SMALL_GRADIENT = 1.0
-"""Adam's epsilon, in bits a step: latents with smaller gradients move less."""
+"""Adam's epsilon, in bits per step: latents with smaller gradients move less."""
 
 MARGIN_CELLS = 2
 """Margin, in latents, around the pieces in which large pictures are refined."""
@@ -61,24 +61,24 @@ PIECE_PIXELS = 1024
 """Side of the pieces in which large pictures are compared."""
 
 PIXELS_AT_ONCE = {"cpu": 1 << 18, "cuda": 1 << 23}
-"""Pixels that are refined together, by kind of device. A GPU takes as long for a quarter of them."""
+"""Pixels refined together, by kind of device. A GPU takes as long for a quarter of them."""
 
 BYTES_OF_PIXEL = 1000
 BYTES_OF_PIXEL_BFLOAT16 = 450
-"""Bytes of a GPU's memory that refining takes a pixel, about: mostly activations kept for the gradients."""
+"""Approximate GPU memory for refinement, in bytes per pixel: mostly activations for the gradients."""
 
 PART_OF_MEMORY = 4
-"""Refinement may take one part of this many of a GPU's memory."""
+"""Divisor of a GPU's memory that gives the part available to refinement."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objective:
-    """The cost that is minimised: bits of a code plus what its distortion is worth in bits.
+    """Rate-distortion cost: bits of a code plus its weighted distortion.
 
     Args:
-        step: the archive's quantisation step; it decides what distortion is worth.
-        half: the code is of the picture at half size. Each of its pixels stands for four, so its latents have half the
-            step.
+        step: the archive's quantisation step, which sets the weight of distortion.
+        half: whether the code is of the picture at half size. Each of its pixels represents four, so its latents have
+            half the step.
     """
 
     autoencoder: PackagedAutoencoder
@@ -88,7 +88,7 @@ class Objective:
 
     @property
     def own_step(self) -> float:
-        """Step with which the latents are rounded."""
+        """Quantisation step of the latents."""
         return decoder_step(self.step, half=self.half)
 
     @property
@@ -116,11 +116,11 @@ class Objective:
         return self.rate.bits(symbols, torch.full((len(symbols),), level, device=symbols.device)).sum((1, 2, 3))
 
     def _worth(self, decoded: Tensor, pictures: Tensor) -> Tensor:
-        """Return (N,) bits that the distortion of pictures (N, 3, H, W) in [-1, 1] is worth."""
+        """Return (N,) weighted distortion, in bits, of pictures (N, 3, H, W) in [-1, 1]."""
         return bits_worth(pictures[0, 0].numel() * distortion(decoded, pictures), self.step)
 
     def cost_of_pictures(self, pixels: Tensor, latents: Tensor) -> Tensor:
-        """Return (N,) costs of pictures (N, H, W, 3), uint8, coded by latents, which are rounded here."""
+        """Return (N,) costs of pictures (N, H, W, 3), uint8, coded by latents, which this method rounds."""
         height, width = pixels.shape[1:3]
         symbols = (latents / self.own_step).round()
         decoded = self.autoencoder.decode_pictures(
@@ -152,11 +152,11 @@ class Objective:
         Args:
             pixels: (N, H, W, 3) uint8.
             latents: (N, C, h, w) the encoder's, of the pictures or of their halves.
-            rounds: of gradient descent; each goes through the decoder forward and backward. More than a dozen gain
-                little until ``RANDOM_EFFORT``.
+            rounds: of gradient descent, each with a forward and a backward pass through the decoder. More than a dozen
+                gain little until ``RANDOM_EFFORT``.
 
         Returns:
-            (N, C, h, w), to be rounded. No picture costs more than before (of a large one, no piece).
+            (N, C, h, w), not rounded. No picture (and no piece of a large one) costs more than before.
         """
         refined = latents.clone()
         for row, column in self._pieces(latents, MARGIN_CELLS):
@@ -168,7 +168,7 @@ class Objective:
         return refined
 
     def _pieces(self, latents: Tensor, margin: int) -> Iterator[tuple[Span, Span]]:
-        # At half size a pixel takes half the memory: few activations are of the picture's own size.
+        # At half size a pixel takes half the memory, because few activations have the picture's full size.
         side = math.isqrt(pixels_at_once(self.autoencoder.device) * (2 if self.half else 1))
         cells = max(1, side // self.cell)
         rows, columns = latents.shape[2:]
@@ -180,7 +180,7 @@ class Objective:
         return cut.to(self.autoencoder.device).permute(0, 3, 1, 2).float() / 127.5 - 1
 
     def _descend(self, pictures: Tensor, symbols: Tensor, rounds: int) -> Tensor:
-        """Descend; return (N, C, h, w) latents in units of the own step, the given ones where nothing was gained."""
+        """Run the descent. Return (N, C, h, w) latents in units of the own step, the given ones without a gain."""
         moved = symbols.clone().requires_grad_()
         optimizer = torch.optim.Adam([moved], betas=(0.8, 0.99), eps=SMALL_GRADIENT)
         random = torch.Generator().manual_seed(0) if rounds >= RANDOM_EFFORT else None
@@ -203,7 +203,7 @@ class Objective:
 
 
 def pixels_at_once(device: torch.device) -> int:
-    """Return about how many pixels are refined together: bounds the memory."""
+    """Return the approximate number of pixels refined together, which bounds memory."""
     most = PIXELS_AT_ONCE[device.type]
     if device.type == "cpu":
         return most
@@ -216,8 +216,8 @@ def softly_rounded(symbols: Tensor, softness: float, random: torch.Generator | N
     """Round (N, C, h, w) softly: the gradient is steep between two integers and vanishes near them.
 
     Args:
-        random: draws the direction of rounding, alike for all N, so that a picture does not depend on its batch.
-            None: values are rounded to the nearer side.
+        random: draws the direction of rounding, equal for all N, so that a picture does not depend on its batch.
+            None rounds to the nearer side.
     """
     below = symbols.detach().floor()
     part = (symbols - below).clamp(1e-4, 1 - 1e-4)
@@ -229,5 +229,5 @@ def softly_rounded(symbols: Tensor, softness: float, random: torch.Generator | N
 
 
 def bits_worth(error: Worth, step: float) -> Worth:
-    """Return the bits that a distortion, summed over pixels, is worth at a quantisation step."""
+    """Convert a distortion, summed over pixels, to bits at a quantisation step."""
     return error / (LAMBDA_PER_SQUARED_STEP * step**2)

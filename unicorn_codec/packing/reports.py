@@ -1,4 +1,4 @@
-"""What packing reports when it is done."""
+"""Reports of packing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class Tuned:
     Args:
         rank: of the update of every kernel; 0: biases alone.
         bytes: size of the update.
-        gain: part by which it lowers the loss, compared with finer codes of the same total size. Kept if over 0.
+        gain: relative reduction of the loss, compared with finer codes of the same total size. Kept if positive.
     """
 
     rank: int
@@ -30,7 +30,7 @@ class Tuned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkReport:
-    """What is special about an archive with a network.
+    """Figures of an archive with a network.
 
     Args:
         ceiling_psnr_db: mean PSNR of the autoencoder alone, which no network can exceed.
@@ -47,17 +47,17 @@ class NetworkReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackReport:
-    """What was written, measured on the file itself.
+    """Outcome of packing, measured on the written file.
 
     Args:
-        wanted_bytes: size that was asked for, if any.
+        wanted_bytes: target size, if any.
         latent_step: quantisation step of the codes; in an archive with a network the step that the decoder gets.
         rounds: of refinement.
-        seconds: from the start until the file could be written, without measuring it.
+        seconds: without the time for measuring.
         network: None for an archive of codes.
         sequence_pictures: pictures stored in sequences of near-duplicates, in ``sequence_bytes`` together.
         avif_pictures: pictures stored as AVIF alone, in ``avif_bytes`` together.
-        below_target: pictures below the quality floor nevertheless, the worst first.
+        below_target: pictures below the quality floor even as AVIF, the worst first.
     """
 
     pictures: int

@@ -1,4 +1,4 @@
-"""Estimates, from a sample of a folder, the file's size at a step, and the step for a wanted size."""
+"""Estimates from a sample of a folder: the file size at a step, and the step for a target size."""
 
 import math
 from collections import defaultdict
@@ -17,18 +17,18 @@ from unicorn_codec.packing.observer import cumulative
 
 SAMPLE_PICTURES = 48
 REFINED_PICTURES = 12
-"""Size of the sample, and of the part of it that is refined to measure what refinement adds."""
+"""Size of the sample, and of the part that is refined to measure the effect of refinement."""
 
 SHARE_STEP = 4.0
-"""At which the share of a sample's bytes is measured: it hardly depends on the step."""
+"""Step for measuring the sample's share of all bytes, which hardly depends on it."""
 
 SEARCHES = 6
 NEAR = 0.015
-"""Steps that a search tries at most, and the relative error of the size at which it ends."""
+"""Maximum number of steps that a search tries, and the relative error of the size at which it ends."""
 
 
 class SampledPictures:
-    """Some pictures of one size. The cheaper way of coding one is only measured between steps where it changes."""
+    """Some pictures of one size. The cheaper kind of code is measured only between steps where it changes."""
 
     def __init__(self, chooser: CandidateChooser, positions: Sequence[int], latents: Tensor) -> None:
         self._chooser, self.positions, self.latents = chooser, positions, latents
@@ -36,7 +36,7 @@ class SampledPictures:
         self._half_from = np.full(len(positions), np.inf)
 
     def chosen(self, step: float) -> list[Candidate]:
-        """Return the candidates that are chosen at a step, without refinement."""
+        """Return the candidates at a step, without refinement."""
         is_half_size = self._are_cheaper_at_half(step)
         return [
             Candidate(half=half, places=np.flatnonzero(taken), latents=(self._halves if half else self.latents)[taken])
@@ -45,7 +45,7 @@ class SampledPictures:
         ]
 
     def _are_cheaper_at_half(self, step: float) -> NDArray[np.bool_]:
-        """Return (N,), judged by the middles. What is cheaper at half size at one step is so at all coarser ones."""
+        """Return (N,) whether half size is cheaper, by the central windows; it then is at all coarser steps."""
         unknown = np.flatnonzero((self._whole_until < step) & (step < self._half_from))
         if unknown.size:
             windows, whole, half = (array[unknown] for array in self._middles)
@@ -61,7 +61,7 @@ class SampledPictures:
 
     @cached_property
     def _middles(self) -> tuple[Tensor, Tensor, Tensor]:
-        """The pictures' middles, and their latents at whole and at half size, as if they were pictures of their own."""
+        """The pictures' central windows, and their latents at full and half size, as of separate pictures."""
         windows, halves = self._read
         if windows.shape[1:3] == self.size:
             return windows, self.latents, halves
@@ -75,7 +75,7 @@ class SampledPictures:
 
     @cached_property
     def _read(self) -> tuple[Tensor, Tensor]:
-        """(N, H, W, 3) uint8 the pictures' middles, and (N, C, h, w) the latents of their halves."""
+        """Central windows (N, H, W, 3), uint8, and latents (N, C, h, w) of the pictures at half size."""
         chooser, windows, halves = self._chooser, [], []
         for position in self.positions:
             pixels = chooser.pictures.picture(position)
@@ -89,7 +89,7 @@ class SizeSample:
     """Some of a folder's pictures.
 
     Args:
-        share: their part of all codes' bytes.
+        share: of all codes' bytes.
     """
 
     encoder: FolderEncoder
@@ -140,7 +140,7 @@ def take_size_sample(encoder: FolderEncoder, progress: Callable[[int, int], None
     chosen = {positions[number * count // min(count, SAMPLE_PICTURES)] for number in range(min(count, SAMPLE_PICTURES))}
     parts, of_all, of_sample, done = [], 0.0, 0.0, 0
     for batch, latents in encoder.latents.all_but(encoder.sequences.positions):
-        # The share is measured on latents of the whole size, without a look at the pixels.
+        # The share is measured on full-size latents, without reading pixels.
         places = [place for place, position in enumerate(batch) if position in chosen]
         whole = Candidate(half=False, places=np.array(batch), latents=latents)
         sizes = encoder.chooser.code_bytes(whole, SHARE_STEP)
@@ -155,12 +155,12 @@ def take_size_sample(encoder: FolderEncoder, progress: Callable[[int, int], None
 
 
 class SizeCurve:
-    """The bytes of a folder's file as a function of the quantisation step.
+    """File size as a function of the quantisation step.
 
     Args:
-        measure: returns the bytes at a step; called once for each.
+        measure: returns the bytes at a step; called once per step.
         finest, coarsest: bounds of the steps.
-        progress: called with the steps tried and their most.
+        progress: called with the number of steps tried, and its maximum.
     """
 
     def __init__(
@@ -181,7 +181,7 @@ class SizeCurve:
         return self._known[step]
 
     def step_of(self, wanted: float) -> float:
-        """Return the step whose size is nearest to the wanted bytes."""
+        """Return the step whose size is nearest to the target."""
         if wanted >= self.size(self._finest):
             return self._finest
         if wanted <= self.size(self._coarsest):
@@ -191,7 +191,7 @@ class SizeCurve:
             fine = max(step for step, size in self._known.items() if size > wanted)
             coarse = min(step for step, size in self._known.items() if size <= wanted and step > fine)
             larger, smaller = self._known[fine], self._known[coarse]
-            # The size falls about as a power of the step.
+            # The size decreases approximately as a power of the step.
             step = fine * (coarse / fine) ** (math.log(larger / wanted) / math.log(larger / smaller))
             if min(larger / wanted - 1, 1 - smaller / wanted) <= NEAR:
                 break

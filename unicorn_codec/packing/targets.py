@@ -1,4 +1,4 @@
-"""From a wished target to a decision: a step, a size to fit, or AVIF for all pictures."""
+"""Resolution of a target to a plan: a step, a size to fit, or AVIF for all pictures."""
 
 import math
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ class AtStep:
 
 @dataclass(frozen=True, slots=True)
 class OfSize:
-    """Find the step at which the file has a size, in bytes."""
+    """Find the step for a file size in bytes."""
 
     bytes: float
 
 
 @dataclass(frozen=True, slots=True)
 class AsAvif:
-    """Store all pictures as AVIF of a quality: codes do not reach the target."""
+    """Store all pictures as AVIF at a quality, because codes do not reach the target."""
 
     quality: int
 
@@ -34,11 +34,11 @@ def resolve(target: Target, *, pixels: int, coarsest: float) -> AtStep | OfSize 
     """Decide how to reach a target.
 
     Args:
-        pixels: of all pictures together.
-        coarsest: step that there is.
+        pixels: total of all pictures.
+        coarsest: coarsest available step.
 
     Raises:
-        InvalidSetting: the wanted step is too coarse.
+        InvalidSetting: the requested step is too coarse.
     """
     value = target.value
     match target.goal:

@@ -1,4 +1,4 @@
-"""Fits an update of the decoder to a set, and judges whether it is worth its bytes.
+"""Fitting of an update of the decoder to a picture set, and comparison of its gain with its bytes.
 
 tune_decoder: choose_rank > gather_windows > fit_update > compare at equal bytes
 """
@@ -24,15 +24,15 @@ from unicorn_codec.transform.decoder_update import (
 )
 
 WINDOW_CELLS = 16
-"""Side of a window, in latents: at most 256 pixels."""
+"""Side of a window in latents: at most 256 pixels."""
 
 WINDOWS = 1024
-"""Most windows of a set: bounds memory."""
+"""Maximum number of windows of a set, which bounds memory."""
 
 BITS_PER_VALUE = 3.2
 LARGEST_SHARE = 0.03
-"""Part of a file that an update may take. One of 2.2 % gained 1000 cats at 0.1 bits per pixel 0.13 dB over finer codes
-of as many bytes, and lost texture: the loss has no perceptual term, whose features the package does not have."""
+"""Maximum share of a file for an update. For 1000 cats at 0.1 bits per pixel, one of 2.2 % gained 0.13 dB over finer
+codes of equal size, and lost texture: the loss has no perceptual term, whose features the package does not have."""
 
 BATCHES = 400
 
@@ -44,7 +44,7 @@ def tune_decoder(encoder: FolderEncoder, step: float, file_bytes: int, seed: int
         step: quantisation step at which the file takes ``file_bytes`` without an update.
 
     Returns:
-        The payload of TUNE; None where the set is too small for an update, or does not gain by one.
+        The payload of the update; None if the set is too small for one, or does not gain from it.
     """
     network = encoder.autoencoder.network
     rank = choose_rank(network, file_bytes)
@@ -70,8 +70,8 @@ def tune_decoder(encoder: FolderEncoder, step: float, file_bytes: int, seed: int
 def gain_of(
     payload: bytes, network: CodingAutoencoder, groups: Sequence[TrainingWindows], step: float, file_bytes: int
 ) -> float:
-    """Return the part by which an update lowers the loss at equal bytes: codes get coarser by the update's bytes."""
-    # The size falls about as the step's power of -1.
+    """Return the relative reduction of the loss by an update at equal bytes, which coarser codes make up for."""
+    # The size is approximately inversely proportional to the step.
     coarser = step / (1 - len(payload) / file_bytes)
     return 1 - mean_loss(network, parse_update(payload, network), groups, coarser) / mean_loss(
         network, {}, groups, step
@@ -79,8 +79,8 @@ def gain_of(
 
 
 def choose_rank(network: CodingAutoencoder, file_bytes: float) -> int | None:
-    """Return the largest rank whose update is small compared with the file; None where there is none."""
-    # Biases alone (rank 0) never paid: on 200 pictures at 0.1 bits per pixel they lost 0.1 % of the loss.
+    """Return the largest rank whose update is small compared with the file; None without one."""
+    # Biases alone (rank 0) never gained: on 200 pictures at 0.1 bits per pixel they raised the loss by 0.1 %.
     fitting = [rank for rank in range(1, MAX_RANK + 1) if change_bytes(network, rank) <= LARGEST_SHARE * file_bytes]
     return max(fitting, default=None)
 
@@ -91,7 +91,7 @@ def change_bytes(network: CodingAutoencoder, rank: int) -> float:
 
 
 def gather_windows(encoder: FolderEncoder, progress: Callable[[int, int], None]) -> list[TrainingWindows]:
-    """Cut out the middle of each picture, or of some of them, evenly from the folder; one group a size."""
+    """Crop the centre of each picture, or of some of them, evenly from the folder; one group per size."""
     pictures, cell = encoder.pictures, encoder.autoencoder.reference.downsampling
     positions = range(0, len(pictures), -(-len(pictures) // WINDOWS))
     cut: dict[torch.Size, list[tuple[Tensor, Tensor]]] = defaultdict(list)

@@ -1,6 +1,6 @@
-"""What AV1 streams say of themselves, and every check of them before a decoder gets them.
+"""Headers of AV1 streams, and all checks that precede decoding.
 
-A stream is a series of open bitstream units, each with its size in front. Rules: ``format_spec/uni-1.md``, "Classic
+A stream is a series of open bitstream units (OBUs), each preceded by its size. Rules: ``format_spec/uni-1.md``, "AVIF
 codes"; fields: AV1 specification, sections 5.3 and 5.5.
 """
 
@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from unicorn_codec.errors import InvalidField
 
 TEMPORAL_DELIMITER = b"\x12\x00"
-"""What stands before a picture in AVIF files, and says nothing."""
+"""Empty temporal delimiter OBU, which some encoders write before a picture."""
 
 _SEQUENCE_HEADER, _FRAME, _FRAME_HEADER = 0x0A, 0x32, 0x1A
-"""First bytes of a stream's units: kind, no extension, a size follows. A header alone shows a frame that was hidden."""
+"""OBU header bytes: type, no extension, a size follows. A frame header alone shows a previously hidden frame."""
 
 _SIZE_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureFormat:
-    """What a stream says of its pictures.
+    """Picture format in a stream's sequence header.
 
     Args:
         profile: 0 has 4:2:0 chroma, 1 has 4:4:4.
@@ -48,7 +48,7 @@ def read_still(stream: bytes) -> PictureFormat:
     profile, still, reduced = bits.take(3), bits.take(1), bits.take(1)
     level = bits.take(5)
     width, height = _size(bits)
-    bits.take(6)  # which tools the frame uses
+    bits.take(6)  # coding tools
     if profile > 1 or not (still and reduced) or not _is_usual_colour(bits, profile):
         raise InvalidField("an AV1 stream that is not an 8-bit colour still picture, in 4:2:0 or 4:4:4")
     return PictureFormat(profile=profile, level=level, width=width, height=height)
@@ -66,7 +66,7 @@ def read_first(unit: bytes) -> PictureFormat:
         raise InvalidField("a first unit of an AV1 sequence that is not a sequence header and frames")
     bits = _Bits(units[0][1])
     profile, still_reduced_timing_delay, more_points = bits.take(3), bits.take(4), bits.take(5)
-    bits.take(12)  # of the operating point: all of the stream
+    bits.take(12)  # operating point
     level = bits.take(5)
     tier = bits.take(1) if level > 7 else 0
     width, height = _size(bits)
@@ -78,7 +78,7 @@ def read_first(unit: bytes) -> PictureFormat:
 
 
 def check_later(unit: bytes) -> None:
-    """Check that a temporal unit goes on with a sequence. Raises ``InvalidField`` if it is not frames alone."""
+    """Check that a temporal unit continues a sequence. Raises ``InvalidField`` if it does not consist of frames."""
     kinds = [kind for kind, _ in _units(unit)]
     if not kinds or not set(kinds) <= {_FRAME, _FRAME_HEADER}:
         raise InvalidField("a later unit of an AV1 sequence that is not frames alone")
@@ -90,7 +90,7 @@ def _size(bits: "_Bits") -> tuple[int, int]:
 
 
 def _skip_tools(bits: "_Bits") -> None:
-    """Go over what a sequence header that is not reduced says of the tools that its frames use."""
+    """Skip the coding tools in a sequence header that is not reduced."""
     bits.take(3 + 4)
     ordered = bits.take(1)
     bits.take(2 * ordered)
@@ -103,13 +103,13 @@ def _skip_tools(bits: "_Bits") -> None:
 
 
 def _is_usual_colour(bits: "_Bits", profile: int) -> bool:
-    """Whether pictures are of 8 bits, and not gray."""
+    """Return whether pictures have 8 bits and colour."""
     wide, monochrome = bits.take(1), profile == 0 and bits.take(1)
     return not (wide or monochrome)
 
 
 def _units(stream: bytes) -> Iterator[tuple[int, bytes]]:
-    """First byte and content of each open bitstream unit; all have their size in front."""
+    """Yield header byte and content of each OBU."""
     at = 0
     while at < len(stream):
         kind, size, at = stream[at], 0, at + 1
@@ -129,7 +129,7 @@ def _units(stream: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 class _Bits:
-    """Unsigned numbers from the most significant bit on."""
+    """Reader of unsigned numbers, most significant bit first."""
 
     def __init__(self, data: bytes) -> None:
         self._value, self._left = int.from_bytes(data[:32], "big"), 8 * len(data[:32])

@@ -1,6 +1,6 @@
-"""Pixels <-> AVIF codes: pictures that AVIF stores better than latents would.
+"""Pixels <-> AVIF codes, for pictures that AVIF codes better than latents.
 
-A code that starts with ``AVIF`` is one. Layout: ``format_spec/uni-1.md``, "AVIF codes".
+AVIF codes start with the byte ``AVIF``. Layout: ``format_spec/uni-1.md``, "AVIF codes".
 """
 
 import io
@@ -19,16 +19,16 @@ from unicorn_codec.pictures.avif_container import take_still, wrap_still
 from unicorn_codec.pictures.images import Pixels
 
 BARE_AVIF, WHOLE_AVIF = 0, 1
-"""Ids of codecs: AVIF without its container, and the whole file. Others are those of ``avif_sequence``."""
+"""Second byte of a code: AVIF without its container, or the whole file. ``avif_sequence`` has further values."""
 
 FULL_COLOUR_QUALITY = 50
-"""From here on chroma keeps its resolution: below, it costs as much as it gains in PSNR on photographs."""
+"""Lowest quality with full chroma resolution. Below it, 4:2:0 gives equal PSNR per byte on photographs."""
 
 SPEED = 6
 
 
 def encode_avif(pixels: Pixels, quality: int) -> tuple[bytes, Pixels]:
-    """A picture's AVIF code, and the pixels that it decodes to.
+    """Encode a picture as AVIF. Return the code, and the pixels that it decodes to.
 
     Args:
         pixels: uint8 (H, W, 3).
@@ -48,12 +48,12 @@ def encode_avif(pixels: Pixels, quality: int) -> tuple[bytes, Pixels]:
         wanted, found = (decode_avif(code, width, height) for code in (whole, bare))
     except InvalidField as error:
         raise PackageMissing(f"this Pillow writes AVIF files that cannot be stored: {error}") from error
-    # Another encoder could say in the container what its stream does not.
+    # Some encoders could put information into the container that the stream lacks.
     return (bare if np.array_equal(wanted, found) else whole), wanted
 
 
 def decode_avif(code: bytes, width: int, height: int) -> Pixels:
-    """Pixels, uint8 (height, width, 3), of an AVIF code.
+    """Decode an AVIF code to pixels, uint8 (height, width, 3).
 
     Raises:
         InvalidField: it is damaged, or a picture of another size.
@@ -65,7 +65,7 @@ def decode_avif(code: bytes, width: int, height: int) -> Pixels:
         raise InvalidField(f"an AVIF code of codec {codec.hex() or 'none'}, known are {BARE_AVIF} and {WHOLE_AVIF}")
     is_bare = codec[0] == BARE_AVIF
     claimed = read_still(data if is_bare else take_still(data))
-    # Before a decoder takes memory: sizes beyond the limits are found when the archive is opened.
+    # Checked before a decoder allocates memory. The container has checked the size against its limits.
     if (claimed.width, claimed.height) != (width, height):
         raise InvalidField(f"an AVIF code of {claimed.width}x{claimed.height} pixels, not {width}x{height}")
     with opened_avif(wrap_still(data) if is_bare else data, (width, height), is_own=is_bare) as image:
@@ -73,33 +73,33 @@ def decode_avif(code: bytes, width: int, height: int) -> Pixels:
 
 
 def subsampling_of(quality: int) -> str:
-    """Of chroma, as Pillow names it."""
+    """Return the chroma subsampling for a quality, in Pillow's notation."""
     return "4:4:4" if quality >= FULL_COLOUR_QUALITY else "4:2:0"
 
 
 def has_avif() -> bool:
-    """Whether this Pillow reads and writes AVIF."""
+    """Return whether this Pillow reads and writes AVIF."""
     return bool(features.check("avif"))
 
 
 def check_avif() -> None:
     """Raise ``PackageMissing`` if this Pillow has no AVIF."""
     if not has_avif():
-        raise PackageMissing("this Pillow is built without AVIF, which is needed: install another one")
+        raise PackageMissing("this Pillow is built without AVIF: install one that supports it")
 
 
 @contextmanager
 def opened_avif(avif: bytes, size: tuple[int, int], *, is_own: bool) -> Iterator[Image.Image]:
-    """An AVIF file's image, of the wanted (width, height), to be decoded within.
+    """Open an AVIF file as a Pillow image of the given (width, height), for decoding inside the context.
 
     Args:
-        is_own: the file's container was made here, for this size.
+        is_own: whether the container was made by this module, for this size.
 
     Raises:
         InvalidField: it is damaged, or of another size.
     """
-    # Pillow's own limit of pixels is lower than the format's. Where it cannot matter nothing is silenced: that would be
-    # for all threads at once.
+    # Pillow's limit of pixels is lower than the format's. Its warning is suppressed only if it can occur, because
+    # suppression affects all threads.
     may_warn = not is_own or math.prod(size) > (Image.MAX_IMAGE_PIXELS or math.inf)
     try:
         with (

@@ -1,7 +1,7 @@
-"""AVIF files <-> the AV1 streams in them, and every check before a decoder gets either.
+"""AVIF files <-> their AV1 streams, and all checks that precede decoding.
 
-The container (about 275 bytes a picture) says hardly anything that the stream does not say itself; at thumbnail
-sizes it is a third of the file. Layouts and rules: ``format_spec/uni-1.md``, "AVIF codes".
+The container (about 275 bytes per picture) repeats what the stream contains; for thumbnails it is a third of the file.
+Layouts and rules: ``format_spec/uni-1.md``, "AVIF codes".
 """
 
 import struct
@@ -13,22 +13,22 @@ from unicorn_codec.pictures.av1_stream import TEMPORAL_DELIMITER, PictureFormat,
 _ITEM = 1
 _TRACK = 1
 _MATRIX = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
-"""Of a track that is shown as it is."""
+"""Identity transformation of a track."""
 
 
 def take_still(avif: bytes) -> bytes:
-    """The stream of an AVIF file.
+    """Extract the AV1 stream of an AVIF file.
 
     Raises:
-        InvalidField: the file holds other than one item, with all of its data behind the description, or the
-            stream is not one that ``read_still`` takes.
+        InvalidField: the file does not consist of one item whose data follows the description, or ``read_still``
+            refuses the stream.
     """
     boxes = list(_boxes(avif))
     if [kind for kind, _ in boxes] != [b"ftyp", b"meta", b"mdat"]:
         raise InvalidField("an AVIF file that is not a type, a description and data")
     description, data = boxes[1][1], boxes[2][1]
     places = [content for kind, content in _boxes(description[4:]) if kind == b"iloc"]
-    # Nothing else in the file may reach a decoder: it takes memory by what the stream says.
+    # Nothing else in the file may reach a decoder, whose memory use depends on the stream.
     if places != [_location(len(avif) - len(data), len(data))]:
         raise InvalidField("an AVIF file of other than one item, which is all of its data")
     stream = data.removeprefix(TEMPORAL_DELIMITER)
@@ -37,18 +37,17 @@ def take_still(avif: bytes) -> bytes:
 
 
 def wrap_still(stream: bytes) -> bytes:
-    """The smallest AVIF file around a stream. Raises ``InvalidField`` as ``read_still``."""
+    """Wrap a stream into a minimal AVIF file. Raises ``InvalidField`` as ``read_still``."""
     picture = read_still(stream)
     start = len(_container(picture, 0, len(stream)))
     return _container(picture, start, len(stream)) + stream
 
 
 def take_units(avif: bytes) -> list[bytes]:
-    """The temporal unit of each picture of an AVIF file that holds a sequence.
+    """Extract the temporal unit of each picture of an AVIF sequence.
 
     Raises:
-        InvalidField: its data is not one chunk of samples that lie behind each other, or they are not such that
-            ``wrap_units`` takes them.
+        InvalidField: the data is not one chunk of consecutive samples, or ``wrap_units`` would refuse them.
     """
     top = dict(_boxes(avif))
     table = _inner(top.get(b"moov", b""), b"trak", b"mdia", b"minf", b"stbl")
@@ -67,7 +66,7 @@ def take_units(avif: bytes) -> list[bytes]:
 
 
 def wrap_units(units: Sequence[bytes]) -> bytes:
-    """A small AVIF file of a sequence, of one picture at least.
+    """Wrap the units of a sequence, at least one, into a minimal AVIF file.
 
     Raises:
         InvalidField: as ``read_first`` and ``check_later``.
@@ -85,7 +84,7 @@ def _check_units(units: Sequence[bytes]) -> PictureFormat:
 
 
 def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Kind and content of each box."""
+    """Yield type and content of each box."""
     at = 0
     while at < len(data):
         size, kind = struct.unpack_from(">I4s", data, at) if at + 8 <= len(data) else (0, b"")
@@ -96,14 +95,14 @@ def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _inner(data: bytes, *path: bytes) -> dict[bytes, bytes]:
-    """Boxes by kind within boxes within boxes."""
+    """Return the boxes at a path of nested boxes, by type."""
     for kind in path:
         data = dict(_boxes(data)).get(kind, b"")
     return dict(_boxes(data))
 
 
 def _container(picture: PictureFormat, start: int, length: int) -> bytes:
-    """Everything in front of the stream, which begins at ``start``."""
+    """Return the bytes before a stream that begins at ``start``."""
     properties = _box(
         b"ipco",
         _full_box(b"ispe", struct.pack(">II", picture.width, picture.height)),
@@ -124,7 +123,7 @@ def _container(picture: PictureFormat, start: int, length: int) -> bytes:
 
 
 def _sequence_container(picture: PictureFormat, units: Sequence[bytes], start: int) -> bytes:
-    """Everything in front of a sequence's units, the first of which begins at ``start``."""
+    """Return the bytes before the units of a sequence, the first of which begins at ``start``."""
     count, data = len(units), sum(map(len, units))
     entry = struct.pack(">6xH16xHHII4xH32xHh", 1, picture.width, picture.height, 72 << 16, 72 << 16, 1, 24, -1)
     table = _box(
@@ -156,7 +155,7 @@ def _configuration(picture: PictureFormat) -> bytes:
 
 
 def _location(start: int, length: int) -> bytes:
-    """Content of ``iloc``: one item, in one piece."""
+    """Return the content of ``iloc`` for one item in one extent."""
     return struct.pack(">IHHHHHII", 0, 0x4400, 1, _ITEM, 0, 1, start, length)
 
 

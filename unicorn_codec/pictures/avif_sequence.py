@@ -1,7 +1,7 @@
-"""Alike pictures <-> AVIF codes that go on from each other: an AV1 sequence, one temporal unit a picture.
+"""Near-duplicates <-> AVIF codes of an AV1 sequence, one temporal unit per picture.
 
-What a picture shares with the one before it is not stored again. Any of them is decoded from the units of those before
-it, ``MAX_SEQUENCE`` at most. Layout: ``format_spec/uni-1.md``, "Sequences".
+Each picture is predicted from earlier ones. Decoding one requires the units of all pictures before it, at most
+``MAX_SEQUENCE``. Layout: ``format_spec/uni-1.md``, "Sequences".
 """
 
 import io
@@ -31,7 +31,7 @@ SPEED = 4
 
 
 def encode_sequence(pictures: Sequence[Pixels], quality: int) -> tuple[list[bytes], list[Pixels]]:
-    """Temporal units of equally sized pictures, uint8 (H, W, 3), and the pixels that they decode to.
+    """Encode equally sized pictures, uint8 (H, W, 3). Return their temporal units, and the pixels they decode to.
 
     Raises:
         PackageMissing: this Pillow has no AVIF, or writes sequences that no code can hold.
@@ -52,18 +52,18 @@ def encode_sequence(pictures: Sequence[Pixels], quality: int) -> tuple[list[byte
 
 
 def decode_units(units: Sequence[bytes], width: int, height: int, wanted: Iterable[int]) -> list[Pixels]:
-    """Pixels, uint8 (height, width, 3), of some of a sequence's pictures.
+    """Decode some pictures of a sequence to pixels, uint8 (height, width, 3).
 
     Args:
-        wanted: their numbers within the sequence, ascending.
+        wanted: numbers of the pictures within the sequence, ascending.
 
     Raises:
-        InvalidField: it is damaged, or of pictures of another size.
+        InvalidField: the sequence is damaged, or its pictures have another size.
         PackageMissing: this Pillow has no AVIF.
     """
     check_avif()
     claimed = read_first(units[0])
-    # Before a decoder takes memory, as for a picture alone.
+    # Checked before a decoder allocates memory.
     if (claimed.width, claimed.height) != (width, height):
         raise InvalidField(f"an AV1 sequence of {claimed.width}x{claimed.height} pixels, not {width}x{height}")
     with opened_avif(wrap_units(units), (width, height), is_own=True) as image:
@@ -77,7 +77,7 @@ def decode_units(units: Sequence[bytes], width: int, height: int, wanted: Iterab
 
 
 def sequence_codes(units: Sequence[bytes], positions: Sequence[int]) -> dict[int, bytes]:
-    """The code of the picture at each position, in order, from its unit; each names the position before it."""
+    """Return the code of the picture at each position, made from its unit; each names the previous position."""
     parents = (None, *positions[:-1])
     return {
         position: code_of_unit(unit, parent) for position, parent, unit in zip(positions, parents, units, strict=True)
@@ -85,26 +85,26 @@ def sequence_codes(units: Sequence[bytes], positions: Sequence[int]) -> dict[int
 
 
 def chain_of(code_of: Callable[[int], bytes], index: int) -> list[int]:
-    """Indices of the pictures that a sequence's picture is decoded from, the first one first, itself last.
+    """Return the indices of the pictures that a picture of a sequence depends on, in decoding order, its own last.
 
     Args:
         code_of: the code of the picture with an index.
 
     Raises:
-        InvalidField: they are no sequence, or one of over ``MAX_SEQUENCE`` pictures.
+        InvalidField: they are not a sequence, or one of more than ``MAX_SEQUENCE`` pictures.
     """
     chain = [index]
     while (parent := parent_of_code(code_of(chain[-1]))) is not None:
         if len(chain) == MAX_SEQUENCE:
-            raise InvalidField(f"picture {index} goes on from more than {MAX_SEQUENCE} others")
+            raise InvalidField(f"picture {index} depends on more than {MAX_SEQUENCE} others")
         chain.append(parent)
     if unmark_gray(code_of(chain[-1]))[:2] != bytes([AVIF, FIRST_OF_SEQUENCE]):
-        raise InvalidField(f"picture {index} goes on from one that is of no sequence")
+        raise InvalidField(f"picture {index} depends on one that is not part of a sequence")
     return chain[::-1]
 
 
 def sequences_of(streams: Sequence[bytes]) -> list[list[int]]:
-    """Positions of the pictures of each sequence. Raises ``InvalidField`` as ``chain_of``."""
+    """Return the positions of the pictures of each sequence. Raises ``InvalidField`` as ``chain_of``."""
     members: dict[int, list[int]] = {}
     for position, code in enumerate(streams):
         if is_in_sequence(code):
@@ -115,17 +115,17 @@ def sequences_of(streams: Sequence[bytes]) -> list[list[int]]:
 def decode_chains(
     chains: Sequence[Sequence[int]], code_of: Callable[[int], bytes], width: int, height: int
 ) -> Mapping[int, Pixels]:
-    """Pixels, by index, of the last picture of each chain; all are of one size.
+    """Decode the last picture of each chain. Return pixels by index; all pictures have one size.
 
     Args:
-        chains: indices of the pictures that one is decoded from, in order, itself last.
+        chains: results of ``chain_of``.
         code_of: the code of the picture with an index.
 
     Raises:
         InvalidField: a code is damaged.
         PackageMissing: this Pillow has no AVIF.
     """
-    # A chain that another one goes on from is decoded with it.
+    # A chain that is the beginning of another one is decoded with it.
     longest: list[Sequence[int]] = []
     for chain in sorted(chains, key=len, reverse=True):
         if not any(list(chain) == list(other[: len(chain)]) for other in longest):
@@ -141,5 +141,5 @@ def decode_chains(
 
 def _unit(code: bytes, *, is_first: bool) -> bytes:
     if unmark_gray(code)[:2] != bytes([AVIF, FIRST_OF_SEQUENCE if is_first else LATER_OF_SEQUENCE]):
-        raise InvalidField("a sequence begins with its first picture, and has no other first one")
+        raise InvalidField("only the first picture of a sequence has the code of a first picture")
     return unit_of_code(code)

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 
 PICTURES_PER_BATCH = 256
 PIXELS_TOGETHER = 1 << 25
-"""Limits of a batch: pictures, and their pixels together."""
+"""Limits of a batch: number of pictures, and their total pixels."""
 
 
 def places_by_size(sizes: Sequence[tuple[int, int]]) -> dict[tuple[int, int], list[int]]:
-    """Places of the pictures of each size."""
+    """Return the positions of the pictures of each size."""
     by_size: dict[tuple[int, int], list[int]] = defaultdict(list)
     for place, size in enumerate(sizes):
         by_size[size].append(place)
@@ -19,7 +19,7 @@ def places_by_size(sizes: Sequence[tuple[int, int]]) -> dict[tuple[int, int], li
 def batches_by_size(
     sizes: Sequence[tuple[int, int]], largest: int = PICTURES_PER_BATCH, pixels: int = PIXELS_TOGETHER
 ) -> Iterator[list[int]]:
-    """Return the places of equally sized pictures, in batches within both limits."""
+    """Yield the positions of equally sized pictures, in batches within both limits."""
     for (width, height), places in places_by_size(sizes).items():
         together = max(1, min(largest, pixels // (width * height)))
         for start in range(0, len(places), together):

@@ -1,4 +1,4 @@
-"""BMP files to samples: by Pillow, but for what it passes over, a fourth byte of opacity and an embedded profile."""
+"""BMP files to samples, by Pillow, with two additions: alpha in a fourth byte, and embedded profiles."""
 
 import io
 import struct
@@ -21,7 +21,7 @@ _EMBEDDED_PROFILE = b"DEBM"
 
 
 def read_bmp(data: bytes, options: ReadOptions) -> Raster:
-    """Return a BMP's picture. Raises ``BadFile``."""
+    """Decode a BMP file. Raises ``BadFile``."""
     raster = still_of(BmpImageFile(io.BytesIO(data)), options)
     header = _header(data, FILE_HEADER_BYTES)
     start = int.from_bytes(data[10:14], "little")
@@ -29,7 +29,7 @@ def read_bmp(data: bytes, options: ReadOptions) -> Raster:
 
 
 def read_dib(data: bytes, options: ReadOptions) -> Raster:
-    """Return the picture of a BMP that lacks its file header. Raises ``BadFile``."""
+    """Decode a BMP without file header (DIB). Raises ``BadFile``."""
     raster = still_of(DibImageFile(io.BytesIO(data)), options)
     header = _header(data, 0)
     return replace(raster, alpha=_fourth_bytes(data, header, header.size, raster))
@@ -37,7 +37,7 @@ def read_dib(data: bytes, options: ReadOptions) -> Raster:
 
 @dataclass(frozen=True, slots=True)
 class _Header:
-    """The fields that count, and where the header begins."""
+    """Relevant header fields, and the header's offset."""
 
     at: int
     size: int
@@ -58,7 +58,7 @@ def _header(data: bytes, at: int) -> _Header:
 
 
 def _fourth_bytes(data: bytes, header: _Header, start: int, raster: Raster) -> Samples | None:
-    """Opacity, if pixels of 32 bits hold a fourth byte and it is not 0 everywhere."""
+    """Return alpha from the fourth byte of 32-bit pixels; None if there is none, or it is 0 everywhere."""
     if raster.alpha is not None or header.bits != 32 or header.compression != _UNCOMPRESSED or raster.model != RGB:
         return raster.alpha
     width, height = raster.size

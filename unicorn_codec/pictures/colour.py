@@ -31,7 +31,7 @@ Pixels = NDArray[np.uint8]
 
 _SAME_WHITE = 0.002
 _XYZ_PRIMARIES = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
-"""With these, the channels of an RGB profile are X, Y and Z, relative to its white."""
+"""Primaries with which the channels of an RGB profile are X, Y and Z, relative to its white."""
 
 _ICC_SPACES = {b"GRAY": GRAY, b"RGB ": RGB, b"CMYK": CMYK, b"Lab ": LAB}
 _ICC_NAMES = {GRAY: "gray", RGB: "rgb", CMYK: "cmyk", LAB: "lab"}
@@ -39,14 +39,14 @@ _ICC_NAMES = {GRAY: "gray", RGB: "rgb", CMYK: "cmyk", LAB: "lab"}
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """sRGB pixels (H, W, 3), and what conversion has to say."""
+    """sRGB pixels (H, W, 3), and notes on the conversion."""
 
     pixels: Pixels
     notes: tuple[str, ...] = ()
 
 
 def to_srgb(raster: Raster) -> Converted:
-    """Return a picture's colours as sRGB; alpha is left out of account. Straight samples only.
+    """Convert a picture's colours to sRGB. Alpha is ignored, and must not be premultiplied.
 
     A profile that cannot be used is passed over with a note. Gray samples stay gray: all channels are equal.
     """
@@ -62,13 +62,13 @@ def to_srgb(raster: Raster) -> Converted:
 
 
 def blocks(height: int, width: int) -> Iterator[slice]:
-    """Rows of a picture, in pieces that bound the memory of what is computed in between."""
+    """Yield bands of rows, which bound the memory of intermediate results."""
     step = max(1, BLOCK_PIXELS // width)
     return (slice(top, top + step) for top in range(0, height, step))
 
 
 def usable_profile(icc: bytes | None, model: str) -> tuple[bytes | None, tuple[str, ...]]:
-    """Return a profile that fits the samples, or None and a note that says why not."""
+    """Return a profile that fits the samples, or None and a note with the reason."""
     if icc is None:
         return None, ()
     space = _ICC_SPACES.get(icc[16:20])
@@ -97,7 +97,7 @@ def _block_to_srgb(samples: Samples, model: str, colour: ColourSpace, icc: bytes
 
 
 def _lab_to_rgb(samples: Samples, white: tuple[float, ...]) -> Pixels:
-    """ICC's LAB has its white at D50. Of another white, the tristimulus values go through a profile of their own."""
+    """Convert LAB. ICC's LAB has white at D50; another white requires a profile of the tristimulus values."""
     if max(abs(a - b) for a, b in zip(white, D50, strict=True)) < _SAME_WHITE:
         return _transformed(samples, LAB, imagecodecs.cms_profile("lab4"))
     lightness = (samples[:, :, 0] + 16) / 116
@@ -108,7 +108,7 @@ def _lab_to_rgb(samples: Samples, white: tuple[float, ...]) -> Pixels:
 
 
 def _transformed(samples: Samples, model: str, profile: bytes) -> Pixels:
-    # 16-bit tables of Little CMS are too coarse in the dark; those of ink are coarse by themselves.
+    # Little CMS's 16-bit tables are too coarse in dark tones; tables of CMYK profiles are coarse in any case.
     wide = samples if samples.dtype == np.uint8 or model == CMYK else _as_float(samples, model)
     if model == CMYK and wide.dtype == np.float32:
         wide = np.rint(np.clip(wide, 0, 1) * 65535).astype(np.uint16)
@@ -140,7 +140,7 @@ def _as_rgb(samples: Samples) -> Samples:
 
 
 def _neutral(pixels: Pixels, model: str) -> Pixels:
-    """Rounding in Little CMS may tint gray by a level."""
+    """Remove the tint of a level that Little CMS's rounding may give to gray."""
     return np.repeat(pixels[:, :, 1:2], 3, axis=2) if model == GRAY else pixels
 
 
@@ -154,7 +154,7 @@ def _ink_to_rgb(samples: Samples) -> Pixels:
 
 
 def _is_bright(raster: Raster) -> bool:
-    """Whether linear floating-point samples go beyond white."""
+    """Return whether linear floating-point samples exceed white."""
     linear = raster.colour.icc is None and raster.colour.transfer == LINEAR
     return linear and raster.samples.dtype == np.float32 and float(raster.samples.max(initial=0)) > 1
 
@@ -174,7 +174,7 @@ def _tone_mapped(raster: Raster) -> Converted:
 
 
 def _light(raster: Raster, samples: Samples) -> NDArray[np.float32]:
-    """Return linear light in sRGB's primaries, diffuse white at 1; what lies outside their gamut is clipped."""
+    """Return linear light in sRGB's primaries, diffuse white at 1, clipped to their gamut."""
     light = samples
     if raster.colour.is_hdr:
         light = display_light(_as_float(samples, raster.model), raster.colour.transfer)
@@ -202,7 +202,7 @@ def srgb_profile() -> bytes:
 
 @lru_cache(maxsize=16)
 def _profile_of(colour: ColourSpace, model: str) -> bytes:
-    """Return a profile of a gray or RGB colour space that is not described by one."""
+    """Build a profile for a gray or RGB colour space."""
     gamma = 1.0 if colour.transfer == LINEAR else colour.transfer if isinstance(colour.transfer, float) else None
     curve = None
     if gamma is None:
@@ -218,7 +218,7 @@ def _profile_of(colour: ColourSpace, model: str) -> bytes:
 
 
 def _linear_values(values: NDArray[np.float64], transfer: str) -> NDArray[np.float32]:
-    """Return the light of encoded values 0 to 1."""
+    """Decode values of 0 to 1 to linear light."""
     if transfer == SRGB_CURVE:
         light = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
     else:

@@ -1,4 +1,4 @@
-"""What a file says of its colours, in the terms of ITU-T H.273 (CICP), EXIF and ICC. Light: no library is loaded."""
+"""Colour spaces in the terms of ITU-T H.273 (CICP), EXIF and ICC. Loads no library."""
 
 from dataclasses import dataclass
 
@@ -41,14 +41,14 @@ CICP_TRANSFERS: dict[int, str | float] = {
 
 _UNSPECIFIED = 2
 _NEAR_SRGB_GAMMA = (2.15, 2.28)
-"""Writers say 1/2.2, or 0.45, where they mean sRGB."""
+"""Gamma values that writers use for sRGB: 1/2.2, or 0.45."""
 
 _NEAR = 0.002
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColourSpace:
-    """How samples become colours: by an ICC profile, or else by primaries and a transfer function.
+    """Mapping of samples to colours: an ICC profile, or else primaries and a transfer function.
 
     Args:
         icc: bytes of a profile; then the others do not count.
@@ -66,7 +66,7 @@ class ColourSpace:
 
     @property
     def is_hdr(self) -> bool:
-        """Whether white is not the brightest colour that samples can hold."""
+        """Whether samples can represent colours brighter than white."""
         return self.icc is None and self.transfer in (PQ, HLG)
 
 
@@ -76,7 +76,7 @@ LINEAR_SRGB = ColourSpace(transfer=LINEAR)
 
 
 def of_cicp(primaries: int, transfer: int) -> ColourSpace | None:
-    """Return the colour space with H.273's numbers, None if it says nothing or nothing that is known here.
+    """Return the colour space with H.273's numbers; None if they are unspecified or unknown.
 
     An unspecified part is that of sRGB. The curve of BT.709 with the primaries of BT.709 or BT.601 is taken for sRGB,
     as browsers do: encoders of stills write it for sRGB pictures.
@@ -93,7 +93,7 @@ def of_cicp(primaries: int, transfer: int) -> ColourSpace | None:
 
 
 def of_png_gamma(gamma: float | None, chromaticities: tuple[float, ...] | None) -> ColourSpace | None:
-    """Return the colour space of gAMA, the exponent that encoded the samples, and cHRM, either of which may lack."""
+    """Return the colour space of gAMA, the encoding exponent, and cHRM; either may be missing."""
     points = BT709_PRIMARIES if chromaticities is None or _alike(chromaticities) else chromaticities
     if gamma is None:
         return None if chromaticities is None else ColourSpace(primaries=points)
@@ -104,5 +104,5 @@ def of_png_gamma(gamma: float | None, chromaticities: tuple[float, ...] | None) 
 
 
 def _alike(points: tuple[float, ...]) -> bool:
-    """Whether chromaticities are those of sRGB, up to rounding."""
+    """Return whether chromaticities are those of sRGB, up to rounding."""
     return all(abs(a - b) < _NEAR for a, b in zip(points, BT709_PRIMARIES, strict=True))

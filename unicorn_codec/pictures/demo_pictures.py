@@ -1,4 +1,4 @@
-"""Pictures drawn by code, so that a newcomer has something to pack: one mug in many colours, poses and lights.
+"""Sample pictures, rendered by code: one mug in many colours, poses and lights.
 
 A small ray marcher over a signed distance (length unit: about the mug's height). Everything is float64 NumPy and
 the integers of PCG64, so a seed gives the same pictures everywhere, but for the last bit of a sine.
@@ -25,7 +25,7 @@ TOUCH = 5e-4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """One picture's choices. Angles in radians, colours linear RGB ``(3,)``."""
+    """Parameters of one picture. Angles in radians, colours linear RGB ``(3,)``."""
 
     radius: float
     height: float
@@ -62,7 +62,7 @@ def make_demo_pictures(folder: Path | str, count: int = 24, size: int = 128, see
 
 
 def random_scene(seed: int, number: int) -> Scene:
-    """Choose the scene of one picture; it depends on its number and the seed, not on how many there are."""
+    """Choose the scene of one picture, which depends only on its number and the seed."""
     rng = np.random.default_rng((seed, number))
 
     def between(low: float, high: float) -> float:
@@ -94,7 +94,7 @@ def random_scene(seed: int, number: int) -> Scene:
 
 
 def draw(scene: Scene, size: int) -> NDArray[np.uint8]:
-    """Draw a scene as uint8 pixels ``(size, size, 3)``, four rays a pixel."""
+    """Draw a scene as uint8 pixels ``(size, size, 3)``, with four rays per pixel."""
     eye, ways = scene.eye, _rays(scene.eye, size * OVERSAMPLING)
     light = _backdrop(scene, eye, ways)
     steps = _march(scene, eye, ways)
@@ -106,7 +106,7 @@ def draw(scene: Scene, size: int) -> NDArray[np.uint8]:
 
 
 def _rays(eye: Array, side: int) -> Array:
-    """Return unit vectors ``(side * side, 3)`` from the eye through a square window around the mug's middle."""
+    """Return unit vectors ``(side * side, 3)`` from the eye through a square window around the mug's centre."""
     forward = _unit(np.array([0.0, 0.44, 0.0]) - eye)
     right = _unit(np.array([-forward[2], 0.0, forward[0]]))
     up = np.array([right[1] * forward[2] - right[2] * forward[1], right[2] * forward[0] - right[0] * forward[2],
@@ -120,7 +120,7 @@ def _rays(eye: Array, side: int) -> Array:
 
 
 def _distance(scene: Scene, points: Array) -> Array:
-    """Return a lower bound of the distance to the mug, negative inside; points: ``(n, 3)``."""
+    """Return a lower bound on the distance to the mug, negative inside; points: ``(n, 3)``."""
     x, y, z = points.T
     radius = _radius(scene, points)
     from_axis = np.hypot(x, z)
@@ -141,7 +141,7 @@ def _radius(scene: Scene, points: Array) -> Array:
 
 
 def _blend(a: Array, b: Array, width: float) -> Array:
-    """Return the smaller of two distances, rounded off where they meet."""
+    """Return the smooth minimum of two distances."""
     near = np.maximum(width - np.abs(a - b), 0) / width
     return np.minimum(a, b) - near * near * width / 4
 
@@ -153,7 +153,7 @@ def _normals(scene: Scene, points: Array) -> Array:
 
 
 def _march(scene: Scene, eye: Array, ways: Array) -> Array:
-    """Return each ray's length until it meets the mug, ``FAR`` where it does not."""
+    """Return the length of each ray up to the mug, ``FAR`` if it misses."""
     center = np.array([0.0, 0.5, 0.0])
     nearest = (center - eye) @ ways.T
     missed_by = np.linalg.norm(eye + nearest[:, None] * ways - center, axis=1)
@@ -173,7 +173,7 @@ def _march(scene: Scene, eye: Array, ways: Array) -> Array:
 
 
 def _sunlit(scene: Scene, points: Array) -> Array:
-    """Return how much of the sun each point sees, 0 to 1, with soft edges."""
+    """Return the visible share of the sun at each point, 0 to 1, with soft edges."""
     seen = np.ones(len(points))
     gone = np.full(len(points), 0.03)
     for _ in range(SHADOW_STEPS):
@@ -184,7 +184,7 @@ def _sunlit(scene: Scene, points: Array) -> Array:
 
 
 def _openness(scene: Scene, points: Array, normals: Array) -> Array:
-    """Return how little the mug shades the points from the sky, 0 to 1."""
+    """Return the visible share of the sky at each point (ambient occlusion), 0 to 1."""
     reaches = (0.06, 0.14, 0.28)
     return np.asarray(np.mean([np.clip(_distance(scene, points + r * normals) / r, 0, 1) for r in reaches], axis=0))
 
@@ -200,7 +200,7 @@ def _surroundings(scene: Scene, ways: Array) -> Array:
 
 
 def _backdrop(scene: Scene, eye: Array, ways: Array) -> Array:
-    """Return the light of the table, its shadow on it, and the wall that it bends into."""
+    """Return the light of the table with the mug's shadow, and of the wall that it bends into."""
     glow = 1.12 - 0.35 * _smooth(-0.9, 0.9, ways[:, :1] - 1.6 * scene.sun[0] * 0.35)
     wall = scene.wall * glow
     lengths = np.where(ways[:, 1] < -1e-3, -eye[1] / np.minimum(ways[:, 1], -1e-3), FAR)
@@ -215,7 +215,7 @@ def _backdrop(scene: Scene, eye: Array, ways: Array) -> Array:
 
 
 def _mug_light(scene: Scene, points: Array, ways: Array) -> Array:
-    """Return the light that leaves the mug towards the eye: glaze in sun and sky, and what it mirrors."""
+    """Return the light from the mug towards the eye: diffuse light from sun and sky, and reflections."""
     normals = _normals(scene, points)
     open_sky = _openness(scene, points, normals)[:, None]
     lit = np.maximum(normals @ scene.sun, 0) * _sunlit(scene, points + 0.01 * normals)
@@ -229,7 +229,7 @@ def _mug_light(scene: Scene, points: Array, ways: Array) -> Array:
 
 
 def _glaze(scene: Scene, points: Array) -> Array:
-    """Return the mug's colour: the rim and the inside dipped into a second glaze, with darker speckles."""
+    """Return the mug's colour: a second glaze on rim and inside, with darker speckles."""
     wobble = 0.02 * _waves(points, scene.texture_seed + 1, 5.0)
     rise = points[:, 1] / scene.height
     inside = _smooth(0.025, 0.04, _radius(scene, points) - np.hypot(points[:, 0], points[:, 2])) * (rise > 0.05)

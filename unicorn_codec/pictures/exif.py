@@ -1,4 +1,4 @@
-"""What EXIF says of how a picture is shown: which way is up, and Adobe RGB of cameras."""
+"""EXIF's orientation and colour space."""
 
 from PIL import Image
 
@@ -8,7 +8,7 @@ _ORIENTATION = 0x0112
 _EXIF_IFD, _INTEROP_IFD = 0x8769, 0xA005
 _COLOUR_SPACE, _INTEROP_INDEX = 0xA001, 1
 _ADOBE_COLOUR_SPACE = 2
-"""What some cameras write for Adobe RGB, where EXIF has only 1, sRGB, and 65535, uncalibrated."""
+"""Value of some cameras for Adobe RGB; EXIF defines only 1, sRGB, and 65535, uncalibrated."""
 
 
 def orientation_of(image: Image.Image) -> int:
@@ -16,7 +16,7 @@ def orientation_of(image: Image.Image) -> int:
     try:
         found = image.getexif().get(_ORIENTATION, 1)
         return found if isinstance(found, int) and 1 <= found <= 8 else 1
-    except Exception:  # noqa: BLE001 - EXIF is a second file in the file; a broken one costs only itself
+    except Exception:  # noqa: BLE001 - damaged EXIF does not affect the picture
         return 1
 
 

@@ -1,4 +1,4 @@
-"""Walking a folder: which files may be pictures, and every other one by its name, with the reason it is left out."""
+"""Walk of a folder: candidate pictures, and every other file with the reason why it is left out."""
 
 import os
 import unicodedata
@@ -22,17 +22,17 @@ from unicorn_codec.pictures.picture_files import (
 from unicorn_codec.pictures.recognise import HEAD_BYTES, recognise
 
 MAX_HIDDEN_FILES = 1000
-"""That are looked at below a hidden folder, to say whether it holds pictures."""
+"""Maximum number of files examined below a hidden folder, to find out whether it holds pictures."""
 
 Identity = tuple[int, int] | str
 
 
 @dataclass(slots=True)
 class FoundFiles:
-    """What a walk found.
+    """Result of a walk.
 
     Args:
-        names: of files that are, or call themselves, pictures; relative, with ``/``, in the order of their UTF-8 bytes.
+        names: files with a picture's content or suffix; relative, with ``/``, in the order of their UTF-8 bytes.
         left_out: all others, in the same order; a hidden folder counts as one.
     """
 
@@ -41,9 +41,9 @@ class FoundFiles:
 
 
 def find_files(root: Path) -> FoundFiles:
-    """Walk a folder, and name everything in it.
+    """Walk a folder, and list everything in it.
 
-    Each folder is visited once, by its real place if that lies below the root, else through a link: no loops.
+    Each folder is visited once, by its real path if that is below the root, else through a link, so loops end.
     """
     found = FoundFiles()
     seen: set[Identity] = set()
@@ -71,7 +71,7 @@ def find_files(root: Path) -> FoundFiles:
 
 
 def alike_names(names: Iterable[str]) -> list[str]:
-    """Return the names that differ from another one by Unicode's normal form alone."""
+    """Return the names that differ from another one only in Unicode's normal form."""
     listed = list(names)
     counted = Counter(unicodedata.normalize("NFC", name) for name in listed)
     return [name for name in listed if counted[unicodedata.normalize("NFC", name)] > 1]
@@ -89,7 +89,7 @@ def _take_file(found: FoundFiles, path: Path, name: str) -> None:
 
 
 def _unread(path: Path, name: str) -> LeftOut | None:
-    """Say why a file without a picture's suffix is left out; None if its bytes are a picture's that is read."""
+    """Return why a file without a picture's suffix is left out; None if its content is a supported picture."""
     shown = printable(name)
     try:
         kind = recognise(read_head(path, HEAD_BYTES))
@@ -102,7 +102,7 @@ def _unread(path: Path, name: str) -> LeftOut | None:
 
 
 def _hidden(path: Path, name: str, *, is_folder: bool) -> LeftOut:
-    """A hidden file, or a hidden folder as one."""
+    """Describe a hidden file, or a hidden folder as a single entry."""
     if not is_folder:
         return LeftOut(name=printable(name), reason="hidden file", is_picture=_is_picture(path), is_fault=False)
     holds_pictures = any(map(_is_picture, islice(_files_below(path), MAX_HIDDEN_FILES)))
@@ -126,9 +126,9 @@ def _is_hidden(name: str) -> bool:
 
 
 def _new_entries(folder: Path, seen: set[Identity]) -> "list[os.DirEntry[str]]":
-    """Return a folder's entries in order; none if it was seen before. It is marked as seen."""
+    """Return a folder's entries in order, none if it was visited before, and mark it as visited."""
     status = os.stat(folder)
-    # Some network shares give all folders the number 0.
+    # Some network shares give all folders the inode number 0.
     identity = (status.st_dev, status.st_ino) if status.st_ino else os.path.realpath(folder)
     if identity in seen:
         return []
@@ -140,5 +140,5 @@ def _new_entries(folder: Path, seen: set[Identity]) -> "list[os.DirEntry[str]]":
 def _is_folder(entry: "os.DirEntry[str]") -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link to itself: reading it will name the reason
+    except OSError:  # such as a link to itself; reading it reports the reason
         return False

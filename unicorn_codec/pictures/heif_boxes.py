@@ -1,6 +1,6 @@
-"""The boxes of a HEIF file (AVIF, HEIC): how many pictures it holds, and what it says of the first one's colours.
+"""Boxes of a HEIF file (AVIF, HEIC): the number of pictures, and the primary one's colour space.
 
-Nothing is decoded. What is damaged or unknown reads as if it were not there: the decoder judges the file.
+Nothing is decoded. Damaged and unknown boxes are skipped; the decoder reports damage.
 """
 
 import struct
@@ -15,15 +15,15 @@ _HIDDEN = 1
 
 @dataclass(slots=True)
 class HeifFile:
-    """What the description says.
+    """Content of the ``meta`` box.
 
     Args:
-        primary: identifier of the picture that is shown.
+        primary: identifier of the primary picture.
         types: of items, by identifier; hidden ones are left out.
-        parts: items of which others are made, such as tiles.
+        parts: items that others are composed of, such as tiles.
         helpers: thumbnails, and auxiliary items such as alpha and gain maps.
-        tone_mapped: whether a gain map makes a picture of high dynamic range of the first one.
-        nclx: H.273's numbers of the first picture's primaries and curve.
+        tone_mapped: whether a gain map turns the primary picture into one of high dynamic range.
+        nclx: H.273's numbers of the primary picture's primaries and transfer function.
     """
 
     primary: int = 0
@@ -35,13 +35,13 @@ class HeifFile:
 
     @property
     def pictures(self) -> int:
-        """Pictures that stand by themselves."""
+        """Number of independent pictures."""
         alone = set(self.types) - self.parts - self.helpers | {self.primary}
         return len(alone)
 
 
 def parse_heif(data: bytes) -> HeifFile:
-    """Read a file's description, as far as it goes."""
+    """Read a file's ``meta`` box, as far as it is intact."""
     found = HeifFile()
     meta = next((body for kind, body in boxes(data) if kind == b"meta"), b"")
     inner = dict(reversed(list(boxes(meta[4:]))))
@@ -56,7 +56,7 @@ def parse_heif(data: bytes) -> HeifFile:
 
 
 def boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Pairs of type and content, as far as sizes make sense."""
+    """Yield type and content of each box, up to the first invalid size."""
     at = 0
     while at + 8 <= len(data):
         size, kind, start = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8], at + 8
@@ -70,7 +70,7 @@ def boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _number(full_box: bytes) -> int:
-    """An identifier behind version and flags: 2 bytes, 4 from version 1 on."""
+    """Return an identifier after version and flags: 2 bytes, or 4 from version 1 on."""
     return int.from_bytes(full_box[4 : 8 if full_box[:1] > b"\0" else 6], "big")
 
 
@@ -113,7 +113,7 @@ def _nclx(primary: int, iprp: bytes) -> tuple[int, int] | None:
 
 
 def _properties_of(item: int, ipma: bytes) -> list[int]:
-    """Numbers of an item's properties, from 1 on."""
+    """Return the numbers of an item's properties, counted from 1."""
     if len(ipma) < 8:
         return []
     wide_item, wide_number = ipma[0] >= 1, bool(ipma[3] & 1)

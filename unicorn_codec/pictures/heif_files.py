@@ -19,7 +19,7 @@ from unicorn_codec.pictures.raster import GRAY, RGB, Raster, Samples, widened
 
 
 def read_avif(data: bytes, options: ReadOptions) -> Raster:
-    """Return an AVIF's picture. Raises ``BadFile``."""
+    """Decode an AVIF file. Raises ``BadFile``."""
     heif = parse_heif(data)
     damage = refuse_damage(_faults(data), options)
     with AvifImageFile(io.BytesIO(data)) as image:
@@ -43,7 +43,7 @@ def read_avif(data: bytes, options: ReadOptions) -> Raster:
 
 
 def read_heic(data: bytes, options: ReadOptions) -> Raster:
-    """Return a HEIC's picture. Raises ``BadFile``, ``MissingReader`` without the package ``pillow-heif``."""
+    """Decode a HEIC file. Raises ``BadFile``, or ``MissingReader`` without the package ``pillow-heif``."""
     try:
         import pillow_heif
     except ImportError as error:
@@ -60,9 +60,9 @@ def read_heic(data: bytes, options: ReadOptions) -> Raster:
     if found := primary.info.get("exif"):
         exif.load(found)
     planes = decoded.reshape(*decoded.shape[:2], -1)
-    # pillow-heif fills deeper samples up to 16 bits.
+    # pillow-heif scales deeper samples to 16 bits.
     model, samples, alpha = _split(widened(planes, 8 if bits <= 8 else 16))
-    # libheif has turned the picture already, as the container says.
+    # libheif has applied the container's rotation.
     return Raster(
         samples=samples,
         model=model,
@@ -86,14 +86,14 @@ def _gain_map(heif: HeifFile) -> list[str]:
 
 
 def _colour(profile: Any, nclx: tuple[int, int] | None, exif: Image.Exif) -> ColourSpace:
-    """A profile counts before the container's numbers, and these before EXIF."""
+    """Return the colour space: by profile, else by the container's numbers, else by EXIF."""
     if isinstance(profile, bytes) and profile:
         return ColourSpace(icc=profile)
     return (of_cicp(*nclx) if nclx else None) or colour_of(exif) or SRGB
 
 
 def _deep_samples(data: bytes, size: tuple[int, ...]) -> tuple[str, Samples, Samples | None] | None:
-    """Samples of a picture of more than 8 bits, which Pillow returns at 8; None of others."""
+    """Decode a picture of more than 8 bits, which Pillow would reduce to 8; None for others."""
     bits = _avif_bits(data)
     if bits == 8:
         return None
@@ -104,7 +104,7 @@ def _deep_samples(data: bytes, size: tuple[int, ...]) -> tuple[str, Samples, Sam
 
 
 def _avif_bits(data: bytes) -> int:
-    """Bits of a sample, by the configuration of the first AV1 stream."""
+    """Return the bits per sample, by the configuration of the first AV1 stream."""
     at = data.find(b"av1C")
     if at < 0 or at + 7 > len(data) or not data[at + 6] & 0x40:
         return 8

@@ -35,7 +35,7 @@ from unicorn_codec.pictures.reading import decode_picture
 MAX_NAMES_SHOWN = 20
 
 WRITE_FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
-    # Level 6, the default, takes more than twice the time for files half a per cent smaller.
+    # Level 6, the default, takes more than twice as long for files half a per cent smaller.
     ".png": ("PNG", {"compress_level": 4}),
     ".jpg": ("JPEG", {"quality": 95, "subsampling": "4:4:4"}),
     ".jpeg": ("JPEG", {"quality": 95, "subsampling": "4:4:4"}),
@@ -52,13 +52,13 @@ PillowImage = Image.Image
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One readable file.
+    """A readable file.
 
     Args:
         name: relative to the folder, with ``/``.
-        width, height: as the picture comes back.
+        width, height: of the picture as unpacked.
         sha256: of the file's bytes, in hex.
-        is_gray: all its pixels have R = G = B.
+        is_gray: whether all its pixels have R = G = B.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What the owner of a picture should know of how it was read; the name is printable."""
+    """Remark on how a picture was read, for its owner; the name is printable."""
 
     name: str
     text: str
@@ -78,14 +78,14 @@ class Note:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folder:
-    """What a folder holds.
+    """Pictures of a folder.
 
     Args:
         root: the folder.
         pictures: in the order of their names' UTF-8 bytes; never empty.
         left_out: every other file, and every hidden folder, with the reason.
-        flattened: pictures with transparency, now lying on the background.
-        scaled: pictures that were larger than ``max_side``.
+        flattened: number of pictures whose transparency was flattened onto the background.
+        scaled: number of pictures larger than ``max_side``, which were scaled down.
         notes: on single pictures, in the order of their names.
     """
 
@@ -108,7 +108,7 @@ class Folder:
 
     @property
     def pixels(self) -> int:
-        """Of all pictures together."""
+        """Total pixels of all pictures."""
         return sum(picture.width * picture.height for picture in self.pictures)
 
 
@@ -119,7 +119,7 @@ def list_folder(folder: Path | str, options: ReadOptions, progress: Callable[[in
         progress: called as ``progress(done, total)`` after each file.
 
     Raises:
-        ImageFolderError: no such folder, no pictures, or files that cannot be read and may not be skipped.
+        ImageFolderError: the folder does not exist, holds no pictures, or has unreadable files that may not be skipped.
     """
     root = Path(folder)
     if not root.is_dir():
@@ -167,7 +167,7 @@ def is_gray(pixels: Pixels) -> bool:
 
 
 def folder_digest(folder: Folder, options: ReadOptions) -> str:
-    """SHA-256 (hex) over the pictures' names and bytes and over all that decides their pixels."""
+    """Return the SHA-256 (hex) over the pictures' names and bytes and all options that affect their pixels."""
     settings = (options.max_side, tuple(options.background), options.first_page, options.accept_damaged)
     digest = hashlib.sha256(f"{settings}\0".encode())
     for picture in folder.pictures:
@@ -238,7 +238,7 @@ def encode_picture(pixels: Pixels, suffix: str = ".png") -> bytes:
 
 
 def to_image(pixels: Pixels) -> PillowImage:
-    """Return pixels ``(H, W, 3)`` as a Pillow image, for callers that like one better."""
+    """Return pixels ``(H, W, 3)`` as a Pillow image."""
     return Image.fromarray(pixels)
 
 
@@ -253,7 +253,7 @@ def write_format(suffix: str) -> tuple[str, dict[str, Any]]:
     return WRITE_FORMATS[suffix.lower()]
 
 
-_ALIKE_NAME = "its name differs from another one by Unicode's normal form alone; both are kept, apart"
+_ALIKE_NAME = "its name differs from another one only in Unicode's normal form; both are kept"
 
 
 def _complaint(root: Path, faults: Sequence[LeftOut]) -> str:

@@ -1,4 +1,4 @@
-"""JPEG files to samples. What libjpeg warns of is damage; a missing last marker alone is not."""
+"""JPEG files to samples. Warnings of libjpeg count as damage; a missing end marker alone does not."""
 
 import io
 import re
@@ -19,7 +19,7 @@ from unicorn_codec.pictures.raster import CMYK, GRAY, RGB, Raster, Samples
 from unicorn_codec.pictures.reducing import reduction
 
 EIGHTHS = 8
-"""Scaled sizes that libjpeg decodes to are multiples of an eighth."""
+"""libjpeg decodes to sizes in eighths of the full one."""
 
 _LARGE_THUMBNAILS = ("Large Thumbnail (VGA Equivalent)", "Large Thumbnail (Full HD Equivalent)")
 _GAIN_MAPS = (b"hdrgm:", b"urn:iso:std:iso:ts:21496:-1", b"apple:photo:2020:aux:hdrgainmap")
@@ -32,7 +32,7 @@ _MODELS = {1: (GRAY, "GRAY"), 3: (RGB, "RGB"), 4: (CMYK, "CMYK")}
 
 
 def read_jpeg(data: bytes, options: ReadOptions) -> Raster:
-    """Return a JPEG's picture, at a reduced size if the options want no larger one. Raises ``BadFile``."""
+    """Decode a JPEG file, at a reduced size if the options allow it. Raises ``BadFile``."""
     markers = parse_jpeg(data)
     if markers.frame is None:
         raise DamagedFile("its header is missing or damaged")
@@ -57,14 +57,14 @@ def read_jpeg(data: bytes, options: ReadOptions) -> Raster:
 
 
 def reduced_eighths(width: int, height: int, options: ReadOptions) -> int:
-    """Return in how many eighths of its size a picture is decoded: 1, 2, 4 or, if it is not reduced, 8."""
+    """Return the eighths of its size that a picture is decoded to: 1, 2, 4, or 8 for the full size."""
     factor = reduction(width, height, options)
     return next(EIGHTHS // by for by in (8, 4, 2, 1) if by <= factor)
 
 
 def _decoded(data: bytes, markers: JpegFile, eighths: int, options: ReadOptions) -> tuple[Samples, list[str]]:
     """Return samples (H, W, C), and notes on damage that the options accept."""
-    # A marker behind the last one is not read; in place of a missing one it shows that nothing else is missing.
+    # Replacing a missing end marker shows whether anything else is missing.
     closed = data if markers.has_end else data + END
     wanted: dict[str, Any] = {"colorspace": _MODELS[len(markers.components)][1]}
     if eighths < EIGHTHS:
@@ -82,19 +82,19 @@ def _decoded(data: bytes, markers: JpegFile, eighths: int, options: ReadOptions)
         refuse_damage(faults, options)
         samples = simplejpeg.decode_jpeg(closed, **wanted, strict=False)
     notes = refuse_damage(faults, options)
-    # Adobe's convention, as all readers assume it: ink is stored inverted.
+    # By Adobe's convention, which all readers follow, ink is stored inverted.
     return (255 - samples if len(markers.components) == 4 else samples), notes
 
 
 def _by_pillow(data: bytes) -> Samples:
-    """Decode a picture whose components are sampled in a way that TurboJPEG does not know."""
+    """Decode a picture with a chroma subsampling that TurboJPEG does not support."""
     with JpegImageFile(io.BytesIO(data)) as image:
         decoded = np.asarray(image)
     return decoded.reshape(*decoded.shape[:2], -1)
 
 
 def _other_pictures(image: Image.Image, data: bytes, behind: bytes, options: ReadOptions) -> list[str]:
-    """Notes on further pictures, by MPF or simply behind. Previews do not count, and gain maps are noted."""
+    """Return notes on further pictures, listed by MPF or appended. Previews are ignored, and gain maps are noted."""
     count = getattr(image, "n_frames", 1)
     if count <= 1:
         if not behind.startswith(_START):
@@ -114,7 +114,7 @@ def _other_pictures(image: Image.Image, data: bytes, behind: bytes, options: Rea
 
 
 def _motion(image: Image.Image, behind: bytes, options: ReadOptions) -> list[str]:
-    """Notes on the video behind the picture of a motion photo, by XMP or by its own first bytes."""
+    """Return notes on the video appended to a motion photo, recognised by XMP or by its first bytes."""
     xmp = image.info.get("xmp", b"")
     is_marked = isinstance(xmp, bytes) and _MOTION.search(xmp)
     if not is_marked and b"ftyp" not in behind[:8] and b"MotionPhoto_Data" not in behind:

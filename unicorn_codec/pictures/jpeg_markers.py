@@ -1,4 +1,4 @@
-"""The markers of a JPEG file: where the picture ends, which scans it has, and whether they say all of it."""
+"""Markers of a JPEG file: the end of the picture, its scans, and whether these are complete."""
 
 import re
 import struct
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 END = b"\xff\xd9"
 
 _MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")
-"""In entropy-coded data: 0xFF before anything but a stuffed zero and a restart marker."""
+"""Marker that ends entropy-coded data: 0xFF before anything but a stuffed zero and a restart marker."""
 
 _STANDALONE = frozenset((0x01, *range(0xD0, 0xD8)))
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -17,15 +17,15 @@ _SCAN, _END, _START = 0xDA, 0xD9, 0xD8
 
 @dataclass(slots=True)
 class JpegFile:
-    """What the markers say.
+    """Content of the markers.
 
     Args:
         frame: number of the frame's marker (SOFn), None without one.
-        precision: bits of a sample.
+        precision: bits per sample.
         components: identifiers, in order.
-        end: offset behind the picture; the file's length if it has no last marker.
-        has_end: whether the last marker is there.
-        refined: coefficients (component, number) of which a scan brought the last bit.
+        end: offset after the picture; the file's length if the end marker is missing.
+        has_end: whether the end marker is present.
+        refined: coefficients (component, number) whose last bit some scan contains.
     """
 
     frame: int | None = None
@@ -48,7 +48,7 @@ class JpegFile:
 
 
 def parse_jpeg(data: bytes) -> JpegFile:
-    """Walk the markers from the start to the end of the picture. Whatever is wrong simply ends the walk."""
+    """Parse the markers from start to end of the picture; stop at the first invalid one."""
     found, at = JpegFile(end=len(data)), 2
     while (marker := _MARKER.search(data, at)) is not None:
         kind, at = marker[1][0], marker.end()

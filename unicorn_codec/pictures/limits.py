@@ -1,4 +1,4 @@
-"""What one file may be, before work is done on it: its size, how many pictures it holds, how whole it is."""
+"""Checks of a file before decoding: its size, number of pictures, and damage."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ _ZEROS = bytes(256)
 
 
 def check_pixels(width: int, height: int, options: ReadOptions) -> None:
-    """Raise ``BadFile`` if a header claims more pixels than may be decoded, or none."""
+    """Raise ``BadFile`` if a header claims more pixels than allowed, or none."""
     if width < 1 or height < 1:
         raise BadFile(f"it claims {width}x{height} pixels")
     if width * height > options.max_pixels:
@@ -17,10 +17,10 @@ def check_pixels(width: int, height: int, options: ReadOptions) -> None:
 
 
 def check_single(count: int, what: str, options: ReadOptions) -> list[str]:
-    """Return notes on the pictures of one file that are not kept: all but one.
+    """Return a note if a file holds more than one picture, of which only one is kept.
 
     Raises:
-        IncompleteFile: there are several, and the options do not accept the loss.
+        IncompleteFile: it does, and the options do not accept the loss.
     """
     if count <= 1:
         return []
@@ -28,23 +28,23 @@ def check_single(count: int, what: str, options: ReadOptions) -> list[str]:
 
 
 def refuse_loss(loss: str, options: ReadOptions) -> list[str]:
-    """Return a note of what is lost if the options accept it, else raise ``IncompleteFile``."""
+    """Return a note on a loss if the options accept it; else raise ``IncompleteFile``."""
     if not options.first_page:
         raise IncompleteFile(f"{loss} (--first-page accepts it)")
     return [loss.replace("would be lost", "were left out")]
 
 
 def zero_faults(payload: bytes) -> list[str]:
-    """Return a fault if entropy-coded data holds a run of zeros that no encoder writes: the file was not all written.
+    """Return a fault if entropy-coded data holds a run of zeros, as in incompletely written files.
 
-    For formats without checksums, whose decoders make a picture of anything.
+    No encoder writes such runs. For formats without checksums, whose decoders accept any data.
     """
     at = payload.find(_ZEROS)
     return [] if at < 0 else [f"its data is zero from byte {at} of {len(payload)} on"]
 
 
 def refuse_damage(faults: Sequence[str], options: ReadOptions) -> list[str]:
-    """Return a note of the first fault if the options accept damage, else raise ``DamagedFile``; none if whole."""
+    """Return a note on the first fault if the options accept damage; else raise ``DamagedFile``."""
     if not faults:
         return []
     if not options.accept_damaged:

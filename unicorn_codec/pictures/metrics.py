@@ -21,7 +21,7 @@ CONTRAST_FLOOR = (0.03 * PEAK) ** 2
 
 @dataclass(frozen=True, slots=True)
 class Distortion:
-    """One measure over many pictures. ``p05`` is a value that occurred: at most 5 % of the pictures are below it."""
+    """Summary of a measure over pictures. ``p05`` is one of the values; at most 5 % of the pictures are below it."""
 
     mean: float
     min: float
@@ -29,14 +29,14 @@ class Distortion:
 
 
 def summarize(values: Sequence[float]) -> Distortion:
-    """Summarize one value a picture, of a measure where more is better. At least one value; infinite ones count."""
+    """Summarize one value per picture, at least one, of a measure where more is better. Infinite values count."""
     assert len(values) > 0, "nothing was measured"
     ordered = np.sort(np.asarray(values, np.float64))
     return Distortion(float(ordered.mean()), float(ordered[0]), float(ordered[(len(ordered) - 1) // 20]))
 
 
 def worst(values: Sequence[float], n: int = 5) -> list[int]:
-    """Return the positions of the n smallest values, the worst first, of equal ones the earlier."""
+    """Return the positions of the n smallest values, in ascending order; ties by position."""
     return sorted(range(len(values)), key=lambda position: values[position])[:n]
 
 
@@ -63,7 +63,7 @@ def ms_ssim(original: Pixels, decoded: Pixels) -> float:
     A side below 11 leaves plain SSIM with the largest odd window that fits: a value that compares with no other.
     """
     _check_pair(original, decoded)
-    channels = range(original.shape[2])  # one after the other: as floats, all of a large picture are a lot
+    channels = range(original.shape[2])  # one at a time, to save memory
     return float(np.mean([_ms_ssim(original[..., c], decoded[..., c]) for c in channels]))
 
 
@@ -89,7 +89,7 @@ def _check_pair(original: Pixels, decoded: Pixels) -> None:
 
 
 def _scales(side: int) -> int:
-    """Return how many scales have a side that the window fits into; at least one."""
+    """Return the number of scales into which the window fits; at least one."""
     scales = 1
     while scales < len(SCALE_WEIGHTS) and (side := (side + 1) // 2) >= WINDOW_TAPS:
         scales += 1
@@ -105,7 +105,7 @@ def _similarity(a: Planes, b: Planes) -> tuple[float, float]:
     taps = min(WINDOW_TAPS, min(a.shape) - 1 + min(a.shape) % 2)
     contrasts = wholes = 0.0
     count = 0
-    for rows in _strips(a.shape[0], a.shape[1], overlap=taps - 1):  # a strip at a time stays in the cache
+    for rows in _strips(a.shape[0], a.shape[1], overlap=taps - 1):  # strips fit into the cache
         total, difference = a[rows] + b[rows], a[rows] - b[rows]
         total_mean, difference_mean = _blur(total, taps) ** 2, _blur(difference, taps) ** 2
         total_variance = _blur(total * total, taps) - total_mean
@@ -123,14 +123,14 @@ def _similarity(a: Planes, b: Planes) -> tuple[float, float]:
 
 
 def _strips(height: int, width: int, overlap: int = 0) -> Iterator[slice]:
-    """Rows of a picture in strips of about ``STRIP_PIXELS``, each with some rows of the next one."""
+    """Yield rows in strips of about ``STRIP_PIXELS``, each overlapping the next one."""
     rows = max(1, STRIP_PIXELS // width)
     for start in range(0, height - overlap, rows):
         yield slice(start, min(start + rows, height - overlap) + overlap)
 
 
 def _blur(plane: Planes, taps: int) -> Planes:
-    """Blur (H, W) with the Gaussian window along both sides, keeping the positions where all of it fits."""
+    """Blur (H, W) with the Gaussian window along both axes, at the positions where it fits (valid convolution)."""
     window = np.exp(-0.5 * ((np.arange(taps) - taps // 2) / WINDOW_SIGMA) ** 2)
     window = (window / window.sum()).astype(np.float32)
     return _slide(_slide(plane, window).T, window).T
@@ -150,7 +150,7 @@ def _slide(plane: Planes, window: NDArray[np.float32]) -> Planes:
 
 
 def _halve(plane: Planes) -> Planes:
-    """Average 2 x 2 neighbours of (H, W). An odd side gets a row of zeros in front, as the usual packages do."""
+    """Average 2 x 2 neighbours of (H, W). An odd side is padded with zeros at the start, as in other packages."""
     even = np.pad(plane, [(side % 2, 0) for side in plane.shape])
     rows = even[::2] + even[1::2]
     return (rows[:, ::2] + rows[:, 1::2]) * np.float32(0.25)

@@ -1,4 +1,4 @@
-"""Where pictures are written: names stored in a file are data, and nothing is ever written outside the folder.
+"""Output paths. Names stored in an archive are untrusted, and nothing is written outside the output folder.
 
 ``output_names`` makes readable names that every common file system takes; ``output_path`` guards the folder itself.
 """
@@ -22,7 +22,7 @@ _DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s
 
 
 def output_names(names: Sequence[str], suffix: str) -> list[str]:
-    """Return one relative POSIX path a name, in the same order: ``<folders>/<stem><suffix>``.
+    """Return one relative POSIX path per name, in the same order: ``<folders>/<stem><suffix>``.
 
     Give all names of an archive, so that a picture has the same path whichever pictures are unpacked. Where two
     would meet, also where only case differs, they keep their own suffix (``a.jpg.png``, ``a.webp.png``); where that
@@ -49,7 +49,7 @@ def output_names(names: Sequence[str], suffix: str) -> list[str]:
 
 
 def output_path(folder: Path | str, name: str) -> Path:
-    """Return where a relative path lies in the output folder.
+    """Return the location of a relative path in the output folder.
 
     Raises:
         OutputError: the path leads outside, also by a link that lies in the folder.
@@ -63,7 +63,7 @@ def output_path(folder: Path | str, name: str) -> Path:
         inside = path.parent.resolve().is_relative_to(root.resolve())
         if not inside:
             raise OutputError(f"{root / printable(name)} leads outside {root}")
-    except RuntimeError as error:  # pathlib's word for a link that leads to itself
+    except RuntimeError as error:  # raised by pathlib for a link to itself
         raise OutputError(f"{root / printable(name)}: its folder is a link to itself") from error
     except OSError as error:
         raise OutputError(f"{root / printable(name)}: {reason_of(error)}") from error
@@ -71,15 +71,15 @@ def output_path(folder: Path | str, name: str) -> Path:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it, if they are not there. Raises ``OutputError``."""
+    """Create a folder and its parents if they do not exist. Raises ``OutputError``."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"cannot make the folder {folder}: {reason_of(error)}") from error
+        raise OutputError(f"cannot create the folder {folder}: {reason_of(error)}") from error
 
 
 def _clean(name: str) -> str:
-    """Return a relative path of harmless components, its suffix kept."""
+    """Return a relative path with harmless components and the same suffix."""
     parts = [part for part in name.split("/") if part not in ("", ".", "..")]
     components = [_clean_component(part) for part in parts] or ["unnamed"]
     path = "/".join(components)
@@ -105,5 +105,5 @@ def _without_picture_suffix(path: str) -> str:
 
 
 def _key(path: str) -> str:
-    """Equal for paths that some file system holds for the same: case and composition of accents do not count."""
+    """Return a key that is equal for paths that some file system treats as equal: it ignores case and normal form."""
     return unicodedata.normalize("NFD", unicodedata.normalize("NFD", path).casefold())

@@ -1,4 +1,4 @@
-"""One file below a folder: its name, as it may be printed and stored, and its bytes. What they mean is for others."""
+"""A file below a folder: its printable and stored name, and its bytes."""
 
 import os
 import stat
@@ -14,34 +14,34 @@ RAW_SUFFIXES = (".dng", ".nef", ".nrw", ".cr2", ".cr3", ".crw", ".arw", ".sr2", 
                 ".3fr", ".iiq", ".x3f", ".mrw", ".rwl", ".erf")  # fmt: skip
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".dib", ".gif",
             ".heic", ".heif", ".hif", *RAW_SUFFIXES)  # fmt: skip
-"""Of files that call themselves pictures of a kind that is read; what counts are their bytes."""
+"""Suffixes of supported picture formats. Files are recognised by their content; a suffix marks candidates."""
 
 
 class BadFile(Exception):
-    """Why one file cannot be used. The listing of a folder collects these; no caller of the library sees one."""
+    """Reason why a file cannot be used. Collected when a folder is listed, and not raised to the library's callers."""
 
 
 class DamagedFile(BadFile):
-    """The picture is not whole. ``ReadOptions.accept_damaged`` takes it, if there is anything to show."""
+    """The picture is damaged. ``ReadOptions.accept_damaged`` accepts it, if part of it can be decoded."""
 
 
 class IncompleteFile(BadFile):
-    """The file holds more than the one picture that would be kept. ``ReadOptions.first_page`` accepts the loss."""
+    """The file holds more than one picture, of which one is kept. ``ReadOptions.first_page`` accepts the loss."""
 
 
 class MissingReader(BadFile):
-    """The file is a picture of a kind that is not read here. It is left out, and named."""
+    """The file is a picture in an unsupported format. It is left out and listed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
-    """A file, or a folder with all that is in it, of which nothing is packed.
+    """A file, or a folder with all its content, that is not packed.
 
     Args:
         name: printable, relative to the folder; a folder's ends in ``/``.
-        reason: why, without the name.
-        is_picture: it is, holds, or calls itself, a picture.
-        is_fault: it would have been packed if it could be read: without leave it stops the packing.
+        reason: without the name.
+        is_picture: whether it is or holds a picture, or has a picture's suffix.
+        is_fault: whether it is an unreadable picture, which stops packing unless such files may be skipped.
     """
 
     name: str
@@ -51,32 +51,32 @@ class LeftOut:
 
 
 def fault(name: str, reason: str) -> LeftOut:
-    """Return a picture that cannot be used, by its name as the system has it."""
+    """Describe a picture that cannot be used."""
     return LeftOut(name=printable(name), reason=reason, is_picture=True, is_fault=True)
 
 
 def printable(name: str) -> str:
-    """Return a file name as it may be printed: control characters and bytes that are not UTF-8 escaped."""
+    """Return a printable file name: control characters and bytes that are not UTF-8 are escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
 def reason_of(error: OSError) -> str:
-    """Return the system's words for an error, without the path, which the message names already."""
+    """Return the system's message for an error, without the path."""
     return (error.strerror or str(error)).lower()
 
 
 def stored_name(native: str) -> str:
-    """Return a name as archives hold it, in UTF-8's characters, from the name as the system's encoding makes it."""
+    """Return a name as stored in archives, in UTF-8, from the name in the system's encoding."""
     return os.fsencode(native).decode("utf-8", "surrogateescape")
 
 
 def native_name(stored: str) -> str:
-    """Return the inverse of ``stored_name``: what opens a file whose name in bytes is the stored one in UTF-8."""
+    """Invert ``stored_name``: return a name that opens the file whose name in bytes is the stored one in UTF-8."""
     return os.fsdecode(stored.encode("utf-8", "surrogateescape"))
 
 
 def name_fault(name: str) -> str | None:
-    """Say why no archive can hold a name, if none can."""
+    """Return why an archive cannot store a name; None if it can."""
     try:
         size = len(name.encode())
     except UnicodeEncodeError:

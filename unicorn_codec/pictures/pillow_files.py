@@ -1,4 +1,4 @@
-"""GIF and WebP files to samples, and others that Pillow reads whole."""
+"""GIF, WebP and other files that Pillow decodes whole, to samples."""
 
 import io
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ _GRAY_MODES = ("1", "L", "LA", "La", "I;16")
 
 
 def read_gif(data: bytes, options: ReadOptions) -> Raster:
-    """Return a GIF's picture. What its frame leaves of the canvas is transparent. Raises ``BadFile``."""
+    """Decode a GIF file. The canvas around its frame is transparent. Raises ``BadFile``."""
     with GifImageFile(io.BytesIO(data)) as image:
         check_pixels(*image.size, options)
         left, top, right, bottom = (image.tile[0].extents if image.tile else None) or (0, 0, 0, 0)
@@ -35,7 +35,7 @@ def read_gif(data: bytes, options: ReadOptions) -> Raster:
 
 
 def read_webp(data: bytes, options: ReadOptions) -> Raster:
-    """Return a WebP's picture. Raises ``BadFile``."""
+    """Decode a WebP file. Raises ``BadFile``."""
     stated = int.from_bytes(data[4:8], "little") + 8
     faults = [f"it has {len(data)} bytes of {stated}"] if len(data) < stated else []
     faults += [fault for kind, payload in _chunks(data) if kind in _CODED for fault in zero_faults(payload)]
@@ -45,7 +45,7 @@ def read_webp(data: bytes, options: ReadOptions) -> Raster:
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Types and contents of a RIFF file's chunks."""
+    """Yield type and content of each chunk of a RIFF file."""
     at = 12
     while at + 8 <= len(data):
         size = int.from_bytes(data[at + 4 : at + 8], "little")
@@ -54,7 +54,7 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def still_of(image: ImageFile, options: ReadOptions) -> Raster:
-    """Return the picture of an opened 8-bit image, which is closed then. Raises ``BadFile``."""
+    """Decode an opened 8-bit image, and close it. Raises ``BadFile``."""
     with image:
         check_pixels(*image.size, options)
         notes = check_single(getattr(image, "n_frames", 1), "frame", options)

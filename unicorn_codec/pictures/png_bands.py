@@ -1,6 +1,6 @@
-"""The rows of a PNG file in bands: each is a small PNG of its own, whose first row is the last one of the band before.
+"""Rows of a PNG file in bands. Each band is decoded as a small PNG that starts with the last row of the previous band.
 
-A row's filter refers to the row above it alone, so a row that is known can stand unfiltered in its place.
+A row's filter refers only to the row above it, so a known row can be stored there without a filter.
 """
 
 import io
@@ -23,11 +23,11 @@ _GRAY, _PALETTE = 0, 3
 
 
 def decode_png(png: PngFile) -> Samples:
-    """Return the samples (H, W, C) as stored: uint16 of 16 bits, else uint8, of which fewer bits are the low ones."""
+    """Return samples (H, W, C) as stored: uint16 for 16 bits, else uint8; fewer bits are the lowest ones."""
     if png.depth == 16:
         decoded = np.asarray(imagecodecs.png_decode(plain_png(replace(png, exif=()))))
         return decoded.reshape(png.height, png.width, -1)
-    # Pillow would scale gray, and check indices; as bytes, fewer than 8 bits are filtered like gray.
+    # Pillow would scale gray and check indices. Samples of fewer than 8 bits are therefore read as bytes of gray.
     as_bytes = png if png.colour_type not in (_GRAY, _PALETTE) else replace(png, colour_type=_GRAY, palette=b"")
     if png.depth < 8 and not png.interlaced:
         as_bytes = replace(as_bytes, depth=8, width=png.row_bytes)
@@ -40,14 +40,14 @@ def decode_png(png: PngFile) -> Samples:
 
 
 def unpacked(rows: NDArray[np.uint8], png: PngFile) -> Samples:
-    """Return samples (H, W, 1) of rows of bytes that hold several samples each."""
+    """Unpack rows of bytes that hold several samples each to samples (H, W, 1)."""
     bits = np.unpackbits(rows, axis=1).reshape(len(rows), -1, png.depth)
     values = np.packbits(bits, axis=2)[:, : png.width] >> (8 - png.depth)
     return np.asarray(values)
 
 
 def png_bands(png: PngFile) -> Iterator[Samples]:
-    """Yield the rows of ``decode_png`` in bands, top down. Interlaced pictures have none.
+    """Yield the rows of ``decode_png`` in bands, top down. The picture must not be interlaced.
 
     Raises:
         DamagedFile: the data ends early, or cannot be unpacked.
@@ -71,7 +71,7 @@ def png_bands(png: PngFile) -> Iterator[Samples]:
 
 
 def _stored(row: Samples, png: PngFile) -> bytes:
-    """The bytes of a row (W, C), unfiltered."""
+    """Return the unfiltered bytes of a row (W, C)."""
     if png.depth >= 8:
         return row.astype(">u2" if png.depth == 16 else np.uint8).tobytes()
     bits = np.unpackbits(row.astype(np.uint8), axis=1)[:, 8 - png.depth :]

@@ -1,4 +1,4 @@
-"""The chunks of a PNG file: which belong to the picture, what the others say, and whether the file is whole."""
+"""Chunks of a PNG file: pixels, colour space, metadata, and damage."""
 
 import struct
 import zlib
@@ -10,7 +10,7 @@ from unicorn_codec.pictures.picture_files import BadFile, DamagedFile
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MAX_PROFILE_BYTES = 4 << 20
 MAX_METADATA_BYTES = 1 << 20
-"""Of a chunk that is handed on because it may hold EXIF; larger ones are passed over."""
+"""Size limit of chunks that may hold EXIF; larger ones are ignored."""
 
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
@@ -19,19 +19,19 @@ _EXIF_KEYWORDS = (b"Raw profile type exif\0", b"Raw profile type APP1\0", b"XML:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PngFile:
-    """What the chunks say, those that the picture needs apart.
+    """Content of the chunks.
 
     Args:
         colour_type: 0 gray, 2 RGB, 3 palette, 4 gray and alpha, 6 RGB and alpha.
         palette: payload of PLTE; empty without one.
         transparency: payload of tRNS; None without one.
         data: payload of all IDAT chunks, in order.
-        colour: by the first of cICP, iCCP, sRGB, gAMA with cHRM that says something; None if none does.
-        narrow: samples span 16 to 235 of 255, as cICP may say.
-        exif: payloads of chunks from which Pillow reads EXIF or XMP, with their types.
-        frames: pictures in the file, 1 unless it is animated.
-        missing_end: the file ends before IEND; no damage by itself.
-        notes: what was passed over.
+        colour: by the first valid one of cICP, iCCP, sRGB, gAMA with cHRM; None without any.
+        narrow: whether samples span 16 to 235 of 255, by cICP.
+        exif: types and payloads of chunks from which Pillow reads EXIF or XMP.
+        frames: number of pictures, 1 unless the file is animated.
+        missing_end: whether IEND is missing, which is not damage by itself.
+        notes: remarks on ignored chunks.
     """
 
     width: int
@@ -51,7 +51,7 @@ class PngFile:
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of a row of a picture that is not interlaced, without its filter's."""
+        """Bytes of a row of a picture that is not interlaced, without its filter byte."""
         return (self.width * self.depth * _CHANNELS[self.colour_type] + 7) // 8
 
 
@@ -68,10 +68,10 @@ class _Seen:
 
 
 def parse_png(data: bytes) -> PngFile:
-    """Read the chunks. What is damaged but can be passed over becomes a fault or a note.
+    """Read the chunks. Damage that can be skipped becomes a fault or a note.
 
     Raises:
-        BadFile: the header is missing, or not one that PNG allows.
+        BadFile: the header is missing or invalid.
     """
     seen = _chunks(data)
     header = seen.first.get(b"IHDR", b"")
@@ -104,7 +104,7 @@ def parse_png(data: bytes) -> PngFile:
 
 
 def plain_png(png: PngFile) -> bytes:
-    """Return the same picture as a file of nothing but its pixels and EXIF: no colour, no text, no transparency."""
+    """Return a PNG file with only the picture's pixels and EXIF: no colour space, text or transparency."""
     interlace = int(png.interlaced)
     header = struct.pack(">IIBBBBB", png.width, png.height, png.depth, png.colour_type, 0, 0, interlace)
     parts = [(b"IHDR", header), *png.exif]
@@ -157,7 +157,7 @@ def _take(seen: _Seen, kind: bytes, body: bytes, is_whole: bool) -> None:
 
 
 def _frames(seen: _Seen) -> int:
-    """The still picture counts by itself where it is no frame of the animation."""
+    """Count the pictures: the still one counts separately if it is not a frame of the animation."""
     control = seen.first.get(b"acTL", b"")
     if len(control) != 8:
         return 1
@@ -165,7 +165,7 @@ def _frames(seen: _Seen) -> int:
 
 
 def _colour(seen: _Seen) -> tuple[ColourSpace | None, bool]:
-    """The first that counts, in the order of PNG's third edition; whether the samples are of narrow range."""
+    """Return the colour space by PNG's third edition's order of precedence, and whether samples have narrow range."""
     cicp = seen.first.get(b"cICP", b"")
     if len(cicp) == 4 and cicp[2] == 0:
         if (found := of_cicp(cicp[0], cicp[1])) is not None:

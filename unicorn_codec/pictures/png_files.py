@@ -18,13 +18,13 @@ from unicorn_codec.pictures.raster import CHANNELS, GRAY, RGB, Raster, Samples, 
 from unicorn_codec.pictures.reducing import reduced, reduction
 
 _LEAST_SHARE = 16
-"""Part of a damaged picture that has to be there: a file of some bytes can claim any size."""
+"""Minimum share of a damaged picture's data that must be present, because a small file can claim any size."""
 
 _GRAY, _RGB, _PALETTE, _GRAY_ALPHA = 0, 2, 3, 4
 
 
 def read_png(data: bytes, options: ReadOptions) -> Raster:
-    """Return a PNG's picture. Raises ``BadFile``."""
+    """Decode a PNG file. Raises ``BadFile``."""
     png = parse_png(data)
     notes = [*png.notes, *check_single(png.frames, "frame", options)]
     factor = 1 if png.interlaced else reduction(png.width, png.height, options)
@@ -51,7 +51,7 @@ def read_png(data: bytes, options: ReadOptions) -> Raster:
 
 
 def _missing_rows(png: PngFile) -> list[str]:
-    """A fault if the data ends before the last row, or its own checksum does not hold."""
+    """Return a fault if the data ends before the last row, or its checksum is wrong."""
     unpacker, pending, rows = zlib.decompressobj(), png.data, 0
     wanted = png.height * (png.row_bytes + 1)
     try:
@@ -60,31 +60,31 @@ def _missing_rows(png: PngFile) -> list[str]:
             pending = unpacker.unconsumed_tail
     except zlib.error:
         return ["its picture data is damaged"]
-    # An interlaced picture has a few filter bytes more, and at most a byte of padding a row and pass.
+    # An interlaced picture has a few more filter bytes, and at most a byte of padding per row and pass.
     return [] if rows >= wanted else ["its picture data ends early"]
 
 
 def _completed(png: PngFile) -> PngFile:
-    """Return a damaged picture with black, or what filters make of it, in place of the rows that are missing.
+    """Complete a damaged picture: missing rows are black, or what their filters turn that into.
 
     Raises:
-        DamagedFile: hardly anything of it is there.
+        DamagedFile: hardly any data is present.
     """
     unpacker, rows = zlib.decompressobj(), bytearray()
-    # An interlaced picture takes more rows, of fewer bytes.
+    # An interlaced picture has more rows, of fewer bytes.
     wanted = png.height * (png.row_bytes + 1) * (2 if png.interlaced else 1)
     try:
         for at in range(0, len(png.data), 256):
             rows += unpacker.decompress(png.data[at : at + 256], wanted - len(rows) or 1)
     except zlib.error:
-        pass  # what came before the damage counts
+        pass  # keep the data before the damage
     if len(rows) < wanted // _LEAST_SHARE:
         raise DamagedFile("it is damaged: hardly anything of it is there")
     return replace(png, data=zlib.compress(bytes(rows[:wanted].ljust(wanted, b"\0")), 1))
 
 
 def _layers(png: PngFile, stored: Samples) -> list[Samples]:
-    """Return colours (h, W, C), and opacity (h, W) if there is any, of stored samples (h, W, C)."""
+    """Split stored samples (h, W, C) into colours (h, W, C) and alpha (h, W), None without transparency."""
     if png.colour_type == _PALETTE:
         return _of_palette(png, stored[:, :, 0])
     values = widened(stored, png.depth)
@@ -93,7 +93,7 @@ def _layers(png: PngFile, stored: Samples) -> list[Samples]:
 
 
 def _of_palette(png: PngFile, indices: Samples) -> list[Samples]:
-    """Colours of a palette; an index beyond it is black and opaque, as in libpng."""
+    """Look up colours in the palette; an index beyond it is black and opaque, as in libpng."""
     colours = np.zeros((256, 3), np.uint8)
     entries = np.frombuffer(png.palette[: len(png.palette) // 3 * 3], np.uint8).reshape(-1, 3)[:256]
     colours[: len(entries)] = entries
@@ -106,7 +106,7 @@ def _of_palette(png: PngFile, indices: Samples) -> list[Samples]:
 
 
 def _keyed_alpha(png: PngFile, values: Samples) -> Samples | None:
-    """Opacity by tRNS: the one value, or colour, that it names is transparent."""
+    """Return alpha by tRNS: the value or colour that it names is transparent."""
     channels = {_GRAY: 1, _RGB: 3}.get(png.colour_type)
     if channels is None or png.transparency is None or len(png.transparency) != 2 * channels:
         return None
@@ -122,6 +122,6 @@ def _of_full_range(samples: Samples) -> Samples:
 
 
 def _by_exif(png: PngFile) -> tuple[int, ColourSpace]:
-    """Orientation and colour space, as far as EXIF says them."""
+    """Return orientation and colour space by EXIF."""
     with PngImageFile(io.BytesIO(plain_png(png))) as image:
         return orientation_of(image), colour_of(image.getexif()) or SRGB

@@ -1,4 +1,4 @@
-"""Decoded samples of one picture, before they become sRGB pixels: what every reader of a format returns."""
+"""Decoded samples of a picture before the conversion to sRGB: the result of every format's reader."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,7 @@ Samples = NDArray[Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Raster:
-    """Samples and what they mean.
+    """Samples and their interpretation.
 
     Args:
         samples: (H, W, C) uint8 or uint16 with white at the type's maximum, or float32 with white at 1. LAB is
@@ -47,18 +47,18 @@ class Raster:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height as stored, before any turn and whatever was reduced."""
+        """Width and height as stored, before rotation and reduction."""
         height, width, _ = self.samples.shape
         return self.full_size or (width, height)
 
 
 def full_scale(dtype: np.dtype[Any]) -> float:
-    """Return the value of white, or of full opacity, in samples of a type."""
+    """Return the value of white, or of full opacity, for a type of samples."""
     return 1.0 if dtype.kind == "f" else float(np.iinfo(dtype).max)
 
 
 def widened(values: NDArray[Any], bits: int) -> Samples:
-    """Scale unsigned samples of 1 to 32 bits to the narrowest type of ``Raster`` that holds them, in the same shape."""
+    """Scale unsigned samples of 1 to 32 bits to the narrowest type of ``Raster`` that holds them; same shape."""
     top = (1 << bits) - 1
     if bits == 8 and values.dtype == np.uint8:
         return values

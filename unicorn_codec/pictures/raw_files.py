@@ -11,7 +11,7 @@ from unicorn_codec.pictures.raster import RGB, Raster
 
 
 def read_raw(data: bytes, options: ReadOptions) -> Raster:
-    """Return a developed picture. Raises ``BadFile``, ``MissingReader`` without the package ``rawpy``."""
+    """Develop a camera raw. Raises ``BadFile``, or ``MissingReader`` without the package ``rawpy``."""
     try:
         import rawpy
     except ImportError as error:

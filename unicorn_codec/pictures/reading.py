@@ -1,4 +1,4 @@
-"""One file's bytes to upright, opaque sRGB pixels: recognise > read > convert > turn > lie on background > scale."""
+"""A file's bytes to upright, opaque sRGB pixels: recognise > read > convert > rotate > flatten > scale."""
 
 import warnings
 from collections.abc import Callable
@@ -42,13 +42,13 @@ _READERS: dict[recognise.Kind, Reader] = {
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A file's picture.
+    """A decoded file.
 
     Args:
         pixels: (H, W, 3) uint8, sRGB, upright.
-        flattened: it had transparency.
-        scaled: it was larger than the options want.
-        notes: what its owner should know, each a sentence without the file's name.
+        flattened: whether it had transparency.
+        scaled: whether it was larger than the options allow, and scaled down.
+        notes: remarks for the owner, each a sentence without the file's name.
     """
 
     pixels: Pixels
@@ -58,13 +58,13 @@ class Decoded:
 
 
 def decode_picture(data: bytes, options: ReadOptions) -> Decoded:
-    """Decode a file by what its bytes say, whatever its name.
+    """Decode a file by its content, whatever its name.
 
     Raises:
-        BadFile: it is no picture, or not one that can be used; ``MissingReader`` if it is one of a kind not read here.
+        BadFile: it is not a usable picture; ``MissingReader`` if its format is not supported.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of harmless faults in metadata; damage is an exception
+        warnings.simplefilter("ignore")  # harmless faults in metadata; damage raises
         try:
             return _pixels(_read(data, options), options)
         except BadFile:
@@ -109,7 +109,7 @@ def _pixels(raster: Raster, options: ReadOptions) -> Decoded:
 
 
 def size_within(size: tuple[int, int], max_side: int) -> tuple[int, int]:
-    """Shrink a (width, height) so that the longer side is ``max_side``; 0 and smaller pictures stay."""
+    """Scale a (width, height) down to a longer side of ``max_side``; 0 means no limit."""
     longest = max(size)
     if not max_side or longest <= max_side:
         return size
@@ -118,7 +118,7 @@ def size_within(size: tuple[int, int], max_side: int) -> tuple[int, int]:
 
 
 def _straight(raster: Raster) -> Raster:
-    """Divide colours by alpha where they were multiplied by it."""
+    """Convert premultiplied colours to straight ones."""
     if not raster.premultiplied or raster.alpha is None:
         return raster
     assert raster.model != LAB, "no format premultiplies LAB"
@@ -143,7 +143,7 @@ def _on_background(pixels: Pixels, alpha: Samples, background: tuple[int, int, i
 
 
 def _turned(pixels: Pixels, orientation: int) -> Pixels:
-    """Turn to upright by EXIF's orientation."""
+    """Rotate to upright by EXIF's orientation."""
     if orientation >= _TURNED_SIDEWAYS:
         pixels = pixels.transpose(1, 0, 2)
     if orientation in (2, 3, 6, 7):

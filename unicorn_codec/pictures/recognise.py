@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes. Light: nothing is decoded."""
+"""Recognition of file formats by their first bytes, without decoding."""
 
 from dataclasses import dataclass
 
@@ -10,9 +10,9 @@ class Kind:
     """A kind of file.
 
     Args:
-        name: as people call it, such as ``JPEG``.
-        is_picture: whether a file of it is a picture.
-        is_read: whether this software has a reader of it, if an optional package is installed.
+        name: for messages, such as ``JPEG``.
+        is_picture: whether such files are pictures.
+        is_read: whether this software reads it, possibly with an optional package.
     """
 
     name: str
@@ -74,7 +74,7 @@ _SIGNATURES: tuple[tuple[int, bytes, Kind], ...] = (
     (0, b"%PDF-", Kind("PDF", is_picture=False, is_read=False)),
     (0, b"%!PS-Adobe", Kind("PostScript", is_picture=False, is_read=False)),
 )
-"""Offset, bytes, kind; the first that fits counts."""
+"""Offset, bytes, kind, in order of precedence."""
 
 _BRANDS = {
     b"avif": AVIF,
@@ -87,7 +87,7 @@ _BRANDS = {
     b"hevx": HEIC,
     b"crx ": RAW,
 }
-"""Kinds by the brand of an ISO media file, and by those it is compatible with if its own is ``mif1`` or ``msf1``."""
+"""Kinds by the brands of an ISO media file; compatible brands decide if the major one is ``mif1`` or ``msf1``."""
 
 _VIDEO = Kind("video", is_picture=False, is_read=False)
 _SVG = Kind("SVG", is_read=False)
@@ -96,7 +96,7 @@ UNKNOWN = Kind("file of no known picture format", is_picture=False, is_read=Fals
 
 
 def recognise(head: bytes) -> Kind:
-    """Return the kind of a file that begins with these bytes, at least ``HEAD_BYTES`` of them if there are as many."""
+    """Return the kind of a file by its first ``HEAD_BYTES`` bytes, or all if there are fewer."""
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return WEBP
     if head[4:8] == b"ftyp":
@@ -121,7 +121,7 @@ def _of_brands(head: bytes) -> Kind:
 
 
 def _is_bmp(head: bytes) -> bool:
-    """Whether a text that begins with BM is not meant: the header's size follows, and one plane."""
+    """Return whether a file that begins with BM has a BMP header, and is not a text."""
     size = int.from_bytes(head[14:18], "little")
     planes = head[22:24] if size == 12 else head[26:28]
     return len(head) < 28 or (12 <= size <= 124 and planes == b"\1\0")

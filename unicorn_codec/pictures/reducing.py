@@ -1,4 +1,4 @@
-"""Large pictures that are scaled down anyway, read in bands, so that the whole of one is never in memory."""
+"""Band-wise reduction of large pictures that are scaled down, so that they are never in memory as a whole."""
 
 from collections.abc import Iterable
 
@@ -9,13 +9,13 @@ from unicorn_codec.config import ReadOptions
 from unicorn_codec.pictures.raster import Samples
 
 LARGE_PIXELS = 1 << 25
-"""Smaller pictures are decoded whole: Lanczos alone decides how they look when they are scaled."""
+"""Smaller pictures are decoded whole, and scaled by Lanczos only."""
 
 
 def reduction(width: int, height: int, options: ReadOptions) -> int:
-    """Return by which whole number a picture is reduced while it is read; 1 for those that are decoded whole.
+    """Return the integer factor by which a picture is reduced while it is read; 1 if it is decoded whole.
 
-    What is left is at least twice as large as wanted, so that Lanczos still decides its sharpness.
+    The result is at least twice the final size, so that its sharpness is that of the Lanczos filter.
     """
     longest = max(width, height)
     if not options.max_side or width * height <= min(LARGE_PIXELS, options.max_pixels):
@@ -24,7 +24,7 @@ def reduction(width: int, height: int, options: ReadOptions) -> int:
 
 
 class Reducer:
-    """Averages squares of ``factor`` x ``factor`` samples of rows that come in bands. Partial squares at the end count.
+    """Averages squares of ``factor`` x ``factor`` samples, from bands of rows, including partial squares at the edges.
 
     >>> reducer = Reducer(2)
     >>> reducer.add(np.array([[[0], [4], [10]]], np.uint8))
@@ -39,7 +39,7 @@ class Reducer:
         self._pending: Samples | None = None
 
     def add(self, band: Samples) -> None:
-        """Take the next rows, (h, W, C)."""
+        """Add the next rows, (h, W, C)."""
         rows = band if self._pending is None else np.concatenate((self._pending, band))
         whole = len(rows) // self._factor * self._factor
         self._pending = rows[whole:].copy()
@@ -47,7 +47,7 @@ class Reducer:
             self._rows.append(self._averaged(rows[:whole]))
 
     def samples(self) -> Samples:
-        """Return all that came, reduced, in the type in which it came."""
+        """Return the reduced rows in the type of the input."""
         if self._pending is not None and len(self._pending):
             self._rows.append(self._averaged(self._pending))
             self._pending = None
@@ -63,7 +63,7 @@ class Reducer:
 
 
 def reduced(bands: Iterable[Samples], factor: int) -> Samples:
-    """Return the picture of several bands of rows, reduced."""
+    """Reduce a picture given as bands of rows."""
     reducer = Reducer(factor)
     for band in bands:
         reducer.add(band)

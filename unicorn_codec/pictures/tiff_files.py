@@ -1,6 +1,6 @@
-"""TIFF files to samples: tifffile reads what is written, libtiff judges damage and reads the rest.
+"""TIFF files to samples: tifffile decodes them; libtiff detects damage, and decodes what tifffile cannot.
 
-What libtiff warns of while it decodes is damage, as are strips that are missing or lie beyond the file's end.
+Warnings of libtiff count as damage, as do strips that are missing or lie beyond the end of the file.
 """
 
 import io
@@ -35,7 +35,7 @@ _ORIENTATION_TAG, _EXIF_TAG = 274, 34665
 _UNCOMPRESSED, _OLD_JPEG, _TOGETHER = 1, 6, 1
 _FAX = (2, 3, 4)
 _TOLERANT = (*_FAX, 6, 7, 34892)
-"""Compressions whose decoders go on after damage: fax and JPEG."""
+"""Compressions whose decoders tolerate damage: fax and JPEG."""
 
 _DAMAGE = re.compile(
     r"corrupt|premature|mismatch|bad code|code word|not enough|uncompressed data|extraneous|invalid (jpeg|suspensions)"
@@ -47,7 +47,7 @@ _heard = threading.local()
 
 
 class _Listener(logging.Handler):
-    """Keeps what libtiff warns of, by thread."""
+    """Collects libtiff's warnings per thread."""
 
     def emit(self, record: logging.LogRecord) -> None:
         if (messages := getattr(_heard, "messages", None)) is not None:
@@ -59,11 +59,11 @@ logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 
 class CameraRaw(BadFile):
-    """The file is a camera raw, for another reader."""
+    """The file is a camera raw, which another module reads."""
 
 
 def read_tiff(data: bytes, options: ReadOptions) -> Raster:
-    """Return a TIFF's picture.
+    """Decode a TIFF file.
 
     Raises:
         CameraRaw: it is a camera raw.
@@ -108,14 +108,14 @@ def _raster(page: TiffPage, alone: bytes, options: ReadOptions, factor: int) -> 
 
 
 def _values(page: TiffPage) -> NDArray[np.generic]:
-    """Decode a page to (H, W, S), whether its samples lie together or in planes."""
+    """Decode a page with chunky or planar samples to (H, W, S)."""
     decoded = page.asarray(squeeze=False, maxworkers=1)
     planes, _, height, width, together = decoded.shape
     return np.moveaxis(decoded[:, 0], 0, 2).reshape(height, width, planes * together)
 
 
 def _reduction(page: TiffPage, options: ReadOptions) -> int:
-    """How a page is reduced: not where bands of it make no colours, as in palettes and separate planes."""
+    """Return the factor of reduction: 1 for palettes and separate planes, whose bands cannot be averaged."""
     in_bands = page.photometric in BANDED and page.planarconfig == _TOGETHER and page.compression != _OLD_JPEG
     return reduction(page.imagewidth, page.imagelength, options) if in_bands else 1
 
@@ -135,7 +135,7 @@ def _bands(page: TiffPage) -> Iterator[NDArray[np.generic]]:
 
 
 def _unsupported(page: TiffPage, error: Exception) -> str | None:
-    """Say what is not read, if it is not damage that stopped a decoder."""
+    """Return what is unsupported if an error was not caused by damage; else None."""
     if isinstance(error, ValueError) and "not supported" in str(error):
         return f"a TIFF of this kind is not read ({error})"
     if page.dtype is None:
@@ -147,7 +147,7 @@ def _unsupported(page: TiffPage, error: Exception) -> str | None:
 
 
 def _by_libtiff(page: TiffPage, alone: bytes) -> Raster:
-    """Return what libtiff shows, at 8 bits."""
+    """Decode a page by libtiff, at 8 bits."""
     try:
         shown = imagecodecs.tiff_decode(alone, index=0, asrgb=True)
     except Exception as error:  # libtiff's errors, as imagecodecs passes them on
@@ -164,7 +164,7 @@ def _by_libtiff(page: TiffPage, alone: bytes) -> Raster:
 
 
 def _alone(data: bytes, tiff: TiffFile, page: TiffPage) -> bytes:
-    """Return the file with a page as its first one, and upright: libtiff finds and turns pages in its own way."""
+    """Return the file with a page as its first one and without its orientation, which libtiff would apply."""
     order = tiff.byteorder
     changed = bytearray(data)
     if tiff.is_bigtiff:
@@ -178,7 +178,7 @@ def _alone(data: bytes, tiff: TiffFile, page: TiffPage) -> bytes:
 
 
 def _missing(page: TiffPage, size: int) -> Iterator[str]:
-    """Faults of strips or tiles that the file does not hold."""
+    """Yield faults of missing strips or tiles."""
     places = list(zip(page.dataoffsets, page.databytecounts, strict=False))
     if any(not offset or not count for offset, count in places):
         yield "some of its strips are missing"
@@ -187,7 +187,7 @@ def _missing(page: TiffPage, size: int) -> Iterator[str]:
 
 
 def _warnings(page: TiffPage, alone: bytes) -> list[str]:
-    """What libtiff warns of when it decodes a page, of compressions whose decoders hide damage otherwise."""
+    """Return libtiff's warnings on decoding a page, for compressions whose decoders tolerate damage."""
     if page.compression not in _TOLERANT:
         return []
     with _listening() as messages:

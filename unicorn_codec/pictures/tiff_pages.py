@@ -1,4 +1,4 @@
-"""Which page of a TIFF file is the picture: the full-size one, if there is but one."""
+"""Selection of a TIFF file's picture: its only full-size page."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -11,27 +11,27 @@ from unicorn_codec.pictures.limits import check_single, refuse_loss
 from unicorn_codec.pictures.picture_files import BadFile
 
 MAX_PAGES = 1000
-"""That are looked at; a damaged file can claim very many. Further ones are not counted."""
+"""Maximum number of pages examined, because a damaged file can claim any number."""
 
 NEW_SUBFILE_TYPE, SUBFILE_TYPE, DNG_VERSION = 254, 255, 50706
 _REDUCED, _MASK = 1, 4
 _OLD_REDUCED = 2
 _RAW_PHOTOMETRICS = (32803, 34892)
-"""Colour filter array, and linear raw."""
+"""Photometric interpretations of camera raw: colour filter array, and linear raw."""
 
 _RAW_COMPRESSIONS = (32767, 32769, 32770, 34713, 65535)
-"""Of Sony, Epson, Samsung, Nikon and Pentax."""
+"""Compressions of Sony, Epson, Samsung, Nikon and Pentax."""
 
 _IMAGEJ_COUNT = re.compile(r"^images=(\d+)", re.MULTILINE)
 
 
 def all_pages(tiff: TiffFile) -> list[TiffPage]:
-    """Return the pages, each followed by those below it; at most ``MAX_PAGES``."""
+    """Return the pages, each followed by its subpages; at most ``MAX_PAGES``."""
     return list(islice(_pages(tiff), MAX_PAGES))
 
 
 def is_camera_raw(pages: Sequence[TiffPage]) -> bool:
-    """Whether a TIFF file holds a sensor's values, whatever previews it shows."""
+    """Return whether a TIFF file holds a camera's sensor values, besides any previews."""
     return any(
         DNG_VERSION in page.tags or page.photometric in _RAW_PHOTOMETRICS or page.compression in _RAW_COMPRESSIONS
         for page in pages
@@ -39,9 +39,9 @@ def is_camera_raw(pages: Sequence[TiffPage]) -> bool:
 
 
 def choose_page(tiff: TiffFile, pages: Sequence[TiffPage], options: ReadOptions) -> tuple[TiffPage, list[str]]:
-    """Return the picture's page, and notes on what is left out by the options' leave.
+    """Return the picture's page, and notes on pages that the options allow to leave out.
 
-    Reduced pages and masks are no pictures of their own. Where there are only reduced ones, the largest is it.
+    Reduced pages and masks are ignored. If all pages are reduced, the largest is the picture.
 
     Raises:
         BadFile: there are several pictures, or none.

@@ -1,4 +1,4 @@
-"""The values in a TIFF page to samples, by what the page says of them."""
+"""Values of a TIFF page to samples, by the page's tags."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,7 @@ from unicorn_codec.pictures.raster import CHANNELS, CMYK, GRAY, LAB, RGB, Raster
 
 MIN_IS_WHITE, MIN_IS_BLACK, IS_RGB, PALETTE, MASK, SEPARATED, YCBCR, CIE_LAB, ICC_LAB = 0, 1, 2, 3, 4, 5, 6, 8, 9
 BANDED = (MIN_IS_WHITE, MIN_IS_BLACK, IS_RGB, SEPARATED)
-"""Of which means of values are the values of means."""
+"""Photometric interpretations whose values can be averaged."""
 
 _UNSIGNED, _SIGNED, _FLOAT, _VOID = 1, 2, 3, 4
 _ASSOCIATED, _STRAIGHT = 1, 2
@@ -22,7 +22,7 @@ _CMYK_INKS = 1
 _BYTE = 255
 
 BRIGHTEST_LIGHT = 100.0
-"""Linear floating-point colours beyond this are taken for other values than light."""
+"""Floating-point colours up to this value are treated as linear light."""
 
 _MODELS = {
     MIN_IS_WHITE: GRAY,
@@ -38,7 +38,7 @@ _MODELS = {
 
 @dataclass(frozen=True, slots=True)
 class Stretched:
-    """Values as samples, and a note if they were not what their type says."""
+    """Samples, and a note if their values did not fit their type."""
 
     samples: Samples
     note: str | None = None
@@ -48,7 +48,7 @@ def raster_of(page: TiffPage, values: NDArray[Any]) -> Raster:
     """Return a page's picture from its decoded values (H, W, S).
 
     Raises:
-        BadFile: the page says something that is not known here.
+        BadFile: the page has unsupported tags.
     """
     photometric = int(page.photometric)
     if photometric == PALETTE:
@@ -79,7 +79,7 @@ def raster_of(page: TiffPage, values: NDArray[Any]) -> Raster:
 
 
 def orientation(page: TiffPage) -> int:
-    """Return the page's orientation, 1 to 8; 1 where it says nothing that is allowed."""
+    """Return the page's orientation, 1 to 8; 1 if it is missing or invalid."""
     value = page.tags.valueof(_ORIENTATION, 1)
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
@@ -92,10 +92,10 @@ def _check_samples(page: TiffPage, model: str, count: int) -> None:
 
 
 def _alpha_place(page: TiffPage, channels: int, values: NDArray[Any]) -> tuple[int | None, bool]:
-    """Return which sample is opacity, if one is, and whether colours are multiplied by it.
+    """Return the position of the alpha sample, None without one, and whether colours are premultiplied.
 
-    A fourth sample of RGB of which nothing is said is opacity, as in libtiff and ImageMagick; colours that are nowhere
-    greater are then taken for multiplied by it.
+    An unspecified fourth sample of RGB is alpha, as in libtiff and ImageMagick. Colours that nowhere exceed it are then
+    treated as premultiplied.
     """
     count = values.shape[2]
     said = page.tags.valueof(_EXTRA_SAMPLES)
@@ -112,12 +112,12 @@ def _bits(page: TiffPage) -> int:
     bits: Any = page.bitspersample
     if isinstance(bits, int):
         return bits
-    # Depths that differ are widened by the decoder.
+    # The decoder widens samples of different depths to one type.
     return 8 * page.dtype.itemsize if page.dtype is not None else int(max(bits))
 
 
 def _scaled(page: TiffPage, values: NDArray[Any], model: str | None) -> Stretched:
-    """Bring values to a type of ``Raster`` with white at its full scale; ``model`` None: opacity."""
+    """Convert values to a type of ``Raster`` with white at full scale; ``model`` None: alpha."""
     kind = values.dtype.kind
     if kind == "b":
         return Stretched(values.astype(np.uint8) * 255)
@@ -147,7 +147,7 @@ def _of_floats(values: NDArray[Any], model: str | None) -> Stretched:
 
 
 def _are_bytes(values: NDArray[Any]) -> bool:
-    """Whether values of a wider type are whole numbers up to 255: libraries write 8-bit pictures so."""
+    """Return whether values of a wider type are integers up to 255, as some libraries write 8-bit pictures."""
     return bool(values.min() >= 0 and 1 < values.max() <= _BYTE and (values == np.rint(values)).all())
 
 
@@ -156,7 +156,7 @@ def _of_bytes(values: NDArray[Any]) -> Stretched:
 
 
 def _within(values: NDArray[np.float32], white: float, found: tuple[Any, Any]) -> Stretched:
-    """Scale to 0 to 1. Values beyond (scientific pictures): the least and greatest become black and white."""
+    """Scale to 0 to 1. If values exceed the range, as in scientific pictures, scale their minimum and maximum to it."""
     least, greatest = map(float, found)
     if least >= 0 and greatest <= white:
         return Stretched(values / np.float32(white))
@@ -173,7 +173,7 @@ def _as_float(samples: Samples) -> Samples:
 
 
 def _lab(page: TiffPage, values: NDArray[Any]) -> Samples:
-    """L*, a* and b* in their own units. CIELAB stores a* and b* with a sign, ICC's LAB with an offset."""
+    """Return L*, a* and b* in their units. CIELAB stores a* and b* as signed values, ICC's LAB with an offset."""
     bits, signed = _bits(page), page.photometric == CIE_LAB
     if values.dtype.kind == "f":
         return values.astype(np.float32)
@@ -188,7 +188,7 @@ def _lab(page: TiffPage, values: NDArray[Any]) -> Samples:
 
 
 def _of_palette(page: TiffPage, values: NDArray[Any]) -> Raster:
-    """Colours of a palette, 16 bits each; values that all fit in 8 bits are taken for such, as in libtiff."""
+    """Look up colours of a 16-bit palette; if all its values fit into 8 bits, they are 8-bit values, as in libtiff."""
     table, indices = page.colormap, values[:, :, 0]
     if table is None or indices.dtype.kind not in "ub":
         raise BadFile("its palette is missing")
@@ -219,10 +219,9 @@ def _icc(page: TiffPage) -> ColourSpace | None:
 
 
 def _colour(page: TiffPage, model: str, *, stretched: bool) -> ColourSpace:
-    """A profile counts first, then the tags of primaries, with sRGB's curve.
+    """Return the colour space: by profile, else by the tags of primaries, with sRGB's curve.
 
-    Where nothing is said, colours in floating point are linear light, as are gray values of half precision; others
-    are values as they are shown.
+    Without either, floating-point colours and gray values of half precision are linear light, and all others sRGB.
     """
     if (found := _icc(page)) is not None:
         return found

@@ -1,7 +1,7 @@
-"""Pictures of high dynamic range, and of floating point, to light that a usual display shows.
+"""Tone mapping of high dynamic range and floating-point pictures to the range of a standard display.
 
-Light is linear, float32 (H, W, C), with 1 as diffuse white: 203 cd/m2 (ITU-R BT.2408). Up to there nothing changes
-as long as nothing in the picture is brighter; else the curve leaves the light below ``KNEE`` alone and rolls off.
+Light is linear, float32 (H, W, C), with 1 as diffuse white: 203 cd/m2 (ITU-R BT.2408). Pictures without brighter light
+do not change. In others, light above ``KNEE`` is compressed.
 """
 
 from functools import cache
@@ -17,7 +17,7 @@ HLG_PEAK_CD_M2 = 1000.0
 HLG_SYSTEM_GAMMA = 1.2
 KNEE = 0.75
 BRIGHT_SHARE = 1e-4
-"""Part of the pixels that may be brighter than what is mapped to white: sparks and noise do not darken a picture."""
+"""Share of the pixels that may exceed the level mapped to white: highlights and noise do not darken a picture."""
 
 Light = NDArray[np.float32]
 
@@ -29,9 +29,9 @@ _HLG_A, _HLG_B, _HLG_C = 0.17883277, 0.28466892, 0.55991073
 
 
 def display_light(values: Light, transfer: str | float) -> Light:
-    """Return what a reference display emits for values 0 to 1 of PQ or HLG (ITU-R BT.2100), diffuse white at 1.
+    """Return the light of a reference display for values 0 to 1 of PQ or HLG (ITU-R BT.2100), diffuse white at 1.
 
-    Values count in 16 bits.
+    Values are rounded to 16 bits.
     """
     decoded = _decoded(str(transfer))[np.rint(np.clip(values, 0, 1) * (_STEPS - 1)).astype(np.uint16)]
     if transfer == PQ:
@@ -44,7 +44,7 @@ def display_light(values: Light, transfer: str | float) -> Light:
 
 @cache
 def _decoded(transfer: str) -> Light:
-    """Light of all 16-bit values: of PQ what a display emits, of HLG that of the scene."""
+    """Return the light of all 16-bit values: display light for PQ, scene light for HLG."""
     values = np.linspace(0, 1, _STEPS)
     if transfer == PQ:
         root = values ** (1 / _PQ_M2)
@@ -56,14 +56,14 @@ def _decoded(transfer: str) -> Light:
 
 
 def peak_of(light: Light) -> float:
-    """Return the brightest channel of a picture but for a few pixels, at least 1."""
+    """Return the peak of a picture's brightest channel, disregarding a few pixels; at least 1."""
     brightest = light.max(axis=2).ravel()
     place = min(len(brightest) - 1, int(len(brightest) * (1 - BRIGHT_SHARE)))
     return max(1.0, float(np.partition(brightest, place)[place]))
 
 
 def tone_mapped(light: Light, peak: float) -> Light:
-    """Map light up to ``peak`` to 0 to 1, colours kept: all channels of a pixel get one factor.
+    """Map light of 0 to ``peak`` to 0 to 1. All channels of a pixel get the same factor, which preserves hue.
 
     Between ``KNEE`` and the peak the brightest channel follows Reinhard's curve: it leaves the knee with slope 1 and
     reaches 1 at the peak.
