@@ -1,4 +1,4 @@
-"""What a ``.uni`` file holds, as plain values ready for JSON. Loads no network and no torch, and reads no record."""
+"""What a ``.uni`` file holds, as plain values ready for JSON. Loads no network and no torch, and reads no code."""
 
 import os
 import warnings
@@ -14,6 +14,7 @@ from unicorn_codec.format.pages import Row, psnr_of_code
 from unicorn_codec.format.reader import FORMAT_VERSION, ContainerReader
 from unicorn_codec.format.records import AVIF, CODECS, HALF_SIZE, LATENTS, NETWORK, SEQUENCE
 from unicorn_codec.format.sources import open_source
+from unicorn_codec.metadata import metadata_of, metadata_values
 from unicorn_codec.weights.weight_section import weight_summary
 
 DECODED_BY_MODEL = (LATENTS, HALF_SIZE, NETWORK)
@@ -64,6 +65,7 @@ def describe_picture(path: str | os.PathLike[str], index: int) -> dict[str, Any]
             "decoder": row.decoder,
             "offset": row.offset,
             "goes_on_from": chain,
+            **metadata_values(metadata_of(reader, row, _warn_of_metadata)),
         }
     finally:
         source.close()
@@ -208,7 +210,12 @@ def _entries(reader: ContainerReader) -> Iterator[dict[str, Any]]:
         for index in leaf.living.tolist():
             row = leaf.row(index)
             assert row is not None, "it lives"
-            yield entry_of(row, (names[index - leaf.first] or None) if names else None)
+            date = metadata_of(reader, row, _warn_of_metadata).date
+            yield entry_of(row, (names[index - leaf.first] or None) if names else None) | {"date": date}
+
+
+def _warn_of_metadata(error: FormatError) -> None:
+    warnings.warn(f"metadata is damaged: {error}", DamagedSectionWarning, stacklevel=5)
 
 
 def entry_of(row: Row, name: str | None) -> dict[str, Any]:

@@ -36,12 +36,22 @@ from unicorn_codec.format.chunks import (
     salt_of,
 )
 from unicorn_codec.format.decoder_table import Decoder
+from unicorn_codec.format.fields import refusing
 from unicorn_codec.format.footer import Footer, parse_footer
 from unicorn_codec.format.limits import MAX_FOOTER_BYTES, MAX_PAGE_BYTES, MAX_ROWS, MAX_SEQUENCE
 from unicorn_codec.format.name_lookup import Directory, Run, candidates, indices_of, parse_run
 from unicorn_codec.format.names import name_hash, same_name
 from unicorn_codec.format.pages import Inner, Leaf, Place, Row, parse_inner, parse_leaf, parse_names, span_of
-from unicorn_codec.format.records import REMOVED, SEQUENCE, BlobPlace, Record, parse_record
+from unicorn_codec.format.records import (
+    REMOVED,
+    SEQUENCE,
+    BlobPlace,
+    Details,
+    Record,
+    header_bytes,
+    parse_details,
+    parse_record,
+)
 from unicorn_codec.format.sources import Source
 
 SIGNATURE = b"\x89UNI\r\n\x1a\n"
@@ -56,6 +66,10 @@ MAX_FOOTER_CANDIDATES = 1024
 """Tags of footers that are tried where the file does not end with one."""
 
 KEPT_PAGES = 64
+KEPT_BLOB_CHUNKS = 8
+
+HEADER_AT_ONCE = 256
+"""What is read of a record to know where its metadata lies."""
 
 
 def check_preamble(data: bytes) -> None:
@@ -84,6 +98,7 @@ class ContainerReader:
         self._lock = RLock()  # pages are kept for all threads that read
         self._pages: OrderedDict[tuple[int, int], Leaf | Inner] = OrderedDict()
         self._names: OrderedDict[int, list[str]] = OrderedDict()
+        self._blobs: OrderedDict[int, list[bytes]] = OrderedDict()
         self._runs: dict[int, Directory | bytes] = {}
         start = max(0, source.size - TAIL_BYTES)
         self._tail_start, self._tail = start, source.read(start, TAIL_BYTES)
@@ -298,9 +313,28 @@ class ContainerReader:
         """The payload of a decoder's weights. Raises ``FormatError``."""
         return self.payload(WEIGHTS, place.offset, place.length, place.digest)
 
+    def details(self, row: Row) -> Details:
+        """What the record of a row says of its original file, by its header alone. Raises ``FormatError``.
+
+        The record's checksum is not verified, so that its code need not be read.
+        """
+        if not row.length or row.offset < len(PREAMBLE) or row.offset + row.length > self.end:
+            return Details()
+        data = self.read(row.offset, min(row.length, HEADER_AT_ONCE))
+        with refusing(f"picture {row.index}"):
+            needed = header_bytes(data)
+            return parse_details(data if needed <= len(data) else self.read(row.offset, min(row.length, needed)))
+
     def blob(self, place: BlobPlace) -> bytes:
         """A blob of metadata. Raises ``FormatError``."""
-        blobs = parse_blobs(self.payload(METADATA, place.offset, place.length))
+        with self._lock:
+            blobs = self._blobs.get(place.offset)
+            if blobs is None:
+                blobs = self._blobs[place.offset] = parse_blobs(self.payload(METADATA, place.offset, place.length))
+                if len(self._blobs) > KEPT_BLOB_CHUNKS:
+                    self._blobs.popitem(last=False)
+            else:
+                self._blobs.move_to_end(place.offset)
         if place.ordinal >= len(blobs):
             raise InvalidField(f"metadata at byte {place.offset}: blob {place.ordinal} of {len(blobs)}")
         return blobs[place.ordinal]
