@@ -11,7 +11,11 @@ from .values import to_json
 
 @click.command()
 @archive_argument
-@click.option("--entries", is_flag=True, help="List every picture: index, size, record, PSNR as packed, date, name.")
+@click.option(
+    "--entries",
+    is_flag=True,
+    help="List every picture: index, size, record, PSNR as packed, date (not for URLs), name.",
+)
 @click.option("--index", type=click.IntRange(min=0), help="Show one picture alone, with all its metadata.")
 @json_option
 def inspect(archive: Path | str, entries: bool, index: int | None, as_json: bool) -> None:

@@ -5,7 +5,10 @@ import io
 import json
 import os
 import random
+import time
+import tracemalloc
 import warnings
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,15 +19,18 @@ from click.testing import CliRunner
 from PIL import Image, ImageCms, IptcImagePlugin, PngImagePlugin
 
 from tests.conftest import draw
+from tests.sample_archive import DECODER
 from unicorn_cli.main import cli
 from unicorn_codec.archive import Archive
 from unicorn_codec.config import CodesOptions, Goal, MetadataOptions, Target
 from unicorn_codec.exif_directory import BadExif, ExifData, normalised_exif, tiff_with_exif
 from unicorn_codec.format.blobs import EXIF, FACTS, XMP, parse_facts, serialize_facts
-from unicorn_codec.format.growth import compact
+from unicorn_codec.format.growth import compact, growing
 from unicorn_codec.format.reader import ContainerReader
+from unicorn_codec.format.records import Details, record_of_code
 from unicorn_codec.format.repair import repair
 from unicorn_codec.format.sources import FileSource, MemorySource
+from unicorn_codec.format.writer import BLOBS_AT_ONCE, ContainerWriter
 from unicorn_codec.inspection import describe, describe_picture
 from unicorn_codec.metadata import PictureMetadata, metadata_of, parse_texts, serialize_texts
 from unicorn_codec.packing.add import add
@@ -297,6 +303,59 @@ def test_compact_and_repair_keep_it(archive: Path, tmp_path: Path) -> None:
     assert before == after and before.exif and before.xmp and before.iptc and before.modified == TIME
 
 
+def sequence_with_times() -> io.BytesIO:
+    file = io.BytesIO()
+    writer = ContainerWriter(file, bytes(8))
+    number = writer.add_decoder(DECODER)
+    for index, code in enumerate((b"\xff\2first", b"\xff\3\0later")):
+        record = replace(record_of_code(index, 8, 8, number, code), modified=TIME + index)
+        writer.add(record, f"{index}.jpg", blobs=[(XMP, b"secret" if index == 0 else b"kept")])
+    writer.commit()
+    return file
+
+
+def test_a_removed_picture_keeps_no_metadata(tmp_path: Path) -> None:
+    path = tmp_path / "a.uni"
+    path.write_bytes(sequence_with_times().getvalue())
+    with growing(path) as (reader, writer):
+        writer.remove([reader.row(0)])
+        writer.commit()
+    rebuilt = io.BytesIO()
+    repair(path.read_bytes(), rebuilt)
+    compact(path)
+    for data in (path.read_bytes(), rebuilt.getvalue()):
+        reader = ContainerReader(MemorySource(data))
+        assert b"secret" not in data
+        parent = reader.any_row(0)
+        assert parent is not None and reader.record(parent).details == Details()
+        kept = metadata_of(reader, reader.row(1))
+        assert (kept.modified, kept.xmp) == (TIME + 1, b"kept")
+
+
+def test_a_read_record_needs_no_other_read_for_its_time() -> None:
+    source = MemorySource(sequence_with_times().getvalue())
+    reader = ContainerReader(source)
+    row = reader.row(1)
+    details = reader.details(row)
+    assert reader.record(row).details == details
+    reader.read = None  # type: ignore[assignment]
+    assert reader.details(row) == details
+
+
+def test_metadata_is_read_in_small_chunks() -> None:
+    file = io.BytesIO()
+    writer = ContainerWriter(file, bytes(8))
+    number = writer.add_decoder(DECODER)
+    blobs = [random.Random(index).randbytes(20_000) for index in range(30)]
+    for index, blob in enumerate(blobs):
+        writer.add(record_of_code(index, 8, 8, number, b"\x01code"), blobs=[(EXIF, blob)])
+    writer.commit()
+    reader = ContainerReader(MemorySource(file.getvalue()))
+    for index, blob in enumerate(blobs):
+        (place,) = reader.details(reader.row(index)).metadata
+        assert reader.blob(place) == blob and place.length <= BLOBS_AT_ONCE + 100
+
+
 def test_damaged_metadata_loses_no_picture(archive: Path, tmp_path: Path) -> None:
     data = bytearray(archive.read_bytes())
     reader, index = ContainerReader(MemorySource(bytes(data))), index_of(archive, "all.jpg")
@@ -383,6 +442,32 @@ def test_what_is_left_out_is_noted(tmp_path: Path) -> None:
     assert [(note.name, note.text[:21]) for note in report.notes] == [("broken.jpg", "its EXIF was left out")]
     huge = encode_with_metadata(draw(1, 8, 8), ".png", PictureMetadata(texts=(("Title", "x" * (MAX_BYTES + 1)),)))[0]
     assert read_metadata(huge, 8, 8, KEEP).notes[0].startswith("its text of 10485")
+
+
+def test_bombs_do_not_go_off() -> None:
+    texts = PngImagePlugin.PngInfo()
+    for number in range(50):
+        texts.add_text(f"bomb {number}", "x" * (MAX_BYTES - 1), zip=True)
+    file = io.BytesIO()
+    Image.fromarray(draw(1, 8, 8)).save(file, "PNG", pnginfo=texts)
+    tracemalloc.start()
+    found = read_metadata(file.getvalue(), 8, 8, KEEP)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found.blobs == () and "text" in found.notes[0] and peak < 20 * MAX_BYTES
+    started = time.monotonic()
+    for part in (
+        b"<xmp:Thumbnails>",
+        b' exif:GPSA="',
+        b"<exif:GPSA>",
+        b"<exif:GPSA ",
+        b" exif:GPSA=",
+        b"tiff:Orientation=",
+    ):
+        with suppress(BadExif):
+            fitting_xmp(part * (MAX_BYTES // len(part)), keep_gps=False)
+    assert time.monotonic() - started < 10
+    assert fitting_xmp(b"a<xmp:Thumbnails>b</xmp:Thumbnails>c", keep_gps=True) == b"ac"
 
 
 def test_a_place_that_cannot_be_removed_takes_the_packet_with_it() -> None:

@@ -42,5 +42,8 @@ MAX_PARTS = 4096
 MAX_SEQUENCE = 64
 """Pictures that have to be decoded for one."""
 
+MAX_TIME = 1 << 40
+"""Seconds from 1970, either way, that a time is less away."""
+
 MAX_PSNR = 20_000
 """In hundredths of a dB."""

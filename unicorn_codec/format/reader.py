@@ -66,7 +66,10 @@ MAX_FOOTER_CANDIDATES = 1024
 """Tags of footers that are tried where the file does not end with one."""
 
 KEPT_PAGES = 64
-KEPT_BLOB_CHUNKS = 8
+KEPT_DETAILS = 1024
+KEPT_BLOB_CHUNKS = 64
+LARGE_BLOBS = 1 << 20
+"""Chunks of more metadata are not kept; a usual one has a sixteenth of it."""
 
 HEADER_AT_ONCE = 256
 """What is read of a record to know where its metadata lies."""
@@ -99,6 +102,7 @@ class ContainerReader:
         self._pages: OrderedDict[tuple[int, int], Leaf | Inner] = OrderedDict()
         self._names: OrderedDict[int, list[str]] = OrderedDict()
         self._blobs: OrderedDict[int, list[bytes]] = OrderedDict()
+        self._details: OrderedDict[int, Details] = OrderedDict()
         self._runs: dict[int, Directory | bytes] = {}
         start = max(0, source.size - TAIL_BYTES)
         self._tail_start, self._tail = start, source.read(start, TAIL_BYTES)
@@ -284,6 +288,10 @@ class ContainerReader:
         record = parse_record(data, row.index, row.width, row.height, row.decoder, self.salt)
         if row.lives and (record.codec, record.parent) != (row.codec, row.parent):
             raise InvalidField(f"picture {row.index}: its record is of another kind than the index says")
+        with self._lock:  # who reads a code is likely to ask for the rest
+            self._details[row.offset] = record.details
+            if len(self._details) > KEPT_DETAILS:
+                self._details.popitem(last=False)
         return record
 
     def chain(self, row: Row) -> list[Row]:
@@ -320,6 +328,9 @@ class ContainerReader:
         """
         if not row.length or row.offset < len(PREAMBLE) or row.offset + row.length > self.end:
             return Details()
+        with self._lock:
+            if (known := self._details.get(row.offset)) is not None:
+                return known
         data = self.read(row.offset, min(row.length, HEADER_AT_ONCE))
         with refusing(f"picture {row.index}"):
             needed = header_bytes(data)
@@ -328,13 +339,13 @@ class ContainerReader:
     def blob(self, place: BlobPlace) -> bytes:
         """A blob of metadata. Raises ``FormatError``."""
         with self._lock:
-            blobs = self._blobs.get(place.offset)
+            blobs = self._blobs.pop(place.offset, None)
             if blobs is None:
-                blobs = self._blobs[place.offset] = parse_blobs(self.payload(METADATA, place.offset, place.length))
-                if len(self._blobs) > KEPT_BLOB_CHUNKS:
-                    self._blobs.popitem(last=False)
-            else:
-                self._blobs.move_to_end(place.offset)
+                blobs = parse_blobs(self.payload(METADATA, place.offset, place.length))
+            if sum(map(len, blobs)) <= LARGE_BLOBS:
+                self._blobs[place.offset] = blobs
+            if len(self._blobs) > KEPT_BLOB_CHUNKS:
+                self._blobs.popitem(last=False)
         if place.ordinal >= len(blobs):
             raise InvalidField(f"metadata at byte {place.offset}: blob {place.ordinal} of {len(blobs)}")
         return blobs[place.ordinal]

@@ -22,6 +22,7 @@ from unicorn_codec.format.limits import (
     MAX_PICTURES,
     MAX_RECORD_HEADER_BYTES,
     MAX_SIDE,
+    MAX_TIME,
 )
 from unicorn_codec.format.mending import mended
 from unicorn_codec.format.names import check_name
@@ -38,9 +39,6 @@ its sequence go on from it."""
 _SIZE, _DECODER, _NAME, _METADATA, _PARTS, _MODIFIED = range(1, 7)
 _MUST_KNOW = 128
 """Fields of the header from this tag on are refused by a reader that does not know them; others it skips."""
-
-MAX_TIME = 1 << 40
-"""Seconds from 1970, either way, that a time of modification may be away."""
 
 _SUMMED = struct.Struct("<QIII")
 _CRC = struct.Struct("<I")
@@ -60,6 +58,14 @@ class BlobPlace:
     offset: int
     length: int
     ordinal: int
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What a record says of its original file: where its metadata lies, and when it was modified."""
+
+    metadata: tuple[BlobPlace, ...] = ()
+    modified: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +126,11 @@ class Record:
         if CODE in kinds:
             return codec_of_code(self.parts[kinds.index(CODE)].data)
         return EXACT if ORIGINAL in kinds else OTHER_FILE
+
+    @property
+    def details(self) -> Details:
+        """What it says of its original file."""
+        return Details(self.metadata, self.modified)
 
     @property
     def parent(self) -> int | None:
@@ -376,14 +387,6 @@ def _blob_places(content: Fields) -> Iterator[BlobPlace]:
 def _time(content: Fields) -> int:
     number = content.varint(2 * MAX_TIME - 1, "a time of modification")
     return ~(number >> 1) if number & 1 else number >> 1
-
-
-@dataclass(frozen=True, slots=True)
-class Details:
-    """What a record says of its original file: where its metadata lies, and when it was modified."""
-
-    metadata: tuple[BlobPlace, ...] = ()
-    modified: int | None = None
 
 
 def header_bytes(data: bytes) -> int:

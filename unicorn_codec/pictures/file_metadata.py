@@ -35,7 +35,7 @@ DESCRIPTIVE_TAGS = (270, 271, 272, 282, 283, 296, 305, 306, 315, 316, 33432)
 _ORIENTATION_IN_XMP = re.compile(rb"(tiff:Orientation(?:=[\"']|>)\s*)\d+")
 _GPS_ATTRIBUTE = re.compile(rb"\sexif:GPS\w+\s*=\s*(?:\"[^\"]*\"|'[^']*')")
 _GPS_ELEMENT = re.compile(rb"<exif:(GPS\w+)(?:\s[^<>]*)?(?:/>|>[^<]*</exif:\1\s*>)")
-_THUMBNAILS = re.compile(rb"<(\w+):Thumbnails(?:\s[^<>]*)?>.*?</\1:Thumbnails\s*>", re.DOTALL)
+_THUMBNAILS = (b"<xmp:Thumbnails>", b"</xmp:Thumbnails>")
 _EXTENDED = re.compile(rb"\sxmpNote:HasExtendedXMP\s*=\s*(?:\"[^\"]*\"|'[^']*')")
 
 
@@ -95,12 +95,17 @@ def fitting_xmp(xmp: bytes, *, keep_gps: bool) -> bytes:
         BadExif: a place cannot be taken out of it.
     """
     fitted = _ORIENTATION_IN_XMP.sub(rb"\g<1>1", xmp.rstrip(b"\0"))
-    fitted = _EXTENDED.sub(b"", _THUMBNAILS.sub(b"", fitted))
+    fitted = _EXTENDED.sub(b"", _without_thumbnails(fitted))
     if not keep_gps:
         fitted = _GPS_ELEMENT.sub(b"", _GPS_ATTRIBUTE.sub(b"", fitted))
         if b"GPS" in fitted or b"\0G\0P\0S" in fitted or b"G\0P\0S\0" in fitted:
             raise BadExif("a place in it cannot be removed")
     return fitted
+
+
+def _without_thumbnails(xmp: bytes) -> bytes:
+    start, end = (xmp.find(mark) for mark in _THUMBNAILS)
+    return xmp[:start] + xmp[end + len(_THUMBNAILS[1]) :] if 0 <= start < end else xmp
 
 
 def _find(data: bytes) -> _Found:
@@ -151,8 +156,8 @@ def iptc_of_photoshop(resources: bytes) -> bytes:
 
 
 def _of_png(data: bytes) -> _Found:
-    found, at = _Found(), 8
-    while at + 12 <= len(data):
+    found, at, total = _Found(), 8, 0
+    while at + 12 <= len(data) and total <= MAX_BYTES:
         size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
         body, crc = data[at + 8 : at + 8 + size], data[at + 8 + size : at + 12 + size]
         at += 12 + size
@@ -162,6 +167,7 @@ def _of_png(data: bytes) -> _Found:
             found.exif = body
             continue
         keyword, text = _png_text(kind, body)
+        total += len(text)  # many small chunks could unpack to much
         if keyword == XMP_KEYWORD:
             found.xmp = text.encode()
         elif keyword in _EXIF_KEYWORDS:
@@ -175,7 +181,7 @@ def _of_png(data: bytes) -> _Found:
 
 
 def _png_text(kind: bytes, body: bytes) -> tuple[str, str]:
-    """Keyword and text of a chunk; an empty keyword if the text is larger than what is kept."""
+    """Keyword and text of a chunk, of which no more is unpacked than shows that it is too large."""
     keyword, _, rest = body.partition(b"\0")
     if kind == b"iTXt":
         is_compressed, rest = rest[:1] == b"\1", rest[2:]
@@ -184,9 +190,7 @@ def _png_text(kind: bytes, body: bytes) -> tuple[str, str]:
         is_compressed, text = kind == b"zTXt", rest[kind == b"zTXt" :]
     if is_compressed:
         unpacker = zlib.decompressobj()
-        text = unpacker.decompress(text, 2 * MAX_BYTES + 1)
-        if not unpacker.eof:
-            return "", ""
+        text = unpacker.decompress(text, MAX_BYTES + 1)
     return keyword.decode("latin-1"), text.decode("utf-8" if kind == b"iTXt" else "latin-1", "replace")
 
 
