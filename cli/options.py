@@ -64,7 +64,7 @@ strip_settings: dict[str, Any] = {
 }
 checksums_settings: dict[str, Any] = {
     "is_flag": True,
-    "help": "Store size and SHA-256 of each original file, about 55 bytes a picture.",
+    "help": "Store size and SHA-256 of each original file, about 45 bytes a picture.",
 }
 
 

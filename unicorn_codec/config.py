@@ -113,7 +113,7 @@ class MetadataOptions:
     Args:
         keep: EXIF, XMP, IPTC, PNG text and the time of modification. An archive of a network keeps none of it.
         keep_gps: with the place where the picture was taken.
-        checksums: also the original's bytes and SHA-256, which take about 55 bytes a picture.
+        checksums: also the original's bytes and SHA-256, which take about 45 bytes a picture.
     """
 
     keep: bool = True
