@@ -8,16 +8,19 @@ import click
 
 from .options import (
     a_path,
+    checksums_settings,
     device_option,
     json_option,
     local_archive_argument,
+    metadata_options_of,
     overwrite_option,
     skip_unreadable_option,
+    strip_settings,
 )
 from .parameters import IndexRanges
-from .report import measured_text, shortened
+from .report import measured_text, notes_text, shortened
 from .selection import select_by_index, select_by_name
-from .text import count, exact_bytes
+from .text import count, exact_bytes, indented
 from .values import measured_values, to_json
 
 if TYPE_CHECKING:  # at run time these would load torch
@@ -31,6 +34,8 @@ if TYPE_CHECKING:  # at run time these would load torch
 @click.option("--effort", type=click.IntRange(0), help="Rounds of refinement.  [default: as for pack]")
 @click.option("--seed", type=click.IntRange(0), default=0, help="Seed that draws the new indices.  [default: 0]")
 @skip_unreadable_option
+@click.option("--strip", **strip_settings)
+@click.option("--checksums", **checksums_settings)
 @device_option
 @json_option
 def add(
@@ -39,6 +44,8 @@ def add(
     effort: int | None,
     seed: int,
     skip_unreadable: bool,
+    strip: str | None,
+    checksums: bool,
     device: str,
     as_json: bool,
 ) -> None:
@@ -53,7 +60,8 @@ def add(
     from .progress import Bars
 
     read = ReadOptions(skip_unreadable=skip_unreadable)
-    options = CodesOptions(read=read, effort=effort, seed=seed, device=device)
+    metadata = metadata_options_of(strip, checksums)
+    options = CodesOptions(read=read, metadata=metadata, effort=effort, seed=seed, device=device)
     with Bars() as bars:
         report = library.add(archive, folder, options, bars)
     click.echo(to_json(add_values(report)) if as_json else add_text(archive, report))
@@ -69,10 +77,13 @@ def add_values(report: "AddReport") -> dict[str, Any]:
 def add_text(path: Path, report: "AddReport") -> str:
     """Format the text that ``add`` prints."""
     new, indices = count(len(report.indices), "picture"), report.indices
-    return "\n\n".join((
+    parts = [
         f"{path}: {new} added, {exact_bytes(report.added_bytes)}; indices {indices[0]} to {indices[-1]}",
         measured_text(report.measured),
-    ))  # fmt: skip
+    ]
+    if report.notes:
+        parts.append("notes\n" + indented(notes_text(report.notes)))
+    return "\n\n".join(parts)
 
 
 @click.command()

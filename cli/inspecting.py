@@ -11,8 +11,12 @@ from .values import to_json
 
 @click.command()
 @archive_argument
-@click.option("--entries", is_flag=True, help="List every picture: index, size, record, PSNR as packed, name.")
-@click.option("--index", type=click.IntRange(min=0), help="Show only this picture.")
+@click.option(
+    "--entries",
+    is_flag=True,
+    help="List every picture: index, size, record, PSNR as packed, date (not for URLs), name.",
+)
+@click.option("--index", type=click.IntRange(min=0), help="Show one picture alone, with all its metadata.")
 @json_option
 def inspect(archive: Path | str, entries: bool, index: int | None, as_json: bool) -> None:
     """Describe a file: its pictures, rate, network, autoencoder, and the bytes of each part.

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from unicorn_codec.config import DEVICES, MAX_PIXELS, ReadOptions
+from unicorn_codec.config import DEVICES, MAX_PIXELS, MetadataOptions, ReadOptions
 from unicorn_codec.format.header import MAX_STEPS
 from unicorn_codec.format.limits import MAX_SIDE
 
@@ -56,6 +56,22 @@ skip_unreadable_settings: dict[str, Any] = {
     "help": "Skip unreadable files instead of stopping.",
 }
 skip_unreadable_option = click.option("--skip-unreadable", **skip_unreadable_settings)
+
+strip_settings: dict[str, Any] = {
+    "type": click.Choice(("all", "gps")),
+    "help": "Leave out metadata: all of it, or where pictures were taken (in EXIF and XMP).  "
+    "[default: keep EXIF, XMP, IPTC, PNG text and the file's time]",
+}
+checksums_settings: dict[str, Any] = {
+    "is_flag": True,
+    "help": "Store size and SHA-256 of each original file, about 45 bytes a picture.",
+}
+
+
+def metadata_options_of(strip: str | None, checksums: bool) -> MetadataOptions:
+    """Return the library's options from those that ``strip_settings`` and ``checksums_settings`` describe."""
+    return MetadataOptions(keep=strip != "all", keep_gps=strip is None, checksums=checksums)
+
 
 read_options = (
     option(

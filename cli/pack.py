@@ -26,7 +26,17 @@ from unicorn_codec.model_registry import default_name
 from unicorn_codec.quality import DEFAULT_QUALITY
 
 from .grouped import GroupedCommand, grouped, option
-from .options import a_path, device_settings, json_settings, overwrite_settings, read_options, read_options_of
+from .options import (
+    a_path,
+    checksums_settings,
+    device_settings,
+    json_settings,
+    metadata_options_of,
+    overwrite_settings,
+    read_options,
+    read_options_of,
+    strip_settings,
+)
 from .parameters import ByteSize, Duration
 from .report import found_text, pack_text
 from .values import pack_values, to_json
@@ -99,6 +109,12 @@ effort_options = grouped(
 )
 
 input_options = grouped("Input", *read_options)
+
+metadata_options = grouped(
+    "Metadata",
+    option("--strip", **strip_settings),
+    option("--checksums", advanced=True, **checksums_settings),
+)
 
 output_options = grouped(
     "Output",
@@ -227,6 +243,7 @@ OPTION_NAMES = {
 @target_options
 @effort_options
 @input_options
+@metadata_options
 @output_options
 @network_options
 def pack(folder: Path, output: Path, as_json: bool, **settings: Any) -> None:
@@ -262,6 +279,7 @@ def pack_options(
     """Return the library's options for the command's; options not given keep the library's default."""
     common = {name: settings[name] for name in ("seed", "device", "autoencoder", "resume", "overwrite")}
     common["read"] = read_options_of(settings)
+    common["metadata"] = metadata_options_of(settings["strip"], settings["checksums"])
     targets = _given(settings, TARGETS)
     if len(targets) > 1:
         raise click.UsageError(f"give one target, not {_listed(targets)}")

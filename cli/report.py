@@ -247,8 +247,8 @@ def _code_rows(codes: dict[str, Any]) -> list[Row]:
 
 
 def _entries_text(entries: list[dict[str, Any]]) -> str:
-    """Format all pictures as a table."""
-    columns_of = {"record_bytes": "bytes", "codec": "codec", "psnr_db": "PSNR, dB"}
+    """List all pictures with what the file holds about each."""
+    columns_of = {"record_bytes": "bytes", "codec": "codec", "psnr_db": "PSNR, dB", "date": "date"}
     keys = list(columns_of)
     rows = [
         (
@@ -273,8 +273,35 @@ def picture_text(picture: dict[str, Any]) -> str:
         ("stored as", f"{picture['codec']}, {exact_bytes(picture['record_bytes'])} at byte {picture['offset']:,}"),
         *([("PSNR", f"{psnr:.2f} dB as packed")] if psnr is not None else []),
         *([("depends on", ", ".join(map(str, picture["depends_on"])))] if picture["depends_on"] else []),
+        *_metadata_rows(picture),
     ]
-    return labelled(rows)
+    parts = [labelled(rows)]
+    if picture["exif"]:
+        parts.append("EXIF\n" + indented(labelled([(name, _shown(value)) for name, value in picture["exif"].items()])))
+    if picture["texts"]:
+        texts = labelled([(printable(name), printable(text)) for name, text in picture["texts"]])
+        parts.append("PNG text\n" + indented(texts))
+    if picture["xmp"]:
+        parts.append("XMP\n" + indented("\n".join(map(printable, picture["xmp"].splitlines()))))
+    return "\n\n".join(parts)
+
+
+def _metadata_rows(picture: dict[str, Any]) -> list[Row]:
+    """Return rows for what is known of the original file alone."""
+    rows = [("date", picture["date"]), ("modified", picture["modified"])]
+    if picture["file_bytes"] is not None:
+        rows.append(("original", exact_bytes(picture["file_bytes"])))
+    if picture["sha256"] is not None:
+        rows.append(("", f"SHA-256 {picture['sha256']}"))
+    if picture["iptc_bytes"]:
+        rows.append(("IPTC", exact_bytes(picture["iptc_bytes"])))
+    return [row for row in rows if row[1]]
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_shown, value))
+    return f"{value:.6g}" if isinstance(value, float) else printable(str(value))
 
 
 def _cell(value: float | str | None) -> str:

@@ -1,6 +1,7 @@
 """``unicorn unpack``: decode pictures by index or name."""
 
 import sys
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from .options import (
 from .parameters import IndexRanges
 from .report import shortened
 from .selection import names_one_file, paths_in_folder, refuse_existing, select_by_index, select_by_name
+from .text import count
 
 PICTURES_LOST = 3
 """Exit code if some pictures were unpacked and others are damaged."""
@@ -83,8 +85,11 @@ def unpack(
     One --index is written to a file such as 42.png in the current folder; other selections are written into a folder.
     -o chooses the place. Nothing is written outside the output folder, whatever names the archive holds.
 
-    If some of several pictures are damaged, the others are written, the damaged ones are listed, and the exit code
-    is 3.
+    EXIF, XMP, IPTC and PNG text go back into the file where its format has a place for them, and the file gets the
+    time of its original.
+
+    Where some of several pictures are damaged, the others are written, those that are lost are listed, and the exit
+    code is 3.
     """
     if sum((ranges is not None, bool(patterns), everything)) != 1:
         raise click.UsageError("select pictures by one of --index, --name and --all")
@@ -115,6 +120,8 @@ def unpack(
         losses.raises = is_one and not everything
         written = write_pictures(opened, paths, losses, steps=sampling_steps, overwrite=overwrite)
     click.echo(written_text(written))
+    for line in losses.metadata_lines():
+        click.echo(f"unicorn: warning: {line}", err=True)
     if losses.lines:
         click.echo("\n".join(f"unicorn: error: lost: {line}" for line in losses.lines), err=True)
         ctx.exit(PICTURES_LOST)
@@ -126,14 +133,15 @@ def write_to_stdout(opened: "Archive", chosen: list[int], suffix: str, *, steps:
     Raises:
         UsageError: several pictures are selected, or the output is a terminal.
     """
-    from unicorn_codec.pictures.images import encode_picture
+    from unicorn_codec.pictures.images import encode_with_metadata
 
     if len(chosen) != 1:
         raise click.UsageError(f"-o - writes one picture, not {len(chosen)}")
     if sys.stdout.isatty():
         raise click.UsageError("-o - writes a picture: redirect the output to a file or another program")
     (pixels,) = dict(opened.iterate(chosen, steps=steps)).values()
-    sys.stdout.buffer.write(encode_picture(pixels, suffix))
+    encoded, _ = encode_with_metadata(pixels, suffix, opened.metadata(chosen[0]))
+    sys.stdout.buffer.write(encoded)
     sys.stdout.buffer.flush()
 
 
@@ -155,10 +163,19 @@ def path_of_file(output: str, picture_format: str | None) -> Path:
 
 @dataclass(slots=True)
 class Losses:
-    """Pictures that cannot be unpacked, one line each; ``raises`` if a single picture is selected."""
+    """Pictures that cannot be unpacked, one line each; where one picture alone is wanted, its error is raised.
+
+    Also metadata that the files' format cannot hold: how many pictures lack each kind of it.
+    """
 
     raises: bool = False
     lines: list[str] = field(default_factory=list)
+    metadata: Counter[str] = field(default_factory=Counter)
+
+    def metadata_lines(self) -> list[str]:
+        return [
+            f"{kind} of {count(number, 'picture')} does not fit the format" for kind, number in self.metadata.items()
+        ]
 
     def picture(self, index: int, error: FormatError) -> None:
         if self.raises:
@@ -188,16 +205,16 @@ def write_pictures(
 
     from .progress import bar
 
-    def write(picture: tuple[int, "np.ndarray"]) -> int:
+    def write(picture: tuple[int, "np.ndarray"]) -> tuple[int, list[str]]:
         index, pixels = picture
         make_folder(paths[index].parent)
-        write_picture(pixels, paths[index], overwrite)
-        return index
+        return index, write_picture(pixels, paths[index], overwrite, opened.metadata(index))
 
     written = set[int]()
     with bar("unpacking", len(paths), hidden=len(paths) == 1) as shown:
-        for index in map_in_threads(write, opened.iterate(paths, steps=steps, on_error=losses.picture)):
+        for index, lost in map_in_threads(write, opened.iterate(paths, steps=steps, on_error=losses.picture)):
             written.add(index)
+            losses.metadata.update(lost)
             shown.update()
     return [path for index, path in paths.items() if index in written]
 

@@ -604,7 +604,8 @@ def expected(pictures: Sequence[Picture] | None = None, **values: Any) -> dict[s
         for p in pictures
         if p.codec not in (0, 8)
     ]
-    usual_values = {"generation": 1, "pictures": listed, "network": None, "canaries": [], "change": None, "blobs": []}
+    usual_values = {"generation": 1, "pictures": listed, "network": None, "canaries": [], "change": None}
+    usual_values |= {"blobs": [], "times": []}
     return usual_values | values
 
 
@@ -779,6 +780,8 @@ def rich_records() -> list[Valid]:
     at = blobs.add("m", leb(2) + leb(3) + leb(4) + stored(b"onetwo2"))
     blobs.records([Picture(0, extras=tagged(4, 2, at[0], at[1], 1))])
     blobs.root = blobs.leaf()
+    times = [1_600_000_000 << 1, 9]  # the second is five seconds before 1970
+    timed = [Picture(n, extras=tagged(6, number)) for n, number in enumerate(times)]
     strangers = File()
     strangers.add("Q", b"a chunk of a later text")
     strangers.decoder()
@@ -802,6 +805,7 @@ def rich_records() -> list[Valid]:
         ("sequence-that-forks", "UNI-108", usual(film), expected(film)),
         ("two-decoders", "UNI-58", two.footer(), expected(mixed)),
         ("metadata", "UNI-114", blobs.footer(), expected(blobs.pictures, blobs=[[0, 2, b"two2".hex()]])),
+        ("records-with-times", "UNI-124", usual(timed), expected(timed, times=[[0, 1_600_000_000], [1, -5]])),
         ("unknown-chunks", "UNI-12", strangers.footer(), expected()),
         ("records-in-a-run", "UNI-59", file.footer(), expected()),
     ]
@@ -987,6 +991,7 @@ def record_errors() -> list[Invalid]:
         ("record-of-another-codec", "UNI-46", "InvalidField", usual(kinds)),
         ("record-of-another-parent", "UNI-46", "InvalidField", usual(parents)),
         ("record-with-long-extras", "UNI-120", "InvalidField", with_extras(tagged(9, data=bytes(65536)))),
+        ("record-of-a-far-time", "UNI-124", "InvalidField", with_extras(tagged(6, 1 << 41))),
         ("record-with-a-bad-name", "UNI-62", "InvalidField", with_extras(tagged(3, data=b"a\n"))),
         ("blob-beyond-the-last", "UNI-114", "InvalidField", blob.footer()),
         ("parent-that-is-not-there", "UNI-108", "InvalidField", usual(missing)),

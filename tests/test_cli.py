@@ -29,6 +29,7 @@ from unicorn_codec.errors import DamagedSectionWarning, Interrupted
 from unicorn_codec.format.header import WeightFormat
 from unicorn_codec.inspection import ArchivePart
 from unicorn_codec.measurement import Measured, PictureDistortion
+from unicorn_codec.metadata import PictureMetadata
 from unicorn_codec.network.planning import NetworkPlan, shape_network
 from unicorn_codec.network.training import Progress
 from unicorn_codec.packing import pack
@@ -202,6 +203,9 @@ class FakeArchive:
     def find(self, name: str) -> list[int]:
         return [index for index, known in self.names.items() if known == name]
 
+    def metadata(self, index: int) -> PictureMetadata:
+        return PictureMetadata()
+
     def iterate_indices(self, on_lost_page: object) -> Iterator[int]:
         return iter(range(len(self.listed)))
 
@@ -364,11 +368,11 @@ def test_a_time_and_an_effort_exclude_each_other() -> None:
 def test_help_shows_the_usual_options_and_help_all_the_rest() -> None:
     usual, everything = (run("pack", option).stdout for option in ("--help", "--help-all"))
     of_usual, of_all = (re.findall(r"^  (?:-\w, )?(--[a-z-]+)", text, re.MULTILINE) for text in (usual, everything))
-    assert len(of_usual) <= 15 and set(of_usual) < set(of_all)
+    assert len(of_usual) <= 16 and set(of_usual) < set(of_all)
     assert {"--quality", "--effort", "--overwrite"} <= set(of_usual) and "--hidden-size" not in of_usual
     wanted = {name for parameter in cli.commands["pack"].params for name in parameter.opts if name.startswith("--")}
     assert wanted <= set(of_all)
-    for heading in ("Target:", "Effort:", "Input:", "Output:"):
+    for heading in ("Target:", "Effort:", "Input:", "Metadata:", "Output:"):
         assert heading in usual
 
 

@@ -25,14 +25,14 @@ LAYERS = (
     ),
     ("", "model_registry effort quality config"),
     ("weights", "weight_tables weight_coding minifloat weight_section"),
-    ("", "inspection devices checkpoints"),
+    ("", "exif_directory metadata inspection devices checkpoints"),
     ("codes", "context_model context_predictor latent_coding rate_model"),
     (
         "pictures",
         "batches picture_files recognise folders limits colour_space raster reducing tone_mapping colour exif "
         "png_chunks png_bands png_files jpeg_markers jpeg_files pillow_files bmp_files heif_boxes heif_files "
-        "tiff_pages tiff_samples tiff_files raw_files reading images output_files demo_pictures av1_stream "
-        "avif_container avif avif_sequence metrics",
+        "tiff_pages tiff_samples tiff_files raw_files reading file_metadata metadata_writing images output_files "
+        "demo_pictures av1_stream avif_container avif avif_sequence metrics",
     ),
     (
         "network",
@@ -43,9 +43,9 @@ LAYERS = (
     ("", "archive measurement verification editing"),
     (
         "packing",
-        "reports observer packed picture_source refinement candidates code_writer folder_encoder near_duplicates "
-        "size_forecast rate_control effort_planning targets tuning quality_floor into_codes preview into_network "
-        "archive_writing pack add",
+        "reports observer packed picture_source original_metadata refinement candidates code_writer folder_encoder "
+        "near_duplicates size_forecast rate_control effort_planning targets tuning quality_floor into_codes preview "
+        "into_network archive_writing pack add",
     ),
     (
         "bench",
@@ -146,13 +146,24 @@ def test_light_modules_import_neither_torch_nor_pillow(module: str) -> None:
             {
                 *(f"pictures.{name}_files" for name in ("jpeg", "png", "pillow", "bmp", "heif", "tiff")),
                 "pictures.png_bands",
-                *(f"pictures.{name}" for name in ("exif", "reading", "images", "avif", "avif_sequence")),
+                *(
+                    f"pictures.{name}"
+                    for name in (
+                        "exif",
+                        "reading",
+                        "images",
+                        "avif",
+                        "avif_sequence",
+                        "file_metadata",
+                        "metadata_writing",
+                    )
+                ),
                 "bench.rivals",
             },
         ),
         ("tifffile", {"pictures.tiff_files", "pictures.tiff_pages", "pictures.tiff_samples"}),
         ("simplejpeg", {"pictures.jpeg_files"}),
-        ("pillow_heif", {"pictures.heif_files"}),
+        ("pillow_heif", {"pictures.heif_files", "pictures.file_metadata"}),
         ("rawpy", {"pictures.raw_files"}),
     ],
 )

@@ -64,7 +64,7 @@ def read_all(data: bytes) -> dict[str, Any]:
     for attachment in reader.footer.attachments:
         payload = reader.payload(attachment.letter, attachment.offset, attachment.length)
         assert attachment.letter == TOMBSTONES and list(removed_in(payload))
-    pictures, blobs = [], list[list[Any]]()
+    pictures, blobs, times = [], list[list[Any]](), list[list[int]]()
     for leaf in reader.leaves():
         for index in map(int, leaf.living):
             row = reader.row(index)
@@ -77,6 +77,9 @@ def read_all(data: bytes) -> dict[str, Any]:
             assert name is None or index in reader.find(name)
             if record is not None:
                 blobs += [[index, place.kind, reader.blob(place).hex()] for place in record.metadata]
+                times += [[index, record.modified]] if record.modified is not None else []
+                details = reader.details(row)
+                assert (details.metadata, details.modified) == (record.metadata, record.modified)
             pictures.append({
                 "index": index,
                 "size": [row.width, row.height],
@@ -95,6 +98,7 @@ def read_all(data: bytes) -> dict[str, Any]:
         "canaries": [[canary.index, list(canary.sums)] for canary in reader.footer.canaries],
         "change": change,
         "blobs": blobs,
+        "times": times,
     }
 
 

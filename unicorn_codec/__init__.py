@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from unicorn_codec.archive import Archive as Archive
     from unicorn_codec.config import CodesOptions as CodesOptions
     from unicorn_codec.config import Goal as Goal
+    from unicorn_codec.config import MetadataOptions as MetadataOptions
     from unicorn_codec.config import NetworkOptions as NetworkOptions
     from unicorn_codec.config import Target as Target
     from unicorn_codec.packing.pack import pack as pack
@@ -40,6 +41,7 @@ _MODULES = {
     "Archive": "archive",
     "CodesOptions": "config",
     "Goal": "config",
+    "MetadataOptions": "config",
     "NetworkOptions": "config",
     "Target": "config",
     "pack": "packing.pack",

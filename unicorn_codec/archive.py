@@ -36,6 +36,7 @@ from unicorn_codec.format.pages import Row
 from unicorn_codec.format.reader import ContainerReader
 from unicorn_codec.format.records import SEQUENCE
 from unicorn_codec.format.sources import open_source
+from unicorn_codec.metadata import PictureMetadata, metadata_of
 from unicorn_codec.model_registry import AUTOENCODER, CONTEXT_MODEL, models, names
 from unicorn_codec.network.denoiser import load_tensors
 from unicorn_codec.pictures.batches import PICTURES_PER_BATCH, batches_by_size
@@ -219,6 +220,21 @@ class Archive:
         """Return width and height of the picture with an index."""
         row = self.reader.row(index)
         return row.width, row.height
+
+    def metadata(self, index: int) -> PictureMetadata:
+        """Return what the archive knows of a picture's original: EXIF, XMP, IPTC, texts and its file.
+
+        Warns with a ``DamagedSectionWarning`` where a part of it is damaged, and leaves that out.
+
+        Raises:
+            IndexOutOfRange: no picture has this index.
+            FormatError: the index is damaged.
+        """
+
+        def warn(error: FormatError) -> None:
+            warnings.warn(f"metadata of picture {index}: {error}", DamagedSectionWarning, stacklevel=4)
+
+        return metadata_of(self.reader, self.reader.row(index), warn)
 
     def decode(
         self, indices: Iterable[int], *, batch_size: int = PICTURES_PER_BATCH, steps: int | None = None

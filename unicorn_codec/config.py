@@ -107,6 +107,21 @@ class ReadOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MetadataOptions:
+    """What an archive keeps of its pictures' files besides the pixels.
+
+    Args:
+        keep: EXIF, XMP, IPTC, PNG text and the time of modification. An archive of a network keeps none of it.
+        keep_gps: with the place where the picture was taken.
+        checksums: also the original's bytes and SHA-256, which take about 45 bytes a picture.
+    """
+
+    keep: bool = True
+    keep_gps: bool = True
+    checksums: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PackOptions:
     """Options that both ways of packing share. Pack with ``CodesOptions`` or ``NetworkOptions``.
 
@@ -119,6 +134,7 @@ class PackOptions:
     """
 
     read: ReadOptions = field(default_factory=ReadOptions)
+    metadata: MetadataOptions = field(default_factory=MetadataOptions)
     seed: int = 0
     device: str = "auto"
     autoencoder: str = field(default_factory=default_name)

@@ -1,4 +1,4 @@
-"""Description of a ``.uni`` file as plain values, ready for JSON. Loads no network or torch, and reads no record."""
+"""Description of a ``.uni`` file as plain values, ready for JSON. Loads no network or torch, and reads no code."""
 
 import os
 import warnings
@@ -13,7 +13,8 @@ from unicorn_codec.format.network_table import StoredNetwork, parse_network
 from unicorn_codec.format.pages import Row, psnr_of_code
 from unicorn_codec.format.reader import FORMAT_VERSION, ContainerReader
 from unicorn_codec.format.records import AVIF, CODECS, HALF_SIZE, LATENTS, NETWORK, SEQUENCE
-from unicorn_codec.format.sources import open_source
+from unicorn_codec.format.sources import is_url, open_source
+from unicorn_codec.metadata import metadata_of, metadata_values
 from unicorn_codec.weights.weight_section import weight_summary
 
 DECODED_BY_MODEL = (LATENTS, HALF_SIZE, NETWORK)
@@ -37,6 +38,8 @@ class ArchivePart:
 def describe(path: str | os.PathLike[str], *, entries: bool = False) -> dict[str, Any]:
     """Describe a file or URL; with ``entries`` also every picture, by index.
 
+    A date takes a read of its own, so that the pictures of a URL get none; ``describe_picture`` has it.
+
     Raises ``ArchiveUnreadable`` and ``FormatError``.
     """
     source = open_source(path)
@@ -44,7 +47,7 @@ def describe(path: str | os.PathLike[str], *, entries: bool = False) -> dict[str
         reader = ContainerReader(source)
         description = describe_reader(reader)
         if entries:
-            description["entries"] = list(_entries(reader))
+            description["entries"] = list(_entries(reader, with_dates=not is_url(path)))
         return description
     finally:
         source.close()
@@ -64,6 +67,7 @@ def describe_picture(path: str | os.PathLike[str], index: int) -> dict[str, Any]
             "decoder": row.decoder,
             "offset": row.offset,
             "depends_on": chain,
+            **metadata_values(metadata_of(reader, row, _warn_of_metadata)),
         }
     finally:
         source.close()
@@ -197,8 +201,8 @@ def _codes(reader: ContainerReader, first: Decoder) -> dict[str, Any]:
     }
 
 
-def _entries(reader: ContainerReader) -> Iterator[dict[str, Any]]:
-    """Yield one entry per picture, by index. Name and PSNR are None if unknown."""
+def _entries(reader: ContainerReader, *, with_dates: bool) -> Iterator[dict[str, Any]]:
+    """One entry a picture, by index; the name is None if it has none, the PSNR and the date if they are not known."""
     for leaf in reader.leaves():
         try:
             names = reader.names_of(leaf)
@@ -208,7 +212,12 @@ def _entries(reader: ContainerReader) -> Iterator[dict[str, Any]]:
         for index in leaf.living.tolist():
             row = leaf.row(index)
             assert row is not None, "it lives"
-            yield entry_of(row, (names[index - leaf.first] or None) if names else None)
+            date = metadata_of(reader, row, _warn_of_metadata).date if with_dates else None
+            yield entry_of(row, (names[index - leaf.first] or None) if names else None) | {"date": date}
+
+
+def _warn_of_metadata(error: FormatError) -> None:
+    warnings.warn(f"metadata is damaged: {error}", DamagedSectionWarning, stacklevel=5)
 
 
 def entry_of(row: Row, name: str | None) -> dict[str, Any]:

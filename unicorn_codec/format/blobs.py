@@ -1,13 +1,43 @@
 """Blobs of metadata, several of which are compressed together in a chunk."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from unicorn_codec.format.fields import Fields, check, refusing, varint
 from unicorn_codec.format.limits import MAX_BLOB_BYTES, MAX_BLOBS
 from unicorn_codec.format.packed_bytes import pack_bytes, unpack_bytes
 
 FACTS, EXIF, XMP, IPTC, ICC, PNG_TEXT = range(1, 7)
-"""Kinds of blobs. Facts come from the file system and the original file."""
+"""Kinds of blobs."""
+
+_FILE_BYTES, _SHA256 = 2, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What identifies an original file: its bytes, and their SHA-256."""
+
+    file_bytes: int | None = None
+    sha256: bytes | None = None
+
+
+def serialize_facts(file_bytes: int, sha256: bytes) -> bytes:
+    """Write the facts about an original file as a blob."""
+    check(len(sha256) == 32, "a SHA-256 has 32 bytes")
+    return bytes([_FILE_BYTES, 8]) + file_bytes.to_bytes(8, "little") + bytes([_SHA256, 32]) + sha256
+
+
+def parse_facts(blob: bytes) -> Facts:
+    """Read a blob of facts; unknown fields are skipped. Raises ``InvalidField``."""
+    fields, found = Fields(blob), dict[int, bytes]()
+    with refusing("facts"):
+        while fields.left:
+            tag = fields.take(1)[0]
+            found[tag] = fields.take(fields.varint(MAX_BLOB_BYTES, "a field's length"))
+        size, digest = found.get(_FILE_BYTES), found.get(_SHA256)
+        check(size is None or len(size) == 8, "a number of bytes is a u64")
+        check(digest is None or len(digest) == 32, "a SHA-256 has 32 bytes")
+    return Facts(None if size is None else int.from_bytes(size, "little"), digest)
 
 
 def serialize_blobs(blobs: Sequence[bytes]) -> bytes:

@@ -112,8 +112,10 @@ def _copy(reader: ContainerReader, file: IO[bytes]) -> None:
                 writer.add_of_network(index, row.width, row.height, row.decoder, name, psnr=row.psnr)
                 continue
             record = reader.record(row)
-            blobs = [(place.kind, reader.blob(place)) for place in record.metadata]
-            writer.add(replace(record, metadata=()), name, blobs=blobs, psnr=row.psnr)
+            places = record.metadata if row.lives else ()
+            blobs = [(place.kind, reader.blob(place)) for place in places]
+            moved = replace(record, metadata=(), modified=record.modified if row.lives else None)
+            writer.add(moved, name, blobs=blobs, psnr=row.psnr)
             if not row.lives:
                 writer.hide([index])
     for attachment in footer.attachments:

@@ -42,5 +42,8 @@ MAX_PARTS = 4096
 MAX_SEQUENCE = 64
 """Pictures that decoding one picture may require."""
 
+MAX_TIME = 1 << 40
+"""Seconds from 1970, either way, that a time is less away."""
+
 MAX_PSNR = 20_000
 """Largest stored PSNR, in hundredths of a dB."""

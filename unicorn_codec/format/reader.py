@@ -36,12 +36,22 @@ from unicorn_codec.format.chunks import (
     salt_of,
 )
 from unicorn_codec.format.decoder_table import Decoder
+from unicorn_codec.format.fields import refusing
 from unicorn_codec.format.footer import Footer, parse_footer
 from unicorn_codec.format.limits import MAX_FOOTER_BYTES, MAX_PAGE_BYTES, MAX_ROWS, MAX_SEQUENCE
 from unicorn_codec.format.name_lookup import Directory, Run, candidates, indices_of, parse_run
 from unicorn_codec.format.names import name_hash, same_name
 from unicorn_codec.format.pages import Inner, Leaf, Place, Row, parse_inner, parse_leaf, parse_names, span_of
-from unicorn_codec.format.records import REMOVED, SEQUENCE, BlobPlace, Record, parse_record
+from unicorn_codec.format.records import (
+    REMOVED,
+    SEQUENCE,
+    BlobPlace,
+    Details,
+    Record,
+    header_bytes,
+    parse_details,
+    parse_record,
+)
 from unicorn_codec.format.sources import Source
 
 SIGNATURE = b"\x89UNI\r\n\x1a\n"
@@ -56,6 +66,13 @@ MAX_FOOTER_CANDIDATES = 1024
 """Maximum number of candidate footers examined if the file does not end with one."""
 
 KEPT_PAGES = 64
+KEPT_DETAILS = 1024
+KEPT_BLOB_CHUNKS = 64
+LARGE_BLOBS = 1 << 20
+"""Chunks of more metadata are not kept; a usual one has a sixteenth of it."""
+
+HEADER_AT_ONCE = 256
+"""What is read of a record to know where its metadata lies."""
 
 
 def check_preamble(data: bytes) -> None:
@@ -84,6 +101,8 @@ class ContainerReader:
         self._lock = RLock()  # pages are kept for all threads that read
         self._pages: OrderedDict[tuple[int, int], Leaf | Inner] = OrderedDict()
         self._names: OrderedDict[int, list[str]] = OrderedDict()
+        self._blobs: OrderedDict[int, list[bytes]] = OrderedDict()
+        self._details: OrderedDict[int, Details] = OrderedDict()
         self._runs: dict[int, Directory | bytes] = {}
         start = max(0, source.size - TAIL_BYTES)
         self._tail_start, self._tail = start, source.read(start, TAIL_BYTES)
@@ -269,6 +288,10 @@ class ContainerReader:
         record = parse_record(data, row.index, row.width, row.height, row.decoder, self.salt)
         if row.lives and (record.codec, record.parent) != (row.codec, row.parent):
             raise InvalidField(f"picture {row.index}: its record is of another kind than the index says")
+        with self._lock:  # who reads a code is likely to ask for the rest
+            self._details[row.offset] = record.details
+            if len(self._details) > KEPT_DETAILS:
+                self._details.popitem(last=False)
         return record
 
     def chain(self, row: Row) -> list[Row]:
@@ -298,9 +321,31 @@ class ContainerReader:
         """Read the payload of a decoder's weights. Raises ``FormatError``."""
         return self.payload(WEIGHTS, place.offset, place.length, place.digest)
 
+    def details(self, row: Row) -> Details:
+        """What the record of a row says of its original file, by its header alone. Raises ``FormatError``.
+
+        The record's checksum is not verified, so that its code need not be read.
+        """
+        if not row.length or row.offset < len(PREAMBLE) or row.offset + row.length > self.end:
+            return Details()
+        with self._lock:
+            if (known := self._details.get(row.offset)) is not None:
+                return known
+        data = self.read(row.offset, min(row.length, HEADER_AT_ONCE))
+        with refusing(f"picture {row.index}"):
+            needed = header_bytes(data)
+            return parse_details(data if needed <= len(data) else self.read(row.offset, min(row.length, needed)))
+
     def blob(self, place: BlobPlace) -> bytes:
-        """Read a blob of metadata. Raises ``FormatError``."""
-        blobs = parse_blobs(self.payload(METADATA, place.offset, place.length))
+        """A blob of metadata. Raises ``FormatError``."""
+        with self._lock:
+            blobs = self._blobs.pop(place.offset, None)
+            if blobs is None:
+                blobs = parse_blobs(self.payload(METADATA, place.offset, place.length))
+            if sum(map(len, blobs)) <= LARGE_BLOBS:
+                self._blobs[place.offset] = blobs
+            if len(self._blobs) > KEPT_BLOB_CHUNKS:
+                self._blobs.popitem(last=False)
         if place.ordinal >= len(blobs):
             raise InvalidField(f"metadata at byte {place.offset}: blob {place.ordinal} of {len(blobs)}")
         return blobs[place.ordinal]

@@ -22,6 +22,7 @@ from unicorn_codec.format.limits import (
     MAX_PICTURES,
     MAX_RECORD_HEADER_BYTES,
     MAX_SIDE,
+    MAX_TIME,
 )
 from unicorn_codec.format.mending import mended
 from unicorn_codec.format.names import check_name
@@ -35,7 +36,7 @@ CODECS = ("none", "latents", "half-size", "avif", "avif-sequence", "network", "e
 """Codecs of pictures, by their number in an index page. 0 means no picture. Removed pictures are kept as long as others
 of their sequence depend on them."""
 
-_SIZE, _DECODER, _NAME, _METADATA, _PARTS = range(1, 6)
+_SIZE, _DECODER, _NAME, _METADATA, _PARTS, _MODIFIED = range(1, 7)
 _MUST_KNOW = 128
 """First tag of header fields that a reader must support; it skips unknown fields with lower tags."""
 
@@ -60,6 +61,14 @@ class BlobPlace:
 
 
 @dataclass(frozen=True, slots=True)
+class Details:
+    """What a record says of its original file: where its metadata lies, and when it was modified."""
+
+    metadata: tuple[BlobPlace, ...] = ()
+    modified: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """A part of a record: its bytes and their kind."""
 
@@ -78,6 +87,7 @@ class Record:
         parts: stored content, usually one code.
         name: the picture's name, if the record repeats it.
         metadata: places of its metadata.
+        modified: when the original file was modified, in seconds since 1970 UTC; None if that is not stored.
     """
 
     index: int
@@ -87,6 +97,7 @@ class Record:
     parts: tuple[Part, ...]
     name: str | None = None
     metadata: tuple[BlobPlace, ...] = ()
+    modified: int | None = None
 
     def __post_init__(self) -> None:
         check(0 <= self.index < MAX_PICTURES, f"an index is 0 to {MAX_PICTURES - 1}, not {self.index}")
@@ -97,6 +108,8 @@ class Record:
         check(len(self.metadata) <= MAX_BLOBS, f"a record has at most {MAX_BLOBS} blobs, not {len(self.metadata)}")
         if self.name is not None:
             check_name(self.name)
+        if self.modified is not None:
+            check(abs(self.modified) < MAX_TIME, f"a time of {self.modified} seconds")
 
     @property
     def code(self) -> bytes:
@@ -113,6 +126,11 @@ class Record:
         if CODE in kinds:
             return codec_of_code(self.parts[kinds.index(CODE)].data)
         return EXACT if ORIGINAL in kinds else OTHER_FILE
+
+    @property
+    def details(self) -> Details:
+        """What it says of its original file."""
+        return Details(self.metadata, self.modified)
 
     @property
     def parent(self) -> int | None:
@@ -208,6 +226,9 @@ def _extras(record: Record, prefix: Prefix) -> Iterator[bytes]:
         yield _field(_METADATA, b"".join(varint(number) for place in places for number in place))
     if [part.kind for part in record.parts] != [CODE]:
         yield _field(_PARTS, b"".join(varint(part.kind) + varint(len(part.data)) for part in record.parts))
+    if record.modified is not None:
+        seconds = record.modified
+        yield _field(_MODIFIED, varint(seconds << 1 if seconds >= 0 else ~seconds << 1 | 1))
 
 
 def _field(tag: int, content: bytes) -> bytes:
@@ -341,6 +362,8 @@ def _with_extras(record: Record, extras: bytes, payload: bytes) -> Record:
             record = replace(record, metadata=tuple(_blob_places(content)))
         elif tag == _PARTS:
             record = replace(record, parts=tuple(_parts(content, payload)))
+        elif tag == _MODIFIED:
+            record = replace(record, modified=_time(content))
         else:
             check(tag < _MUST_KNOW, f"field {tag} of a record's header, which this software does not know")
             content.rest()
@@ -359,6 +382,36 @@ def _blob_places(content: Fields) -> Iterator[BlobPlace]:
     while content.left:
         kind, offset, length, ordinal = (content.varint() for _ in range(4))
         yield BlobPlace(kind, offset, length, ordinal)
+
+
+def _time(content: Fields) -> int:
+    number = content.varint(2 * MAX_TIME - 1, "a time of modification")
+    return ~(number >> 1) if number & 1 else number >> 1
+
+
+def header_bytes(data: bytes) -> int:
+    """Return how many bytes a record has before its payload, by its first ones. Raises ``InvalidField``."""
+    fields = Fields(data)
+    head = fields.varint(2 * MAX_CHUNK_BYTES, "a record's length")
+    fields.varint(MAX_PICTURES + _NEAR, "a record's index")
+    extras = fields.varint(MAX_RECORD_HEADER_BYTES, "a record's header") if head & 1 else 0
+    return fields.offset + extras
+
+
+def parse_details(data: bytes) -> Details:
+    """Read a record's details from what lies before its payload, which no checksum covers by itself.
+
+    Raises ``InvalidField``.
+    """
+    fields, found = Fields(data), Details()
+    head = fields.varint()
+    fields.varint()
+    for tag, content in _tagged(fields.take(fields.varint()) if head & 1 else b""):
+        if tag == _METADATA:
+            found = replace(found, metadata=tuple(_blob_places(content)))
+        elif tag == _MODIFIED:
+            found = replace(found, modified=_time(content))
+    return found
 
 
 def _parts(content: Fields, payload: bytes) -> Iterator[Part]:

@@ -202,14 +202,17 @@ def _write(
     for index, record in sorted(kept.items()):
         if index in left.removed and index not in parents:
             continue
+        is_removed = index in left.removed
         blobs = [
             (place.kind, left.blobs[place.offset][place.ordinal])
-            for place in record.metadata
+            for place in (() if is_removed else record.metadata)
             if place.ordinal < len(left.blobs.get(place.offset, ()))
         ]
         row = left.rows.get(index)
         moved = replace(record, decoder=numbers[record.decoder], metadata=())
-        name = None if index in left.removed else left.names.get(index)
+        if is_removed:  # it is kept for those that go on from it, and nothing but its code is
+            moved = replace(moved, modified=None)
+        name = None if is_removed else left.names.get(index)
         writer.add(moved, name, blobs=blobs, psnr=row.psnr if row else 0)
     for row in of_network:
         if row.index not in left.removed:

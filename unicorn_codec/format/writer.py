@@ -74,6 +74,9 @@ CHUNK_RECORDS = 1024
 MERGED_TOMBSTONES = 8
 """Number of lists of removed pictures at which they are merged with the next."""
 
+BLOBS_AT_ONCE = 1 << 16
+"""Bytes of metadata that share a chunk, before compression: all of it is read for one picture."""
+
 REMEMBERED_BLOBS = 1 << 16
 """Maximum number of remembered blobs of metadata, of which equal ones are not written again."""
 
@@ -168,7 +171,7 @@ class ContainerWriter:
         """
         check(record.decoder < len(self._decoders), f"decoder {record.decoder} was not added")
         self._waiting.append((record, blobs, psnr))
-        self._waiting_bytes += sum(len(part.data) for part in record.parts)
+        self._waiting_bytes += sum(len(part.data) for part in record.parts) + sum(len(blob) for _, blob in blobs)
         self._remember_name(record.index, name)
         if self._waiting_bytes >= CHUNK_BYTES or len(self._waiting) >= CHUNK_RECORDS:
             self.flush()
@@ -220,7 +223,7 @@ class ContainerWriter:
             for _, blob in blobs
             if sha256(blob).digest() not in self._blobs
         }
-        for some in _in_parts(new, MAX_BLOBS):
+        for some in _in_parts(new):
             place = self._chunk(METADATA, serialize_blobs([new[digest] for digest in some]))
             for ordinal, digest in enumerate(some):
                 self._blobs[digest] = (place.offset, place.length, ordinal)
@@ -505,10 +508,17 @@ class ContainerWriter:
         return Run(place.offset, place.length, len(entries))
 
 
-def _in_parts(items: Iterable[bytes], most: int) -> Iterator[list[bytes]]:
-    listed = list(items)
-    for start in range(0, len(listed), most):
-        yield listed[start : start + most]
+def _in_parts(blobs: Mapping[bytes, bytes]) -> Iterator[list[bytes]]:
+    """Keys of blobs that share a chunk."""
+    part, size = list[bytes](), 0
+    for key, blob in blobs.items():
+        if part and (size + len(blob) > BLOBS_AT_ONCE or len(part) == MAX_BLOBS):
+            yield part
+            part, size = [], 0
+        part.append(key)
+        size += len(blob)
+    if part:
+        yield part
 
 
 def serialize_removed(indices: Iterable[int]) -> bytes:

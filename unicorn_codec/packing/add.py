@@ -23,9 +23,10 @@ from unicorn_codec.packing.archive_writing import write_pictures
 from unicorn_codec.packing.effort_planning import plan_rounds
 from unicorn_codec.packing.into_codes import new_encoder
 from unicorn_codec.packing.observer import Observer
+from unicorn_codec.packing.original_metadata import OriginalMetadata
 from unicorn_codec.packing.packed import PackedPictures
 from unicorn_codec.packing.picture_source import PictureSource
-from unicorn_codec.pictures.images import list_folder
+from unicorn_codec.pictures.images import Note, list_folder
 from unicorn_codec.pictures.picture_files import LeftOut, printable
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder, load_autoencoder
 
@@ -50,6 +51,7 @@ class AddReport:
     measured: Measured
     seconds: float
     left_out: tuple[LeftOut, ...]
+    notes: tuple[Note, ...]
 
 
 def add(
@@ -58,8 +60,8 @@ def add(
     """Add all pictures below a folder to an archive of codes. Existing bytes and indices do not change.
 
     Args:
-        options: effort, time, device, seed and reading options are used. The archive determines everything else,
-            including ``max_side`` and the background.
+        options: effort, time, device, seed, metadata and reading options are used. The archive determines everything
+            else, including ``max_side`` and the background.
 
     Raises:
         ArchiveBusy: another process is writing to the archive.
@@ -76,7 +78,8 @@ def add(
         check_new_names(reader, pictures.folder.names)
         shipped, autoencoder = load_both(reader, reader.decoder(number), options.device)
         packed = encode_like(reader.decoder(number), pictures, shipped, reader, options, observer)
-        indices = write_pictures(writer, packed, number)
+        metadata = OriginalMetadata(pictures, options.metadata)
+        indices = write_pictures(writer, packed, number, metadata)
         seconds = time.monotonic() - started
         measured = measure_new(path, writer, pictures, autoencoder, observer)
         writer.commit(seed=options.seed, psnrs={row.index: psnr_code(row.psnr_db) for row in measured.rows})
@@ -90,6 +93,7 @@ def add(
             measured=measured,
             seconds=seconds,
             left_out=tuple(pictures.folder.left_out),
+            notes=(*pictures.folder.notes, *metadata.notes),
         )
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from unicorn_codec.format.records import Record, record_of_code
 from unicorn_codec.format.sources import FileSource
 from unicorn_codec.format.writer import ContainerWriter
 from unicorn_codec.inspection import network_of
+from unicorn_codec.packing.original_metadata import OriginalMetadata
 from unicorn_codec.packing.packed import Codes, PackedPictures
 
 
@@ -45,10 +47,16 @@ def id_of(packed: PackedPictures) -> bytes:
     return digest.digest()[:ID_BYTES]
 
 
-def write_pictures(writer: ContainerWriter, packed: PackedPictures, decoder: int | None = None) -> list[int]:
+def write_pictures(
+    writer: ContainerWriter,
+    packed: PackedPictures,
+    decoder: int | None = None,
+    metadata: OriginalMetadata | None = None,
+) -> list[int]:
     """Write all records of packed pictures, without index and footer.
 
     Args:
+        metadata: of their files; None: they get none. Pictures of a network have no records, and so no metadata.
         decoder: number of the archive's decoder that they are coded for; None writes a new one.
 
     Returns:
@@ -62,7 +70,10 @@ def write_pictures(writer: ContainerWriter, packed: PackedPictures, decoder: int
             writer.add_of_network(index, width, height, number, name)
         return indices
     for position, record in enumerate(_records(packed, packed.codes, indices, number)):
-        writer.add(record, packed.names[position])
+        name, blobs = packed.names[position], () if metadata is None else metadata.blobs(position)
+        if metadata is not None:
+            record = replace(record, modified=metadata.modified(position))
+        writer.add(record, name, blobs=blobs)
     return indices
 
 

@@ -19,6 +19,7 @@ from unicorn_codec.packing.effort_planning import plan_rounds
 from unicorn_codec.packing.folder_encoder import FINEST, FolderEncoder, estimate_overhead
 from unicorn_codec.packing.near_duplicates import NearDuplicateGroup, find_near_duplicates, worthwhile
 from unicorn_codec.packing.observer import Observer
+from unicorn_codec.packing.original_metadata import estimate_metadata_bytes
 from unicorn_codec.packing.packed import Codes, PackedPictures
 from unicorn_codec.packing.picture_source import LatentSource, PictureSource
 from unicorn_codec.packing.quality_floor import QualityFloor
@@ -82,7 +83,9 @@ def pack_into_codes(
     checkpoint = CodesCheckpoint(checkpoint_path(output), digest, resume=options.resume)
     observer.found(pictures.folder, None)
     try:
-        return _encode(new_encoder(pictures, autoencoder, model, checkpoint), options, observer)
+        metadata_bytes = estimate_metadata_bytes(pictures, options.metadata)
+        encoder = new_encoder(pictures, autoencoder, model, checkpoint, metadata_bytes)
+        return _encode(encoder, options, observer)
     except KeyboardInterrupt:
         if not checkpoint.codes:
             raise
@@ -98,6 +101,7 @@ def new_encoder(
     autoencoder: PackagedAutoencoder,
     model: ContextModel,
     checkpoint: CodesCheckpoint | None = None,
+    metadata_bytes: int = 0,
 ) -> FolderEncoder:
     """Return an encoder without sequences and update."""
     rate = RateModel.of(model).to(autoencoder.device)
@@ -106,7 +110,7 @@ def new_encoder(
         chooser=CandidateChooser(pictures=pictures, autoencoder=autoencoder, rate=rate),
         model=model,
         checkpoint=checkpoint,
-        overhead_bytes=estimate_overhead(pictures),
+        overhead_bytes=estimate_overhead(pictures) + metadata_bytes,
     )
 
 

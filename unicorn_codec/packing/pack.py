@@ -33,6 +33,7 @@ from unicorn_codec.packing.archive_writing import check_output, id_of, write_pic
 from unicorn_codec.packing.into_codes import pack_into_codes
 from unicorn_codec.packing.into_network import pack_into_network
 from unicorn_codec.packing.observer import Observer
+from unicorn_codec.packing.original_metadata import OriginalMetadata
 from unicorn_codec.packing.packed import PackedPictures
 from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.packing.preview import take_preview
@@ -65,23 +66,25 @@ def pack(
         check_name(name)
     packed, rounds = make_packed(pictures, autoencoder, output, options, observer)
     seconds = time.monotonic() - started
+    metadata = OriginalMetadata(pictures, options.metadata)
     try:
         with open_atomic(output) as file:
-            measured = write_and_measure(file, packed, pictures, autoencoder, observer)
+            measured = write_and_measure(file, packed, metadata, autoencoder, observer)
     except OSError as error:
         raise OutputError(f"cannot write {output}: {error.strerror or error}") from error
     checkpoint_path(output).unlink(missing_ok=True)
     with Archive.of(ContainerReader(FileSource(output)), autoencoder) as written:
-        return report_on(written, pictures, options, measured, rounds=rounds, seconds=seconds)
+        report = report_on(written, pictures, options, measured, rounds=rounds, seconds=seconds)
+    return replace(report, notes=(*report.notes, *metadata.notes))
 
 
 def write_and_measure(
-    file: IO[bytes], packed: PackedPictures, pictures: PictureSource, autoencoder: Autoencoder, observer: Observer
+    file: IO[bytes], packed: PackedPictures, metadata: OriginalMetadata, autoencoder: Autoencoder, observer: Observer
 ) -> Measured:
     """Write all records, measure what a reader gets of them, and write the index with what was measured."""
     writer = ContainerWriter(file, id_of(packed))
-    write_pictures(writer, packed)
-    measured, canaries = measure_unfinished(file, writer, packed.header.seed, pictures, autoencoder, observer)
+    write_pictures(writer, packed, metadata=metadata)
+    measured, canaries = measure_unfinished(file, writer, packed.header.seed, metadata.pictures, autoencoder, observer)
     psnrs = {row.index: psnr_code(row.psnr_db) for row in measured.rows}
     writer.commit(seed=packed.header.seed, read=packed.read, psnrs=psnrs, canaries=canaries)
     return measured

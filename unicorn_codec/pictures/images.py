@@ -9,6 +9,7 @@ import io
 import os
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,9 @@ from PIL import Image
 from unicorn_codec.config import MAX_PIXELS as MAX_PIXELS
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.errors import ImageFolderError, InvalidSetting, OutputError
+from unicorn_codec.metadata import PictureMetadata
 from unicorn_codec.pictures.folders import alike_names, find_files
+from unicorn_codec.pictures.metadata_writing import finish, settings_for
 from unicorn_codec.pictures.picture_files import (
     BadFile,
     LeftOut,
@@ -182,18 +185,38 @@ def read_picture(folder: Folder, picture: Picture, options: ReadOptions) -> Pixe
         ImageFolderError: the file vanished or changed since the folder was listed.
     """
     try:
-        data = read_file(folder.root, picture.name)
-        if hashlib.sha256(data).hexdigest() != picture.sha256:
-            raise BadFile("it changed since the folder was listed")
-        pixels = decode_picture(data, options).pixels
+        pixels = decode_picture(read_original(folder, picture), options).pixels
     except BadFile as error:
         raise ImageFolderError(f"{folder.root / printable(picture.name)}: {error}") from error
     assert pixels.shape == (picture.height, picture.width, 3), "read with other options than listed with"
     return pixels
 
 
-def write_picture(pixels: Pixels, path: Path | str, overwrite: bool = False) -> None:
+def read_original(folder: Folder, picture: Picture) -> bytes:
+    """Return the bytes of a listed picture's file.
+
+    Raises:
+        ImageFolderError: the file vanished or changed since the folder was listed.
+    """
+    try:
+        data = read_file(folder.root, picture.name)
+        if hashlib.sha256(data).hexdigest() != picture.sha256:
+            raise BadFile("it changed since the folder was listed")
+    except BadFile as error:
+        raise ImageFolderError(f"{folder.root / printable(picture.name)}: {error}") from error
+    return data
+
+
+def write_picture(
+    pixels: Pixels, path: Path | str, overwrite: bool = False, metadata: PictureMetadata | None = None
+) -> list[str]:
     """Write pixels ``(H, W, 3)`` in the format of the path's suffix (PNG without one), whole or not at all.
+
+    Args:
+        metadata: goes into the file, whose time of modification it sets.
+
+    Returns:
+        The kinds of metadata that the format cannot hold.
 
     Raises:
         InvalidSetting: the suffix is not one of ``WRITE_FORMATS``.
@@ -203,23 +226,33 @@ def write_picture(pixels: Pixels, path: Path | str, overwrite: bool = False) -> 
     write_format(path.suffix or ".png")
     if path.is_dir() or (os.path.lexists(path) and not overwrite):
         raise OutputError(f"{path} {'is a folder' if path.is_dir() else 'exists already'}")
+    known = metadata or PictureMetadata()
     try:
-        encoded = encode_picture(pixels, path.suffix or ".png")
+        encoded, lost = encode_with_metadata(pixels, path.suffix or ".png", known)
     except OutputError as error:
         raise OutputError(f"{path}: {error}") from error
     partial = path.with_name(f".unicorn-{secrets.token_hex(8)}.part")
     try:
         try:
             partial.write_bytes(encoded)
+            if known.modified is not None:
+                with suppress(OSError, OverflowError):  # a time that the file system does not have
+                    os.utime(partial, (known.modified, known.modified))
             os.replace(partial, path)
         finally:
             partial.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"{path}: {reason_of(error)}") from error
+    return lost
 
 
 def encode_picture(pixels: Pixels, suffix: str = ".png") -> bytes:
-    """Return the bytes of a file of pixels ``(H, W, 3)``, in the format of a suffix.
+    """Return the bytes of a file of pixels ``(H, W, 3)``, in the format of a suffix. Raises as the next one."""
+    return encode_with_metadata(pixels, suffix, PictureMetadata())[0]
+
+
+def encode_with_metadata(pixels: Pixels, suffix: str, metadata: PictureMetadata) -> tuple[bytes, list[str]]:
+    """Return the bytes of a file of pixels ``(H, W, 3)``, and the kinds of metadata that its format cannot hold.
 
     Raises:
         InvalidSetting: the suffix is not one of ``WRITE_FORMATS``.
@@ -229,12 +262,13 @@ def encode_picture(pixels: Pixels, suffix: str = ".png") -> bytes:
     assert pixels.dtype == np.uint8, f"pixels are uint8, not {pixels.dtype}"
     name, settings = write_format(suffix)
     encoded = io.BytesIO()
+    added, lost = settings_for(name, metadata)
     try:
-        Image.fromarray(pixels).save(encoded, name, **settings)
+        Image.fromarray(pixels).save(encoded, name, **settings, **added)
     except Exception as error:  # each of Pillow's writers has its own way to refuse a size
         height, width, _ = pixels.shape
         raise OutputError(f"{width}x{height} pixels cannot be written as {name} ({error})") from error
-    return encoded.getvalue()
+    return finish(name, encoded.getvalue(), metadata), lost
 
 
 def to_image(pixels: Pixels) -> PillowImage:
