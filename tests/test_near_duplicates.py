@@ -261,7 +261,7 @@ def test_a_sequence_without_one_of_its_pictures_is_refused(together: tuple[Path,
     write_packed(tmp_path / "broken.uni", broken)
     archive = Archive.open(tmp_path / "broken.uni", device="cpu")
     indices = by_position(archive)
-    with pytest.raises(errors.InvalidField, match="no sequence"):
+    with pytest.raises(errors.InvalidField, match="not part of a sequence"):
         archive[indices[sequence[-1]]]
     assert archive[indices[sequence[0]]].size == (120, 90), "those before it are whole"
 
