@@ -21,6 +21,7 @@ from .parameters import IndexRanges
 from .report import measured_text, notes_text, shortened
 from .selection import select_by_index, select_by_name
 from .text import count, exact_bytes, indented
+from .unpack import PICTURES_LOST
 from .values import measured_values, to_json
 
 if TYPE_CHECKING:  # at run time these would load torch
@@ -119,26 +120,39 @@ def compact(archive: Path) -> None:
 @click.argument("output", metavar="SAVED.uni", type=a_path)
 @overwrite_option
 @json_option
-def repair(damaged: Path, output: Path, overwrite: bool, as_json: bool) -> None:
+@click.pass_context
+def repair(ctx: click.Context, damaged: Path, output: Path, overwrite: bool, as_json: bool) -> None:
     """Rebuild a damaged archive, and list the pictures that are lost.
 
-    The damaged file is not modified. Pictures keep their indices.
+    The damaged file is not modified. Pictures keep their indices. The exit code is 3 if any picture is lost.
     """
+    if output.exists() and damaged.exists() and output.samefile(damaged):
+        raise click.UsageError("DAMAGED.uni and SAVED.uni are the same file")
     from unicorn_codec.editing import repair_file
     from unicorn_codec.packing.archive_writing import check_output
 
     check_output(output, overwrite=overwrite)
     report = repair_file(damaged, output)
     click.echo(to_json(asdict(report)) if as_json else repair_text(output, report))
+    ctx.exit(PICTURES_LOST if report.lost or report.is_index_lost else 0)
 
 
 def repair_text(path: Path, report: "RepairReport") -> str:
     """Format the text that ``repair`` prints."""
     lost = [f"lost: picture {index}" + (f" ({name})" if name else "") for index, name in report.lost]
     nameless = f"{count(report.nameless, 'picture')} without a name" if report.nameless else ""
+    unknown = ""
+    if report.is_index_lost:
+        unknown = "the index is lost: later pictures and stored PSNRs may be lost too"
     return "\n".join(
         filter(
             None,
-            [f"{path}: {count(report.pictures, 'picture')} rebuilt", shortened(report.problems), nameless, *lost],
+            [
+                f"{path}: {count(report.pictures, 'picture')} rebuilt",
+                shortened(report.problems),
+                nameless,
+                unknown,
+                *lost,
+            ],
         )
     )

@@ -34,7 +34,11 @@ class UnicornGroup(click.Group):
     def main(self, *args: Any, **settings: Any) -> Any:
         if sys.stdout is sys.__stdout__:  # false in tests
             prepare_streams()
-        return super().main(*args, **settings)
+        try:
+            return super().main(*args, **settings)
+        except OSError as error:  # of --help and --version, which run before a command is invoked
+            stop_if_lost(error)
+            raise
 
     def invoke(self, ctx: click.Context) -> Any:
         with warnings.catch_warnings():
@@ -48,10 +52,15 @@ class UnicornGroup(click.Group):
             except UnicornError as error:
                 stop(f"unicorn: error: {error}", FAILED)
             except OSError as error:
-                if not is_lost_output(error):
-                    raise
-                abandon_stdout()
-                stop(f"unicorn: error: cannot write to the standard output: {reason_of(error)}", FAILED)
+                stop_if_lost(error)
+                raise
+
+
+def stop_if_lost(error: OSError) -> None:
+    """Exit with one line if the standard output cannot be written."""
+    if is_lost_output(error):
+        abandon_stdout()
+        stop(f"unicorn: error: cannot write to the standard output: {reason_of(error)}", FAILED)
 
 
 def stop(message: str, exit_code: int) -> NoReturn:

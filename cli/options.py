@@ -1,5 +1,6 @@
 """Options that several commands share, as decorators."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,17 @@ a_path = click.Path(path_type=Path)
 """Type of paths. Existence is not checked here: the library reports missing and unreadable files."""
 
 
+class LocalPath(click.Path):
+    """A path of a file that is written to, which a URL is not."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if "://" in os.fsdecode(value):
+            self.fail(f"{os.fsdecode(value)!r} is a URL: only a local file can be changed", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 archive_argument = click.argument("archive", metavar="FILE.uni|URL", type=ArchivePath())
-local_archive_argument = click.argument("archive", metavar="FILE.uni", type=a_path)
+local_archive_argument = click.argument("archive", metavar="FILE.uni", type=LocalPath(path_type=Path))
 
 json_settings: dict[str, Any] = {"is_flag": True, "help": "Print JSON on stdout, anything else on stderr."}
 json_option = click.option("--json", "as_json", **json_settings)

@@ -197,8 +197,7 @@ def inspect_text(path: Path | str, values: dict[str, Any]) -> str:
         ("size", exact_bytes(values["file_bytes"])),
         ("pictures", f"{count(values['pictures'], 'picture')}, {count(values['pixels'], 'pixel')}"),
         *([("", f"{count(values['removed'], 'index', 'indices')} removed")] if values["removed"] else []),
-        ("rate", f"{rate(values['bits_per_pixel'])} bits per pixel"),
-        *_autoencoder_row(values["bits_per_pixel"], values["bits_per_pixel_with_autoencoder"]),
+        *_rate_rows(values),
         ("index", f"{count(values['index_bits'], 'bit')} a picture, seed {values['seed']}"),
         *_network_rows(values),
         *_code_rows(values["codes"]),
@@ -212,6 +211,16 @@ def inspect_text(path: Path | str, values: dict[str, Any]) -> str:
     if values.get("entries"):
         parts.append(_entries_text(values["entries"]))
     return "\n\n".join(parts)
+
+
+def _rate_rows(values: dict[str, Any]) -> list[Row]:
+    """Return no rows for an archive without pictures."""
+    if values["bits_per_pixel"] is None:
+        return []
+    return [
+        ("rate", f"{rate(values['bits_per_pixel'])} bits per pixel"),
+        *_autoencoder_row(values["bits_per_pixel"], values["bits_per_pixel_with_autoencoder"]),
+    ]
 
 
 def _network_rows(values: dict[str, Any]) -> list[Row]:
@@ -238,7 +247,7 @@ def _bits_each(weights: dict[str, Any]) -> str:
 
 def _code_rows(codes: dict[str, Any]) -> list[Row]:
     """Describe the codes; no rows for a file without any."""
-    if not codes["bytes"]:
+    if not codes["bytes"] or codes["bits_per_pixel"] is None:
         return []
     return [
         ("codes", f"{exact_bytes(codes['bytes'])}, {rate(codes['bits_per_pixel'])} bits per pixel"),

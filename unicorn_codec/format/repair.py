@@ -38,12 +38,15 @@ class RepairReport:
         lost: indices of pictures of the old index that cannot be rebuilt, with their names if known.
         nameless: number of rebuilt pictures whose names are lost.
         problems: damage found, one line each.
+        is_index_lost: no part of the old index was found, so ``lost`` lists only gaps between rebuilt pictures, and
+            pictures at the end may be lost too.
     """
 
     pictures: int
     lost: tuple[tuple[int, str | None], ...]
     nameless: int
     problems: tuple[str, ...]
+    is_index_lost: bool = False
 
 
 @dataclass(slots=True)
@@ -75,15 +78,18 @@ def repair(data: Bytes, output: IO[bytes]) -> RepairReport:
     of_network = [row for row in left.rows.values() if row.codec == NETWORK and _decoder_of(left, row.decoder)]
     if not kept and not of_network:
         raise NothingToRepair("no picture can be recovered from this file")
-    wanted = {index for index, row in left.rows.items() if row.lives} - left.removed
     there = (set(kept) - left.removed) | {row.index for row in of_network}
+    is_index_lost = not left.rows
+    known = range(max(there, default=-1) + 1) if is_index_lost else (i for i, row in left.rows.items() if row.lives)
+    wanted = set(known) - left.removed
     named = [index for index in there if index in left.names]
     _write(output, found.archive_id, left, kept, of_network)
     return RepairReport(
         pictures=len(there),
         lost=tuple((index, left.names.get(index)) for index in sorted(wanted - there)),
-        nameless=len(there) - len(named) if left.names or any(row.lives for row in left.rows.values()) else 0,
+        nameless=len(there) - len(named),
         problems=tuple(found.problems),
+        is_index_lost=is_index_lost,
     )
 
 

@@ -66,7 +66,9 @@ class FileSource:
                 left -= len(part)
                 offset += len(part)
             return b"".join(parts)
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            raise ArchiveUnreadable(f"cannot read {self.name}: {error.strerror or error}") from error
+        except ValueError as error:
             raise ArchiveUnreadable(f"cannot read {self.name}: {error}") from error
 
     def _read_at(self, offset: int, length: int) -> bytes:
@@ -107,10 +109,15 @@ class UrlSource:
         try:
             size = self._files.size(self._path)
         except Exception as error:  # each protocol has its own errors
-            raise ArchiveUnreadable(f"cannot read {self.name}: {error}") from error
+            raise ArchiveUnreadable(f"cannot read {self.name}: {self._reason(error)}") from error
         if size is None:
             raise ArchiveUnreadable(f"cannot read {self.name}: the server does not say how long it is")
         self.size = int(size)
+
+    def _reason(self, error: Exception) -> str:
+        """Return why a request failed; some protocols say nothing but the URL."""
+        reason = str(error.__cause__ or error)
+        return "not found, or the server does not answer" if reason in ("", self._path, self.name) else reason
 
     def _found(self, fsspec: Any, url: str) -> tuple[Any, str]:
         try:
@@ -126,7 +133,7 @@ class UrlSource:
         try:
             data: bytes = self._files.cat_file(self._path, start=offset, end=offset + length)
         except Exception as error:
-            raise ArchiveUnreadable(f"cannot read {self.name}: {error}") from error
+            raise ArchiveUnreadable(f"cannot read {self.name}: {self._reason(error)}") from error
         if len(data) > length:  # a server without range requests sends the whole file
             raise ArchiveUnreadable(f"cannot read {self.name}: the server does not read by ranges")
         return data
