@@ -805,7 +805,7 @@ def rich_records() -> list[Valid]:
         ("sequence-that-forks", "UNI-108", usual(film), expected(film)),
         ("two-decoders", "UNI-58", two.footer(), expected(mixed)),
         ("metadata", "UNI-114", blobs.footer(), expected(blobs.pictures, blobs=[[0, 2, b"two2".hex()]])),
-        ("records-with-times", "UNI-124", usual(timed), expected(timed, times=[[0, 1_600_000_000], [1, -5]])),
+        ("records-with-times", "UNI-125", usual(timed), expected(timed, times=[[0, 1_600_000_000], [1, -5]])),
         ("unknown-chunks", "UNI-12", strangers.footer(), expected()),
         ("records-in-a-run", "UNI-59", file.footer(), expected()),
     ]
@@ -991,7 +991,7 @@ def record_errors() -> list[Invalid]:
         ("record-of-another-codec", "UNI-46", "InvalidField", usual(kinds)),
         ("record-of-another-parent", "UNI-46", "InvalidField", usual(parents)),
         ("record-with-long-extras", "UNI-120", "InvalidField", with_extras(tagged(9, data=bytes(65536)))),
-        ("record-of-a-far-time", "UNI-124", "InvalidField", with_extras(tagged(6, 1 << 41))),
+        ("record-of-a-far-time", "UNI-125", "InvalidField", with_extras(tagged(6, 1 << 41))),
         ("record-with-a-bad-name", "UNI-62", "InvalidField", with_extras(tagged(3, data=b"a\n"))),
         ("blob-beyond-the-last", "UNI-114", "InvalidField", blob.footer()),
         ("parent-that-is-not-there", "UNI-108", "InvalidField", usual(missing)),
