@@ -92,6 +92,7 @@ read_options = (
     ),
     option(
         "--background",
+        advanced=True,
         type=Colour(),
         default="white",
         show_default=True,

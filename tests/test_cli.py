@@ -368,7 +368,7 @@ def test_a_time_and_an_effort_exclude_each_other() -> None:
 def test_help_shows_the_usual_options_and_help_all_the_rest() -> None:
     usual, everything = (run("pack", option).stdout for option in ("--help", "--help-all"))
     of_usual, of_all = (re.findall(r"^  (?:-\w, )?(--[a-z-]+)", text, re.MULTILINE) for text in (usual, everything))
-    assert len(of_usual) <= 16 and set(of_usual) < set(of_all)
+    assert len(of_usual) <= 15 and set(of_usual) < set(of_all)
     assert {"--quality", "--effort", "--overwrite"} <= set(of_usual) and "--hidden-size" not in of_usual
     wanted = {name for parameter in cli.commands["pack"].params for name in parameter.opts if name.startswith("--")}
     assert wanted <= set(of_all)
@@ -740,12 +740,40 @@ def test_repairing_lists_what_is_lost(records: Path, tmp_path: Path) -> None:
     data, code = records.read_bytes(), sample_archive.code_of(1)
     records.write_bytes(data.replace(code, bytes(len(code))))
     result = run("repair", records, tmp_path / "saved.uni")
-    assert result.exit_code == 0
+    assert result.exit_code == 3
     assert "4 pictures rebuilt" in result.stdout and "lost: picture 1 (cats/0001.jpg)" in result.stdout
     assert_refused(run("repair", records, tmp_path / "saved.uni"), "exists already")
     values = json.loads(run("repair", records, tmp_path / "saved.uni", "--overwrite", "--json").stdout)
     assert (values["pictures"], values["lost"]) == (4, [[1, "cats/0001.jpg"]])
     assert_refused(run("repair", tmp_path / "missing.uni", tmp_path / "b.uni"), "cannot read")
+
+
+def test_repairing_says_that_the_index_is_lost(records: Path, tmp_path: Path) -> None:
+    with Archive.open(records, device="cpu") as opened:
+        end = opened.reader.row(2).offset
+    records.write_bytes(records.read_bytes()[:end])
+    result = run("repair", records, tmp_path / "saved.uni")
+    assert result.exit_code == 3
+    assert "2 pictures rebuilt" in result.stdout and "the index is lost" in result.stdout
+
+
+def test_a_file_is_not_repaired_onto_itself(records: Path) -> None:
+    before = records.read_bytes()
+    result = run("repair", records, records, "--overwrite")
+    assert result.exit_code == 2 and "same file" in result.stderr
+    assert records.read_bytes() == before
+
+
+def test_an_emptied_archive_is_described(records: Path) -> None:
+    assert run("remove", records, "--index", "0-4").exit_code == 0
+    result = run("inspect", records)
+    assert result.exit_code == 0 and "0 pictures" in result.stdout and "5 indices removed" in result.stdout
+
+
+def test_only_local_files_are_changed() -> None:
+    for command in (("remove", "--index", "0"), ("compact",)):
+        result = run(command[0], "http://localhost/a.uni", *command[1:])
+        assert result.exit_code == 2 and "only a local file can be changed" in result.stderr
 
 
 def test_unpacking_goes_on_past_lost_pictures(coded: tuple[Path, PackReport], folder: Path, tmp_path: Path) -> None:
