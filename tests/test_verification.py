@@ -62,6 +62,14 @@ def test_pictures_that_the_archive_lacks_are_named(coded: Coded, copy: Path) -> 
     assert verify(coded[0], copy, device="cpu", ignore_others=True).ok
 
 
+def test_damaged_pictures_that_the_archive_lacks_are_skipped_if_asked(coded: Coded, copy: Path) -> None:
+    write_picture(draw(9, 64, 64), copy / "cut.png")
+    whole = (copy / "cut.png").read_bytes()
+    (copy / "cut.png").write_bytes(whole[: len(whole) // 2])
+    assert not verify(coded[0], copy, device="cpu").ok
+    assert verify(coded[0], copy, device="cpu", skip_unreadable=True).ok
+
+
 def test_an_original_that_is_missing_or_of_another_size_is_named_even_so(coded: Coded, copy: Path) -> None:
     (copy / "wide 0.png").unlink()
     write_picture(draw(1, 51, 40), copy / "wide 1.png", overwrite=True)

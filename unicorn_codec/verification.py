@@ -3,7 +3,7 @@
 import unicodedata
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from unicorn_codec.format.reader import ContainerReader
 from unicorn_codec.inspection import network_of
 from unicorn_codec.measurement import Measured, PictureDistortion, measure
 from unicorn_codec.pictures.images import MAX_PIXELS, Folder, Picture, list_folder
+from unicorn_codec.pictures.limits import DAMAGE_NOTE
 from unicorn_codec.pictures.picture_files import printable
 from unicorn_codec.weights.weight_section import parse_tensors
 
@@ -116,7 +117,8 @@ def verify(
             archive.read_options, skip_unreadable=True, first_page=True, accept_damaged=True, max_pixels=max_pixels
         )
         originals = list_folder(against, read, lambda done, total: on_stage("reading", done, total))
-        matching, differences = compare(archive, originals, ignore_others=ignore_others)
+        ignored = damaged_names(originals) if skip_unreadable else set[str]()
+        matching, differences = compare(archive, originals, ignore_others=ignore_others, ignored=ignored)
         if not ignore_others:
             differences += lacking(originals, skip_unreadable=skip_unreadable)
         report = replace(report, differences=tuple(differences))
@@ -146,8 +148,19 @@ def damage_of(reader: ContainerReader) -> list[str]:
     return list(dict.fromkeys(problems))
 
 
-def compare(archive: Archive, originals: Folder, *, ignore_others: bool) -> tuple[dict[int, Picture], list[str]]:
+def damaged_names(originals: Folder) -> set[str]:
+    """Return the printable names of pictures that ``pack`` takes only with ``accept_damaged``."""
+    return {note.name for note in originals.notes if note.text.startswith(DAMAGE_NOTE)}
+
+
+def compare(
+    archive: Archive, originals: Folder, *, ignore_others: bool, ignored: Set[str] = frozenset()
+) -> tuple[dict[int, Picture], list[str]]:
     """Find the original of each picture of an archive by exact name, else by the name in Unicode's normal form.
+
+    Args:
+        ignore_others: report no picture of the folder that the archive lacks.
+        ignored: printable names that are not reported if the archive lacks them.
 
     Returns:
         The original of each index, if it has the same size, and the differences between both sides.
@@ -165,8 +178,8 @@ def compare(archive: Archive, originals: Folder, *, ignore_others: bool) -> tupl
             )
     positions = set(found.values())
     if not ignore_others:
-        others = (picture for number, picture in enumerate(originals.pictures) if number not in positions)
-        differences += [f"{printable(other.name)}: not in the archive" for other in others]
+        others = [printable(p.name) for number, p in enumerate(originals.pictures) if number not in positions]
+        differences += [f"{name}: not in the archive" for name in others if name not in ignored]
     missing = (name for index, name in archive.names.items() if index not in found)
     return matching, differences + [f"{printable(name)}: not in the folder" for name in missing]
 

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.pictures.picture_files import BadFile, DamagedFile, IncompleteFile
 
+DAMAGE_NOTE = "it is damaged: "
+"""How the note on a fault begins."""
+
 _ZEROS = bytes(256)
 
 
@@ -48,5 +51,5 @@ def refuse_damage(faults: Sequence[str], options: ReadOptions) -> list[str]:
     if not faults:
         return []
     if not options.accept_damaged:
-        raise DamagedFile(f"it is damaged: {faults[0]}")
-    return [f"it is damaged: {faults[0]}"]
+        raise DamagedFile(DAMAGE_NOTE + faults[0])
+    return [DAMAGE_NOTE + faults[0]]
