@@ -1,9 +1,9 @@
 """Train the packaged autoencoder as a variable-rate transform codec.
 
     python models/train_autoencoder.py --data PICTURES --out RUN --minutes 80
-    python models/train_autoencoder.py --data PICTURES --out RUN --minutes 62 --start embedded-8  # trained on from that
-    python models/export.py --run RUN --autoencoder autoencoder-9 --context-model context_model-8
-    python models/train_autoencoder.py --data PICTURES --judge embedded-8  # as packaged, beside its context model
+    python models/train_autoencoder.py --data PICTURES --out RUN --minutes 62 --start photo-1  # trained on from that
+    python models/export.py --run RUN --name photo-2
+    python models/train_autoencoder.py --data PICTURES --judge photo-1  # measure the packaged one
 
 Every sample draws its own quantisation step, log-uniform over the network's range; its loss is
 distortion / (75 step^2) + rate, times the step. The rate is that of the context model (``rate_model``), trained along.

@@ -1,7 +1,7 @@
 """Train the packaged autoencoder's decoder and its context model on refined codes, which are what archives hold.
 
-    python models/train_on_refined.py --data PICTURES --features FEATURES --start embedded-8 --out RUN
-    python models/export.py --run RUN --autoencoder autoencoder-9 --context-model context_model-8
+    python models/train_on_refined.py --data PICTURES --features FEATURES --start photo-1 --out RUN
+    python models/export.py --run RUN --name photo-2
 
 ``train_autoencoder.py`` shows the decoder what the encoder makes of a picture. Refinement moves latents to where the
 decoder of then gives a better picture of fewer bits, and this teaches decoder and context model what they are shown
