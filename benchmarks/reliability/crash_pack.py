@@ -17,6 +17,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,12 +140,17 @@ def forked(work: Callable[[], object], log: Path, kill_after: float | None = Non
     if child == 0:
         os.dup2(says, 1)
         os.dup2(says, 2)
+        # Streams that were opened on a file would try to seek in the pipe.
+        out, err = (os.fdopen(number, "w", closefd=False) for number in (1, 2))
+        vars(sys).update(stdout=out, __stdout__=out, stderr=err, __stderr__=err)
         status = 70
         try:
             work()
             status = 0
         except SystemExit as ended:
             status = int(ended.code or 0)
+        except BaseException:  # noqa: BLE001 - a fork may not return into its caller's code
+            traceback.print_exc()
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
