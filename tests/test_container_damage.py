@@ -3,6 +3,7 @@
 import io
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -14,9 +15,11 @@ from unicorn_codec.errors import (
     NothingToRepair,
     TruncatedFile,
 )
+from unicorn_codec.format.chunks import INDEX, chunk
 from unicorn_codec.format.integrity import problems_of
+from unicorn_codec.format.pages import serialize_leaf
 from unicorn_codec.format.reader import PREAMBLE, ContainerReader
-from unicorn_codec.format.records import mended_record_of
+from unicorn_codec.format.records import NETWORK, mended_record_of
 from unicorn_codec.format.repair import RepairReport, repair
 from unicorn_codec.format.sources import MemorySource
 
@@ -140,6 +143,17 @@ def test_records_are_found_behind_damage_without_any_index() -> None:
     data = WHOLE[:start] + b"\xff" * 9 + WHOLE[start + 9 : tail]
     found, _ = repaired(data)
     assert {0, 2, 3, 4} == set(pictures_of(found))
+
+
+def test_an_intact_record_outweighs_a_page_that_contradicts_it() -> None:
+    reader = opened(WHOLE)
+    leaf = reader.leaf(0)
+    assert leaf is not None
+    codecs, lengths = leaf.codecs.copy(), leaf.lengths.copy()
+    codecs[0], lengths[0] = NETWORK, 0
+    page = chunk(INDEX, serialize_leaf(replace(leaf, codecs=codecs, lengths=lengths)), reader.salt)
+    data, report = repaired(WHOLE + page)
+    assert pictures_of(data) == PICTURES and not report.lost
 
 
 def test_what_follows_the_last_footer_is_a_warning_and_a_problem() -> None:

@@ -75,7 +75,12 @@ def repair(data: Bytes, output: IO[bytes]) -> RepairReport:
     left = _sorted(found)
     _by_rows(data, left, salt_of(found.archive_id))
     kept = {index: record for index, record in left.records.items() if _is_complete(left, index)}
-    of_network = [row for row in left.rows.values() if row.codec == NETWORK and _decoder_of(left, row.decoder)]
+    # A page that contradicts an intact record is older than it, or false.
+    of_network = [
+        row
+        for index, row in left.rows.items()
+        if row.codec == NETWORK and index not in kept and index not in left.removed and _decoder_of(left, row.decoder)
+    ]
     if not kept and not of_network:
         raise NothingToRepair("no picture can be recovered from this file")
     there = (set(kept) - left.removed) | {row.index for row in of_network}
@@ -221,10 +226,8 @@ def _write(
         name = None if is_removed else left.names.get(index)
         writer.add(moved, name, blobs=blobs, psnr=row.psnr if row else 0)
     for row in of_network:
-        if row.index not in left.removed:
-            writer.add_of_network(
-                row.index, row.width, row.height, numbers[row.decoder], left.names.get(row.index), psnr=row.psnr
-            )
+        name = left.names.get(row.index)
+        writer.add_of_network(row.index, row.width, row.height, numbers[row.decoder], name, psnr=row.psnr)
     for letter, payload in left.attachments:
         writer.attach(letter, payload)
     writer.hide(index for index in parents if index in left.removed)
