@@ -1,6 +1,5 @@
 """Options that several commands share, as decorators."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import click
 from unicorn_codec.config import DEVICES, MAX_PIXELS, MetadataOptions, ReadOptions
 from unicorn_codec.format.header import MAX_STEPS
 from unicorn_codec.format.limits import MAX_SIDE
+from unicorn_codec.format.sources import is_url
 
 from .grouped import option
 from .parameters import ArchivePath, Colour
@@ -21,8 +21,8 @@ class LocalPath(click.Path):
     """A path of a file that is written to, which a URL is not."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if "://" in os.fsdecode(value):
-            self.fail(f"{os.fsdecode(value)!r} is a URL: only a local file can be changed", param, ctx)
+        if is_url(value):
+            self.fail(f"{value!r} is a URL: only a local file can be changed", param, ctx)
         return super().convert(value, param, ctx)
 
 

@@ -11,7 +11,6 @@ is never mistaken for a chunk of this archive. The head and the footer, which co
 import hashlib
 import struct
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from unicorn_codec.errors import ChecksumMismatch, InvalidField, TruncatedFile
@@ -143,12 +142,3 @@ def parse_chunk(data: bytes, letter: str, salt: int, where: str) -> bytes:
     if zlib.crc32(payload, _start(letter, salt)) != _CRC.unpack_from(data, len(data) - _CRC.size)[0]:
         raise ChecksumMismatch(f"{with_context}: its checksum does not hold")
     return payload
-
-
-def sync_places(data: bytes, letter: str = "") -> Iterator[int]:
-    """Yield every offset of a tag, without checking the chunk."""
-    wanted = SYNC + letter.encode()
-    place = data.find(wanted)
-    while place >= 0:
-        yield place
-        place = data.find(wanted, place + 1)

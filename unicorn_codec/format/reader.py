@@ -171,10 +171,14 @@ class ContainerReader:
             raise TruncatedFile("the file ends within its footer")
         return parse_footer(parse_chunk(data, FOOTER, 0, f"byte {offset}"), offset), offset + len(data)
 
+    def _holds(self, offset: int, length: int) -> bool:
+        """Return whether bytes lie between the preamble and the end of the last complete generation."""
+        return len(PREAMBLE) <= offset and offset + length <= self.end
+
     def payload(self, letter: str, offset: int, length: int, digest: bytes | None = None) -> bytes:
         """Read the payload of the chunk at a place. Raises ``FormatError``."""
         where = f"byte {offset}"
-        if offset < len(PREAMBLE) or offset + length > self.end:
+        if not self._holds(offset, length):
             raise InvalidField(f"{LETTERS[letter]} at {where}: {length} bytes, the archive has {self.end}")
         payload = parse_chunk(self.read(offset, length), letter, self.salt, where)
         if digest is not None and digest_of(payload) != digest:
@@ -185,30 +189,27 @@ class ContainerReader:
 
     def leaf(self, index: int) -> Leaf | None:
         """Return the leaf that covers an index; None if there is none. Raises ``FormatError``."""
-        first = index // MAX_ROWS * MAX_ROWS
-        if self.footer.root is None or not 0 <= index < span_of(self.footer.level):
-            return None
-        page: Leaf | Inner | None = self._page(self.footer.root, self.footer.level, 0)
-        while isinstance(page, Inner):
-            below = span_of(page.level - 1)
-            number = (first - page.first) // below
-            place = page.children[number] if number < len(page.children) else None
-            page = None if place is None else self._page(place, page.level - 1, page.first + number * below)
-        return page
+        page = self._descend(0, index) if 0 <= index < span_of(self.footer.level) else None
+        return page if isinstance(page, Leaf) else None
 
     def page(self, level: int, first: int) -> Inner | None:
         """Return the inner page of a level with a first index, or None. Raises ``FormatError``."""
-        if self.footer.root is None or level > self.footer.level:
+        page = self._descend(level, first) if level <= self.footer.level else None
+        return page if isinstance(page, Inner) else None
+
+    def _descend(self, level: int, index: int) -> Leaf | Inner | None:
+        """Return the page of a level that covers an index, from the root down; None if there is none."""
+        if self.footer.root is None:
             return None
         page = self._page(self.footer.root, self.footer.level, 0)
         while isinstance(page, Inner) and page.level > level:
             below = span_of(page.level - 1)
-            number = (first - page.first) // below
+            number = (index - page.first) // below
             place = page.children[number] if number < len(page.children) else None
             if place is None:
                 return None
             page = self._page(place, page.level - 1, page.first + number * below)
-        return page if isinstance(page, Inner) else None
+        return page
 
     def _page(self, place: Place, level: int, first: int) -> Leaf | Inner:
         with self._lock:
@@ -282,7 +283,7 @@ class ContainerReader:
         """Read the record of a row. Raises ``FormatError``, which concerns only this picture."""
         if not row.length:
             raise InvalidField(f"picture {row.index} has no record: a network holds it")
-        if row.offset < len(PREAMBLE) or row.offset + row.length > self.end:
+        if not self._holds(row.offset, row.length):
             raise InvalidField(f"picture {row.index}: its record lies beyond the archive")
         data = self.read(row.offset, row.length)
         record = parse_record(data, row.index, row.width, row.height, row.decoder, self.salt)
@@ -326,7 +327,7 @@ class ContainerReader:
 
         The record's checksum is not verified, so that its code need not be read.
         """
-        if not row.length or row.offset < len(PREAMBLE) or row.offset + row.length > self.end:
+        if not row.length or not self._holds(row.offset, row.length):
             return Details()
         with self._lock:
             if (known := self._details.get(row.offset)) is not None:

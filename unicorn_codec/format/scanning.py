@@ -134,8 +134,7 @@ def scan(data: Bytes) -> Scan:
         except FormatError as error:
             again = _mended_header(window, salt)
             if again is None:
-                following = data.find(SYNC, offset + 1)
-                end = len(data) if following < 0 else following
+                end = _next_sync(data, offset)
                 found.problems.append(f"bytes {offset} to {end - 1}: no chunk ({error})")
                 offset = end
                 continue
@@ -179,8 +178,11 @@ def _take_chunk(data: Bytes, offset: int, header: ChunkHeader, window: bytes, sa
         if was_mended:
             found.problems.append(f"{what}: damaged" + (", one bit of it is mended" if payload is not None else ""))
         found.chunks.append(Found(header.letter, offset, header.total_bytes, payload, was_mended))
-    if end <= len(data):
-        return end
+    return end if end <= len(data) else _next_sync(data, offset)
+
+
+def _next_sync(data: Bytes, offset: int) -> int:
+    """Return where the next chunk may begin after a damaged one; the end of the data without one."""
     following = data.find(SYNC, offset + 1)
     return len(data) if following < 0 else following
 

@@ -31,8 +31,6 @@ GIF = Kind("GIF")
 HEIC = Kind("HEIC")
 RAW = Kind("camera raw")
 
-READ_KINDS = (JPEG, PNG, WEBP, AVIF, TIFF, BMP, DIB, GIF, HEIC, RAW)
-
 _SIGNATURES: tuple[tuple[int, bytes, Kind], ...] = (
     (0, b"\xff\xd8\xff", JPEG),
     (0, b"\x89PNG\r\n\x1a\n", PNG),
