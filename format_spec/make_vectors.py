@@ -301,6 +301,12 @@ def zeros_frame(count: int) -> bytes:
     return b"\x28\xb5\x2f\xfd\x60" + struct.pack("<H", count - 256) + (count << 3 | 3).to_bytes(3, "little") + b"\0"
 
 
+def raw_frame(raw: bytes, window: int | None = None) -> bytes:
+    """A zstd frame of one block as it is: at most 255 bytes, or a window of 2^window bytes and no content size."""
+    head = b"\x20" + bytes([len(raw)]) if window is None else b"\0" + bytes([(window - 10) << 3])
+    return b"\x28\xb5\x2f\xfd" + head + (len(raw) << 3 | 1).to_bytes(3, "little") + raw
+
+
 def zstd(raw_length: int, frame: bytes) -> bytes:
     """Packed bytes as a zstd frame."""
     return leb(2 * raw_length + 1) + frame
@@ -605,7 +611,7 @@ def expected(pictures: Sequence[Picture] | None = None, **values: Any) -> dict[s
         if p.codec not in (0, 8)
     ]
     usual_values = {"generation": 1, "pictures": listed, "network": None, "canaries": [], "change": None}
-    usual_values |= {"blobs": [], "times": []}
+    usual_values |= {"blobs": [], "times": [], "alphas": []}
     return usual_values | values
 
 
@@ -790,6 +796,10 @@ def rich_records() -> list[Valid]:
     strangers.root = strangers.leaf()
     whole = expected(parts) | {"pictures": [expected(parts)["pictures"][0] | {"code": b"\x01code".hex()}]}
     tiled = expected(tiles) | {"pictures": [expected(tiles)["pictures"][0] | {"code": "InvalidField"}]}
+    plane = bytes([4]) + raw_frame(bytes(range(192)))
+    clear = [Picture(0, b"\x01code" + plane, extras=tagged(5, 0, 5, 1, len(plane)))]
+    with_opacity = expected(clear, alphas=[[0, plane.hex()]])
+    with_opacity["pictures"][0]["code"] = b"\x01code".hex()
     run = [replace(p) for p in three()]
     file = File()
     file.decoder()
@@ -801,6 +811,8 @@ def rich_records() -> list[Valid]:
         ("record-with-its-name", "UNI-42", usual(named), expected(named)),
         ("records-far-apart", "UNI-45", usual(far), expected(far)),
         ("record-of-two-parts", "UNI-43", usual(parts), whole),
+        ("record-with-opacity", "UNI-143", usual(clear), with_opacity),
+        ("writers-keep-opacity", "UNI-146", usual(footer={"must_write": leb(1)}), expected()),
         ("record-of-two-tiles", "UNI-43", usual(tiles), tiled),
         ("sequence-that-forks", "UNI-108", usual(film), expected(film)),
         ("two-decoders", "UNI-58", two.footer(), expected(mixed)),
@@ -986,6 +998,7 @@ def record_errors() -> list[Invalid]:
         ("record-with-parts-too-short", "UNI-43", "InvalidField", with_extras(tagged(5, 0, 4))),
         ("record-with-parts-too-long", "UNI-43", "InvalidField", with_extras(tagged(5, 0, 6))),
         ("record-with-an-empty-part", "UNI-43", "InvalidField", with_extras(tagged(5, 0, 5, 1, 0))),
+        ("record-with-two-planes", "UNI-140", "InvalidField", with_extras(tagged(5, 0, 3, 1, 1, 1, 1))),
         ("record-without-a-code", "UNI-43", "InvalidField", usual([Picture(0, b"")])),
         ("record-longer-than-its-row-says", "UNI-44", "InvalidField", other.footer()),
         ("record-of-another-codec", "UNI-46", "InvalidField", usual(kinds)),
@@ -1432,6 +1445,49 @@ def gray_code_values() -> list[dict[str, Any]]:
     ]
 
 
+def opacity_values() -> list[dict[str, Any]]:
+    """Planes of 4 by 2 pixels and their opacities, and such as a reader refuses."""
+    plain = [0, 255, 7, 128, 255, 0, 64, 1]
+    left = [0, 255, 8, 121, 255, 1, 64, 193]
+    up = [0, 255, 7, 128, 255, 1, 57, 129]
+    both = [0, 255, 8, 121, 255, 2, 56, 72]
+    fives = [0, 51, 1, 26, 51, 0, 13, 0]
+    frame = raw_frame(bytes(plain))
+    valid = [
+        ("plain", 1, 0, plain, plain),
+        ("left", 1, 1, left, plain),
+        ("up", 1, 2, up, plain),
+        ("both", 1, 3, both, plain),
+        ("step-5", 5, 0, fives, [5 * value for value in fives]),
+        ("step-51", 51, 0, [5, 0, 1, 2, 3, 4, 5, 5], [255, 0, 51, 102, 153, 204, 255, 255]),
+    ]
+    invalid = [
+        ("nothing", "UNI-141", b""),
+        ("step-0", "UNI-141", b"\0" + frame),
+        ("step-2", "UNI-141", b"\x08" + frame),
+        ("no-frame", "UNI-141", b"\4" + bytes(plain)),
+        ("frame-cut", "UNI-141", b"\4" + frame[:-1]),
+        ("two-frames", "UNI-141", b"\4" + frame + frame),
+        ("bytes-behind", "UNI-141", b"\4" + frame + b"\0"),
+        ("too-few", "UNI-141", b"\4" + raw_frame(bytes(7))),
+        ("too-many", "UNI-141", b"\4" + raw_frame(bytes(9))),
+        ("no-content-size", "UNI-141", b"\4" + raw_frame(bytes(8), 10)),
+        ("claims-a-gigabyte", "UNI-141", b"\4\x28\xb5\x2f\xfd\xa0" + struct.pack("<I", 1 << 30) + frame[6:]),
+        ("above-255", "UNI-142", bytes([5 << 2]) + raw_frame(bytes([52, *fives[1:]]))),
+    ]
+    size = {"width": 4, "height": 2}
+    return [
+        *(
+            {"name": name, **size, "hex": (bytes([step << 2 | form]) + raw_frame(bytes(held))).hex(), "opacity": values}
+            for name, step, form, held, values in valid
+        ),
+        *(
+            {"name": name, **size, "hex": data.hex(), "clause": clause, "error": "InvalidField"}
+            for name, clause, data in invalid
+        ),
+    ]
+
+
 def avif_code_values() -> list[dict[str, Any]]:
     """AVIF codes of a picture of 8 by 8 pixels of one colour, and such as a decoder refuses."""
     bare, whole, frame = b"\xff\0", b"\xff\1", obu(0x32, bytes(20))
@@ -1579,6 +1635,7 @@ def main(folder: Path) -> None:
         ("rans.json", "UNI-86", rans_values()),
         ("integer-weights.json", "UNI-104", integer_weight_values()),
         ("gray-codes.json", "UNI-124", gray_code_values()),
+        ("opacity.json", "UNI-142", opacity_values()),
         ("avif-codes.json", "UNI-91", avif_code_values()),
         ("sequences.json", "UNI-108", sequence_values()),
     ]

@@ -55,8 +55,9 @@ def test_each_clause_has_a_vector() -> None:
     assert all(issubclass(getattr(errors, error), errors.FormatError) for _, error in of_errors)
 
 
-IN_TABLES = {("UNI-98", "InvalidField"), ("UNI-124", "InvalidField")}
-"""Clauses whose vectors are no whole files: tests/test_decoder_update.py needs a model, gray-codes.json holds codes."""
+IN_TABLES = {(f"UNI-{number}", "InvalidField") for number in (98, 124, 141, 142)}
+"""Clauses whose vectors are no whole files: tests/test_decoder_update.py needs a model, gray-codes.json holds codes,
+opacity.json planes."""
 
 
 def test_the_table_of_chunks() -> None:

@@ -16,6 +16,7 @@ from PIL import features
 from unicorn_codec import errors
 from unicorn_codec.decoders.code_decoder import to_gray
 from unicorn_codec.format import code_kinds
+from unicorn_codec.format.alpha_plane import parse_alpha
 from unicorn_codec.format.bit_packing import pack_codes, unpack_codes
 from unicorn_codec.format.canary import Canary, block_sums, serialize_canary
 from unicorn_codec.format.chunks import TOMBSTONES
@@ -64,7 +65,7 @@ def read_all(data: bytes) -> dict[str, Any]:
     for attachment in reader.footer.attachments:
         payload = reader.payload(attachment.letter, attachment.offset, attachment.length)
         assert attachment.letter == TOMBSTONES and list(removed_in(payload))
-    pictures, blobs, times = [], list[list[Any]](), list[list[int]]()
+    pictures, blobs, times, alphas = [], list[list[Any]](), list[list[int]](), list[list[Any]]()
     for leaf in reader.leaves():
         for index in map(int, leaf.living):
             row = reader.row(index)
@@ -78,7 +79,9 @@ def read_all(data: bytes) -> dict[str, Any]:
             if record is not None:
                 blobs += [[index, place.kind, reader.blob(place).hex()] for place in record.metadata]
                 times += [[index, record.modified]] if record.modified is not None else []
+                alphas += [[index, record.alpha.hex()]] if record.alpha is not None else []
                 details = reader.details(row)
+                assert details.alpha_bytes == len(record.alpha or b"")
                 assert (details.metadata, details.modified) == (record.metadata, record.modified)
             pictures.append({
                 "index": index,
@@ -99,6 +102,7 @@ def read_all(data: bytes) -> dict[str, Any]:
         "change": change,
         "blobs": blobs,
         "times": times,
+        "alphas": alphas,
     }
 
 
@@ -264,6 +268,16 @@ def test_gray_code_vectors(case: dict[str, Any]) -> None:
     else:
         with pytest.raises(getattr(errors, case["error"])):
             colour_code(bytes.fromhex(case["hex"]))
+
+
+@pytest.mark.parametrize("case", table("opacity.json"), ids=lambda c: c["name"])
+def test_opacity_vectors(case: dict[str, Any]) -> None:
+    data, size = bytes.fromhex(case["hex"]), (case["width"], case["height"])
+    if "opacity" in case:
+        assert parse_alpha(data, *size).ravel().tolist() == case["opacity"]
+        return
+    with pytest.raises(getattr(errors, case["error"])):
+        parse_alpha(data, *size)
 
 
 @pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")

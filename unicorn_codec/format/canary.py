@@ -49,9 +49,13 @@ class Canary:
 
 
 def block_sums(pixels: NDArray[np.uint8]) -> tuple[int, ...]:
-    """Sum 4x4 pixels at the centre of each of 4x4 parts of a picture (H, W, 3), over one channel in turn."""
+    """Sum 4x4 pixels at the centre of each of 4x4 parts of a picture, over one colour in turn.
+
+    Args:
+        pixels: (H, W, 3), or (H, W, 4), whose opacity does not count.
+    """
     rows, columns = (_places(side) for side in pixels.shape[:2])
-    blocks = pixels[rows[:, None, :, None], columns[None, :, None, :]].sum(axis=(2, 3), dtype=np.int64)
+    blocks = pixels[..., :3][rows[:, None, :, None], columns[None, :, None, :]].sum(axis=(2, 3), dtype=np.int64)
     return tuple(int(sums[k % 3]) for k, sums in enumerate(blocks.reshape(_SUMS, 3)))
 
 

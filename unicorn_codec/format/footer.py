@@ -26,7 +26,10 @@ from unicorn_codec.format.pages import MAX_OFFSET, Place, span_of
 from unicorn_codec.format.read_settings import ReadSettings, serialize_read_settings, take_read_settings
 from unicorn_codec.format.records import CODECS
 
-KNOWN_TO_READ, KNOWN_TO_WRITE = 0, 0
+KEEPS_ALPHA = 1
+"""Bit for writers: pictures keep their transparency, also those that are added."""
+
+KNOWN_TO_READ, KNOWN_TO_WRITE = 0, KEEPS_ALPHA
 """Feature bits that this software supports: those required for reading, and those required only for writing."""
 
 
@@ -109,9 +112,10 @@ class Footer:
 
 def serialize_footer(footer: Footer) -> bytes:
     """Write the footer's chunk."""
+    must_write = footer.must_write & ~KEEPS_ALPHA | (KEEPS_ALPHA if footer.read.background is None else 0)
     payload = b"".join([
         footer.archive_id,
-        *map(varint, (KNOWN_TO_READ, footer.must_write, footer.generation, footer.offset, footer.previous)),
+        *map(varint, (KNOWN_TO_READ, must_write, footer.generation, footer.offset, footer.previous)),
         *map(varint, (footer.seed, footer.next_index, footer.pixels, len(footer.totals))),
         *(varint(total.codec) + varint(total.pictures) + varint(total.bytes) for total in footer.totals),
         _root(footer),
@@ -165,7 +169,7 @@ def parse_footer(payload: bytes, offset: int) -> Footer:
         decoders = tuple(take_decoder(fields) for _ in range(fields.varint(MAX_DECODERS, "the number of decoders")))
         canaries = tuple(take_canary(fields) for _ in range(fields.varint(MAX_CANARIES, "the number of canaries")))
         check(all(canary.index < next_index for canary in canaries), "a canary of no picture")
-        read = take_read_settings(fields)
+        read = take_read_settings(fields, keeps_alpha=bool(must_write & KEEPS_ALPHA))
         many = fields.varint(MAX_ATTACHMENTS, "the number of attachments")
         attachments = tuple(_take_attachment(fields) for _ in range(many))
         fields.finish()

@@ -31,18 +31,22 @@ def unpack_bytes(data: bytes, limit: int = MAX_RAW_BYTES) -> bytes:
         raise InvalidField(f"packed bytes: raw length {raw_length}, at most {limit} are allowed here")
     stored = fields.rest()
     if is_frame:
-        return _unpack_frame(stored, raw_length)
+        if not len(stored) < raw_length <= MAX_EXPANSION * len(stored):
+            raise InvalidField(
+                f"packed bytes: raw length {raw_length} from {len(stored)} bytes; a zstd frame must be shorter than "
+                f"its raw bytes, by a factor of {MAX_EXPANSION} at most"
+            )
+        return unpack_frame(stored, raw_length)
     if raw_length != len(stored):
         raise InvalidField(f"packed bytes: raw length {raw_length}, but {len(stored)} bytes are stored")
     return stored
 
 
-def _unpack_frame(frame: bytes, raw_length: int) -> bytes:
-    if not len(frame) < raw_length <= MAX_EXPANSION * len(frame):
-        raise InvalidField(
-            f"packed bytes: raw length {raw_length} from {len(frame)} bytes; a zstd frame must be shorter than its raw "
-            f"bytes, by a factor of {MAX_EXPANSION} at most"
-        )
+def unpack_frame(frame: bytes, raw_length: int) -> bytes:
+    """Return the bytes in exactly one zstd frame.
+
+    Raises ``InvalidField`` unless they are ``raw_length`` bytes, which must be allowed already.
+    """
     if not frame.startswith(_MAGIC):
         raise InvalidField("packed bytes: not a zstd frame")
     try:

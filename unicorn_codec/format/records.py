@@ -62,10 +62,15 @@ class BlobPlace:
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """What a record says of its original file: where its metadata lies, and when it was modified."""
+    """What a record says of its original file: where its metadata lies, when it was modified, and its transparency.
+
+    Args:
+        alpha_bytes: bytes of the picture's opacity; 0 for an opaque one.
+    """
 
     metadata: tuple[BlobPlace, ...] = ()
     modified: int | None = None
+    alpha_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +125,14 @@ class Record:
         return codes[0]
 
     @property
+    def alpha(self) -> bytes | None:
+        """The bytes of the picture's opacity; None if it is opaque. Raises ``InvalidField`` if there are several."""
+        planes = [part.data for part in self.parts if part.kind == ALPHA]
+        if len(planes) > 1:
+            raise InvalidField(f"picture {self.index} has {len(planes)} planes of opacity")
+        return planes[0] if planes else None
+
+    @property
     def codec(self) -> int:
         """The picture's codec: a number of ``CODECS``."""
         kinds = [part.kind for part in self.parts]
@@ -130,7 +143,8 @@ class Record:
     @property
     def details(self) -> Details:
         """What it says of its original file."""
-        return Details(self.metadata, self.modified)
+        alpha_bytes = sum(len(part.data) for part in self.parts if part.kind == ALPHA)
+        return Details(self.metadata, self.modified, alpha_bytes)
 
     @property
     def parent(self) -> int | None:
@@ -139,9 +153,12 @@ class Record:
         return parent_of_code(code)
 
 
-def record_of_code(index: int, width: int, height: int, decoder: int, code: bytes) -> Record:
-    """Return the record of a picture that consists of one code."""
-    return Record(index=index, width=width, height=height, decoder=decoder, parts=(Part(CODE, code),))
+def record_of_code(
+    index: int, width: int, height: int, decoder: int, code: bytes, alpha: bytes | None = None
+) -> Record:
+    """Return the record of a picture that consists of one code, and of its opacity if it has any."""
+    parts = (Part(CODE, code),) if alpha is None else (Part(CODE, code), Part(ALPHA, alpha))
+    return Record(index=index, width=width, height=height, decoder=decoder, parts=parts)
 
 
 def check_size(width: int, height: int) -> None:
@@ -409,6 +426,8 @@ def parse_details(data: bytes) -> Details:
     for tag, content in _tagged(fields.take(fields.varint()) if head & 1 else b""):
         if tag == _METADATA:
             found = replace(found, metadata=tuple(_blob_places(content)))
+        elif tag == _PARTS:
+            found = replace(found, alpha_bytes=sum(size for kind, size in _part_sizes(content) if kind == ALPHA))
         elif tag == _MODIFIED:
             found = replace(found, modified=_time(content))
     return found
@@ -416,10 +435,15 @@ def parse_details(data: bytes) -> Details:
 
 def _parts(content: Fields, payload: bytes) -> Iterator[Part]:
     left = Fields(payload)
-    while content.left:
-        kind, length = content.varint(), content.varint()
+    for kind, length in _part_sizes(content):
         yield Part(kind, left.take(length))
     left.finish()
+
+
+def _part_sizes(content: Fields) -> Iterator[tuple[int, int]]:
+    """Yield kind and bytes of each part."""
+    while content.left:
+        yield content.varint(), content.varint()
 
 
 def pictures_chunk(records: Sequence[Record], salt: int) -> tuple[bytes, list[tuple[int, int]]]:
