@@ -77,7 +77,9 @@ def bench(
     """
     from unicorn_codec.bench import comparison as library
     from unicorn_codec.bench.own_codec import Unicorn, own_settings
+    from unicorn_codec.pictures.transparency import WHITE
 
+    reading["background"] = reading["background"] or WHITE  # most of the codecs have no transparency
     read = read_options_of(reading)
     own = Unicorn(settings=own_settings(read=read, seconds=seconds, seed=seed, device=device))
     options = library.BenchOptions(

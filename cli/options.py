@@ -94,9 +94,8 @@ read_options = (
         "--background",
         advanced=True,
         type=Colour(),
-        default="white",
-        show_default=True,
-        help="Background colour for transparent pixels: '#rrggbb' or a name.",
+        help="Flatten transparent pictures onto this colour: '#rrggbb' or a name.  [default: keep their transparency; "
+        "white with --index-only]",
     ),
     option("--skip-unreadable", **skip_unreadable_settings),
     option(

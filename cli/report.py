@@ -24,6 +24,7 @@ def found_text(folder: "Folder", plan: "NetworkPlan | None") -> str:
     pictures = folder.pictures
     rows: list[Row] = [
         ("pictures", f"{count(len(pictures), 'picture')}, {count(folder.pixels, 'pixel')}, {_size_range(pictures)}"),
+        *([("transparency", f"kept of {count(folder.transparent, 'picture')}")] if folder.transparent else []),
         *_changed_rows(folder.flattened, folder.scaled, folder.left_out),
     ]
     if plan is not None:
@@ -77,6 +78,7 @@ def pack_text(output: Path, report: "PackReport") -> str:
         *_autoencoder_row(report.bits_per_pixel, report.bits_per_pixel_with_autoencoder),
         ("index", f"{count(report.index_bits, 'bit')} a picture"),
         *_coded_rows(report),
+        *_transparency_rows(report),
         *_changed_rows(report.flattened, report.scaled, report.left_out),
     ])  # fmt: skip
     parts = [done, measured_text(report.measured)]
@@ -117,6 +119,12 @@ def _coded_rows(report: "PackReport") -> list[Row]:
             f"the stored seed's noise {network.stored_noise_psnr_db:.2f} dB",
         ),
     ]
+
+
+def _transparency_rows(report: "PackReport") -> list[Row]:
+    if not report.transparent:
+        return []
+    return [("transparency", f"kept of {count(report.transparent, 'picture')}, {exact_bytes(report.alpha_bytes)}")]
 
 
 def _avif_rows(report: "PackReport") -> list[Row]:
@@ -257,7 +265,15 @@ def _code_rows(codes: dict[str, Any]) -> list[Row]:
 
 def _entries_text(entries: list[dict[str, Any]]) -> str:
     """List all pictures with what the file holds about each."""
-    columns_of = {"record_bytes": "bytes", "codec": "codec", "psnr_db": "PSNR, dB", "date": "date"}
+    columns_of = {
+        "record_bytes": "bytes",
+        "alpha_bytes": "alpha",
+        "codec": "codec",
+        "psnr_db": "PSNR, dB",
+        "date": "date",
+    }
+    if not any(entry["alpha_bytes"] for entry in entries):
+        del columns_of["alpha_bytes"]
     keys = list(columns_of)
     rows = [
         (
@@ -280,6 +296,7 @@ def picture_text(picture: dict[str, Any]) -> str:
         ("name", _name(picture["name"])),
         ("size", f"{picture['width']}x{picture['height']}"),
         ("stored as", f"{picture['codec']}, {exact_bytes(picture['record_bytes'])} at byte {picture['offset']:,}"),
+        *([("transparency", exact_bytes(picture["alpha_bytes"]))] if picture["alpha_bytes"] else []),
         *([("PSNR", f"{psnr:.2f} dB as packed")] if psnr is not None else []),
         *([("depends on", ", ".join(map(str, picture["depends_on"])))] if picture["depends_on"] else []),
         *_metadata_rows(picture),

@@ -19,7 +19,7 @@ from .options import (
     overwrite_option,
     sampling_steps_option,
 )
-from .parameters import IndexRanges
+from .parameters import Colour, IndexRanges
 from .report import shortened
 from .selection import names_one_file, paths_in_folder, refuse_existing, select_by_index, select_by_name
 from .text import count
@@ -60,6 +60,12 @@ STDOUT = "-"
     metavar="png|jpg|webp|avif|tif|bmp",
     help="Format of pictures in a folder.  [default: png]",
 )
+@click.option(
+    "--background",
+    type=Colour(),
+    help="Flatten transparent pictures onto this colour: '#rrggbb' or a name.  [default: keep their transparency; "
+    "white for jpg and bmp, which have none]",
+)
 @sampling_steps_option
 @device_option
 @archive_autoencoder_option
@@ -74,6 +80,7 @@ def unpack(
     everything: bool,
     output: str | None,
     picture_format: str | None,
+    background: tuple[int, int, int] | None,
     sampling_steps: int | None,
     device: str,
     autoencoder: str | None,
@@ -107,7 +114,7 @@ def unpack(
             chosen = select_by_name(patterns, opened) if patterns else readable_indices(opened, losses)
         is_one = len(chosen) == 1
         if output == STDOUT:
-            write_to_stdout(opened, chosen, suffix, steps=sampling_steps)
+            write_to_stdout(opened, chosen, suffix, steps=sampling_steps, background=background)
             return
         if is_one and output is not None and names_one_file(output):
             paths = {chosen[0]: path_of_file(output, picture_format)}
@@ -118,7 +125,9 @@ def unpack(
         if not overwrite:
             refuse_existing(list(paths.values()))
         losses.raises = is_one and not everything
-        written = write_pictures(opened, paths, losses, steps=sampling_steps, overwrite=overwrite)
+        written = write_pictures(
+            opened, paths, losses, steps=sampling_steps, background=background, overwrite=overwrite
+        )
     click.echo(written_text(written))
     for line in losses.metadata_lines():
         click.echo(f"unicorn: warning: {line}", err=True)
@@ -127,7 +136,14 @@ def unpack(
         ctx.exit(PICTURES_LOST)
 
 
-def write_to_stdout(opened: "Archive", chosen: list[int], suffix: str, *, steps: int | None) -> None:
+def write_to_stdout(
+    opened: "Archive",
+    chosen: list[int],
+    suffix: str,
+    *,
+    steps: int | None,
+    background: tuple[int, int, int] | None,
+) -> None:
     """Write the selected picture to the standard output.
 
     Raises:
@@ -139,8 +155,10 @@ def write_to_stdout(opened: "Archive", chosen: list[int], suffix: str, *, steps:
         raise click.UsageError(f"-o - writes one picture, not {len(chosen)}")
     if sys.stdout.isatty():
         raise click.UsageError("-o - writes a picture: redirect the output to a file or another program")
-    (pixels,) = dict(opened.iterate(chosen, steps=steps)).values()
-    encoded, _ = encode_with_metadata(pixels, suffix, opened.metadata(chosen[0]))
+    (pixels,) = dict(opened.iterate(chosen, steps=steps, background=background)).values()
+    encoded, lost = encode_with_metadata(pixels, suffix, opened.metadata(chosen[0]))
+    for line in Losses(metadata=Counter(lost)).metadata_lines():
+        click.echo(f"unicorn: warning: {line}", err=True)
     sys.stdout.buffer.write(encoded)
     sys.stdout.buffer.flush()
 
@@ -165,7 +183,7 @@ def path_of_file(output: str, picture_format: str | None) -> Path:
 class Losses:
     """Pictures that cannot be unpacked, one line each; where one picture alone is wanted, its error is raised.
 
-    Also metadata that the files' format cannot hold: how many pictures lack each kind of it.
+    Also metadata and transparency that the files' format cannot hold: how many pictures lack each kind of it.
     """
 
     raises: bool = False
@@ -173,8 +191,12 @@ class Losses:
     metadata: Counter[str] = field(default_factory=Counter)
 
     def metadata_lines(self) -> list[str]:
+        from unicorn_codec.pictures.images import TRANSPARENCY
+
+        flattened = "; it lies on white, or on the --background"
         return [
-            f"{kind} of {count(number, 'picture')} does not fit the format" for kind, number in self.metadata.items()
+            f"{kind} of {count(number, 'picture')} does not fit the format{flattened if kind == TRANSPARENCY else ''}"
+            for kind, number in self.metadata.items()
         ]
 
     def picture(self, index: int, error: FormatError) -> None:
@@ -192,7 +214,13 @@ def readable_indices(opened: "Archive", losses: Losses) -> list[int]:
 
 
 def write_pictures(
-    opened: "Archive", paths: dict[int, Path], losses: Losses, *, steps: int | None, overwrite: bool
+    opened: "Archive",
+    paths: dict[int, Path],
+    losses: Losses,
+    *,
+    steps: int | None,
+    background: tuple[int, int, int] | None,
+    overwrite: bool,
 ) -> list[Path]:
     """Write pictures while the next ones are decoded, with a progress bar for several.
 
@@ -212,7 +240,8 @@ def write_pictures(
 
     written = set[int]()
     with bar("unpacking", len(paths), hidden=len(paths) == 1) as shown:
-        for index, lost in map_in_threads(write, opened.iterate(paths, steps=steps, on_error=losses.picture)):
+        pictures = opened.iterate(paths, steps=steps, background=background, on_error=losses.picture)
+        for index, lost in map_in_threads(write, pictures):
             written.add(index)
             losses.metadata.update(lost)
             shown.update()

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from unicorn_codec.config import ReadOptions
+
 WIDTH, HEIGHT = 48, 32
 KINDS = {
     (8, 1): "u1",
@@ -35,6 +37,9 @@ def scene(seed: int = 0, width: int = WIDTH, height: int = HEIGHT) -> np.ndarray
 SCENE = scene()
 GRAY = np.asarray(Image.fromarray(SCENE).convert("L"))
 OPACITY = np.broadcast_to(np.linspace(0, 1, WIDTH), (HEIGHT, WIDTH))
+
+
+ON_WHITE = ReadOptions(background=(255, 255, 255))
 
 
 def as_rgb(gray: np.ndarray) -> np.ndarray:

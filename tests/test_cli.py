@@ -78,6 +78,8 @@ REPORT = PackReport(
     sequence_bytes=0,
     avif_pictures=0,
     avif_bytes=0,
+    transparent=0,
+    alpha_bytes=0,
     below_target=(),
     left_out=(
         LeftOut(name="notes.txt", reason="not a picture", is_picture=False, is_fault=False),
@@ -210,7 +212,7 @@ class FakeArchive:
         return iter(range(len(self.listed)))
 
     def iterate(
-        self, indices: Iterator[int], *, steps: int | None, on_error: object
+        self, indices: Iterator[int], *, steps: int | None, on_error: object = None, background: object = None
     ) -> Iterator[tuple[int, np.ndarray]]:
         FakeArchive.steps = steps
         for index in reversed(list(indices)):
@@ -823,7 +825,8 @@ def test_verify_against_a_folder(uni: Path, monkeypatch: pytest.MonkeyPatch) -> 
         assert words in result.stdout
     values = json.loads(run("verify", uni, "--against", "photos", "--json").stdout)
     assert (values["ok"], values["pictures"], values["ms_ssim"]["p05"]) == (True, 3, 0.81)
-    assert values["worst"][0] == {"index": 0, "name": "cats/0.jpg", "psnr_db": 20.0, "ms_ssim": 0.8}
+    first = {"index": 0, "name": "cats/0.jpg", "psnr_db": 20.0, "ms_ssim": 0.8, "alpha_error": 0}
+    assert values["worst"][0] == first
 
 
 def test_verify_lists_every_picture_below_the_floor(uni: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.picture_writers import BT2020_PRIMARIES, P3_PRIMARIES, as_rgb, light_in, psnr_db, scene, srgb_curve
+from tests.picture_writers import BT2020_PRIMARIES, ON_WHITE, P3_PRIMARIES, as_rgb, light_in, psnr_db, scene, srgb_curve
 from tests.test_png_files import pq_curve
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.pictures.heif_boxes import parse_heif
@@ -20,7 +20,7 @@ LARGE = scene(0, 160, 120)
 
 
 def read(data: bytes, options: ReadOptions | None = None) -> Decoded:
-    return decode_picture(data, options or ReadOptions())
+    return decode_picture(data, options or ON_WHITE)
 
 
 def avif(shown: np.ndarray, **settings: object) -> bytes:

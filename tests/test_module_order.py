@@ -19,9 +19,9 @@ LAYERS = (
     ("", "errors concurrency atomic_files"),
     (
         "format",
-        "limits fields header generator index_map bit_packing rans columns packed_bytes mending names chunks "
-        "code_kinds records pages name_lookup blobs read_settings canary network_table decoder_table footer sources "
-        "reader writer scanning repair integrity growth",
+        "limits fields header generator index_map bit_packing rans columns packed_bytes alpha_plane mending names "
+        "chunks code_kinds records pages name_lookup blobs read_settings canary network_table decoder_table footer "
+        "sources reader writer scanning repair integrity growth",
     ),
     ("", "model_registry effort quality config"),
     ("weights", "weight_tables weight_coding minifloat weight_section"),
@@ -29,8 +29,8 @@ LAYERS = (
     ("codes", "context_model context_predictor latent_coding rate_model"),
     (
         "pictures",
-        "batches picture_files recognise folders limits colour_space raster reducing tone_mapping colour exif "
-        "png_chunks png_bands png_files jpeg_markers jpeg_files pillow_files bmp_files heif_boxes heif_files "
+        "batches picture_files recognise folders limits colour_space raster reducing tone_mapping colour transparency "
+        "exif png_chunks png_bands png_files jpeg_markers jpeg_files pillow_files bmp_files heif_boxes heif_files "
         "tiff_pages tiff_samples tiff_files raw_files reading file_metadata metadata_writing images output_files "
         "demo_pictures av1_stream avif_container avif avif_sequence metrics",
     ),
@@ -156,6 +156,7 @@ def test_light_modules_import_neither_torch_nor_pillow(module: str) -> None:
                         "avif_sequence",
                         "file_metadata",
                         "metadata_writing",
+                        "transparency",
                     )
                 ),
                 "bench.rivals",

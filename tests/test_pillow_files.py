@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.picture_writers import HEIGHT, OPACITY, SCENE, WIDTH, on_white, psnr_db
+from tests.picture_writers import HEIGHT, ON_WHITE, OPACITY, SCENE, WIDTH, on_white, psnr_db
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.pictures.picture_files import DamagedFile
 from unicorn_codec.pictures.reading import Decoded, decode_picture
@@ -17,7 +17,7 @@ ALPHA = np.rint(OPACITY * 255).astype(np.uint8)
 
 
 def read(data: bytes, options: ReadOptions | None = None) -> Decoded:
-    return decode_picture(data, options or ReadOptions())
+    return decode_picture(data, options or ON_WHITE)
 
 
 def saved(image: Image.Image, kind: str, **settings: object) -> bytes:

@@ -12,6 +12,7 @@ from tests.picture_writers import (
     BT2020_PRIMARIES,
     GRAY,
     HEIGHT,
+    ON_WHITE,
     P3_PRIMARIES,
     SCENE,
     SRGB_PRIMARIES,
@@ -33,7 +34,7 @@ DEEP, DEEP_GRAY = SCENE.astype(np.uint16) * 257, GRAY.astype(np.uint16) * 257
 
 
 def read(data: bytes, options: ReadOptions | None = None) -> Decoded:
-    return decode_picture(data, options or ReadOptions())
+    return decode_picture(data, options or ON_WHITE)
 
 
 def gamma_chunk(encoding: float) -> bytes:

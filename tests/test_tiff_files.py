@@ -13,6 +13,7 @@ from tests.picture_writers import (
     BT2020_PRIMARIES,
     GRAY,
     HEIGHT,
+    ON_WHITE,
     OPACITY,
     SCENE,
     SRGB_PRIMARIES,
@@ -41,7 +42,7 @@ FIRST_PAGE, ANY_DAMAGE = ReadOptions(first_page=True), ReadOptions(accept_damage
 
 
 def read(data: bytes, options: ReadOptions | None = None) -> Decoded:
-    return decode_picture(data, options or ReadOptions())
+    return decode_picture(data, options or ON_WHITE)
 
 
 def shows(data: bytes, expected: np.ndarray, options: ReadOptions | None = None) -> bool:

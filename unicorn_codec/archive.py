@@ -34,7 +34,7 @@ from unicorn_codec.format.decoder_table import Decoder
 from unicorn_codec.format.network_table import parse_network, parse_update
 from unicorn_codec.format.pages import Row
 from unicorn_codec.format.reader import ContainerReader
-from unicorn_codec.format.records import SEQUENCE
+from unicorn_codec.format.records import SEQUENCE, Record
 from unicorn_codec.format.sources import open_source
 from unicorn_codec.metadata import PictureMetadata, metadata_of
 from unicorn_codec.model_registry import AUTOENCODER, CONTEXT_MODEL, models, names
@@ -42,6 +42,7 @@ from unicorn_codec.network.denoiser import load_tensors
 from unicorn_codec.pictures.batches import PICTURES_PER_BATCH, batches_by_size
 from unicorn_codec.pictures.images import MAX_PIXELS, PillowImage, to_image
 from unicorn_codec.pictures.picture_files import printable
+from unicorn_codec.pictures.transparency import Colour, flatten
 from unicorn_codec.transform.autoencoder import Autoencoder, PackagedAutoencoder, load_autoencoder
 from unicorn_codec.weights.weight_section import parse_tensors
 
@@ -237,9 +238,17 @@ class Archive:
         return metadata_of(self.reader, self.reader.row(index), warn)
 
     def decode(
-        self, indices: Iterable[int], *, batch_size: int = PICTURES_PER_BATCH, steps: int | None = None
+        self,
+        indices: Iterable[int],
+        *,
+        batch_size: int = PICTURES_PER_BATCH,
+        steps: int | None = None,
+        background: Colour | None = None,
     ) -> list[PillowImage]:
-        """Return the pictures with the given indices, in that order.
+        """Return the pictures with the given indices, in that order: of mode RGB, or RGBA with transparency.
+
+        Args:
+            background: (R, G, B) onto which transparent pictures are flattened, so that all are RGB.
 
         Raises:
             IndexOutOfRange: no picture has this index.
@@ -248,7 +257,7 @@ class Archive:
             AutoencoderMismatch, AutoencoderUnavailable: the model of one of them is not available.
         """
         wanted = list(indices)
-        pictures = dict(self.iterate(dict.fromkeys(wanted), batch_size=batch_size, steps=steps))
+        pictures = dict(self.iterate(dict.fromkeys(wanted), batch_size=batch_size, steps=steps, background=background))
         return [to_image(pictures[index]) for index in wanted]
 
     def iterate(
@@ -257,13 +266,17 @@ class Archive:
         *,
         batch_size: int = PICTURES_PER_BATCH,
         steps: int | None = None,
+        background: Colour | None = None,
         on_error: OnError = _raise,
     ) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield pairs of index and pixels, uint8 (H, W, 3), in order of decoding, which groups pictures by size.
+        """Yield pairs of index and pixels in order of decoding, which groups pictures by size.
+
+        Pixels are uint8 (H, W, 3), or (H, W, 4) of a picture with transparency.
 
         Warns with a ``CanaryWarning`` if a canary decodes to other pixels than when the archive was packed.
 
         Args:
+            background: (R, G, B) onto which transparent pictures are flattened, so that all are (H, W, 3).
             on_error: called for each damaged picture; the others are still decoded.
 
         Raises:
@@ -275,7 +288,7 @@ class Archive:
             for index, pixels in zip(numbers, pictures(), strict=True):
                 if steps is None and (fault := self._canary_fault(index, pixels)):
                     warnings.warn(fault, CanaryWarning, stacklevel=2)
-                yield index, pixels
+                yield index, pixels if background is None else flatten(pixels, background)
 
     def _rows(self, indices: Iterable[int], on_error: OnError) -> list[Row]:
         rows = []
@@ -375,23 +388,35 @@ class Archive:
 
 
 class ArchiveCodes:
-    """Codes of an archive, read one by one. The latest ones are cached for pictures that depend on them."""
+    """An archive's codes and opacities, read one by one. The latest are cached for pictures that depend on them."""
 
     def __init__(self, reader: ContainerReader) -> None:
         self._reader = reader
-        self._kept: OrderedDict[int, bytes] = OrderedDict()
+        self._kept: OrderedDict[int, Record] = OrderedDict()
         self._kept_bytes = 0
 
     def code(self, index: int) -> bytes:
         """Return the code of a picture, removed or not. Raises ``FormatError`` if it is damaged."""
+        return self._record(index).code
+
+    def alpha(self, index: int) -> bytes | None:
+        """Return the bytes of a picture's opacity; None if it is opaque. Raises ``FormatError`` as ``code``."""
+        return self._record(index).alpha
+
+    def _record(self, index: int) -> Record:
         if index not in self._kept:
             row = self._reader.any_row(index) or self._reader.row(index)
-            self._kept[index] = self._reader.record(row).code
-            self._kept_bytes += row.length
+            self._kept[index] = self._reader.record(row)
+            self._kept_bytes += bytes_of(self._kept[index])
             while self._kept_bytes > KEPT_CODE_BYTES and len(self._kept) > 1:
                 _, dropped = self._kept.popitem(last=False)
-                self._kept_bytes -= len(dropped)
+                self._kept_bytes -= bytes_of(dropped)
         return self._kept[index]
+
+
+def bytes_of(record: Record) -> int:
+    """Return the bytes of all parts of a record."""
+    return sum(len(part.data) for part in record.parts)
 
 
 def load_decoder(reader: ContainerReader, described: Decoder, autoencoder: Autoencoder) -> PictureDecoder:

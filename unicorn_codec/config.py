@@ -87,7 +87,7 @@ class ReadOptions:
 
     Args:
         max_side: pictures with a longer side are scaled down to it (Lanczos). 0: never.
-        background: (R, G, B) under transparent pixels.
+        background: (R, G, B) onto which transparent pictures are flattened; None keeps their transparency.
         skip_unreadable: leave unreadable files out instead of refusing the folder.
         first_page: keep the first full-size page, frame or picture of a file that holds several.
         accept_damaged: keep what can be decoded of a damaged picture.
@@ -95,7 +95,7 @@ class ReadOptions:
     """
 
     max_side: int = 0
-    background: tuple[int, int, int] = (255, 255, 255)
+    background: tuple[int, int, int] | None = None
     skip_unreadable: bool = False
     first_page: bool = False
     accept_damaged: bool = False

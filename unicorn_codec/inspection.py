@@ -38,7 +38,8 @@ class ArchivePart:
 def describe(path: str | os.PathLike[str], *, entries: bool = False) -> dict[str, Any]:
     """Describe a file or URL; with ``entries`` also every picture, by index.
 
-    A date takes a read of its own, so that the pictures of a URL get none; ``describe_picture`` has it.
+    Date and transparency take a read of their own, so that the pictures of a URL get none; ``describe_picture`` has
+    them.
 
     Raises ``ArchiveUnreadable`` and ``FormatError``.
     """
@@ -67,6 +68,7 @@ def describe_picture(path: str | os.PathLike[str], index: int) -> dict[str, Any]
             "decoder": row.decoder,
             "offset": row.offset,
             "depends_on": chain,
+            "alpha_bytes": alpha_bytes_of(reader, row),
             **metadata_values(metadata_of(reader, row, _warn_of_metadata)),
         }
     finally:
@@ -212,8 +214,19 @@ def _entries(reader: ContainerReader, *, with_dates: bool) -> Iterator[dict[str,
         for index in leaf.living.tolist():
             row = leaf.row(index)
             assert row is not None, "it lives"
-            date = metadata_of(reader, row, _warn_of_metadata).date if with_dates else None
-            yield entry_of(row, (names[index - leaf.first] or None) if names else None) | {"date": date}
+            known = {
+                "date": metadata_of(reader, row, _warn_of_metadata).date if with_dates else None,
+                "alpha_bytes": alpha_bytes_of(reader, row) if with_dates else None,
+            }
+            yield entry_of(row, (names[index - leaf.first] or None) if names else None) | known
+
+
+def alpha_bytes_of(reader: ContainerReader, row: Row) -> int | None:
+    """Return the bytes of a picture's opacity, 0 for an opaque one; None if its record is damaged."""
+    try:
+        return reader.details(row).alpha_bytes
+    except FormatError:
+        return None
 
 
 def _warn_of_metadata(error: FormatError) -> None:

@@ -11,25 +11,36 @@ from unicorn_codec.archive import Archive
 from unicorn_codec.concurrency import map_in_threads
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.devices import worker_count
-from unicorn_codec.pictures.images import Folder, Picture, Pixels, read_picture
-from unicorn_codec.pictures.metrics import Distortion, ms_ssim, psnr_db, summarize, worst
+from unicorn_codec.pictures.images import Folder, Picture, Pixels, read_with_alpha
+from unicorn_codec.pictures.metrics import Distortion, alpha_error, ms_ssim, psnr_db, summarize, worst
 
 WORST_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureDistortion:
-    """Distortion of one decoded picture."""
+    """Distortion of one decoded picture.
+
+    Args:
+        alpha_error: largest difference of the opacity, in levels of 255.
+    """
 
     index: int
     name: str
     psnr_db: float
     ms_ssim: float
+    alpha_error: int = 0
 
     @classmethod
     def of(cls, index: int, name: str, original: np.ndarray, decoded: np.ndarray) -> "PictureDistortion":
-        """Compare a decoded picture with its original, uint8 (H, W, 3) each."""
-        return cls(index=index, name=name, psnr_db=psnr_db(original, decoded), ms_ssim=ms_ssim(original, decoded))
+        """Compare a decoded picture with its original, uint8 (H, W, 3) each, or (H, W, 4) with transparency."""
+        return cls(
+            index=index,
+            name=name,
+            psnr_db=psnr_db(original, decoded[..., :3]),
+            ms_ssim=ms_ssim(original, decoded[..., :3]),
+            alpha_error=alpha_error(original, decoded),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +103,7 @@ def measure(
 
     def pairs() -> Iterator[tuple[int, Pixels, Pixels]]:
         for index, decoded in archive.iterate(indices):
-            yield index, read_picture(originals, pairs_of[index], read), decoded
+            yield index, read_with_alpha(originals, pairs_of[index], read), decoded
 
     def compare(pair: tuple[int, Pixels, Pixels]) -> PictureDistortion:
         index, original, decoded = pair

@@ -3,12 +3,13 @@
 import unicodedata
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from unicorn_codec.archive import Archive
 from unicorn_codec.errors import AutoencoderUnavailable, CanaryWarning, DamagedSectionWarning, FormatError
+from unicorn_codec.format.alpha_plane import MAX_ALPHA_ERROR
 from unicorn_codec.format.integrity import problems_of
 from unicorn_codec.format.pages import psnr_of_code
 from unicorn_codec.format.reader import ContainerReader
@@ -47,7 +48,7 @@ class VerifyReport:
         pictures: number of pictures in the archive.
         damage: damaged parts, one line each, with the affected pictures.
         measured: distortion of the pictures that both sides have; None if nothing was compared.
-        differences: names that only one side has, and pictures whose size differs.
+        differences: names that only one side has, and pictures whose size or transparency differs.
         below_floor: pictures below the quality floor, the worst first.
         below_stored: pictures far below their stored PSNR, the worst first.
     """
@@ -130,6 +131,7 @@ def verify(
         return replace(
             report,
             measured=measured,
+            differences=(*report.differences, *changed_transparency(measured)),
             below_floor=measured.below(min_psnr_db, min_ms_ssim),
             below_stored=below_stored(archive, measured),
         )
@@ -208,6 +210,16 @@ def lacking(originals: Folder, *, skip_unreadable: bool) -> list[str]:
         for file in originals.left_out
         if file.is_picture and not (file.is_fault and skip_unreadable)
     ]
+
+
+def changed_transparency(measured: Measured) -> Iterator[str]:
+    """Yield a line for each picture whose opacity differs by more than packing changes it."""
+    for row in measured.rows:
+        if row.alpha_error > MAX_ALPHA_ERROR:
+            yield (
+                f"{printable(row.name)}: its transparency differs by up to {row.alpha_error} levels of 255: "
+                "the original has changed"
+            )
 
 
 def below_stored(archive: Archive, measured: Measured) -> tuple[BelowStored, ...]:

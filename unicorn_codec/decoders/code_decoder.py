@@ -11,6 +11,7 @@ import torch
 from unicorn_codec.codes.context_model import ContextModel
 from unicorn_codec.codes.latent_coding import Symbols, decode_symbols
 from unicorn_codec.devices import map_in_workers
+from unicorn_codec.format.alpha_plane import Plane, parse_alpha
 from unicorn_codec.format.code_kinds import (
     colour_code,
     decoder_step,
@@ -24,6 +25,7 @@ from unicorn_codec.format.code_kinds import (
 from unicorn_codec.pictures.avif import decode_avif
 from unicorn_codec.pictures.avif_sequence import chain_of, decode_chains
 from unicorn_codec.pictures.images import Pixels
+from unicorn_codec.pictures.transparency import with_alpha
 from unicorn_codec.transform.autoencoder import Autoencoder
 
 
@@ -41,6 +43,9 @@ class CodeSource(Protocol):
 
     def code(self, index: int) -> bytes:
         """Return the code of a picture. Raise ``FormatError`` if it is damaged."""
+
+    def alpha(self, index: int) -> bytes | None:
+        """Return the bytes of a picture's opacity; None if it is opaque. Raise ``FormatError`` if it is damaged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +75,12 @@ class CodeDecoder:
             FormatError: a code is damaged.
             PackageMissing: a picture is stored as AVIF, and this Pillow has none.
         """
-        marked = {n: self.codes.code(index) for n, index in enumerate(indices)}
+        marked, planes = dict[int, bytes](), dict[int, Plane]()
+        for n, index in enumerate(indices):
+            marked[n] = self.codes.code(index)
+            alpha = self.codes.alpha(index)
+            if alpha is not None:
+                planes[n] = parse_alpha(alpha, width, height)
         gray = {n for n, code in marked.items() if is_gray(code)}
         codes = {n: colour_code(code) for n, code in marked.items()}
         in_sequences = {n: indices[n] for n, code in codes.items() if is_in_sequence(code)}
@@ -100,7 +110,8 @@ class CodeDecoder:
                 for n in codes:
                     while n not in ready:
                         ready |= next(made)
-                    yield to_gray(ready.pop(n)) if n in gray else ready.pop(n)
+                    colours = to_gray(ready.pop(n)) if n in gray else ready.pop(n)
+                    yield with_alpha(colours, planes.pop(n, None))
 
         return pictures
 

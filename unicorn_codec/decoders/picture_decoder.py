@@ -21,5 +21,5 @@ class PictureDecoder(Protocol):
             steps: sampling steps; None: those of the archive.
 
         Returns:
-            A function that yields uint8 (height, width, 3) for each index.
+            A function that yields uint8 (height, width, 3) for each index, or (height, width, 4) with transparency.
         """

@@ -153,7 +153,7 @@ def encode_like(
         denoising=None,
     )
     folder = pictures.folder
-    return PackedPictures(header=header, sizes=folder.sizes, names=folder.names, codes=codes)
+    return PackedPictures(header=header, sizes=folder.sizes, names=folder.names, codes=codes, alphas=encoder.alphas)
 
 
 def measure_new(

@@ -44,6 +44,8 @@ def id_of(packed: PackedPictures) -> bytes:
     digest = hashlib.sha256(f"{packed.header} {packed.names} {packed.read}".encode())
     for data in packed.codes.streams if packed.codes else (packed.weights or b"",):
         digest.update(data)
+    for position, alpha in packed.alphas.items():
+        digest.update(b"%d " % position + alpha)
     return digest.digest()[:ID_BYTES]
 
 
@@ -95,9 +97,10 @@ def decoder_of(writer: ContainerWriter, packed: PackedPictures, first: int) -> D
 
 
 def _records(packed: PackedPictures, codes: Codes, indices: list[int], decoder: int) -> Iterator[Record]:
-    for (width, height), code, index in zip(packed.sizes.tolist(), codes.streams, indices, strict=True):
+    for position, ((width, height), code) in enumerate(zip(packed.sizes.tolist(), codes.streams, strict=True)):
         # Packing refers to pictures by position, an archive by index.
-        yield record_of_code(index, width, height, decoder, _with_parent(code, indices))
+        moved, alpha = _with_parent(code, indices), packed.alphas.get(position)
+        yield record_of_code(indices[position], width, height, decoder, moved, alpha)
 
 
 def write_packed(
@@ -132,7 +135,7 @@ def read_packed(path: Path) -> PackedPictures:
         positions = {row.index: position for position, (_, row) in enumerate(named)}
         network = network_of(reader, described)
         if network is not None:
-            header, codes, update = network.header, None, None
+            header, codes, update, alphas = network.header, None, None, {}
         else:
             header = Header(
                 pictures=len(rows),
@@ -141,8 +144,10 @@ def read_packed(path: Path) -> PackedPictures:
                 autoencoder=described.model,
                 denoising=None,
             )
-            streams = (reader.record(row).code for _, row in named)
-            moved = tuple(_with_parent(code, positions) for code in streams)
+            records = [reader.record(row) for _, row in named]
+            moved = tuple(_with_parent(record.code, positions) for record in records)
+            planes = {position: record.alpha for position, record in enumerate(records)}
+            alphas = {position: plane for position, plane in planes.items() if plane is not None}
             codes = Codes(level=described.level, model_sha256=bytes(32), streams=moved, short=described.short)
             update = None if described.weights is None else parse_update(reader.weights(described.weights))
         return PackedPictures(
@@ -151,6 +156,7 @@ def read_packed(path: Path) -> PackedPictures:
             names=tuple(name for name, _ in named),
             weights=None if network is None else network.weights,
             codes=codes,
+            alphas=alphas,
             tuning=update,
             read=reader.footer.read,
         )

@@ -4,7 +4,7 @@ LatentSource > CandidateChooser > write_codes, and the codes of sequences
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -72,6 +72,7 @@ class FolderEncoder:
         sequences: pictures that are not coded by latents.
         checkpoint: stores refined codes; None stores none.
         update: payload of the update in the chooser's decoder; None without one.
+        alphas: opacity of transparent pictures by position.
         overhead_bytes: bytes of the file besides codes and update, see ``estimate_overhead``.
     """
 
@@ -81,6 +82,7 @@ class FolderEncoder:
     sequences: SequencedPictures = field(default_factory=NoSequences)
     checkpoint: CodesCheckpoint | None = None
     update: bytes | None = None
+    alphas: Mapping[int, bytes] = field(default_factory=dict)
     overhead_bytes: int
 
     @property
@@ -118,7 +120,7 @@ class FolderEncoder:
     @property
     def overhead(self) -> int:
         """Estimated bytes of the file besides its codes."""
-        return self.overhead_bytes + len(self.update or b"")
+        return self.overhead_bytes + len(self.update or b"") + sum(map(len, self.alphas.values()))
 
     def file_bytes(self, codes: Codes) -> int:
         """Estimate the bytes of the file with these codes."""

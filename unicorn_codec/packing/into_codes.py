@@ -110,6 +110,7 @@ def new_encoder(
         chooser=CandidateChooser(pictures=pictures, autoencoder=autoencoder, rate=rate),
         model=model,
         checkpoint=checkpoint,
+        alphas=pictures.alphas(),
         overhead_bytes=estimate_overhead(pictures) + metadata_bytes,
     )
 
@@ -168,7 +169,14 @@ def container_of(encoder: FolderEncoder, step: float, codes: Codes, seed: int) -
         autoencoder=encoder.autoencoder.reference,
         denoising=None,
     )
-    return PackedPictures(header=header, sizes=folder.sizes, names=folder.names, codes=codes, tuning=encoder.update)
+    return PackedPictures(
+        header=header,
+        sizes=folder.sizes,
+        names=folder.names,
+        codes=codes,
+        alphas=encoder.alphas,
+        tuning=encoder.update,
+    )
 
 
 def encode_as_avif(

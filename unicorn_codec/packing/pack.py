@@ -4,6 +4,7 @@ list_folder > pack_into_codes, or pack_into_network > write_pictures > measure >
 """
 
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
@@ -17,6 +18,7 @@ from unicorn_codec.config import CodesOptions, NetworkOptions, PackOptions
 from unicorn_codec.decoders.network_decoder import NetworkDecoder
 from unicorn_codec.devices import choose_device
 from unicorn_codec.errors import OutputError
+from unicorn_codec.format.alpha_plane import MAX_ALPHA_ERROR, is_exact
 from unicorn_codec.format.canary import Canary, block_sums
 from unicorn_codec.format.footer import CodecTotal
 from unicorn_codec.format.index_map import index_of_position
@@ -38,8 +40,10 @@ from unicorn_codec.packing.packed import PackedPictures
 from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.packing.preview import take_preview
 from unicorn_codec.packing.reports import NetworkReport, PackReport
-from unicorn_codec.pictures.images import list_folder
+from unicorn_codec.pictures.images import Note, list_folder
 from unicorn_codec.pictures.metrics import bits_per_pixel, psnr_db
+from unicorn_codec.pictures.picture_files import printable
+from unicorn_codec.pictures.transparency import WHITE
 from unicorn_codec.transform.autoencoder import LEADING_CHANNELS, Autoencoder, PackagedAutoencoder, load_autoencoder
 from unicorn_codec.weights.weight_section import count_parameters
 
@@ -56,7 +60,7 @@ def pack(
     Raises:
         UnicornError: see ``errors``; nothing was written then, except for a checkpoint next to the output.
     """
-    output, options, observer = Path(output), options or CodesOptions(), observer or Observer()
+    output, options, observer = Path(output), with_background(options or CodesOptions()), observer or Observer()
     started = time.monotonic()
     check_output(output, overwrite=options.overwrite)
     check_checkpoint(output, options)
@@ -75,7 +79,26 @@ def pack(
     checkpoint_path(output).unlink(missing_ok=True)
     with Archive.of(ContainerReader(FileSource(output)), autoencoder) as written:
         report = report_on(written, pictures, options, measured, rounds=rounds, seconds=seconds)
-    return replace(report, notes=(*report.notes, *metadata.notes))
+    return replace(
+        report,
+        notes=(*report.notes, *metadata.notes, *transparency_notes(packed)),
+        alpha_bytes=sum(map(len, packed.alphas.values())),
+    )
+
+
+def with_background(options: PackOptions) -> PackOptions:
+    """Return the options with a background if they are for a network, which learns no transparency."""
+    if isinstance(options, NetworkOptions) and options.read.background is None:
+        return replace(options, read=replace(options.read, background=WHITE))
+    return options
+
+
+def transparency_notes(packed: PackedPictures) -> Iterator[Note]:
+    """Yield a note for each picture whose transparency is not stored exactly."""
+    for position, alpha in packed.alphas.items():
+        if not is_exact(alpha):
+            text = f"its transparency is stored within {MAX_ALPHA_ERROR} levels of 255, to save bytes"
+            yield Note(printable(packed.names[position]), text)
 
 
 def write_and_measure(
@@ -169,6 +192,8 @@ def report_on(
         sequence_bytes=sequences.bytes,
         avif_pictures=avif.pictures,
         avif_bytes=avif.bytes,
+        transparent=folder.transparent,
+        alpha_bytes=0,
         below_target=measured.below(*floor),
         network=report_on_network(archive, pictures),
         left_out=folder.left_out,

@@ -1,5 +1,6 @@
 """Result of packing, before it is written: all pictures of a folder by position, as codes or in a network."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -37,6 +38,10 @@ class Codes:
         """Return the code of the picture at a position."""
         return self.streams[index]
 
+    def alpha(self, index: int) -> None:
+        """Return None: these codes are decoded to colours alone."""
+        del index
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PackedPictures:
@@ -48,6 +53,7 @@ class PackedPictures:
         names: of the pictures by position, strictly ascending.
         weights: of the network, see ``weight_section``; None without one.
         codes: of the pictures by position; None if a network holds them.
+        alphas: opacity of transparent pictures by position, see ``alpha_plane``.
         tuning: update of the decoder, see ``decoder_update``; None without one.
         read: options for reading files.
     """
@@ -57,6 +63,7 @@ class PackedPictures:
     names: tuple[str, ...]
     weights: bytes | None = None
     codes: Codes | None = None
+    alphas: Mapping[int, bytes] = field(default_factory=dict)
     tuning: bytes | None = None
     read: ReadSettings = field(default_factory=ReadSettings)
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from unicorn_codec.config import ReadOptions
+from unicorn_codec.format.alpha_plane import serialize_alpha
 from unicorn_codec.format.code_kinds import mark_gray
 from unicorn_codec.pictures.batches import batches_by_size
-from unicorn_codec.pictures.images import Folder, Pixels, read_picture
+from unicorn_codec.pictures.images import Folder, Pixels, read_picture, read_with_alpha
 from unicorn_codec.transform.autoencoder import Autoencoder
 
 CACHE_BYTES = 1 << 28
@@ -36,8 +37,17 @@ class PictureSource:
         return [(picture.width, picture.height) for picture in self.folder.pictures]
 
     def picture(self, position: int) -> Pixels:
-        """Read the picture at a position."""
+        """Read the colours (H, W, 3) of the picture at a position."""
         return read_picture(self.folder, self.folder.pictures[position], self.read)
+
+    def with_alpha(self, position: int) -> Pixels:
+        """Read the picture at a position: (H, W, 3), or (H, W, 4) with transparency."""
+        return read_with_alpha(self.folder, self.folder.pictures[position], self.read)
+
+    def alphas(self) -> dict[int, bytes]:
+        """Return the opacity of each transparent picture by position, as it is stored."""
+        clear = (position for position, picture in enumerate(self.folder.pictures) if picture.has_alpha)
+        return {position: serialize_alpha(self.with_alpha(position)[..., 3]) for position in clear}
 
     def mark_if_gray(self, position: int, code: bytes) -> bytes:
         """Mark the code of the picture at a position if that is gray: it so comes back without a tint."""

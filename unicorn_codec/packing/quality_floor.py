@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from unicorn_codec.config import CodesOptions
 from unicorn_codec.decoders.code_decoder import CodeDecoder
 from unicorn_codec.packing.packed import Codes
@@ -47,7 +49,7 @@ class QualityFloor:
         missed, done = set[int](), 0
         for batch in batches_by_size(sizes):
             for position, decoded in zip(batch, decoder.read(batch, *sizes[batch[0]])(), strict=True):
-                if not self.is_reached(self.pictures.picture(position), decoded):
+                if not self.is_reached(self.pictures.with_alpha(position), decoded):
                     missed.add(position)
             done += len(batch)
             progress(done, len(streams))
@@ -59,7 +61,12 @@ class QualityFloor:
         return replace(codes, streams=tuple(streams))
 
     def is_reached(self, original: Pixels, decoded: Pixels) -> bool:
-        """Return whether a picture is above the floor, with a small margin."""
+        """Return whether a picture is above the floor, with a small margin.
+
+        Args:
+            original: (H, W, 3), or (H, W, 4) with transparency.
+            decoded: colours (H, W, 3).
+        """
         least_db, least_similarity = self.options.min_psnr_db, self.options.min_ms_ssim
         if least_db is not None and psnr_db(original, decoded) < least_db + PSNR_MARGIN_DB:
             return False
@@ -67,7 +74,7 @@ class QualityFloor:
 
     def _avif_of(self, position: int) -> bytes:
         if position not in self.avif:
-            code = smallest_avif(self.pictures.picture(position), self.is_reached)
+            code = smallest_avif(self.pictures.with_alpha(position), self.is_reached)
             self.avif[position] = self.pictures.mark_if_gray(position, code)
         return self.avif[position]
 
@@ -76,11 +83,15 @@ def smallest_avif(original: Pixels, is_reached: Callable[[Pixels, Pixels], bool]
     """Return the AVIF code of the lowest quality that reaches the floor; of the highest quality if none does.
 
     Bisects, in at most seven encodings.
+
+    Args:
+        original: (H, W, 3), or (H, W, 4) with transparency, which the code does not hold.
     """
+    colours = np.ascontiguousarray(original[..., :3])
     best, low, high = b"", 0, BEST_QUALITY + 1
     while low < high:
         quality = (low + high) // 2
-        code, decoded = encode_avif(original, quality)
+        code, decoded = encode_avif(colours, quality)
         if is_reached(original, decoded):
             best, high = code, quality
         else:

@@ -57,6 +57,7 @@ class PackReport:
         network: None for an archive of codes.
         sequence_pictures: pictures stored in sequences of near-duplicates, in ``sequence_bytes`` together.
         avif_pictures: pictures stored as AVIF alone, in ``avif_bytes`` together.
+        transparent: pictures that keep their transparency, in ``alpha_bytes`` together.
         below_target: pictures below the quality floor even as AVIF, the worst first.
     """
 
@@ -76,6 +77,8 @@ class PackReport:
     sequence_bytes: int
     avif_pictures: int
     avif_bytes: int
+    transparent: int
+    alpha_bytes: int
     below_target: Sequence[PictureDistortion]
     left_out: Sequence[LeftOut]
     notes: Sequence[Note]

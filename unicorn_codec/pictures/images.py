@@ -1,7 +1,7 @@
 """A folder of picture files <-> pixels.
 
-Pixels are uint8 arrays ``(H, W, 3)``, sRGB, upright and opaque, whatever the file holds. ``list_folder`` decodes
-every file once, so that a damaged one is found before hours of training and not after them.
+Pixels are uint8 arrays ``(H, W, 3)``, sRGB and upright, whatever the file holds; with transparency ``(H, W, 4)``.
+``list_folder`` decodes every file once, so that a damaged one is found before hours of training and not after them.
 """
 
 import hashlib
@@ -34,6 +34,7 @@ from unicorn_codec.pictures.picture_files import (
     reason_of,
 )
 from unicorn_codec.pictures.reading import decode_picture
+from unicorn_codec.pictures.transparency import WHITE, flatten, has_alpha, with_alpha
 
 MAX_NAMES_SHOWN = 20
 
@@ -49,6 +50,10 @@ WRITE_FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
     ".bmp": ("BMP", {}),
 }
 
+TRANSPARENCY = "transparency"
+_OPAQUE_FORMATS = ("JPEG", "BMP")
+"""Formats without transparency; few programs read that of a BMP."""
+
 Pixels = NDArray[np.uint8]
 PillowImage = Image.Image
 
@@ -62,6 +67,7 @@ class Picture:
         width, height: of the picture as unpacked.
         sha256: of the file's bytes, in hex.
         is_gray: whether all its pixels have R = G = B.
+        has_alpha: whether it keeps its transparency.
     """
 
     name: str
@@ -69,6 +75,7 @@ class Picture:
     height: int
     sha256: str
     is_gray: bool = False
+    has_alpha: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +117,11 @@ class Folder:
         return np.array([(picture.width, picture.height) for picture in self.pictures], np.int32)
 
     @property
+    def transparent(self) -> int:
+        """Number of pictures that keep their transparency."""
+        return sum(picture.has_alpha for picture in self.pictures)
+
+    @property
     def pixels(self) -> int:
         """Total pixels of all pictures."""
         return sum(picture.width * picture.height for picture in self.pictures)
@@ -141,7 +153,8 @@ def list_folder(folder: Path | str, options: ReadOptions, progress: Callable[[in
         else:
             height, width, _ = decoded.pixels.shape
             digest = hashlib.sha256(data).hexdigest()
-            pictures.append(Picture(name, width, height, digest, is_gray=is_gray(decoded.pixels)))
+            gray, is_clear = is_gray(decoded.pixels), decoded.alpha is not None
+            pictures.append(Picture(name, width, height, digest, is_gray=gray, has_alpha=is_clear))
             flattened += decoded.flattened
             scaled += decoded.scaled
             notes += [Note(printable(name), text) for text in decoded.notes]
@@ -171,7 +184,8 @@ def is_gray(pixels: Pixels) -> bool:
 
 def folder_digest(folder: Folder, options: ReadOptions) -> str:
     """Return the SHA-256 (hex) over the pictures' names and bytes and all options that affect their pixels."""
-    settings = (options.max_side, tuple(options.background), options.first_page, options.accept_damaged)
+    background = None if options.background is None else tuple(options.background)
+    settings = (options.max_side, background, options.first_page, options.accept_damaged)
     digest = hashlib.sha256(f"{settings}\0".encode())
     for picture in folder.pictures:
         digest.update(f"{picture.name}\0{picture.sha256}\0".encode())  # no file name holds a NUL
@@ -179,16 +193,26 @@ def folder_digest(folder: Folder, options: ReadOptions) -> str:
 
 
 def read_picture(folder: Folder, picture: Picture, options: ReadOptions) -> Pixels:
-    """Return a listed picture's pixels ``(H, W, 3)``, with the options it was listed with.
+    """Return a listed picture's colours ``(H, W, 3)``. Options and errors are those of ``read_with_alpha``."""
+    return np.ascontiguousarray(read_with_alpha(folder, picture, options)[..., :3])
+
+
+def read_with_alpha(folder: Folder, picture: Picture, options: ReadOptions) -> Pixels:
+    """Return a listed picture's pixels ``(H, W, 3)``, or ``(H, W, 4)`` if it keeps its transparency.
+
+    Args:
+        options: those that the folder was listed with.
 
     Raises:
         ImageFolderError: the file vanished or changed since the folder was listed.
     """
     try:
-        pixels = decode_picture(read_original(folder, picture), options).pixels
+        decoded = decode_picture(read_original(folder, picture), options)
     except BadFile as error:
         raise ImageFolderError(f"{folder.root / printable(picture.name)}: {error}") from error
-    assert pixels.shape == (picture.height, picture.width, 3), "read with other options than listed with"
+    channels = 4 if picture.has_alpha else 3
+    pixels = with_alpha(decoded.pixels, decoded.alpha)
+    assert pixels.shape == (picture.height, picture.width, channels), "read with other options than listed with"
     return pixels
 
 
@@ -210,13 +234,14 @@ def read_original(folder: Folder, picture: Picture) -> bytes:
 def write_picture(
     pixels: Pixels, path: Path | str, overwrite: bool = False, metadata: PictureMetadata | None = None
 ) -> list[str]:
-    """Write pixels ``(H, W, 3)`` in the format of the path's suffix (PNG without one), whole or not at all.
+    """Write pixels in the format of the path's suffix (PNG without one), whole or not at all.
 
     Args:
+        pixels: ``(H, W, 3)``, or ``(H, W, 4)`` with transparency.
         metadata: goes into the file, whose time of modification it sets.
 
     Returns:
-        The kinds of metadata that the format cannot hold.
+        The kinds of metadata that the format cannot hold, with ``TRANSPARENCY``.
 
     Raises:
         InvalidSetting: the suffix is not one of ``WRITE_FORMATS``.
@@ -247,32 +272,37 @@ def write_picture(
 
 
 def encode_picture(pixels: Pixels, suffix: str = ".png") -> bytes:
-    """Return the bytes of a file of pixels ``(H, W, 3)``, in the format of a suffix. Raises as the next one."""
+    """Return the bytes of a file of pixels, in the format of a suffix. Raises as the next one."""
     return encode_with_metadata(pixels, suffix, PictureMetadata())[0]
 
 
 def encode_with_metadata(pixels: Pixels, suffix: str, metadata: PictureMetadata) -> tuple[bytes, list[str]]:
-    """Return the bytes of a file of pixels ``(H, W, 3)``, and the kinds of metadata that its format cannot hold.
+    """Return the bytes of a file of pixels, and the kinds of metadata that its format cannot hold.
+
+    Args:
+        pixels: ``(H, W, 3)``, or ``(H, W, 4)`` with transparency. A format without it gets them on white.
 
     Raises:
         InvalidSetting: the suffix is not one of ``WRITE_FORMATS``.
         OutputError: the picture is too large for its format.
     """
-    assert pixels.shape[2:] == (3,), f"pixels are (H, W, 3), not {pixels.shape}"
+    assert pixels.shape[2:] in ((3,), (4,)), f"pixels are (H, W, 3) or (H, W, 4), not {pixels.shape}"
     assert pixels.dtype == np.uint8, f"pixels are uint8, not {pixels.dtype}"
     name, settings = write_format(suffix)
     encoded = io.BytesIO()
     added, lost = settings_for(name, metadata)
+    if has_alpha(pixels) and name in _OPAQUE_FORMATS:
+        pixels, lost = flatten(pixels, WHITE), [*lost, TRANSPARENCY]
     try:
         Image.fromarray(pixels).save(encoded, name, **settings, **added)
     except Exception as error:  # each of Pillow's writers has its own way to refuse a size
-        height, width, _ = pixels.shape
+        height, width = pixels.shape[:2]
         raise OutputError(f"{width}x{height} pixels cannot be written as {name} ({error})") from error
     return finish(name, encoded.getvalue(), metadata), lost
 
 
 def to_image(pixels: Pixels) -> PillowImage:
-    """Return pixels ``(H, W, 3)`` as a Pillow image."""
+    """Return pixels ``(H, W, 3)`` as a Pillow image of mode RGB, or ``(H, W, 4)`` of mode RGBA."""
     return Image.fromarray(pixels)
 
 

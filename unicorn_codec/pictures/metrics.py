@@ -46,7 +46,14 @@ def bits_per_pixel(file_bytes: int, pixels: int) -> float:
 
 
 def psnr_db(original: Pixels, decoded: Pixels) -> float:
-    """Return the peak signal-to-noise ratio in dB over all channels; infinite for identical pictures."""
+    """Return the peak signal-to-noise ratio in dB over all colours; infinite for identical pictures.
+
+    Args:
+        original: (H, W, 3), or (H, W, 4) with transparency: errors then weigh as much as the original is opaque.
+        decoded: of the same size; its opacity does not count.
+    """
+    if original.shape[2] == 4:
+        return _visible_psnr_db(original, decoded)
     _check_pair(original, decoded)
     squares = 0
     for rows in _strips(len(original), original.shape[1]):
@@ -55,13 +62,45 @@ def psnr_db(original: Pixels, decoded: Pixels) -> float:
     return 10 * math.log10(PEAK**2 * original.size / squares) if squares else math.inf
 
 
+def _visible_psnr_db(original: Pixels, decoded: Pixels) -> float:
+    """Return the PSNR of colours (H, W, 3 or 4), weighted by the opacity of an original (H, W, 4)."""
+    colours, shown = original[..., :3], decoded[..., :3]
+    _check_pair(colours, shown)
+    squares = 0
+    for rows in _strips(len(original), original.shape[1]):
+        difference = colours[rows].astype(np.int64) - shown[rows]
+        squares += int((np.square(difference) * original[rows, :, 3:]).sum())
+    weights = int(original[..., 3].sum(dtype=np.int64))
+    return 10 * math.log10(PEAK**2 * 3 * weights / squares) if squares else math.inf
+
+
+def alpha_error(original: Pixels, decoded: Pixels) -> int:
+    """Return the largest difference of two pictures' opacity, 0 to 255; (H, W, 3) is opaque everywhere."""
+    if original.shape[2] == decoded.shape[2] == 3:
+        return 0
+    a, b = (one[..., 3].astype(np.int16) if one.shape[2] == 4 else np.int16(PEAK) for one in (original, decoded))
+    return int(np.abs(a - b).max())
+
+
+def _as_visible(original: Pixels, decoded: Pixels) -> Pixels:
+    """Return the colours (H, W, 3) of a decoded picture, drawn over those of the original by its opacity."""
+    opacity = original[..., 3:].astype(np.int32)
+    colours = original[..., :3].astype(np.int32)
+    return ((colours * (PEAK - opacity) + decoded[..., :3] * opacity + PEAK // 2) // PEAK).astype(np.uint8)
+
+
 def ms_ssim(original: Pixels, decoded: Pixels) -> float:
     """Return the multi-scale structural similarity of two pictures ``(H, W, 3)``, 0 to 1.
+
+    Of an original ``(H, W, 4)`` with transparency, the decoded picture is drawn over it by its opacity: what is
+    transparent then differs nowhere.
 
     Wang, Simoncelli, Bovik 2003: five scales, an 11-tap Gaussian window, its valid positions alone, per channel,
     then the mean. A side of 160 or less leaves fewer scales; their weights are then scaled to the sum of all five.
     A side below 11 leaves plain SSIM with the largest odd window that fits: a value that compares with no other.
     """
+    if original.shape[2] == 4:
+        original, decoded = original[..., :3], _as_visible(original, decoded)
     _check_pair(original, decoded)
     channels = range(original.shape[2])  # one at a time, to save memory
     return float(np.mean([_ms_ssim(original[..., c], decoded[..., c]) for c in channels]))

@@ -1,10 +1,11 @@
-"""A file's bytes to upright, opaque sRGB pixels: recognise > read > convert > rotate > flatten > scale."""
+"""A file's bytes to upright sRGB pixels: recognise > read > convert > rotate > flatten or fill > scale."""
 
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from unicorn_codec.config import ReadOptions
@@ -17,9 +18,10 @@ from unicorn_codec.pictures.jpeg_files import read_jpeg
 from unicorn_codec.pictures.picture_files import BadFile, DamagedFile, MissingReader
 from unicorn_codec.pictures.pillow_files import read_gif, read_webp
 from unicorn_codec.pictures.png_files import read_png
-from unicorn_codec.pictures.raster import LAB, Raster, Samples, full_scale
+from unicorn_codec.pictures.raster import LAB, Raster, full_scale
 from unicorn_codec.pictures.raw_files import read_raw
 from unicorn_codec.pictures.tiff_files import CameraRaw, read_tiff
+from unicorn_codec.pictures.transparency import fill_hidden, on_background
 
 _TURNED_SIDEWAYS = 5
 """Orientations from this on swap width and height."""
@@ -46,15 +48,17 @@ class Decoded:
 
     Args:
         pixels: (H, W, 3) uint8, sRGB, upright.
-        flattened: whether it had transparency.
+        flattened: whether it had transparency, and lies on the options' background.
         scaled: whether it was larger than the options allow, and scaled down.
         notes: remarks for the owner, each a sentence without the file's name.
+        alpha: (H, W) opacity; None for an opaque or flattened picture.
     """
 
     pixels: Pixels
     flattened: bool
     scaled: bool
     notes: tuple[str, ...]
+    alpha: NDArray[np.uint8] | None = None
 
 
 def decode_picture(data: bytes, options: ReadOptions) -> Decoded:
@@ -92,20 +96,45 @@ def _read(data: bytes, options: ReadOptions) -> Raster:
 def _pixels(raster: Raster, options: ReadOptions) -> Decoded:
     straight = _straight(raster)
     converted = to_srgb(straight)
-    pixels, alpha = converted.pixels, straight.alpha
-    is_clear = alpha is not None and bool(alpha.min() < full_scale(alpha.dtype))
-    if is_clear and alpha is not None:
-        pixels = _on_background(pixels, alpha, options.background)
-    upright = _turned(pixels, raster.orientation)
+    pixels, alpha, flattened = converted.pixels, _opacity(straight), False
+    if alpha is not None and options.background is not None:
+        assert straight.alpha is not None, "it has an opacity"
+        pixels, alpha, flattened = on_background(pixels, straight.alpha, options.background), None, True
+    elif alpha is not None:
+        pixels = fill_hidden(pixels, alpha)
     full_size = raster.size if raster.orientation < _TURNED_SIDEWAYS else raster.size[::-1]
     size = size_within(full_size, options.max_side)
     if max(size) > MAX_SIDE:
         raise BadFile(f"it has {size[0]}x{size[1]} pixels; sides up to {MAX_SIDE} are allowed")
     if size[0] * size[1] > MAX_CODED_PIXELS:
         raise BadFile(f"it has {size[0]}x{size[1]} pixels; an archive holds up to {MAX_CODED_PIXELS} a picture")
-    if upright.shape[:2] != size[::-1]:
-        upright = np.array(Image.fromarray(upright).resize(size, Image.Resampling.LANCZOS))
-    return Decoded(np.ascontiguousarray(upright), is_clear, size != full_size, (*raster.notes, *converted.notes))
+    return Decoded(
+        pixels=_upright(pixels, raster.orientation, size),
+        flattened=flattened,
+        scaled=size != full_size,
+        notes=(*raster.notes, *converted.notes),
+        alpha=None if alpha is None else _upright(alpha, raster.orientation, size),
+    )
+
+
+def _opacity(raster: Raster) -> NDArray[np.uint8] | None:
+    """Return (H, W) opacity of 8 bits; None if the picture is opaque."""
+    if raster.alpha is None or raster.alpha.min() >= full_scale(raster.alpha.dtype):
+        return None
+    height, width = raster.alpha.shape
+    opacity = np.empty((height, width), np.uint8)
+    for rows in blocks(height, width):
+        shares = np.clip(raster.alpha[rows] / np.float32(full_scale(raster.alpha.dtype)), 0, 1)
+        opacity[rows] = np.rint(shares * 255)
+    return None if opacity.min() == 255 else opacity
+
+
+def _upright(pixels: Pixels, orientation: int, size: tuple[int, int]) -> Pixels:
+    """Rotate (H, W, 3) or (H, W) by EXIF's orientation, and scale it to a (width, height)."""
+    turned = _turned(pixels, orientation)
+    if turned.shape[:2] != size[::-1]:
+        turned = np.array(Image.fromarray(turned).resize(size, Image.Resampling.LANCZOS))
+    return np.ascontiguousarray(turned)
 
 
 def size_within(size: tuple[int, int], max_side: int) -> tuple[int, int]:
@@ -132,20 +161,10 @@ def _straight(raster: Raster) -> Raster:
     return replace(raster, samples=straight, premultiplied=False)
 
 
-def _on_background(pixels: Pixels, alpha: Samples, background: tuple[int, int, int]) -> Pixels:
-    shown = np.empty_like(pixels)
-    top, under = full_scale(alpha.dtype), np.array(background, np.float32)
-    height, width, _ = pixels.shape
-    for rows in blocks(height, width):
-        opacity = np.clip(alpha[rows, :, None] / np.float32(top), 0, 1)
-        shown[rows] = np.rint(pixels[rows] * opacity + under * (1 - opacity))
-    return shown
-
-
 def _turned(pixels: Pixels, orientation: int) -> Pixels:
     """Rotate to upright by EXIF's orientation."""
     if orientation >= _TURNED_SIDEWAYS:
-        pixels = pixels.transpose(1, 0, 2)
+        pixels = pixels.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):
         pixels = pixels[:, ::-1]
     if orientation in (3, 4, 7, 8):
