@@ -130,6 +130,14 @@ output_options = grouped(
         help="Random seed, stored in the file.",
     ),
     option(
+        "--self-contained/--no-self-contained",
+        "self_contained",
+        default=None,
+        advanced=True,
+        help="Store the model's decoder and the specification in the file, about 6 MB, so that software without the "
+        "model can read it.  [default: from 100 MB on]",
+    ),
+    option(
         "--autoencoder",
         metavar="NAME|HUB-ID|FOLDER",
         default=default_name(),
@@ -277,7 +285,9 @@ def pack_options(
     **settings: Any,
 ) -> PackOptions:
     """Return the library's options for the command's; options not given keep the library's default."""
-    common = {name: settings[name] for name in ("seed", "device", "autoencoder", "resume", "overwrite")}
+    common = {
+        name: settings[name] for name in ("seed", "device", "autoencoder", "resume", "overwrite", "self_contained")
+    }
     common["read"] = read_options_of(settings)
     common["metadata"] = metadata_options_of(settings["strip"], settings["checksums"])
     targets = _given(settings, TARGETS)

@@ -211,6 +211,7 @@ def inspect_text(path: Path | str, values: dict[str, Any]) -> str:
         *_code_rows(values["codes"]),
         ("autoencoder", f"{autoencoder['name']}, {exact_bytes(autoencoder['bytes'])}"),
         ("", f"fingerprint {autoencoder['fingerprint']}"),
+        *([("", "in this file, with the specification")] if values["self_contained"] else []),
     ])  # fmt: skip
     rows = [
         (p["part"], "" if p["pictures"] is None else f"{p['pictures']:,}", f"{p['bytes']:,}") for p in values["parts"]

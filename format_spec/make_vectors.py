@@ -611,7 +611,7 @@ def expected(pictures: Sequence[Picture] | None = None, **values: Any) -> dict[s
         if p.codec not in (0, 8)
     ]
     usual_values = {"generation": 1, "pictures": listed, "network": None, "canaries": [], "change": None}
-    usual_values |= {"blobs": [], "times": [], "alphas": []}
+    usual_values |= {"blobs": [], "times": [], "alphas": [], "models": [], "texts": []}
     return usual_values | values
 
 
@@ -819,6 +819,13 @@ def rich_records() -> list[Valid]:
         ("metadata", "UNI-114", blobs.footer(), expected(blobs.pictures, blobs=[[0, 2, b"two2".hex()]])),
         ("records-with-times", "UNI-125", usual(timed), expected(timed, times=[[0, 1_600_000_000], [1, -5]])),
         ("unknown-chunks", "UNI-12", strangers.footer(), expected()),
+        (
+            "model",
+            "UNI-153",
+            self_contained(stored_model()),
+            expected(models=[["photo-1", "7b7d", "646563", "637478"]]),
+        ),
+        ("specification", "UNI-154", self_contained(stored("é".encode()), "s"), expected(texts=["é"])),
         ("records-in-a-run", "UNI-59", file.footer(), expected()),
     ]
 
@@ -1488,6 +1495,41 @@ def opacity_values() -> list[dict[str, Any]]:
     ]
 
 
+def stored_model(changes: Mapping[str, bytes] | None = None, damage: int = 0) -> bytes:
+    """The payload of a chunk a whose tensors are none, with what is to be wrong in it."""
+    fields = {"name": b"\7photo-1", "config": leb(2) + b"{}", "decoder": leb(3) + b"dec", "context": leb(3) + b"ctx"}
+    content = changed(fields, changes or {})
+    sha256 = hashlib.sha256(FINGERPRINT + content).digest()
+    return FINGERPRINT + bytes([sha256[0] ^ damage]) + sha256[1:] + stored(content)
+
+
+def self_contained(payload: bytes, letter: str = "a") -> bytes:
+    """A file with a chunk of a model, or of the specification."""
+    file = File()
+    file.decoder()
+    file.records(three())
+    at = file.add(letter, payload)
+    file.attachments.append((letter.encode(), at[0], at[1]))
+    file.root = file.leaf()
+    return file.footer()
+
+
+def model_errors() -> list[Invalid]:
+    """Files with a model that is wrong."""
+    cases = [
+        ("model-with-more", {"context": leb(3) + b"ctx?"}),
+        ("model-cut", {"context": leb(4) + b"ctx"}),
+        ("model-with-a-long-configuration", {"config": leb(4097) + bytes(4097)}),
+        ("model-with-a-bad-name", {"name": b"\1\n"}),
+    ]
+    return [
+        *((name, "UNI-150", "InvalidField", self_contained(stored_model(change))) for name, change in cases),
+        ("model-too-short", "UNI-150", "InvalidField", self_contained(FINGERPRINT)),
+        ("model-of-another-sha-256", "UNI-151", "ChecksumMismatch", self_contained(stored_model(damage=1))),
+        ("specification-that-is-no-text", "UNI-150", "InvalidField", self_contained(stored(b"\xff"), "s")),
+    ]
+
+
 def avif_code_values() -> list[dict[str, Any]]:
     """AVIF codes of a picture of 8 by 8 pixels of one colour, and such as a decoder refuses."""
     bare, whole, frame = b"\xff\0", b"\xff\1", obu(0x32, bytes(20))
@@ -1622,6 +1664,7 @@ def main(folder: Path) -> None:
     for name, clause, data, values in valid_files():
         write(f"valid-{name}.uni", clause, data, expected=values)
     invalid = framing_errors() + decoder_errors() + record_errors() + page_errors() + footer_errors() + network_errors()
+    invalid += model_errors()
     for name, clause, error, data in invalid:
         write(f"invalid-{name}.uni", clause, data, error=error)
     for name, clause, data in verifier_errors():

@@ -19,9 +19,9 @@ LAYERS = (
     ("", "errors concurrency atomic_files"),
     (
         "format",
-        "limits fields header generator index_map bit_packing rans columns packed_bytes alpha_plane mending names "
-        "chunks code_kinds records pages name_lookup blobs read_settings canary network_table decoder_table footer "
-        "sources reader writer scanning repair integrity growth",
+        "limits fields header generator index_map bit_packing rans columns packed_bytes alpha_plane stored_model "
+        "mending names chunks code_kinds records pages name_lookup blobs read_settings canary network_table "
+        "decoder_table footer sources reader writer scanning repair integrity growth",
     ),
     ("", "model_registry effort quality config"),
     ("weights", "weight_tables weight_coding minifloat weight_section"),
@@ -38,14 +38,14 @@ LAYERS = (
         "network",
         "planning layers index_embedding conditioning denoiser diffusion weight_rounding training latent_set",
     ),
-    ("transform", "coding_autoencoder distortion decoder_update tiling resampling autoencoder"),
+    ("transform", "coding_autoencoder distortion decoder_update tiling resampling autoencoder stored_autoencoder"),
     ("decoders", "picture_decoder network_decoder code_decoder"),
     ("", "archive measurement verification editing"),
     (
         "packing",
         "reports observer packed picture_source original_metadata refinement candidates code_writer folder_encoder "
-        "near_duplicates size_forecast rate_control effort_planning targets tuning quality_floor into_codes preview "
-        "into_network archive_writing pack add",
+        "near_duplicates size_forecast rate_control effort_planning targets tuning quality_floor self_contained "
+        "into_codes preview into_network archive_writing pack add",
     ),
     (
         "bench",

@@ -55,9 +55,9 @@ def test_each_clause_has_a_vector() -> None:
     assert all(issubclass(getattr(errors, error), errors.FormatError) for _, error in of_errors)
 
 
-IN_TABLES = {(f"UNI-{number}", "InvalidField") for number in (98, 124, 141, 142)}
+IN_TABLES = {(f"UNI-{number}", "InvalidField") for number in (98, 124, 141, 142, 152)}
 """Clauses whose vectors are no whole files: tests/test_decoder_update.py needs a model, gray-codes.json holds codes,
-opacity.json planes."""
+opacity.json planes, tests/test_self_contained.py models."""
 
 
 def test_the_table_of_chunks() -> None:

@@ -19,7 +19,7 @@ from unicorn_codec.format import code_kinds
 from unicorn_codec.format.alpha_plane import parse_alpha
 from unicorn_codec.format.bit_packing import pack_codes, unpack_codes
 from unicorn_codec.format.canary import Canary, block_sums, serialize_canary
-from unicorn_codec.format.chunks import TOMBSTONES
+from unicorn_codec.format.chunks import MODEL, TEXT, TOMBSTONES
 from unicorn_codec.format.code_kinds import colour_code, mark_gray
 from unicorn_codec.format.generator import normals, raw
 from unicorn_codec.format.header import WeightFormat
@@ -31,6 +31,7 @@ from unicorn_codec.format.reader import ContainerReader
 from unicorn_codec.format.records import NETWORK, SEQUENCE, Record, codec_of_code
 from unicorn_codec.format.repair import repair
 from unicorn_codec.format.sources import MemorySource
+from unicorn_codec.format.stored_model import parse_model, parse_text
 from unicorn_codec.format.writer import removed_in
 from unicorn_codec.pictures.avif import decode_avif
 from unicorn_codec.pictures.avif_sequence import decode_chains
@@ -62,9 +63,10 @@ def file_id(entry: dict[str, Any]) -> str:
 def read_all(data: bytes) -> dict[str, Any]:
     """Everything that a file holds, as the manifest has it."""
     reader = ContainerReader(MemorySource(data))
-    for attachment in reader.footer.attachments:
-        payload = reader.payload(attachment.letter, attachment.offset, attachment.length)
-        assert attachment.letter == TOMBSTONES and list(removed_in(payload))
+    assert all(list(removed_in(payload)) for payload in reader.attachments(TOMBSTONES))
+    models = [parse_model(payload) for payload in reader.attachments(MODEL)]
+    assert all(model.fingerprint == reader.footer.decoders[0].model.fingerprint for model in models)
+    texts = [parse_text(payload) for payload in reader.attachments(TEXT)]
     pictures, blobs, times, alphas = [], list[list[Any]](), list[list[int]](), list[list[Any]]()
     for leaf in reader.leaves():
         for index in map(int, leaf.living):
@@ -103,6 +105,8 @@ def read_all(data: bytes) -> dict[str, Any]:
         "blobs": blobs,
         "times": times,
         "alphas": alphas,
+        "models": [[m.name, m.config.hex(), m.decoder.hex(), m.context_model.hex()] for m in models],
+        "texts": texts,
     }
 
 

@@ -13,7 +13,7 @@ from types import TracebackType
 
 import numpy as np
 
-from unicorn_codec.codes.context_model import find_context_model
+from unicorn_codec.codes.context_model import ContextModel, find_context_model, parse_context_model
 from unicorn_codec.concurrency import prefetch
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.decoders.code_decoder import CodeDecoder
@@ -27,15 +27,18 @@ from unicorn_codec.errors import (
     DamagedSectionWarning,
     DecoderMismatch,
     FormatError,
+    InvalidField,
     PictureTooLarge,
 )
 from unicorn_codec.format.canary import Canary
+from unicorn_codec.format.chunks import MODEL
 from unicorn_codec.format.decoder_table import Decoder
 from unicorn_codec.format.network_table import parse_network, parse_update
 from unicorn_codec.format.pages import Row
 from unicorn_codec.format.reader import ContainerReader
 from unicorn_codec.format.records import SEQUENCE, Record
 from unicorn_codec.format.sources import open_source
+from unicorn_codec.format.stored_model import fingerprint_of, parse_model
 from unicorn_codec.metadata import PictureMetadata, metadata_of
 from unicorn_codec.model_registry import AUTOENCODER, CONTEXT_MODEL, models, names
 from unicorn_codec.network.denoiser import load_tensors
@@ -44,6 +47,7 @@ from unicorn_codec.pictures.images import MAX_PIXELS, PillowImage, to_image
 from unicorn_codec.pictures.picture_files import printable
 from unicorn_codec.pictures.transparency import Colour, flatten
 from unicorn_codec.transform.autoencoder import Autoencoder, PackagedAutoencoder, load_autoencoder
+from unicorn_codec.transform.stored_autoencoder import StoredAutoencoder
 from unicorn_codec.weights.weight_section import parse_tensors
 
 OnError = Callable[[int, FormatError], None]
@@ -76,10 +80,11 @@ class Archive:
         load: Callable[[Decoder], Autoencoder],
         *,
         max_pixels: int = MAX_PIXELS,
+        device: str = "auto",
     ) -> None:
         self.reader = reader
         self.max_pixels = max_pixels
-        self._load = load
+        self._load, self._device = load, device
         self._decoders: dict[int, PictureDecoder] = {}
 
     @classmethod
@@ -116,7 +121,7 @@ class Archive:
 
         source = open_source(path)
         try:
-            return cls(ContainerReader(source), load, max_pixels=max_pixels)
+            return cls(ContainerReader(source), load, max_pixels=max_pixels, device=device)
         except BaseException:
             source.close()
             raise
@@ -340,7 +345,7 @@ class Archive:
             yield from self._read_batch(decoder, [row], steps, on_error)
 
     def decoder(self, number: int) -> PictureDecoder:
-        """Return the decoder with a number, loaded at first use.
+        """Return the decoder with a number, loaded at first use: from the package, else from the archive.
 
         Raises:
             FormatError: its weights are damaged, or do not fit.
@@ -348,7 +353,13 @@ class Archive:
         """
         if number not in self._decoders:
             described = self.reader.decoder(number)
-            self._decoders[number] = load_decoder(self.reader, described, self._load(described))
+            try:
+                self._decoders[number] = load_decoder(self.reader, described, self._load(described))
+            except (AutoencoderMismatch, AutoencoderUnavailable):
+                stored = stored_autoencoder(self.reader, described, self._device)
+                if stored is None:
+                    raise
+                self._decoders[number] = load_decoder(self.reader, described, stored)
         return self._decoders[number]
 
     @property
@@ -419,6 +430,14 @@ def bytes_of(record: Record) -> int:
     return sum(len(part.data) for part in record.parts)
 
 
+def stored_autoencoder(reader: ContainerReader, described: Decoder, device: str) -> StoredAutoencoder | None:
+    """Return the autoencoder of a decoder if the archive holds it. Raises ``FormatError`` if it is damaged."""
+    for payload in reader.attachments(MODEL):
+        if fingerprint_of(payload) == described.model.fingerprint:
+            return StoredAutoencoder(parse_model(payload), described.model, choose_device(device))
+    return None
+
+
 def load_decoder(reader: ContainerReader, described: Decoder, autoencoder: Autoencoder) -> PictureDecoder:
     """Build a decoder of an archive.
 
@@ -434,7 +453,8 @@ def load_decoder(reader: ContainerReader, described: Decoder, autoencoder: Autoe
         )
     weights = None if described.weights is None else reader.weights(described.weights)
     if described.is_network:
-        check_model(described, [reference.model().fingerprint], reference.name)
+        if not isinstance(autoencoder, StoredAutoencoder):
+            check_model(described, [reference.model().fingerprint], reference.name)
         assert weights is not None, "a network has weights"
         stored = parse_network(weights, model, described.latent_step)
         # Parsed before the network is built, because the header can claim any size.
@@ -446,10 +466,7 @@ def load_decoder(reader: ContainerReader, described: Decoder, autoencoder: Autoe
         return replace(decoder, header=stored.header, first=stored.first)
     if not isinstance(autoencoder, PackagedAutoencoder):
         raise AutoencoderMismatch(f"this archive holds codes, and {reference.name!r} has no context model")
-    known = {reference.model(one.sha256).fingerprint: one.sha256 for one in models(CONTEXT_MODEL)}
-    check_model(described, known, reference.name)
-    context_model = find_context_model(known[model.fingerprint])
-    assert context_model is not None, "the registry lists it"
+    context_model = context_model_of(described, autoencoder)
     if weights is not None:
         autoencoder = autoencoder.with_update(parse_update(weights))
     return CodeDecoder(
@@ -460,6 +477,24 @@ def load_decoder(reader: ContainerReader, described: Decoder, autoencoder: Autoe
         autoencoder=autoencoder,
         model=context_model,
     )
+
+
+def context_model_of(described: Decoder, autoencoder: PackagedAutoencoder) -> ContextModel:
+    """Return the context model of a decoder: that of the package, or that of the archive if the autoencoder is too.
+
+    Raises as ``load_decoder``.
+    """
+    if isinstance(autoencoder, StoredAutoencoder):
+        found = parse_context_model(autoencoder.stored.context_model)
+        if found.channels != described.model.latent_channels:
+            raise InvalidField(f"context model: {found.channels} channels, not {described.model.latent_channels}")
+        return found
+    reference = autoencoder.reference
+    known = {reference.model(one.sha256).fingerprint: one.sha256 for one in models(CONTEXT_MODEL)}
+    check_model(described, known, reference.name)
+    packaged = find_context_model(known[described.model.fingerprint])
+    assert packaged is not None, "the registry lists it"
+    return packaged
 
 
 def check_model(described: Decoder, known: Mapping[bytes, object] | Sequence[bytes], name: str) -> None:

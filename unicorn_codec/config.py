@@ -131,6 +131,7 @@ class PackOptions:
         autoencoder: name of a model of the package; with ``NetworkOptions`` also a hub name or a folder.
         resume: continue from the checkpoint of an interrupted pack.
         overwrite: replace an existing output, and discard its checkpoint.
+        self_contained: store model and specification in the file; None: from 100 MB on.
     """
 
     read: ReadOptions = field(default_factory=ReadOptions)
@@ -140,6 +141,7 @@ class PackOptions:
     autoencoder: str = field(default_factory=default_name)
     resume: bool = False
     overwrite: bool = False
+    self_contained: bool | None = None
 
     def __post_init__(self) -> None:
         check(0 <= self.seed < 1 << 64, f"the seed is 0 to 2^64 - 1, not {self.seed}")

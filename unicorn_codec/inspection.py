@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
-from unicorn_codec.errors import DamagedSectionWarning, FormatError
+from unicorn_codec.errors import DamagedSectionWarning, FormatError, InvalidSetting
+from unicorn_codec.format.chunks import MODEL, TEXT
 from unicorn_codec.format.decoder_table import Decoder
 from unicorn_codec.format.header import NetworkConfig
 from unicorn_codec.format.network_table import StoredNetwork, parse_network
@@ -14,6 +15,7 @@ from unicorn_codec.format.pages import Row, psnr_of_code
 from unicorn_codec.format.reader import FORMAT_VERSION, ContainerReader
 from unicorn_codec.format.records import AVIF, CODECS, HALF_SIZE, LATENTS, NETWORK, SEQUENCE
 from unicorn_codec.format.sources import is_url, open_source
+from unicorn_codec.format.stored_model import parse_text
 from unicorn_codec.metadata import metadata_of, metadata_values
 from unicorn_codec.weights.weight_section import weight_summary
 
@@ -75,6 +77,20 @@ def describe_picture(path: str | os.PathLike[str], index: int) -> dict[str, Any]
         source.close()
 
 
+def specification_of(path: str | os.PathLike[str]) -> str:
+    """Return the text of the specification that a file or URL holds.
+
+    Raises ``InvalidSetting`` if it holds none, ``ArchiveUnreadable`` and ``FormatError``.
+    """
+    source = open_source(path)
+    try:
+        for payload in ContainerReader(source).attachments(TEXT):
+            return parse_text(payload)
+    finally:
+        source.close()
+    raise InvalidSetting(f"{path} holds no specification: pack with --self-contained")
+
+
 def describe_reader(reader: ContainerReader) -> dict[str, Any]:
     """Describe an open archive from its footer. Raises ``FormatError``."""
     footer, file_bytes = reader.footer, reader.source.size
@@ -97,6 +113,7 @@ def describe_reader(reader: ContainerReader) -> dict[str, Any]:
         "prediction": None if denoising is None else denoising.prediction,
         "latent_step": first.latent_step,
         "autoencoder": _autoencoder(first),
+        "self_contained": any(attachment.letter == MODEL for attachment in footer.attachments),
         "decoders": [_decoder(decoder) for decoder in footer.decoders],
         "network": _network(network),
         "weights": _weights(network),
@@ -118,6 +135,9 @@ def parts_of(reader: ContainerReader) -> list[ArchivePart]:
     """Return the parts of a file with their bytes."""
     footer = reader.footer
     parts = [ArchivePart(part=CODECS[t.codec], pictures=t.pictures, bytes=t.bytes) for t in footer.totals]
+    attached = sum(a.length for a in footer.attachments if a.letter in (MODEL, TEXT))
+    if attached:
+        parts.append(ArchivePart(part="model and specification", pictures=None, bytes=attached))
     weights = {decoder.weights.offset: decoder.weights.length for decoder in footer.decoders if decoder.weights}
     if weights:
         parts.append(ArchivePart(part="weights", pictures=None, bytes=sum(weights.values())))
@@ -126,8 +146,10 @@ def parts_of(reader: ContainerReader) -> list[ArchivePart]:
 
 
 def needed_weight_bytes(reader: ContainerReader) -> int:
-    """Return the bytes of the models' weights that decoding requires; 0 if all pictures are AVIF."""
+    """Return the bytes of weights that decoding requires and the file lacks; 0 if all pictures are AVIF."""
     footer = reader.footer
+    if any(attachment.letter == MODEL for attachment in footer.attachments):
+        return 0
     if not any(total.codec in DECODED_BY_MODEL for total in footer.totals):
         return 0
     return sum({decoder.model.name: decoder.model.weight_bytes for decoder in footer.decoders}.values())

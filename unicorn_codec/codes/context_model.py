@@ -6,6 +6,8 @@ in its own channel that earlier passes have coded. Weights and activations are i
 only where every partial sum is an integer below 2^53, so the results are exact on every machine.
 """
 
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
@@ -13,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unicorn_codec.errors import InvalidField
 from unicorn_codec.format.code_kinds import HALF_LEVELS
 from unicorn_codec.format.header import MAX_LEVEL
 from unicorn_codec.model_registry import CONTEXT_MODEL, get_model, models
@@ -34,6 +37,7 @@ SCALES = 48
 
 NEIGHBOURS = tuple((row, column) for row in (-1, 0, 1) for column in (-1, 0, 1))
 
+_WIDE_TENSORS = ("bias", "mean_bias", "scale_bias")
 _INT64_TENSORS = ("mean_bias", "scale_bias", "frequencies")
 
 
@@ -164,11 +168,66 @@ def _load(name: str) -> ContextModel:
     from safetensors.numpy import load
 
     model = get_model(CONTEXT_MODEL, name)
+    return _of_tensors(load(model.read()), model.sha256)
+
+
+def _of_tensors(tensors: Mapping[str, NDArray[Any]], sha256: bytes) -> ContextModel:
     arrays: dict[str, Any] = {
-        name: array.astype(np.int64 if name in _INT64_TENSORS else np.float64)
-        for name, array in load(model.read()).items()
+        name: array.astype(np.int64 if name in _INT64_TENSORS else np.float64) for name, array in tensors.items()
     }
-    return ContextModel(**arrays, sha256=model.sha256)
+    return ContextModel(**arrays, sha256=sha256)
+
+
+def parse_context_model(data: bytes) -> ContextModel:
+    """Read a context model that an archive holds. Raises ``InvalidField`` unless its tensors fit each other."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        tensors = load(data)
+    except (SafetensorError, ValueError, KeyError, TypeError, OverflowError) as error:
+        raise InvalidField(f"context model: no safetensors ({error})") from error
+    if not _fits(tensors):
+        raise InvalidField("context model: its tensors are not those of a context model")
+    return _of_tensors(tensors, hashlib.sha256(data).digest())
+
+
+def _fits(tensors: Mapping[str, NDArray[Any]]) -> bool:
+    """Return whether tensors have the names, types, shapes and sums of a context model."""
+    mean, frequencies = tensors.get("mean"), tensors.get("frequencies")
+    if mean is None or frequencies is None or mean.ndim != 2 or frequencies.ndim != 3:
+        return False
+    (channels, hidden), passes = mean.shape, len(PASSES)
+    _, fractions, symbols = frequencies.shape
+    shapes = {
+        "earlier": (channels, 18, channels, hidden),
+        "same": (passes, channels, 18, hidden),
+        "bias": (MAX_LEVEL, passes, channels, hidden),
+        "linear": (passes, channels, 9),
+        "mean": (channels, hidden),
+        "scale": (channels, hidden),
+        "mean_bias": (MAX_LEVEL, passes, channels),
+        "scale_bias": (MAX_LEVEL, passes, channels),
+        "magnitudes": (MAX_SYMBOL + 1,),
+        "frequencies": (SCALES, fractions, symbols),
+    }
+    if {name: tensor.shape for name, tensor in tensors.items()} != shapes:
+        return False
+    if not all(
+        tensor.dtype == np.int16 or (name in _WIDE_TENSORS and tensor.dtype == np.int32)
+        for name, tensor in tensors.items()
+    ):
+        return False
+    is_power = fractions & (fractions - 1) == 0
+    slots = frequencies.sum(axis=-1, dtype=np.int64)
+    return bool(
+        is_power
+        and 4 <= symbols <= MAX_SYMBOL + 1
+        and symbols % 2 == 0
+        and frequencies.min() >= 0
+        and frequencies[..., -1].min() > 0
+        and (slots == 1 << 14).all()
+    )
 
 
 def level_of(step: float) -> int:

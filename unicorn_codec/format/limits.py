@@ -42,6 +42,9 @@ MAX_PARTS = 4096
 MAX_SEQUENCE = 64
 """Pictures that decoding one picture may require."""
 
+MAX_CONFIG_BYTES = 1 << 12
+"""Configuration of a stored model."""
+
 MAX_TIME = 1 << 40
 """Seconds from 1970, either way, that a time is less away."""
 

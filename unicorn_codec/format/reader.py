@@ -322,6 +322,12 @@ class ContainerReader:
         """Read the payload of a decoder's weights. Raises ``FormatError``."""
         return self.payload(WEIGHTS, place.offset, place.length, place.digest)
 
+    def attachments(self, letter: str) -> Iterator[bytes]:
+        """Yield the payloads of all attachments of a letter. Raises ``FormatError``."""
+        for attachment in self.footer.attachments:
+            if attachment.letter == letter:
+                yield self.payload(letter, attachment.offset, attachment.length)
+
     def details(self, row: Row) -> Details:
         """What the record of a row says of its original file, by its header alone. Raises ``FormatError``.
 

@@ -296,6 +296,11 @@ class ContainerWriter:
             self._file, self._offset = file, offset
 
     @property
+    def decoders(self) -> tuple[Decoder, ...]:
+        """Decoders of the archive, by number."""
+        return tuple(self._decoders)
+
+    @property
     def offset(self) -> int:
         """Offset of the next byte."""
         return self._offset

@@ -24,6 +24,7 @@ from unicorn_codec.packing.packed import Codes, PackedPictures
 from unicorn_codec.packing.picture_source import LatentSource, PictureSource
 from unicorn_codec.packing.quality_floor import QualityFloor
 from unicorn_codec.packing.rate_control import CORRECTIONS, fit_codes
+from unicorn_codec.packing.self_contained import attached_bytes, is_wanted
 from unicorn_codec.packing.targets import AsAvif, AtStep, OfSize, resolve
 from unicorn_codec.packing.tuning import tune_decoder
 from unicorn_codec.pictures.avif import check_avif, encode_avif, has_avif
@@ -83,8 +84,10 @@ def pack_into_codes(
     checkpoint = CodesCheckpoint(checkpoint_path(output), digest, resume=options.resume)
     observer.found(pictures.folder, None)
     try:
-        metadata_bytes = estimate_metadata_bytes(pictures, options.metadata)
-        encoder = new_encoder(pictures, autoencoder, model, checkpoint, metadata_bytes)
+        other_bytes = estimate_metadata_bytes(pictures, options.metadata)
+        if is_wanted(options.self_contained, options.target.file_bytes(pictures.pixels) or 0, autoencoder):
+            other_bytes += attached_bytes(autoencoder.reference.model(model.sha256))
+        encoder = new_encoder(pictures, autoencoder, model, checkpoint, other_bytes)
         return _encode(encoder, options, observer)
     except KeyboardInterrupt:
         if not checkpoint.codes:
@@ -101,9 +104,13 @@ def new_encoder(
     autoencoder: PackagedAutoencoder,
     model: ContextModel,
     checkpoint: CodesCheckpoint | None = None,
-    metadata_bytes: int = 0,
+    other_bytes: int = 0,
 ) -> FolderEncoder:
-    """Return an encoder without sequences and update."""
+    """Return an encoder without sequences and update.
+
+    Args:
+        other_bytes: of metadata, and of a stored model.
+    """
     rate = RateModel.of(model).to(autoencoder.device)
     return FolderEncoder(
         latents=LatentSource(pictures, autoencoder),
@@ -111,7 +118,7 @@ def new_encoder(
         model=model,
         checkpoint=checkpoint,
         alphas=pictures.alphas(),
-        overhead_bytes=estimate_overhead(pictures) + metadata_bytes,
+        overhead_bytes=estimate_overhead(pictures) + other_bytes,
     )
 
 

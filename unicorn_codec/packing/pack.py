@@ -40,6 +40,7 @@ from unicorn_codec.packing.packed import PackedPictures
 from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.packing.preview import take_preview
 from unicorn_codec.packing.reports import NetworkReport, PackReport
+from unicorn_codec.packing.self_contained import attach_model, is_wanted
 from unicorn_codec.pictures.images import Note, list_folder
 from unicorn_codec.pictures.metrics import bits_per_pixel, psnr_db
 from unicorn_codec.pictures.picture_files import printable
@@ -65,6 +66,7 @@ def pack(
     check_output(output, overwrite=options.overwrite)
     check_checkpoint(output, options)
     autoencoder = load_packing_autoencoder(options)
+    is_wanted(options.self_contained, 0, autoencoder)  # refuse before the work, not at its end
     pictures = PictureSource(list_folder(folder, options.read, observer.of_stage("reading")), options.read)
     for name in pictures.folder.names:  # before the work, not at its end
         check_name(name)
@@ -73,7 +75,9 @@ def pack(
     metadata = OriginalMetadata(pictures, options.metadata)
     try:
         with open_atomic(output) as file:
-            measured = write_and_measure(file, packed, metadata, autoencoder, observer)
+            measured = write_and_measure(
+                file, packed, metadata, autoencoder, observer, self_contained=options.self_contained
+            )
     except OSError as error:
         raise OutputError(f"cannot write {output}: {error.strerror or error}") from error
     checkpoint_path(output).unlink(missing_ok=True)
@@ -102,11 +106,20 @@ def transparency_notes(packed: PackedPictures) -> Iterator[Note]:
 
 
 def write_and_measure(
-    file: IO[bytes], packed: PackedPictures, metadata: OriginalMetadata, autoencoder: Autoencoder, observer: Observer
+    file: IO[bytes],
+    packed: PackedPictures,
+    metadata: OriginalMetadata,
+    autoencoder: Autoencoder,
+    observer: Observer,
+    *,
+    self_contained: bool | None = None,
 ) -> Measured:
     """Write all records, measure what a reader gets of them, and write the index with what was measured."""
     writer = ContainerWriter(file, id_of(packed))
     write_pictures(writer, packed, metadata=metadata)
+    writer.flush()
+    if is_wanted(self_contained, writer.offset, autoencoder):
+        attach_model(writer, writer.decoders[0])
     measured, canaries = measure_unfinished(file, writer, packed.header.seed, metadata.pictures, autoencoder, observer)
     psnrs = {row.index: psnr_code(row.psnr_db) for row in measured.rows}
     writer.commit(seed=packed.header.seed, read=packed.read, psnrs=psnrs, canaries=canaries)
