@@ -42,7 +42,7 @@ def threads(request: pytest.FixtureRequest) -> Iterator[int]:
 
 def test_there_are_all_kinds() -> None:
     kinds = {"codes", "half-size-codes", "codes-and-avif", "tuned-codes", "network", "network-of-integers"}
-    assert {path.stem for path in ARCHIVES} == kinds | {"sequences"}
+    assert {path.stem for path in ARCHIVES} == kinds | {"sequences", "transparency"}
     assert {describe(path)["autoencoder"]["name"] for path in ARCHIVES} == {default_name()}
     codecs = {entry["codec"] for path in ARCHIVES for entry in describe(path, entries=True)["entries"]}
     assert codecs == {"latents", "half-size", "avif", "avif-sequence", "network"}
@@ -59,6 +59,8 @@ def test_a_golden_archive_gives_the_pictures_of_then(path: Path, threads: int) -
     for index, pixels in archive.iterate(archive.indices, batch_size=threads):
         then = np.asarray(Image.open(FOLDER / path.stem / f"{index}.png"))
         assert pixels.shape == then.shape
+        assert np.array_equal(then[..., 3:], pixels[..., 3:])
+        assert (pixels.shape[2] == 4) == (path.stem == "transparency")
         assert psnr_db(then, pixels) >= (LEAST_DB if codecs[index] in LATENTS else LEAST_DB_AVIF)
 
 

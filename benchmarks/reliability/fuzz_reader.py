@@ -58,16 +58,23 @@ def bounded(input_bytes: int) -> Iterator[None]:
         raise BoundBroken(f"{seconds:.2f} s of processor time")
 
 
+MAX_FUZZED_PIXELS = 1 << 20
+"""Of a picture whose opacity is read: the limit of who unpacks."""
+
+
 def reader_target() -> Callable[[bytes], None]:
     """Read everything in a file, as unpacking, verifying and repairing do."""
     import io
 
     from unicorn_codec.errors import FormatError, NothingToRepair
+    from unicorn_codec.format.alpha_plane import parse_alpha
+    from unicorn_codec.format.chunks import MODEL, TEXT
     from unicorn_codec.format.integrity import problems_of
     from unicorn_codec.format.network_table import parse_network, parse_update
     from unicorn_codec.format.reader import ContainerReader
     from unicorn_codec.format.repair import repair
     from unicorn_codec.format.sources import MemorySource
+    from unicorn_codec.format.stored_model import parse_model, parse_text
     from unicorn_codec.weights.weight_section import parse_tensors
 
     def read(data: bytes) -> None:
@@ -87,9 +94,16 @@ def reader_target() -> Callable[[bytes], None]:
                 row = reader.row(index)
                 reader.name(index)
                 if row.length:
-                    for place in reader.record(row).metadata:
+                    record = reader.record(row)
+                    for place in record.metadata:
                         reader.blob(place)
+                    if record.alpha is not None and row.width * row.height <= MAX_FUZZED_PIXELS:
+                        parse_alpha(record.alpha, row.width, row.height)
                 reader.chain(row)
+        for payload in reader.attachments(MODEL):
+            parse_model(payload)
+        for payload in reader.attachments(TEXT):
+            parse_text(payload)
         reader.find("a.png")
 
     def one(data: bytes) -> None:

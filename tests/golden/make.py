@@ -44,6 +44,7 @@ def main() -> None:
         if not (FOLDER / "sequences.uni").exists():
             pack(pictures, FOLDER / "sequences.uni", CodesOptions(target=Target(Goal.STEP, 1.0), device="cpu"))
     write_tuned()
+    write_transparent()
     for path in sorted(FOLDER.glob("*.uni")):
         if (FOLDER / path.stem).exists():
             continue
@@ -59,6 +60,29 @@ def make_stills(folder: Path) -> None:
         still = first.copy()
         still[8:16, 8 + 16 * number : 16 + 16 * number] = (250, 240, 60)
         Image.fromarray(still).save(folder / f"mug-00{number}.png")
+
+
+def write_transparent() -> None:
+    """Pictures with transparency: a hard edge, a soft one, noise, and a gray one."""
+    path = FOLDER / "transparency.uni"
+    if path.exists():
+        return
+    with tempfile.TemporaryDirectory() as name:
+        pictures = Path(name)
+        make_demo_pictures(pictures, count=3, size=64)
+        make_demo_pictures(pictures / "small", count=1, size=41)
+        noise = np.random.default_rng(0)
+        for number, picture in enumerate(sorted(pictures.rglob("*.png"))):
+            colours = Image.open(picture).convert("RGB" if number else "L").convert("RGB")
+            y, x = np.mgrid[: colours.height, : colours.width]
+            distance = np.hypot(y - colours.height / 2, x - colours.width / 2)
+            opacity = np.clip(128 + (999, 20, 4, 20)[number] * (20 - distance), 0, 255)
+            if number == 2:
+                opacity += noise.integers(-60, 60, opacity.shape)
+            clear = Image.fromarray(opacity.clip(0, 255).astype(np.uint8))
+            colours.putalpha(clear)
+            colours.save(picture)
+        pack(pictures, path, replace(CODES, target=Target(Goal.STEP, 2.5), effort=0))
 
 
 def write_tuned() -> None:
