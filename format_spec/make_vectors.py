@@ -1,4 +1,4 @@
-"""Writes the test vectors of UNI-1 from the text of uni-1.md alone: nothing of the library is imported.
+"""Writes the test vectors of UNI-1 from uni-1.md and the packaged models alone: nothing of the library is imported.
 
     python format_spec/make_vectors.py [FOLDER]
 
@@ -11,17 +11,33 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from vector_makers.autoencoder_outputs import autoencoder_values
 from vector_makers.av1_codes import avif_code_values, sequence_values
+from vector_makers.coded_latents import code_values
 from vector_makers.entropy_coder import rans_values
 from vector_makers.fields import bit_packing_values
 from vector_makers.generator import generator_values, index_map_values
 from vector_makers.index_errors import footer_errors, page_errors, verifier_errors
 from vector_makers.integer_weights import integer_weight_values
 from vector_makers.network_errors import network_errors
+from vector_makers.network_outputs import network_output_values
 from vector_makers.pixel_values import canary_cases, gray_code_values
 from vector_makers.record_errors import decoder_errors, framing_errors, record_errors
 from vector_makers.small_floats import weight_code_values
 from vector_makers.valid_archives import valid_files
+
+ALSO = {
+    "valid-codes.uni": ["UNI-80"],
+    "valid-second-generation.uni": ["UNI-122"],
+    "generator.json": ["UNI-71"],
+    "weight-codes.json": ["UNI-56"],
+    "avif-codes.json": ["UNI-92", "UNI-93"],
+    "sequences.json": ["UNI-109"],
+    "codes.json": ["UNI-81", "UNI-82", "UNI-83", "UNI-84", "UNI-85", "UNI-87", "UNI-111", "UNI-112", "UNI-113"],
+    "network-outputs.json": ["UNI-73"],
+    "autoencoder.json": ["UNI-98"],
+}
+"""Clauses that a file proves besides its own."""
 
 
 def main(folder: Path) -> None:
@@ -30,7 +46,8 @@ def main(folder: Path) -> None:
 
     def write(name: str, clause: str, data: bytes, **outcome: Any) -> None:
         (folder / name).write_bytes(data)
-        entries.append({"file": name, "clause": clause, **outcome})
+        also = {"also": ALSO[name]} if name in ALSO else {}
+        entries.append({"file": name, "clause": clause, **also, **outcome})
 
     for name, clause, data, values in valid_files():
         write(f"valid-{name}.uni", clause, data, expected=values)
@@ -47,6 +64,9 @@ def main(folder: Path) -> None:
         ("weight-codes.json", "UNI-55", weight_code_values()),
         ("rans.json", "UNI-86", rans_values()),
         ("integer-weights.json", "UNI-104", integer_weight_values()),
+        ("codes.json", "UNI-88", code_values()),
+        ("network-outputs.json", "UNI-74", network_output_values()),
+        ("autoencoder.json", "UNI-89", autoencoder_values()),
         ("gray-codes.json", "UNI-124", gray_code_values()),
         ("avif-codes.json", "UNI-91", avif_code_values()),
         ("sequences.json", "UNI-108", sequence_values()),

@@ -3,10 +3,10 @@
     python benchmarks/reliability/crash_growth.py --kills 200
 
 Moments are those of ``crash_pack.py``. After each death the archive is exactly as before or as after: the same
-indices, names, sizes, codes, metadata and decoders, without damage. What ``add`` and ``remove`` found in the file still
-stands at its beginning, byte for byte. The next run of the command ends well, or is refused by name because all is done, and
-leaves nothing else behind. Besides, while each command waits in the middle of its first write, each command is refused,
-and works afterwards. POSIX only: each run is a fork.
+indices, names, sizes, codes, metadata and decoders, without damage. After ``add`` and ``remove`` what was in the file
+still stands at its beginning, byte for byte. The next run of the command ends well, or is refused by name because all
+is done, and leaves nothing else behind. Besides, while each command waits in the middle of its first write, each
+command is refused, and works afterwards. POSIX only: each run is a fork.
 """
 
 import argparse
