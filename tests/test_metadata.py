@@ -5,6 +5,7 @@ import io
 import json
 import os
 import random
+import struct
 import time
 import tracemalloc
 import warnings
@@ -113,6 +114,36 @@ EXPECTED = {
     "size": (48, 64),
     "thumbnail": False,
 }
+
+
+def exif_with_offsets(order: str) -> bytes:
+    """EXIF whose maker note, of Canon's kind, names a text by its offset from the beginning."""
+    mark = b"II*\0" if order == "<" else b"MM\0*"
+
+    def directory(entries: list[tuple[int, int, int, int]]) -> bytes:
+        listed = b"".join(struct.pack(order + "HHII", *entry) for entry in entries)
+        return struct.pack(order + "H", len(entries)) + listed + bytes(4)
+
+    first, inner, note = 8, 38, 56
+    owner = b"Owner Name Here\0"
+    upright = 1 if order == "<" else 1 << 16  # a SHORT lies at the beginning of its four bytes
+    parts = [directory([(0x0112, 3, 1, upright), (EXIF_IFD, 4, 1, inner)])]
+    parts += [directory([(0x927C, 7, 18 + len(owner), note)])]
+    return mark + struct.pack(order + "I", first) + b"".join(parts) + directory([(9, 2, len(owner), note + 18)]) + owner
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".avif", ".tif"])
+def test_maker_notes_keep_their_offsets(suffix: str, order: str) -> None:
+    exif = exif_with_offsets(order)
+    data, _ = encode_with_metadata(draw(0, 64, 48), suffix, PictureMetadata(exif=exif))
+    with Image.open(io.BytesIO(data)) as image:
+        held = data if suffix == ".tif" else image.info["exif"].removeprefix(b"Exif\0\0")
+        assert image.getexif().get_ifd(EXIF_IFD)[0x927C] == exif[56:]
+    parsed = ExifData(held)
+    (note,) = (one for one in parsed.directories()[EXIF_IFD] if one.tag == 0x927C)
+    (owner,) = parsed.entries(note.value_at)
+    assert parsed.value(owner) == b"Owner Name Here\0"
 
 
 @pytest.fixture(scope="module")
