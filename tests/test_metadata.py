@@ -23,7 +23,7 @@ from tests.conftest import draw
 from tests.sample_archive import DECODER
 from unicorn_cli.main import cli
 from unicorn_codec.archive import Archive
-from unicorn_codec.config import CodesOptions, Goal, MetadataOptions, Target
+from unicorn_codec.config import CodesOptions, Goal, MetadataOptions, ReadOptions, Target
 from unicorn_codec.exif_directory import BadExif, ExifData, normalised_exif, tiff_with_exif
 from unicorn_codec.format.blobs import EXIF, FACTS, XMP, parse_facts, serialize_facts
 from unicorn_codec.format.growth import compact, growing
@@ -35,9 +35,11 @@ from unicorn_codec.format.writer import BLOBS_AT_ONCE, ContainerWriter
 from unicorn_codec.inspection import describe, describe_picture
 from unicorn_codec.metadata import PictureMetadata, metadata_of, parse_texts, serialize_texts
 from unicorn_codec.packing.add import add
+from unicorn_codec.packing.original_metadata import estimate_metadata_bytes
 from unicorn_codec.packing.pack import pack
+from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.pictures.file_metadata import MAX_BYTES, fitting_xmp, read_metadata
-from unicorn_codec.pictures.images import WRITE_FORMATS, encode_with_metadata
+from unicorn_codec.pictures.images import WRITE_FORMATS, encode_with_metadata, list_folder
 
 QUICK = CodesOptions(target=Target(Goal.STEP, 20), effort=0, sequences=False, device="cpu")
 KEEP, NO_GPS, NOTHING = MetadataOptions(), MetadataOptions(keep_gps=False), MetadataOptions(keep=False)
@@ -256,6 +258,20 @@ def test_a_profile_is_not_written_back(tmp_path: Path) -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     data = jpeg(1, exif=camera_exif(1), icc_profile=profile)
     assert profile[:128] not in b"".join(blob for _, blob in read_metadata(data, 64, 48, KEEP).blobs)
+
+
+def test_the_bytes_of_metadata_are_foreseen(tmp_path: Path) -> None:
+    """Blobs that would compress well together share a chunk with few others only."""
+    (tmp_path / "photos").mkdir()
+    for number in range(24):
+        exif = camera_exif(1, order=">") + f"padding {number:05}".encode() * 700
+        (tmp_path / "photos" / f"{number:02}.jpg").write_bytes(jpeg(number, exif=exif))
+    pictures = PictureSource(list_folder(tmp_path / "photos", ReadOptions()), ReadOptions())
+    sizes = [
+        pack(tmp_path / "photos", tmp_path / "packed.uni", replace(QUICK, metadata=kept, overwrite=True)).file_bytes
+        for kept in (NOTHING, KEEP)
+    ]
+    assert estimate_metadata_bytes(pictures, KEEP) == pytest.approx(sizes[1] - sizes[0], rel=0.05)
 
 
 def test_strip_leaves_it_out(photos: Path, archive: Path, tmp_path: Path) -> None:

@@ -223,7 +223,7 @@ class ContainerWriter:
             for _, blob in blobs
             if sha256(blob).digest() not in self._blobs
         }
-        for some in _in_parts(new):
+        for some in in_parts(new):
             place = self._chunk(METADATA, serialize_blobs([new[digest] for digest in some]))
             for ordinal, digest in enumerate(some):
                 self._blobs[digest] = (place.offset, place.length, ordinal)
@@ -508,8 +508,8 @@ class ContainerWriter:
         return Run(place.offset, place.length, len(entries))
 
 
-def _in_parts(blobs: Mapping[bytes, bytes]) -> Iterator[list[bytes]]:
-    """Keys of blobs that share a chunk."""
+def in_parts(blobs: Mapping[bytes, bytes]) -> Iterator[list[bytes]]:
+    """Yield keys of blobs that share a chunk."""
     part, size = list[bytes](), 0
     for key, blob in blobs.items():
         if part and (size + len(blob) > BLOBS_AT_ONCE or len(part) == MAX_BLOBS):
