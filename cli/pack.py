@@ -22,6 +22,7 @@ from unicorn_codec.format.header import (
     MAX_HIDDEN_SIZE,
     MAX_STEPS,
 )
+from unicorn_codec.format.limits import MAX_SEQUENCE
 from unicorn_codec.model_registry import default_name
 from unicorn_codec.quality import DEFAULT_QUALITY
 
@@ -98,6 +99,13 @@ effort_options = grouped(
         flag_value=False,
         advanced=True,
         help="Code every picture independently; do not group near-duplicates into sequences.",
+    ),
+    option(
+        "--depends-on",
+        type=click.IntRange(1, MAX_SEQUENCE - 1),
+        advanced=True,
+        help="Number of other near-duplicates that one may depend on, and that are read with it. More of them make "
+        f"smaller files.  [default: {CodesOptions().depends_on}]",
     ),
     option(
         "--tune",
@@ -227,7 +235,7 @@ NETWORK_SETTINGS = (
     "index_embedding",
     "latent_std",
 )
-CODES_SETTINGS = ("effort", "seconds", "min_psnr_db", "min_ms_ssim")
+CODES_SETTINGS = ("effort", "seconds", "min_psnr_db", "min_ms_ssim", "depends_on")
 OPTION_NAMES = {
     "rd_lambda": "--lambda",
     "seconds": "--time",

@@ -346,10 +346,13 @@ def test_two_targets_are_refused() -> None:
 def test_options_of_codes_reach_the_library(fake_pack: FakePack) -> None:
     run("pack", "photos", "out.uni", "--time", "5m", "--no-sequences", "--tune", "--min-psnr", 30, "--min-ms-ssim", 0.9)
     assert fake_pack.options == CodesOptions(seconds=300, sequences=False, tune=True, min_psnr_db=30, min_ms_ssim=0.9)
+    run("pack", "photos", "out.uni", "--depends-on", 31)
+    assert fake_pack.options == CodesOptions(depends_on=31)
 
 
 @pytest.mark.parametrize(
-    "option", [("--time", "5m"), ("--effort", 3), ("--min-psnr", 30), ("--tune",), ("--no-sequences",)]
+    "option",
+    [("--time", "5m"), ("--effort", 3), ("--min-psnr", 30), ("--tune",), ("--no-sequences",), ("--depends-on", 3)],
 )
 def test_options_of_codes_are_refused_for_networks(option: tuple[object, ...]) -> None:
     result = run("pack", "photos", "out.uni", "--index-only", *option)

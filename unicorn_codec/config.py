@@ -18,7 +18,7 @@ from unicorn_codec.format.header import (
     MAX_STEPS,
     PREDICTIONS,
 )
-from unicorn_codec.format.limits import MAX_SIDE
+from unicorn_codec.format.limits import MAX_SEQUENCE, MAX_SIDE
 from unicorn_codec.model_registry import AUTOENCODER, default_name, names
 from unicorn_codec.quality import DEFAULT_QUALITY
 
@@ -155,6 +155,7 @@ class CodesOptions(PackOptions):
         effort: rounds of refinement, see ``refinement``; None: ``effort.default_effort``, or what ``seconds`` allow.
         seconds: time budget of packing, instead of an effort.
         sequences: store near-duplicates as AV1 sequences where that takes fewer bytes.
+        depends_on: number of other pictures of its sequence that a picture may depend on.
         tune: fit the decoder to the set where that pays for the bytes of the update.
         min_psnr_db, min_ms_ssim: the quality floor. Pictures below it are stored as AVIF at the lowest quality that
             reaches it.
@@ -164,6 +165,7 @@ class CodesOptions(PackOptions):
     effort: int | None = None
     seconds: float | None = None
     sequences: bool = True
+    depends_on: int = 8
     tune: bool = False
     min_psnr_db: float | None = None
     min_ms_ssim: float | None = None
@@ -176,6 +178,10 @@ class CodesOptions(PackOptions):
             "others are for --index-only",
         )
         check(self.effort is None or 0 <= self.effort <= MAX_EFFORT, f"effort is 0 to {MAX_EFFORT}, not {self.effort}")
+        check(
+            1 <= self.depends_on < MAX_SEQUENCE,
+            f"a picture may depend on 1 to {MAX_SEQUENCE - 1} others, not {self.depends_on}",
+        )
         check(self.seconds is None or self.seconds > 0, f"the time must be positive, not {self.seconds} seconds")
         check(self.seconds is None or self.effort is None, "give an effort or a time, not both")
         check(self.min_psnr_db is None or 0 < self.min_psnr_db < 200, f"min PSNR is 0 to 200 dB: {self.min_psnr_db}")

@@ -117,7 +117,8 @@ def new_encoder(
 def _encode(encoder: FolderEncoder, options: CodesOptions, observer: Observer) -> PackedCodes:
     groups = list[NearDuplicateGroup]()
     if options.sequences and has_avif():
-        groups = find_near_duplicates(encoder.chooser, observer.of_stage("comparing"))
+        most = options.depends_on + 1  # the last picture of a sequence depends on all others
+        groups = find_near_duplicates(encoder.chooser, most, observer.of_stage("comparing"))
     target = resolve(options.target, pixels=encoder.pictures.pixels, coarsest=encoder.coarsest)
     if isinstance(target, AsAvif):
         container = encode_as_avif(encoder, groups, target.quality, options.seed, observer)
