@@ -20,7 +20,7 @@ LAYERS = (
     (
         "format",
         "limits fields header generator index_map bit_packing rans columns packed_bytes mending names chunks "
-        "code_kinds records pages name_lookup blobs read_settings canary network_table decoder_table footer sources "
+        "code_kinds records pages stored_files name_lookup blobs read_settings canary network_table decoder_table footer sources "
         "reader writer scanning repair integrity growth",
     ),
     ("", "model_registry effort quality config"),

@@ -1,0 +1,176 @@
+"""JPEG files to smaller streams and back to the same bytes: by JPEG XL, which is always there, or by Lepton, an extra.
+
+Decoders of both take memory by the size of the picture that a stream claims, so it is checked before they see it.
+"""
+
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+import imagecodecs
+
+from unicorn_codec.errors import InvalidField, PackageMissing, PictureTooLarge
+from unicorn_codec.format.fields import check, refusing
+from unicorn_codec.format.limits import MAX_RAW_BYTES
+from unicorn_codec.pictures.jpeg_markers import parse_jpeg
+
+MAX_JPEG_SIDE = 65535
+
+_LEPTON_START, _LEPTON_HEAD = b"\xcf\x84\x01", 28
+_JPEG_XL_FILE = b"\0\0\0\x0cJXL \r\n\x87\n"
+_JPEG_XL_STREAM = b"\xff\x0a"
+_SIZE_BYTES = 16
+"""Enough of a JPEG XL stream to hold its picture's size."""
+
+_SIDE_BITS = (9, 13, 18, 30)
+_RATIOS = ((1, 1), (6, 5), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
+"""Width by height, for the numbers 1 to 7 of a JPEG XL stream."""
+
+
+def lepton_package() -> Any:
+    """Return the package of Lepton; None if it is not installed."""
+    try:
+        import lepton_jpeg_python
+    except ImportError:
+        return None
+    return lepton_jpeg_python
+
+
+def to_lepton(data: bytes) -> bytes | None:
+    """Transcode a JPEG file by Lepton; None without the package, and for a file that it refuses."""
+    package = lepton_package()
+    if package is None:
+        return None
+    config = {"max_jpeg_width": MAX_JPEG_SIDE, "max_jpeg_height": MAX_JPEG_SIDE, "max_jpeg_file_size": MAX_RAW_BYTES}
+    try:
+        return bytes(package.compress_bytes(data, config))
+    except Exception:  # it has one kind of error for all reasons
+        return None
+
+
+def from_lepton(stream: bytes, file_bytes: int, max_pixels: int) -> bytes:
+    """Return the JPEG file of a Lepton stream.
+
+    Raises:
+        InvalidField: it is none, or claims another size than ``file_bytes``.
+        PictureTooLarge: it claims more than ``max_pixels``.
+        PackageMissing: Lepton is not installed.
+    """
+    with refusing("Lepton stream"):
+        check(stream.startswith(_LEPTON_START) and len(stream) >= _LEPTON_HEAD, "it is none")
+        claimed, length = (int.from_bytes(stream[at : at + 4], "little") for at in (20, 24))
+        check(claimed == file_bytes, f"it claims a file of {claimed} bytes, not {file_bytes}")
+        unpacker = zlib.decompressobj()
+        try:
+            header = unpacker.decompress(stream[_LEPTON_HEAD : _LEPTON_HEAD + length], file_bytes + 16)
+        except zlib.error as error:
+            raise InvalidField(f"its header is damaged ({error})") from error
+        check(header.startswith(b"HDR"), "its header is none of a JPEG file")
+        frame = parse_jpeg(b"\xff\xd8" + header[7:])
+        _check_size(frame.width, frame.height, max_pixels)
+    package = lepton_package()
+    if package is None:
+        raise PackageMissing("this file was stored by Lepton: pip install 'unicorn-codec[exact]' to get it back")
+    try:
+        return bytes(package.decompress_bytes(stream))
+    except Exception as error:
+        raise InvalidField(f"Lepton stream: {error}") from error
+
+
+def to_jpeg_xl(data: bytes) -> bytes | None:
+    """Transcode a JPEG file by JPEG XL; None for a file that it refuses."""
+    try:
+        return bytes(imagecodecs.jpegxl_encode_jpeg(data, usecontainer=True))
+    except Exception:  # errors of libjxl have no class that imagecodecs keeps
+        return None
+
+
+def from_jpeg_xl(stream: bytes, file_bytes: int, max_pixels: int) -> bytes:
+    """Return the JPEG file of a JPEG XL file.
+
+    Raises:
+        InvalidField: it is none, or makes a file of another size than ``file_bytes``.
+        PictureTooLarge: it claims more than ``max_pixels``.
+    """
+    check_jpeg_xl(stream, max_pixels)
+    try:
+        found = bytes(imagecodecs.jpegxl_decode_jpeg(stream, out=file_bytes))
+    except Exception as error:
+        raise InvalidField(f"JPEG XL stream: {error}") from error
+    if len(found) != file_bytes:
+        raise InvalidField(f"JPEG XL stream: it makes {len(found)} bytes, not {file_bytes}")
+    return found
+
+
+def check_jpeg_xl(stream: bytes, max_pixels: int, size: tuple[int, int] | None = None) -> None:
+    """Check the size that a JPEG XL stream or file claims.
+
+    Raises:
+        InvalidField: it claims none, or another one than ``size``.
+        PictureTooLarge: it claims more than ``max_pixels``.
+    """
+    with refusing("JPEG XL stream"):
+        claimed = jpeg_xl_size(stream)
+        check(size is None or claimed == size, f"it claims {claimed[0]}x{claimed[1]} pixels, not {size}")
+        _check_size(*claimed, max_pixels)
+
+
+def jpeg_xl_size(stream: bytes) -> tuple[int, int]:
+    """Return the width and height that a JPEG XL stream or file claims. Raises ``InvalidField``."""
+    start = stream[:_SIZE_BYTES]
+    if stream.startswith(_JPEG_XL_FILE):
+        start = b"".join(_stream_boxes(stream))[:_SIZE_BYTES]
+    if not start.startswith(_JPEG_XL_STREAM):
+        raise InvalidField("it is no JPEG XL")
+    bits = _Bits(int.from_bytes(start[2:].ljust(_SIZE_BYTES, b"\0"), "little"))
+    small = bits.take(1)
+    height = bits.small_side() if small else bits.side()
+    ratio = bits.take(3)
+    if ratio:
+        above, below = _RATIOS[ratio - 1]
+        return height * above // below, height
+    return bits.small_side() if small else bits.side(), height
+
+
+class _Bits:
+    """Numbers of a JPEG XL stream, lowest bit first."""
+
+    def __init__(self, value: int) -> None:
+        self._value = value
+
+    def take(self, count: int) -> int:
+        found = self._value & (1 << count) - 1
+        self._value >>= count
+        return found
+
+    def small_side(self) -> int:
+        return 8 * (self.take(5) + 1)
+
+    def side(self) -> int:
+        return self.take(_SIDE_BITS[self.take(2)]) + 1
+
+
+def _stream_boxes(data: bytes) -> Iterator[bytes]:
+    """Yield the first bytes of each box of a JPEG XL file that holds a part of its stream."""
+    at = 0
+    while at + 8 <= len(data):
+        size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        head = 8
+        if size == 1:
+            size, head = int.from_bytes(data[at + 8 : at + 16], "big"), 16
+        end = at + size if size else len(data)
+        if size and size < head:
+            return
+        if kind in (b"jxlc", b"jxlp"):
+            start = at + head + (4 if kind == b"jxlp" else 0)
+            yield data[start : min(end, start + _SIZE_BYTES)]
+        at = end
+
+
+def _check_size(width: int, height: int, max_pixels: int) -> None:
+    check(width > 0 and height > 0, f"it claims {width}x{height} pixels")
+    if width * height > max_pixels:
+        raise PictureTooLarge(
+            f"a stored JPEG file claims {width}x{height} pixels, the limit is {max_pixels}; if you trust this file, "
+            "raise it by --max-pixels"
+        )
