@@ -179,7 +179,10 @@ class FakeArchive:
     def names(self) -> dict[int, str]:
         return dict(enumerate(self.listed))
 
-    readable_names = names
+    readable_names = member_names = names
+
+    def is_whole(self, index: int) -> bool:
+        return False
 
     def __enter__(self) -> "FakeArchive":
         return self

@@ -17,6 +17,7 @@ from unicorn_codec.codes.context_model import find_context_model
 from unicorn_codec.concurrency import prefetch
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.decoders.code_decoder import CodeDecoder
+from unicorn_codec.decoders.exact_pictures import pieces_of_file, pixels_of_file
 from unicorn_codec.decoders.network_decoder import untrained_decoder
 from unicorn_codec.decoders.picture_decoder import PictureDecoder
 from unicorn_codec.devices import choose_device
@@ -27,6 +28,8 @@ from unicorn_codec.errors import (
     DamagedSectionWarning,
     DecoderMismatch,
     FormatError,
+    IndexOutOfRange,
+    NotAPicture,
     PictureTooLarge,
 )
 from unicorn_codec.format.canary import Canary
@@ -34,8 +37,9 @@ from unicorn_codec.format.decoder_table import Decoder
 from unicorn_codec.format.network_table import parse_network, parse_update
 from unicorn_codec.format.pages import Row
 from unicorn_codec.format.reader import ContainerReader
-from unicorn_codec.format.records import SEQUENCE
+from unicorn_codec.format.records import EXACT, OTHER_FILE, SEQUENCE
 from unicorn_codec.format.sources import open_source
+from unicorn_codec.format.stored_files import StoredFile
 from unicorn_codec.metadata import PictureMetadata, metadata_of
 from unicorn_codec.model_registry import AUTOENCODER, CONTEXT_MODEL, models, names
 from unicorn_codec.network.denoiser import load_tensors
@@ -50,6 +54,9 @@ OnError = Callable[[int, FormatError], None]
 
 KEPT_CODE_BYTES = 1 << 24
 """Bytes of cached codes, on which later pictures of sequences depend."""
+
+WHOLE = (EXACT, OTHER_FILE)
+"""Codecs of members whose files come back byte for byte."""
 
 NAMES_PER_LOOKUP = 64
 """Number of names that can be read in the time of one lookup."""
@@ -147,10 +154,15 @@ class Archive:
     @cached_property
     def indices(self) -> list[int]:
         """Indices of all pictures, ascending. Raises ``FormatError`` if a page of the index is damaged."""
+        return [index for index in self.members if self.is_picture(index)]
+
+    @cached_property
+    def members(self) -> list[int]:
+        """Indices of all pictures, and of files that are none, ascending. Raises as ``indices``."""
         return list(self.iterate_indices(lambda _, error: _raise(0, error)))
 
     def iterate_indices(self, on_lost_page: Callable[[range, FormatError], None]) -> Iterator[int]:
-        """Yield indices of pictures, ascending. Damaged pages of the index are reported and skipped."""
+        """Yield indices of all members, ascending. Damaged pages of the index are reported and skipped."""
         for first in self.reader.leaf_firsts():
             try:
                 leaf = self.reader.leaf(first)
@@ -166,8 +178,13 @@ class Archive:
         return self.names_of(self.indices)
 
     @cached_property
+    def member_names(self) -> dict[int, str]:
+        """Like ``names``, with files that are no pictures."""
+        return self.names_of(self.members)
+
+    @cached_property
     def readable_names(self) -> dict[int, str]:
-        """Like ``names``, without pictures in damaged pages of the index."""
+        """Like ``member_names``, without those in damaged pages of the index."""
         return self.names_of(self.iterate_indices(lambda *_: None))
 
     def names_of(self, indices: Iterable[int]) -> dict[int, str]:
@@ -208,7 +225,39 @@ class Archive:
         if len(names) * NAMES_PER_LOOKUP > len(self):
             return {index: name for index, name in self.names.items() if name in names}
         found = ((index, name) for name in names for index in self.reader.find(name))
-        return {index: name for index, name in found if self.name(index) == name}
+        return {index: name for index, name in found if self.is_picture(index) and self.name(index) == name}
+
+    def is_picture(self, index: int) -> bool:
+        """Return whether the member with an index is a picture, and not another file. Raises as ``size``."""
+        return self.reader.row(index).codec != OTHER_FILE
+
+    def is_whole(self, index: int) -> bool:
+        """Return whether the archive holds the file of a member byte for byte. Raises as ``size``."""
+        return self.reader.row(index).codec in WHOLE
+
+    def stored_file(self, index: int) -> StoredFile:
+        """Return how the archive holds the file of a member that ``is_whole``: its bytes, SHA-256 and time.
+
+        Raises ``FormatError``, and ``IndexOutOfRange`` without such a member.
+        """
+        return self.reader.stored_file(self._whole_row(index))
+
+    def file_pieces(self, index: int) -> Iterator[bytes]:
+        """Yield the bytes of a member that ``is_whole``, a piece at a time; they are right once the last one came.
+
+        Raises:
+            IndexOutOfRange: no member with its whole file has this index.
+            FormatError: it is damaged.
+            PictureTooLarge: it was transcoded, and claims more than ``max_pixels``.
+            PackageMissing: it takes a package that is not installed.
+        """
+        return pieces_of_file(self.reader, self._whole_row(index), self.max_pixels)
+
+    def _whole_row(self, index: int) -> Row:
+        row = self.reader.row(index)
+        if row.codec not in WHOLE:
+            raise IndexOutOfRange(f"picture {index} is no exact one: the archive does not hold its file")
+        return row
 
     @property
     def read_options(self) -> ReadOptions:
@@ -243,8 +292,10 @@ class Archive:
 
         Raises:
             IndexOutOfRange: no picture has this index.
+            NotAPicture: a file that is no picture has it.
             PictureTooLarge: one of them has more than ``max_pixels``.
             FormatError: one of them is damaged.
+            PackageMissing: one of them is exact, and takes a package that is not installed.
             AutoencoderMismatch, AutoencoderUnavailable: the model of one of them is not available.
         """
         wanted = list(indices)
@@ -285,6 +336,8 @@ class Archive:
             except FormatError as error:
                 on_error(index, error)
                 continue
+            if row.codec == OTHER_FILE:
+                raise NotAPicture(f"member {index} is a file that is no picture: unpack gives its bytes")
             self._check_allowed(row)
             rows.append(row)
         return rows
@@ -292,12 +345,23 @@ class Archive:
     def _read(self, rows: Sequence[Row], batch_size: int, steps: int | None, on_error: OnError) -> Iterator[Ready]:
         of_decoder = defaultdict[int, list[Row]](list)
         for row in rows:
-            of_decoder[row.decoder].append(row)
+            if row.codec == EXACT:
+                yield from self._read_exact(row, on_error)
+            else:
+                of_decoder[row.decoder].append(row)
         for number, some in of_decoder.items():
             decoder = self.decoder(number)
             ordered = self._with_sequences_together(some, on_error)
             for batch in batches_by_size([(row.width, row.height) for row in ordered], batch_size):
                 yield from self._read_batch(decoder, [ordered[place] for place in batch], steps, on_error)
+
+    def _read_exact(self, row: Row, on_error: OnError) -> Iterator[Ready]:
+        try:
+            pixels = pixels_of_file(self.reader, row, replace(self.read_options, max_pixels=self.max_pixels))
+        except FormatError as error:
+            on_error(row.index, error)
+            return
+        yield [row.index], lambda: iter([pixels])
 
     def _with_sequences_together(self, rows: Sequence[Row], on_error: OnError) -> list[Row]:
         """Order rows so that pictures of a sequence are adjacent."""
