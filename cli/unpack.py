@@ -145,8 +145,10 @@ class Whole:
     opened: "Archive"
     is_format_given: bool
 
-    def __contains__(self, index: int) -> bool:
+    def __contains__(self, index: object) -> bool:
         """Return whether a member is written byte for byte. Raises ``FormatError`` and ``IndexOutOfRange``."""
+        if not isinstance(index, int):
+            return False
         return self.opened.is_whole(index) and not (self.is_format_given and self.opened.is_picture(index))
 
 
@@ -250,8 +252,7 @@ def write_files(
         for index in chosen:
             make_folder(paths[index].parent)
             try:
-                seconds, beyond = opened.metadata(index).modified, opened.stored_file(index).nanoseconds
-                modified_ns = None if seconds is None else seconds * 10**9 + beyond
+                modified_ns = opened.modified_ns(index)
                 write_file(paths[index], opened.file_pieces(index), overwrite=overwrite, modified_ns=modified_ns)
             except FormatError as error:
                 losses.picture(index, error)

@@ -15,13 +15,13 @@ _WILDCARDS = frozenset("*?[")
 exact_settings: dict[str, Any] = {
     "multiple": True,
     "metavar": "[PATTERN]",
-    "help": "Store original files, byte for byte: JPEG and PNG in fewer bytes, without loss. Of all pictures, or of those "
-    "whose names match a quoted pattern, such as '*.png'; may be given more than once.",
+    "help": "Store original files, byte for byte: JPEG and PNG in fewer bytes, without loss. Of all pictures, or of "
+    "those whose names match a quoted pattern, such as '*.png'; may be given more than once.",
 }
 keep_others_settings: dict[str, Any] = {
     "is_flag": True,
-    "help": "Store byte for byte also what is no picture, hidden files too, and what cannot be shown whole: camera raw, "
-    "animations, several pages, gain maps.",
+    "help": "Store byte for byte also what is no picture, hidden files too, and what cannot be shown whole: camera "
+    "raw, animations, several pages, gain maps.",
 }
 
 

@@ -40,7 +40,7 @@ from unicorn_codec.packing.reports import NetworkReport, PackReport
 from unicorn_codec.pictures.demo_pictures import make_demo_pictures
 from unicorn_codec.pictures.images import Folder, Note, Picture
 from unicorn_codec.pictures.metrics import Distortion
-from unicorn_codec.pictures.picture_files import LeftOut, fault
+from unicorn_codec.pictures.picture_files import LeftOut, OtherFile, fault
 from unicorn_codec.verification import VerifyReport
 from unicorn_codec.weights.weight_section import serialize_weights
 
@@ -78,6 +78,11 @@ REPORT = PackReport(
     sequence_bytes=0,
     avif_pictures=0,
     avif_bytes=0,
+    exact_pictures=3,
+    exact_bytes=4_000,
+    kept_files=1,
+    kept_bytes=60,
+    kept=(OtherFile("a.json", "not a picture"),),
     below_target=(),
     left_out=(
         LeftOut(name="notes.txt", reason="not a picture", is_picture=False, is_fault=False),

@@ -17,7 +17,7 @@ from unicorn_codec.codes.context_model import find_context_model
 from unicorn_codec.concurrency import prefetch
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.decoders.code_decoder import CodeDecoder
-from unicorn_codec.decoders.exact_pictures import pieces_of_file, pixels_of_file
+from unicorn_codec.decoders.exact_pictures import metadata_of_file, pieces_of_file, pixels_of_file
 from unicorn_codec.decoders.network_decoder import untrained_decoder
 from unicorn_codec.decoders.picture_decoder import PictureDecoder
 from unicorn_codec.devices import choose_device
@@ -39,7 +39,7 @@ from unicorn_codec.format.pages import Row
 from unicorn_codec.format.reader import ContainerReader
 from unicorn_codec.format.records import EXACT, OTHER_FILE, SEQUENCE
 from unicorn_codec.format.sources import open_source
-from unicorn_codec.format.stored_files import StoredFile
+from unicorn_codec.format.stored_files import NANOSECONDS, StoredFile
 from unicorn_codec.metadata import PictureMetadata, metadata_of
 from unicorn_codec.model_registry import AUTOENCODER, CONTEXT_MODEL, models, names
 from unicorn_codec.network.denoiser import load_tensors
@@ -253,6 +253,11 @@ class Archive:
         """
         return pieces_of_file(self.reader, self._whole_row(index), self.max_pixels)
 
+    def modified_ns(self, index: int) -> int | None:
+        """Return when the file of a member that ``is_whole`` was modified, in nanoseconds since 1970 UTC, if known."""
+        seconds = self.reader.details(self._whole_row(index)).modified
+        return None if seconds is None else seconds * NANOSECONDS + self.stored_file(index).nanoseconds
+
     def _whole_row(self, index: int) -> Row:
         row = self.reader.row(index)
         if row.codec not in WHOLE:
@@ -273,6 +278,8 @@ class Archive:
     def metadata(self, index: int) -> PictureMetadata:
         """Return what the archive knows of a picture's original: EXIF, XMP, IPTC, texts and its file.
 
+        Of an exact picture, its file is read for it.
+
         Warns with a ``DamagedSectionWarning`` where a part of it is damaged, and leaves that out.
 
         Raises:
@@ -283,7 +290,10 @@ class Archive:
         def warn(error: FormatError) -> None:
             warnings.warn(f"metadata of picture {index}: {error}", DamagedSectionWarning, stacklevel=4)
 
-        return metadata_of(self.reader, self.reader.row(index), warn)
+        row = self.reader.row(index)
+        if row.codec == EXACT:
+            return metadata_of_file(self.reader, row, self.max_pixels)
+        return metadata_of(self.reader, row, warn)
 
     def decode(
         self, indices: Iterable[int], *, batch_size: int = PICTURES_PER_BATCH, steps: int | None = None

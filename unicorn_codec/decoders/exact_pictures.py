@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 
-from unicorn_codec.config import ReadOptions
+from unicorn_codec.config import MetadataOptions, ReadOptions
 from unicorn_codec.errors import ChecksumMismatch, InvalidField, PackageMissing
+from unicorn_codec.format.blobs import EXIF, IPTC, PNG_TEXT, XMP, Facts
 from unicorn_codec.format.pages import Row
 from unicorn_codec.format.reader import ContainerReader
+from unicorn_codec.metadata import PictureMetadata, parse_texts
+from unicorn_codec.pictures.file_metadata import read_metadata
 from unicorn_codec.pictures.images import Pixels, whole_file_options
 from unicorn_codec.pictures.original_files import restored_file
 from unicorn_codec.pictures.picture_files import BadFile, MissingReader
@@ -46,3 +49,17 @@ def pixels_of_file(reader: ContainerReader, row: Row, options: ReadOptions) -> P
     if (width, height) != (row.width, row.height):
         raise InvalidField(f"picture {row.index}: {width}x{height} pixels in its file, the index says another size")
     return pixels
+
+
+def metadata_of_file(reader: ContainerReader, row: Row, max_pixels: int) -> PictureMetadata:
+    """Read the metadata of an exact picture from its file. Raises as ``pieces_of_file``."""
+    stored, data = reader.stored_file(row), b"".join(pieces_of_file(reader, row, max_pixels))
+    found = dict(read_metadata(data, row.width, row.height, MetadataOptions()).blobs)
+    return PictureMetadata(
+        modified=reader.details(row).modified,
+        exif=found.get(EXIF, b""),
+        xmp=found.get(XMP, b""),
+        iptc=found.get(IPTC, b""),
+        texts=tuple(parse_texts(found.get(PNG_TEXT, b""))),
+        facts=Facts(stored.file_bytes, stored.sha256),
+    )

@@ -18,8 +18,8 @@ from unicorn_codec.format.records import CODE, FILE, ORIGINAL, Part, Record
 
 PLAIN, PIECES, JPEG_XL, LEPTON, PNG = range(5)
 WAYS = ("plain", "pieces", "jpeg-xl", "lepton", "png")
-"""Ways to store a file, by their number: packed bytes, pieces of them, a JPEG file transcoded by JPEG XL or Lepton, or a
-PNG file that is compressed again."""
+"""Ways to store a file, by their number: packed bytes, pieces of them, a JPEG file transcoded by JPEG XL or Lepton, or
+a PNG file that is compressed again."""
 
 TRANSCODED = (JPEG_XL, LEPTON, PNG)
 SHA256_BYTES = 32

@@ -64,8 +64,8 @@ def add(
     """Add all pictures below a folder to an archive of codes. Existing bytes and indices do not change.
 
     Args:
-        options: effort, time, device, seed, metadata, originals and reading options are used. The archive determines everything
-            else, including ``max_side`` and the background.
+        options: effort, time, device, seed, metadata, originals and reading options are used. The archive determines
+            everything else, including ``max_side`` and the background.
 
     Raises:
         ArchiveBusy: another process is writing to the archive.

@@ -221,12 +221,12 @@ def _jpeg_xl_of(png: PngFile) -> bytes | None:
     try:
         samples = np.asarray(imagecodecs.png_decode(plain_png(plain)))
         return bytes(imagecodecs.jpegxl_encode(samples, effort=EFFORT, lossless=True, usecontainer=False))
-    except Exception:  # a PNG file that libpng refuses
+    except Exception:  # noqa: BLE001 - libpng refuses a PNG file, or libjxl its samples, in their own ways
         return None
 
 
 def _filter(rows: Bytes, kinds: Bytes, step: int) -> bytes:
-    """Filter rows (H, B), each by its kind, ``step`` bytes a pixel; return them with a byte for the kind before each."""
+    """Filter rows (H, B), each by its kind, ``step`` bytes a pixel; return them with the kind in a byte before each."""
     height, width = rows.shape
     result = np.empty((height, width + 1), np.uint8)
     result[:, 0] = kinds
