@@ -681,6 +681,40 @@ WIDE_CLASSES[40:53] = [17 + 4 * i for i in range(13)]
 
 FLOAT32_CODES = [struct.unpack("<I", struct.pack("<f", (i - 134) / 7))[0] for i in range(WEIGHTS)]
 
+# A JPEG file of 8x8 gray pixels and what it was transcoded to; a PNG file of 4x4 and its samples as JPEG XL.
+JPEG_FILE = bytes.fromhex(
+    "ffd8ffe000104a46494600010100000100010000ffdb004300100b0c0e0c0a100e0d0e1211101318281a181616183123251d283a333d"
+    "3c3933383740485c4e404457453738506d51575f626768673e4d71797064785c656763ffc0000b080008000801011100ffc400140001"
+    "00000000000000000000000000000005ffc40018100002030000000000000000000000000000030662a1ffda0008010100003f003951"
+    "ba61ffd9"
+)
+JPEG_AS_JPEG_XL = bytes.fromhex(
+    "0000000c4a584c200d0a870a00000014667479706a786c20000000006a786c20000000136a786c7000000000ff0a414050dc08000000"
+    "3d6a627264c10d20082d030200848008000000a0fe4f100a000000e03c6cd0ff017e0000000b0880e000104a46494600010100000100"
+    "01000003000000f16a786c7080000001e05b0010007803087808780878feff0e0000180008000100000000008080258963c4dda487a8"
+    "ea1a830b10fc0a040a242928284c43566c0c8e36c6c622b4c3c69ac3b0ca0d00900b66bc861c0ec8059d0062b25cfd0160585dfd27f7"
+    "c18e782a9c8da7bf2491ca6c5cc6c46a904a7921a4e04946f929a69780a70da1882595802ad5ff95d700b48435770cb9af92510d0a2e"
+    "e3691158a08b1047f064233015459101db1a650cae4a1cd50427ca57b41a287a398cc02789b82652a3f195041c5041f8280c52279a8a"
+    "bbe780ce81cf08562900000000008092444264dea27000e0fd3b0c2000"
+)
+JPEG_AS_LEPTON = bytes.fromhex(
+    "cf84015a010000004d53c5000000833a00000000a6000000ae000000789c554ebd0a826000bc2f2b224d3e2b4482a6081c0b072dfa91"
+    "32b3a030171721b0c296a0b67a99a03769e825aaa537f9fa1cbd5b8ee3ee38cf09ee00d80f74e92e5c1002104eb02fa6a0a2244b652a"
+    "57e4aa426b9aded05455ebb6da4dbd6f0c073dc3326d2f5adb4e38332dffb409b771724c46abcbedbcbf468764c79e104be02444017b"
+    "a19e2e6750e0ae469113b2b6508c1fec93f68031fc8ec33c8fcb7c26340f26b9f4fbfb0f99f02311434d500007000078bfc2ed17e4a0"
+    "dc000000"
+)
+PNG_FILE = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000004000000040802000000269309290000000949444154789c63606066e3e4e1e10a7d6f"
+    "00000030494441541712959096536464e7e21510169394915752d560e21314119792555056d3d4d16700cbaba86be91a189b01006827"
+    "0514ce75a98a0000000049454e44ae426082"
+)
+PNG_SAMPLES = bytes.fromhex(
+    "ff0a1810100908040100d0004b188b150a1d82d321633d47e305020250464321b069160fe025e10305cc8ae9e4c2798fe0a000816874"
+    "c9bde02026c3e31fef00"
+)
+PNG_ROWS = bytes(v for y in range(4) for v in (y % 3, *((7 * y + 3 * i) % 256 for i in range(12))))
+
 Valid = tuple[str, str, bytes, dict[str, Any]]  # name, clause, bytes, expected values
 Invalid = tuple[str, str, str, bytes]  # name, clause, error, bytes
 
@@ -729,6 +763,7 @@ def valid_files() -> list[Valid]:
         *networks(),
         *rich_records(),
         *grown_files(),
+        *whole_files(),
     ]
     return listed
 
@@ -999,6 +1034,163 @@ def record_errors() -> list[Invalid]:
         ("parent-of-latents", "UNI-108", "InvalidField", usual(of_latents)),
         ("sequence-in-a-circle", "UNI-108", "InvalidField", usual(circle)),
         ("sequence-of-65-pictures", "UNI-108", "InvalidField", usual(chain)),
+    ]
+
+
+PIECE = 1 << 23
+PLAIN, PIECES, JPEG_XL, LEPTON, PNG = range(5)
+
+
+def whole_file(way: int, raw: bytes, data: bytes, nanoseconds: int = 5, sha256: bytes | None = None) -> bytes:
+    """A stored file as the content of a part."""
+    known = hashlib.sha256(raw).digest() if sha256 is None else sha256
+    return bytes([way]) + leb(len(raw)) + known + leb(nanoseconds) + data
+
+
+def of_file(content: bytes, index: int = 0, name: str | None = None, kind: int = 2) -> Picture:
+    """The picture whose original, or the file, a part holds."""
+    size = (1, 1) if kind == 3 else (24, 8)
+    return Picture(index, content, size, name, codec=4 + kind, extras=tagged(5, kind, len(content)))
+
+
+def large_frame(raw_length: int) -> bytes:
+    """A zstd frame of zeros that is as large as the limit of expansion asks for: a raw block, then run-length ones."""
+    blocks, left = [(8200 << 3).to_bytes(3, "little") + bytes(8200)], raw_length - 8200
+    while left:
+        length = min(left, 1 << 17)
+        left -= length
+        blocks.append((length << 3 | 2 | (not left)).to_bytes(3, "little") + b"\0")
+    return b"\x28\xb5\x2f\xfd\xa0" + struct.pack("<I", raw_length) + b"".join(blocks)
+
+
+def in_pieces(pieces: Sequence[bytes], raw: bytes, letter: str = "O") -> tuple[bytes, list[Picture]]:
+    """A file with a picture whose original lies in pieces."""
+    file = File()
+    file.decoder()
+    places = b"".join(place(file.add(letter, piece)) for piece in pieces)
+    pictures = [of_file(whole_file(PIECES, raw, places), kind=3)]
+    file.records(pictures)
+    file.root = file.leaf()
+    beside = len(file.data)
+    lengths = sum(len(chunk(letter, piece)) for piece in pieces)
+    totals = leb(1) + leb(7) + leb(1) + leb(pictures[0].length + lengths)
+    assert beside > lengths
+    return file.footer(pixels=leb(0), totals=totals), pictures
+
+
+def whole_files() -> list[Valid]:
+    """Files that hold the originals of pictures, and files that are none."""
+    pictures = [
+        of_file(whole_file(PLAIN, b"an original", stored(b"an original")), 0, "a.bmp"),
+        of_file(whole_file(PLAIN, b"", stored(b""), 0), 1, "empty", kind=3),
+        of_file(whole_file(PLAIN, bytes(300), zstd(300, zeros_frame(300))), 2, "zeros", kind=3),
+    ]
+    raws = [b"an original", b"", bytes(300)]
+    raw = bytes(PIECE) + b"!"
+    data, large = in_pieces([zstd(PIECE, large_frame(PIECE)), stored(b"!")], raw)
+    return [
+        ("stored-files", "UNI-133", usual(pictures, footer={"pixels": leb(24 * 8)}), expected_files(pictures, raws)),
+        ("file-in-pieces", "UNI-134", data, expected_files(large, [raw])),
+    ]
+
+
+def expected_files(pictures: Sequence[Picture], raws: Sequence[bytes]) -> dict[str, Any]:
+    """What a reader must find of stored files: way, bytes, SHA-256 and nanoseconds of each."""
+    values = expected(pictures)
+    values["pictures"] = [listed | {"code": "InvalidField"} for listed in values["pictures"]]
+    values["files"] = [
+        [p.index, p.code[0], len(raw), hashlib.sha256(raw).hexdigest(), 5 * bool(raw)]
+        for p, raw in zip(pictures, raws, strict=True)
+    ]
+    return values
+
+
+def whole_file_errors() -> list[Invalid]:
+    """Stored files that are wrong."""
+    good = whole_file(PLAIN, b"file", stored(b"file"))
+    twice = Picture(0, good + good, codec=6, extras=tagged(5, 2, len(good), 2, len(good)))
+    sized = replace(of_file(good, kind=3), size=(24, 8))
+    long_one, short_one = bytes(PIECE + 1), bytes(PIECE)
+    piece = zstd(PIECE, large_frame(PIECE))
+    other = zstd(PIECE - 1, large_frame(PIECE - 1))
+    far = whole_file(PLAIN, b"", b"")[:1] + leb((1 << 40) + 1) + bytes(32) + leb(0) + stored(b"file")
+    contents = [
+        ("file-in-an-unknown-way", "UNI-131", whole_file(5, b"file", stored(b"file"))),
+        ("file-of-too-many-bytes", "UNI-132", far),
+        ("file-of-many-nanoseconds", "UNI-132", whole_file(PLAIN, b"file", stored(b"file"), 10**9)),
+        ("file-cut-in-its-sha-256", "UNI-16", good[:20]),
+        ("file-of-another-length", "UNI-133", whole_file(PLAIN, b"file", stored(b"files"))),
+        ("file-shorter-than-said", "UNI-133", whole_file(PLAIN, b"file", stored(b"fil"))),
+        ("file-too-large-for-one-piece", "UNI-133", whole_file(PLAIN, long_one, piece)),
+        ("file-too-small-for-pieces", "UNI-134", whole_file(PIECES, short_one, b"")),
+        ("file-without-its-pieces", "UNI-134", whole_file(PIECES, long_one, b"")),
+        ("file-that-expands-too-far", "UNI-135", whole_file(LEPTON, bytes(2049), b"\xcf\x84")),
+        ("file-too-large-to-transcode", "UNI-135", whole_file(PNG, b"", b"")[:1] + leb((1 << 28) + 1) + good[2:]),
+    ]
+    two = [piece, stored(b"\0")]
+    wrong = whole_file(PLAIN, b"file", stored(b"file"), sha256=bytes(32))
+    return [
+        ("record-of-two-files", "UNI-130", "InvalidField", usual([twice])),
+        ("file-with-a-size", "UNI-130", "InvalidField", usual([sized])),
+        *((name, clause, "InvalidField", usual([of_file(content)])) for name, clause, content in contents),
+        ("file-with-a-piece-too-few", "UNI-134", "InvalidField", in_pieces([piece], long_one)[0]),
+        ("file-with-a-short-piece", "UNI-134", "InvalidField", in_pieces([other, stored(b"\0")], long_one)[0]),
+        ("file-with-pieces-that-are-metadata", "UNI-09", "InvalidField", in_pieces(two, long_one, "m")[0]),
+        ("file-of-another-sha-256", "UNI-139", "ChecksumMismatch", usual([of_file(wrong)])),
+    ]
+
+
+def png_parts(
+    coding: int, samples: bytes, settings: bytes = b"\6\0\x0f\x08", filters: bytes = b"", header: bytes | None = None
+) -> bytes:
+    """A PNG file taken apart."""
+    start, chunks = PNG_FILE.index(b"IDAT") - 4, PNG_FILE.split(b"IDAT")
+    lengths = [struct.unpack(">I", before[-4:])[0] for before in chunks[:-1]]
+    after = PNG_FILE[PNG_FILE.rindex(b"IEND") - 4 :]
+    before = PNG_FILE[:start] if header is None else header
+    fields = leb(len(before)) + before + leb(len(lengths)) + b"".join(map(leb, lengths))
+    fields += PNG_FILE[start + 8 : start + 10] + filters
+    packed = stored(leb(len(fields)) + fields + after)
+    return bytes([coding]) + settings + leb(len(packed)) + packed + samples
+
+
+def whole_file_values() -> list[dict[str, Any]]:
+    """Transcoded files: contents of parts, and the file or the error."""
+    rows, head = stored(PNG_ROWS), PNG_FILE[: PNG_FILE.index(b"IDAT") - 4]
+    filters = PNG_ROWS[::13]
+    valid = [
+        ("jpeg-xl", "UNI-136", JPEG_XL, JPEG_FILE, JPEG_AS_JPEG_XL),
+        ("lepton", "UNI-137", LEPTON, JPEG_FILE, JPEG_AS_LEPTON),
+        ("png-of-rows", "UNI-138", PNG, PNG_FILE, png_parts(0, rows)),
+        ("png-of-jpeg-xl", "UNI-138", PNG, PNG_FILE, png_parts(1, PNG_SAMPLES, filters=filters)),
+    ]
+    usual_settings = b"\6\0\x0f\x08"
+    other_size = png_parts(1, PNG_SAMPLES, usual_settings, filters, head[:16] + struct.pack(">I", 5) + head[20:])
+    invalid = [
+        ("jpeg-xl-none", "UNI-136", JPEG_XL, JPEG_FILE, JPEG_FILE),
+        ("jpeg-xl-cut", "UNI-136", JPEG_XL, JPEG_FILE, JPEG_AS_JPEG_XL[:-9]),
+        ("jpeg-xl-of-another-length", "UNI-136", JPEG_XL, JPEG_FILE + b"!", JPEG_AS_JPEG_XL),
+        ("jpeg-xl-without-a-jpeg", "UNI-136", JPEG_XL, JPEG_FILE, PNG_SAMPLES),
+        ("lepton-none", "UNI-137", LEPTON, JPEG_FILE, JPEG_FILE),
+        ("lepton-of-another-length", "UNI-137", LEPTON, JPEG_FILE + b"!", JPEG_AS_LEPTON),
+        ("lepton-cut", "UNI-137", LEPTON, JPEG_FILE, JPEG_AS_LEPTON[:24]),
+        ("png-of-an-unknown-coding", "UNI-138", PNG, PNG_FILE, png_parts(2, rows)),
+        ("png-of-level-0", "UNI-138", PNG, PNG_FILE, png_parts(0, rows, b"\0\0\x0f\x08")),
+        ("png-of-window-8", "UNI-138", PNG, PNG_FILE, png_parts(0, rows, b"\6\0\x08\x08")),
+        ("png-with-rows-missing", "UNI-138", PNG, PNG_FILE, png_parts(0, stored(PNG_ROWS[:-1]))),
+        ("png-with-filters-twice", "UNI-138", PNG, PNG_FILE, png_parts(0, rows, filters=filters)),
+        ("png-with-filters-missing", "UNI-138", PNG, PNG_FILE, png_parts(1, PNG_SAMPLES, filters=filters[:-1])),
+        ("png-with-filter-5", "UNI-138", PNG, PNG_FILE, png_parts(1, PNG_SAMPLES, filters=b"\0\1\2\5")),
+        ("png-of-samples-of-another-size", "UNI-138", PNG, PNG_FILE, other_size),
+        ("png-without-a-header", "UNI-138", PNG, PNG_FILE, png_parts(0, rows, header=head[:8])),
+        ("png-cut", "UNI-138", PNG, PNG_FILE, png_parts(0, rows)[:9]),
+    ]
+    return [
+        {"name": name, "clause": clause, "hex": whole_file(way, raw, data).hex(), "file": raw.hex()}
+        for name, clause, way, raw, data in valid
+    ] + [
+        {"name": name, "clause": clause, "hex": whole_file(way, raw, data).hex(), "error": "InvalidField"}
+        for name, clause, way, raw, data in invalid
     ]
 
 
@@ -1566,6 +1758,7 @@ def main(folder: Path) -> None:
     for name, clause, data, values in valid_files():
         write(f"valid-{name}.uni", clause, data, expected=values)
     invalid = framing_errors() + decoder_errors() + record_errors() + page_errors() + footer_errors() + network_errors()
+    invalid += whole_file_errors()
     for name, clause, error, data in invalid:
         write(f"invalid-{name}.uni", clause, data, error=error)
     for name, clause, data in verifier_errors():
@@ -1581,6 +1774,7 @@ def main(folder: Path) -> None:
         ("gray-codes.json", "UNI-124", gray_code_values()),
         ("avif-codes.json", "UNI-91", avif_code_values()),
         ("sequences.json", "UNI-108", sequence_values()),
+        ("stored-files.json", "UNI-136", whole_file_values()),
     ]
     for name, clause, table in tables:
         write(name, clause, as_json(table))
