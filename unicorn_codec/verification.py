@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from unicorn_codec.archive import Archive
+from unicorn_codec.config import OriginalOptions
 from unicorn_codec.errors import AutoencoderUnavailable, CanaryWarning, DamagedSectionWarning, FormatError
 from unicorn_codec.format.integrity import problems_of
 from unicorn_codec.format.pages import psnr_of_code
@@ -118,7 +119,9 @@ def verify(
         read = replace(
             archive.read_options, skip_unreadable=True, first_page=True, accept_damaged=True, max_pixels=max_pixels
         )
-        originals = list_folder(against, read, lambda done, total: on_stage("reading", done, total))
+        # Where the archive holds other files too, the folder's are compared, hidden ones as well.
+        kept = OriginalOptions(keep_others=archive.reader.footer.files > 0)
+        originals = list_folder(against, read, lambda done, total: on_stage("reading", done, total), kept)
         same, differences = compare_files(archive, originals.root)
         ignored = same | (damaged_names(originals) if skip_unreadable else set())
         matching, others = compare(archive, originals, ignore_others=ignore_others, ignored=ignored)
@@ -212,10 +215,12 @@ def compare(
         The original of each index, if it has the same size, and the differences between both sides.
     """
     indices, stored = list(archive.names), list(archive.names.values())
-    found = {indices[number]: position for number, position in match_names(stored, originals.names).items()}
+    pictures = originals.all_pictures
+    names = [picture.name for picture in pictures]
+    found = {indices[number]: position for number, position in match_names(stored, names).items()}
     matching, differences = dict[int, Picture](), list[str]()
     for index, position in found.items():
-        original, size = originals.pictures[position], archive.size(index)
+        original, size = pictures[position], archive.size(index)
         if size == (original.width, original.height):
             matching[index] = original
         else:
@@ -224,7 +229,9 @@ def compare(
             )
     positions = set(found.values())
     if not ignore_others:
-        others = [printable(p.name) for number, p in enumerate(originals.pictures) if number not in positions]
+        members = {*archive.member_names.values()}
+        others = [printable(p.name) for number, p in enumerate(pictures) if number not in positions]
+        others += [printable(file.name) for file in originals.others if file.name not in members]
         differences += [f"{name}: not in the archive" for name in others if name not in ignored]
     missing = (printable(name) for index, name in archive.names.items() if index not in found)
     return matching, differences + [f"{name}: not in the folder" for name in missing if name not in ignored]
