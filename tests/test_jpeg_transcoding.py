@@ -75,7 +75,7 @@ def test_the_size_of_a_jpeg_xl_stream_is_read(size: tuple[int, int]) -> None:
 def test_a_large_claim_is_refused_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     data = JPEGS[0]
     streams = to_jpeg_xl(data), to_lepton(data)
-    monkeypatch.setattr(jpeg_transcoding.imagecodecs, "jpegxl_decode_jpeg", None)
+    monkeypatch.setattr("imagecodecs.jpegxl_decode_jpeg", None)
     for stream, decode in zip(streams, (from_jpeg_xl, from_lepton), strict=True):
         if stream is not None:
             with pytest.raises(PictureTooLarge, match="--max-pixels"):

@@ -40,7 +40,7 @@ LAYERS = (
         "planning layers index_embedding conditioning denoiser diffusion weight_rounding training latent_set",
     ),
     ("transform", "coding_autoencoder distortion decoder_update tiling resampling autoencoder"),
-    ("decoders", "picture_decoder network_decoder code_decoder exact_pictures"),
+    ("decoders", "picture_decoder network_decoder code_decoder loading exact_pictures"),
     ("", "archive measurement verification editing"),
     (
         "packing",

@@ -63,8 +63,8 @@ def main() -> None:
         if (FOLDER / path.stem).exists():
             continue
         (FOLDER / path.stem).mkdir()
-        archive = Archive.open(path, device="cpu")
-        for index, pixels in archive.iterate(archive.indices):
+        opened = Archive.open(path, device="cpu")
+        for index, pixels in opened.iterate(opened.indices):
             write_picture(pixels, FOLDER / path.stem / f"{index}.png")
 
 

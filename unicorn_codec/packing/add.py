@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from unicorn_codec.archive import Archive, check_model
+from unicorn_codec.archive import Archive
 from unicorn_codec.codes.context_model import load_context_model
 from unicorn_codec.config import CodesOptions
+from unicorn_codec.decoders.loading import check_model
 from unicorn_codec.devices import choose_device
 from unicorn_codec.errors import InvalidSetting
 from unicorn_codec.format.decoder_table import Decoder
