@@ -1154,6 +1154,19 @@ def png_parts(
     return bytes([coding]) + settings + leb(len(packed)) + packed + samples
 
 
+def lepton_with(old: bytes, new: bytes) -> bytes:
+    """The Lepton file with a change in its header, which is deflated as it is."""
+    length = struct.unpack_from("<I", JPEG_AS_LEPTON, 24)[0]
+    header = zlib.decompress(JPEG_AS_LEPTON[28 : 28 + length])
+    assert header.count(old) == 1
+    header = header.replace(old, new)
+    block = b"\x78\x01\x01" + struct.pack("<HH", len(header), 65535 - len(header)) + header
+    block += struct.pack(">I", zlib.adler32(header))
+    start = JPEG_AS_LEPTON[:10] + struct.pack("<I", len(header)) + JPEG_AS_LEPTON[14:24]
+    changed_file = start + struct.pack("<I", len(block)) + block + JPEG_AS_LEPTON[28 + length : -4]
+    return changed_file + struct.pack("<I", len(changed_file) + 4)  # it ends with its own length
+
+
 def whole_file_values() -> list[dict[str, Any]]:
     """Transcoded files: contents of parts, and the file or the error."""
     rows, head = stored(PNG_ROWS), PNG_FILE[: PNG_FILE.index(b"IDAT") - 4]
@@ -1161,6 +1174,7 @@ def whole_file_values() -> list[dict[str, Any]]:
     valid = [
         ("jpeg-xl", "UNI-136", JPEG_XL, JPEG_FILE, JPEG_AS_JPEG_XL),
         ("lepton", "UNI-137", LEPTON, JPEG_FILE, JPEG_AS_LEPTON),
+        ("lepton-with-a-header-of-stored-bytes", "UNI-137", LEPTON, JPEG_FILE, lepton_with(b"GRB\2", b"GRB\2")),
         ("png-of-rows", "UNI-138", PNG, PNG_FILE, png_parts(0, rows)),
         ("png-of-jpeg-xl", "UNI-138", PNG, PNG_FILE, png_parts(1, PNG_SAMPLES, filters=filters)),
     ]
@@ -1174,6 +1188,15 @@ def whole_file_values() -> list[dict[str, Any]]:
         ("lepton-none", "UNI-137", LEPTON, JPEG_FILE, JPEG_FILE),
         ("lepton-of-another-length", "UNI-137", LEPTON, JPEG_FILE + b"!", JPEG_AS_LEPTON),
         ("lepton-cut", "UNI-137", LEPTON, JPEG_FILE, JPEG_AS_LEPTON[:24]),
+        (
+            "lepton-with-a-section-beyond-its-end",
+            "UNI-137",
+            LEPTON,
+            JPEG_FILE,
+            lepton_with(b"GRB\2\0\0\0", b"GRB\0\0\0\x7f"),
+        ),
+        ("lepton-with-an-unknown-section", "UNI-137", LEPTON, JPEG_FILE, lepton_with(b"GRB\2", b"GRC\2")),
+        ("lepton-without-a-frame", "UNI-137", LEPTON, JPEG_FILE, lepton_with(b"\xff\xc0", b"\xff\xee")),
         ("png-of-an-unknown-coding", "UNI-138", PNG, PNG_FILE, png_parts(2, rows)),
         ("png-of-level-0", "UNI-138", PNG, PNG_FILE, png_parts(0, rows, b"\0\0\x0f\x08")),
         ("png-of-window-8", "UNI-138", PNG, PNG_FILE, png_parts(0, rows, b"\6\0\x08\x08")),

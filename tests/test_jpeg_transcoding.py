@@ -2,6 +2,7 @@
 
 import builtins
 import io
+import zlib
 from typing import Any
 
 import imagecodecs
@@ -33,6 +34,8 @@ JPEGS = [
     jpeg(),
     jpeg(progressive=True),
     jpeg(subsampling=0, quality=100),
+    jpeg(restart_marker_rows=1),
+    jpeg()[:-200],
     jpeg(exif=b"Exif\0\0MM\0*\0\0\0\x08\0\0", comment=b"a comment") + b"behind the end",
 ]
 
@@ -92,6 +95,22 @@ def test_a_damaged_stream_is_refused(lepton: None) -> None:
                 decode(stream[:end], len(data), MANY)
         with pytest.raises(InvalidField):
             decode(stream, len(data) + 1, MANY)
+
+
+def test_a_lepton_header_that_claims_too_much_is_refused_before_it_is_decoded(
+    lepton: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = to_lepton(JPEGS[0])
+    assert stream is not None
+    length = int.from_bytes(stream[24:28], "little")
+    header = zlib.decompress(stream[28 : 28 + length])
+    monkeypatch.setattr(jpeg_transcoding, "lepton_package", None)
+    claims = {3: b"\xff\xff\xff\x7f", header.rindex(b"GRB") + 3: b"\xff\xff\xff\x7f", header.rindex(b"GRB"): b"CRS"}
+    for at, claim in claims.items():
+        packed = zlib.compress(header[:at] + claim + header[at + len(claim) :])
+        changed = stream[:24] + len(packed).to_bytes(4, "little") + packed + stream[28 + length :]
+        with pytest.raises(InvalidField):
+            from_lepton(changed, len(JPEGS[0]), MANY)
 
 
 def test_without_lepton_reading_names_the_extra(lepton: None, monkeypatch: pytest.MonkeyPatch) -> None:

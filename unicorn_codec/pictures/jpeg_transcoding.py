@@ -10,13 +10,22 @@ from typing import Any
 import imagecodecs
 
 from unicorn_codec.errors import InvalidField, PackageMissing, PictureTooLarge
-from unicorn_codec.format.fields import check, refusing
+from unicorn_codec.format.fields import Fields, check, refusing
 from unicorn_codec.format.limits import MAX_RAW_BYTES
-from unicorn_codec.pictures.jpeg_markers import parse_jpeg
+from unicorn_codec.pictures.jpeg_markers import FRAMES, STANDALONE
 
 MAX_JPEG_SIDE = 65535
 
 _LEPTON_START, _LEPTON_HEAD = b"\xcf\x84\x01", 28
+_LEPTON_BESIDE = 1 << 16
+"""Bytes of a Lepton header besides those of the JPEG file."""
+
+_LEPTON_THREADS = b"HH"
+_LEPTON_FIXED = {b"P0D": 1, b"EEE": 28}
+_LEPTON_COUNTED = {b"CRS": 4, b"FRS": 1, b"GRB": 1, b"PGR": 1}
+"""Sections of a Lepton header: of one entry a thread, of fixed length, and of as many entries as a u32
+says, with the bytes of an entry."""
+
 _JPEG_XL_FILE = b"\0\0\0\x0cJXL \r\n\x87\n"
 _JPEG_XL_STREAM = b"\xff\x0a"
 _SIZE_BYTES = 16
@@ -57,24 +66,61 @@ def from_lepton(stream: bytes, file_bytes: int, max_pixels: int) -> bytes:
         PackageMissing: Lepton is not installed.
     """
     with refusing("Lepton stream"):
-        check(stream.startswith(_LEPTON_START) and len(stream) >= _LEPTON_HEAD, "it is none")
-        claimed, length = (int.from_bytes(stream[at : at + 4], "little") for at in (20, 24))
-        check(claimed == file_bytes, f"it claims a file of {claimed} bytes, not {file_bytes}")
-        unpacker = zlib.decompressobj()
-        try:
-            header = unpacker.decompress(stream[_LEPTON_HEAD : _LEPTON_HEAD + length], file_bytes + 16)
-        except zlib.error as error:
-            raise InvalidField(f"its header is damaged ({error})") from error
-        check(header.startswith(b"HDR"), "its header is none of a JPEG file")
-        frame = parse_jpeg(b"\xff\xd8" + header[7:])
-        _check_size(frame.width, frame.height, max_pixels)
+        _check_lepton(stream, file_bytes, max_pixels)
     package = lepton_package()
     if package is None:
         raise PackageMissing("this file was stored by Lepton: pip install 'unicorn-codec[exact]' to get it back")
     try:
         return bytes(package.decompress_bytes(stream))
     except Exception as error:
-        raise InvalidField(f"Lepton stream: {error}") from error
+        raise InvalidField(f"Lepton stream: {str(error).splitlines()[0]}") from error
+
+
+def _check_lepton(stream: bytes, file_bytes: int, max_pixels: int) -> None:
+    """Check every number by which a decoder of Lepton takes memory. Raises ``InvalidField`` and ``PictureTooLarge``."""
+    check(stream.startswith(_LEPTON_START) and len(stream) >= _LEPTON_HEAD, "it is none")
+    unpacked, claimed, length = (int.from_bytes(stream[at : at + 4], "little") for at in (10, 20, 24))
+    check(claimed == file_bytes, f"it claims a file of {claimed} bytes, not {file_bytes}")
+    unpacker = zlib.decompressobj()
+    try:
+        header = unpacker.decompress(stream[_LEPTON_HEAD : _LEPTON_HEAD + length], file_bytes + _LEPTON_BESIDE)
+    except zlib.error as error:
+        raise InvalidField(f"its header is damaged ({error})") from error
+    check(unpacker.eof and len(header) == unpacked, "its header has another length than it says")
+    fields = Fields(header)
+    check(fields.take(3) == b"HDR", "its header is none of a JPEG file")
+    width, height = _frame_size(fields.take(fields.numbers("I")[0]))
+    while fields.left:
+        _skip_section(fields)
+    _check_size(width, height, max_pixels)
+
+
+def _skip_section(fields: Fields) -> None:
+    """Skip a section of a Lepton header, which has as many bytes as it says. Raises ``InvalidField``."""
+    tag = fields.take(3)
+    if tag[:2] == _LEPTON_THREADS:
+        fields.take(16 * tag[2])
+    elif tag in _LEPTON_FIXED:
+        fields.take(_LEPTON_FIXED[tag])
+    else:
+        check(tag in _LEPTON_COUNTED, f"its header has a section {tag!r}, which is not known")
+        fields.take(_LEPTON_COUNTED[tag] * fields.numbers("I")[0])
+
+
+def _frame_size(segments: bytes) -> tuple[int, int]:
+    """Return width and height by the only frame header of a JPEG file's segments. Raises ``InvalidField``."""
+    fields, sizes = Fields(segments), list[tuple[int, int]]()
+    while fields.left:
+        check(fields.take(1) == b"\xff", "segments of a JPEG file do not follow each other")
+        kind = fields.take(1)[0]
+        if kind in STANDALONE:
+            continue
+        body = fields.take(max(0, int.from_bytes(fields.take(2), "big") - 2))
+        if kind in FRAMES:
+            check(len(body) >= 6, "a frame header is cut")
+            sizes.append((int.from_bytes(body[3:5], "big"), int.from_bytes(body[1:3], "big")))
+    check(len(sizes) == 1, f"a JPEG file with {len(sizes)} frame headers")
+    return sizes[0]
 
 
 def to_jpeg_xl(data: bytes) -> bytes | None:
