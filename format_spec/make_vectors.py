@@ -24,6 +24,8 @@ from vector_makers.network_outputs import network_output_values
 from vector_makers.pixel_values import canary_cases, gray_code_values
 from vector_makers.record_errors import decoder_errors, framing_errors, record_errors
 from vector_makers.small_floats import weight_code_values
+from vector_makers.stored_files import whole_file_errors, whole_files
+from vector_makers.transcoded_files import whole_file_values
 from vector_makers.valid_archives import valid_files
 
 ALSO = {
@@ -49,9 +51,10 @@ def main(folder: Path) -> None:
         also = {"also": ALSO[name]} if name in ALSO else {}
         entries.append({"file": name, "clause": clause, **also, **outcome})
 
-    for name, clause, data, values in valid_files():
+    for name, clause, data, values in valid_files() + whole_files():
         write(f"valid-{name}.uni", clause, data, expected=values)
     invalid = framing_errors() + decoder_errors() + record_errors() + page_errors() + footer_errors() + network_errors()
+    invalid += whole_file_errors()
     for name, clause, error, data in invalid:
         write(f"invalid-{name}.uni", clause, data, error=error)
     for name, clause, data in verifier_errors():
@@ -70,6 +73,7 @@ def main(folder: Path) -> None:
         ("gray-codes.json", "UNI-124", gray_code_values()),
         ("avif-codes.json", "UNI-91", avif_code_values()),
         ("sequences.json", "UNI-108", sequence_values()),
+        ("stored-files.json", "UNI-136", whole_file_values()),
     ]
     for name, clause, table in tables:
         write(name, clause, as_json(table))

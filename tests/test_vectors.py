@@ -33,17 +33,22 @@ from unicorn_codec.format.header import ModelReference, WeightFormat
 from unicorn_codec.format.index_map import index_of_position
 from unicorn_codec.format.integrity import problems_of
 from unicorn_codec.format.network_table import parse_network, parse_update
+from unicorn_codec.format.pages import Place
 from unicorn_codec.format.rans import TOTAL, RansDecoder, encode
 from unicorn_codec.format.reader import ContainerReader
-from unicorn_codec.format.records import NETWORK, SEQUENCE, Record, codec_of_code
+from unicorn_codec.format.records import EXACT, NETWORK, ORIGINAL, OTHER_FILE, SEQUENCE, Part, Record, codec_of_code
 from unicorn_codec.format.repair import repair
 from unicorn_codec.format.sources import MemorySource
+from unicorn_codec.format.stored_files import LEPTON, parse_stored_file
 from unicorn_codec.format.writer import removed_in
 from unicorn_codec.model_registry import AUTOENCODER, get_model
 from unicorn_codec.network.denoiser import load_tensors
 from unicorn_codec.network.latent_set import denormalise_latents
 from unicorn_codec.pictures.avif import decode_avif
 from unicorn_codec.pictures.avif_sequence import decode_chains
+from unicorn_codec.pictures.images import MAX_PIXELS
+from unicorn_codec.pictures.jpeg_transcoding import lepton_package
+from unicorn_codec.pictures.original_files import restored_file
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 from unicorn_codec.transform.resampling import double
 from unicorn_codec.weights.minifloat import dequantise, quantise
@@ -55,6 +60,7 @@ FOLDER = Path(__file__).parent.parent / "format_spec" / "vectors"
 MANIFEST: list[dict[str, Any]] = json.loads((FOLDER / "manifest.json").read_text())
 VALID = [entry for entry in MANIFEST if "expected" in entry]
 INVALID = [entry for entry in MANIFEST if "error" in entry]
+WHOLE = (EXACT, OTHER_FILE)
 FAULTY = [entry for entry in MANIFEST if "verifier_only" in entry]
 
 
@@ -77,7 +83,7 @@ def read_all(data: bytes) -> dict[str, Any]:
     for attachment in reader.footer.attachments:
         payload = reader.payload(attachment.letter, attachment.offset, attachment.length)
         assert attachment.letter == TOMBSTONES and list(removed_in(payload))
-    pictures, blobs, times = [], list[list[Any]](), list[list[int]]()
+    pictures, blobs, times, files = [], list[list[Any]](), list[list[int]](), list[list[Any]]()
     for leaf in reader.leaves():
         for index in map(int, leaf.living):
             row = reader.row(index)
@@ -91,6 +97,8 @@ def read_all(data: bytes) -> dict[str, Any]:
             if record is not None:
                 blobs += [[index, place.kind, reader.blob(place).hex()] for place in record.metadata]
                 times += [[index, record.modified]] if record.modified is not None else []
+                if row.codec in WHOLE:
+                    files.append([index, *whole_file_of(reader, record)])
                 details = reader.details(row)
                 assert (details.metadata, details.modified) == (record.metadata, record.modified)
             pictures.append({
@@ -112,7 +120,15 @@ def read_all(data: bytes) -> dict[str, Any]:
         "change": change,
         "blobs": blobs,
         "times": times,
+        **({"files": files} if files else {}),
     }
+
+
+def whole_file_of(reader: ContainerReader, record: Record) -> list[Any]:
+    """Way, bytes, SHA-256 and nanoseconds of a stored file, which comes back."""
+    stored = parse_stored_file(record)
+    raw = b"".join(restored_file(stored, reader.piece, MAX_PIXELS))
+    return [stored.way, len(raw), hashlib.sha256(raw).hexdigest(), stored.nanoseconds]
 
 
 def code_of(record: Record) -> str:
@@ -389,6 +405,24 @@ def test_sequence_vectors(case: dict[str, Any], monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("unicorn_codec.pictures.avif_sequence.opened_avif", None)  # a decoder must not see it
     with pytest.raises(getattr(errors, case["error"])):
         decode_chains([chain], codes.__getitem__, *size)
+
+
+@pytest.mark.parametrize("case", table("stored-files.json"), ids=lambda c: c["name"])
+def test_stored_file_vectors(case: dict[str, Any]) -> None:
+    content = bytes.fromhex(case["hex"])
+    record = Record(index=0, width=8, height=8, decoder=0, parts=(Part(ORIGINAL, content),))
+    stored = parse_stored_file(record)
+    if stored.way == LEPTON and lepton_package() is None:
+        pytest.skip("Lepton is not installed")
+    if "file" in case:
+        assert b"".join(restored_file(stored, no_piece, MAX_PIXELS)).hex() == case["file"]
+        return
+    with pytest.raises(getattr(errors, case["error"])):
+        list(restored_file(stored, no_piece, MAX_PIXELS))
+
+
+def no_piece(place: Place) -> bytes:
+    raise AssertionError(place)
 
 
 def test_manifest_lists_every_file() -> None:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from unicorn_codec.checkpoints import CodesCheckpoint, checkpoint_path, digest_settings
 from unicorn_codec.codes.context_model import ContextModel, load_context_model
 from unicorn_codec.codes.rate_model import RateModel
@@ -82,6 +84,8 @@ def pack_into_codes(
     )
     checkpoint = CodesCheckpoint(checkpoint_path(output), digest, resume=options.resume)
     observer.found(pictures.folder, None)
+    if not len(pictures):
+        return PackedCodes(container=without_pictures(autoencoder, model, options.seed), rounds=0)
     try:
         metadata_bytes = estimate_metadata_bytes(pictures, options.metadata)
         encoder = new_encoder(pictures, autoencoder, model, checkpoint, metadata_bytes)
@@ -94,6 +98,13 @@ def pack_into_codes(
             f"stopped; {checkpoint.path} holds the codes of {len(checkpoint.codes)} pictures: "
             "give the same command with --resume to continue"
         ) from None
+
+
+def without_pictures(autoencoder: PackagedAutoencoder, model: ContextModel, seed: int) -> PackedPictures:
+    """Return an archive of codes that holds none, for a folder of exact pictures alone."""
+    header = Header(pictures=0, seed=seed, latent_step=1.0, autoencoder=autoencoder.reference, denoising=None)
+    codes = Codes(level=0, model_sha256=model.sha256, streams=())
+    return PackedPictures(header=header, sizes=np.empty((0, 2), np.int32), names=(), codes=codes)
 
 
 def new_encoder(
