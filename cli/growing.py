@@ -18,23 +18,26 @@ from .options import (
     strip_settings,
 )
 from .parameters import IndexRanges
-from .report import measured_text, notes_text, shortened
+from .report import kept_text, measured_text, notes_text, shortened
 from .selection import select_by_index, select_by_name
 from .text import count, exact_bytes, indented
 from .unpack import PICTURES_LOST
 from .values import measured_values, to_json
+from .whole_files import WithExact, exact_settings, keep_others_settings, original_options_of
 
 if TYPE_CHECKING:  # at run time these would load torch
     from unicorn_codec.format.repair import RepairReport
     from unicorn_codec.packing.add import AddReport
 
 
-@click.command()
+@click.command(cls=WithExact)
 @local_archive_argument
 @click.argument("folder", type=a_path)
 @click.option("--effort", type=click.IntRange(0), help="Rounds of refinement.  [default: as for pack]")
 @click.option("--seed", type=click.IntRange(0), default=0, help="Seed that draws the new indices.  [default: 0]")
 @skip_unreadable_option
+@click.option("--exact", **exact_settings)
+@click.option("--keep-others", **keep_others_settings)
 @click.option("--strip", **strip_settings)
 @click.option("--checksums", **checksums_settings)
 @device_option
@@ -45,6 +48,8 @@ def add(
     effort: int | None,
     seed: int,
     skip_unreadable: bool,
+    exact: tuple[str, ...],
+    keep_others: bool,
     strip: str | None,
     checksums: bool,
     device: str,
@@ -62,7 +67,8 @@ def add(
 
     read = ReadOptions(skip_unreadable=skip_unreadable)
     metadata = metadata_options_of(strip, checksums)
-    options = CodesOptions(read=read, metadata=metadata, effort=effort, seed=seed, device=device)
+    originals = original_options_of(exact, keep_others=keep_others)
+    options = CodesOptions(read=read, metadata=metadata, effort=effort, seed=seed, device=device, originals=originals)
     with Bars() as bars:
         report = library.add(archive, folder, options, bars)
     click.echo(to_json(add_values(report)) if as_json else add_text(archive, report))
@@ -77,11 +83,14 @@ def add_values(report: "AddReport") -> dict[str, Any]:
 
 def add_text(path: Path, report: "AddReport") -> str:
     """Format the text that ``add`` prints."""
-    new, indices = count(len(report.indices), "picture"), report.indices
+    files, indices = len(report.kept), report.indices
+    new = count(len(indices) - files, "picture") + (f" and {count(files, 'other file')}" if files else "")
     parts = [
         f"{path}: {new} added, {exact_bytes(report.added_bytes)}; indices {indices[0]} to {indices[-1]}",
         measured_text(report.measured),
     ]
+    if report.kept:
+        parts.append("kept byte for byte\n" + indented(kept_text(report.kept)))
     if report.notes:
         parts.append("notes\n" + indented(notes_text(report.notes)))
     return "\n\n".join(parts)

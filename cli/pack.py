@@ -22,6 +22,7 @@ from unicorn_codec.format.header import (
     MAX_HIDDEN_SIZE,
     MAX_STEPS,
 )
+from unicorn_codec.format.limits import MAX_SEQUENCE
 from unicorn_codec.model_registry import default_name
 from unicorn_codec.quality import DEFAULT_QUALITY
 
@@ -40,6 +41,7 @@ from .options import (
 from .parameters import ByteSize, Duration
 from .report import found_text, pack_text
 from .values import pack_values, to_json
+from .whole_files import WithExact, exact_settings, keep_others_settings, original_options_of
 
 if TYPE_CHECKING:  # at run time these would load torch or Pillow
     from unicorn_codec.network.planning import NetworkPlan
@@ -89,7 +91,7 @@ effort_options = grouped(
         f"[default: {_default_effort('cpu')}; on a GPU {_default_effort('cuda')}]",
     ),
     option("--time", "seconds", type=Duration(), help="Time budget, such as 90s or 10m. Lowers the effort to fit."),
-    option("--device", **device_settings),
+    option("--device", advanced=True, **device_settings),
     option(
         "--no-sequences",
         "sequences",
@@ -98,6 +100,13 @@ effort_options = grouped(
         flag_value=False,
         advanced=True,
         help="Code every picture independently; do not group near-duplicates into sequences.",
+    ),
+    option(
+        "--depends-on",
+        type=click.IntRange(1, MAX_SEQUENCE - 1),
+        advanced=True,
+        help="Number of other near-duplicates that one may depend on, and that are read with it. Fewer of them make "
+        f"larger files.  [default: {CodesOptions().depends_on}]",
     ),
     option(
         "--tune",
@@ -109,6 +118,12 @@ effort_options = grouped(
 )
 
 input_options = grouped("Input", *read_options)
+
+whole_file_options = grouped(
+    "Originals",
+    option("--exact", **exact_settings),
+    option("--keep-others", advanced=True, **keep_others_settings),
+)
 
 metadata_options = grouped(
     "Metadata",
@@ -235,7 +250,7 @@ NETWORK_SETTINGS = (
     "index_embedding",
     "latent_std",
 )
-CODES_SETTINGS = ("effort", "seconds", "min_psnr_db", "min_ms_ssim")
+CODES_SETTINGS = ("effort", "seconds", "min_psnr_db", "min_ms_ssim", "depends_on")
 OPTION_NAMES = {
     "rd_lambda": "--lambda",
     "seconds": "--time",
@@ -245,12 +260,17 @@ OPTION_NAMES = {
 """Names of options that differ from their parameters'."""
 
 
-@click.command(cls=GroupedCommand)
+class PackCommand(WithExact, GroupedCommand):
+    """Command with grouped options, and ``--exact``."""
+
+
+@click.command(cls=PackCommand)
 @click.argument("folder", type=a_path)
 @click.argument("output", metavar="OUTPUT.uni", type=a_path)
 @target_options
 @effort_options
 @input_options
+@whole_file_options
 @metadata_options
 @output_options
 @network_options
@@ -259,7 +279,7 @@ def pack(folder: Path, output: Path, as_json: bool, **settings: Any) -> None:
 
     Reads JPEG, PNG, WebP, AVIF, TIFF, BMP and GIF; HEIC and camera raw with the extras heif and raw. Files are
     recognised by their content. Pictures keep their names and sizes. Every file that is left out is listed with the
-    reason. At the end, the written file is decoded and measured.
+    reason, or kept with --keep-others. At the end, the written file is decoded and measured.
 
     Ctrl-C leaves a checkpoint next to the output; --resume continues from it.
     """
@@ -282,6 +302,8 @@ def pack_options(
     index_only: bool,
     sequences: bool,
     tune: bool,
+    exact: tuple[str, ...],
+    keep_others: bool,
     **settings: Any,
 ) -> PackOptions:
     """Return the library's options for the command's; options not given keep the library's default."""
@@ -300,8 +322,10 @@ def pack_options(
     if len(training) > 1:
         raise click.UsageError(f"give one of {_listed(training)}")
     if not (index_only or of_network or training):
-        return CodesOptions(sequences=sequences, tune=tune, **of_codes, **common)
-    if wrong := [*_given(of_codes, of_codes), *(["tune"] if tune else []), *([] if sequences else ["no_sequences"])]:
+        originals = original_options_of(exact, keep_others=keep_others)
+        return CodesOptions(sequences=sequences, tune=tune, originals=originals, **of_codes, **common)
+    flags = {"tune": tune, "no_sequences": not sequences, "exact": exact, "keep_others": keep_others}
+    if wrong := [*of_codes, *(name for name, is_given in flags.items() if is_given)]:
         raise click.UsageError(f"{_listed(wrong)} cannot be combined with --index-only")
     train = {name.removeprefix("train_"): value for name, value in training.items()}
     return NetworkOptions(train=TrainConfig(**train), **of_network, **common)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unicorn_codec.pictures.picture_files import LeftOut, printable
+from unicorn_codec.pictures.picture_files import LeftOut, OtherFile, printable
 
 from .text import Row, count, duration, exact_bytes, indented, labelled, rate, short_bytes, table
 
@@ -21,10 +21,13 @@ MAX_NAMES_SHOWN = 20
 
 def found_text(folder: "Folder", plan: "NetworkPlan | None") -> str:
     """Describe the input before coding starts: pictures, files left out, the planned network."""
-    pictures = folder.pictures
+    pictures = folder.all_pictures
+    pixels = sum(picture.width * picture.height for picture in pictures)
     rows: list[Row] = [
-        ("pictures", f"{count(len(pictures), 'picture')}, {count(folder.pixels, 'pixel')}, {_size_range(pictures)}"),
+        ("pictures", f"{count(len(pictures), 'picture')}, {count(pixels, 'pixel')}, {_size_range(pictures)}"),
         *([("transparency", f"kept of {count(folder.transparent, 'picture')}")] if folder.transparent else []),
+        *([("exact", f"{count(len(folder.exact), 'picture')}, stored byte for byte")] if folder.exact else []),
+        *([("kept", f"{count(len(folder.others), 'other file')}, byte for byte")] if folder.others else []),
         *_changed_rows(folder.flattened, folder.scaled, folder.left_out),
     ]
     if plan is not None:
@@ -88,6 +91,8 @@ def pack_text(output: Path, report: "PackReport") -> str:
         )
     if report.notes:
         parts.append("notes\n" + indented(notes_text(report.notes)))
+    if report.kept:
+        parts.append("kept byte for byte\n" + indented(kept_text(report.kept)))
     if report.left_out:
         parts.append("left out\n" + indented(left_out_text(report.left_out)))
     return "\n\n".join(parts)
@@ -109,7 +114,8 @@ def _coded_rows(report: "PackReport") -> list[Row]:
         less = f": the finest, below the target of {short_bytes(round(wanted or 0))}" if missed else ""
         step = f"quantisation step {report.latent_step:.3g}{less}"
         refined = [("", f"refined in {count(report.rounds, 'round')}")] if report.rounds else []
-        return [("codes", step), *refined, *_avif_rows(report)]
+        codes: list[Row] = [("codes", step), *refined] if report.exact_pictures < report.pictures else []
+        return [*codes, *_avif_rows(report), *_whole_rows(report)]
     return [
         ("network", f"{count(network.parameters, 'parameter')}, {count(network.steps, 'sampling step')}"),
         ("ceiling", f"{network.ceiling_psnr_db:.2f} dB PSNR: the autoencoder alone"),
@@ -125,6 +131,16 @@ def _transparency_rows(report: "PackReport") -> list[Row]:
     if not report.transparent:
         return []
     return [("transparency", f"kept of {count(report.transparent, 'picture')}, {exact_bytes(report.alpha_bytes)}")]
+
+
+def _whole_rows(report: "PackReport") -> list[Row]:
+    """Describe the pictures and other files that are stored byte for byte."""
+    rows = []
+    if report.exact_pictures:
+        rows.append(("exact", f"{count(report.exact_pictures, 'picture')}, {exact_bytes(report.exact_bytes)}"))
+    if report.kept_files:
+        rows.append(("kept", f"{count(report.kept_files, 'other file')}, {exact_bytes(report.kept_bytes)}"))
+    return rows
 
 
 def _avif_rows(report: "PackReport") -> list[Row]:
@@ -147,6 +163,11 @@ def _avif_rows(report: "PackReport") -> list[Row]:
 def left_out_text(left_out: Sequence[LeftOut]) -> str:
     """List all files that are not in the archive with the reason, one per line, pictures first."""
     return "\n".join(f"{file.name}: {file.reason}" for file in sorted(left_out, key=lambda file: not file.is_picture))
+
+
+def kept_text(kept: "Sequence[OtherFile]") -> str:
+    """List files that are stored byte for byte without being read as pictures, with the reason."""
+    return shortened([f"{file.name}: {file.reason}" for file in kept])
 
 
 def notes_text(notes: "Sequence[Note]") -> str:
@@ -204,6 +225,7 @@ def inspect_text(path: Path | str, values: dict[str, Any]) -> str:
         ("file", f"{path}, format version {values['format_version']}, generation {values['generation']}"),
         ("size", exact_bytes(values["file_bytes"])),
         ("pictures", f"{count(values['pictures'], 'picture')}, {count(values['pixels'], 'pixel')}"),
+        *([("", f"{count(values['files'], 'other file')}")] if values["files"] else []),
         *([("", f"{count(values['removed'], 'index', 'indices')} removed")] if values["removed"] else []),
         *_rate_rows(values),
         ("index", f"{count(values['index_bits'], 'bit')} a picture, seed {values['seed']}"),
@@ -279,7 +301,7 @@ def _entries_text(entries: list[dict[str, Any]]) -> str:
     rows = [
         (
             str(entry["index"]),
-            f"{entry['width']}x{entry['height']}",
+            "" if entry["codec"] == "file" else f"{entry['width']}x{entry['height']}",
             *(_cell(entry[key]) for key in keys),
             _name(entry["name"]),
         )
@@ -295,8 +317,9 @@ def picture_text(picture: dict[str, Any]) -> str:
     rows = [
         ("index", str(picture["index"])),
         ("name", _name(picture["name"])),
-        ("size", f"{picture['width']}x{picture['height']}"),
+        *([] if picture["codec"] == "file" else [("size", f"{picture['width']}x{picture['height']}")]),
         ("stored as", f"{picture['codec']}, {exact_bytes(picture['record_bytes'])} at byte {picture['offset']:,}"),
+        *([("way", _way(picture))] if "stored_as" in picture else []),
         *([("transparency", exact_bytes(picture["alpha_bytes"]))] if picture["alpha_bytes"] else []),
         *([("PSNR", f"{psnr:.2f} dB as packed")] if psnr is not None else []),
         *([("depends on", ", ".join(map(str, picture["depends_on"])))] if picture["depends_on"] else []),
@@ -311,6 +334,12 @@ def picture_text(picture: dict[str, Any]) -> str:
     if picture["xmp"]:
         parts.append("XMP\n" + indented("\n".join(map(printable, picture["xmp"].splitlines()))))
     return "\n\n".join(parts)
+
+
+def _way(picture: dict[str, Any]) -> str:
+    """Describe how a file is stored whole."""
+    pieces = f", {exact_bytes(picture['piece_bytes'])}" if picture["piece_bytes"] else ""
+    return picture["stored_as"] + pieces
 
 
 def _metadata_rows(picture: dict[str, Any]) -> list[Row]:

@@ -2,7 +2,7 @@
 
 import os
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,7 +41,7 @@ def select_by_name(patterns: Sequence[str], opened: "Archive") -> list[int]:
         matching = opened.find(pattern)
         if not matching:
             form = unicodedata.normalize("NFC", pattern)
-            named = opened.names.items()
+            named = opened.member_names.items()
             matching = [i for i, name in named if fnmatchcase(unicodedata.normalize("NFC", name), form)]
         if not matching:
             raise NameNotFound(f"no picture of the archive matches '{printable(pattern)}'")
@@ -55,15 +55,21 @@ def names_one_file(output: str) -> bool:
     return bool(path.suffix) and not output.endswith(("/", os.sep)) and not path.is_dir()
 
 
-def paths_in_folder(folder: Path, chosen: Sequence[int], names: Mapping[int, str], suffix: str) -> dict[int, Path]:
+def paths_in_folder(
+    folder: Path, chosen: Sequence[int], names: Mapping[int, str], suffix: str, whole: Container[int] = ()
+) -> dict[int, Path]:
     """Return the path of each index. It depends on all names of the archive, not on the selection.
+
+    Args:
+        whole: indices of files that come back byte for byte, and keep their names.
 
     Raises:
         OutputError: a path leads outside the folder, or the folder is a file.
     """
     if os.path.lexists(folder) and not folder.is_dir():
         raise OutputError(f"{folder} is a file, but several pictures need a folder: choose one by -o")
-    relative = dict(zip(names, output_names(list(names.values()), suffix), strict=True))
+    positions = {position for position, index in enumerate(names) if index in whole}
+    relative = dict(zip(names, output_names(list(names.values()), suffix, positions), strict=True))
     return {index: output_path(folder, relative[index]) for index in chosen}
 
 

@@ -52,13 +52,14 @@ STDOUT = "-"
     "--output",
     metavar="FILE|FOLDER|-",
     help="For one picture a file, whose suffix selects the format, or - for the standard output. A folder otherwise; "
-    "pictures keep their names in it.  [default: 42.png for one --index, else a folder named after the archive]",
+    "pictures keep their names in it.  [default: 42.png, or the own name of an exact picture, for one --index, else a "
+    "folder named after the archive]",
 )
 @click.option(
     "--format",
     "picture_format",
     metavar="png|jpg|webp|avif|tif|bmp",
-    help="Format of pictures in a folder.  [default: png]",
+    help="Format of pictures in a folder.  [default: png; exact pictures come back as their own files]",
 )
 @click.option(
     "--background",
@@ -92,6 +93,8 @@ def unpack(
     One --index is written to a file such as 42.png in the current folder; other selections are written into a folder.
     -o chooses the place. Nothing is written outside the output folder, whatever names the archive holds.
 
+    Exact pictures, and files that are no pictures, come back byte for byte, with their names and times.
+
     EXIF, XMP, IPTC and PNG text go back into the file where its format has a place for them, and the file gets the
     time of its original.
 
@@ -112,23 +115,27 @@ def unpack(
             chosen = select_by_index(ranges, opened)
         else:
             chosen = select_by_name(patterns, opened) if patterns else readable_indices(opened, losses)
+        whole = Whole(opened, is_format_given=picture_format is not None)
         is_one = len(chosen) == 1
         if output == STDOUT:
-            write_to_stdout(opened, chosen, suffix, steps=sampling_steps, background=background)
+            write_to_stdout(opened, chosen, suffix, whole, steps=sampling_steps, background=background)
             return
         if is_one and output is not None and names_one_file(output):
-            paths = {chosen[0]: path_of_file(output, picture_format)}
+            paths = {chosen[0]: path_of_file(output, picture_format, whole, chosen[0])}
         elif is_one and output is None and ranges is not None:
-            paths = {chosen[0]: Path(f"{chosen[0]}{suffix}")}
+            paths = {chosen[0]: path_of_index(opened, chosen[0], suffix, whole)}
         else:
-            paths = paths_in_folder(Path(output or stem_of(archive)), chosen, opened.readable_names, suffix)
+            names = opened.readable_names
+            paths = paths_in_folder(Path(output or stem_of(archive)), chosen, names, suffix, whole)
         if not overwrite:
             refuse_existing(list(paths.values()))
         losses.raises = is_one and not everything
-        written = write_pictures(
-            opened, paths, losses, steps=sampling_steps, background=background, overwrite=overwrite
+        written = write_files(opened, paths, losses, whole, overwrite=overwrite)
+        written |= write_pictures(
+            opened, paths, losses, whole, steps=sampling_steps, background=background, overwrite=overwrite
         )
-    click.echo(written_text(written))
+        written_paths = [path for index, path in paths.items() if index in written]
+    click.echo(written_text(written_paths))
     for line in losses.metadata_lines():
         click.echo(f"unicorn: warning: {line}", err=True)
     if losses.lines:
@@ -136,15 +143,34 @@ def unpack(
         ctx.exit(PICTURES_LOST)
 
 
+@dataclass(slots=True)
+class Whole:
+    """Knows which members are written byte for byte: those whose files the archive holds, unless a format is wished.
+
+    Args:
+        is_format_given: whether pictures are to be written in a format of the user's choice.
+    """
+
+    opened: "Archive"
+    is_format_given: bool
+
+    def __contains__(self, index: object) -> bool:
+        """Return whether a member is written byte for byte. Raises ``FormatError`` and ``IndexOutOfRange``."""
+        if not isinstance(index, int):
+            return False
+        return self.opened.is_whole(index) and not (self.is_format_given and self.opened.is_picture(index))
+
+
 def write_to_stdout(
     opened: "Archive",
     chosen: list[int],
     suffix: str,
+    whole: Whole,
     *,
     steps: int | None,
     background: tuple[int, int, int] | None,
 ) -> None:
-    """Write the selected picture to the standard output.
+    """Write the selected picture or file to the standard output.
 
     Raises:
         UsageError: several pictures are selected, or the output is a terminal.
@@ -155,16 +181,33 @@ def write_to_stdout(
         raise click.UsageError(f"-o - writes one picture, not {len(chosen)}")
     if sys.stdout.isatty():
         raise click.UsageError("-o - writes a picture: redirect the output to a file or another program")
-    (pixels,) = dict(opened.iterate(chosen, steps=steps, background=background)).values()
-    encoded, lost = encode_with_metadata(pixels, suffix, opened.metadata(chosen[0]))
-    for line in Losses(metadata=Counter(lost)).metadata_lines():
-        click.echo(f"unicorn: warning: {line}", err=True)
-    sys.stdout.buffer.write(encoded)
+    if chosen[0] in whole:
+        pieces = opened.file_pieces(chosen[0])
+    else:
+        (pixels,) = dict(opened.iterate(chosen, steps=steps, background=background)).values()
+        encoded, lost = encode_with_metadata(pixels, suffix, opened.metadata(chosen[0]))
+        for line in Losses(metadata=Counter(lost)).metadata_lines():
+            click.echo(f"unicorn: warning: {line}", err=True)
+        pieces = iter([encoded])
+    for piece in pieces:
+        sys.stdout.buffer.write(piece)
     sys.stdout.buffer.flush()
 
 
-def path_of_file(output: str, picture_format: str | None) -> Path:
+def path_of_index(opened: "Archive", index: int, suffix: str, whole: Whole) -> Path:
+    """Return the path of one picture selected by its index: 42.png, or the own name of one that is written whole."""
+    from unicorn_codec.pictures.output_files import output_names, output_path
+
+    if index not in whole:
+        return Path(f"{index}{suffix}")
+    (name,) = output_names([opened.name(index)], suffix, [0])
+    return output_path(Path(), name.rsplit("/", 1)[-1])
+
+
+def path_of_file(output: str, picture_format: str | None, whole: Whole, index: int) -> Path:
     """Return the file that ``-o`` names, checked against the known suffixes and ``--format``.
+
+    An exact picture is written in the format of the file's suffix where that is not its own.
 
     Raises:
         InvalidSetting: pictures cannot be written in this format.
@@ -173,6 +216,11 @@ def path_of_file(output: str, picture_format: str | None) -> Path:
     from unicorn_codec.pictures.output_files import output_path
 
     path = Path(output)
+    if index in whole:
+        own = Path(whole.opened.name(index)).suffix.lower()
+        if path.suffix.lower() == own or not whole.opened.is_picture(index):
+            return output_path(path.parent, path.name)
+        whole.is_format_given = True
     name, _ = write_format(path.suffix)
     if picture_format and write_format("." + picture_format.removeprefix("."))[0] != name:
         raise click.UsageError(f"{output} has another format than --format {picture_format}")
@@ -213,19 +261,45 @@ def readable_indices(opened: "Archive", losses: Losses) -> list[int]:
     return list(opened.iterate_indices(losses.page))
 
 
+def write_files(
+    opened: "Archive", paths: dict[int, Path], losses: Losses, whole: Whole, *, overwrite: bool
+) -> set[int]:
+    """Write the members that are written byte for byte, and return their indices, without those that are damaged."""
+    from unicorn_codec.pictures.file_writing import write_file
+    from unicorn_codec.pictures.output_files import make_folder
+
+    from .progress import bar
+
+    chosen = [index for index in paths if index in whole]
+    written = set[int]()
+    with bar("restoring", len(chosen), hidden=len(chosen) <= 1) as shown:
+        for index in chosen:
+            make_folder(paths[index].parent)
+            try:
+                modified_ns = opened.modified_ns(index)
+                write_file(paths[index], opened.file_pieces(index), overwrite=overwrite, modified_ns=modified_ns)
+            except FormatError as error:
+                losses.picture(index, error)
+            else:
+                written.add(index)
+            shown.update()
+    return written
+
+
 def write_pictures(
     opened: "Archive",
     paths: dict[int, Path],
     losses: Losses,
+    whole: Whole,
     *,
     steps: int | None,
     background: tuple[int, int, int] | None,
     overwrite: bool,
-) -> list[Path]:
-    """Write pictures while the next ones are decoded, with a progress bar for several.
+) -> set[int]:
+    """Write decoded pictures while the next ones are decoded, with a progress bar for several.
 
     Returns:
-        The written paths, in the order of ``paths``.
+        The indices of those that were written.
     """
     from unicorn_codec.concurrency import map_in_threads
     from unicorn_codec.pictures.images import write_picture
@@ -238,14 +312,15 @@ def write_pictures(
         make_folder(paths[index].parent)
         return index, write_picture(pixels, paths[index], overwrite, opened.metadata(index))
 
+    chosen = [index for index in paths if index not in whole]
     written = set[int]()
-    with bar("unpacking", len(paths), hidden=len(paths) == 1) as shown:
-        pictures = opened.iterate(paths, steps=steps, background=background, on_error=losses.picture)
+    with bar("unpacking", len(chosen), hidden=len(chosen) <= 1) as shown:
+        pictures = opened.iterate(chosen, steps=steps, background=background, on_error=losses.picture)
         for index, lost in map_in_threads(write, pictures):
             written.add(index)
             losses.metadata.update(lost)
             shown.update()
-    return [path for index, path in paths.items() if index in written]
+    return written
 
 
 def written_text(paths: list[Path]) -> str:

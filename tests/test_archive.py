@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from tests.conftest import draw
-from unicorn_codec.archive import Archive, load_decoder
+from unicorn_codec.archive import Archive
 from unicorn_codec.config import CodesOptions, Goal, NetworkOptions, ReadOptions, Target, TrainConfig
+from unicorn_codec.decoders.loading import load_decoder
 from unicorn_codec.errors import (
     AutoencoderMismatch,
     AutoencoderUnavailable,

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tests.conftest import draw
-from unicorn_codec.archive import check_model
 from unicorn_codec.config import ReadOptions
+from unicorn_codec.decoders.loading import check_model
 from unicorn_codec.errors import AutoencoderMismatch, AutoencoderUnavailable
 from unicorn_codec.pictures.demo_pictures import make_demo_pictures
 from unicorn_codec.pictures.images import list_folder, read_picture

@@ -40,7 +40,7 @@ from unicorn_codec.packing.reports import NetworkReport, PackReport
 from unicorn_codec.pictures.demo_pictures import make_demo_pictures
 from unicorn_codec.pictures.images import Folder, Note, Picture
 from unicorn_codec.pictures.metrics import Distortion
-from unicorn_codec.pictures.picture_files import LeftOut, fault
+from unicorn_codec.pictures.picture_files import LeftOut, OtherFile, fault
 from unicorn_codec.verification import VerifyReport
 from unicorn_codec.weights.weight_section import serialize_weights
 
@@ -80,6 +80,11 @@ REPORT = PackReport(
     avif_bytes=0,
     transparent=0,
     alpha_bytes=0,
+    exact_pictures=3,
+    exact_bytes=4_000,
+    kept_files=1,
+    kept_bytes=60,
+    kept=(OtherFile("a.json", "not a picture"),),
     below_target=(),
     left_out=(
         LeftOut(name="notes.txt", reason="not a picture", is_picture=False, is_fault=False),
@@ -181,7 +186,10 @@ class FakeArchive:
     def names(self) -> dict[int, str]:
         return dict(enumerate(self.listed))
 
-    readable_names = names
+    readable_names = member_names = names
+
+    def is_whole(self, index: int) -> bool:
+        return False
 
     def __enter__(self) -> "FakeArchive":
         return self
@@ -348,10 +356,13 @@ def test_two_targets_are_refused() -> None:
 def test_options_of_codes_reach_the_library(fake_pack: FakePack) -> None:
     run("pack", "photos", "out.uni", "--time", "5m", "--no-sequences", "--tune", "--min-psnr", 30, "--min-ms-ssim", 0.9)
     assert fake_pack.options == CodesOptions(seconds=300, sequences=False, tune=True, min_psnr_db=30, min_ms_ssim=0.9)
+    run("pack", "photos", "out.uni", "--depends-on", 8)
+    assert fake_pack.options == CodesOptions(depends_on=8)
 
 
 @pytest.mark.parametrize(
-    "option", [("--time", "5m"), ("--effort", 3), ("--min-psnr", 30), ("--tune",), ("--no-sequences",)]
+    "option",
+    [("--time", "5m"), ("--effort", 3), ("--min-psnr", 30), ("--tune",), ("--no-sequences",), ("--depends-on", 3)],
 )
 def test_options_of_codes_are_refused_for_networks(option: tuple[object, ...]) -> None:
     result = run("pack", "photos", "out.uni", "--index-only", *option)

@@ -5,6 +5,7 @@ import random
 import signal
 import warnings
 from collections.abc import Callable, Sequence
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,16 @@ def test_removing_marks_and_compacting_forgets(path: Path) -> None:
     assert opened(path).footer.next_index == 5, "an index is never given again"
     assert problems_of(opened(path)) == []
     assert add(path) == [5]
+
+
+@pytest.mark.parametrize("removed", [c for n in (1, 2, 3) for c in combinations(range(5), n)], ids=str)
+def test_removing_any_pictures_leaves_the_others(path: Path, removed: tuple[int, ...]) -> None:
+    """Records that were contiguous are no more once one of them is gone from the index."""
+    kept = {index: picture for index, picture in pictures_of(path).items() if index not in removed}
+    remove(path, removed)
+    assert pictures_of(path) == kept and problems_of(opened(path)) == []
+    compact(path)
+    assert pictures_of(path) == kept and problems_of(opened(path)) == []
 
 
 def test_a_removed_picture_stays_as_long_as_others_go_on_from_it(path: Path) -> None:

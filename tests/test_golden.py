@@ -13,8 +13,10 @@ from unicorn_codec.format.growth import compact
 from unicorn_codec.format.integrity import problems_of
 from unicorn_codec.format.reader import ContainerReader
 from unicorn_codec.format.sources import FileSource
+from unicorn_codec.format.stored_files import WAYS
 from unicorn_codec.inspection import describe
 from unicorn_codec.model_registry import default_name
+from unicorn_codec.pictures.jpeg_transcoding import lepton_package
 from unicorn_codec.pictures.metrics import psnr_db
 
 FOLDER = Path(__file__).parent / "golden"
@@ -42,15 +44,17 @@ def threads(request: pytest.FixtureRequest) -> Iterator[int]:
 
 def test_there_are_all_kinds() -> None:
     kinds = {"codes", "half-size-codes", "codes-and-avif", "tuned-codes", "network", "network-of-integers"}
-    assert {path.stem for path in ARCHIVES} == kinds | {"sequences", "transparency"}
+    assert {path.stem for path in ARCHIVES} == kinds | {"sequences", "transparency", "exact"}
     assert {describe(path)["autoencoder"]["name"] for path in ARCHIVES} == {default_name()}
     codecs = {entry["codec"] for path in ARCHIVES for entry in describe(path, entries=True)["entries"]}
-    assert codecs == {"latents", "half-size", "avif", "avif-sequence", "network"}
+    assert codecs == {"latents", "half-size", "avif", "avif-sequence", "network", "exact", "file"}
     assert {describe(path)["weights"]["format"] for path in ARCHIVES} == {"float", "integer", None}
 
 
 @pytest.mark.parametrize("path", ARCHIVES, ids=lambda path: path.stem)
 def test_a_golden_archive_gives_the_pictures_of_then(path: Path, threads: int) -> None:
+    if path.stem == "exact" and lepton_package() is None:
+        pytest.skip("Lepton is not installed")
     archive = Archive.open(path, device="cpu")
     assert tuple(sorted(archive.names.values())) == NAMES
     archive.check_canaries()
@@ -62,6 +66,17 @@ def test_a_golden_archive_gives_the_pictures_of_then(path: Path, threads: int) -
         assert np.array_equal(then[..., 3:], pixels[..., 3:])
         assert (pixels.shape[2] == 4) == (path.stem == "transparency")
         assert psnr_db(then, pixels) >= (LEAST_DB if codecs[index] in LATENTS else LEAST_DB_AVIF)
+
+
+def test_the_golden_files_come_back() -> None:
+    """Each in the way that it was stored in; their bytes are verified by SHA-256."""
+    if lepton_package() is None:
+        pytest.skip("Lepton is not installed")
+    archive = Archive.open(FOLDER / "exact.uni", device="cpu")
+    whole = [index for index in archive.members if archive.is_whole(index)]
+    assert {WAYS[archive.stored_file(index).way] for index in whole} == {"plain", "lepton", "png"}
+    for index in whole:
+        assert sum(map(len, archive.file_pieces(index))) == archive.stored_file(index).file_bytes
 
 
 @pytest.mark.parametrize("path", ARCHIVES, ids=lambda path: path.stem)

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import random
+import struct
 import time
 import tracemalloc
 import warnings
@@ -22,7 +23,7 @@ from tests.conftest import draw
 from tests.sample_archive import DECODER
 from unicorn_cli.main import cli
 from unicorn_codec.archive import Archive
-from unicorn_codec.config import CodesOptions, Goal, MetadataOptions, Target
+from unicorn_codec.config import CodesOptions, Goal, MetadataOptions, ReadOptions, Target
 from unicorn_codec.exif_directory import BadExif, ExifData, normalised_exif, tiff_with_exif
 from unicorn_codec.format.blobs import EXIF, FACTS, XMP, parse_facts, serialize_facts
 from unicorn_codec.format.growth import compact, growing
@@ -34,9 +35,11 @@ from unicorn_codec.format.writer import BLOBS_AT_ONCE, ContainerWriter
 from unicorn_codec.inspection import describe, describe_picture
 from unicorn_codec.metadata import PictureMetadata, metadata_of, parse_texts, serialize_texts
 from unicorn_codec.packing.add import add
+from unicorn_codec.packing.original_metadata import estimate_metadata_bytes
 from unicorn_codec.packing.pack import pack
+from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.pictures.file_metadata import MAX_BYTES, fitting_xmp, read_metadata
-from unicorn_codec.pictures.images import WRITE_FORMATS, encode_with_metadata
+from unicorn_codec.pictures.images import WRITE_FORMATS, encode_with_metadata, list_folder
 
 QUICK = CodesOptions(target=Target(Goal.STEP, 20), effort=0, sequences=False, device="cpu")
 KEEP, NO_GPS, NOTHING = MetadataOptions(), MetadataOptions(keep_gps=False), MetadataOptions(keep=False)
@@ -113,6 +116,36 @@ EXPECTED = {
     "size": (48, 64),
     "thumbnail": False,
 }
+
+
+def exif_with_offsets(order: str) -> bytes:
+    """EXIF whose maker note, of Canon's kind, names a text by its offset from the beginning."""
+    mark = b"II*\0" if order == "<" else b"MM\0*"
+
+    def directory(entries: list[tuple[int, int, int, int]]) -> bytes:
+        listed = b"".join(struct.pack(order + "HHII", *entry) for entry in entries)
+        return struct.pack(order + "H", len(entries)) + listed + bytes(4)
+
+    first, inner, note = 8, 38, 56
+    owner = b"Owner Name Here\0"
+    upright = 1 if order == "<" else 1 << 16  # a SHORT lies at the beginning of its four bytes
+    parts = [directory([(0x0112, 3, 1, upright), (EXIF_IFD, 4, 1, inner)])]
+    parts += [directory([(0x927C, 7, 18 + len(owner), note)])]
+    return mark + struct.pack(order + "I", first) + b"".join(parts) + directory([(9, 2, len(owner), note + 18)]) + owner
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".avif", ".tif"])
+def test_maker_notes_keep_their_offsets(suffix: str, order: str) -> None:
+    exif = exif_with_offsets(order)
+    data, _ = encode_with_metadata(draw(0, 64, 48), suffix, PictureMetadata(exif=exif))
+    with Image.open(io.BytesIO(data)) as image:
+        held = data if suffix == ".tif" else image.info["exif"].removeprefix(b"Exif\0\0")
+        assert image.getexif().get_ifd(EXIF_IFD)[0x927C] == exif[56:]
+    parsed = ExifData(held)
+    (note,) = (one for one in parsed.directories()[EXIF_IFD] if one.tag == 0x927C)
+    (owner,) = parsed.entries(note.value_at)
+    assert parsed.value(owner) == b"Owner Name Here\0"
 
 
 @pytest.fixture(scope="module")
@@ -225,6 +258,20 @@ def test_a_profile_is_not_written_back(tmp_path: Path) -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     data = jpeg(1, exif=camera_exif(1), icc_profile=profile)
     assert profile[:128] not in b"".join(blob for _, blob in read_metadata(data, 64, 48, KEEP).blobs)
+
+
+def test_the_bytes_of_metadata_are_foreseen(tmp_path: Path) -> None:
+    """Blobs that would compress well together share a chunk with few others only."""
+    (tmp_path / "photos").mkdir()
+    for number in range(24):
+        exif = camera_exif(1, order=">") + f"padding {number:05}".encode() * 700
+        (tmp_path / "photos" / f"{number:02}.jpg").write_bytes(jpeg(number, exif=exif))
+    pictures = PictureSource(list_folder(tmp_path / "photos", ReadOptions()), ReadOptions())
+    sizes = [
+        pack(tmp_path / "photos", tmp_path / "packed.uni", replace(QUICK, metadata=kept, overwrite=True)).file_bytes
+        for kept in (NOTHING, KEEP)
+    ]
+    assert estimate_metadata_bytes(pictures, KEEP) == pytest.approx(sizes[1] - sizes[0], rel=0.05)
 
 
 def test_strip_leaves_it_out(photos: Path, archive: Path, tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ LAYERS = (
     (
         "format",
         "limits fields header generator index_map bit_packing rans columns packed_bytes alpha_plane stored_model "
-        "mending names chunks code_kinds records pages name_lookup blobs read_settings canary network_table "
-        "decoder_table footer sources reader writer scanning repair integrity growth",
+        "mending names chunks code_kinds records pages stored_files name_lookup blobs read_settings canary "
+        "network_table decoder_table footer sources reader writer scanning repair integrity growth",
     ),
     ("", "model_registry effort quality config"),
     ("weights", "weight_tables weight_coding minifloat weight_section"),
@@ -29,23 +29,24 @@ LAYERS = (
     ("codes", "context_model context_predictor latent_coding rate_model"),
     (
         "pictures",
-        "batches picture_files recognise folders limits colour_space raster reducing tone_mapping colour transparency "
-        "exif png_chunks png_bands png_files jpeg_markers jpeg_files pillow_files bmp_files heif_boxes heif_files "
-        "tiff_pages tiff_samples tiff_files raw_files reading file_metadata metadata_writing images output_files "
-        "demo_pictures av1_stream avif_container avif avif_sequence metrics",
+        "batches picture_files file_writing recognise folders limits colour_space raster reducing tone_mapping "
+        "colour transparency exif png_chunks png_bands png_files jpeg_markers jpeg_files pillow_files bmp_files "
+        "heif_boxes heif_files tiff_pages tiff_samples tiff_files raw_files jpeg_transcoding png_rebuilding "
+        "original_files reading file_metadata metadata_writing images output_files demo_pictures av1_stream "
+        "avif_container avif avif_sequence metrics",
     ),
     (
         "network",
         "planning layers index_embedding conditioning denoiser diffusion weight_rounding training latent_set",
     ),
     ("transform", "coding_autoencoder distortion decoder_update tiling resampling autoencoder stored_autoencoder"),
-    ("decoders", "picture_decoder network_decoder code_decoder"),
+    ("decoders", "picture_decoder network_decoder code_decoder loading exact_pictures"),
     ("", "archive measurement verification editing"),
     (
         "packing",
-        "reports observer packed picture_source original_metadata refinement candidates code_writer folder_encoder "
-        "near_duplicates size_forecast rate_control effort_planning targets tuning quality_floor self_contained "
-        "into_codes preview into_network archive_writing pack add",
+        "reports observer packed picture_source original_metadata whole_files refinement candidates code_writer "
+        "folder_encoder near_duplicates size_forecast rate_control effort_planning targets tuning quality_floor "
+        "self_contained into_codes preview into_network archive_writing pack add",
     ),
     (
         "bench",

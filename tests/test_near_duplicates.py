@@ -82,28 +82,40 @@ def chooser_of(folder: Path) -> CandidateChooser:
 
 def test_alike_pictures_are_found_among_others(camera: Path) -> None:
     chooser = chooser_of(camera)
-    (group,) = find_near_duplicates(chooser, lambda *_: None)
+    (group,) = find_near_duplicates(chooser, 9, lambda *_: None)
     assert [chooser.pictures.folder.pictures[position].name for position in group.positions] == [
         f"{n}.png" for n in "abdef"
     ]
 
 
-def test_groups_have_at_most_so_many_pictures(camera: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(near_duplicates, "LONGEST", 2)
-    groups = find_near_duplicates(chooser_of(camera), lambda *_: None)
+def test_groups_have_at_most_so_many_pictures(camera: Path) -> None:
+    groups = find_near_duplicates(chooser_of(camera), 2, lambda *_: None)
     assert [len(group.positions) for group in groups] == [2, 2]
+
+
+def test_a_picture_depends_on_no_more_than_wished(tmp_path: Path) -> None:
+    (tmp_path / "stills").mkdir()
+    for number in range(10):
+        write_picture(still(number % STILLS), tmp_path / "stills" / f"{number}.png")
+    longest = []
+    for options in (CodesOptions(effort=0, device="cpu"), CodesOptions(effort=0, device="cpu", depends_on=3)):
+        pack(tmp_path / "stills", tmp_path / "packed.uni", replace(options, overwrite=True))
+        with Archive.open(tmp_path / "packed.uni") as archive:
+            rows = [archive.reader.row(index) for index in range(10)]
+            longest.append(max(len(archive.reader.chain(row)) - 1 for row in rows))
+    assert longest == [9, 3]
 
 
 def test_groups_of_large_pictures_are_short(camera: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(near_duplicates, "MOST_PIXELS", 3 * 120 * 90)
-    assert [len(group.positions) for group in find_near_duplicates(chooser_of(camera), lambda *_: None)] == [3, 2]
+    assert [len(group.positions) for group in find_near_duplicates(chooser_of(camera), 9, lambda *_: None)] == [3, 2]
     monkeypatch.setattr(near_duplicates, "MOST_PIXELS", 120 * 90)
-    assert find_near_duplicates(chooser_of(camera), lambda *_: None) == []
+    assert find_near_duplicates(chooser_of(camera), 9, lambda *_: None) == []
 
 
 def test_a_picture_is_compared_with_so_many_groups(camera: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(near_duplicates, "OPEN_GROUPS", 1)
-    groups = find_near_duplicates(chooser_of(camera), lambda *_: None)
+    groups = find_near_duplicates(chooser_of(camera), 9, lambda *_: None)
     assert [len(group.positions) for group in groups] == [2, 3], "the picture between them closed the first one"
 
 
@@ -178,7 +190,7 @@ def test_a_least_quality_leaves_no_broken_sequence(camera: Path, tmp_path: Path)
 
 
 def test_what_costs_more_as_a_sequence_stays_alone(camera: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (group,) = find_near_duplicates(chooser_of(camera), lambda *_: None)
+    (group,) = find_near_duplicates(chooser_of(camera), 9, lambda *_: None)
     monkeypatch.setattr(NearDuplicateGroup, "_measure", lambda *_: (1e9, 1e9))
     assert not group.pays_at(2.0)
     assert not group.beats_avif(60)
@@ -192,7 +204,7 @@ def test_groups_without_hope_are_encoded_once(camera: Path, monkeypatch: pytest.
         return encode_sequence(pictures, quality)
 
     monkeypatch.setattr(near_duplicates, "encode_sequence", counted)
-    (group,) = find_near_duplicates(chooser_of(camera), lambda *_: None)
+    (group,) = find_near_duplicates(chooser_of(camera), 9, lambda *_: None)
     monkeypatch.setattr(near_duplicates, "HOPELESS", 0.0)
     assert not group.pays_at(2.0)
     assert len(encoded) == 1
@@ -201,7 +213,7 @@ def test_groups_without_hope_are_encoded_once(camera: Path, monkeypatch: pytest.
 
 
 def test_finer_steps_give_better_and_larger_sequences(camera: Path) -> None:
-    (group,) = find_near_duplicates(chooser_of(camera), lambda *_: None)
+    (group,) = find_near_duplicates(chooser_of(camera), 9, lambda *_: None)
     qualities = [group.quality_at(step) for step in (8.0, 4.0, 2.0, 1.0)]
     sizes = [group.bytes_at(step) for step in (8.0, 4.0, 2.0, 1.0)]
     assert qualities == sorted(qualities) and sizes == sorted(sizes) and qualities[0] < qualities[-1]
@@ -211,7 +223,7 @@ def test_finer_steps_give_better_and_larger_sequences(camera: Path) -> None:
 
 def test_large_pictures_are_judged_by_their_middles(camera: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(candidates, "WINDOW", 64)
-    (group,) = find_near_duplicates(chooser_of(camera), lambda *_: None)
+    (group,) = find_near_duplicates(chooser_of(camera), 9, lambda *_: None)
     assert group.pays_at(2.0)
     real = sum(map(len, group.codes(round(group.quality_at(2.0))).values()))
     assert 0.4 * real < group.bytes_at(2.0) < 2.5 * real

@@ -4,17 +4,25 @@ import hashlib
 import importlib.util
 import io
 import json
+import re
 import struct
 import warnings
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import features
 
 from unicorn_codec import errors
+from unicorn_codec.archive import Archive
+from unicorn_codec.codes.context_model import ContextModel
+from unicorn_codec.codes.latent_coding import decode_symbols, encode_symbols
 from unicorn_codec.decoders.code_decoder import to_gray
+from unicorn_codec.decoders.network_decoder import untrained_decoder
 from unicorn_codec.format import code_kinds
 from unicorn_codec.format.alpha_plane import parse_alpha
 from unicorn_codec.format.bit_packing import pack_codes, unpack_codes
@@ -22,19 +30,29 @@ from unicorn_codec.format.canary import Canary, block_sums, serialize_canary
 from unicorn_codec.format.chunks import MODEL, TEXT, TOMBSTONES
 from unicorn_codec.format.code_kinds import colour_code, mark_gray
 from unicorn_codec.format.generator import normals, raw
-from unicorn_codec.format.header import WeightFormat
+from unicorn_codec.format.header import ModelReference, WeightFormat
 from unicorn_codec.format.index_map import index_of_position
 from unicorn_codec.format.integrity import problems_of
 from unicorn_codec.format.network_table import parse_network, parse_update
+from unicorn_codec.format.pages import Place
 from unicorn_codec.format.rans import TOTAL, RansDecoder, encode
 from unicorn_codec.format.reader import ContainerReader
-from unicorn_codec.format.records import NETWORK, SEQUENCE, Record, codec_of_code
+from unicorn_codec.format.records import EXACT, NETWORK, ORIGINAL, OTHER_FILE, SEQUENCE, Part, Record, codec_of_code
 from unicorn_codec.format.repair import repair
 from unicorn_codec.format.sources import MemorySource
+from unicorn_codec.format.stored_files import LEPTON, parse_stored_file
 from unicorn_codec.format.stored_model import parse_model, parse_text
 from unicorn_codec.format.writer import removed_in
+from unicorn_codec.model_registry import AUTOENCODER, get_model
+from unicorn_codec.network.denoiser import load_tensors
+from unicorn_codec.network.latent_set import denormalise_latents
 from unicorn_codec.pictures.avif import decode_avif
 from unicorn_codec.pictures.avif_sequence import decode_chains
+from unicorn_codec.pictures.images import MAX_PIXELS
+from unicorn_codec.pictures.jpeg_transcoding import lepton_package
+from unicorn_codec.pictures.original_files import restored_file
+from unicorn_codec.transform.autoencoder import PackagedAutoencoder
+from unicorn_codec.transform.resampling import double
 from unicorn_codec.weights.minifloat import dequantise, quantise
 from unicorn_codec.weights.weight_coding import step_sizes
 from unicorn_codec.weights.weight_section import parse_tensors
@@ -44,6 +62,7 @@ FOLDER = Path(__file__).parent.parent / "format_spec" / "vectors"
 MANIFEST: list[dict[str, Any]] = json.loads((FOLDER / "manifest.json").read_text())
 VALID = [entry for entry in MANIFEST if "expected" in entry]
 INVALID = [entry for entry in MANIFEST if "error" in entry]
+WHOLE = (EXACT, OTHER_FILE)
 FAULTY = [entry for entry in MANIFEST if "verifier_only" in entry]
 
 
@@ -64,10 +83,12 @@ def read_all(data: bytes) -> dict[str, Any]:
     """Everything that a file holds, as the manifest has it."""
     reader = ContainerReader(MemorySource(data))
     assert all(list(removed_in(payload)) for payload in reader.attachments(TOMBSTONES))
+    assert all(attachment.letter in (TOMBSTONES, MODEL, TEXT) for attachment in reader.footer.attachments)
     models = [parse_model(payload) for payload in reader.attachments(MODEL)]
     assert all(model.fingerprint == reader.footer.decoders[0].model.fingerprint for model in models)
     texts = [parse_text(payload) for payload in reader.attachments(TEXT)]
-    pictures, blobs, times, alphas = [], list[list[Any]](), list[list[int]](), list[list[Any]]()
+    pictures, blobs, times = [], list[list[Any]](), list[list[int]]()
+    alphas, files = list[list[Any]](), list[list[Any]]()
     for leaf in reader.leaves():
         for index in map(int, leaf.living):
             row = reader.row(index)
@@ -82,6 +103,8 @@ def read_all(data: bytes) -> dict[str, Any]:
                 blobs += [[index, place.kind, reader.blob(place).hex()] for place in record.metadata]
                 times += [[index, record.modified]] if record.modified is not None else []
                 alphas += [[index, record.alpha.hex()]] if record.alpha is not None else []
+                if row.codec in WHOLE:
+                    files.append([index, *whole_file_of(reader, record)])
                 details = reader.details(row)
                 assert details.alpha_bytes == len(record.alpha or b"")
                 assert (details.metadata, details.modified) == (record.metadata, record.modified)
@@ -107,7 +130,15 @@ def read_all(data: bytes) -> dict[str, Any]:
         "alphas": alphas,
         "models": [[m.name, m.config.hex(), m.decoder.hex(), m.context_model.hex()] for m in models],
         "texts": texts,
+        **({"files": files} if files else {}),
     }
+
+
+def whole_file_of(reader: ContainerReader, record: Record) -> list[Any]:
+    """Way, bytes, SHA-256 and nanoseconds of a stored file, which comes back."""
+    stored = parse_stored_file(record)
+    raw = b"".join(restored_file(stored, reader.piece, MAX_PIXELS))
+    return [stored.way, len(raw), hashlib.sha256(raw).hexdigest(), stored.nanoseconds]
 
 
 def code_of(record: Record) -> str:
@@ -253,6 +284,89 @@ def test_rans_vectors(case: dict[str, Any]) -> None:
     decoder.finish()
 
 
+@pytest.fixture(scope="module")
+def small_model() -> ContextModel:
+    """The context model of the codes' table."""
+    held = {
+        name: np.array(tensor["values"].split(), np.int64).reshape(tensor["shape"])
+        for name, tensor in table("codes.json")["model"].items()
+    }
+    whole = ("frequencies", "mean_bias", "scale_bias")
+    arrays: dict[str, Any] = {name: held[name] if name in whole else held[name].astype(float) for name in held}
+    return ContextModel(**arrays, sha256=bytes(32))
+
+
+@pytest.mark.parametrize("case", table("codes.json")["codes"], ids=lambda c: c["name"])
+def test_code_vectors(case: dict[str, Any], small_model: ContextModel) -> None:
+    code = bytes.fromhex(case["hex"])
+    half = code_kinds.is_half_size(code)
+    level, bare = code_kinds.model_level(case["level"], half=half), code_kinds.unmark_half_size(code) if half else code
+    if "error" in case:
+        with pytest.raises(getattr(errors, case["error"])):
+            decode_symbols(small_model, level, [bare], case["rows"], case["columns"], short=case["short"])
+        return
+    values = np.array([[row.split() for row in plane] for plane in case["values"]], np.int64)
+    found = decode_symbols(small_model, level, [bare], *values.shape[1:], short=case["short"])[0]
+    assert found.tolist() == values.tolist()
+    (again,) = encode_symbols(small_model, level, values[None].astype(np.int16), short=case["short"])
+    assert again == bare, "a writer has no choice but this"
+
+
+@pytest.mark.parametrize("case", table("network-outputs.json"), ids=lambda c: c["name"])
+def test_network_output_vectors(case: dict[str, Any]) -> None:
+    """A network of one channel draws the latents that float64 arithmetic finds, up to rounding."""
+    model = ModelReference(
+        name="any", class_name="Any", fingerprint=bytes(16), weight_bytes=1, latent_channels=1, downsampling=8
+    )
+    stored = parse_network(bytes.fromhex(case["hex"]), model, 1.0)
+    denoising = stored.header.denoising
+    assert denoising is not None
+    unused: Any = SimpleNamespace(reference=stored.header.autoencoder, device=torch.device("cpu"))
+    decoder = untrained_decoder(denoising, unused, stored.header.pictures, stored.header.seed)
+    load_tensors(decoder.denoiser, parse_tensors(stored.weights, stored.header))
+    decoder = replace(decoder, header=stored.header)
+    for picture in case["latents"]:
+        drawn = decoder.sample([picture["index"]], 8 * case["columns"], 8 * case["rows"])
+        found = denormalise_latents(drawn, denoising.means, denoising.stds, denoising.latent_std)
+        wanted = torch.tensor([float(value) for value in picture["values"]])
+        assert (found.flatten() - wanted).abs().max() <= case["tolerance"]
+
+
+def test_autoencoder_vectors() -> None:
+    """The packaged model, with and without an update, agrees with float64 arithmetic up to rounding."""
+    case = table("autoencoder.json")
+    shipped = PackagedAutoencoder(torch.device("cpu"), name=case["model"])
+    assert get_model(AUTOENCODER, case["model"]).sha256.hex() == case["sha256"]
+    step = case["latent_step"]
+    latents = torch.tensor(case["quantised_latents"]).float().view(1, -1, 2, 2) * step
+    updated = shipped.with_update(bytes.fromhex(case["update"]))
+    for model, name in ((shipped, "levels"), (updated, "levels_with_update")):
+        with torch.inference_mode():
+            found = (127.5 * (model.decode(latents, step)[0] + 1)).numpy()
+        wanted = np.array([[row.split() for row in plane] for plane in case[name]], float)
+        assert found.shape == wanted.shape == (3, 32, 32)
+        assert np.abs(found - wanted).max() <= case["tolerance"]
+    assert case["levels"] != case["levels_with_update"]
+    for invalid in case["invalid_updates"]:
+        with pytest.raises(errors.InvalidField):
+            shipped.with_update(bytes.fromhex(invalid["hex"]))
+
+
+def test_codes_of_a_model_with_another_fingerprint_are_refused() -> None:
+    """The vectors' files name the packaged model, but none of its fingerprints."""
+    with (
+        Archive.open(FOLDER / "valid-codes.uni") as archive,
+        pytest.raises(errors.AutoencoderMismatch, match="photo-1"),
+    ):
+        _ = archive[0]
+
+
+def test_doubling_vectors() -> None:
+    case = table("autoencoder.json")["doubling"]
+    found = double(torch.tensor(case["plane"])[None, None])[0, 0]
+    assert (found - torch.tensor(case["doubled"])).abs().max() <= case["tolerance"]
+
+
 @pytest.mark.parametrize("case", table("canary.json"), ids=lambda c: str(c["index"]))
 def test_canary_vectors(case: dict[str, Any]) -> None:
     sums = block_sums(np.array(case["pixels"], np.uint8))
@@ -313,13 +427,33 @@ def test_sequence_vectors(case: dict[str, Any], monkeypatch: pytest.MonkeyPatch)
         decode_chains([chain], codes.__getitem__, *size)
 
 
+@pytest.mark.parametrize("case", table("stored-files.json"), ids=lambda c: c["name"])
+def test_stored_file_vectors(case: dict[str, Any]) -> None:
+    content = bytes.fromhex(case["hex"])
+    record = Record(index=0, width=8, height=8, decoder=0, parts=(Part(ORIGINAL, content),))
+    stored = parse_stored_file(record)
+    if stored.way == LEPTON and lepton_package() is None:
+        pytest.skip("Lepton is not installed")
+    if "file" in case:
+        assert b"".join(restored_file(stored, no_piece, MAX_PIXELS)).hex() == case["file"]
+        return
+    with pytest.raises(getattr(errors, case["error"])):
+        list(restored_file(stored, no_piece, MAX_PIXELS))
+
+
+def no_piece(place: Place) -> bytes:
+    raise AssertionError(place)
+
+
 def test_manifest_lists_every_file() -> None:
     assert sorted(entry["file"] for entry in MANIFEST) == sorted({p.name for p in FOLDER.iterdir()} - {"manifest.json"})
 
 
-def test_the_script_reproduces_the_vectors_without_the_library(tmp_path: Path) -> None:
+def test_the_script_reproduces_the_vectors_without_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script = FOLDER.parent / "make_vectors.py"
-    assert "unicorn_codec" not in script.read_text()
+    for path in (script, *(FOLDER.parent / "vector_makers").glob("*.py")):
+        assert not re.search(r"^\s*(from|import) unicorn_codec", path.read_text(), re.MULTILINE), path
+    monkeypatch.syspath_prepend(str(script.parent))
     spec = importlib.util.spec_from_file_location("make_vectors", script)
     assert spec is not None
     assert spec.loader is not None

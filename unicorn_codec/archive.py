@@ -4,8 +4,8 @@ ContainerReader > decoder of the row > record > CodeDecoder, or NetworkDecoder >
 """
 
 import warnings
-from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -13,11 +13,10 @@ from types import TracebackType
 
 import numpy as np
 
-from unicorn_codec.codes.context_model import ContextModel, find_context_model, parse_context_model
 from unicorn_codec.concurrency import prefetch
 from unicorn_codec.config import ReadOptions
-from unicorn_codec.decoders.code_decoder import CodeDecoder
-from unicorn_codec.decoders.network_decoder import untrained_decoder
+from unicorn_codec.decoders.exact_pictures import metadata_of_file, pieces_of_file, pixels_of_file
+from unicorn_codec.decoders.loading import load_decoder, stored_autoencoder
 from unicorn_codec.decoders.picture_decoder import PictureDecoder
 from unicorn_codec.devices import choose_device
 from unicorn_codec.errors import (
@@ -27,34 +26,30 @@ from unicorn_codec.errors import (
     DamagedSectionWarning,
     DecoderMismatch,
     FormatError,
-    InvalidField,
+    IndexOutOfRange,
+    NotAPicture,
     PictureTooLarge,
 )
 from unicorn_codec.format.canary import Canary
-from unicorn_codec.format.chunks import MODEL
 from unicorn_codec.format.decoder_table import Decoder
-from unicorn_codec.format.network_table import parse_network, parse_update
 from unicorn_codec.format.pages import Row
 from unicorn_codec.format.reader import ContainerReader
-from unicorn_codec.format.records import SEQUENCE, Record
+from unicorn_codec.format.records import EXACT, OTHER_FILE, SEQUENCE
 from unicorn_codec.format.sources import open_source
-from unicorn_codec.format.stored_model import fingerprint_of, parse_model
+from unicorn_codec.format.stored_files import NANOSECONDS, StoredFile
 from unicorn_codec.metadata import PictureMetadata, metadata_of
-from unicorn_codec.model_registry import AUTOENCODER, CONTEXT_MODEL, models, names
-from unicorn_codec.network.denoiser import load_tensors
+from unicorn_codec.model_registry import AUTOENCODER, names
 from unicorn_codec.pictures.batches import PICTURES_PER_BATCH, batches_by_size
 from unicorn_codec.pictures.images import MAX_PIXELS, PillowImage, to_image
 from unicorn_codec.pictures.picture_files import printable
 from unicorn_codec.pictures.transparency import Colour, flatten
-from unicorn_codec.transform.autoencoder import Autoencoder, PackagedAutoencoder, load_autoencoder
-from unicorn_codec.transform.stored_autoencoder import StoredAutoencoder
-from unicorn_codec.weights.weight_section import parse_tensors
+from unicorn_codec.transform.autoencoder import Autoencoder, load_autoencoder
 
 OnError = Callable[[int, FormatError], None]
 """Called with the index of a picture that cannot be decoded, and the error."""
 
-KEPT_CODE_BYTES = 1 << 24
-"""Bytes of cached codes, on which later pictures of sequences depend."""
+WHOLE = (EXACT, OTHER_FILE)
+"""Codecs of members whose files come back byte for byte."""
 
 NAMES_PER_LOOKUP = 64
 """Number of names that can be read in the time of one lookup."""
@@ -153,10 +148,15 @@ class Archive:
     @cached_property
     def indices(self) -> list[int]:
         """Indices of all pictures, ascending. Raises ``FormatError`` if a page of the index is damaged."""
+        return [index for index in self.members if self.is_picture(index)]
+
+    @cached_property
+    def members(self) -> list[int]:
+        """Indices of all pictures, and of files that are none, ascending. Raises as ``indices``."""
         return list(self.iterate_indices(lambda _, error: _raise(0, error)))
 
     def iterate_indices(self, on_lost_page: Callable[[range, FormatError], None]) -> Iterator[int]:
-        """Yield indices of pictures, ascending. Damaged pages of the index are reported and skipped."""
+        """Yield indices of all members, ascending. Damaged pages of the index are reported and skipped."""
         for first in self.reader.leaf_firsts():
             try:
                 leaf = self.reader.leaf(first)
@@ -172,8 +172,13 @@ class Archive:
         return self.names_of(self.indices)
 
     @cached_property
+    def member_names(self) -> dict[int, str]:
+        """Like ``names``, with files that are no pictures."""
+        return self.names_of(self.members)
+
+    @cached_property
     def readable_names(self) -> dict[int, str]:
-        """Like ``names``, without pictures in damaged pages of the index."""
+        """Like ``member_names``, without those in damaged pages of the index."""
         return self.names_of(self.iterate_indices(lambda *_: None))
 
     def names_of(self, indices: Iterable[int]) -> dict[int, str]:
@@ -214,7 +219,44 @@ class Archive:
         if len(names) * NAMES_PER_LOOKUP > len(self):
             return {index: name for index, name in self.names.items() if name in names}
         found = ((index, name) for name in names for index in self.reader.find(name))
-        return {index: name for index, name in found if self.name(index) == name}
+        return {index: name for index, name in found if self.is_picture(index) and self.name(index) == name}
+
+    def is_picture(self, index: int) -> bool:
+        """Return whether the member with an index is a picture, and not another file. Raises as ``size``."""
+        return self.reader.row(index).codec != OTHER_FILE
+
+    def is_whole(self, index: int) -> bool:
+        """Return whether the archive holds the file of a member byte for byte. Raises as ``size``."""
+        return self.reader.row(index).codec in WHOLE
+
+    def stored_file(self, index: int) -> StoredFile:
+        """Return how the archive holds the file of a member that ``is_whole``: its bytes, SHA-256 and time.
+
+        Raises ``FormatError``, and ``IndexOutOfRange`` without such a member.
+        """
+        return self.reader.stored_file(self._whole_row(index))
+
+    def file_pieces(self, index: int) -> Iterator[bytes]:
+        """Yield the bytes of a member that ``is_whole``, a piece at a time; they are right once the last one came.
+
+        Raises:
+            IndexOutOfRange: no member with its whole file has this index.
+            FormatError: it is damaged.
+            PictureTooLarge: it was transcoded, and claims more than ``max_pixels``.
+            PackageMissing: it takes a package that is not installed.
+        """
+        return pieces_of_file(self.reader, self._whole_row(index), self.max_pixels)
+
+    def modified_ns(self, index: int) -> int | None:
+        """Return when the file of a member that ``is_whole`` was modified, in nanoseconds since 1970 UTC, if known."""
+        seconds = self.reader.details(self._whole_row(index)).modified
+        return None if seconds is None else seconds * NANOSECONDS + self.stored_file(index).nanoseconds
+
+    def _whole_row(self, index: int) -> Row:
+        row = self.reader.row(index)
+        if row.codec not in WHOLE:
+            raise IndexOutOfRange(f"picture {index} is no exact one: the archive does not hold its file")
+        return row
 
     @property
     def read_options(self) -> ReadOptions:
@@ -230,6 +272,8 @@ class Archive:
     def metadata(self, index: int) -> PictureMetadata:
         """Return what the archive knows of a picture's original: EXIF, XMP, IPTC, texts and its file.
 
+        Of an exact picture, its file is read for it.
+
         Warns with a ``DamagedSectionWarning`` where a part of it is damaged, and leaves that out.
 
         Raises:
@@ -240,7 +284,10 @@ class Archive:
         def warn(error: FormatError) -> None:
             warnings.warn(f"metadata of picture {index}: {error}", DamagedSectionWarning, stacklevel=4)
 
-        return metadata_of(self.reader, self.reader.row(index), warn)
+        row = self.reader.row(index)
+        if row.codec == EXACT:
+            return metadata_of_file(self.reader, row, self.max_pixels)
+        return metadata_of(self.reader, row, warn)
 
     def decode(
         self,
@@ -257,8 +304,10 @@ class Archive:
 
         Raises:
             IndexOutOfRange: no picture has this index.
+            NotAPicture: a file that is no picture has it.
             PictureTooLarge: one of them has more than ``max_pixels``.
             FormatError: one of them is damaged.
+            PackageMissing: one of them is exact, and takes a package that is not installed.
             AutoencoderMismatch, AutoencoderUnavailable: the model of one of them is not available.
         """
         wanted = list(indices)
@@ -303,6 +352,8 @@ class Archive:
             except FormatError as error:
                 on_error(index, error)
                 continue
+            if row.codec == OTHER_FILE:
+                raise NotAPicture(f"member {index} is a file that is no picture: unpack gives its bytes")
             self._check_allowed(row)
             rows.append(row)
         return rows
@@ -310,12 +361,23 @@ class Archive:
     def _read(self, rows: Sequence[Row], batch_size: int, steps: int | None, on_error: OnError) -> Iterator[Ready]:
         of_decoder = defaultdict[int, list[Row]](list)
         for row in rows:
-            of_decoder[row.decoder].append(row)
+            if row.codec == EXACT:
+                yield from self._read_exact(row, on_error)
+            else:
+                of_decoder[row.decoder].append(row)
         for number, some in of_decoder.items():
             decoder = self.decoder(number)
             ordered = self._with_sequences_together(some, on_error)
             for batch in batches_by_size([(row.width, row.height) for row in ordered], batch_size):
                 yield from self._read_batch(decoder, [ordered[place] for place in batch], steps, on_error)
+
+    def _read_exact(self, row: Row, on_error: OnError) -> Iterator[Ready]:
+        try:
+            pixels = pixels_of_file(self.reader, row, replace(self.read_options, max_pixels=self.max_pixels))
+        except FormatError as error:
+            on_error(row.index, error)
+            return
+        yield [row.index], lambda: iter([pixels])
 
     def _with_sequences_together(self, rows: Sequence[Row], on_error: OnError) -> list[Row]:
         """Order rows so that pictures of a sequence are adjacent."""
@@ -356,7 +418,7 @@ class Archive:
             try:
                 self._decoders[number] = load_decoder(self.reader, described, self._load(described))
             except (AutoencoderMismatch, AutoencoderUnavailable):
-                stored = stored_autoencoder(self.reader, described, self._device)
+                stored = stored_autoencoder(self.reader, described, choose_device(self._device))
                 if stored is None:
                     raise
                 self._decoders[number] = load_decoder(self.reader, described, stored)
@@ -396,112 +458,3 @@ class Archive:
                     "results"
                 )
         return None
-
-
-class ArchiveCodes:
-    """An archive's codes and opacities, read one by one. The latest are cached for pictures that depend on them."""
-
-    def __init__(self, reader: ContainerReader) -> None:
-        self._reader = reader
-        self._kept: OrderedDict[int, Record] = OrderedDict()
-        self._kept_bytes = 0
-
-    def code(self, index: int) -> bytes:
-        """Return the code of a picture, removed or not. Raises ``FormatError`` if it is damaged."""
-        return self._record(index).code
-
-    def alpha(self, index: int) -> bytes | None:
-        """Return the bytes of a picture's opacity; None if it is opaque. Raises ``FormatError`` as ``code``."""
-        return self._record(index).alpha
-
-    def _record(self, index: int) -> Record:
-        if index not in self._kept:
-            row = self._reader.any_row(index) or self._reader.row(index)
-            self._kept[index] = self._reader.record(row)
-            self._kept_bytes += bytes_of(self._kept[index])
-            while self._kept_bytes > KEPT_CODE_BYTES and len(self._kept) > 1:
-                _, dropped = self._kept.popitem(last=False)
-                self._kept_bytes -= bytes_of(dropped)
-        return self._kept[index]
-
-
-def bytes_of(record: Record) -> int:
-    """Return the bytes of all parts of a record."""
-    return sum(len(part.data) for part in record.parts)
-
-
-def stored_autoencoder(reader: ContainerReader, described: Decoder, device: str) -> StoredAutoencoder | None:
-    """Return the autoencoder of a decoder if the archive holds it. Raises ``FormatError`` if it is damaged."""
-    for payload in reader.attachments(MODEL):
-        if fingerprint_of(payload) == described.model.fingerprint:
-            return StoredAutoencoder(parse_model(payload), described.model, choose_device(device))
-    return None
-
-
-def load_decoder(reader: ContainerReader, described: Decoder, autoencoder: Autoencoder) -> PictureDecoder:
-    """Build a decoder of an archive.
-
-    Raises:
-        FormatError: its weights are damaged, or do not fit.
-        AutoencoderMismatch: the autoencoder, or its context model, is not the one that the archive was packed with.
-    """
-    model, reference = described.model, autoencoder.reference
-    if (model.latent_channels, model.downsampling) != (reference.latent_channels, reference.downsampling):
-        raise AutoencoderMismatch(
-            f"this archive's latents have {model.latent_channels} channels and {model.downsampling} pixels a side, "
-            f"those of {reference.name!r} have {reference.latent_channels} and {reference.downsampling}"
-        )
-    weights = None if described.weights is None else reader.weights(described.weights)
-    if described.is_network:
-        if not isinstance(autoencoder, StoredAutoencoder):
-            check_model(described, [reference.model().fingerprint], reference.name)
-        assert weights is not None, "a network has weights"
-        stored = parse_network(weights, model, described.latent_step)
-        # Parsed before the network is built, because the header can claim any size.
-        tensors = parse_tensors(stored.weights, stored.header)
-        denoising = stored.header.denoising
-        assert denoising is not None, "a network has its denoising"
-        decoder = untrained_decoder(denoising, autoencoder, stored.header.pictures, stored.header.seed)
-        load_tensors(decoder.denoiser, tensors)
-        return replace(decoder, header=stored.header, first=stored.first)
-    if not isinstance(autoencoder, PackagedAutoencoder):
-        raise AutoencoderMismatch(f"this archive holds codes, and {reference.name!r} has no context model")
-    context_model = context_model_of(described, autoencoder)
-    if weights is not None:
-        autoencoder = autoencoder.with_update(parse_update(weights))
-    return CodeDecoder(
-        codes=ArchiveCodes(reader),
-        latent_step=described.latent_step,
-        level=described.level,
-        short=described.short,
-        autoencoder=autoencoder,
-        model=context_model,
-    )
-
-
-def context_model_of(described: Decoder, autoencoder: PackagedAutoencoder) -> ContextModel:
-    """Return the context model of a decoder: that of the package, or that of the archive if the autoencoder is too.
-
-    Raises as ``load_decoder``.
-    """
-    if isinstance(autoencoder, StoredAutoencoder):
-        found = parse_context_model(autoencoder.stored.context_model)
-        if found.channels != described.model.latent_channels:
-            raise InvalidField(f"context model: {found.channels} channels, not {described.model.latent_channels}")
-        return found
-    reference = autoencoder.reference
-    known = {reference.model(one.sha256).fingerprint: one.sha256 for one in models(CONTEXT_MODEL)}
-    check_model(described, known, reference.name)
-    packaged = find_context_model(known[described.model.fingerprint])
-    assert packaged is not None, "the registry lists it"
-    return packaged
-
-
-def check_model(described: Decoder, known: Mapping[bytes, object] | Sequence[bytes], name: str) -> None:
-    """Raise ``AutoencoderMismatch`` unless a decoder's fingerprint is a known one."""
-    if described.model.fingerprint not in known:
-        known_ones = ", ".join(fingerprint.hex()[:16] for fingerprint in known) or "none"
-        raise AutoencoderMismatch(
-            f"this archive was packed with the model {printable(described.model.name)!r}, fingerprint "
-            f"{described.model.fingerprint.hex()[:16]}; the installed {printable(name)!r} has {known_ones}"
-        )

@@ -6,8 +6,10 @@ own in ``packing``.
 """
 
 import math
+import unicodedata
 from dataclasses import dataclass, field
 from enum import Enum
+from fnmatch import fnmatchcase
 
 from unicorn_codec.effort import MAX_EFFORT
 from unicorn_codec.format.fields import check
@@ -18,7 +20,7 @@ from unicorn_codec.format.header import (
     MAX_STEPS,
     PREDICTIONS,
 )
-from unicorn_codec.format.limits import MAX_SIDE
+from unicorn_codec.format.limits import MAX_SEQUENCE, MAX_SIDE
 from unicorn_codec.model_registry import AUTOENCODER, default_name, names
 from unicorn_codec.quality import DEFAULT_QUALITY
 
@@ -122,6 +124,38 @@ class MetadataOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OriginalOptions:
+    """Which files an archive holds whole, so that their bytes come back.
+
+    Args:
+        patterns: of names of pictures, case ignored; ``*`` matches anything, including ``/``.
+        keep_others: also every file that is no picture, that cannot be read as one, or whose picture would not be all
+            of it (further frames, gain maps, the values of a camera's sensor).
+    """
+
+    patterns: tuple[str, ...] = ()
+    keep_others: bool = False
+
+    def __post_init__(self) -> None:
+        check(all(self.patterns), "an empty pattern matches no name")
+
+    def wants(self, name: str) -> bool:
+        """Return whether a picture of this name is to be stored whole."""
+        return any(matches(name, pattern) for pattern in self.patterns)
+
+    @property
+    def keeps_files(self) -> bool:
+        """Whether any file is stored whole."""
+        return bool(self.patterns) or self.keep_others
+
+
+def matches(name: str, pattern: str) -> bool:
+    """Return whether a name matches a pattern, whatever the case and the normal form of both."""
+    name, pattern = (unicodedata.normalize("NFC", text).casefold() for text in (name, pattern))
+    return fnmatchcase(name, pattern)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PackOptions:
     """Options that both ways of packing share. Pack with ``CodesOptions`` or ``NetworkOptions``.
 
@@ -157,18 +191,22 @@ class CodesOptions(PackOptions):
         effort: rounds of refinement, see ``refinement``; None: ``effort.default_effort``, or what ``seconds`` allow.
         seconds: time budget of packing, instead of an effort.
         sequences: store near-duplicates as AV1 sequences where that takes fewer bytes.
+        depends_on: number of other pictures of its sequence that a picture may depend on.
         tune: fit the decoder to the set where that pays for the bytes of the update.
         min_psnr_db, min_ms_ssim: the quality floor. Pictures below it are stored as AVIF at the lowest quality that
             reaches it.
+        originals: files that are stored whole.
     """
 
     target: Target = Target(Goal.QUALITY, DEFAULT_QUALITY)
     effort: int | None = None
     seconds: float | None = None
     sequences: bool = True
+    depends_on: int = 31
     tune: bool = False
     min_psnr_db: float | None = None
     min_ms_ssim: float | None = None
+    originals: OriginalOptions = field(default_factory=OriginalOptions)
 
     def __post_init__(self) -> None:
         PackOptions.__post_init__(self)  # super() does not work in a slotted dataclass
@@ -178,10 +216,18 @@ class CodesOptions(PackOptions):
             "others are for --index-only",
         )
         check(self.effort is None or 0 <= self.effort <= MAX_EFFORT, f"effort is 0 to {MAX_EFFORT}, not {self.effort}")
+        check(
+            1 <= self.depends_on < MAX_SEQUENCE,
+            f"a picture may depend on 1 to {MAX_SEQUENCE - 1} others, not {self.depends_on}",
+        )
         check(self.seconds is None or self.seconds > 0, f"the time must be positive, not {self.seconds} seconds")
         check(self.seconds is None or self.effort is None, "give an effort or a time, not both")
         check(self.min_psnr_db is None or 0 < self.min_psnr_db < 200, f"min PSNR is 0 to 200 dB: {self.min_psnr_db}")
         check(self.min_ms_ssim is None or 0 < self.min_ms_ssim <= 1, f"min MS-SSIM is 0 to 1, not {self.min_ms_ssim}")
+        if self.originals.keeps_files:
+            whole = "files that are stored whole (--exact, --keep-others)"
+            check(self.metadata.keep and self.metadata.keep_gps, f"{whole} keep all that is in them: leave out --strip")
+            check(self.target.goal not in (Goal.RATE, Goal.SIZE), f"no rate or size can be aimed at with {whole}")
 
     @property
     def has_quality_floor(self) -> bool:

@@ -7,11 +7,12 @@ from pathlib import Path
 from unicorn_codec.atomic_files import open_atomic
 from unicorn_codec.errors import ArchiveUnreadable, OutputError
 from unicorn_codec.format.growth import growing
+from unicorn_codec.format.records import OTHER_FILE
 from unicorn_codec.format.repair import RepairReport, repair
 
 
 def remove(path: Path | str, indices: Sequence[int]) -> int:
-    """Mark pictures as removed, and return the number of remaining ones. Their bytes stay until compaction.
+    """Mark pictures or files as removed, and return the number of remaining pictures. Bytes stay until compaction.
 
     Raises:
         ArchiveBusy: another process is writing to the archive.
@@ -22,7 +23,7 @@ def remove(path: Path | str, indices: Sequence[int]) -> int:
         rows = [reader.row(index) for index in dict.fromkeys(indices)]
         writer.remove(rows)
         writer.commit()
-        return reader.footer.pictures - len(rows)
+        return reader.footer.pictures - sum(row.codec != OTHER_FILE for row in rows)
 
 
 def repair_file(damaged: Path | str, output: Path | str) -> RepairReport:

@@ -57,6 +57,10 @@ class IndexOutOfRange(UnicornError, IndexError):
     """The archive has no picture with this index."""
 
 
+class NotAPicture(UnicornError):
+    """A member of the archive is a file that is no picture."""
+
+
 class NameNotFound(UnicornError, KeyError):
     """The archive has no picture with a matching name."""
 

@@ -20,6 +20,9 @@ _UNITS = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12
 
 _SHORT, _LONG = 3, 4
 _THUMBNAIL, _THUMBNAIL_BYTES = 0x0201, 0x0202
+_PLACES = (0x0111, 0x0144)
+"""Tags of the offsets of strips and tiles."""
+
 _WIDTHS, _HEIGHTS = (0x0100, 0xA002), (0x0101, 0xA003)
 
 
@@ -188,46 +191,58 @@ def normalised_exif(data: bytes, width: int, height: int, *, keep_gps: bool = Tr
     return bytes(edited.data)
 
 
-def tiff_with_exif(tiff: bytes, exif: bytes) -> bytes:
-    """Return a TIFF file to which EXIF was added: its first directory moves to the end, with the entries of both.
+def without_orientation(data: bytes) -> bytes:
+    """Return EXIF without an orientation, in which nothing else moves; what is no EXIF as it is.
 
-    Where both have an entry, the file's own counts. Raises ``BadExif``.
+    Pillow writes EXIF with an orientation anew for AVIF, where maker notes lose what they point to.
+    """
+    try:
+        exif = ExifData(data)
+        exif.remove(exif.first, ORIENTATION)
+    except BadExif:
+        return data
+    return bytes(exif.data)
+
+
+def tiff_with_exif(tiff: bytes, exif: bytes) -> bytes:
+    """Return a TIFF file to which EXIF was added.
+
+    EXIF comes first and keeps its offsets, which maker notes count from the beginning of the file. The given file
+    follows, and then a directory with the entries of both. Where both have one, the file's own counts.
+
+    Args:
+        tiff: of one directory, with samples of 8 bits, which no byte order concerns.
+
+    Raises ``BadExif``.
     """
     file, added = ExifData(tiff), ExifData(exif)
-    data, found = bytearray(tiff + bytes(len(tiff) % 2)), added.directories()
-    pointers: dict[int, bytes] = {}
-    for tag, above in ((INTEROP_IFD, EXIF_IFD), (EXIF_IFD, 0), (GPS_IFD, 0)):
-        if tag in found:
-            inner = {INTEROP_IFD: pointers[INTEROP_IFD]} if tag == EXIF_IFD and INTEROP_IFD in pointers else {}
-            place = _append_directory(data, file.order, [*_moved(data, file.order, added, found[tag], inner)])
-            pointers[tag] = struct.pack(file.order + "HHII", tag, _LONG, 1, place)
-            assert above in found, "directories are found from above"
+    found = added.directories()
+    data = added.data + bytes(len(added.data) % 2)
+    start = len(data)
+    data += tiff + bytes(len(tiff) % 2)
     own = file.entries(file.first)
     taken = {one.tag for one in own} | {_THUMBNAIL, _THUMBNAIL_BYTES}
-    new = [one for one in found[0] if one.tag not in taken]
-    outer = {tag: pointer for tag, pointer in pointers.items() if tag != INTEROP_IFD}
-    kept = [(one.tag, bytes(file.data[one.at : one.at + 12])) for one in own]
-    place = _append_directory(data, file.order, [*kept, *_moved(data, file.order, added, new, outer)])
-    struct.pack_into(file.order + "I", data, 4, place)
+    kept = [(one.tag, bytes(data[one.at : one.at + 12])) for one in found[0] if one.tag not in taken]
+    place = _append_directory(data, added.order, [*_moved(data, start, added.order, file, own), *kept])
+    struct.pack_into(added.order + "I", data, 4, place)
     return bytes(data)
 
 
 def _moved(
-    data: bytearray, order: str, source: ExifData, entries: list[Entry], pointers: dict[int, bytes]
+    data: bytearray, start: int, order: str, source: ExifData, entries: list[Entry]
 ) -> Iterator[tuple[int, bytes]]:
-    """Append values to data; yield tags and entries that name their new places."""
-    yield from pointers.items()
+    """Append values of a file that begins at ``start``; yield tags and entries that name their new places."""
     for one in entries:
-        if one.tag in (EXIF_IFD, GPS_IFD, INTEROP_IFD):
-            continue
-        value = source.value(one)
-        if source.order != order:
-            value = _swapped(value, 4 if one.type in (5, 10) else _UNITS[one.type])
+        kind, value = one.type, source.value(one)
+        if one.tag in _PLACES:
+            kind, value = _LONG, struct.pack(f"{order}{one.count}I", *(start + at for at in source.numbers(one)))
+        elif source.order != order:
+            value = _swapped(value, 4 if kind in (5, 10) else _UNITS[kind])
         if len(value) > 4:
             place, value = len(data), value + bytes(len(value) % 2)
             data += value
             value = struct.pack(order + "I", place)
-        yield one.tag, struct.pack(order + "HHI", one.tag, one.type, one.count) + value.ljust(4, b"\0")
+        yield one.tag, struct.pack(order + "HHI", one.tag, kind, one.count) + value.ljust(4, b"\0")
 
 
 def _swapped(value: bytes, unit: int) -> bytes:

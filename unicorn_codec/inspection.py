@@ -13,8 +13,9 @@ from unicorn_codec.format.header import NetworkConfig
 from unicorn_codec.format.network_table import StoredNetwork, parse_network
 from unicorn_codec.format.pages import Row, psnr_of_code
 from unicorn_codec.format.reader import FORMAT_VERSION, ContainerReader
-from unicorn_codec.format.records import AVIF, CODECS, HALF_SIZE, LATENTS, NETWORK, SEQUENCE
+from unicorn_codec.format.records import AVIF, CODECS, EXACT, HALF_SIZE, LATENTS, NETWORK, OTHER_FILE, SEQUENCE
 from unicorn_codec.format.sources import is_url, open_source
+from unicorn_codec.format.stored_files import WAYS, piece_places
 from unicorn_codec.format.stored_model import parse_text
 from unicorn_codec.metadata import metadata_of, metadata_values
 from unicorn_codec.weights.weight_section import weight_summary
@@ -72,6 +73,7 @@ def describe_picture(path: str | os.PathLike[str], index: int) -> dict[str, Any]
             "depends_on": chain,
             "alpha_bytes": alpha_bytes_of(reader, row),
             **metadata_values(metadata_of(reader, row, _warn_of_metadata)),
+            **_file_values(reader, row),
         }
     finally:
         source.close()
@@ -91,6 +93,19 @@ def specification_of(path: str | os.PathLike[str]) -> str:
     raise InvalidSetting(f"{path} holds no specification: pack with --self-contained")
 
 
+def _file_values(reader: ContainerReader, row: Row) -> dict[str, Any]:
+    """Describe the file of a row; no values if the archive does not hold it whole. Raises ``FormatError``."""
+    if row.codec not in (EXACT, OTHER_FILE):
+        return {}
+    stored = reader.stored_file(row)
+    return {
+        "file_bytes": stored.file_bytes,
+        "sha256": stored.sha256.hex(),
+        "stored_as": WAYS[stored.way],
+        "piece_bytes": sum(place.length for place in piece_places(stored)),
+    }
+
+
 def describe_reader(reader: ContainerReader) -> dict[str, Any]:
     """Describe an open archive from its footer. Raises ``FormatError``."""
     footer, file_bytes = reader.footer, reader.source.size
@@ -101,7 +116,8 @@ def describe_reader(reader: ContainerReader) -> dict[str, Any]:
         "format_version": FORMAT_VERSION,
         "generation": footer.generation,
         "pictures": footer.pictures,
-        "removed": footer.next_index - footer.pictures,
+        "files": footer.files,
+        "removed": footer.next_index - footer.members,
         "index_bits": index_bits(reader),
         "file_bytes": file_bytes,
         "pixels": footer.pixels,

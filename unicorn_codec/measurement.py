@@ -42,6 +42,11 @@ class PictureDistortion:
             alpha_error=alpha_error(original, decoded),
         )
 
+    @classmethod
+    def of_identical(cls, index: int, name: str) -> "PictureDistortion":
+        """Describe a picture whose file comes back byte for byte."""
+        return cls(index=index, name=name, psnr_db=math.inf, ms_ssim=1.0)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
@@ -91,27 +96,39 @@ def measure(
     """Decode every picture whose original is in a folder, and measure its distortion.
 
     Args:
-        originals: at least one picture with a name and size of the archive.
+        originals: at least one picture with a name and size of the archive. Of an exact one, the bytes are compared.
         read: options for reading the folder's files.
         matching: the original of each index to compare, instead of matching by name.
     """
     if matching is None:
-        by_name = {picture.name: picture for picture in originals.pictures}
+        by_name = {picture.name: picture for picture in originals.all_pictures}
         matching = {index: by_name[name] for index, name in archive.indices_of(by_name).items()}
     pairs_of, indices = matching, sorted(matching)
     names = archive.names_of(indices)
+    identical = [index for index in indices if gives_back(archive, index, pairs_of[index])]
+    others = sorted({*indices} - {*identical})
 
     def pairs() -> Iterator[tuple[int, Pixels, Pixels]]:
-        for index, decoded in archive.iterate(indices):
+        for index, decoded in archive.iterate(others):
             yield index, read_with_alpha(originals, pairs_of[index], read), decoded
 
     def compare(pair: tuple[int, Pixels, Pixels]) -> PictureDistortion:
         index, original, decoded = pair
         return PictureDistortion.of(index, names[index], original, decoded)
 
-    rows = list[PictureDistortion]()
+    rows = [PictureDistortion.of_identical(index, names[index]) for index in identical]
     threads = worker_count(max(p.width * p.height for p in matching.values()), os.cpu_count() or 1)
     for row in map_in_threads(compare, pairs(), threads=threads) if threads > 1 else map(compare, pairs()):
         rows.append(row)
         progress(len(rows), len(indices))
     return Measured.of(rows)
+
+
+def gives_back(archive: Archive, index: int, original: Picture) -> bool:
+    """Return whether an archive gives back the bytes of a picture's file, by restoring them.
+
+    Raises ``FormatError`` if it has them and they are damaged.
+    """
+    if not archive.is_whole(index) or archive.stored_file(index).sha256.hex() != original.sha256:
+        return False
+    return all(True for _ in archive.file_pieces(index))

@@ -1,5 +1,6 @@
 """Verification of an archive: damage, and comparison with the original pictures."""
 
+import hashlib
 import unicodedata
 import warnings
 from collections import defaultdict
@@ -8,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from unicorn_codec.archive import Archive
+from unicorn_codec.config import OriginalOptions
 from unicorn_codec.errors import AutoencoderUnavailable, CanaryWarning, DamagedSectionWarning, FormatError
 from unicorn_codec.format.alpha_plane import MAX_ALPHA_ERROR
 from unicorn_codec.format.integrity import problems_of
@@ -17,7 +19,7 @@ from unicorn_codec.inspection import network_of
 from unicorn_codec.measurement import Measured, PictureDistortion, measure
 from unicorn_codec.pictures.images import MAX_PIXELS, Folder, Picture, list_folder
 from unicorn_codec.pictures.limits import DAMAGE_NOTE
-from unicorn_codec.pictures.picture_files import printable
+from unicorn_codec.pictures.picture_files import native_name, printable
 from unicorn_codec.weights.weight_section import parse_tensors
 
 Stage = Callable[[str, int, int], None]
@@ -103,7 +105,8 @@ def verify(
         warnings.simplefilter("ignore", DamagedSectionWarning)
         archive = Archive.open(path, device=device, autoencoder=autoencoder, max_pixels=max_pixels)
     with archive:
-        report = VerifyReport(pictures=len(archive), damage=tuple(damage_of(archive.reader)))
+        damage = dict.fromkeys((*damage_of(archive.reader), *damage_of_files(archive)))
+        report = VerifyReport(pictures=len(archive), damage=tuple(damage))
         if not report.damage:
             try:
                 archive.check_canaries()
@@ -117,11 +120,15 @@ def verify(
         read = replace(
             archive.read_options, skip_unreadable=True, first_page=True, accept_damaged=True, max_pixels=max_pixels
         )
-        originals = list_folder(against, read, lambda done, total: on_stage("reading", done, total))
-        ignored = damaged_names(originals) if skip_unreadable else set[str]()
-        matching, differences = compare(archive, originals, ignore_others=ignore_others, ignored=ignored)
+        # Where the archive holds other files too, the folder's are compared, hidden ones as well.
+        kept = OriginalOptions(keep_others=archive.reader.footer.files > 0)
+        originals = list_folder(against, read, lambda done, total: on_stage("reading", done, total), kept)
+        same, differences = compare_files(archive, originals.root)
+        ignored = same | (damaged_names(originals) if skip_unreadable else set())
+        matching, others = compare(archive, originals, ignore_others=ignore_others, ignored=ignored)
+        differences += others
         if not ignore_others:
-            differences += lacking(originals, skip_unreadable=skip_unreadable)
+            differences += lacking(originals, skip_unreadable=skip_unreadable, ignored=same)
         report = replace(report, differences=tuple(differences))
         if not matching:
             return report
@@ -150,6 +157,48 @@ def damage_of(reader: ContainerReader) -> list[str]:
     return list(dict.fromkeys(problems))
 
 
+def damage_of_files(archive: Archive) -> list[str]:
+    """Restore every file that an archive holds whole, and return one line per file whose bytes do not come back."""
+    problems = []
+    for index in archive.iterate_indices(lambda *_: None):
+        if not archive.is_whole(index):
+            continue
+        try:
+            for _ in archive.file_pieces(index):
+                pass
+        except FormatError as error:
+            who = f"picture {index} ({archive.names_of([index])[index]})"
+            problems.append(f"{who}: " + str(error).removeprefix(f"picture {index}: "))
+    return problems
+
+
+def compare_files(archive: Archive, root: Path) -> tuple[set[str], list[str]]:
+    """Compare the files that an archive holds whole with those of a folder, by their SHA-256.
+
+    Returns:
+        The printable names of those with the same bytes, and a line for each other one that is no picture, or differs.
+    """
+    same, differences = set[str](), list[str]()
+    for index, name in archive.member_names.items():
+        if not archive.is_whole(index):
+            continue
+        shown = printable(name)
+        try:
+            with open(root / native_name(name), "rb") as file:
+                is_same = hashlib.file_digest(file, "sha256").digest() == archive.stored_file(index).sha256
+        except OSError:
+            if not archive.is_picture(index):
+                differences.append(f"{shown}: not in the folder")
+            continue
+        except FormatError:  # it is listed as damage
+            continue
+        if is_same:
+            same.add(shown)
+        else:
+            differences.append(f"{shown}: its bytes are not those of the archive")
+    return same, differences
+
+
 def damaged_names(originals: Folder) -> set[str]:
     """Return the printable names of pictures that ``pack`` takes only with ``accept_damaged``."""
     return {note.name for note in originals.notes if note.text.startswith(DAMAGE_NOTE)}
@@ -162,16 +211,18 @@ def compare(
 
     Args:
         ignore_others: report no picture of the folder that the archive lacks.
-        ignored: printable names that are not reported if the archive lacks them.
+        ignored: printable names that are not reported if one side lacks them.
 
     Returns:
         The original of each index, if it has the same size, and the differences between both sides.
     """
     indices, stored = list(archive.names), list(archive.names.values())
-    found = {indices[number]: position for number, position in match_names(stored, originals.names).items()}
+    pictures = originals.all_pictures
+    names = [picture.name for picture in pictures]
+    found = {indices[number]: position for number, position in match_names(stored, names).items()}
     matching, differences = dict[int, Picture](), list[str]()
     for index, position in found.items():
-        original, size = originals.pictures[position], archive.size(index)
+        original, size = pictures[position], archive.size(index)
         if size == (original.width, original.height):
             matching[index] = original
         else:
@@ -180,10 +231,12 @@ def compare(
             )
     positions = set(found.values())
     if not ignore_others:
-        others = [printable(p.name) for number, p in enumerate(originals.pictures) if number not in positions]
+        members = {*archive.member_names.values()}
+        others = [printable(p.name) for number, p in enumerate(pictures) if number not in positions]
+        others += [printable(file.name) for file in originals.others if file.name not in members]
         differences += [f"{name}: not in the archive" for name in others if name not in ignored]
-    missing = (name for index, name in archive.names.items() if index not in found)
-    return matching, differences + [f"{printable(name)}: not in the folder" for name in missing]
+    missing = (printable(name) for index, name in archive.names.items() if index not in found)
+    return matching, differences + [f"{name}: not in the folder" for name in missing if name not in ignored]
 
 
 def match_names(stored: Sequence[str], names: Sequence[str]) -> dict[int, int]:
@@ -203,12 +256,16 @@ def match_names(stored: Sequence[str], names: Sequence[str]) -> dict[int, int]:
     return found
 
 
-def lacking(originals: Folder, *, skip_unreadable: bool) -> list[str]:
-    """List the pictures of a folder that cannot be compared because they cannot be packed, with the reasons."""
+def lacking(originals: Folder, *, skip_unreadable: bool, ignored: Set[str] = frozenset()) -> list[str]:
+    """List the pictures of a folder that cannot be compared because they cannot be packed, with the reasons.
+
+    Args:
+        ignored: printable names of those that were compared otherwise.
+    """
     return [
         f"{file.name}: not compared ({file.reason})"
         for file in originals.left_out
-        if file.is_picture and not (file.is_fault and skip_unreadable)
+        if file.is_picture and not (file.is_fault and skip_unreadable) and file.name not in ignored
     ]
 
 

@@ -10,21 +10,19 @@ else behind. POSIX only: each run is a fork.
 """
 
 import argparse
-import builtins
-import os
 import random
 import signal
 import sys
 import tempfile
 import time
-import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import torch
+from moments import Moments, forked
 from samples import draw_pictures, print_result
 
 from unicorn_cli.main import cli
@@ -60,108 +58,6 @@ def cases(seconds: float) -> tuple[Case, ...]:
         Case("network", network, False),
         Case("network over an existing file", (*network, "--overwrite"), True),
     )
-
-
-class Moments:
-    """Counts the calls that change files below a folder, and dies at the chosen one.
-
-    Args:
-        fatal: number of the moment to die at. -1: none.
-    """
-
-    def __init__(self, folder: Path, fatal: int) -> None:
-        self.folder, self.fatal, self.names = str(folder), fatal, list[str]()
-
-    def reach(self, name: str, before_death: Callable[[], object] = lambda: None) -> None:
-        if len(self.names) == self.fatal:
-            before_death()
-            os.kill(os.getpid(), signal.SIGKILL)
-        self.names.append(name)
-
-    def install(self) -> None:
-        """Start to watch this process."""
-        for name in ("fsync", "replace", "rename", "unlink", "remove"):
-            setattr(os, name, self._around(name, getattr(os, name)))
-        builtins.open = self._open(builtins.open)
-
-    def _around(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        def watched(*args: Any, **kwargs: Any) -> Any:
-            if name != "fsync" and not str(args[0]).startswith(self.folder):
-                return call(*args, **kwargs)
-            self.reach(f"before {name}")
-            result = call(*args, **kwargs)
-            self.reach(f"after {name}")
-            return result
-
-        return watched
-
-    def _open(self, call: Callable[..., Any]) -> Callable[..., Any]:
-        def watched(file: Any, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
-            opened = call(file, mode, *args, **kwargs)
-            if str(file).startswith(self.folder) and set(mode) & set("wxa+"):
-                self.reach("after open")
-                return Written(opened, self)
-            return opened
-
-        return watched
-
-
-class Written:
-    """A file that can die in the middle of a write."""
-
-    def __init__(self, file: Any, moments: Moments) -> None:
-        self._file, self._moments = file, moments
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._file, name)
-
-    def __enter__(self) -> "Written":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def write(self, data: bytes) -> int:
-        def half() -> None:
-            self._file.write(bytes(data)[: len(data) // 2])
-            self._file.flush()
-
-        self._moments.reach("half a write", half)
-        count: int = self._file.write(data)
-        self._moments.reach("after write")
-        return count
-
-
-def forked(work: Callable[[], object], log: Path, kill_after: float | None = None) -> int:
-    """Run work in a fork and return its exit status, or minus the signal that ended it. Its output goes to ``log``."""
-    sys.stdout.flush()
-    said, says = os.pipe()  # a pipe, since limits on files would apply to a log file too
-    child = os.fork()
-    if child == 0:
-        os.dup2(says, 1)
-        os.dup2(says, 2)
-        # Streams that were opened on a file would try to seek in the pipe.
-        out, err = (os.fdopen(number, "w", closefd=False) for number in (1, 2))
-        vars(sys).update(stdout=out, __stdout__=out, stderr=err, __stderr__=err)
-        status = 70
-        try:
-            work()
-            status = 0
-        except SystemExit as ended:
-            status = int(ended.code or 0)
-        except BaseException:  # noqa: BLE001 - a fork may not return into its caller's code
-            traceback.print_exc()
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(status)
-    os.close(says)
-    if kill_after is not None:
-        time.sleep(kill_after)
-        os.kill(child, signal.SIGKILL)
-    with open(said, "rb") as pipe:
-        log.write_bytes(pipe.read())
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 class Attack:

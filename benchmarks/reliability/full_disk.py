@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from crash_pack import forked
+from moments import forked
 from samples import draw_pictures, pack_sample, print_result
 
 from unicorn_cli.main import cli

@@ -3,7 +3,9 @@
 python tests/golden/make.py
 """
 
+import struct
 import tempfile
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,11 +14,20 @@ import torch
 from PIL import Image
 
 from unicorn_codec.archive import Archive
-from unicorn_codec.config import CodesOptions, Goal, NetworkOptions, PackOptions, Target, TrainConfig
+from unicorn_codec.config import (
+    CodesOptions,
+    Goal,
+    NetworkOptions,
+    OriginalOptions,
+    PackOptions,
+    Target,
+    TrainConfig,
+)
 from unicorn_codec.packing.archive_writing import read_packed, write_packed
 from unicorn_codec.packing.pack import pack
 from unicorn_codec.pictures.demo_pictures import make_demo_pictures
 from unicorn_codec.pictures.images import write_picture
+from unicorn_codec.pictures.png_chunks import SIGNATURE, chunk
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 from unicorn_codec.transform.decoder_update import quantise_update, serialize_update, update_shapes
 
@@ -43,13 +54,18 @@ def main() -> None:
         make_stills(pictures)
         if not (FOLDER / "sequences.uni").exists():
             pack(pictures, FOLDER / "sequences.uni", CodesOptions(target=Target(Goal.STEP, 1.0), device="cpu"))
+        make_originals(pictures)
+        if not (FOLDER / "exact.uni").exists():
+            originals = OriginalOptions(patterns=("mug*",), keep_others=True)
+            pack(pictures, FOLDER / "exact.uni", replace(CODES, originals=originals))
     write_tuned()
     write_transparent()
     for path in sorted(FOLDER.glob("*.uni")):
         if (FOLDER / path.stem).exists():
             continue
         (FOLDER / path.stem).mkdir()
-        for index, pixels in Archive.open(path, device="cpu").iterate(range(4)):
+        opened = Archive.open(path, device="cpu")
+        for index, pixels in opened.iterate(opened.indices):
             write_picture(pixels, FOLDER / path.stem / f"{index}.png")
 
 
@@ -83,6 +99,18 @@ def write_transparent() -> None:
             colours.putalpha(clear)
             colours.save(picture)
         pack(pictures, path, replace(CODES, target=Target(Goal.STEP, 2.5), effort=0))
+
+
+def make_originals(folder: Path) -> None:
+    """Turn the pictures into files that are stored in each way: a PNG file of zlib's, a JPEG, a bitmap, a side file."""
+    pixels = np.asarray(Image.open(folder / "mug-000.png").convert("RGB"))
+    rows = np.concatenate([np.zeros((len(pixels), 1), np.uint8), pixels.reshape(len(pixels), -1)], 1).tobytes()
+    header = struct.pack(">IIBBBBB", pixels.shape[1], pixels.shape[0], 8, 2, 0, 0, 0)
+    parts = [(b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    (folder / "mug-000.png").write_bytes(SIGNATURE + b"".join(chunk(kind, body) for kind, body in parts))
+    Image.fromarray(pixels).save(folder / "mug-001.png", "JPEG", quality=90)
+    Image.fromarray(pixels).save(folder / "mug-002.png", "BMP")
+    (folder / "notes.txt").write_text("A file that is no picture.\n")
 
 
 def write_tuned() -> None:

@@ -18,7 +18,7 @@ from unicorn_codec.format.fields import Fields, PayloadEnds, varint
 from unicorn_codec.format.limits import MAX_CHUNK_BYTES
 
 SYNC = b"\xf5UN"
-HEAD, DECODER, PICTURES, INDEX, FOOTER, WEIGHTS = "H", "D", "P", "I", "F", "W"
+HEAD, DECODER, PICTURES, INDEX, FOOTER, WEIGHTS, PIECE = "H", "D", "P", "I", "F", "W", "O"
 NAMES, LOOKUP, METADATA, TOMBSTONES, MODEL, TEXT = "n", "l", "m", "t", "a", "s"
 LETTERS = {
     HEAD: "head",
@@ -27,6 +27,7 @@ LETTERS = {
     INDEX: "index page",
     FOOTER: "footer",
     WEIGHTS: "weights",
+    PIECE: "piece of a file",
     NAMES: "names",
     LOOKUP: "name lookup",
     METADATA: "metadata",

@@ -24,7 +24,7 @@ from unicorn_codec.format.limits import (
 from unicorn_codec.format.name_lookup import Run
 from unicorn_codec.format.pages import MAX_OFFSET, Place, span_of
 from unicorn_codec.format.read_settings import ReadSettings, serialize_read_settings, take_read_settings
-from unicorn_codec.format.records import CODECS
+from unicorn_codec.format.records import CODECS, OTHER_FILE
 
 KEEPS_ALPHA = 1
 """Bit for writers: pictures keep their transparency, also those that are added."""
@@ -35,7 +35,7 @@ KNOWN_TO_READ, KNOWN_TO_WRITE = 0, KEEPS_ALPHA
 
 @dataclass(frozen=True, slots=True)
 class CodecTotal:
-    """Number of pictures of a codec, and the bytes of their records."""
+    """Number of pictures of a codec, and the bytes of their records and pieces."""
 
     codec: int
     pictures: int
@@ -95,13 +95,23 @@ class Footer:
         check(0 <= self.seed < 1 << 64, f"the seed is 0 to 2^64 - 1, not {self.seed}")
         check(1 <= len(self.decoders) <= MAX_DECODERS, f"an archive has 1 to {MAX_DECODERS} decoders")
         check(self.previous < self.offset, "the footer before this one lies before it")
-        check(self.root is not None or not self.pictures, "an archive of pictures has an index")
+        check(self.root is not None or not self.members, "an archive of pictures has an index")
         check(self.next_index <= span_of(self.level), f"{self.next_index} indices in an index of level {self.level}")
-        check(self.pictures <= self.next_index, "there are more pictures than indices")
+        check(self.members <= self.next_index, "there are more pictures than indices")
 
     @property
     def pictures(self) -> int:
         """Number of pictures in the archive."""
+        return self.members - self.files
+
+    @property
+    def files(self) -> int:
+        """Number of files in the archive that are no pictures."""
+        return sum(total.pictures for total in self.totals if total.codec == OTHER_FILE)
+
+    @property
+    def members(self) -> int:
+        """Number of pictures and other files."""
         return sum(total.pictures for total in self.totals)
 
     @property

@@ -18,6 +18,7 @@ from unicorn_codec.format.chunks import TOMBSTONES
 from unicorn_codec.format.reader import ContainerReader
 from unicorn_codec.format.records import NETWORK
 from unicorn_codec.format.sources import FileSource
+from unicorn_codec.format.stored_files import pieces_of_record, with_places
 from unicorn_codec.format.writer import ContainerWriter
 
 
@@ -115,6 +116,8 @@ def _copy(reader: ContainerReader, file: IO[bytes]) -> None:
             places = record.metadata if row.lives else ()
             blobs = [(place.kind, reader.blob(place)) for place in places]
             moved = replace(record, metadata=(), modified=record.modified if row.lives else None)
+            if pieces := pieces_of_record(record):
+                moved = with_places(moved, [writer.add_piece(reader.piece(place)) for place in pieces])
             writer.add(moved, name, blobs=blobs, psnr=row.psnr)
             if not row.lives:
                 writer.hide([index])

@@ -220,7 +220,11 @@ class Header:
     denoising: Denoising | None
 
     def __post_init__(self) -> None:
-        check(1 <= self.pictures <= MAX_PICTURES, f"an archive holds 1 to {MAX_PICTURES} pictures, not {self.pictures}")
+        least = 0 if self.denoising is None else 1  # an archive may hold exact pictures alone
+        check(
+            least <= self.pictures <= MAX_PICTURES,
+            f"an archive holds {least} to {MAX_PICTURES} pictures, not {self.pictures}",
+        )
         check(0 <= self.seed < 1 << 64, f"the seed is 0 to 2^64 - 1, not {self.seed}")
         check(0 < self.latent_step <= 1e3, f"latent step: {self.latent_step}")
         if self.denoising is not None:

@@ -11,7 +11,8 @@ from unicorn_codec.format.chunks import HEAD, PICTURES, parse_chunk, parse_chunk
 from unicorn_codec.format.fields import Fields
 from unicorn_codec.format.pages import Leaf, Row
 from unicorn_codec.format.reader import PREAMBLE, ContainerReader
-from unicorn_codec.format.records import NETWORK, REMOVED, SEQUENCE, Prefix, Record, take_record
+from unicorn_codec.format.records import EXACT, NETWORK, OTHER_FILE, REMOVED, SEQUENCE, Prefix, Record, take_record
+from unicorn_codec.format.stored_files import piece_places
 
 _COLUMNS = ("index", "offset", "length", "codec", "width", "height", "decoder", "parent")
 
@@ -140,7 +141,10 @@ def _problems_of_pictures(reader: ContainerReader, records: _Records) -> list[st
         for codec in np.unique(leaf.codecs[lives]).tolist():
             pictures[codec] += int((leaf.codecs == codec).sum())
             sizes[codec] += int(leaf.lengths[leaf.codecs == codec].sum())
-        pixels += int((leaf.widths * leaf.heights)[lives].sum())
+            if codec in (EXACT, OTHER_FILE):
+                rows = map(leaf.row, (leaf.first + np.flatnonzero(leaf.codecs == codec)).tolist())
+                sizes[codec] += sum(reader.piece_bytes(row) for row in rows if row is not None)
+        pixels += int((leaf.widths * leaf.heights)[lives & (leaf.codecs != OTHER_FILE)].sum())
     footer = reader.footer
     said = {total.codec: (total.pictures, total.bytes) for total in footer.totals}
     counted = {codec: (pictures[codec], sizes[codec]) for codec in pictures}
@@ -174,6 +178,9 @@ def _problems_of_row(reader: ContainerReader, row: Row, name: str, *, is_read: b
         reader.record(row)
     if row.codec == SEQUENCE:
         reader.chain(row)
+    if row.codec in (EXACT, OTHER_FILE):
+        for place in piece_places(reader.stored_file(row)):
+            reader.piece(place)
     if name and row.lives and reader.footer.runs and row.index not in reader.find(name):
         return [f"picture {row.index}: its name {name!r} is not found"]
     return []

@@ -31,6 +31,9 @@ MAX_EXPANSION = 1024
 MAX_WINDOW_BYTES = 1 << 23
 """Window of a zstd frame."""
 
+MAX_PIECE_BYTES = 1 << 23
+"""Bytes of a stored file in its record, or in one of its pieces: what is in memory of a large file at a time."""
+
 MAX_COLUMN_BITS = 56
 MAX_NAME_BYTES = 4096
 MAX_DECODERS = 64

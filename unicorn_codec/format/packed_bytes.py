@@ -10,9 +10,15 @@ _MAGIC = b"\x28\xb5\x2f\xfd"
 _LEVEL = 19
 
 
-def pack_bytes(raw: bytes) -> bytes:
-    """Write packed bytes: twice the raw length, plus one for zstd, then raw data or a frame."""
-    frame = zstandard.ZstdCompressor(level=_LEVEL if len(raw) <= MAX_WINDOW_BYTES else 3).compress(raw)
+def pack_bytes(raw: bytes, level: int | None = None) -> bytes:
+    """Write packed bytes: twice the raw length, plus one for zstd, then raw data or a frame.
+
+    Args:
+        level: of zstd; None: the highest that is sensible, at which large data that do not compress take long.
+    """
+    if level is None:
+        level = _LEVEL if len(raw) <= MAX_WINDOW_BYTES else 3
+    frame = zstandard.ZstdCompressor(level=level).compress(raw)
     if len(frame) < len(raw) <= MAX_EXPANSION * len(frame) and _window_bytes(frame) <= MAX_WINDOW_BYTES:
         return varint(len(raw) << 1 | 1) + frame
     return varint(len(raw) << 1) + raw

@@ -124,9 +124,9 @@ def serialize_leaf(leaf: Leaf) -> bytes:
     parts += [varint(int(size >> 32)) + varint(int(size & 0xFFFFFFFF)) for size in sizes]
     parts += [column(leaf.codecs), column(size_numbers)]
     parts += [_of_living(values, lives) for values in (leaf.decoders, leaf.lengths)]
-    ends = _ends(leaf.lengths)
+    lengths = np.where(lives, leaf.lengths, 0)  # a reader does not know those of removed pictures
     start = int(leaf.offsets[lives][0])
-    is_run = bool((leaf.offsets[lives] == (start + ends - leaf.lengths)[lives]).all())
+    is_run = bool((leaf.offsets[lives] == (start + _ends(lengths) - lengths)[lives]).all())
     parts.append(b"\1" + varint(start) if is_run else b"\0" + _of_living(leaf.offsets, lives))
     parts += [_of_living(values, lives) for values in (leaf.parents, leaf.psnrs)]
     return b"".join(parts)

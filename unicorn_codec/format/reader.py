@@ -28,6 +28,7 @@ from unicorn_codec.format.chunks import (
     LOOKUP,
     METADATA,
     NAMES,
+    PIECE,
     SYNC,
     WEIGHTS,
     digest_of,
@@ -43,6 +44,8 @@ from unicorn_codec.format.name_lookup import Directory, Run, candidates, indices
 from unicorn_codec.format.names import name_hash, same_name
 from unicorn_codec.format.pages import Inner, Leaf, Place, Row, parse_inner, parse_leaf, parse_names, span_of
 from unicorn_codec.format.records import (
+    EXACT,
+    OTHER_FILE,
     REMOVED,
     SEQUENCE,
     BlobPlace,
@@ -53,6 +56,7 @@ from unicorn_codec.format.records import (
     parse_record,
 )
 from unicorn_codec.format.sources import Source
+from unicorn_codec.format.stored_files import StoredFile, parse_stored_file, piece_places
 
 SIGNATURE = b"\x89UNI\r\n\x1a\n"
 FORMAT_VERSION = 1
@@ -294,6 +298,23 @@ class ContainerReader:
             if len(self._details) > KEPT_DETAILS:
                 self._details.popitem(last=False)
         return record
+
+    def stored_file(self, row: Row) -> StoredFile:
+        """Read the record of an exact picture, or of a file that is no picture. Raises ``FormatError``."""
+        return parse_stored_file(self.record(row))
+
+    def piece(self, place: Place) -> bytes:
+        """Read the payload of a piece of a file. Raises ``FormatError``."""
+        return self.payload(PIECE, place.offset, place.length, place.digest)
+
+    def piece_bytes(self, row: Row) -> int:
+        """Return the bytes of a picture's pieces; 0 without any, or if its record is damaged."""
+        if row.codec not in (EXACT, OTHER_FILE):
+            return 0
+        try:
+            return sum(place.length for place in piece_places(self.stored_file(row)))
+        except FormatError:
+            return 0
 
     def chain(self, row: Row) -> list[Row]:
         """Return the rows of the pictures that a picture depends on, in decoding order, its own last.

@@ -13,6 +13,7 @@ from unicorn_codec.format.chunks import (
     METADATA,
     MODEL,
     NAMES,
+    PIECE,
     TEXT,
     TOMBSTONES,
     WEIGHTS,
@@ -26,6 +27,7 @@ from unicorn_codec.format.limits import MAX_DECODERS, MAX_PICTURES, MAX_ROWS, MA
 from unicorn_codec.format.pages import Leaf, Row, parse_leaf, parse_names
 from unicorn_codec.format.records import NETWORK, SEQUENCE, Record, mended_record_of, parse_record
 from unicorn_codec.format.scanning import Bytes, Found, Scan, scan
+from unicorn_codec.format.stored_files import pieces_of_record, with_places
 from unicorn_codec.format.writer import ContainerWriter, removed_in
 
 
@@ -60,6 +62,7 @@ class _Salvage:
     names: dict[int, str] = field(default_factory=dict)
     removed: set[int] = field(default_factory=set)
     blobs: dict[int, list[bytes]] = field(default_factory=dict)
+    pieces: dict[int, bytes] = field(default_factory=dict)
     attachments: list[tuple[str, bytes]] = field(default_factory=list)
     footer: Footer | None = None
 
@@ -137,6 +140,8 @@ def _take(chunk: Found, payload: bytes, left: _Salvage, leaves: dict[int, Leaf],
         names[first] = payload
     elif chunk.letter == METADATA:
         left.blobs[chunk.offset] = parse_blobs(payload)
+    elif chunk.letter == PIECE:
+        left.pieces[chunk.offset] = payload
     elif chunk.letter == TOMBSTONES:
         left.removed |= set(removed_in(payload))
     elif chunk.letter == FOOTER:
@@ -186,7 +191,10 @@ def _is_complete(left: _Salvage, index: int) -> bool:
             return False
         try:
             current = record.parent
+            pieces = pieces_of_record(record)
         except FormatError:
+            return False
+        if any(digest_of(left.pieces.get(place.offset, b"")) != place.digest for place in pieces):
             return False
         if number and record.codec != SEQUENCE:
             return False
@@ -221,6 +229,8 @@ def _write(
         ]
         row = left.rows.get(index)
         moved = replace(record, decoder=numbers[record.decoder], metadata=())
+        if pieces := pieces_of_record(record):
+            moved = with_places(moved, [writer.add_piece(left.pieces[place.offset]) for place in pieces])
         if is_removed:  # it is kept for those that go on from it, and nothing but its code is
             moved = replace(moved, modified=None)
         name = None if is_removed else left.names.get(index)

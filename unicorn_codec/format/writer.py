@@ -26,6 +26,7 @@ from unicorn_codec.format.chunks import (
     LOOKUP,
     METADATA,
     NAMES,
+    PIECE,
     TOMBSTONES,
     WEIGHTS,
     chunk,
@@ -65,7 +66,17 @@ from unicorn_codec.format.pages import (
 )
 from unicorn_codec.format.read_settings import ReadSettings
 from unicorn_codec.format.reader import PREAMBLE, ContainerReader
-from unicorn_codec.format.records import NETWORK, REMOVED, SEQUENCE, BlobPlace, Record, check_size, pictures_chunk
+from unicorn_codec.format.records import (
+    NETWORK,
+    OTHER_FILE,
+    REMOVED,
+    SEQUENCE,
+    BlobPlace,
+    Record,
+    check_size,
+    pictures_chunk,
+)
+from unicorn_codec.format.stored_files import pieces_of_record
 
 CHUNK_BYTES = 1 << 20
 CHUNK_RECORDS = 1024
@@ -125,6 +136,7 @@ class ContainerWriter:
         self._generation = old.generation + 1 if old else generation
         self._columns = {name: array("q") for name in _COLUMNS}
         self._names: dict[int, str] = {}
+        self._piece_bytes = Counter[int]()
         self._removed: dict[int, Row] = {}
         self._hidden: set[int] = set()
         self._waiting: list[tuple[Record, Blobs, int]] = []
@@ -152,6 +164,10 @@ class ContainerWriter:
         """Write a network, or an update of a model's decoder."""
         return self._chunk(WEIGHTS, payload)
 
+    def add_piece(self, packed: bytes) -> Place:
+        """Write a piece of a file, whose record is added afterwards."""
+        return self._chunk(PIECE, packed)
+
     def add_decoder(self, decoder: Decoder) -> int:
         """Return the number of a decoder, which is written unless the archive has an equal one."""
         if decoder in self._decoders:
@@ -173,6 +189,7 @@ class ContainerWriter:
         self._waiting.append((record, blobs, psnr))
         self._waiting_bytes += sum(len(part.data) for part in record.parts) + sum(len(blob) for _, blob in blobs)
         self._remember_name(record.index, name)
+        self._piece_bytes[record.codec] += sum(place.length for place in pieces_of_record(record))
         if self._waiting_bytes >= CHUNK_BYTES or len(self._waiting) >= CHUNK_RECORDS:
             self.flush()
 
@@ -223,7 +240,7 @@ class ContainerWriter:
             for _, blob in blobs
             if sha256(blob).digest() not in self._blobs
         }
-        for some in _in_parts(new):
+        for some in in_parts(new):
             place = self._chunk(METADATA, serialize_blobs([new[digest] for digest in some]))
             for ordinal, digest in enumerate(some):
                 self._blobs[digest] = (place.offset, place.length, ordinal)
@@ -241,7 +258,9 @@ class ContainerWriter:
 
     def remove(self, rows: Iterable[Row]) -> None:
         """Mark pictures as removed. Their records stay until the archive is compacted."""
-        self._removed |= {row.index: row for row in rows}
+        for row in rows:
+            self._removed[row.index] = row
+            self._piece_bytes[row.codec] -= self._reader.piece_bytes(row) if self._reader else 0
 
     def hide(self, indices: Iterable[int]) -> None:
         """Mark new pictures as removed, but kept for others that depend on them."""
@@ -344,11 +363,13 @@ class ContainerWriter:
             of_codec = columns["codec"] == codec
             pictures[codec] += int(of_codec.sum())
             sizes[codec] += int(columns["length"][of_codec].sum())
-        pixels += int((columns["width"] * columns["height"]).sum())
+        is_picture = columns["codec"] != OTHER_FILE
+        pixels += int((columns["width"] * columns["height"])[is_picture].sum())
         for row in self._removed.values():
             pictures[row.codec] -= 1
             sizes[row.codec] -= row.length
-            pixels -= row.width * row.height
+            pixels -= row.width * row.height if row.codec != OTHER_FILE else 0
+        sizes += self._piece_bytes  # of removed pictures too, which are negative then
         totals = (CodecTotal(codec, pictures[codec], sizes[codec]) for codec in sorted(pictures) if pictures[codec])
         return tuple(totals), pixels
 
@@ -513,8 +534,8 @@ class ContainerWriter:
         return Run(place.offset, place.length, len(entries))
 
 
-def _in_parts(blobs: Mapping[bytes, bytes]) -> Iterator[list[bytes]]:
-    """Keys of blobs that share a chunk."""
+def in_parts(blobs: Mapping[bytes, bytes]) -> Iterator[list[bytes]]:
+    """Yield keys of blobs that share a chunk."""
     part, size = list[bytes](), 0
     for key, blob in blobs.items():
         if part and (size + len(blob) > BLOBS_AT_ONCE or len(part) == MAX_BLOBS):

@@ -1,12 +1,14 @@
 """Addition of pictures to an archive, as a new generation with the coding of the existing ones."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from unicorn_codec.archive import Archive, check_model
+from unicorn_codec.archive import Archive
 from unicorn_codec.codes.context_model import load_context_model
 from unicorn_codec.config import CodesOptions
+from unicorn_codec.decoders.loading import check_model
 from unicorn_codec.devices import choose_device
 from unicorn_codec.errors import InvalidSetting
 from unicorn_codec.format.decoder_table import Decoder
@@ -21,13 +23,14 @@ from unicorn_codec.format.writer import ContainerWriter
 from unicorn_codec.measurement import Measured, measure
 from unicorn_codec.packing.archive_writing import write_pictures
 from unicorn_codec.packing.effort_planning import plan_rounds
-from unicorn_codec.packing.into_codes import new_encoder
+from unicorn_codec.packing.into_codes import new_encoder, without_pictures
 from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.original_metadata import OriginalMetadata
 from unicorn_codec.packing.packed import PackedPictures
 from unicorn_codec.packing.picture_source import PictureSource
+from unicorn_codec.packing.whole_files import WholeFiles
 from unicorn_codec.pictures.images import Note, list_folder
-from unicorn_codec.pictures.picture_files import LeftOut, printable
+from unicorn_codec.pictures.picture_files import LeftOut, OtherFile, printable
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder, load_autoencoder
 
 NAMES_SHOWN = 5
@@ -38,7 +41,8 @@ class AddReport:
     """Outcome of an addition, measured on the written file.
 
     Args:
-        indices: of the added pictures, ascending.
+        indices: of the added pictures and other files, ascending.
+        kept: files that were stored whole without being read as pictures, with the reasons.
         added_bytes: growth of the file.
         seconds: without the time for measuring.
     """
@@ -50,6 +54,7 @@ class AddReport:
     generation: int
     measured: Measured
     seconds: float
+    kept: tuple[OtherFile, ...]
     left_out: tuple[LeftOut, ...]
     notes: tuple[Note, ...]
 
@@ -60,8 +65,8 @@ def add(
     """Add all pictures below a folder to an archive of codes. Existing bytes and indices do not change.
 
     Args:
-        options: effort, time, device, seed, metadata and reading options are used. The archive determines everything
-            else, including ``max_side`` and the background.
+        options: effort, time, device, seed, metadata, originals and reading options are used. The archive determines
+            everything else, including ``max_side`` and the background.
 
     Raises:
         ArchiveBusy: another process is writing to the archive.
@@ -74,26 +79,29 @@ def add(
     with growing(path) as (reader, writer):
         number = last_of_codes(reader)
         read = replace(options.read, max_side=reader.footer.read.max_side, background=reader.footer.read.background)
-        pictures = PictureSource(list_folder(folder, read, observer.of_stage("reading")), read)
-        check_new_names(reader, pictures.folder.names)
+        listed = list_folder(folder, read, observer.of_stage("reading"), options.originals)
+        pictures = PictureSource(listed, read)
+        check_new_names(reader, listed.all_names)
         shipped, autoencoder = load_both(reader, reader.decoder(number), options.device)
         packed = encode_like(reader.decoder(number), pictures, shipped, reader, options, observer)
         metadata = OriginalMetadata(pictures, options.metadata)
-        indices = write_pictures(writer, packed, number, metadata)
+        storing = observer.of_stage("storing")
+        indices = write_pictures(writer, packed, number, metadata, WholeFiles(listed), storing)
         seconds = time.monotonic() - started
         measured = measure_new(path, writer, pictures, autoencoder, observer)
         writer.commit(seed=options.seed, psnrs={row.index: psnr_code(row.psnr_db) for row in measured.rows})
     with Archive.open(path) as written:
         return AddReport(
-            indices=tuple(sorted(indices)),
+            indices=tuple(indices),
             pictures=len(written),
             file_bytes=written.reader.source.size,
             added_bytes=written.reader.source.size - before,
             generation=written.reader.footer.generation,
             measured=measured,
             seconds=seconds,
-            left_out=tuple(pictures.folder.left_out),
-            notes=(*pictures.folder.notes, *metadata.notes),
+            kept=tuple(OtherFile(printable(file.name), file.reason) for file in listed.others),
+            left_out=tuple(listed.left_out),
+            notes=(*listed.notes, *metadata.notes),
         )
 
 
@@ -105,7 +113,7 @@ def last_of_codes(reader: ContainerReader) -> int:
     raise InvalidSetting("this archive is the weights of one network, which learns no more pictures: pack all again")
 
 
-def check_new_names(reader: ContainerReader, names: tuple[str, ...]) -> None:
+def check_new_names(reader: ContainerReader, names: Sequence[str]) -> None:
     """Raise ``InvalidSetting`` if the archive already has a picture with one of these names."""
     for name in names:
         check_name(name)
@@ -140,6 +148,8 @@ def encode_like(
 ) -> PackedPictures:
     """Code pictures at the step of a decoder, and for its update of the model."""
     model = load_context_model(decoder.model.name)
+    if not len(pictures):
+        return without_pictures(shipped, model, options.seed)
     encoder = new_encoder(pictures, shipped, model)
     if decoder.weights is not None:
         encoder = encoder.with_update(parse_update(reader.weights(decoder.weights)))

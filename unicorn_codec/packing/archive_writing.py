@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from unicorn_codec.format.writer import ContainerWriter
 from unicorn_codec.inspection import network_of
 from unicorn_codec.packing.original_metadata import OriginalMetadata
 from unicorn_codec.packing.packed import Codes, PackedPictures
+from unicorn_codec.packing.whole_files import WholeFiles
 
 
 def check_output(path: str | os.PathLike[str], *, overwrite: bool) -> None:
@@ -39,13 +40,15 @@ def check_output(path: str | os.PathLike[str], *, overwrite: bool) -> None:
         raise OutputError(f"the folder {path.parent} may not be written to")
 
 
-def id_of(packed: PackedPictures) -> bytes:
+def id_of(packed: PackedPictures, whole: WholeFiles | None = None) -> bytes:
     """Derive the id of a new archive from its content, so that packing is reproducible."""
     digest = hashlib.sha256(f"{packed.header} {packed.names} {packed.read}".encode())
     for data in packed.codes.streams if packed.codes else (packed.weights or b"",):
         digest.update(data)
     for position, alpha in packed.alphas.items():
         digest.update(b"%d " % position + alpha)
+    for picture in whole.folder.exact if whole else ():
+        digest.update(bytes.fromhex(picture.sha256))
     return digest.digest()[:ID_BYTES]
 
 
@@ -54,29 +57,43 @@ def write_pictures(
     packed: PackedPictures,
     decoder: int | None = None,
     metadata: OriginalMetadata | None = None,
+    whole: WholeFiles | None = None,
+    progress: Callable[[int, int], None] = lambda *_: None,
 ) -> list[int]:
     """Write all records of packed pictures, without index and footer.
 
     Args:
         metadata: of their files; None: they get none. Pictures of a network have no records, and so no metadata.
         decoder: number of the archive's decoder that they are coded for; None writes a new one.
+        whole: files that are stored whole; None: there are none.
+        progress: called as ``progress(done, total)`` after each of these.
 
     Returns:
-        The index of each picture, by position.
+        The indices of all of them, ascending.
     """
-    header, base = packed.header, writer.next_index
-    indices = (base + index_of_position(header.seed, header.pictures)).tolist()
+    base = writer.next_index
+    index_of = draw_indices(packed, whole, base)
+    indices = [index_of[name] for name in packed.names]
     number = writer.add_decoder(decoder_of(writer, packed, base)) if decoder is None else decoder
     if packed.codes is None:
         for (width, height), name, index in zip(packed.sizes.tolist(), packed.names, indices, strict=True):
             writer.add_of_network(index, width, height, number, name)
-        return indices
+        return sorted(indices)
     for position, record in enumerate(_records(packed, packed.codes, indices, number)):
         name, blobs = packed.names[position], () if metadata is None else metadata.blobs(position)
         if metadata is not None:
             record = replace(record, modified=metadata.modified(position))
         writer.add(record, name, blobs=blobs)
-    return indices
+    if whole is not None:
+        whole.write(writer, index_of, number, progress)
+    return sorted(index_of.values())
+
+
+def draw_indices(packed: PackedPictures, whole: WholeFiles | None, first: int) -> dict[str, int]:
+    """Draw the index of each name, of pictures and of whole files alike, from ``first`` on."""
+    names = packed.names if whole is None else whole.folder.all_names
+    drawn = first + index_of_position(packed.header.seed, len(names))
+    return dict(zip(names, drawn.tolist(), strict=True))
 
 
 def decoder_of(writer: ContainerWriter, packed: PackedPictures, first: int) -> Decoder:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from unicorn_codec.checkpoints import CodesCheckpoint, checkpoint_path, digest_settings
 from unicorn_codec.codes.context_model import ContextModel, load_context_model
 from unicorn_codec.codes.rate_model import RateModel
@@ -83,6 +85,8 @@ def pack_into_codes(
     )
     checkpoint = CodesCheckpoint(checkpoint_path(output), digest, resume=options.resume)
     observer.found(pictures.folder, None)
+    if not len(pictures):
+        return PackedCodes(container=without_pictures(autoencoder, model, options.seed), rounds=0)
     try:
         other_bytes = estimate_metadata_bytes(pictures, options.metadata)
         if is_wanted(options.self_contained, options.target.file_bytes(pictures.pixels) or 0, autoencoder):
@@ -97,6 +101,13 @@ def pack_into_codes(
             f"stopped; {checkpoint.path} holds the codes of {len(checkpoint.codes)} pictures: "
             "give the same command with --resume to continue"
         ) from None
+
+
+def without_pictures(autoencoder: PackagedAutoencoder, model: ContextModel, seed: int) -> PackedPictures:
+    """Return an archive of codes that holds none, for a folder of exact pictures alone."""
+    header = Header(pictures=0, seed=seed, latent_step=1.0, autoencoder=autoencoder.reference, denoising=None)
+    codes = Codes(level=0, model_sha256=model.sha256, streams=())
+    return PackedPictures(header=header, sizes=np.empty((0, 2), np.int32), names=(), codes=codes)
 
 
 def new_encoder(
@@ -125,7 +136,8 @@ def new_encoder(
 def _encode(encoder: FolderEncoder, options: CodesOptions, observer: Observer) -> PackedCodes:
     groups = list[NearDuplicateGroup]()
     if options.sequences and has_avif():
-        groups = find_near_duplicates(encoder.chooser, observer.of_stage("comparing"))
+        most = options.depends_on + 1  # the last picture of a sequence depends on all others
+        groups = find_near_duplicates(encoder.chooser, most, observer.of_stage("comparing"))
     target = resolve(options.target, pixels=encoder.pictures.pixels, coarsest=encoder.coarsest)
     if isinstance(target, AsAvif):
         container = encode_as_avif(encoder, groups, target.quality, options.seed, observer)

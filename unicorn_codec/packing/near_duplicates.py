@@ -35,10 +35,8 @@ MOST_DIFFERENCE = 0.8
 OPEN_GROUPS = 256
 """Maximum number of groups, the latest ones, whose last member a picture is compared with."""
 
-LONGEST = 32
 MOST_PIXELS = 1 << 27
-"""Maximum number of pictures in a group, because decoding the last one decodes all, and of pixels, because encoding
-holds them in memory."""
+"""Maximum number of pixels in a group, because encoding holds them in memory."""
 
 GRID = 10
 """AVIF qualities are measured at multiples of this step, and interpolated in between."""
@@ -234,12 +232,14 @@ class WindowCache:
         return self._kept[positions]
 
 
-def find_near_duplicates(chooser: CandidateChooser, progress: Callable[[int, int], None]) -> list[NearDuplicateGroup]:
-    """Group pictures of one size whose thumbnails hardly differ, at least two a group, in name order."""
+def find_near_duplicates(
+    chooser: CandidateChooser, most: int, progress: Callable[[int, int], None]
+) -> list[NearDuplicateGroup]:
+    """Group pictures of one size whose thumbnails hardly differ, 2 to ``most`` a group, in name order."""
     sizes = chooser.pictures.sizes
     found, done = [], 0
     for (width, height), positions in places_by_size(sizes).items():
-        longest = min(LONGEST, MOST_PIXELS // (width * height))
+        longest = min(most, MOST_PIXELS // (width * height))
         open_groups: list[tuple[list[int], NDArray[np.float32]]] = []  # each with its last picture's thumbnail
         for position in positions:
             own = thumbnail(chooser.pictures.picture(position))

@@ -26,7 +26,7 @@ from unicorn_codec.format.names import check_name
 from unicorn_codec.format.pages import psnr_code
 from unicorn_codec.format.read_settings import ReadSettings
 from unicorn_codec.format.reader import ContainerReader
-from unicorn_codec.format.records import AVIF, SEQUENCE
+from unicorn_codec.format.records import AVIF, EXACT, OTHER_FILE, SEQUENCE
 from unicorn_codec.format.sources import FileSource, TailedSource
 from unicorn_codec.format.writer import ContainerWriter
 from unicorn_codec.inspection import DECODED_BY_MODEL, index_bits, needed_weight_bytes, parts_of
@@ -41,9 +41,10 @@ from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.packing.preview import take_preview
 from unicorn_codec.packing.reports import NetworkReport, PackReport
 from unicorn_codec.packing.self_contained import attach_model, is_wanted
+from unicorn_codec.packing.whole_files import WholeFiles
 from unicorn_codec.pictures.images import Note, list_folder
 from unicorn_codec.pictures.metrics import bits_per_pixel, psnr_db
-from unicorn_codec.pictures.picture_files import printable
+from unicorn_codec.pictures.picture_files import OtherFile, printable
 from unicorn_codec.pictures.transparency import WHITE
 from unicorn_codec.transform.autoencoder import LEADING_CHANNELS, Autoencoder, PackagedAutoencoder, load_autoencoder
 from unicorn_codec.weights.weight_section import count_parameters
@@ -67,8 +68,10 @@ def pack(
     check_checkpoint(output, options)
     autoencoder = load_packing_autoencoder(options)
     is_wanted(options.self_contained, 0, autoencoder)  # refuse before the work, not at its end
-    pictures = PictureSource(list_folder(folder, options.read, observer.of_stage("reading")), options.read)
-    for name in pictures.folder.names:  # before the work, not at its end
+    originals = options.originals if isinstance(options, CodesOptions) else None
+    listed = list_folder(folder, options.read, observer.of_stage("reading"), originals)
+    pictures = PictureSource(listed, options.read)
+    for name in listed.all_names:  # before the work, not at its end
         check_name(name)
     packed, rounds = make_packed(pictures, autoencoder, output, options, observer)
     seconds = time.monotonic() - started
@@ -115,10 +118,11 @@ def write_and_measure(
     self_contained: bool | None = None,
 ) -> Measured:
     """Write all records, measure what a reader gets of them, and write the index with what was measured."""
-    writer = ContainerWriter(file, id_of(packed))
-    write_pictures(writer, packed, metadata=metadata)
+    whole = WholeFiles(metadata.pictures.folder)
+    writer = ContainerWriter(file, id_of(packed, whole))
+    write_pictures(writer, packed, metadata=metadata, whole=whole, progress=observer.of_stage("storing"))
     writer.flush()
-    if is_wanted(self_contained, writer.offset, autoencoder):
+    if is_wanted(self_contained, writer.offset if packed.names else 0, autoencoder):
         attach_model(writer, writer.decoders[0])
     measured, canaries = measure_unfinished(file, writer, packed.header.seed, metadata.pictures, autoencoder, observer)
     psnrs = {row.index: psnr_code(row.psnr_db) for row in measured.rows}
@@ -164,13 +168,14 @@ def make_packed(
 
 
 def canaries_of(archive: Archive) -> list[Canary]:
-    """Decode the first picture of each codec that a model decodes; where there is none, the first one of all."""
+    """Decode the first picture of each codec that a model decodes; where there is none, the first one in AVIF."""
     first: dict[int, int] = {}
     for leaf in archive.reader.leaves():
         for codec in np.unique(leaf.codecs).tolist():
-            if codec in DECODED_BY_MODEL:
+            if codec not in (EXACT, OTHER_FILE):
                 first.setdefault(codec, leaf.first + int(np.flatnonzero(leaf.codecs == codec)[0]))
-    chosen = sorted(first.values()) or [archive.indices[0]]
+    of_model = sorted(index for codec, index in first.items() if codec in DECODED_BY_MODEL)
+    chosen = of_model or sorted(first.values())[:1]
     return [Canary(index=index, sums=block_sums(pixels)) for index, pixels in archive.iterate(chosen)]
 
 
@@ -186,19 +191,22 @@ def report_on(
     """Report on a written archive."""
     reader, folder, file_bytes = archive.reader, pictures.folder, archive.reader.source.size
     totals = {total.codec: total for total in reader.footer.totals}
-    avif, sequences = (totals.get(codec, CodecTotal(codec, 0, 0)) for codec in (AVIF, SEQUENCE))
+    avif, sequences, exact, files = (
+        totals.get(codec, CodecTotal(codec, 0, 0)) for codec in (AVIF, SEQUENCE, EXACT, OTHER_FILE)
+    )
+    pixels = reader.footer.pixels
     floor = (options.min_psnr_db, options.min_ms_ssim) if isinstance(options, CodesOptions) else (None, None)
     target = options.target if isinstance(options, CodesOptions | NetworkOptions) else None
     return PackReport(
         pictures=len(archive),
         file_bytes=file_bytes,
-        pixels=folder.pixels,
-        bits_per_pixel=bits_per_pixel(file_bytes, folder.pixels),
-        bits_per_pixel_with_autoencoder=bits_per_pixel(file_bytes + needed_weight_bytes(reader), folder.pixels),
+        pixels=pixels,
+        bits_per_pixel=bits_per_pixel(file_bytes, pixels),
+        bits_per_pixel_with_autoencoder=bits_per_pixel(file_bytes + needed_weight_bytes(reader), pixels),
         index_bits=index_bits(reader),
         latent_step=reader.footer.decoders[0].latent_step,
-        rounds=0 if avif.pictures + sequences.pictures == len(archive) else rounds,
-        wanted_bytes=None if target is None else target.file_bytes(folder.pixels),
+        rounds=0 if avif.pictures + sequences.pictures + exact.pictures == len(archive) else rounds,
+        wanted_bytes=None if target is None else target.file_bytes(pixels),
         seconds=seconds,
         measured=measured,
         sequence_pictures=sequences.pictures,
@@ -207,6 +215,11 @@ def report_on(
         avif_bytes=avif.bytes,
         transparent=folder.transparent,
         alpha_bytes=0,
+        exact_pictures=exact.pictures,
+        exact_bytes=exact.bytes,
+        kept_files=files.pictures,
+        kept_bytes=files.bytes,
+        kept=tuple(OtherFile(printable(file.name), file.reason) for file in folder.others),
         below_target=measured.below(*floor),
         network=report_on_network(archive, pictures),
         left_out=folder.left_out,

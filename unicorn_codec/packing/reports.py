@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from unicorn_codec.inspection import ArchivePart
 from unicorn_codec.measurement import Measured, PictureDistortion
 from unicorn_codec.pictures.images import Note
-from unicorn_codec.pictures.picture_files import LeftOut
+from unicorn_codec.pictures.picture_files import LeftOut, OtherFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +58,8 @@ class PackReport:
         sequence_pictures: pictures stored in sequences of near-duplicates, in ``sequence_bytes`` together.
         avif_pictures: pictures stored as AVIF alone, in ``avif_bytes`` together.
         transparent: pictures that keep their transparency, in ``alpha_bytes`` together.
+        exact_pictures: pictures whose files are stored whole, in ``exact_bytes`` together.
+        kept_files: files that are no pictures, in ``kept_bytes`` together; ``kept`` lists them with the reasons.
         below_target: pictures below the quality floor even as AVIF, the worst first.
     """
 
@@ -79,6 +81,11 @@ class PackReport:
     avif_bytes: int
     transparent: int
     alpha_bytes: int
+    exact_pictures: int
+    exact_bytes: int
+    kept_files: int
+    kept_bytes: int
+    kept: Sequence[OtherFile]
     below_target: Sequence[PictureDistortion]
     left_out: Sequence[LeftOut]
     notes: Sequence[Note]

@@ -12,7 +12,9 @@ from unicorn_codec.pictures.picture_files import (
     SUFFIXES,
     BadFile,
     LeftOut,
+    OtherFile,
     fault,
+    is_readable,
     name_fault,
     printable,
     read_head,
@@ -33,17 +35,22 @@ class FoundFiles:
 
     Args:
         names: files with a picture's content or suffix; relative, with ``/``, in the order of their UTF-8 bytes.
+        others: files without, if they are kept.
         left_out: all others, in the same order; a hidden folder counts as one.
     """
 
     names: list[str] = field(default_factory=list)
+    others: list[OtherFile] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
 
 
-def find_files(root: Path) -> FoundFiles:
+def find_files(root: Path, *, keep_others: bool = False) -> FoundFiles:
     """Walk a folder, and list everything in it.
 
     Each folder is visited once, by its real path if that is below the root, else through a link, so loops end.
+
+    Args:
+        keep_others: list regular files that are not read as pictures as kept, hidden ones too.
     """
     found = FoundFiles()
     seen: set[Identity] = set()
@@ -55,17 +62,22 @@ def find_files(root: Path) -> FoundFiles:
         except OSError as error:
             found.left_out.append(fault(stored_name(below) or "./", reason_of(error)))
             continue
-        folders = [entry for entry in entries if _is_folder(entry) and not _is_hidden(entry.name)]
+        folders = [entry for entry in entries if _is_folder(entry) and (keep_others or not _is_hidden(entry.name))]
         waiting.extendleft(f"{below}{entry.name}/" for entry in reversed(folders) if not entry.is_symlink())
         waiting.extend(f"{below}{entry.name}/" for entry in folders if entry.is_symlink())
         for entry in entries:
-            if _is_hidden(entry.name):
-                found.left_out.append(
-                    _hidden(Path(entry.path), stored_name(below + entry.name), is_folder=_is_folder(entry))
-                )
-            elif not _is_folder(entry):
-                _take_file(found, Path(entry.path), stored_name(below + entry.name))
+            if _is_folder(entry) and (keep_others or not _is_hidden(entry.name)):
+                continue
+            path, name = Path(entry.path), stored_name(below + entry.name)
+            left = _why_left_out(path, name, is_folder=_is_folder(entry))
+            if left is None:
+                found.names.append(name)
+            elif keep_others and is_storable(path, name):
+                found.others.append(OtherFile(name, left.reason))
+            else:
+                found.left_out.append(left)
     found.names.sort(key=str.encode)
+    found.others.sort(key=lambda file: file.name.encode())
     found.left_out.sort(key=lambda file: file.name)
     return found
 
@@ -77,15 +89,20 @@ def alike_names(names: Iterable[str]) -> list[str]:
     return [name for name in listed if counted[unicodedata.normalize("NFC", name)] > 1]
 
 
-def _take_file(found: FoundFiles, path: Path, name: str) -> None:
+def is_storable(path: Path, name: str) -> bool:
+    """Return whether an archive can hold a file whole: it is a regular one of a name that can be stored."""
+    return name_fault(name) is None and is_readable(path)
+
+
+def _why_left_out(path: Path, name: str, *, is_folder: bool) -> LeftOut | None:
+    """Return why a file or hidden folder is left out; None for a file that may be a picture."""
+    if any(map(_is_hidden, name.split("/"))):
+        return _hidden(path, name, is_folder=is_folder)
     calls_itself_picture = os.path.splitext(name)[1].lower() in SUFFIXES
     left = None if calls_itself_picture else _unread(path, name)
     if left is None and (reason := name_fault(name)) is not None:
         left = fault(name, reason)
-    if left is None:
-        found.names.append(name)
-    else:
-        found.left_out.append(left)
+    return left
 
 
 def _unread(path: Path, name: str) -> LeftOut | None:

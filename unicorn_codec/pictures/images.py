@@ -7,10 +7,8 @@ Pixels are uint8 arrays ``(H, W, 3)``, sRGB and upright, whatever the file holds
 import hashlib
 import io
 import os
-import secrets
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +17,20 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from unicorn_codec.config import MAX_PIXELS as MAX_PIXELS
-from unicorn_codec.config import ReadOptions
+from unicorn_codec.config import OriginalOptions, ReadOptions, matches
 from unicorn_codec.errors import ImageFolderError, InvalidSetting, OutputError
 from unicorn_codec.metadata import PictureMetadata
-from unicorn_codec.pictures.folders import alike_names, find_files
+from unicorn_codec.pictures.file_writing import refuse_output, write_file
+from unicorn_codec.pictures.folders import alike_names, find_files, is_storable
 from unicorn_codec.pictures.metadata_writing import finish, settings_for
 from unicorn_codec.pictures.picture_files import (
     BadFile,
     LeftOut,
     MissingReader,
-    fault,
+    OtherFile,
+    native_name,
     printable,
     read_file,
-    reason_of,
 )
 from unicorn_codec.pictures.reading import decode_picture
 from unicorn_codec.pictures.transparency import WHITE, flatten, has_alpha, with_alpha
@@ -92,7 +91,9 @@ class Folder:
 
     Args:
         root: the folder.
-        pictures: in the order of their names' UTF-8 bytes; never empty.
+        pictures: in the order of their names' UTF-8 bytes.
+        exact: pictures whose files are stored whole, in the same order; there is a picture of either kind.
+        others: files that are stored whole without being read as pictures, in the same order.
         left_out: every other file, and every hidden folder, with the reason.
         flattened: number of pictures whose transparency was flattened onto the background.
         scaled: number of pictures larger than ``max_side``, which were scaled down.
@@ -101,6 +102,8 @@ class Folder:
 
     root: Path
     pictures: tuple[Picture, ...]
+    exact: tuple[Picture, ...] = ()
+    others: tuple[OtherFile, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     flattened: int = 0
     scaled: int = 0
@@ -108,8 +111,19 @@ class Folder:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names, by position."""
+        """Names of the pictures that are not exact, by position."""
         return tuple(picture.name for picture in self.pictures)
+
+    @property
+    def all_pictures(self) -> tuple[Picture, ...]:
+        """All pictures, exact ones last."""
+        return (*self.pictures, *self.exact)
+
+    @property
+    def all_names(self) -> list[str]:
+        """Names of all pictures and other files, in the order of their UTF-8 bytes."""
+        names = (*(picture.name for picture in self.all_pictures), *(file.name for file in self.others))
+        return sorted(names, key=str.encode)
 
     @property
     def sizes(self) -> NDArray[np.int32]:
@@ -127,54 +141,106 @@ class Folder:
         return sum(picture.width * picture.height for picture in self.pictures)
 
 
-def list_folder(folder: Path | str, options: ReadOptions, progress: Callable[[int, int], None] | None = None) -> Folder:
+def list_folder(
+    folder: Path | str,
+    options: ReadOptions,
+    progress: Callable[[int, int], None] | None = None,
+    originals: OriginalOptions | None = None,
+) -> Folder:
     """Read and check every picture below a folder, once.
 
     Args:
         progress: called as ``progress(done, total)`` after each file.
+        originals: which files are to be stored whole; None: none.
 
     Raises:
         ImageFolderError: the folder does not exist, holds no pictures, or has unreadable files that may not be skipped.
+        InvalidSetting: a pattern matches no picture.
     """
-    root = Path(folder)
+    root, originals = Path(folder), originals or OriginalOptions()
     if not root.is_dir():
         raise ImageFolderError(f"{root} is not a folder" if os.path.lexists(root) else f"there is no folder {root}")
-    found = find_files(root)
-    pictures, left_out, notes = list[Picture](), list(found.left_out), list[Note]()
-    flattened = scaled = 0
+    found = find_files(root, keep_others=originals.keep_others)
+    _check_patterns(found.names, originals)
+    listed = _Listed(found.others, found.left_out)
     for done, name in enumerate(found.names, start=1):
         try:
-            data = read_file(root, name)
-            decoded = decode_picture(data, options)
-        except MissingReader as error:
-            left_out.append(LeftOut(name=printable(name), reason=str(error), is_picture=True, is_fault=False))
+            _read_into(listed, root, name, options, originals)
         except BadFile as error:
-            left_out.append(fault(name, str(error)))
-        else:
-            height, width, _ = decoded.pixels.shape
-            digest = hashlib.sha256(data).hexdigest()
-            gray, is_clear = is_gray(decoded.pixels), decoded.alpha is not None
-            pictures.append(Picture(name, width, height, digest, is_gray=gray, has_alpha=is_clear))
-            flattened += decoded.flattened
-            scaled += decoded.scaled
-            notes += [Note(printable(name), text) for text in decoded.notes]
+            _leave_out(listed, root, name, error, originals)
         if progress:
             progress(done, len(found.names))
-    left_out.sort(key=lambda file: file.name)
-    faults = [file for file in left_out if file.is_fault]
-    if faults and not (options.skip_unreadable and pictures):
+    listed.left_out.sort(key=lambda file: file.name)
+    listed.others.sort(key=lambda file: file.name.encode())
+    faults = [file for file in listed.left_out if file.is_fault]
+    has_pictures = bool(listed.pictures or listed.exact)
+    if faults and not (options.skip_unreadable and has_pictures):
         raise ImageFolderError(_complaint(root, faults))
-    if not pictures:
-        raise ImageFolderError(_nothing_found(root, left_out))
-    notes += [Note(printable(name), _ALIKE_NAME) for name in alike_names(p.name for p in pictures)]
+    if not has_pictures:
+        raise ImageFolderError(_nothing_found(root, listed.left_out, len(listed.others)))
+    names = [picture.name for picture in (*listed.pictures, *listed.exact)]
     return Folder(
         root=root,
-        pictures=tuple(pictures),
-        left_out=tuple(left_out),
-        flattened=flattened,
-        scaled=scaled,
-        notes=tuple(notes),
+        pictures=tuple(listed.pictures),
+        exact=tuple(listed.exact),
+        others=tuple(listed.others),
+        left_out=tuple(listed.left_out),
+        flattened=listed.flattened,
+        scaled=listed.scaled,
+        notes=(*listed.notes, *(Note(printable(name), _ALIKE_NAME) for name in alike_names(names))),
     )
+
+
+@dataclass(slots=True)
+class _Listed:
+    """Files of a folder, as far as they were read; fields as in ``Folder``."""
+
+    others: list[OtherFile]
+    left_out: list[LeftOut]
+    pictures: list[Picture] = field(default_factory=list)
+    exact: list[Picture] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+    flattened: int = 0
+    scaled: int = 0
+
+
+def _check_patterns(names: Sequence[str], originals: OriginalOptions) -> None:
+    for pattern in originals.patterns:
+        if not any(matches(name, pattern) for name in names):
+            raise InvalidSetting(f"no picture of the folder matches --exact {printable(pattern)!r}")
+
+
+def _read_into(listed: _Listed, root: Path, name: str, options: ReadOptions, originals: OriginalOptions) -> None:
+    """Read a picture, and list it. Raises ``BadFile``."""
+    is_exact = originals.wants(name)
+    data = read_file(root, name)
+    decoded = decode_picture(data, whole_file_options(options) if is_exact else options)
+    height, width, _ = decoded.pixels.shape
+    digest = hashlib.sha256(data).hexdigest()
+    gray, is_clear = is_gray(decoded.pixels), decoded.alpha is not None
+    picture = Picture(name, width, height, digest, is_gray=gray, has_alpha=is_clear)
+    if is_exact or (originals.keep_others and decoded.notes):
+        listed.exact.append(picture)
+        return
+    listed.pictures.append(picture)
+    listed.flattened += decoded.flattened
+    listed.scaled += decoded.scaled
+    listed.notes += [Note(printable(name), text) for text in decoded.notes]
+
+
+def whole_file_options(options: ReadOptions) -> ReadOptions:
+    """Return options for showing a picture whose file is stored whole, so that nothing of it can be lost."""
+    return replace(options, first_page=True, accept_damaged=True)
+
+
+def _leave_out(listed: _Listed, root: Path, name: str, error: BadFile, originals: OriginalOptions) -> None:
+    """List a file that is not read as a picture: as kept if that is wished and possible."""
+    missing = isinstance(error, MissingReader)
+    if originals.keep_others and is_storable(root / native_name(name), name):
+        listed.others.append(OtherFile(name, str(error)))
+    else:
+        missing = isinstance(error, MissingReader)
+        listed.left_out.append(LeftOut(name=printable(name), reason=str(error), is_picture=True, is_fault=not missing))
 
 
 def is_gray(pixels: Pixels) -> bool:
@@ -249,25 +315,14 @@ def write_picture(
     """
     path = Path(path)
     write_format(path.suffix or ".png")
-    if path.is_dir() or (os.path.lexists(path) and not overwrite):
-        raise OutputError(f"{path} {'is a folder' if path.is_dir() else 'exists already'}")
+    refuse_output(path, overwrite=overwrite)
     known = metadata or PictureMetadata()
     try:
         encoded, lost = encode_with_metadata(pixels, path.suffix or ".png", known)
     except OutputError as error:
         raise OutputError(f"{path}: {error}") from error
-    partial = path.with_name(f".unicorn-{secrets.token_hex(8)}.part")
-    try:
-        try:
-            partial.write_bytes(encoded)
-            if known.modified is not None:
-                with suppress(OSError, OverflowError):  # a time that the file system does not have
-                    os.utime(partial, (known.modified, known.modified))
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(f"{path}: {reason_of(error)}") from error
+    modified_ns = None if known.modified is None else known.modified * 10**9
+    write_file(path, [encoded], overwrite=overwrite, modified_ns=modified_ns)
     return lost
 
 
@@ -324,8 +379,9 @@ def _complaint(root: Path, faults: Sequence[LeftOut]) -> str:
     return "\n".join([f"{root}: {len(faults)} of its files cannot be read", *_shown(faults)])
 
 
-def _nothing_found(root: Path, left_out: Sequence[LeftOut]) -> str:
-    return "\n".join([f"{root} holds no pictures that are read ({len(left_out)} other files)", *_shown(left_out)])
+def _nothing_found(root: Path, left_out: Sequence[LeftOut], kept: int) -> str:
+    others = len(left_out) + kept
+    return "\n".join([f"{root} holds no pictures that are read ({others} other files)", *_shown(left_out)])
 
 
 def _shown(files: Sequence[LeftOut]) -> list[str]:

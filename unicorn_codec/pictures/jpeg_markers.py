@@ -9,8 +9,8 @@ END = b"\xff\xd9"
 _MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")
 """Marker that ends entropy-coded data: 0xFF before anything but a stuffed zero and a restart marker."""
 
-_STANDALONE = frozenset((0x01, *range(0xD0, 0xD8)))
-_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+STANDALONE = frozenset((0x01, *range(0xD0, 0xD8)))
+FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
 _SCAN, _END, _START = 0xDA, 0xD9, 0xD8
 
@@ -55,11 +55,11 @@ def parse_jpeg(data: bytes) -> JpegFile:
         if kind == _END:
             found.end, found.has_end = at, True
             break
-        if kind in _STANDALONE or kind == _START:
+        if kind in STANDALONE or kind == _START:
             continue
         size = int.from_bytes(data[at : at + 2], "big")
         body = data[at + 2 : at + size]
-        if kind in _FRAMES and len(body) >= 6 and found.frame is None:
+        if kind in FRAMES and len(body) >= 6 and found.frame is None:
             found.frame = kind
             found.precision, found.height, found.width, count = struct.unpack(">BHHB", body[:6])
             found.components = list(body[6 : 6 + 3 * count : 3])

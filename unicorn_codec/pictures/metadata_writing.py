@@ -5,7 +5,7 @@ from typing import Any
 
 from PIL import Image, PngImagePlugin
 
-from unicorn_codec.exif_directory import PREFIX, BadExif, tiff_with_exif
+from unicorn_codec.exif_directory import PREFIX, BadExif, tiff_with_exif, without_orientation
 from unicorn_codec.metadata import PictureMetadata
 from unicorn_codec.pictures.file_metadata import IPTC_KEYWORD, PHOTOSHOP, XMP_IN_JPEG, XMP_KEYWORD
 
@@ -25,7 +25,7 @@ def settings_for(name: str, metadata: PictureMetadata) -> tuple[dict[str, Any], 
         return _png_settings(metadata), []
     lost = ["PNG text"] if metadata.texts else []
     if name in ("WEBP", "AVIF"):
-        settings = {"exif": exif, "xmp": xmp}
+        settings = {"exif": without_orientation(exif) if name == "AVIF" else exif, "xmp": xmp}
         return {key: value for key, value in settings.items() if value}, lost + (["IPTC"] if iptc else [])
     if name == "TIFF":
         tags = Image.Exif()

@@ -7,7 +7,7 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
 
 from unicorn_codec.errors import OutputError
@@ -21,28 +21,36 @@ _UNPRINTABLE = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 _DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\..*)?", re.IGNORECASE | re.DOTALL)
 
 
-def output_names(names: Sequence[str], suffix: str) -> list[str]:
+def output_names(names: Sequence[str], suffix: str, whole: Collection[int] = ()) -> list[str]:
     """Return one relative POSIX path per name, in the same order: ``<folders>/<stem><suffix>``.
 
     Give all names of an archive, so that a picture has the same path whichever pictures are unpacked. Where two
     would meet, also where only case differs, they keep their own suffix (``a.jpg.png``, ``a.webp.png``); where that
     is not enough, the later in sorted order gets a number (``a.jpg (2).png``). Parts that lead outside a folder
     vanish; characters, device names and lengths that some system refuses are replaced.
+
+    Args:
+        whole: positions of files that come back byte for byte, and so keep their names as far as this system takes
+            them.
     """
-    cleaned = [_clean(name) for name in names]
-    short = [_without_picture_suffix(path) + suffix for path in cleaned]
+    cleaned = [_native(name) if position in whole else _clean(name) for position, name in enumerate(names)]
+    short = [
+        path if position in whole else _without_picture_suffix(path) + suffix for position, path in enumerate(cleaned)
+    ]
     folders = {_key(str(parent)) for path in cleaned for parent in PurePosixPath(path).parents}
     meetings = Counter(map(_key, short))
     taken = set(folders)
     numbers: Counter[str] = Counter()
     paths = [""] * len(names)
-    for position in sorted(range(len(names)), key=lambda p: (names[p].encode("utf-8", "surrogatepass"), p)):
-        key = _key(short[position])
-        wanted = short[position] if meetings[key] == 1 and key not in folders else cleaned[position] + suffix
-        path, stem = wanted, wanted[: -len(suffix)]
+    order = sorted(range(len(names)), key=lambda p: (p not in whole, names[p].encode("utf-8", "surrogatepass"), p))
+    for position in order:
+        key, ending = _key(short[position]), os.path.splitext(cleaned[position])[1] if position in whole else suffix
+        is_free = position in whole or (meetings[key] == 1 and key not in folders)
+        wanted = short[position] if is_free else cleaned[position] + suffix
+        path, stem = wanted, wanted[: len(wanted) - len(ending)]
         while _key(path) in taken:
             numbers[stem] += 1
-            path = f"{stem} ({numbers[stem] + 1}){suffix}"
+            path = f"{stem} ({numbers[stem] + 1}){ending}"
         taken.add(_key(path))
         paths[position] = path
     return paths
@@ -84,6 +92,14 @@ def _clean(name: str) -> str:
     components = [_clean_component(part) for part in parts] or ["unnamed"]
     path = "/".join(components)
     return path if len(path.encode()) <= MAX_PATH_BYTES else components[-1]
+
+
+def _native(name: str) -> str:
+    """Return the path of a file that comes back byte for byte: its own name, hidden or not, where the system has it."""
+    parts = [part for part in name.split("/") if part not in ("", ".", "..")]
+    if os.name == "nt" or not parts or len(name.encode()) > MAX_PATH_BYTES:
+        return _clean(name)
+    return "/".join(parts)
 
 
 def _clean_component(part: str) -> str:

@@ -33,6 +33,19 @@ class MissingReader(BadFile):
     """The file is a picture in an unsupported format. It is left out and listed."""
 
 
+@dataclass(frozen=True, slots=True)
+class OtherFile:
+    """A file that is stored whole, and not as a picture.
+
+    Args:
+        name: relative to the folder, with ``/``.
+        reason: why it is not read as a picture, without the name.
+    """
+
+    name: str
+    reason: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
     """A file, or a folder with all its content, that is not packed.
@@ -102,6 +115,14 @@ def read_file(root: Path, name: str) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise BadFile(reason_of(error)) from error
+
+
+def is_readable(path: Path) -> bool:
+    """Return whether a path is a regular file, empty or not, that may be read."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode) and os.access(path, os.R_OK)
+    except OSError:
+        return False
 
 
 def read_head(path: Path, size: int) -> bytes:
