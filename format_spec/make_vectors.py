@@ -21,7 +21,12 @@ from vector_makers.index_errors import footer_errors, page_errors, verifier_erro
 from vector_makers.integer_weights import integer_weight_values
 from vector_makers.network_errors import network_errors
 from vector_makers.network_outputs import network_output_values
-from vector_makers.opacity_planes import files_with_opacity, opacity_values
+from vector_makers.opacity_planes import (
+    files_with_opacity,
+    opacity_psnr_values,
+    opacity_rounding_values,
+    opacity_values,
+)
 from vector_makers.pixel_values import canary_cases, gray_code_values
 from vector_makers.record_errors import decoder_errors, framing_errors, record_errors
 from vector_makers.self_contained import model_errors, self_contained_files
@@ -40,6 +45,7 @@ ALSO = {
     "codes.json": ["UNI-81", "UNI-82", "UNI-83", "UNI-84", "UNI-85", "UNI-87", "UNI-111", "UNI-112", "UNI-113"],
     "network-outputs.json": ["UNI-73"],
     "autoencoder.json": ["UNI-98"],
+    "stored-files.json": ["UNI-137", "UNI-138"],
 }
 """Clauses that a file proves besides its own."""
 
@@ -75,6 +81,8 @@ def main(folder: Path) -> None:
         ("autoencoder.json", "UNI-89", autoencoder_values()),
         ("gray-codes.json", "UNI-124", gray_code_values()),
         ("opacity.json", "UNI-142", opacity_values()),
+        ("opacity-rounding.json", "UNI-144", opacity_rounding_values()),
+        ("opacity-psnrs.json", "UNI-145", opacity_psnr_values()),
         ("avif-codes.json", "UNI-91", avif_code_values()),
         ("sequences.json", "UNI-108", sequence_values()),
         ("stored-files.json", "UNI-136", whole_file_values()),

@@ -24,7 +24,7 @@ from unicorn_codec.codes.latent_coding import decode_symbols, encode_symbols
 from unicorn_codec.decoders.code_decoder import to_gray
 from unicorn_codec.decoders.network_decoder import untrained_decoder
 from unicorn_codec.format import code_kinds
-from unicorn_codec.format.alpha_plane import parse_alpha
+from unicorn_codec.format.alpha_plane import COARSE_STEP, STEPS, parse_alpha, serialize_alpha
 from unicorn_codec.format.bit_packing import pack_codes, unpack_codes
 from unicorn_codec.format.canary import Canary, block_sums, serialize_canary
 from unicorn_codec.format.chunks import MODEL, TEXT, TOMBSTONES
@@ -34,7 +34,7 @@ from unicorn_codec.format.header import ModelReference, WeightFormat
 from unicorn_codec.format.index_map import index_of_position
 from unicorn_codec.format.integrity import problems_of
 from unicorn_codec.format.network_table import parse_network, parse_update
-from unicorn_codec.format.pages import Place
+from unicorn_codec.format.pages import Place, psnr_code
 from unicorn_codec.format.rans import TOTAL, RansDecoder, encode
 from unicorn_codec.format.reader import ContainerReader
 from unicorn_codec.format.records import EXACT, NETWORK, ORIGINAL, OTHER_FILE, SEQUENCE, Part, Record, codec_of_code
@@ -50,6 +50,7 @@ from unicorn_codec.pictures.avif import decode_avif
 from unicorn_codec.pictures.avif_sequence import decode_chains
 from unicorn_codec.pictures.images import MAX_PIXELS
 from unicorn_codec.pictures.jpeg_transcoding import lepton_package
+from unicorn_codec.pictures.metrics import psnr_db
 from unicorn_codec.pictures.original_files import restored_file
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 from unicorn_codec.transform.resampling import double
@@ -396,6 +397,24 @@ def test_opacity_vectors(case: dict[str, Any]) -> None:
         return
     with pytest.raises(getattr(errors, case["error"])):
         parse_alpha(data, *size)
+
+
+def test_opacity_rounding_vectors() -> None:
+    stored = {case["step"]: case["stored"] for case in table("opacity-rounding.json")}
+    assert tuple(stored) == STEPS
+    small = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    noise = np.random.default_rng(0).integers(0, 256, (100, 100), np.uint8)
+    for plane, step in ((small, 1), (noise, COARSE_STEP)):
+        data = serialize_alpha(plane)
+        assert data[0] >> 2 == step
+        assert np.array_equal(parse_alpha(data, *plane.shape[::-1]), step * np.array(stored[step])[plane])
+
+
+@pytest.mark.parametrize("case", table("opacity-psnrs.json"), ids=lambda c: c["name"])
+def test_opacity_psnr_vectors(case: dict[str, Any]) -> None:
+    original, decoded = (np.array([case[name]], np.uint8) for name in ("original", "decoded"))
+    pixels = np.dstack((original, np.array([case["opacity"]], np.uint8)))
+    assert psnr_code(psnr_db(pixels, decoded)) == case["psnr"]
 
 
 @pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")

@@ -1,5 +1,6 @@
 """Opacity of pictures beside their codes."""
 
+import math
 import struct
 from typing import Any
 
@@ -61,3 +62,37 @@ def opacity_values() -> list[dict[str, Any]]:
             for name, clause, data in invalid
         ),
     ]
+
+
+def opacity_rounding_values() -> list[dict[str, Any]]:
+    """What a writer stores of every opacity, for each step."""
+    return [
+        {"step": step, "stored": [(2 * opacity + step) // (2 * step) for opacity in range(256)]}
+        for step in (1, 3, 5, 15, 17, 51)
+    ]
+
+
+def opacity_psnr_values() -> list[dict[str, Any]]:
+    """Originals of 4 by 1 pixels with an opacity, other colours, and the PSNR as an index page has it."""
+    colours = [
+        [[10, 20, 30], [200, 100, 0], [255, 255, 255], [7, 8, 9]],
+        [[11, 18, 33], [190, 99, 4], [0] * 3, [7, 8, 9]],
+    ]
+    opacities = [("opaque", [255, 255, 255, 255]), ("some", [255, 128, 1, 0]), ("hidden-errors", [0, 0, 0, 255])]
+    return [
+        {
+            "name": name,
+            "original": colours[0],
+            "opacity": opacity,
+            "decoded": colours[1],
+            "psnr": psnr(colours[0], colours[1], opacity),
+        }
+        for name, opacity in [*opacities, ("nothing", [0, 0, 0, 0])]
+    ]
+
+
+def psnr(original: list[list[int]], decoded: list[list[int]], opacity: list[int]) -> int:
+    """Hundredths of a dB and 2, or 1 where nothing that is seen differs."""
+    pixels = zip(original, decoded, opacity, strict=True)
+    squares = sum(weight * (a - b) ** 2 for one, other, weight in pixels for a, b in zip(one, other, strict=True))
+    return 2 + round(1000 * math.log10(255**2 * 3 * sum(opacity) / squares)) if squares else 1
