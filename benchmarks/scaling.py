@@ -26,7 +26,7 @@ from matplotlib.figure import Figure
 from unicorn_codec.bench.picture_set import PictureSet
 from unicorn_codec.bench.plots import spread_labels
 from unicorn_codec.bench.provenance import package_models_sha256, provenance
-from unicorn_codec.config import CodesOptions, Goal, PackOptions, ReadOptions, Target
+from unicorn_codec.config import CodesOptions, Goal, Learning, PackOptions, ReadOptions, Target
 from unicorn_codec.packing.pack import pack
 
 Row = dict[str, Any]
@@ -102,7 +102,9 @@ def measure_set(args: argparse.Namespace, folder: Path, results: Results) -> Non
     pictures = PictureSet.open(folder, ReadOptions())
     if len(pictures) < max(args.count):
         sys.exit(f"{folder} holds {len(pictures)} pictures, not {max(args.count)}")
-    common = CodesOptions(seed=args.seed, device=args.device, effort=args.effort, tune=args.tune)
+    common = CodesOptions(
+        seed=args.seed, device=args.device, effort=args.effort, learning=Learning() if args.learn else None
+    )
     for count in sorted(args.count, reverse=True):
         trials, whole = results.trials(folder.name, count), results.trials(folder.name, max(args.count))
         while not is_done(trials, whole, args.tolerance):
@@ -211,7 +213,7 @@ def main() -> None:
     parser.add_argument("--parts", type=int, help="largest number of archives of each count")
     parser.add_argument("--bpp", type=float, default=0.1, help="rate of the largest archive")
     parser.add_argument("--effort", type=int, help="like the option of pack")
-    parser.add_argument("--tune", action="store_true", help="like the option of pack")
+    parser.add_argument("--learn", action="store_true", help="let pack learn of the pictures")
     parser.add_argument("--tolerance", type=float, default=0.03, help="of the mean PSNR in dB")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
@@ -225,7 +227,7 @@ def main() -> None:
     settings = {
         "bpp": args.bpp,
         "effort": args.effort,
-        "tune": args.tune,
+        "learn": args.learn,
         "tolerance": args.tolerance,
         "seed": args.seed,
         "parts": args.parts,

@@ -88,6 +88,7 @@ read_options = (
         "--max-side",
         type=click.IntRange(0, MAX_SIDE),
         default=0,
+        advanced=True,
         help="Scale larger pictures down to this side (Lanczos).  [default: never]",
     ),
     option(

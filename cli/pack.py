@@ -9,6 +9,7 @@ from unicorn_codec.config import (
     WEIGHT_FORMATS,
     CodesOptions,
     Goal,
+    Learning,
     NetworkOptions,
     PackOptions,
     Target,
@@ -38,7 +39,7 @@ from .options import (
     read_options_of,
     strip_settings,
 )
-from .parameters import ByteSize, Duration
+from .parameters import ByteSize, Duration, LearningBudget
 from .report import found_text, pack_text
 from .values import pack_values, to_json
 from .whole_files import WithExact, exact_settings, keep_others_settings, original_options_of
@@ -109,11 +110,14 @@ effort_options = grouped(
         f"larger files.  [default: {CodesOptions().depends_on}]",
     ),
     option(
-        "--tune",
-        is_flag=True,
-        advanced=True,
-        help="Fit the decoder to the pictures, and store the update if it lowers the loss at equal size. Takes many "
-        "minutes; useful for files of 600 kB or more. Smooths textures.",
+        "--learn",
+        "learning",
+        type=LearningBudget(),
+        default="auto",
+        show_default=True,
+        help="Train the networks on the pictures, and store what they learned where it saves more than its bytes: "
+        "auto probes for a minute at most and then trains for minutes at most, off does not, a time such as 20m is "
+        "spent on it.",
     ),
 )
 
@@ -301,7 +305,7 @@ def pack_options(
     *,
     index_only: bool,
     sequences: bool,
-    tune: bool,
+    learning: Learning | None,
     exact: tuple[str, ...],
     keep_others: bool,
     **settings: Any,
@@ -323,8 +327,13 @@ def pack_options(
         raise click.UsageError(f"give one of {_listed(training)}")
     if not (index_only or of_network or training):
         originals = original_options_of(exact, keep_others=keep_others)
-        return CodesOptions(sequences=sequences, tune=tune, originals=originals, **of_codes, **common)
-    flags = {"tune": tune, "no_sequences": not sequences, "exact": exact, "keep_others": keep_others}
+        return CodesOptions(sequences=sequences, learning=learning, originals=originals, **of_codes, **common)
+    flags = {
+        "learn": learning != Learning(),
+        "no_sequences": not sequences,
+        "exact": exact,
+        "keep_others": keep_others,
+    }
     if wrong := [*of_codes, *(name for name, is_given in flags.items() if is_given)]:
         raise click.UsageError(f"{_listed(wrong)} cannot be combined with --index-only")
     train = {name.removeprefix("train_"): value for name, value in training.items()}

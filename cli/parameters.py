@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from unicorn_codec.config import Learning
 from unicorn_codec.format.sources import is_url
 
 COLOURS = {
@@ -60,6 +61,22 @@ class Duration(click.ParamType[float]):
         if not match or float(match[1]) == 0:
             self.fail(f"invalid time {value!r}: use 90s, 10m or 1.5h", param, ctx)
         return float(match[1]) * SECONDS_OF_UNIT[match[2]]
+
+
+class LearningBudget(click.ParamType[Learning | None]):
+    """``auto``, ``off`` or a time, as what the library's ``CodesOptions.learning`` takes."""
+
+    name = "auto|off|time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Learning | None:
+        if isinstance(value, Learning):
+            return value
+        text = value.strip().lower()
+        if text in ("auto", "off"):
+            return Learning() if text == "auto" else None
+        if not _DURATION.fullmatch(text):
+            self.fail(f"invalid value {value!r}: use auto, off or a time such as 20m", param, ctx)
+        return Learning(Duration().convert(value, param, ctx))
 
 
 class ByteSize(click.ParamType[int]):

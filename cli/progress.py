@@ -9,10 +9,11 @@ from tqdm import tqdm
 from unicorn_codec.network.planning import NetworkPlan
 from unicorn_codec.network.training import Progress
 from unicorn_codec.packing.observer import Observer
-from unicorn_codec.packing.reports import Tuned
+from unicorn_codec.packing.reports import Learned
 from unicorn_codec.pictures.images import Folder
 
-from .text import duration, short_bytes
+from .report import learned_text
+from .text import duration
 
 LABEL_WIDTH = 10
 TRAINING_FORMAT = "{desc} {percentage:3.0f}% |{bar}| {elapsed}{postfix}"
@@ -63,23 +64,15 @@ class Bars(Observer):
         if done == total:
             self._close()
 
-    def tuned(self, tuned: Tuned) -> None:
-        self._close()
-        what = f"an update of rank {tuned.rank}" if tuned.rank else "an update of the biases"
-        verdict = "kept" if tuned.kept else "discarded"
-        tqdm.write(
-            f"{'tuned'.ljust(LABEL_WIDTH)} {what}, {short_bytes(tuned.bytes)}: loss {100 * tuned.gain:+.1f} % lower "
-            f"than with finer codes of the same size, {verdict}",
-            file=sys.stderr,
-        )
+    def learning(self, progress: float, gain: float) -> None:
+        shown = self._open("learning", 1.0, TRAINING_FORMAT)
+        if gain:
+            shown.set_postfix_str(f"saves {100 * gain:.1f} %", refresh=False)
+        shown.update(progress - shown.n)
 
-    def not_tuned(self, least_bytes: float) -> None:
+    def learned(self, learned: Learned) -> None:
         self._close()
-        tqdm.write(
-            f"{'tuned'.ljust(LABEL_WIDTH)} nothing: the smallest update has {short_bytes(least_bytes)}, "
-            "too many for this file",
-            file=sys.stderr,
-        )
+        tqdm.write(f"{'learned'.ljust(LABEL_WIDTH)} {learned_text(learned)}", file=sys.stderr)
 
     def training(self, progress: Progress) -> None:
         shown = self._open("training", 1.0, TRAINING_FORMAT)

@@ -12,7 +12,7 @@ from .text import Row, count, duration, exact_bytes, indented, labelled, rate, s
 if TYPE_CHECKING:  # at run time these would load torch or Pillow
     from unicorn_codec.measurement import Measured, PictureDistortion
     from unicorn_codec.network.planning import NetworkPlan
-    from unicorn_codec.packing.reports import PackReport
+    from unicorn_codec.packing.reports import Learned, PackReport
     from unicorn_codec.pictures.images import Folder, Note, Picture
     from unicorn_codec.verification import BelowStored
 
@@ -115,7 +115,7 @@ def _coded_rows(report: "PackReport") -> list[Row]:
         step = f"quantisation step {report.latent_step:.3g}{less}"
         refined = [("", f"refined in {count(report.rounds, 'round')}")] if report.rounds else []
         codes: list[Row] = [("codes", step), *refined] if report.exact_pictures < report.pictures else []
-        return [*codes, *_avif_rows(report), *_whole_rows(report)]
+        return [*codes, *_learned_rows(report.learned), *_avif_rows(report), *_whole_rows(report)]
     return [
         ("network", f"{count(network.parameters, 'parameter')}, {count(network.steps, 'sampling step')}"),
         ("ceiling", f"{network.ceiling_psnr_db:.2f} dB PSNR: the autoencoder alone"),
@@ -125,6 +125,24 @@ def _coded_rows(report: "PackReport") -> list[Row]:
             f"the stored seed's noise {network.stored_noise_psnr_db:.2f} dB",
         ),
     ]
+
+
+def learned_text(learned: "Learned") -> str:
+    """Say in a line what learning decided, and why."""
+    codes = f"codes of about {short_bytes(learned.code_bytes)}"
+    if not learned.tried:
+        return f"nothing: {codes} are too few to pay for an update"
+    spent = f"{count(learned.steps, 'step')} in {duration(learned.seconds)}"
+    if not learned.kept:
+        return f"nothing that pays for its bytes, after {spent}: the networks know such pictures"
+    return (
+        f"an update of {short_bytes(learned.bytes)}, {spent}; at equal quality it saves about "
+        f"{short_bytes(learned.saved_bytes)} of {codes}, its own bytes taken off"
+    )
+
+
+def _learned_rows(learned: "Learned | None") -> list[Row]:
+    return [] if learned is None else [("learned", learned_text(learned))]
 
 
 def _transparency_rows(report: "PackReport") -> list[Row]:

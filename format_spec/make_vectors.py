@@ -44,7 +44,7 @@ ALSO = {
     "sequences.json": ["UNI-109"],
     "codes.json": ["UNI-81", "UNI-82", "UNI-83", "UNI-84", "UNI-85", "UNI-87", "UNI-111", "UNI-112", "UNI-113"],
     "network-outputs.json": ["UNI-73"],
-    "autoencoder.json": ["UNI-98"],
+    "autoencoder.json": ["UNI-98", "UNI-126"],
     "stored-files.json": ["UNI-137", "UNI-138"],
 }
 """Clauses that a file proves besides its own."""

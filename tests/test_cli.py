@@ -24,7 +24,7 @@ from unicorn_cli.text import duration as duration_text
 from unicorn_cli.text import exact_bytes, rate, short_bytes
 from unicorn_codec import archive, verification
 from unicorn_codec.archive import Archive
-from unicorn_codec.config import CodesOptions, Goal, NetworkOptions, PackOptions, Target, TrainConfig
+from unicorn_codec.config import CodesOptions, Goal, Learning, NetworkOptions, PackOptions, Target, TrainConfig
 from unicorn_codec.errors import DamagedSectionWarning, Interrupted
 from unicorn_codec.format.header import WeightFormat
 from unicorn_codec.inspection import ArchivePart
@@ -67,6 +67,7 @@ REPORT = PackReport(
     wanted_bytes=None,
     seconds=603.0,
     measured=MEASURED,
+    learned=None,
     network=NetworkReport(
         parameters=98_304,
         steps=2,
@@ -354,15 +355,25 @@ def test_two_targets_are_refused() -> None:
 
 
 def test_options_of_codes_reach_the_library(fake_pack: FakePack) -> None:
-    run("pack", "photos", "out.uni", "--time", "5m", "--no-sequences", "--tune", "--min-psnr", 30, "--min-ms-ssim", 0.9)
-    assert fake_pack.options == CodesOptions(seconds=300, sequences=False, tune=True, min_psnr_db=30, min_ms_ssim=0.9)
+    run("pack", "photos", "out.uni", "--time", "5m", "--no-sequences", "--learn", "20m", "--min-psnr", 30)
+    assert fake_pack.options == CodesOptions(seconds=300, sequences=False, learning=Learning(1200), min_psnr_db=30)
+    run("pack", "photos", "out.uni", "--learn", "off", "--min-ms-ssim", 0.9)
+    assert fake_pack.options == CodesOptions(learning=None, min_ms_ssim=0.9)
     run("pack", "photos", "out.uni", "--depends-on", 8)
     assert fake_pack.options == CodesOptions(depends_on=8)
+    assert "use auto, off or a time" in run("pack", "photos", "out.uni", "--learn", "often").stderr
 
 
 @pytest.mark.parametrize(
     "option",
-    [("--time", "5m"), ("--effort", 3), ("--min-psnr", 30), ("--tune",), ("--no-sequences",), ("--depends-on", 3)],
+    [
+        ("--time", "5m"),
+        ("--effort", 3),
+        ("--min-psnr", 30),
+        ("--learn", "off"),
+        ("--no-sequences",),
+        ("--depends-on", 3),
+    ],
 )
 def test_options_of_codes_are_refused_for_networks(option: tuple[object, ...]) -> None:
     result = run("pack", "photos", "out.uni", "--index-only", *option)

@@ -43,7 +43,7 @@ def threads(request: pytest.FixtureRequest) -> Iterator[int]:
 
 
 def test_there_are_all_kinds() -> None:
-    kinds = {"codes", "half-size-codes", "codes-and-avif", "tuned-codes", "network", "network-of-integers"}
+    kinds = {"codes", "half-size-codes", "codes-and-avif", "updated-codes", "network", "network-of-integers"}
     assert {path.stem for path in ARCHIVES} == kinds | {"sequences", "transparency", "exact"}
     assert {describe(path)["autoencoder"]["name"] for path in ARCHIVES} == {default_name()}
     codecs = {entry["codec"] for path in ARCHIVES for entry in describe(path, entries=True)["entries"]}
@@ -58,7 +58,7 @@ def test_a_golden_archive_gives_the_pictures_of_then(path: Path, threads: int) -
     archive = Archive.open(path, device="cpu")
     assert tuple(sorted(archive.names.values())) == NAMES
     archive.check_canaries()
-    assert archive.canaries or path.stem == "tuned-codes"
+    assert archive.canaries or path.stem == "updated-codes"
     codecs = [entry["codec"] for entry in describe(path, entries=True)["entries"]]
     for index, pixels in archive.iterate(archive.indices, batch_size=threads):
         then = np.asarray(Image.open(FOLDER / path.stem / f"{index}.png"))

@@ -14,9 +14,9 @@ FOLDER = resources.files("unicorn_codec") / "pretrained"
 MOST_BYTES = 9_000_000
 
 
-def test_the_manifest_lists_every_file_of_the_package() -> None:
+def test_the_manifest_lists_every_model_of_the_package() -> None:
     listed = {model.file for role in (AUTOENCODER, CONTEXT_MODEL) for model in models(role)}
-    assert {entry.name for entry in FOLDER.iterdir()} == listed | {"manifest.json"}
+    assert {entry.name for entry in FOLDER.iterdir()} == listed | {"manifest.json", "uni-1.md"}
 
 
 @pytest.mark.parametrize("role", [AUTOENCODER, CONTEXT_MODEL])

@@ -26,7 +26,7 @@ LAYERS = (
     ("", "model_registry effort quality config"),
     ("weights", "weight_tables weight_coding minifloat weight_section"),
     ("", "exif_directory metadata inspection devices checkpoints"),
-    ("codes", "context_model context_predictor latent_coding rate_model"),
+    ("codes", "context_model context_predictor latent_coding rate_model context_update"),
     (
         "pictures",
         "batches picture_files file_writing recognise folders limits colour_space raster reducing tone_mapping "
@@ -39,14 +39,18 @@ LAYERS = (
         "network",
         "planning layers index_embedding conditioning denoiser diffusion weight_rounding training latent_set",
     ),
-    ("transform", "coding_autoencoder distortion decoder_update tiling resampling autoencoder stored_autoencoder"),
+    (
+        "transform",
+        "coding_autoencoder distortion network_update tiling resampling autoencoder stored_autoencoder folder_update",
+    ),
     ("decoders", "picture_decoder network_decoder code_decoder loading exact_pictures"),
     ("", "archive measurement verification editing"),
     (
         "packing",
         "reports observer packed picture_source original_metadata whole_files refinement candidates code_writer "
-        "folder_encoder near_duplicates size_forecast rate_control effort_planning targets tuning quality_floor "
-        "self_contained into_codes preview into_network archive_writing pack add",
+        "folder_encoder near_duplicates size_forecast rate_control effort_planning targets learning_windows "
+        "learned_cost update_training learning quality_floor self_contained into_codes preview into_network "
+        "archive_writing pack add",
     ),
     (
         "bench",

@@ -19,7 +19,7 @@ from PIL import features
 
 from unicorn_codec import errors
 from unicorn_codec.archive import Archive
-from unicorn_codec.codes.context_model import ContextModel
+from unicorn_codec.codes.context_model import ContextModel, load_context_model
 from unicorn_codec.codes.latent_coding import decode_symbols, encode_symbols
 from unicorn_codec.decoders.code_decoder import to_gray
 from unicorn_codec.decoders.network_decoder import untrained_decoder
@@ -53,6 +53,7 @@ from unicorn_codec.pictures.jpeg_transcoding import lepton_package
 from unicorn_codec.pictures.metrics import psnr_db
 from unicorn_codec.pictures.original_files import restored_file
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
+from unicorn_codec.transform.folder_update import UpdatedModels
 from unicorn_codec.transform.resampling import double
 from unicorn_codec.weights.minifloat import dequantise, quantise
 from unicorn_codec.weights.weight_coding import step_sizes
@@ -340,7 +341,8 @@ def test_autoencoder_vectors() -> None:
     assert get_model(AUTOENCODER, case["model"]).sha256.hex() == case["sha256"]
     step = case["latent_step"]
     latents = torch.tensor(case["quantised_latents"]).float().view(1, -1, 2, 2) * step
-    updated = shipped.with_update(bytes.fromhex(case["update"]))
+    models = UpdatedModels(shipped, load_context_model(case["model"]))
+    updated = models.with_update(bytes.fromhex(case["update"])).autoencoder
     for model, name in ((shipped, "levels"), (updated, "levels_with_update")):
         with torch.inference_mode():
             found = (127.5 * (model.decode(latents, step)[0] + 1)).numpy()
@@ -350,7 +352,7 @@ def test_autoencoder_vectors() -> None:
     assert case["levels"] != case["levels_with_update"]
     for invalid in case["invalid_updates"]:
         with pytest.raises(errors.InvalidField):
-            shipped.with_update(bytes.fromhex(invalid["hex"]))
+            models.with_update(bytes.fromhex(invalid["hex"]))
 
 
 def test_codes_of_a_model_with_another_fingerprint_are_refused() -> None:

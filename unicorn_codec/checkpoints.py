@@ -14,6 +14,8 @@ from unicorn_codec.atomic_files import open_atomic
 from unicorn_codec.config import PackOptions
 from unicorn_codec.errors import CheckpointMismatch, CheckpointWarning, OutputError
 
+_LEARNED, _LEARNING = "update", "learning."
+
 SAVE_SECONDS = 20.0
 """Seconds between two checkpoints. A killed pack loses at most this much work, and the time that saving takes."""
 
@@ -94,6 +96,8 @@ class CodesCheckpoint:
     Attributes:
         codes: by position.
         rounds: chosen number of refinement rounds, which must not change when packing resumes. None: not chosen yet.
+        learned: update that the codes are made for; empty: none pays. None: not known yet.
+        learning, learning_steps: an unfinished update, and the steps of training that it took.
 
     Raises:
         CheckpointMismatch: the checkpoint was made with other pictures or settings.
@@ -103,14 +107,21 @@ class CodesCheckpoint:
         self.path, self._digest = path, digest
         self._method, self.codes = "", dict[int, bytes]()
         self.rounds: int | None = None
+        self.learned: bytes | None = None
+        self.learning, self.learning_steps = dict[str, np.ndarray](), 0
         self._saved_at = time.monotonic()
         if resume:
             metadata = read_metadata(path, digest)
             self._method = metadata["method"]
             self.rounds = int(metadata["rounds"]) if "rounds" in metadata else None
+            self.learning_steps = int(metadata.get("learning_steps", "0"))
             tensors = load_file(path)
-            ends = np.cumsum(tensors["lengths"])[:-1]
-            pieces = np.split(tensors["codes"], ends)
+            if _LEARNED in tensors:
+                self.learned = tensors[_LEARNED].tobytes()
+            named = ((name.removeprefix(_LEARNING), tensor) for name, tensor in tensors.items())
+            self.learning = {name: tensor for name, tensor in named if _LEARNING + name in tensors}
+            ends = np.cumsum(tensors["lengths"])
+            *pieces, _ = np.split(tensors["codes"], ends)
             self.codes = {p: piece.tobytes() for p, piece in zip(tensors["positions"].tolist(), pieces, strict=True)}
 
     def begin(self, method: str) -> None:
@@ -124,6 +135,24 @@ class CodesCheckpoint:
     def add(self, position: int, code: bytes) -> None:
         """Keep the code of the picture at a position. Writes the checkpoint every ``SAVE_SECONDS``."""
         self.codes[position] = code
+        self._save_now_and_then()
+
+    def keep_learning(self, steps: int, update: dict[str, np.ndarray]) -> None:
+        """Keep an unfinished update. Writes the checkpoint every ``SAVE_SECONDS``."""
+        self.learning, self.learning_steps = update, steps
+        self._save_now_and_then()
+
+    def finish_learning(self, payload: bytes) -> None:
+        """Keep the update that codes will be made for; empty if none pays."""
+        self.learned, self.learning = payload, {}
+        self._save_now_and_then()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no work to keep."""
+        return not self.codes and not self.learning and not self.learned
+
+    def _save_now_and_then(self) -> None:
         if time.monotonic() - self._saved_at >= SAVE_SECONDS:
             save_or_warn(self.save, "packing")
             self._saved_at = time.monotonic()
@@ -135,7 +164,10 @@ class CodesCheckpoint:
             "lengths": np.array(list(map(len, self.codes.values())), np.int64),
             "codes": np.frombuffer(b"".join(self.codes.values()), np.uint8),
         }
-        metadata = {"digest": self._digest, "method": self._method}
+        if self.learned is not None:
+            tensors[_LEARNED] = np.frombuffer(self.learned, np.uint8)
+        tensors |= {_LEARNING + name: tensor for name, tensor in self.learning.items()}
+        metadata = {"digest": self._digest, "method": self._method, "learning_steps": str(self.learning_steps)}
         if self.rounds is not None:
             metadata["rounds"] = str(self.rounds)
         write_checkpoint(self.path, save(tensors, metadata))

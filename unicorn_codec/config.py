@@ -182,6 +182,20 @@ class PackOptions:
         check(self.device in DEVICES, f"device is one of {', '.join(DEVICES)}, not {self.device!r}")
 
 
+@dataclass(frozen=True, slots=True)
+class Learning:
+    """How packing learns of the pictures, see ``learning``.
+
+    Args:
+        seconds: time budget; None: until it hardly gains any more, at most some minutes.
+    """
+
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        check(self.seconds is None or self.seconds > 0, f"the time to learn must be positive, not {self.seconds}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodesOptions(PackOptions):
     """Options for packing every picture into a code.
@@ -192,7 +206,7 @@ class CodesOptions(PackOptions):
         seconds: time budget of packing, instead of an effort.
         sequences: store near-duplicates as AV1 sequences where that takes fewer bytes.
         depends_on: number of other pictures of its sequence that a picture may depend on.
-        tune: fit the decoder to the set where that pays for the bytes of the update.
+        learning: train an update of the shipped networks where that pays for its bytes; None never does.
         min_psnr_db, min_ms_ssim: the quality floor. Pictures below it are stored as AVIF at the lowest quality that
             reaches it.
         originals: files that are stored whole.
@@ -203,7 +217,7 @@ class CodesOptions(PackOptions):
     seconds: float | None = None
     sequences: bool = True
     depends_on: int = 31
-    tune: bool = False
+    learning: Learning | None = Learning()
     min_psnr_db: float | None = None
     min_ms_ssim: float | None = None
     originals: OriginalOptions = field(default_factory=OriginalOptions)

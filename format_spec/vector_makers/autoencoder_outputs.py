@@ -8,11 +8,12 @@ from operator import mul
 from pathlib import Path
 from typing import Any
 
+from vector_makers.fields import leb
 from vector_makers.generator import words
 from vector_makers.integer_weights import integer_stream, step_size
 
 MODELS = Path(__file__).parents[2] / "unicorn_codec" / "pretrained"
-NAME, CHANNELS = "photo-1", 64
+NAME, CHANNELS, HIDDEN = "photo-1", 64, 16
 
 Plane = list[list[float]]
 Weights = Mapping[str, tuple[Sequence[int], Sequence[float]]]  # shape, and values in row-major order
@@ -90,9 +91,9 @@ def decode(weights: Weights, config: Mapping[str, Any], latents: Sequence[Plane]
     return x
 
 
-def convolutions(weights: Weights) -> list[str]:
-    """The decoder's convolutions, from the latents to the pixels."""
-    kernels = [name for name in weights if name.startswith("decoder.") and name.endswith(".weight")]
+def convolutions(weights: Weights, part: str = "decoder.") -> list[str]:
+    """A part's convolutions, in order."""
+    kernels = [name for name in weights if name.startswith(part) and name.endswith(".weight")]
     return sorted((name.removesuffix(".weight") for name in kernels), key=lambda name: (int(name.split(".")[1]), name))
 
 
@@ -101,22 +102,43 @@ def drawn_update(weights: Weights) -> tuple[bytes, Weights]:
     rows, steps, changed = list[list[int]](), list[int](), dict(weights)
     for number, name in enumerate(convolutions(weights)):
         shape, kernel = weights[f"{name}.weight"]
-        out, columns = shape[0], len(kernel) // shape[0]
-        sizes = (out, out, columns)
+        out, columns, taps = shape[0], len(kernel) // shape[0], shape[2] * shape[3]
+        sizes = (out, shape[1], out, out, columns)
         drawn = [
             [word % 7 - 3 if word >> 32 & 31 == 0 else 0 for word in words(96, 10 * number + k, size)]
             for k, size in enumerate(sizes)
         ]
-        exponents = [164 + number % 5, 160, 162]
-        bias, left, right = (
+        exponents = [165, 163, 164 + number % 5, 160, 162]
+        gain_out, gain_in, bias, left, right = (
             [value * float(step_size(step)) for value in row] for row, step in zip(drawn, exponents, strict=True)
         )
         rows += drawn
         steps += exponents
         moved = [a + b for a, b in zip(weights[f"{name}.bias"][1], bias, strict=True)]
-        product = [value + left[n // columns] * right[n % columns] for n, value in enumerate(kernel)]
+        product = [
+            value * (1 + gain_out[n // columns]) * (1 + gain_in[n % columns // taps])
+            + left[n // columns] * right[n % columns]
+            for n, value in enumerate(kernel)
+        ]
         changed |= {f"{name}.bias": ([out], moved), f"{name}.weight": (shape, product)}
-    return b"\1" + integer_stream(rows, steps, [2] * len(rows)), changed
+    for size in context_rows():  # of zeros
+        rows.append([0] * size)
+        steps.append(160)
+    decoding = integer_stream(rows, steps, [2] * len(rows))
+    rows = [[0] * size for size in encoder_rows(weights)]
+    return b"\1" + leb(len(decoding)) + decoding + integer_stream(rows, [160] * len(rows), [2] * len(rows)), changed
+
+
+def context_rows() -> list[int]:
+    """Lengths of the rows of the context model's tensors."""
+    hidden = CHANNELS * HIDDEN
+    return [18 * CHANNELS, hidden, *[hidden] * 4, *[9 * CHANNELS] * 4, hidden, hidden, *[CHANNELS] * 8]
+
+
+def encoder_rows(weights: Weights) -> list[int]:
+    """Lengths of the rows of the encoder's tensors."""
+    shapes = [weights[f"{name}.weight"][0] for name in convolutions(weights, "encoder.")]
+    return [size for out, inputs, *_ in shapes for size in (out, inputs, out)]
 
 
 def autoencoder_values() -> dict[str, Any]:
@@ -139,7 +161,7 @@ def autoencoder_values() -> dict[str, Any]:
         "update": update.hex(),
         "invalid_updates": [
             {"name": "of-another-rank", "clause": "UNI-98", "hex": (b"\2" + update[1:]).hex()},
-            {"name": "of-biases-alone", "clause": "UNI-98", "hex": (b"\0" + update[1:]).hex()},
+            {"name": "of-rank-0", "clause": "UNI-98", "hex": (b"\0" + update[1:]).hex()},
             {"name": "cut", "clause": "UNI-98", "hex": update[:-2].hex()},
             {"name": "with-a-word-more", "clause": "UNI-98", "hex": (update + b"\0\0").hex()},
         ],

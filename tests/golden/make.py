@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from unicorn_codec.archive import Archive
+from unicorn_codec.codes.context_model import load_context_model
 from unicorn_codec.config import (
     CodesOptions,
     Goal,
@@ -23,13 +24,15 @@ from unicorn_codec.config import (
     Target,
     TrainConfig,
 )
-from unicorn_codec.packing.archive_writing import read_packed, write_packed
+from unicorn_codec.packing.archive_writing import write_packed
+from unicorn_codec.packing.into_codes import container_of, new_encoder
 from unicorn_codec.packing.pack import pack
+from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.pictures.demo_pictures import make_demo_pictures
-from unicorn_codec.pictures.images import write_picture
+from unicorn_codec.pictures.images import list_folder, write_picture
 from unicorn_codec.pictures.png_chunks import SIGNATURE, chunk
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
-from unicorn_codec.transform.decoder_update import quantise_update, serialize_update, update_shapes
+from unicorn_codec.transform.folder_update import UpdatedModels, quantise_update, serialize_update, update_shapes
 
 FOLDER = Path(__file__).parent
 CODES = CodesOptions(sequences=False, device="cpu")
@@ -58,7 +61,7 @@ def main() -> None:
         if not (FOLDER / "exact.uni").exists():
             originals = OriginalOptions(patterns=("mug*",), keep_others=True)
             pack(pictures, FOLDER / "exact.uni", replace(CODES, originals=originals))
-    write_tuned()
+    write_updated()
     write_transparent()
     for path in sorted(FOLDER.glob("*.uni")):
         if (FOLDER / path.stem).exists():
@@ -113,18 +116,24 @@ def make_originals(folder: Path) -> None:
     (folder / "notes.txt").write_text("A file that is no picture.\n")
 
 
-def write_tuned() -> None:
-    """The archive of codes, with another decoder: its biases are changed at random."""
-    if (FOLDER / "tuned-codes.uni").exists():
+def write_updated() -> None:
+    """Pictures coded for models with an update that is drawn at random."""
+    if (FOLDER / "updated-codes.uni").exists():
         return
-    network = PackagedAutoencoder(torch.device("cpu")).network
+    models = UpdatedModels(PackagedAutoencoder(torch.device("cpu")), load_context_model())
     rng = np.random.default_rng(0)
     change = {
-        name: torch.from_numpy(rng.normal(0, 0.01, shape).astype(np.float32))
-        for name, shape in update_shapes(network, 0).items()
+        name: torch.from_numpy(rng.normal(0, 0.02, shape).astype(np.float32))
+        for name, shape in update_shapes(models.autoencoder.network, models.context_model, 1).items()
     }
-    packed = read_packed(FOLDER / "codes.uni")
-    write_packed(FOLDER / "tuned-codes.uni", replace(packed, tuning=serialize_update(quantise_update(change), 0)))
+    update = serialize_update(quantise_update(change, 0.7), 1)
+    with tempfile.TemporaryDirectory() as name:
+        make_demo_pictures(Path(name), count=3, size=64)
+        make_demo_pictures(Path(name) / "small", count=1, size=41)
+        pictures = PictureSource(list_folder(Path(name), CODES.read), CODES.read)
+        encoder = new_encoder(pictures, models.autoencoder, models.context_model).with_update(update)
+        codes = encoder.encode(2.5, lambda *_: None)
+        write_packed(FOLDER / "updated-codes.uni", container_of(encoder, 2.5, codes, 0))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from unicorn_codec.model_registry import CONTEXT_MODEL, models
 from unicorn_codec.network.denoiser import load_tensors
 from unicorn_codec.pictures.picture_files import printable
 from unicorn_codec.transform.autoencoder import Autoencoder, PackagedAutoencoder
+from unicorn_codec.transform.folder_update import UpdatedModels
 from unicorn_codec.transform.stored_autoencoder import StoredAutoencoder
 from unicorn_codec.weights.weight_section import parse_tensors
 
@@ -96,16 +97,16 @@ def load_decoder(reader: ContainerReader, described: Decoder, autoencoder: Autoe
         return replace(decoder, header=stored.header, first=stored.first)
     if not isinstance(autoencoder, PackagedAutoencoder):
         raise AutoencoderMismatch(f"this archive holds codes, and {reference.name!r} has no context model")
-    context_model = context_model_of(described, autoencoder)
+    updated = UpdatedModels(autoencoder, context_model_of(described, autoencoder))
     if weights is not None:
-        autoencoder = autoencoder.with_update(parse_update(weights))
+        updated = updated.with_update(parse_update(weights))
     return CodeDecoder(
         codes=ArchiveCodes(reader),
         latent_step=described.latent_step,
         level=described.level,
         short=described.short,
-        autoencoder=autoencoder,
-        model=context_model,
+        autoencoder=updated.autoencoder,
+        model=updated.context_model,
     )
 
 

@@ -82,13 +82,13 @@ def add(
         listed = list_folder(folder, read, observer.of_stage("reading"), options.originals)
         pictures = PictureSource(listed, read)
         check_new_names(reader, listed.all_names)
-        shipped, autoencoder = load_both(reader, reader.decoder(number), options.device)
+        shipped = load_shipped(reader.decoder(number), options.device)
         packed = encode_like(reader.decoder(number), pictures, shipped, reader, options, observer)
         metadata = OriginalMetadata(pictures, options.metadata)
         storing = observer.of_stage("storing")
         indices = write_pictures(writer, packed, number, metadata, WholeFiles(listed), storing)
         seconds = time.monotonic() - started
-        measured = measure_new(path, writer, pictures, autoencoder, observer)
+        measured = measure_new(path, writer, pictures, shipped, observer)
         writer.commit(seed=options.seed, psnrs={row.index: psnr_code(row.psnr_db) for row in measured.rows})
     with Archive.open(path) as written:
         return AddReport(
@@ -124,18 +124,14 @@ def check_new_names(reader: ContainerReader, names: Sequence[str]) -> None:
         raise InvalidSetting(f"the archive has these names already: {shown}{more}; remove those pictures first")
 
 
-def load_both(
-    reader: ContainerReader, decoder: Decoder, device: str
-) -> tuple[PackagedAutoencoder, PackagedAutoencoder]:
-    """Return a decoder's packaged autoencoder, without and with the archive's update."""
+def load_shipped(decoder: Decoder, device: str) -> PackagedAutoencoder:
+    """Return a decoder's packaged autoencoder, without the archive's update."""
     model = load_context_model(decoder.model.name)
     shipped = load_autoencoder(decoder.model.name, choose_device(device), decoder.model.latent_channels)
     if not isinstance(shipped, PackagedAutoencoder):
         raise InvalidSetting(f"no code can be made for the autoencoder {printable(decoder.model.name)!r}")
     check_model(decoder, [shipped.reference.model(model.sha256).fingerprint], decoder.model.name)
-    if decoder.weights is None:
-        return shipped, shipped
-    return shipped, shipped.with_update(parse_update(reader.weights(decoder.weights)))
+    return shipped
 
 
 def encode_like(
@@ -146,7 +142,7 @@ def encode_like(
     options: CodesOptions,
     observer: Observer,
 ) -> PackedPictures:
-    """Code pictures at the step of a decoder, and for its update of the model."""
+    """Code pictures at the step of a decoder, with its update of the models."""
     model = load_context_model(decoder.model.name)
     if not len(pictures):
         return without_pictures(shipped, model, options.seed)
@@ -167,10 +163,10 @@ def encode_like(
 
 
 def measure_new(
-    path: Path, writer: ContainerWriter, pictures: PictureSource, autoencoder: PackagedAutoencoder, observer: Observer
+    path: Path, writer: ContainerWriter, pictures: PictureSource, shipped: PackagedAutoencoder, observer: Observer
 ) -> Measured:
     """Measure the new pictures as decoded from the new generation, before it is committed."""
     tail = writer.preview()
     source = TailedSource(FileSource(path), writer.offset, tail)
-    with Archive(ContainerReader(source), lambda _: autoencoder) as archive:
+    with Archive(ContainerReader(source), lambda _: shipped) as archive:
         return measure(archive, pictures.folder, pictures.read, observer.of_stage("measuring"))

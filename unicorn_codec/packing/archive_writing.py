@@ -109,7 +109,7 @@ def decoder_of(writer: ContainerWriter, packed: PackedPictures, first: int) -> D
         latent_step=header.latent_step,
         level=codes.level,
         short=codes.short,
-        weights=None if packed.tuning is None else writer.add_weights(serialize_update(packed.tuning)),
+        weights=None if packed.update is None else writer.add_weights(serialize_update(packed.update)),
     )
 
 
@@ -174,7 +174,7 @@ def read_packed(path: Path) -> PackedPictures:
             weights=None if network is None else network.weights,
             codes=codes,
             alphas=alphas,
-            tuning=update,
+            update=update,
             read=reader.footer.read,
         )
     finally:

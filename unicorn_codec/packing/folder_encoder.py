@@ -14,6 +14,7 @@ from torch import Tensor
 
 from unicorn_codec.checkpoints import CodesCheckpoint
 from unicorn_codec.codes.context_model import ContextModel, level_of
+from unicorn_codec.codes.rate_model import RateModel
 from unicorn_codec.format.packed_bytes import pack_bytes
 from unicorn_codec.packing.candidates import Candidate, CandidateChooser
 from unicorn_codec.packing.code_writer import write_codes
@@ -21,6 +22,7 @@ from unicorn_codec.packing.observer import cumulative
 from unicorn_codec.packing.packed import Codes
 from unicorn_codec.packing.picture_source import LatentSource, PictureSource
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
+from unicorn_codec.transform.folder_update import UpdatedModels
 
 FINEST = 1.0
 """The finest step of latents."""
@@ -71,7 +73,7 @@ class FolderEncoder:
         model: context model of the codes.
         sequences: pictures that are not coded by latents.
         checkpoint: stores refined codes; None stores none.
-        update: payload of the update in the chooser's decoder; None without one.
+        update: payload of the update that the models have; None without one.
         alphas: opacity of transparent pictures by position.
         overhead_bytes: bytes of the file besides codes and update, see ``estimate_overhead``.
     """
@@ -91,18 +93,30 @@ class FolderEncoder:
 
     @property
     def autoencoder(self) -> PackagedAutoencoder:
-        """The autoencoder with the update."""
+        """The autoencoder, with the update."""
         return self.chooser.autoencoder
 
     def with_sequences(self, sequences: SequencedPictures) -> "FolderEncoder":
         """Return an encoder that stores some pictures as sequences."""
         return replace(self, sequences=sequences)
 
+    @property
+    def models(self) -> UpdatedModels:
+        """The models, with the update."""
+        return UpdatedModels(self.autoencoder, self.model)
+
     def with_update(self, update: bytes) -> "FolderEncoder":
-        """Return an encoder with an update of the decoder; this one must have none."""
+        """Return an encoder with an update of the models; this one must have none."""
         assert self.update is None, "updates do not add up"
-        changed = replace(self.chooser, autoencoder=self.autoencoder.with_update(update))
-        return replace(self, chooser=changed, update=update)
+        models = self.models.with_update(update)
+        rate = RateModel.of(models.context_model).to(models.autoencoder.device)
+        return replace(
+            self,
+            latents=LatentSource(self.pictures, models.autoencoder),
+            chooser=replace(self.chooser, autoencoder=models.autoencoder, rate=rate),
+            model=models.context_model,
+            update=update,
+        )
 
     @property
     def finest(self) -> float:

@@ -1,6 +1,6 @@
 """Packing into codes.
 
-pack_into_codes: find near-duplicates > resolve the target > encode > tune the decoder > enforce the quality floor
+pack_into_codes: find near-duplicates > resolve the target > learn the folder > encode > enforce the quality floor
 """
 
 from collections.abc import Sequence
@@ -19,16 +19,17 @@ from unicorn_codec.format.header import Header
 from unicorn_codec.packing.candidates import CandidateChooser
 from unicorn_codec.packing.effort_planning import plan_rounds
 from unicorn_codec.packing.folder_encoder import FINEST, FolderEncoder, estimate_overhead
+from unicorn_codec.packing.learning import learn
 from unicorn_codec.packing.near_duplicates import NearDuplicateGroup, find_near_duplicates, worthwhile
 from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.original_metadata import estimate_metadata_bytes
 from unicorn_codec.packing.packed import Codes, PackedPictures
 from unicorn_codec.packing.picture_source import LatentSource, PictureSource
 from unicorn_codec.packing.quality_floor import QualityFloor
-from unicorn_codec.packing.rate_control import CORRECTIONS, fit_codes
+from unicorn_codec.packing.rate_control import CORRECTIONS, fit_codes, plain_step
+from unicorn_codec.packing.reports import Learned
 from unicorn_codec.packing.self_contained import attached_bytes, is_wanted
 from unicorn_codec.packing.targets import AsAvif, AtStep, OfSize, resolve
-from unicorn_codec.packing.tuning import tune_decoder
 from unicorn_codec.pictures.avif import check_avif, encode_avif, has_avif
 from unicorn_codec.pictures.images import folder_digest
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
@@ -59,16 +60,18 @@ class PackedCodes:
 
     Args:
         rounds: of refinement of its codes; 0 if all pictures are stored as AVIF.
+        learned: None if nothing was to be learned.
     """
 
     container: PackedPictures
     rounds: int
+    learned: Learned | None = None
 
 
 def pack_into_codes(
     pictures: PictureSource, autoencoder: PackagedAutoencoder, output: Path, options: CodesOptions, observer: Observer
 ) -> PackedCodes:
-    """Store every picture as a code and, if it reduces the cost, a shared update of the decoder.
+    """Store every picture as a code and, if it pays for its bytes, an update of the models that learned the folder.
 
     Raises:
         InvalidSetting: no step reaches the target size, or the step is too coarse.
@@ -94,12 +97,12 @@ def pack_into_codes(
         encoder = new_encoder(pictures, autoencoder, model, checkpoint, other_bytes)
         return _encode(encoder, options, observer)
     except KeyboardInterrupt:
-        if not checkpoint.codes:
+        if checkpoint.is_empty:
             raise
         checkpoint.save()
+        kept = f"the codes of {len(checkpoint.codes)} pictures" if checkpoint.codes else "what was learned"
         raise Interrupted(
-            f"stopped; {checkpoint.path} holds the codes of {len(checkpoint.codes)} pictures: "
-            "give the same command with --resume to continue"
+            f"stopped; {checkpoint.path} holds {kept}: give the same command with --resume to continue"
         ) from None
 
 
@@ -147,12 +150,16 @@ def _encode(encoder: FolderEncoder, options: CodesOptions, observer: Observer) -
     plan = CodesPlan(target=target, rounds=plan_rounds(encoder, options, step))
     if encoder.checkpoint is not None and options.effort is None:
         encoder.checkpoint.rounds = plan.rounds  # a resumed pack continues with the same number
+    learned = None
+    if options.learning is not None and len(encoder.sequences.positions) < len(encoder.pictures):
+        if isinstance(target, OfSize):
+            step = plain_step(encoder, target.bytes, observer)
+        update, learned = learn(encoder, step, options.learning, options.seed, observer)
+        encoder = encoder if update is None else encoder.with_update(update)
     container = encode_to_plan(encoder, plan, options.seed, observer)
-    if options.tune:
-        encoder, container = tune(encoder, container, plan, options.seed, observer)
     if options.has_quality_floor:
         container = enforce_floor(encoder, plan, options, container, observer)
-    return PackedCodes(container=container, rounds=plan.rounds)
+    return PackedCodes(container=container, rounds=plan.rounds, learned=learned)
 
 
 def encode_to_plan(encoder: FolderEncoder, plan: CodesPlan, seed: int, observer: Observer) -> PackedPictures:
@@ -163,19 +170,6 @@ def encode_to_plan(encoder: FolderEncoder, plan: CodesPlan, seed: int, observer:
     else:
         step, codes = fit_codes(encoder, plan.target.bytes, plan.rounds, observer)
     return container_of(encoder, max(step, FINEST), codes, seed)
-
-
-def tune(
-    encoder: FolderEncoder, container: PackedPictures, plan: CodesPlan, seed: int, observer: Observer
-) -> tuple[FolderEncoder, PackedPictures]:
-    """Fit an update of the decoder; if it reduces the cost, return an encoder and a container with it."""
-    update = tune_decoder(encoder, container.header.latent_step, bytes_of(encoder, container), seed, observer)
-    if update is None:
-        return encoder, container
-    encoder = encoder.with_update(update)
-    if isinstance(plan.target, AtStep):  # the codes stay, the decoder makes more of them
-        return encoder, replace(container, tuning=update)
-    return encoder, encode_to_plan(encoder, plan, seed, observer)
 
 
 def container_of(encoder: FolderEncoder, step: float, codes: Codes, seed: int) -> PackedPictures:
@@ -194,7 +188,7 @@ def container_of(encoder: FolderEncoder, step: float, codes: Codes, seed: int) -
         names=folder.names,
         codes=codes,
         alphas=encoder.alphas,
-        tuning=encoder.update,
+        update=encoder.update,
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from unicorn_codec.network.planning import NetworkPlan
 from unicorn_codec.network.training import Progress
-from unicorn_codec.packing.reports import Tuned
+from unicorn_codec.packing.reports import Learned
 from unicorn_codec.pictures.images import Folder
 
 
@@ -23,11 +23,11 @@ class Observer:
     def preview(self, psnr_db: float) -> None:
         """A few pictures were decoded with the weights of this moment: their mean PSNR."""
 
-    def tuned(self, tuned: Tuned) -> None:
-        """An update of the decoder was fitted and judged."""
+    def learning(self, progress: float, gain: float) -> None:
+        """Learning is at ``progress`` of 1; at the last measurement it saved the part ``gain`` of the codes' bytes."""
 
-    def not_tuned(self, least_bytes: float) -> None:
-        """An update was asked for, but even the smallest, of about ``least_bytes``, is too large for this file."""
+    def learned(self, learned: Learned) -> None:
+        """Learning is over."""
 
     def of_stage(self, name: str) -> Callable[[int, int], None]:
         """Return ``stage`` with its name filled in."""

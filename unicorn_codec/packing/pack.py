@@ -32,7 +32,7 @@ from unicorn_codec.format.writer import ContainerWriter
 from unicorn_codec.inspection import DECODED_BY_MODEL, index_bits, needed_weight_bytes, parts_of
 from unicorn_codec.measurement import Measured, measure
 from unicorn_codec.packing.archive_writing import check_output, id_of, write_pictures
-from unicorn_codec.packing.into_codes import pack_into_codes
+from unicorn_codec.packing.into_codes import PackedCodes, pack_into_codes
 from unicorn_codec.packing.into_network import pack_into_network
 from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.original_metadata import OriginalMetadata
@@ -73,23 +73,23 @@ def pack(
     pictures = PictureSource(listed, options.read)
     for name in listed.all_names:  # before the work, not at its end
         check_name(name)
-    packed, rounds = make_packed(pictures, autoencoder, output, options, observer)
+    made = make_packed(pictures, autoencoder, output, options, observer)
     seconds = time.monotonic() - started
     metadata = OriginalMetadata(pictures, options.metadata)
     try:
         with open_atomic(output) as file:
             measured = write_and_measure(
-                file, packed, metadata, autoencoder, observer, self_contained=options.self_contained
+                file, made.container, metadata, autoencoder, observer, self_contained=options.self_contained
             )
     except OSError as error:
         raise OutputError(f"cannot write {output}: {error.strerror or error}") from error
     checkpoint_path(output).unlink(missing_ok=True)
     with Archive.of(ContainerReader(FileSource(output)), autoencoder) as written:
-        report = report_on(written, pictures, options, measured, rounds=rounds, seconds=seconds)
+        report = report_on(written, pictures, options, measured, made, seconds=seconds)
     return replace(
         report,
-        notes=(*report.notes, *metadata.notes, *transparency_notes(packed)),
-        alpha_bytes=sum(map(len, packed.alphas.values())),
+        notes=(*report.notes, *metadata.notes, *transparency_notes(made.container)),
+        alpha_bytes=sum(map(len, made.container.alphas.values())),
     )
 
 
@@ -154,17 +154,16 @@ def load_packing_autoencoder(options: PackOptions) -> Autoencoder:
 
 def make_packed(
     pictures: PictureSource, autoencoder: Autoencoder, output: Path, options: PackOptions, observer: Observer
-) -> tuple[PackedPictures, int]:
-    """Pack in the way that the options ask for; return the pictures and the rounds of refinement."""
+) -> PackedCodes:
+    """Pack in the way that the options ask for."""
     if isinstance(options, NetworkOptions):
-        container, rounds = pack_into_network(pictures, autoencoder, output, options, observer), 0
+        packed = PackedCodes(container=pack_into_network(pictures, autoencoder, output, options, observer), rounds=0)
     elif isinstance(options, CodesOptions) and isinstance(autoencoder, PackagedAutoencoder):
         packed = pack_into_codes(pictures, autoencoder, output, options, observer)
-        container, rounds = packed.container, packed.rounds
     else:
         raise TypeError(f"pack with CodesOptions or NetworkOptions, not {type(options).__name__}")
     read = ReadSettings(max_side=options.read.max_side, background=options.read.background)
-    return replace(container, read=read), rounds
+    return replace(packed, container=replace(packed.container, read=read))
 
 
 def canaries_of(archive: Archive) -> list[Canary]:
@@ -184,8 +183,8 @@ def report_on(
     pictures: PictureSource,
     options: PackOptions,
     measured: Measured,
+    made: PackedCodes,
     *,
-    rounds: int,
     seconds: float,
 ) -> PackReport:
     """Report on a written archive."""
@@ -205,7 +204,7 @@ def report_on(
         bits_per_pixel_with_autoencoder=bits_per_pixel(file_bytes + needed_weight_bytes(reader), pixels),
         index_bits=index_bits(reader),
         latent_step=reader.footer.decoders[0].latent_step,
-        rounds=0 if avif.pictures + sequences.pictures + exact.pictures == len(archive) else rounds,
+        rounds=0 if avif.pictures + sequences.pictures + exact.pictures == len(archive) else made.rounds,
         wanted_bytes=None if target is None else target.file_bytes(pixels),
         seconds=seconds,
         measured=measured,
@@ -221,6 +220,7 @@ def report_on(
         kept_bytes=files.bytes,
         kept=tuple(OtherFile(printable(file.name), file.reason) for file in folder.others),
         below_target=measured.below(*floor),
+        learned=made.learned,
         network=report_on_network(archive, pictures),
         left_out=folder.left_out,
         notes=folder.notes,

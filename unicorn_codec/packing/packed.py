@@ -54,7 +54,7 @@ class PackedPictures:
         weights: of the network, see ``weight_section``; None without one.
         codes: of the pictures by position; None if a network holds them.
         alphas: opacity of transparent pictures by position, see ``alpha_plane``.
-        tuning: update of the decoder, see ``decoder_update``; None without one.
+        update: of the networks, see ``folder_update``; None without one.
         read: options for reading files.
     """
 
@@ -64,13 +64,13 @@ class PackedPictures:
     weights: bytes | None = None
     codes: Codes | None = None
     alphas: Mapping[int, bytes] = field(default_factory=dict)
-    tuning: bytes | None = None
+    update: bytes | None = None
     read: ReadSettings = field(default_factory=ReadSettings)
 
     def __post_init__(self) -> None:
         check((self.weights is None) == (self.header.denoising is None), "a network and its weights come together")
         check((self.weights is None) != (self.codes is None), "an archive holds either a network or codes")
-        check(self.tuning is None or self.codes is not None, "a change of the decoder comes with codes alone")
+        check(self.update is None or self.codes is not None, "an update comes with codes alone")
         check(self.sizes.shape == (len(self.names), 2), "one size a name")
         channels = self.header.autoencoder.latent_channels
         check(self.codes is None or channels <= MAX_CODED_CHANNELS, f"codes of {channels} latent channels")

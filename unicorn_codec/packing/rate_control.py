@@ -4,7 +4,7 @@ fit_codes: take_size_sample > SizeCurve.step_of > FolderEncoder.encode > correct
 """
 
 from unicorn_codec.errors import InvalidSetting
-from unicorn_codec.packing.folder_encoder import FolderEncoder
+from unicorn_codec.packing.folder_encoder import FINEST, FolderEncoder
 from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.packed import Codes
 from unicorn_codec.packing.size_forecast import SizeCurve, take_size_sample
@@ -13,6 +13,13 @@ TOLERANCE, TOLERANCE_REFINED = 0.01, 0.02
 """Accepted relative error of the size, because another step requires refining all codes again."""
 
 CORRECTIONS = 2
+
+
+def plain_step(encoder: FolderEncoder, wanted_bytes: float, observer: Observer) -> float:
+    """Estimate the step at which a file has about the wanted size; the coarsest one where none reaches it."""
+    sample = take_size_sample(encoder, observer.of_stage("encoding"))
+    curve = SizeCurve(sample.file_bytes, encoder.finest, encoder.coarsest, observer.of_stage("searching"))
+    return max(curve.step_of(wanted_bytes), FINEST)
 
 
 def fit_codes(encoder: FolderEncoder, wanted_bytes: float, rounds: int, observer: Observer) -> tuple[float, Codes]:

@@ -10,22 +10,26 @@ from unicorn_codec.pictures.picture_files import LeftOut, OtherFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tuned:
-    """Outcome of fitting an update of the decoder to the set.
+class Learned:
+    """Outcome of learning a folder.
 
     Args:
-        rank: of the update of every kernel; 0: biases alone.
-        bytes: size of the update.
-        gain: relative reduction of the loss, compared with finer codes of the same total size. Kept if positive.
+        kept: whether the archive holds an update, because it saves more than its bytes.
+        bytes: of the update.
+        saved_bytes: estimated bytes that it saves at equal distortion, its own taken off. Negative if it does not pay.
+        code_bytes: estimated bytes of all codes without it.
+        steps: of training.
+        seconds: that learning took.
+        tried: whether training began. Where the codes take few bytes, no update can pay.
     """
 
-    rank: int
-    bytes: int
-    gain: float
-
-    @property
-    def kept(self) -> bool:
-        return self.gain > 0
+    kept: bool
+    bytes: int = 0
+    saved_bytes: int = 0
+    code_bytes: int = 0
+    steps: int = 0
+    seconds: float = 0.0
+    tried: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +58,7 @@ class PackReport:
         latent_step: quantisation step of the codes; in an archive with a network the step that the decoder gets.
         rounds: of refinement.
         seconds: without the time for measuring.
+        learned: None if packing was not to learn, or had nothing to.
         network: None for an archive of codes.
         sequence_pictures: pictures stored in sequences of near-duplicates, in ``sequence_bytes`` together.
         avif_pictures: pictures stored as AVIF alone, in ``avif_bytes`` together.
@@ -74,6 +79,7 @@ class PackReport:
     wanted_bytes: float | None
     seconds: float
     measured: Measured
+    learned: Learned | None
     network: NetworkReport | None
     sequence_pictures: int
     sequence_bytes: int

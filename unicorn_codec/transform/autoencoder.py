@@ -26,7 +26,6 @@ from unicorn_codec.errors import AutoencoderUnavailable
 from unicorn_codec.format.header import AutoencoderReference
 from unicorn_codec.model_registry import AUTOENCODER, default_name, get_model, names
 from unicorn_codec.transform.coding_autoencoder import CodingAutoencoder
-from unicorn_codec.transform.decoder_update import parse_update, updated_network
 from unicorn_codec.transform.resampling import double
 from unicorn_codec.transform.tiling import margin_of, tiles
 
@@ -161,13 +160,11 @@ class PackagedAutoencoder(Autoencoder):
             downsampling=self.network.downsampling,
         )
 
-    def with_update(self, payload: bytes) -> "PackagedAutoencoder":
-        """Return this autoencoder with the decoder updated by an archive (see ``decoder_update``).
-
-        Raises ``InvalidField``.
-        """
+    def with_network(self, parameters: Mapping[str, Tensor]) -> "PackagedAutoencoder":
+        """Return this autoencoder with other parameters of its network."""
         other = copy.copy(self)
-        other.network = updated_network(self.network, parse_update(payload, self.network))
+        other.network = copy.deepcopy(self.network)
+        other.network.load_state_dict(dict(parameters))
         return other
 
     def encode(self, pictures: Tensor) -> Tensor:
