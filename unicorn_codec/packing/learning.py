@@ -20,7 +20,7 @@ from unicorn_codec.transform.folder_update import UpdatedModels, update_shapes
 STEPS, SECONDS = 200, {"cpu": 300.0, "cuda": 60.0}
 """Most steps of training without a time budget, and the most seconds that they may take, by kind of device."""
 
-LARGEST_GAIN = 0.4
+LARGEST_GAIN = 0.2
 """Most of the codes' bytes that learning is expected to save. Where even this is less than an update, none is tried."""
 
 GAIN_LOST = 0.08

@@ -27,9 +27,10 @@ from unicorn_codec.transform.folder_update import (
     update_shapes,
 )
 
-PROBE_STEPS = 30
+PROBE_STEPS, PROBE_SECONDS = 30, 60.0
 LEAST_GAIN = 0.01
-"""Steps after which training ends unless it has gained this part of the codes' bytes."""
+"""Steps of the probe and the most seconds that it may take, after which training ends unless it has gained this part of
+the codes' bytes."""
 
 MEASURED_EVERY = 40
 """Steps after which the gain is measured anew, for who watches."""
@@ -100,23 +101,23 @@ class UpdateTraining:
         self, seconds: float, most_steps: int | None, seed: int, observer: Observer, checkpoint: CodesCheckpoint | None
     ) -> None:
         """Train until a time or a number of steps is over, or the probe finds that it does not pay."""
-        self.update = {name: tensor.requires_grad_() for name, tensor in self.update.items()}
-        groups = [{"params": [tensor], "lr": rate_of(name)} for name, tensor in self.update.items()]
+        groups = [{"params": [tensor.requires_grad_()], "lr": rate_of(name)} for name, tensor in self.update.items()]
         optimizer = torch.optim.Adam(groups, betas=(0.9, 0.98))
         rates = [group["lr"] for group in optimizer.param_groups]
         generator, device = np.random.default_rng((seed, self.steps)), self.cost.models.autoencoder.device
-        begun, first, gain = time.monotonic(), self.steps, 0.0
+        begun, first, gain, has_probed = time.monotonic(), self.steps, 0.0, False
         while True:
-            spent = (time.monotonic() - begun) / seconds
-            progress = max(spent, 0.0 if most_steps is None else self.steps / most_steps)
+            spent = time.monotonic() - begun
+            progress = max(spent / seconds, 0.0 if most_steps is None else self.steps / most_steps)
             observer.learning(min(progress, 1.0), gain)
             if progress >= 1:
                 return
-            if self.steps == PROBE_STEPS or (self.steps > PROBE_STEPS and self.steps % MEASURED_EVERY == 0):
+            probes = not has_probed and (self.steps >= PROBE_STEPS or spent >= PROBE_SECONDS)
+            if probes or (has_probed and self.steps % MEASURED_EVERY == 0):
                 gain = self.gain(self.update)
-                observer.learning(progress, gain)
-            if self.steps == PROBE_STEPS and gain < LEAST_GAIN:
+            if probes and gain < LEAST_GAIN:
                 return
+            has_probed = has_probed or probes
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * min(1.0, (self.steps - first + 1) / WARMING) * (1 - progress) ** 0.7
             windows = draw_batch(self.learned, BATCH_PIXELS[device.type], generator)
