@@ -145,7 +145,6 @@ def test_nothing_is_learned_for_a_small_set(folder: Path, tmp_path: Path) -> Non
 
 @pytest.mark.usefixtures("cheap")
 def test_the_probe_ends_what_does_not_pay(special: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(update_training, "LEAST_GAIN", 1e6)
     monkeypatch.setattr(update_training, "REFINED_PART", 0.0)
     report = pack(special, tmp_path / "out.uni", OPTIONS)
     assert (

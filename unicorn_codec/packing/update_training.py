@@ -28,9 +28,9 @@ from unicorn_codec.transform.folder_update import (
 )
 
 PROBE_STEPS, PROBE_SECONDS = 30, 60.0
-LEAST_GAIN = 0.01
-"""Steps of the probe and the most seconds that it may take, after which training ends unless it has gained this part of
-the codes' bytes."""
+GROWTH_AFTER_PROBE = 2.5
+"""Steps of the probe, the most seconds that it may take, and the multiple of its gain that training may reach. Training
+ends after the probe where even that would not pay for the update's bytes. On receipts it gained 1.6 times."""
 
 MEASURED_EVERY = 40
 """Steps after which the gain is measured anew, for who watches."""
@@ -115,7 +115,7 @@ class UpdateTraining:
             probes = not has_probed and (self.steps >= PROBE_STEPS or spent >= PROBE_SECONDS)
             if probes or (has_probed and self.steps % MEASURED_EVERY == 0):
                 gain = self.gain(self.update)
-            if probes and gain < LEAST_GAIN:
+            if probes and GROWTH_AFTER_PROBE * self.saved_by(gain) < len(self.payload()):
                 return
             has_probed = has_probed or probes
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
@@ -156,9 +156,16 @@ class UpdateTraining:
 
     def finish(self) -> tuple[bytes, float]:
         """Return the payload of the update, and the bytes that it saves, its own taken off."""
-        stored = as_stored(self.update, self.coarseness)
-        payload = serialize_update(quantise_update(self.update, self.coarseness), self.rank)
-        return payload, REFINED_PART * self.gain(stored) * self.code_bytes - len(payload)
+        payload = self.payload()
+        return payload, self.saved_by(self.gain(as_stored(self.update, self.coarseness))) - len(payload)
+
+    def payload(self) -> bytes:
+        """Return the update as the file stores it."""
+        return serialize_update(quantise_update(self.update, self.coarseness), self.rank)
+
+    def saved_by(self, gain: float) -> float:
+        """Return the bytes of refined codes that a gain saves."""
+        return REFINED_PART * gain * self.code_bytes
 
 
 def start_update(models: UpdatedModels, rank: int, seed: int) -> dict[str, Tensor]:
