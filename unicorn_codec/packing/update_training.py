@@ -21,7 +21,6 @@ from unicorn_codec.packing.observer import Observer
 from unicorn_codec.transform.folder_update import (
     CONTEXT,
     UpdatedModels,
-    quantise_rows_of,
     quantise_update,
     serialize_update,
     update_shapes,
@@ -182,10 +181,8 @@ def start_update(models: UpdatedModels, rank: int, seed: int) -> dict[str, Tenso
 
 def as_stored(update: Mapping[str, Tensor], coarseness: float) -> dict[str, Tensor]:
     """Round an update as the file stores it."""
-    return {
-        name: torch.from_numpy(quantise_rows_of(tensor, coarseness).values).to(tensor.device)
-        for name, tensor in update.items()
-    }
+    rounded = quantise_update(update, coarseness)
+    return {name: torch.from_numpy(rounded[name].values).to(tensor.device) for name, tensor in update.items()}
 
 
 def rate_of(name: str) -> float:

@@ -88,10 +88,9 @@ def parse_update(payload: bytes, network: CodingAutoencoder, model: ContextModel
 
 def quantise_update(update: Mapping[str, Tensor], coarseness: float) -> dict[str, QuantisedRows]:
     """Round every row to multiples of about ``coarseness`` times its root mean square."""
-    return {name: quantise_rows_of(tensor, coarseness) for name, tensor in update.items()}
-
-
-def quantise_rows_of(tensor: Tensor, coarseness: float) -> QuantisedRows:
-    """Round the rows of one tensor, see ``quantise_update``."""
-    values = tensor.detach().cpu().numpy()
-    return quantise_rows(values, nearest_steps(coarseness * np.sqrt(np.mean(values**2, axis=1))))
+    quantised = {}
+    for name, tensor in update.items():
+        values = tensor.detach().cpu().numpy()
+        steps = nearest_steps(coarseness * np.sqrt(np.mean(values**2, axis=1)))
+        quantised[name] = quantise_rows(values, steps)
+    return quantised
