@@ -216,11 +216,16 @@ class ChunkMutator:
 
 
 def _mend_digests(chunks: list[LooseChunk], chunk: LooseChunk, payload: bytes) -> None:
-    """Replace a chunk's payload, and its digest in all others, whose own digests change with it."""
+    """Replace a chunk's payload, and its digest in all chunks behind it, whose own digests change with it.
+
+    A mutation may put a digest into any chunk; only those of earlier chunks are mended, or two chunks that name each
+    other would be mended for ever.
+    """
     old, new = (hashlib.sha256(one).digest()[:8] for one in (chunk.payload, payload))
     chunk.payload = payload
-    for other in chunks:
-        if other is not chunk and old in other.payload:
+    place = next(number for number, one in enumerate(chunks) if one is chunk)
+    for other in chunks[place + 1 :]:
+        if old in other.payload:
             _mend_digests(chunks, other, other.payload.replace(old, new))
 
 
