@@ -103,6 +103,15 @@ effort_options = grouped(
         help="Code every picture independently; do not group near-duplicates into sequences.",
     ),
     option(
+        "--no-avif",
+        "avif",
+        is_flag=True,
+        default=True,
+        flag_value=False,
+        advanced=True,
+        help="Code every picture as latents; do not store those as AVIF that it codes better, such as print.",
+    ),
+    option(
         "--depends-on",
         type=click.IntRange(1, MAX_SEQUENCE - 1),
         advanced=True,
@@ -305,6 +314,7 @@ def pack_options(
     *,
     index_only: bool,
     sequences: bool,
+    avif: bool,
     learning: Learning | None,
     exact: tuple[str, ...],
     keep_others: bool,
@@ -327,10 +337,13 @@ def pack_options(
         raise click.UsageError(f"give one of {_listed(training)}")
     if not (index_only or of_network or training):
         originals = original_options_of(exact, keep_others=keep_others)
-        return CodesOptions(sequences=sequences, learning=learning, originals=originals, **of_codes, **common)
+        return CodesOptions(
+            sequences=sequences, avif=avif, learning=learning, originals=originals, **of_codes, **common
+        )
     flags = {
         "learn": learning != Learning(),
         "no_sequences": not sequences,
+        "no_avif": not avif,
         "exact": exact,
         "keep_others": keep_others,
     }

@@ -25,7 +25,7 @@ from unicorn_codec.pictures.images import list_folder
 from unicorn_codec.pictures.metrics import psnr_db
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 
-OPTIONS = CodesOptions(device="cpu", effort=0, sequences=False, target=Target(Goal.STEP, 6.0))
+OPTIONS = CodesOptions(device="cpu", effort=0, sequences=False, avif=False, target=Target(Goal.STEP, 6.0))
 
 
 class Listener(Observer):

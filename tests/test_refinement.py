@@ -28,7 +28,7 @@ from unicorn_codec.effort import (
 )
 from unicorn_codec.packing import effort_planning, rate_control, refinement
 from unicorn_codec.packing.code_writer import encode_latents, quantise_latents
-from unicorn_codec.packing.folder_encoder import NoSequences
+from unicorn_codec.packing.folder_encoder import PicturesAsAvif
 from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.pack import pack
 from unicorn_codec.packing.refinement import Objective
@@ -220,7 +220,7 @@ def test_what_a_gpu_refines_together_fits_into_its_memory(
 class AwkwardFolder:
     """Replaces a ``FolderEncoder`` and its sample, which estimates other sizes than come out."""
 
-    finest, coarsest, overhead, sequences = 1.0, 24.0, 0, NoSequences()
+    finest, coarsest, overhead, sequences = 1.0, 24.0, 0, PicturesAsAvif()
 
     def __init__(self) -> None:
         self.efforts: list[int] = []
@@ -283,7 +283,7 @@ def test_a_time_decides_the_effort(photographs: Path, tmp_path: Path, monkeypatc
 class TimedFolder:
     """Replaces a ``FolderEncoder`` of two pictures, each of which takes a second a round and nothing else."""
 
-    checkpoint, sequences, model = None, NoSequences(), None
+    checkpoint, sequences, model = None, PicturesAsAvif(), None
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0

@@ -8,7 +8,7 @@ import pytest
 from unicorn_codec.codes.context_model import load_context_model
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.packing import size_forecast
-from unicorn_codec.packing.folder_encoder import FolderEncoder, NoSequences, SequencedPictures
+from unicorn_codec.packing.folder_encoder import FolderEncoder, PicturesAsAvif, SequencedPictures
 from unicorn_codec.packing.into_codes import new_encoder
 from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.packing.size_forecast import NEAR, SizeCurve, take_size_sample
@@ -58,7 +58,7 @@ def keep_in(seen: list[tuple[int, int]]) -> Callable[[int, int], None]:
     return lambda done, count: seen.append((done, count))
 
 
-@pytest.mark.parametrize("sequences", [NoSequences(), OneSequence()])
+@pytest.mark.parametrize("sequences", [PicturesAsAvif(), OneSequence()])
 def test_the_size_of_plain_codes_is_known_without_writing_them(
     encoder: FolderEncoder, sequences: SequencedPictures
 ) -> None:

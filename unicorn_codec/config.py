@@ -205,6 +205,7 @@ class CodesOptions(PackOptions):
         effort: rounds of refinement, see ``refinement``; None: ``effort.default_effort``, or what ``seconds`` allow.
         seconds: time budget of packing, instead of an effort.
         sequences: store near-duplicates as AV1 sequences where that takes fewer bytes.
+        avif: store pictures as AVIF where that costs less than latents, by rate and distortion.
         depends_on: number of other pictures of its sequence that a picture may depend on.
         learning: train an update of the shipped networks where that pays for its bytes; None never does.
         min_psnr_db, min_ms_ssim: the quality floor. Pictures below it are stored as AVIF at the lowest quality that
@@ -216,6 +217,7 @@ class CodesOptions(PackOptions):
     effort: int | None = None
     seconds: float | None = None
     sequences: bool = True
+    avif: bool = True
     depends_on: int = 31
     learning: Learning | None = Learning()
     min_psnr_db: float | None = None

@@ -135,6 +135,21 @@ class CandidateChooser:
         )
         return whole, half
 
+    def least_costs(self, pixels: Tensor, step: float, measure: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        """Return (N,) costs of pictures (N, H, W, 3), uint8, coded in the cheaper way without refinement, in bits.
+
+        Args:
+            measure: distortion of decoded pictures and originals.
+        """
+        ways = [(False, self.encode(pixels))]
+        if step >= FINEST_WITH_HALVES:
+            ways.append((True, self.encode_halves(pixels)))
+        costs = [
+            replace(self.objective(step, half=half), measure=measure).cost_of_pictures(pixels, latents)
+            for half, latents in ways
+        ]
+        return torch.stack(costs).amin(0)
+
     def code_bytes(self, candidate: Candidate, step: float) -> NDArray[np.float32]:
         """Estimate (N,) the bytes of pictures' codes."""
         objective, device = self.objective(step, half=candidate.half), self.autoencoder.device

@@ -51,16 +51,23 @@ class SequencedPictures(Protocol):
         """Yield their codes by position, some at a time."""
 
 
-class NoSequences:
-    """No pictures are stored as sequences."""
+class PicturesAsAvif:
+    """Pictures that are stored as AVIF: as sequences, alone, or none at all.
 
-    positions: Set[int] = frozenset()
+    Args:
+        parts: without a common picture.
+    """
+
+    def __init__(self, *parts: SequencedPictures) -> None:
+        self._parts = parts
+        self.positions: Set[int] = frozenset(position for part in parts for position in part.positions)
 
     def bytes_at(self, step: float) -> float:
-        return 0.0
+        return sum(part.bytes_at(step) for part in self._parts)
 
     def codes_at(self, step: float) -> Iterator[dict[int, bytes]]:
-        return iter(())
+        for part in self._parts:
+            yield from part.codes_at(step)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +88,7 @@ class FolderEncoder:
     latents: LatentSource
     chooser: CandidateChooser
     model: ContextModel
-    sequences: SequencedPictures = field(default_factory=NoSequences)
+    sequences: SequencedPictures = field(default_factory=PicturesAsAvif)
     checkpoint: CodesCheckpoint | None = None
     update: bytes | None = None
     alphas: Mapping[int, bytes] = field(default_factory=dict)

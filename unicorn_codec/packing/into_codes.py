@@ -1,6 +1,7 @@
 """Packing into codes.
 
-pack_into_codes: find near-duplicates > resolve the target > learn the folder > encode > enforce the quality floor
+pack_into_codes: find near-duplicates > resolve the target > learn the folder > choose what AVIF codes better > encode
+> enforce the quality floor
 """
 
 from collections.abc import Sequence
@@ -16,9 +17,16 @@ from unicorn_codec.config import CodesOptions
 from unicorn_codec.decoders.code_decoder import CodeDecoder
 from unicorn_codec.errors import Interrupted, InvalidSetting
 from unicorn_codec.format.header import Header
+from unicorn_codec.packing.avif_pictures import LEARNED, REFINED, AvifCandidates, AvifPictures, judge_avif
 from unicorn_codec.packing.candidates import CandidateChooser
 from unicorn_codec.packing.effort_planning import plan_rounds
-from unicorn_codec.packing.folder_encoder import FINEST, FolderEncoder, estimate_overhead
+from unicorn_codec.packing.folder_encoder import (
+    FINEST,
+    FolderEncoder,
+    PicturesAsAvif,
+    SequencedPictures,
+    estimate_overhead,
+)
 from unicorn_codec.packing.learning import learn
 from unicorn_codec.packing.near_duplicates import NearDuplicateGroup, find_near_duplicates, worthwhile
 from unicorn_codec.packing.observer import Observer
@@ -30,12 +38,9 @@ from unicorn_codec.packing.rate_control import CORRECTIONS, fit_codes, plain_ste
 from unicorn_codec.packing.reports import Learned
 from unicorn_codec.packing.self_contained import attached_bytes, is_wanted
 from unicorn_codec.packing.targets import AsAvif, AtStep, OfSize, resolve
-from unicorn_codec.pictures.avif import check_avif, encode_avif, has_avif
+from unicorn_codec.pictures.avif import QUICK, THOROUGH, check_avif, encode_avif, has_avif
 from unicorn_codec.pictures.images import folder_digest
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
-
-TYPICAL_STEP = 2.8
-"""Step for comparing near-duplicates and timing rounds while the step for a target size is not known yet."""
 
 MOST_EXCESS = 0.03
 """Relative excess of the file size above which the step is chosen again."""
@@ -145,21 +150,48 @@ def _encode(encoder: FolderEncoder, options: CodesOptions, observer: Observer) -
     if isinstance(target, AsAvif):
         container = encode_as_avif(encoder, groups, target.quality, options.seed, observer)
         return PackedCodes(container=container, rounds=0)
-    step = target.step if isinstance(target, AtStep) else TYPICAL_STEP
+    step = target.step if isinstance(target, AtStep) else plain_step(encoder, target.bytes, observer)
     encoder = encoder.with_sequences(worthwhile(groups, step, observer.of_stage("sequences")))
+    encoder, learned = learn_and_choose(encoder, step, options, observer)
     plan = CodesPlan(target=target, rounds=plan_rounds(encoder, options, step))
     if encoder.checkpoint is not None and options.effort is None:
         encoder.checkpoint.rounds = plan.rounds  # a resumed pack continues with the same number
-    learned = None
-    if options.learning is not None and len(encoder.sequences.positions) < len(encoder.pictures):
-        if isinstance(target, OfSize):
-            step = plain_step(encoder, target.bytes, observer)
-        update, learned = learn(encoder, step, options.learning, options.seed, observer)
-        encoder = encoder if update is None else encoder.with_update(update)
     container = encode_to_plan(encoder, plan, options.seed, observer)
     if options.has_quality_floor:
         container = enforce_floor(encoder, plan, options, container, observer)
     return PackedCodes(container=container, rounds=plan.rounds, learned=learned)
+
+
+def learn_and_choose(
+    encoder: FolderEncoder, step: float, options: CodesOptions, observer: Observer
+) -> tuple[FolderEncoder, Learned | None]:
+    """Train an update where that pays, and choose the pictures that cost less as AVIF than as latents.
+
+    Args:
+        encoder: with sequences.
+        step: at which the pictures will be coded, approximately.
+    """
+    sequences, learned = encoder.sequences, None
+    candidates = AvifCandidates(0, {}, {})
+    if options.avif and has_avif():
+        candidates = judge_avif(encoder, step, observer.of_stage("choosing"))
+    # What learning cannot win is not learned from.
+    latents = encoder.with_sequences(with_avif(sequences, encoder, candidates.below(LEARNED), options))
+    if options.learning is not None and len(latents.sequences.positions) < len(encoder.pictures):
+        update, learned = learn(latents, step, options.learning, options.seed, observer)
+        if update is not None:
+            encoder = encoder.with_update(update)
+            if candidates.code_bytes:
+                candidates = judge_avif(encoder, step, observer.of_stage("choosing"))
+    chosen = candidates.below(1.0 if options.effort == 0 else REFINED)
+    return encoder.with_sequences(with_avif(sequences, encoder, chosen, options)), learned
+
+
+def with_avif(
+    sequences: SequencedPictures, encoder: FolderEncoder, alone: AvifCandidates, options: CodesOptions
+) -> PicturesAsAvif:
+    """Combine pictures that are stored as sequences and alone."""
+    return PicturesAsAvif(sequences, AvifPictures(encoder.pictures, alone, QUICK if options.effort == 0 else THOROUGH))
 
 
 def encode_to_plan(encoder: FolderEncoder, plan: CodesPlan, seed: int, observer: Observer) -> PackedPictures:

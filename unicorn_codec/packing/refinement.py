@@ -8,7 +8,7 @@ or more, latents are also rounded at random, so that they can move further (stoc
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
 from typing import TypeVar
@@ -79,12 +79,14 @@ class Objective:
         step: the archive's quantisation step, which sets the weight of distortion.
         half: whether the code is of the picture at half size. Each of its pixels represents four, so its latents have
             half the step.
+        measure: distortion of decoded pictures and originals.
     """
 
     autoencoder: PackagedAutoencoder
     rate: RateModel
     step: float
     half: bool
+    measure: Callable[[Tensor, Tensor], Tensor] = distortion
 
     @property
     def own_step(self) -> float:
@@ -117,7 +119,7 @@ class Objective:
 
     def _worth(self, decoded: Tensor, pictures: Tensor) -> Tensor:
         """Return (N,) weighted distortion, in bits, of pictures (N, 3, H, W) in [-1, 1]."""
-        return bits_worth(pictures[0, 0].numel() * distortion(decoded, pictures), self.step)
+        return bits_worth(pictures[0, 0].numel() * self.measure(decoded, pictures), self.step)
 
     def cost_of_pictures(self, pixels: Tensor, latents: Tensor) -> Tensor:
         """Return (N,) costs of pictures (N, H, W, 3), uint8, coded by latents, which this method rounds."""

@@ -1,0 +1,167 @@
+"""Pictures that AVIF codes better than latents, such as print, drawings and screens: found by rate and distortion.
+
+judge_avif: windows of each picture > their cost as latents > their cost as AVIF of the same quality
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from unicorn_codec.concurrency import map_in_threads
+from unicorn_codec.devices import worker_count
+from unicorn_codec.packing.candidates import WINDOW, WINDOWS_AT_ONCE, CandidateChooser
+from unicorn_codec.packing.folder_encoder import FINEST, FINEST_OF_SEQUENCES, FolderEncoder
+from unicorn_codec.packing.picture_source import PictureSource
+from unicorn_codec.packing.refinement import bits_worth
+from unicorn_codec.pictures.avif import QUICK, AvifEncoder, encode_avif
+from unicorn_codec.pictures.batches import batches_by_size
+from unicorn_codec.pictures.images import Pixels
+from unicorn_codec.quality import avif_quality_of, quality_of_step
+from unicorn_codec.transform.distortion import judged_distortion
+
+LARGEST_WHOLE = 1 << 20
+"""Pixels up to which a picture is judged whole. Of larger ones four windows are, one in each quarter."""
+
+REFINED, LEARNED = 0.93, 0.75
+"""Approximate relative cost of latents after refinement, and the least that learning and refinement may reach."""
+
+SAMPLED = 8
+GRID = 10
+BEST_QUALITY = 100
+"""The bytes of other qualities are estimated from some pictures, at multiples of a step, and interpolated."""
+
+
+@dataclass(frozen=True, slots=True)
+class AvifCandidates:
+    """Pictures that may be stored as AVIF.
+
+    Args:
+        quality: AVIF quality at which they were judged.
+        code_bytes: estimated bytes of each at this quality, by position.
+        ratios: cost of each as AVIF, relative to its latents without refinement, by position.
+    """
+
+    quality: int
+    code_bytes: Mapping[int, float]
+    ratios: Mapping[int, float]
+
+    def below(self, ratio: float) -> "AvifCandidates":
+        """Return those that cost less than a part of their latents."""
+        chosen = {position: size for position, size in self.code_bytes.items() if self.ratios[position] < ratio}
+        return AvifCandidates(self.quality, chosen, self.ratios)
+
+
+class AvifPictures:
+    """Pictures that are stored as AVIF, each alone: ``SequencedPictures``."""
+
+    def __init__(self, pictures: PictureSource, candidates: AvifCandidates, encoder: AvifEncoder) -> None:
+        self._pictures, self._candidates, self._encoder = pictures, candidates, encoder
+        self.positions: Set[int] = frozenset(candidates.code_bytes)
+        self._sampled: dict[int, int] = {}
+
+    def bytes_at(self, step: float) -> float:
+        """Estimate the bytes of their codes, at the quality of a quantisation step."""
+        if not self.positions:
+            return 0.0
+        judged = self._candidates.code_bytes
+        of_sample = sum(judged[position] for position in self._sample)
+        return sum(judged.values()) * self._sample_bytes(matching_quality(step)) / of_sample
+
+    def codes_at(self, step: float) -> Iterator[dict[int, bytes]]:
+        """Yield their codes by position, some at a time."""
+
+        def encode(item: tuple[int, Pixels]) -> dict[int, bytes]:
+            position, pixels = item
+            return {position: encode_avif(pixels, matching_quality(step), self._encoder)[0]}
+
+        items = ((position, self._pictures.picture(position)) for position in sorted(self.positions))
+        yield from map_in_threads(encode, items, threads=worker_count(WINDOW**2, torch.get_num_threads()))
+
+    @property
+    def _sample(self) -> list[int]:
+        positions = sorted(self.positions)
+        return positions[:: -(-len(positions) // SAMPLED)]
+
+    def _sample_bytes(self, quality: int) -> float:
+        """Return the bytes of some pictures' codes."""
+        low = min(quality // GRID * GRID, BEST_QUALITY - GRID)
+        for known in (low, low + GRID):
+            if known not in self._sampled:
+                codes = (encode_avif(self._pictures.picture(p), known, self._encoder)[0] for p in self._sample)
+                self._sampled[known] = sum(map(len, codes))
+        part = (quality - low) / GRID
+        return self._sampled[low] ** (1 - part) * self._sampled[low + GRID] ** part
+
+
+def matching_quality(step: float) -> int:
+    """Return the AVIF quality that looks like latents of a step; at steps finer than those of latents, a higher one."""
+    if step >= FINEST:
+        return avif_quality_of(quality_of_step(step))
+    of_finest = avif_quality_of(quality_of_step(FINEST))
+    return round(of_finest + (BEST_QUALITY - of_finest) * min(1.0, math.log(step) / math.log(FINEST_OF_SEQUENCES)))
+
+
+def judge_avif(encoder: FolderEncoder, step: float, progress: Callable[[int, int], None]) -> AvifCandidates:
+    """Compare the cost of AVIF with that of latents of a step, for all pictures that are to be coded as latents."""
+    source, quality = encoder.pictures, matching_quality(step)
+    positions = [p for p in range(len(source)) if p not in encoder.sequences.positions]
+    sizes = source.sizes
+    threads = worker_count(WINDOW**2, torch.get_num_threads())
+
+    def judge(item: tuple[int, Sequence[Pixels], float]) -> tuple[int, float, float]:
+        position, windows, cost = item
+        code_bytes, error = measure_avif(windows, quality)
+        of_all = source.pixels_of(position) / sum(window[..., 0].size for window in windows)
+        return position, code_bytes * of_all, (8 * code_bytes + bits_worth(error, step)) / cost
+
+    def costs() -> Iterator[tuple[int, Sequence[Pixels], float]]:
+        for batch in batches_by_size([sizes[position] for position in positions]):
+            for start in range(0, len(batch), WINDOWS_AT_ONCE):
+                some = [positions[place] for place in batch[start : start + WINDOWS_AT_ONCE]]
+                windows = [windows_of(source.picture(position)) for position in some]
+                yield from zip(some, windows, latent_costs(encoder.chooser, windows, step), strict=True)
+
+    judged = list[tuple[int, float, float]]()
+    for one in map_in_threads(judge, costs(), threads=threads):
+        judged.append(one)
+        progress(len(judged), len(positions))
+    judged.sort()
+    code_bytes = {position: size for position, size, _ in judged}
+    return AvifCandidates(quality, code_bytes, {position: ratio for position, _, ratio in judged})
+
+
+def windows_of(pixels: Pixels) -> list[Pixels]:
+    """Return the parts of a picture by which it is judged: all of it, or one window in each quarter."""
+    height, width = pixels.shape[:2]
+    if height * width <= LARGEST_WHOLE:
+        return [pixels]
+    tops, lefts = ([max(0, side * part // 4 - WINDOW // 2) for part in (1, 3)] for side in (height, width))
+    return [pixels[top : top + WINDOW, left : left + WINDOW] for top in tops for left in lefts]
+
+
+def latent_costs(chooser: CandidateChooser, windows: Sequence[Sequence[Pixels]], step: float) -> list[float]:
+    """Return the cost of each picture's windows as latents, in bits, without refinement.
+
+    Args:
+        windows: of pictures of one size.
+    """
+    counts = [len(some) for some in windows]
+    pixels = torch.from_numpy(np.stack([window for some in windows for window in some]))
+    costs = np.concatenate([
+        chooser.least_costs(some, step, judged_distortion).numpy() for some in pixels.split(WINDOWS_AT_ONCE)
+    ])  # fmt: skip
+    return [float(part.sum()) for part in np.split(costs, np.cumsum(counts)[:-1])]
+
+
+def measure_avif(windows: Sequence[Pixels], quality: int) -> tuple[float, float]:
+    """Return the bytes of windows as AVIF, and their distortion, summed over pixels."""
+    total_bytes, error = 0.0, 1e-9
+    for window in windows:
+        code, decoded = encode_avif(np.ascontiguousarray(window), quality, QUICK)
+        pair = (torch.from_numpy(one)[None].permute(0, 3, 1, 2).float() / 127.5 - 1 for one in (decoded, window.copy()))
+        total_bytes += len(code)
+        error += float(judged_distortion(*pair)) * window[..., 0].size
+    return total_bytes, error
