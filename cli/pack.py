@@ -33,6 +33,7 @@ from .options import (
     checksums_settings,
     device_settings,
     json_settings,
+    log_settings,
     metadata_options_of,
     overwrite_settings,
     read_options,
@@ -140,6 +141,7 @@ output_options = grouped(
     option("--overwrite", **overwrite_settings),
     option("--resume", is_flag=True, help="Continue from the checkpoint of an interrupted run."),
     option("--json", "as_json", **json_settings),
+    option("--log", advanced=True, **log_settings),
     option(
         "--seed",
         type=click.IntRange(0, (1 << 64) - 1),

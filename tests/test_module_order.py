@@ -25,7 +25,7 @@ LAYERS = (
     ),
     ("", "model_registry effort quality config"),
     ("weights", "weight_tables weight_coding minifloat weight_section"),
-    ("", "exif_directory metadata inspection devices checkpoints"),
+    ("", "exif_directory metadata inspection differences devices checkpoints"),
     ("codes", "context_model context_predictor latent_coding rate_model context_update"),
     (
         "pictures",
