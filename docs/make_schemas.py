@@ -146,7 +146,11 @@ def schemas() -> dict[str, dict[str, Any]]:
     found = {name: object_of(fields) | {"description": text} for name, (text, fields) in VALUES.items()}
     network = {key: (value | {"type": [value["type"], "null"]} if isinstance(value["type"], str) else value)
                for key, value in of_type(NetworkReport)["properties"].items()}  # fmt: skip
-    found["pack"] = _report(PackReport, object_of(MEASURED)["properties"] | network, without=("measured", "network"))
+    found["pack"] = _report(
+        PackReport,
+        object_of(MEASURED | {"measured_pictures": int})["properties"] | network,
+        without=("measured", "network"),
+    )
     found["add"] = _report(AddReport, object_of(MEASURED)["properties"], without=("measured",))
     found["repair"] = _report(RepairReport, {})
     found["diff"] = _report(Differences, {"identical": PLAIN[bool]})
