@@ -152,6 +152,30 @@ def test_exit_codes(arguments: Sequence[str], code: int, archive: Path) -> None:
     assert done.returncode == code, done.stderr.decode()
 
 
+# What reads no pixels
+
+NEEDLESS = ("torch", "diffusers", "safetensors", "PIL", "imagecodecs", "bitstring", "simplejpeg", "tifffile")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["inspect", "{uni}", "--entries"], ExitCode.DONE),
+        (["diff", "{uni}", "{uni}"], ExitCode.DONE),
+        (["compact", "{uni}"], ExitCode.DONE),
+        (["completion", "fish"], ExitCode.DONE),
+    ],
+)
+def test_what_reads_no_pixels_does_without_most_packages(arguments: list[str], code: int, archive: Path) -> None:
+    program = (
+        f"import sys; sys.modules.update(dict.fromkeys({NEEDLESS!r}))\n"
+        "from unicorn_cli.main import cli; cli(sys.argv[1:])"
+    )
+    command = [sys.executable, "-c", program, *(argument.format(uni=archive) for argument in arguments)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    assert done.returncode == code, done.stderr.decode()
+
+
 # Differences
 
 
