@@ -225,6 +225,15 @@ def test_changed_codes_decoders_and_metadata_are_named(archive: Path, folder: Pa
     assert [(change["name"], change["changes"]) for change in changed] == [("wide 0.png", ["metadata"])]
 
 
+def test_a_damaged_archive_is_named(archive: Path, tmp_path: Path) -> None:
+    (tmp_path / "text.uni").write_text("no archive")
+    for damaged in (damaged_copy(archive, 3), tmp_path / "text.uni"):
+        for arguments in ((archive, damaged), (damaged, archive)):
+            code, out, err = run("diff", *arguments)
+            assert (code, out) == (ExitCode.TROUBLE, "")
+            assert err.startswith(f"unicorn: error: {damaged}: ") and err.count("\n") == 1
+
+
 def test_archives_with_networks_are_compared(packed: tuple[Path, PackReport], archive: Path) -> None:
     assert checked("diff", "diff", packed[0], packed[0])["same"] == 6
     values = checked("diff", "diff", packed[0], archive, exit_code=1)

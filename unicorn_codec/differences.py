@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from unicorn_codec.format.decoder_table import Decoder
 from unicorn_codec.format.pages import Row
 from unicorn_codec.format.reader import ContainerReader
 from unicorn_codec.format.records import ALPHA, CODECS, EXACT, NETWORK, OTHER_FILE, SEQUENCE, Part
-from unicorn_codec.format.sources import open_source
+from unicorn_codec.format.sources import Source, open_source
 from unicorn_codec.metadata import PictureMetadata, metadata_of
 
 
@@ -84,22 +85,11 @@ def compare_files(
         ArchiveUnreadable, PackageMissing: one of them cannot be read.
         FormatError: one of them is damaged.
     """
-    source = open_source(old)
-    try:
-        other = open_source(new)
-        try:
-            return compare(ContainerReader(source), ContainerReader(other), progress)
-        finally:
-            other.close()
-    finally:
-        source.close()
+    with closing(open_source(old)) as old_source, closing(open_source(new)) as new_source:
+        return _compare(_Contents(old, old_source), _Contents(new, new_source), progress)
 
 
-def compare(
-    old: ContainerReader, new: ContainerReader, progress: Callable[[int, int], None] = lambda *_: None
-) -> Differences:
-    """Compare two open archives. See ``compare_files``."""
-    before, after = _Contents(old), _Contents(new)
+def _compare(before: "_Contents", after: "_Contents", progress: Callable[[int, int], None]) -> Differences:
     pairs = list(_pairs(before.names, after.names))
     changed, paired, found = [], {index for index, _ in pairs}, {index for _, index in pairs}
     for number, (old_index, index) in enumerate(pairs, 1):
@@ -115,21 +105,35 @@ def compare(
     )
 
 
-class _Contents:
-    """Names, decoders and records of an archive."""
+@contextmanager
+def _naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Begin the message of a ``FormatError`` with the file that is damaged."""
+    try:
+        yield
+    except FormatError as error:
+        raise type(error)(f"{os.fspath(path)}: {error}") from error
 
-    def __init__(self, reader: ContainerReader) -> None:
-        self.reader = reader
+
+class _Contents:
+    """Names, decoders and records of an archive. Each method raises ``FormatError`` where it is damaged."""
+
+    def __init__(self, path: str | os.PathLike[str], source: Source) -> None:
+        self._path = path
         self.names: dict[int, str | None] = {}
-        for leaf in reader.leaves():
-            names = reader.names_of(leaf)
-            for index in leaf.living.tolist():
-                self.names[index] = (names[index - leaf.first] or None) if names else None
-        self.decoders = [_decoder_values(reader, decoder) for decoder in reader.footer.decoders]
+        with _naming(path):
+            self.reader = ContainerReader(source)
+            for leaf in self.reader.leaves():
+                names = self.reader.names_of(leaf)
+                for index in leaf.living.tolist():
+                    self.names[index] = (names[index - leaf.first] or None) if names else None
+            self.decoders = [_decoder_values(self.reader, decoder) for decoder in self.reader.footer.decoders]
 
     def content(self, index: int) -> dict[str, Any]:
         """Return what is compared of a picture, by the words of ``Change``, without its metadata."""
-        row = self.reader.row(index)
+        with _naming(self._path):
+            return self._content(self.reader.row(index))
+
+    def _content(self, row: Row) -> dict[str, Any]:
         return {
             "size": (row.width, row.height),
             "codec": CODECS[row.codec],
@@ -139,8 +143,9 @@ class _Contents:
         }
 
     def metadata(self, index: int) -> PictureMetadata:
-        """Return what the archive knows of a picture's original. Raises ``FormatError``."""
-        return metadata_of(self.reader, self.reader.row(index), _raise)
+        """Return what the archive knows of a picture's original."""
+        with _naming(self._path):
+            return metadata_of(self.reader, self.reader.row(index), _raise)
 
     def _parts(self, row: Row) -> tuple[Part, ...]:
         return self.reader.record(row).parts if row.length else ()
