@@ -2,6 +2,8 @@
 
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -14,6 +16,9 @@ from .text import duration
 LABEL_WIDTH = 10
 SECONDS_BETWEEN_LINES = 10.0
 """Of the lines of ``--log`` about one piece of work; its first and last lines always come."""
+
+SECONDS_BEFORE_RATE = 1.0
+"""Before that, the rate says little."""
 
 
 class ProgressBar(Protocol):
@@ -51,8 +56,23 @@ def bar(label: str, total: float, bar_format: str | None = None, *, hidden: bool
     return shown
 
 
+@contextmanager
+def stage(label: str) -> Iterator[Callable[[int, int], None]]:
+    """Show one stage of work, of an amount that its first report tells: ``progress(done, total)``."""
+    with ExitStack() as stack:
+        shown: ProgressBar | None = None
+
+        def progress(done: int, total: int) -> None:
+            nonlocal shown
+            if shown is None:
+                shown = stack.enter_context(bar(label, total))
+            shown.update(done - shown.n)
+
+        yield progress
+
+
 class LogLines:
-    """Progress as lines on stderr: ``12:30:05 unpacking: 40 of 200, 3.1/s, 52 s left``.
+    """Progress as lines on stderr: ``12:30:05 unpacking: 40 of 200, 3.08/s, 52 s left``.
 
     Args:
         total: amount of work; of 1.0, percents are shown, and no rate.
@@ -96,10 +116,11 @@ class LogLines:
     def _facts(self, seconds: float) -> list[str]:
         is_share = isinstance(self._total, float)
         facts = [f"{100 * self.n / self._total:.0f} %" if is_share else f"{self.n:,.0f} of {self._total:,.0f}"]
-        if self.n > 0 and seconds > 0:
+        is_done = self.n >= self._total
+        if self.n > 0 and seconds > 0 and (is_done or seconds >= SECONDS_BEFORE_RATE):
             if not is_share:
-                facts.append(f"{self.n / seconds:.3g}/s")
-            is_done = self.n >= self._total
+                rate = self.n / seconds
+                facts.append(f"{rate:,.0f}/s" if rate >= 100 else f"{rate:.3g}/s")
             left = seconds * (self._total / self.n - 1)
             facts.append(f"{duration(seconds)} in all" if is_done else f"{duration(left)} left")
         return [*facts, self._remark] if self._remark else facts

@@ -30,10 +30,10 @@ def diff(ctx: click.Context, old: Path | str, new: Path | str, as_json: bool) ->
     """
     from unicorn_codec.differences import compare_files
 
-    from .bars import bar
+    from .bars import stage
 
-    with bar("comparing", 1.0) as shown:
-        found = compare_files(old, new, lambda done, total: shown.update(1 / total))
+    with stage("comparing") as progress:
+        found = compare_files(old, new, progress)
     click.echo(to_json(diff_values(found)) if as_json else diff_text(found))
     ctx.exit(ExitCode.DONE if found.is_empty else ExitCode.FAILED)
 

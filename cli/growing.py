@@ -122,12 +122,16 @@ def remove(archive: Path, ranges: tuple[range, ...] | None, patterns: tuple[str,
 
 @click.command()
 @local_archive_argument
+@log_option
 @json_option
 def compact(archive: Path, as_json: bool) -> None:
     """Rewrite an archive without its removed pictures. Indices do not change."""
     from unicorn_codec.format.growth import compact as compact_file
 
-    before, after = compact_file(archive)
+    from .bars import stage
+
+    with stage("copying") as progress:
+        before, after = compact_file(archive, progress)
     if as_json:
         click.echo(to_json({"file_bytes": after, "file_bytes_before": before}))
         return

@@ -315,4 +315,21 @@ def test_progress_is_silent_without_a_terminal_and_lines_with_log(archive: Path,
     assert (quiet.returncode, quiet.stderr) == (0, b"")
     logged = in_a_process("unpack", archive, "--all", "-o", tmp_path / "b", "--device", "cpu", "--log")
     lines = logged.stderr.decode().splitlines()
-    assert re.fullmatch(r"\d\d:\d\d:\d\d unpacking: 6 of 6, [0-9.e+]+/s, \d+ s in all", lines[-1])
+    assert re.fullmatch(r"\d\d:\d\d:\d\d unpacking: 6 of 6, [0-9.]+/s, \d+ s in all", lines[-1])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_a_terminal_gets_a_bar_with_rate_and_remaining_time(archive: Path, tmp_path: Path) -> None:
+    import pty
+    import termios
+
+    main, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (24, 80))
+    command = [sys.executable, "-m", "unicorn_cli", "unpack", str(archive), "--all", "-o", str(tmp_path / "a")]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=terminal, check=False)
+    os.close(terminal)
+    shown = os.read(main, 1 << 16).decode()
+    os.close(main)
+    assert done.returncode == 0
+    last = shown.split("\r")[-2].strip() if shown.endswith("\r\n") else shown.split("\r")[-1].strip()
+    assert re.search(r"^unpacking +: 100%\|.+\| 6/6 \[\d\d:\d\d<\d\d:\d\d, .+(it/s|s/it)\]$", last), shown
