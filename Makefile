@@ -47,8 +47,9 @@ types: $(READY)
 	$(BIN)/mypy
 	MYPYPATH=benchmarks:benchmarks/reliability $(BIN)/mypy benchmarks/*.py benchmarks/reliability
 
-docs: $(READY)  ## write the help texts into docs/commands.md
+docs: $(READY)  ## write the help texts into docs/commands.md, and the schemas of JSON output
 	$(BIN)/python docs/make_commands.py
+	$(BIN)/python docs/make_schemas.py
 
 clean:
 	rm -rf $(VENV) $(VENV)-torch-* $(DEMO)

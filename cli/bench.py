@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from .grouped import grouped
-from .options import a_path, device_option, overwrite_option, read_options, read_options_of
+from .options import a_path, device_option, json_option, overwrite_option, read_options, read_options_of
 from .parameters import Duration
+from .values import to_json
 
 
 @click.command()
@@ -54,6 +55,7 @@ from .parameters import Duration
 @device_option
 @grouped("Input", *read_options)
 @overwrite_option
+@json_option
 def bench(
     folder: Path,
     output: Path,
@@ -66,6 +68,7 @@ def bench(
     seed: int,
     device: str,
     overwrite: bool,
+    as_json: bool,
     **reading: Any,
 ) -> None:
     """Compare this codec with others on the pictures below FOLDER.
@@ -96,5 +99,9 @@ def bench(
     names = [name.strip() for name in codecs.split(",")] if codecs else []
     chosen = library.select_codecs([own, *library.rivals(read, seed)], names)
     result = library.bench(folder, output, chosen, options, lambda line: click.echo(line, err=True))
+    if as_json:
+        values = {"verdict": result.verdict, "points": len(result.points), "skipped": result.skipped}
+        click.echo(to_json(values | {"results": str(output / library.JSON_NAME)}))
+        return
     click.echo(result.verdict)
     click.echo(f"see {output / library.TABLE_NAME}")

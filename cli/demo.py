@@ -4,8 +4,9 @@ from pathlib import Path
 
 import click
 
-from .options import a_path
+from .options import a_path, json_option
 from .text import count
+from .values import to_json
 
 
 @click.command()
@@ -17,7 +18,8 @@ from .text import count
     "--side", type=click.IntRange(16, 1024), default=128, show_default=True, help="Width and height in pixels."
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed.")
-def demo(folder: Path, pictures: int, side: int, seed: int) -> None:
+@json_option
+def demo(folder: Path, pictures: int, side: int, seed: int, as_json: bool) -> None:
     """Draw sample pictures into FOLDER.
 
     They show one mug in many colours, poses and lights. The same seed draws the same pictures.
@@ -25,5 +27,8 @@ def demo(folder: Path, pictures: int, side: int, seed: int) -> None:
     from unicorn_codec.pictures.demo_pictures import make_demo_pictures
 
     paths = make_demo_pictures(folder, pictures, side, seed)
+    if as_json:
+        click.echo(to_json({"side": side, "seed": seed, "paths": list(map(str, paths))}))
+        return
     click.echo(f"{count(len(paths), 'picture')} of {side}x{side} written to {folder}")
     click.echo(f"next: unicorn pack {folder} out.uni")

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .exit_codes import ExitCode
 from .options import (
     a_path,
     checksums_settings,
     device_option,
     json_option,
     local_archive_argument,
+    log_option,
     metadata_options_of,
     overwrite_option,
     skip_unreadable_option,
@@ -21,7 +23,6 @@ from .parameters import IndexRanges
 from .report import kept_text, measured_text, notes_text, shortened
 from .selection import select_by_index, select_by_name
 from .text import count, exact_bytes, indented
-from .unpack import PICTURES_LOST
 from .values import measured_values, to_json
 from .whole_files import WithExact, exact_settings, keep_others_settings, original_options_of
 
@@ -41,6 +42,7 @@ if TYPE_CHECKING:  # at run time these would load torch
 @click.option("--strip", **strip_settings)
 @click.option("--checksums", **checksums_settings)
 @device_option
+@log_option
 @json_option
 def add(
     archive: Path,
@@ -100,7 +102,8 @@ def add_text(path: Path, report: "AddReport") -> str:
 @local_archive_argument
 @click.option("--index", "ranges", type=IndexRanges(), help="Indices of pictures, such as 42 or 3,5,8-11.")
 @click.option("--name", "patterns", multiple=True, help="A picture's name or a pattern. May be given more than once.")
-def remove(archive: Path, ranges: tuple[range, ...] | None, patterns: tuple[str, ...]) -> None:
+@json_option
+def remove(archive: Path, ranges: tuple[range, ...] | None, patterns: tuple[str, ...], as_json: bool) -> None:
     """Mark pictures as removed. Indices do not change; ``unicorn compact`` frees the bytes."""
     if (ranges is None) == (not patterns):
         raise click.UsageError("select pictures by one of --index and --name")
@@ -111,16 +114,27 @@ def remove(archive: Path, ranges: tuple[range, ...] | None, patterns: tuple[str,
     with Archive.open(archive) as opened:
         chosen = select_by_name(patterns, opened) if patterns else select_by_index(ranges or (), opened)
     left = remove_pictures(archive, chosen)
+    if as_json:
+        click.echo(to_json({"removed": chosen, "pictures": left}))
+        return
     click.echo(f"{archive}: {count(len(chosen), 'picture')} removed, {count(left, 'picture')} left")
 
 
 @click.command()
 @local_archive_argument
-def compact(archive: Path) -> None:
+@log_option
+@json_option
+def compact(archive: Path, as_json: bool) -> None:
     """Rewrite an archive without its removed pictures. Indices do not change."""
     from unicorn_codec.format.growth import compact as compact_file
 
-    before, after = compact_file(archive)
+    from .bars import stage
+
+    with stage("copying") as progress:
+        before, after = compact_file(archive, progress)
+    if as_json:
+        click.echo(to_json({"file_bytes": after, "file_bytes_before": before}))
+        return
     click.echo(f"{archive}: {exact_bytes(after)}, {exact_bytes(before)} before")
 
 
@@ -143,7 +157,7 @@ def repair(ctx: click.Context, damaged: Path, output: Path, overwrite: bool, as_
     check_output(output, overwrite=overwrite)
     report = repair_file(damaged, output)
     click.echo(to_json(asdict(report)) if as_json else repair_text(output, report))
-    ctx.exit(PICTURES_LOST if report.lost or report.is_index_lost else 0)
+    ctx.exit(ExitCode.PICTURES_LOST if report.lost or report.is_index_lost else ExitCode.DONE)
 
 
 def repair_text(path: Path, report: "RepairReport") -> str:

@@ -32,6 +32,27 @@ local_archive_argument = click.argument("archive", metavar="FILE.uni", type=Loca
 json_settings: dict[str, Any] = {"is_flag": True, "help": "Print JSON on stdout, anything else on stderr."}
 json_option = click.option("--json", "as_json", **json_settings)
 
+_LOG = "unicorn_cli.log"
+
+
+def _remember_log(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    ctx.meta[_LOG] = value
+
+
+def is_logging() -> bool:
+    """Return whether the running command was given ``--log``."""
+    ctx = click.get_current_context(silent=True)
+    return ctx is not None and bool(ctx.meta.get(_LOG))
+
+
+log_settings: dict[str, Any] = {
+    "is_flag": True,
+    "expose_value": False,
+    "callback": _remember_log,
+    "help": "Print progress as lines on stderr instead of a bar. Without a terminal there is no bar.",
+}
+log_option = click.option("--log", **log_settings)
+
 overwrite_settings: dict[str, Any] = {"is_flag": True, "help": "Replace an existing output."}
 overwrite_option = click.option("--overwrite", **overwrite_settings)
 

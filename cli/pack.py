@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from unicorn_codec.config import (
+    MEASURED_PICTURES,
     WEIGHT_FORMATS,
     CodesOptions,
     Goal,
@@ -33,6 +34,7 @@ from .options import (
     checksums_settings,
     device_settings,
     json_settings,
+    log_settings,
     metadata_options_of,
     overwrite_settings,
     read_options,
@@ -149,6 +151,16 @@ output_options = grouped(
     option("--overwrite", **overwrite_settings),
     option("--resume", is_flag=True, help="Continue from the checkpoint of an interrupted run."),
     option("--json", "as_json", **json_settings),
+    option(
+        "--measure",
+        type=click.Choice(MEASURED_PICTURES),
+        default="all",
+        show_default=True,
+        advanced=True,
+        help="Pictures whose PSNR and MS-SSIM are measured on the written file, and whose PSNR is stored: all of them, "
+        "the 256 with the lowest indices, which the seed draws at random, or none.",
+    ),
+    option("--log", advanced=True, **log_settings),
     option(
         "--seed",
         type=click.IntRange(0, (1 << 64) - 1),
@@ -322,7 +334,8 @@ def pack_options(
 ) -> PackOptions:
     """Return the library's options for the command's; options not given keep the library's default."""
     common = {
-        name: settings[name] for name in ("seed", "device", "autoencoder", "resume", "overwrite", "self_contained")
+        name: settings[name]
+        for name in ("seed", "device", "autoencoder", "resume", "overwrite", "self_contained", "measure")
     }
     common["read"] = read_options_of(settings)
     common["metadata"] = metadata_options_of(settings["strip"], settings["checksums"])

@@ -1,10 +1,9 @@
 """Progress bars on stderr. Imported only by commands that load torch in any case."""
 
-import sys
 from collections.abc import Callable
 from types import TracebackType
 
-from tqdm import tqdm
+import click
 
 from unicorn_codec.network.planning import NetworkPlan
 from unicorn_codec.network.training import Progress
@@ -12,24 +11,11 @@ from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.reports import Learned
 from unicorn_codec.pictures.images import Folder
 
+from .bars import LABEL_WIDTH, ProgressBar, bar
 from .report import learned_text
 from .text import duration
 
-LABEL_WIDTH = 10
 TRAINING_FORMAT = "{desc} {percentage:3.0f}% |{bar}| {elapsed}{postfix}"
-SECONDS_BETWEEN_LOG_LINES = 20.0
-
-
-def bar(label: str, total: float, bar_format: str | None = None, *, hidden: bool = False) -> "tqdm[None]":
-    """Return a progress bar; without a terminal, one that prints a line every ``SECONDS_BETWEEN_LOG_LINES``."""
-    return tqdm(
-        total=total,
-        desc=label.ljust(LABEL_WIDTH),
-        bar_format=bar_format,
-        disable=hidden,
-        dynamic_ncols=True,
-        mininterval=0.1 if sys.stderr.isatty() else SECONDS_BETWEEN_LOG_LINES,
-    )
 
 
 class Bars(Observer):
@@ -41,7 +27,7 @@ class Bars(Observer):
 
     def __init__(self, announce: Callable[[Folder, NetworkPlan | None], None] | None = None) -> None:
         self._announce = announce
-        self._bar: tqdm[None] | None = None
+        self._bar: ProgressBar | None = None
         self._label = ""
         self._psnr_db: float | None = None
 
@@ -72,7 +58,7 @@ class Bars(Observer):
 
     def learned(self, learned: Learned) -> None:
         self._close()
-        tqdm.write(f"{'learned'.ljust(LABEL_WIDTH)} {learned_text(learned)}", file=sys.stderr)
+        click.echo(f"{'learned'.ljust(LABEL_WIDTH)} {learned_text(learned)}", err=True)
 
     def training(self, progress: Progress) -> None:
         shown = self._open("training", 1.0, TRAINING_FORMAT)
@@ -89,7 +75,7 @@ class Bars(Observer):
         quality = "" if self._psnr_db is None else f", {self._psnr_db:.2f} dB"
         return f"{duration(left)} left, step {progress.step:,}, loss {progress.loss:.4f}{quality}"
 
-    def _open(self, label: str, total: float, bar_format: str | None = None) -> "tqdm[None]":
+    def _open(self, label: str, total: float, bar_format: str | None = None) -> ProgressBar:
         if self._bar is None or self._label != label:
             self._close()
             self._bar, self._label = bar(label, total, bar_format), label

@@ -84,7 +84,7 @@ def pack_text(output: Path, report: "PackReport") -> str:
         *_transparency_rows(report),
         *_changed_rows(report.flattened, report.scaled, report.left_out),
     ])  # fmt: skip
-    parts = [done, measured_text(report.measured)]
+    parts = [done, *_sample_line(report), measured_text(report.measured)]
     if report.below_target:
         parts.append(
             "below the quality floor, which AVIF does not reach either\n" + indented(worst_text(report.below_target))
@@ -96,6 +96,14 @@ def pack_text(output: Path, report: "PackReport") -> str:
     if report.left_out:
         parts.append("left out\n" + indented(left_out_text(report.left_out)))
     return "\n\n".join(parts)
+
+
+def _sample_line(report: "PackReport") -> list[str]:
+    """Say which pictures were measured, unless all were."""
+    some = report.measured.pictures
+    if some in (0, report.pictures):
+        return []
+    return [f"measured: the {some:,} of {report.pictures:,} pictures with the lowest indices, drawn by the seed"]
 
 
 def _autoencoder_row(plain: float, with_weights: float) -> list[Row]:
@@ -201,6 +209,8 @@ def shortened(lines: Sequence[str]) -> str:
 
 def measured_text(measured: "Measured") -> str:
     """Summarize the distortion, and list the worst pictures."""
+    if not measured.rows:
+        return "not measured"
     rows = [
         ("PSNR, dB", *(f"{value:.2f}" for value in _summary(measured.psnr_db))),
         ("MS-SSIM", *(f"{value:.4f}" for value in _summary(measured.ms_ssim))),

@@ -4,17 +4,20 @@ import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from unicorn_codec.errors import FormatError
 from unicorn_codec.format.sources import stem_of
 
+from .exit_codes import ExitCode
 from .options import (
     archive_argument,
     archive_autoencoder_option,
     device_option,
+    json_option,
+    log_option,
     max_pixels_option,
     overwrite_option,
     sampling_steps_option,
@@ -23,9 +26,7 @@ from .parameters import Colour, IndexRanges
 from .report import shortened
 from .selection import names_one_file, paths_in_folder, refuse_existing, select_by_index, select_by_name
 from .text import count
-
-PICTURES_LOST = 3
-"""Exit code if some pictures were unpacked and others are damaged."""
+from .values import to_json
 
 if TYPE_CHECKING:  # at run time it would load torch
     import numpy as np
@@ -55,11 +56,13 @@ STDOUT = "-"
     "pictures keep their names in it.  [default: 42.png, or the own name of an exact picture, for one --index, else a "
     "folder named after the archive]",
 )
+@click.option("--stdout", "to_stdout", is_flag=True, help="Write one picture to the standard output, as -o - does.")
 @click.option(
     "--format",
     "picture_format",
     metavar="png|jpg|webp|avif|tif|bmp",
-    help="Format of pictures in a folder.  [default: png; exact pictures come back as their own files]",
+    help="Format of pictures in a folder or on the standard output.  [default: png; exact pictures come back as their "
+    "own files]",
 )
 @click.option(
     "--background",
@@ -72,6 +75,8 @@ STDOUT = "-"
 @archive_autoencoder_option
 @max_pixels_option
 @overwrite_option
+@log_option
+@json_option
 @click.pass_context
 def unpack(
     ctx: click.Context,
@@ -80,6 +85,7 @@ def unpack(
     patterns: tuple[str, ...],
     everything: bool,
     output: str | None,
+    to_stdout: bool,
     picture_format: str | None,
     background: tuple[int, int, int] | None,
     sampling_steps: int | None,
@@ -87,6 +93,7 @@ def unpack(
     autoencoder: str | None,
     max_pixels: int | None,
     overwrite: bool,
+    as_json: bool,
 ) -> None:
     """Unpack pictures selected by --index, by --name or by --all.
 
@@ -103,6 +110,11 @@ def unpack(
     """
     if sum((ranges is not None, bool(patterns), everything)) != 1:
         raise click.UsageError("select pictures by one of --index, --name and --all")
+    if to_stdout and output not in (None, STDOUT):
+        raise click.UsageError("--stdout writes no file: leave out -o")
+    output = STDOUT if to_stdout else output
+    if as_json and output == STDOUT:
+        raise click.UsageError("--json cannot be combined with a picture on the standard output")
 
     from unicorn_codec.archive import Archive
     from unicorn_codec.pictures.images import MAX_PIXELS, write_format
@@ -134,13 +146,13 @@ def unpack(
         written |= write_pictures(
             opened, paths, losses, whole, steps=sampling_steps, background=background, overwrite=overwrite
         )
-        written_paths = [path for index, path in paths.items() if index in written]
-    click.echo(written_text(written_paths))
+        written_paths = {index: path for index, path in paths.items() if index in written}
+    click.echo(to_json(unpack_values(written_paths, losses)) if as_json else written_text([*written_paths.values()]))
     for line in losses.metadata_lines():
         click.echo(f"unicorn: warning: {line}", err=True)
     if losses.lines:
         click.echo("\n".join(f"unicorn: error: lost: {line}" for line in losses.lines), err=True)
-        ctx.exit(PICTURES_LOST)
+        ctx.exit(ExitCode.PICTURES_LOST)
 
 
 @dataclass(slots=True)
@@ -268,7 +280,7 @@ def write_files(
     from unicorn_codec.pictures.file_writing import write_file
     from unicorn_codec.pictures.output_files import make_folder
 
-    from .progress import bar
+    from .bars import bar
 
     chosen = [index for index in paths if index in whole]
     written = set[int]()
@@ -305,7 +317,7 @@ def write_pictures(
     from unicorn_codec.pictures.images import write_picture
     from unicorn_codec.pictures.output_files import make_folder
 
-    from .progress import bar
+    from .bars import bar
 
     def write(picture: tuple[int, "np.ndarray"]) -> tuple[int, list[str]]:
         index, pixels = picture
@@ -321,6 +333,15 @@ def write_pictures(
             losses.metadata.update(lost)
             shown.update()
     return written
+
+
+def unpack_values(written: dict[int, Path], losses: Losses) -> dict[str, Any]:
+    """Return the values that ``unpack --json`` prints."""
+    return {
+        "written": [{"index": index, "path": str(path)} for index, path in written.items()],
+        "lost": losses.lines,
+        "not_kept": dict(losses.metadata),
+    }
 
 
 def written_text(paths: list[Path]) -> str:

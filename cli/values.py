@@ -38,7 +38,7 @@ def _finite(value: Any) -> Any:
 
 def measured_values(measured: "Measured | None") -> dict[str, Any]:
     """Return the distortion under the keys that ``pack`` and ``verify`` share; None if nothing was measured."""
-    if measured is None:
+    if measured is None or not measured.rows:
         return {"psnr_db": None, "ms_ssim": None, "worst": []}
     return {
         "psnr_db": asdict(measured.psnr_db),
@@ -52,7 +52,7 @@ def pack_values(report: "PackReport") -> dict[str, Any]:
     values = asdict(report)
     del values["measured"]
     values |= values.pop("network") or dict.fromkeys(_OF_NETWORK)
-    return values | measured_values(report.measured)
+    return values | measured_values(report.measured) | {"measured_pictures": report.measured.pictures}
 
 
 def verify_values(report: "VerifyReport") -> dict[str, Any]:

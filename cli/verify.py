@@ -7,12 +7,14 @@ import click
 
 from unicorn_codec.errors import DecoderMismatch, FormatError
 
+from .exit_codes import ExitCode
 from .options import (
     a_path,
     archive_argument,
     archive_autoencoder_option,
     device_option,
     json_option,
+    log_option,
     max_pixels_option,
     skip_unreadable_option,
 )
@@ -34,6 +36,7 @@ if TYPE_CHECKING:  # at run time it would load torch
 @device_option
 @archive_autoencoder_option
 @max_pixels_option
+@log_option
 @json_option
 @click.pass_context
 def verify(
@@ -84,7 +87,7 @@ def verify(
             click.echo(to_json(damage_values(error)))
         raise
     click.echo(to_json(verify_values(report)) if as_json else verify_text(archive, report))
-    ctx.exit(0 if report.ok else 1)
+    ctx.exit(ExitCode.DONE if report.ok else ExitCode.FAILED)
 
 
 def verify_text(path: Path | str, report: "VerifyReport") -> str:

@@ -68,7 +68,7 @@ class Repository:
     @cached_property
     def program_options(self) -> dict[str, frozenset[str]]:
         """Options by subcommand; those of the program itself under its empty name."""
-        context = click.Context(self.program, info_name="unicorn")
+        context = click.Context(self.program, info_name="unicorn", **self.program.context_settings)
         commands: dict[str, click.Command] = {"": self.program} | dict(self.program.commands)
         return {
             name: frozenset(

@@ -401,7 +401,7 @@ def test_help_shows_the_usual_options_and_help_all_the_rest() -> None:
 
 
 def test_pack_tells_before_and_after(fake_pack: FakePack) -> None:
-    result = run("pack", "photos", "out.uni")
+    result = run("pack", "photos", "out.uni", "--log")
     assert result.exit_code == 0
     for words in (
         "2 pictures, 6,200 pixels, 40x30 to 100x50",
@@ -566,12 +566,12 @@ def test_a_folder_with_a_suffix_is_a_folder(here: Path) -> None:
 
 
 def test_several_go_into_a_folder(here: Path) -> None:
-    result = run("unpack", "out.uni", "--index", "3,5,8-10,5", "--format", "bmp")
+    result = run("unpack", "out.uni", "--index", "3,5,8-10,5", "--format", "bmp", "--log")
     assert files_below(here) == [
         "out/cats/3 [x].bmp", "out/cats/5 [x].bmp", "out/cats/9 [x].bmp", "out/dogs/10 [x].bmp", "out/dogs/8 [x].bmp",
     ]  # fmt: skip
     assert result.stdout.count("written ") == 5
-    assert "unpacking" in result.stderr
+    assert re.search(r"^[0-9:]{8} unpacking: 5 of 5, .+/s, .+ in all$", result.stderr, re.MULTILINE)
 
 
 def test_names_and_patterns(here: Path) -> None:

@@ -4,6 +4,7 @@ from itertools import product
 import numpy as np
 import pytest
 
+from unicorn_codec.codes import latent_coding
 from unicorn_codec.codes.context_model import PASSES, ContextModel, level_of, load_context_model
 from unicorn_codec.codes.latent_coding import LARGEST_SYMBOL, decode_symbols, encode_symbols, picture_lanes
 from unicorn_codec.errors import FormatError
@@ -107,3 +108,32 @@ def test_products_are_exact_in_float64(model: ContextModel) -> None:
 
 def test_levels_are_quarter_octaves() -> None:
     assert [level_of(step) for step in (1.0, 1.19, 2.0, 4.0, 12.0, 24.0, 1e9)] == [0, 1, 4, 8, 14, 18, 19]
+
+
+@pytest.mark.parametrize(("pictures", "height", "width", "seed"), [(1, 5, 7, 1), (3, 16, 16, 2), (2, 33, 17, 3)])
+def test_few_lanes_decode_to_the_same(
+    model: ContextModel, pictures: int, height: int, width: int, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    symbols = draw_symbols(pictures, model.channels, height, width, seed)
+    symbols[0, 2, 1, 1], symbols[-1, 0, 0, 0] = LARGEST_SYMBOL, -LARGEST_SYMBOL  # escaped
+    for short in (False, True):
+        codes = encode_symbols(model, 4, symbols, short=short)
+        for few in (0, 1000):
+            monkeypatch.setattr(latent_coding, "FEW_LANES", few)
+            assert np.array_equal(decode_symbols(model, 4, codes, height, width, short=short), symbols)
+
+
+def test_few_lanes_find_the_same_damage(model: ContextModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    symbols = draw_symbols(2, model.channels, 3, 3) * (np.arange(model.channels) < 6)[:, None, None]
+    codes = encode_symbols(model, 4, symbols)
+    for place in range(len(codes[0])):
+        damaged = bytearray(codes[0])
+        damaged[place] ^= 64
+        found = []
+        for few in (0, 1000):
+            monkeypatch.setattr(latent_coding, "FEW_LANES", few)
+            try:
+                found.append(decode_symbols(model, 4, [bytes(damaged), codes[1]], 3, 3, short=True).tobytes())
+            except FormatError as error:
+                found.append(str(error).encode())
+        assert found[0] == found[1]

@@ -25,13 +25,13 @@ LAYERS = (
     ),
     ("", "model_registry effort quality config"),
     ("weights", "weight_tables weight_coding minifloat weight_section"),
-    ("", "exif_directory metadata inspection devices checkpoints"),
+    ("", "exif_directory metadata inspection differences devices checkpoints"),
     ("codes", "context_model context_predictor latent_coding rate_model context_update"),
     (
         "pictures",
         "batches picture_files file_writing recognise folders limits colour_space raster reducing tone_mapping "
-        "colour transparency exif png_chunks png_bands png_files jpeg_markers jpeg_files pillow_files bmp_files "
-        "heif_boxes heif_files tiff_pages tiff_samples tiff_files raw_files jpeg_transcoding png_rebuilding "
+        "colour transparency exif png_chunks png_bands png_writing png_files jpeg_markers jpeg_files pillow_files "
+        "bmp_files heif_boxes heif_files tiff_pages tiff_samples tiff_files raw_files jpeg_transcoding png_rebuilding "
         "original_files reading file_metadata metadata_writing images output_files demo_pictures av1_stream "
         "avif_container avif avif_sequence metrics",
     ),

@@ -1,6 +1,8 @@
 """Archive: random access to the pictures of a ``.uni`` file.
 
 ContainerReader > decoder of the row > record > CodeDecoder, or NetworkDecoder > picture
+
+What only some pictures need is imported where it is used, so that one picture is unpacked soon after the start.
 """
 
 import warnings
@@ -15,7 +17,6 @@ import numpy as np
 
 from unicorn_codec.concurrency import prefetch
 from unicorn_codec.config import ReadOptions
-from unicorn_codec.decoders.exact_pictures import metadata_of_file, pieces_of_file, pixels_of_file
 from unicorn_codec.decoders.loading import load_decoder, stored_autoencoder
 from unicorn_codec.decoders.picture_decoder import PictureDecoder
 from unicorn_codec.devices import choose_device
@@ -245,6 +246,8 @@ class Archive:
             PictureTooLarge: it was transcoded, and claims more than ``max_pixels``.
             PackageMissing: it takes a package that is not installed.
         """
+        from unicorn_codec.decoders.exact_pictures import pieces_of_file
+
         return pieces_of_file(self.reader, self._whole_row(index), self.max_pixels)
 
     def modified_ns(self, index: int) -> int | None:
@@ -286,6 +289,8 @@ class Archive:
 
         row = self.reader.row(index)
         if row.codec == EXACT:
+            from unicorn_codec.decoders.exact_pictures import metadata_of_file
+
             return metadata_of_file(self.reader, row, self.max_pixels)
         return metadata_of(self.reader, row, warn)
 
@@ -372,6 +377,8 @@ class Archive:
                 yield from self._read_batch(decoder, [ordered[place] for place in batch], steps, on_error)
 
     def _read_exact(self, row: Row, on_error: OnError) -> Iterator[Ready]:
+        from unicorn_codec.decoders.exact_pictures import pixels_of_file
+
         try:
             pixels = pixels_of_file(self.reader, row, replace(self.read_options, max_pixels=self.max_pixels))
         except FormatError as error:

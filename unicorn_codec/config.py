@@ -30,6 +30,7 @@ MAX_PIXELS = 1 << 27
 """Of a picture that is decoded, unless the caller allows more: a small file can claim a size that fills the memory."""
 
 OPTIMIZERS = ("muon", "adam")
+MEASURED_PICTURES = ("none", "sample", "all")
 DEVICES = ("auto", "cpu", "cuda")
 
 WEIGHT_FORMATS = ("float", "integer")
@@ -166,6 +167,7 @@ class PackOptions:
         resume: continue from the checkpoint of an interrupted pack.
         overwrite: replace an existing output, and discard its checkpoint.
         self_contained: store model and specification in the file; None: from 100 MB on.
+        measure: pictures whose distortion is measured on the written file, one of ``MEASURED_PICTURES``.
     """
 
     read: ReadOptions = field(default_factory=ReadOptions)
@@ -176,10 +178,13 @@ class PackOptions:
     resume: bool = False
     overwrite: bool = False
     self_contained: bool | None = None
+    measure: str = "all"
 
     def __post_init__(self) -> None:
         check(0 <= self.seed < 1 << 64, f"the seed is 0 to 2^64 - 1, not {self.seed}")
         check(self.device in DEVICES, f"device is one of {', '.join(DEVICES)}, not {self.device!r}")
+        known = ", ".join(MEASURED_PICTURES)
+        check(self.measure in MEASURED_PICTURES, f"measure is one of {known}, not {self.measure!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +245,10 @@ class CodesOptions(PackOptions):
         check(self.seconds is None or self.effort is None, "give an effort or a time, not both")
         check(self.min_psnr_db is None or 0 < self.min_psnr_db < 200, f"min PSNR is 0 to 200 dB: {self.min_psnr_db}")
         check(self.min_ms_ssim is None or 0 < self.min_ms_ssim <= 1, f"min MS-SSIM is 0 to 1, not {self.min_ms_ssim}")
+        check(
+            self.measure == "all" or not self.has_quality_floor,
+            "a quality floor (--min-psnr, --min-ms-ssim) is checked on all pictures: leave out --measure",
+        )
         if self.originals.keeps_files:
             whole = "files that are stored whole (--exact, --keep-others)"
             check(self.metadata.keep and self.metadata.keep_gps, f"{whole} keep all that is in them: leave out --strip")

@@ -18,7 +18,6 @@ from unicorn_codec.format.sources import is_url, open_source
 from unicorn_codec.format.stored_files import WAYS, piece_places
 from unicorn_codec.format.stored_model import parse_text
 from unicorn_codec.metadata import metadata_of, metadata_values
-from unicorn_codec.weights.weight_section import weight_summary
 
 DECODED_BY_MODEL = (LATENTS, HALF_SIZE, NETWORK)
 OF_CODES = (LATENTS, HALF_SIZE, AVIF, SEQUENCE)
@@ -205,6 +204,8 @@ def _network(network: StoredNetwork | None) -> dict[str, Any]:
     settings = [field.name for field in fields(NetworkConfig)]
     if network is None or network.header.denoising is None:
         return {"parameters": 0, **dict.fromkeys(settings)}
+    from unicorn_codec.weights.weight_section import weight_summary  # slow to import, and only of use here
+
     config = network.header.denoising.network
     return {
         "parameters": weight_summary(network.weights).count,
@@ -216,6 +217,8 @@ def _weights(network: StoredNetwork | None) -> dict[str, Any]:
     bits = ("bits_per_weight", "exponent_bits", "mantissa_bits", "bias")
     if network is None:
         return {"format": None, **dict.fromkeys(bits), "bytes": 0}
+    from unicorn_codec.weights.weight_section import weight_summary
+
     weights, summary = network.weights, weight_summary(network.weights)
     form = summary.format
     if form is None:

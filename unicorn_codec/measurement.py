@@ -16,6 +16,9 @@ from unicorn_codec.pictures.metrics import Distortion, alpha_error, ms_ssim, psn
 
 WORST_SHOWN = 5
 
+SAMPLE_PICTURES = 256
+"""Number of pictures in a sample: those with the lowest indices, which the archive's seed draws at random."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureDistortion:
@@ -70,6 +73,12 @@ class Measured:
             rows=tuple(rows[place] for place in worst(psnrs, len(psnrs))),
         )
 
+    @classmethod
+    def nothing(cls) -> "Measured":
+        """Return the summary of no pictures, whose values are NaN."""
+        unknown = Distortion(math.nan, math.nan, math.nan)
+        return cls(psnr_db=unknown, ms_ssim=unknown, rows=())
+
     @property
     def pictures(self) -> int:
         return len(self.rows)
@@ -84,6 +93,19 @@ class Measured:
         least_db = -math.inf if min_psnr_db is None else min_psnr_db
         least_similarity = -math.inf if min_ms_ssim is None else min_ms_ssim
         return tuple(row for row in self.rows if not (row.psnr_db >= least_db and row.ms_ssim >= least_similarity))
+
+
+def measure_some(
+    archive: Archive, originals: Folder, read: ReadOptions, progress: Callable[[int, int], None], some: str
+) -> Measured:
+    """Measure the pictures that a word of ``config.MEASURED_PICTURES`` names, as ``measure`` does."""
+    if some == "none":
+        return Measured.nothing()
+    if some == "all" or len(archive) <= SAMPLE_PICTURES:
+        return measure(archive, originals, read, progress)
+    by_name = {picture.name: picture for picture in originals.all_pictures}
+    sample = {index: by_name[archive.name(index)] for index in archive.indices[:SAMPLE_PICTURES]}
+    return measure(archive, originals, read, progress, sample)
 
 
 def measure(

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from unicorn_codec.errors import InvalidField
 from unicorn_codec.format.code_kinds import HALF_LEVELS
 from unicorn_codec.format.header import MAX_LEVEL
+from unicorn_codec.format.rans import SymbolTables
 from unicorn_codec.model_registry import CONTEXT_MODEL, get_model, models
 
 Floats = NDArray[np.float64]
@@ -111,6 +112,16 @@ class ContextModel:
         symbols = np.arange(tables.shape[1], dtype=np.uint8)
         owners = [np.repeat(symbols, table) for table in tables]
         return np.concatenate([*owners, np.zeros_like(owners[0])])
+
+    @cached_property
+    def symbol_tables(self) -> SymbolTables:
+        """The frequency tables, for few lanes."""
+        return SymbolTables(
+            symbol_of_slot=self.symbol_of_slot.data,
+            starts=self.starts.tolist(),
+            widths=self.widths.tolist(),
+            escape=self.escape,
+        )
 
     @cached_property
     def kernels(self) -> Singles:

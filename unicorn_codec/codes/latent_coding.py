@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from unicorn_codec.codes.context_model import PASSES, SCALES, ContextModel, Integers
 from unicorn_codec.codes.context_predictor import ContextPredictor
 from unicorn_codec.errors import InvalidField
-from unicorn_codec.format.rans import PRECISION, TOTAL, RansDecoder, encode
+from unicorn_codec.format.rans import FEW_LANES, PRECISION, TOTAL, FewLanes, RansDecoder, encode
 
 POSITIONS_PER_LANE = 256
 """Grid positions per lane: small pictures have one lane, and large ones decode as fast."""
@@ -149,6 +149,7 @@ def _decode(
     height, width = size
     lanes = picture_lanes(height, width)
     decoder = RansDecoder(streams, lanes, short=short)
+    few = FewLanes(decoder) if len(streams) * lanes <= FEW_LANES else None
     context = ContextPredictor(model, level, int(counts[0]), (len(streams), height, width))
     symbols = np.zeros((len(streams), model.channels, height, width), np.int16)
     for channel in range(counts[0]):
@@ -157,14 +158,18 @@ def _decode(
         decoder.keep(coding)
         for pass_index in range(len(PASSES)):
             means, scales = context.predict(channel, pass_index)
-            read = _read(model, decoder, _Tables.predicted(model, means, scales, lanes))
+            tables = _Tables.predicted(model, means, scales, lanes)
+            if few is None:
+                read = _read(model, decoder, tables)
+            else:
+                read = few.read(model.symbol_tables, tables.numbers, tables.lowest)
             values = _from_steps(read, means.shape)
             if np.abs(values).max(initial=0) > LARGEST_SYMBOL:
                 raise InvalidField(f"a code holds a value beyond +-{LARGEST_SYMBOL}")
             context.add_values(pass_index, values)
             symbols[:coding, channel][_of_pass(pass_index)] = values
         context.finish_channel(channel)
-    decoder.finish()
+    (few or decoder).finish()
     return symbols
 
 

@@ -8,22 +8,18 @@ import torch
 
 from unicorn_codec.codes.context_model import ContextModel, find_context_model, parse_context_model
 from unicorn_codec.decoders.code_decoder import CodeDecoder
-from unicorn_codec.decoders.network_decoder import untrained_decoder
 from unicorn_codec.decoders.picture_decoder import PictureDecoder
 from unicorn_codec.errors import AutoencoderMismatch, InvalidField
 from unicorn_codec.format.chunks import MODEL
 from unicorn_codec.format.decoder_table import Decoder
-from unicorn_codec.format.network_table import parse_network, parse_update
+from unicorn_codec.format.network_table import parse_update
 from unicorn_codec.format.reader import ContainerReader
 from unicorn_codec.format.records import Record
 from unicorn_codec.format.stored_model import fingerprint_of, parse_model
 from unicorn_codec.model_registry import CONTEXT_MODEL, models
-from unicorn_codec.network.denoiser import load_tensors
 from unicorn_codec.pictures.picture_files import printable
 from unicorn_codec.transform.autoencoder import Autoencoder, PackagedAutoencoder
-from unicorn_codec.transform.folder_update import UpdatedModels
 from unicorn_codec.transform.stored_autoencoder import StoredAutoencoder
-from unicorn_codec.weights.weight_section import parse_tensors
 
 KEPT_CODE_BYTES = 1 << 24
 """Bytes of cached codes, on which later pictures of sequences depend."""
@@ -87,27 +83,40 @@ def load_decoder(reader: ContainerReader, described: Decoder, autoencoder: Autoe
         if not isinstance(autoencoder, StoredAutoencoder):
             check_model(described, [reference.model().fingerprint], reference.name)
         assert weights is not None, "a network has weights"
-        stored = parse_network(weights, model, described.latent_step)
-        # Parsed before the network is built, because the header can claim any size.
-        tensors = parse_tensors(stored.weights, stored.header)
-        denoising = stored.header.denoising
-        assert denoising is not None, "a network has its denoising"
-        decoder = untrained_decoder(denoising, autoencoder, stored.header.pictures, stored.header.seed)
-        load_tensors(decoder.denoiser, tensors)
-        return replace(decoder, header=stored.header, first=stored.first)
+        return _network_decoder(weights, described, autoencoder)
     if not isinstance(autoencoder, PackagedAutoencoder):
         raise AutoencoderMismatch(f"this archive holds codes, and {reference.name!r} has no context model")
-    updated = UpdatedModels(autoencoder, context_model_of(described, autoencoder))
+    context_model = context_model_of(described, autoencoder)
     if weights is not None:
-        updated = updated.with_update(parse_update(weights))
+        from unicorn_codec.transform.folder_update import UpdatedModels
+
+        updated = UpdatedModels(autoencoder, context_model).with_update(parse_update(weights))
+        autoencoder, context_model = updated.autoencoder, updated.context_model
     return CodeDecoder(
         codes=ArchiveCodes(reader),
         latent_step=described.latent_step,
         level=described.level,
         short=described.short,
-        autoencoder=updated.autoencoder,
-        model=updated.context_model,
+        autoencoder=autoencoder,
+        model=context_model,
     )
+
+
+def _network_decoder(weights: bytes, described: Decoder, autoencoder: Autoencoder) -> PictureDecoder:
+    """Build the decoder of an index-only archive. Raises ``FormatError`` if its weights are damaged, or do not fit."""
+    from unicorn_codec.decoders.network_decoder import untrained_decoder
+    from unicorn_codec.format.network_table import parse_network
+    from unicorn_codec.network.denoiser import load_tensors
+    from unicorn_codec.weights.weight_section import parse_tensors
+
+    stored = parse_network(weights, described.model, described.latent_step)
+    # Parsed before the network is built, because the header can claim any size.
+    tensors = parse_tensors(stored.weights, stored.header)
+    denoising = stored.header.denoising
+    assert denoising is not None, "a network has its denoising"
+    decoder = untrained_decoder(denoising, autoencoder, stored.header.pictures, stored.header.seed)
+    load_tensors(decoder.denoiser, tensors)
+    return replace(decoder, header=stored.header, first=stored.first)
 
 
 def context_model_of(described: Decoder, autoencoder: PackagedAutoencoder) -> ContextModel:

@@ -6,7 +6,7 @@ Both are atomic: after an interruption the archive is in its previous or its new
 import os
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -78,8 +78,11 @@ def _reader_of(path: Path) -> Iterator[ContainerReader]:
         source.close()
 
 
-def compact(path: Path) -> tuple[int, int]:
+def compact(path: Path, progress: Callable[[int, int], None] = lambda *_: None) -> tuple[int, int]:
     """Rewrite an archive without its removed pictures, and return its bytes before and after. Indices do not change.
+
+    Args:
+        progress: called with the number of copied members and of all of them.
 
     Raises as ``growing``, and ``FormatError`` for a damaged record; the archive is then unchanged.
     """
@@ -88,14 +91,14 @@ def compact(path: Path) -> tuple[int, int]:
         try:
             with open_atomic(path) as file:
                 shutil.copymode(path, file.name)
-                _copy(reader, file)
+                _copy(reader, file, progress)
         except OSError as error:
             raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
         return before, os.path.getsize(path)
 
 
-def _copy(reader: ContainerReader, file: IO[bytes]) -> None:
-    footer = reader.footer
+def _copy(reader: ContainerReader, file: IO[bytes], progress: Callable[[int, int], None]) -> None:
+    footer, copied = reader.footer, 0
     writer = ContainerWriter(file, footer.archive_id, generation=footer.generation + 1, next_index=footer.next_index)
     for decoder in footer.decoders:
         if decoder.weights is not None:
@@ -108,6 +111,8 @@ def _copy(reader: ContainerReader, file: IO[bytes]) -> None:
             row = leaf.row(index)
             if row is None or not (row.lives or index in needed):
                 continue
+            copied += row.lives
+            progress(copied, footer.members)
             name = (names[index - leaf.first] or None) if names else None
             if row.codec == NETWORK:
                 writer.add_of_network(index, row.width, row.height, row.decoder, name, psnr=row.psnr)

@@ -14,6 +14,7 @@ has fewer redundant bits.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -173,4 +174,121 @@ class RansDecoder:
             InvalidField: a stream was not decoded to the symbols that it was made from.
         """
         if (self._next != self._ends).any() or (self._all_states != self._last).any():
+            raise InvalidField("a code does not end where its symbols end")
+
+
+FEW_LANES = 6
+"""Number of lanes up to which Python's integers are faster than arrays of NumPy."""
+
+_RAW_BITS = 16
+_RAW_WIDTH = TOTAL >> 8
+_SLOT = TOTAL - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SymbolTables:
+    """Frequency tables for ``FewLanes``, one after the other.
+
+    Args:
+        symbol_of_slot: symbol that owns each slot, 2^PRECISION slots a table.
+        starts, widths: first slot and number of slots of each symbol, ``escape`` + 1 symbols a table.
+        escape: the last symbol, which 16 raw bits follow.
+    """
+
+    symbol_of_slot: memoryview
+    starts: Sequence[int]
+    widths: Sequence[int]
+    escape: int
+
+
+class FewLanes:
+    """Decoder of few lanes, one symbol at a time. It gives the same values as ``RansDecoder``.
+
+    Args:
+        decoder: at its start; it must not be used any more.
+    """
+
+    def __init__(self, decoder: RansDecoder) -> None:
+        lanes = decoder._lanes
+        self._states: list[list[int]] = decoder._all_states.reshape(-1, lanes).tolist()
+        self._floors: list[int] = decoder._all_floors[::lanes].tolist()
+        self._next: list[int] = decoder._next.tolist()
+        self._ends: list[int] = decoder._ends.tolist()
+        self._words: list[int] = decoder._words.tolist()
+        self._short, self._last, self._lanes = decoder._short, decoder._last, lanes
+
+    def read(self, tables: SymbolTables, numbers: NDArray[np.int64], lowest: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Read values: ``numbers`` of their tables and values of those tables' first symbols, (T, N L) each."""
+        values = np.empty_like(lowest)
+        for stream in range(numbers.shape[1] // self._lanes):
+            own = slice(stream * self._lanes, (stream + 1) * self._lanes)
+            found = self._read_stream(stream, tables, numbers[:, own].tolist(), lowest[:, own].tolist())
+            values[:, own] = np.reshape(found, (len(values), self._lanes))  # of no steps, too
+        return values
+
+    def _read_stream(
+        self, stream: int, tables: SymbolTables, numbers: list[list[int]], lowest: list[list[int]]
+    ) -> list[list[int]]:
+        """Read the values of a stream. ``_advance`` is repeated here, because calls would take most of the time."""
+        symbol_of_slot, starts, widths, escape = tables.symbol_of_slot, tables.starts, tables.widths, tables.escape
+        states, words, last_word = self._states[stream], self._words, len(self._words) - 1
+        rows = []
+        for row_numbers, row in zip(numbers, lowest, strict=True):
+            floor, place, has_escape = self._floors[stream], self._next[stream], False
+            symbols = []
+            for lane, number in enumerate(row_numbers):
+                state = states[lane]
+                slot = state & _SLOT
+                symbol = symbol_of_slot[(number << PRECISION) + slot]
+                found = number * (escape + 1) + symbol
+                state = (state >> PRECISION) * widths[found] + slot - starts[found]
+                if state < floor:
+                    state = state << 16 | words[min(place, last_word)]
+                    place += 1
+                states[lane] = state
+                symbols.append(symbol)
+                has_escape |= symbol == escape
+            if place != self._next[stream]:
+                self._moved(stream, place)
+            values = [symbol + first for symbol, first in zip(symbols, row, strict=True)]
+            if has_escape:
+                raw = self._read_raw(stream, [symbol == escape for symbol in symbols])
+                values = [raw[n] if symbols[n] == escape else value for n, value in enumerate(values)]
+            rows.append(values)
+        return rows
+
+    def _read_raw(self, stream: int, escaped: list[bool]) -> list[int]:
+        """Read values of 16 raw bits, for the lanes that have one."""
+        values = [0] * len(escaped)
+        for _ in range(_RAW_BITS // 8):
+            slots = [state & _SLOT for state in self._states[stream]]
+            found = [slot // _RAW_WIDTH for slot in slots]
+            starts = [byte * _RAW_WIDTH if is_raw else 0 for byte, is_raw in zip(found, escaped, strict=True)]
+            self._advance(stream, slots, starts, [_RAW_WIDTH if is_raw else TOTAL for is_raw in escaped])
+            values = [value << 8 | byte for value, byte in zip(values, found, strict=True)]
+        return [value - (value >> _RAW_BITS - 1 << _RAW_BITS) for value in values]
+
+    def _advance(self, stream: int, slots: list[int], starts: list[int], widths: list[int]) -> None:
+        """Remove decoded symbols from the lanes of a stream; see ``RansDecoder.advance``."""
+        states, floor, place = self._states[stream], self._floors[stream], self._next[stream]
+        for lane, state in enumerate(states):
+            state = (state >> PRECISION) * widths[lane] + slots[lane] - starts[lane]
+            if state < floor:
+                state = state << 16 | self._words[min(place, len(self._words) - 1)]
+                place += 1
+            states[lane] = state
+        if place != self._next[stream]:
+            self._moved(stream, place)
+
+    def _moved(self, stream: int, place: int) -> None:
+        """Set the next word of a stream after a step that read some."""
+        self._next[stream] = place
+        if self._short and place == self._ends[stream]:
+            self._states[stream][:] = [state - _LOWEST for state in self._states[stream]]
+            self._floors[stream] = 0
+
+    def finish(self) -> None:
+        """Check as ``RansDecoder.finish`` does. Raises ``InvalidField``."""
+        has_ended = all(state == self._last for states in self._states for state in states)
+        if self._next != self._ends or not has_ended:
             raise InvalidField("a code does not end where its symbols end")

@@ -87,7 +87,7 @@ def pack_into_codes(
     if options.has_quality_floor:
         check_avif()  # before the work, not at its end
     model = load_context_model(autoencoder.reference.name)
-    settings = replace(options, resume=False, overwrite=False)
+    settings = replace(options, resume=False, overwrite=False, measure="all")
     digest = digest_settings(
         settings, folder_digest(pictures.folder, pictures.read), autoencoder.reference, model.sha256
     )

@@ -30,7 +30,7 @@ from unicorn_codec.format.records import AVIF, EXACT, OTHER_FILE, SEQUENCE
 from unicorn_codec.format.sources import FileSource, TailedSource
 from unicorn_codec.format.writer import ContainerWriter
 from unicorn_codec.inspection import DECODED_BY_MODEL, index_bits, needed_weight_bytes, parts_of
-from unicorn_codec.measurement import Measured, measure
+from unicorn_codec.measurement import Measured, measure_some
 from unicorn_codec.packing.archive_writing import check_output, id_of, write_pictures
 from unicorn_codec.packing.into_codes import PackedCodes, pack_into_codes
 from unicorn_codec.packing.into_network import pack_into_network
@@ -78,9 +78,7 @@ def pack(
     metadata = OriginalMetadata(pictures, options.metadata)
     try:
         with open_atomic(output) as file:
-            measured = write_and_measure(
-                file, made.container, metadata, autoencoder, observer, self_contained=options.self_contained
-            )
+            measured = write_and_measure(file, made.container, metadata, autoencoder, observer, options)
     except OSError as error:
         raise OutputError(f"cannot write {output}: {error.strerror or error}") from error
     checkpoint_path(output).unlink(missing_ok=True)
@@ -114,17 +112,19 @@ def write_and_measure(
     metadata: OriginalMetadata,
     autoencoder: Autoencoder,
     observer: Observer,
-    *,
-    self_contained: bool | None = None,
+    options: PackOptions | None = None,
 ) -> Measured:
     """Write all records, measure what a reader gets of them, and write the index with what was measured."""
+    self_contained, some = (None, "all") if options is None else (options.self_contained, options.measure)
     whole = WholeFiles(metadata.pictures.folder)
     writer = ContainerWriter(file, id_of(packed, whole))
     write_pictures(writer, packed, metadata=metadata, whole=whole, progress=observer.of_stage("storing"))
     writer.flush()
     if is_wanted(self_contained, writer.offset if packed.names else 0, autoencoder):
         attach_model(writer, writer.decoders[0])
-    measured, canaries = measure_unfinished(file, writer, packed.header.seed, metadata.pictures, autoencoder, observer)
+    measured, canaries = measure_unfinished(
+        file, writer, packed.header.seed, metadata.pictures, autoencoder, observer, some
+    )
     psnrs = {row.index: psnr_code(row.psnr_db) for row in measured.rows}
     writer.commit(seed=packed.header.seed, read=packed.read, psnrs=psnrs, canaries=canaries)
     return measured
@@ -137,12 +137,13 @@ def measure_unfinished(
     pictures: PictureSource,
     autoencoder: Autoencoder,
     observer: Observer,
+    some: str,
 ) -> tuple[Measured, list[Canary]]:
     """Measure the pictures of an archive whose records are in the file, and whose index is not yet."""
     tail = writer.preview(seed=seed)
     source = TailedSource(FileSource(file.name), writer.offset, tail)
     with Archive.of(ContainerReader(source), autoencoder) as archive:
-        measured = measure(archive, pictures.folder, pictures.read, observer.of_stage("measuring"))
+        measured = measure_some(archive, pictures.folder, pictures.read, observer.of_stage("measuring"), some)
         return measured, canaries_of(archive)
 
 

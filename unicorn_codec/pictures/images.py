@@ -22,7 +22,7 @@ from unicorn_codec.errors import ImageFolderError, InvalidSetting, OutputError
 from unicorn_codec.metadata import PictureMetadata
 from unicorn_codec.pictures.file_writing import refuse_output, write_file
 from unicorn_codec.pictures.folders import alike_names, find_files, is_storable
-from unicorn_codec.pictures.metadata_writing import finish, settings_for
+from unicorn_codec.pictures.metadata_writing import finish, png_chunks_of, settings_for
 from unicorn_codec.pictures.picture_files import (
     BadFile,
     LeftOut,
@@ -32,14 +32,13 @@ from unicorn_codec.pictures.picture_files import (
     printable,
     read_file,
 )
-from unicorn_codec.pictures.reading import decode_picture
+from unicorn_codec.pictures.png_writing import encode_png
 from unicorn_codec.pictures.transparency import WHITE, flatten, has_alpha, with_alpha
 
 MAX_NAMES_SHOWN = 20
 
 WRITE_FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
-    # Level 6, the default, takes more than twice as long for files half a per cent smaller.
-    ".png": ("PNG", {"compress_level": 4}),
+    ".png": ("PNG", {}),
     ".jpg": ("JPEG", {"quality": 95, "subsampling": "4:4:4"}),
     ".jpeg": ("JPEG", {"quality": 95, "subsampling": "4:4:4"}),
     ".webp": ("WEBP", {"lossless": True}),
@@ -212,6 +211,8 @@ def _check_patterns(names: Sequence[str], originals: OriginalOptions) -> None:
 
 def _read_into(listed: _Listed, root: Path, name: str, options: ReadOptions, originals: OriginalOptions) -> None:
     """Read a picture, and list it. Raises ``BadFile``."""
+    from unicorn_codec.pictures.reading import decode_picture  # slow to import, and of no use to readers of archives
+
     is_exact = originals.wants(name)
     data = read_file(root, name)
     decoded = decode_picture(data, whole_file_options(options) if is_exact else options)
@@ -272,6 +273,8 @@ def read_with_alpha(folder: Folder, picture: Picture, options: ReadOptions) -> P
     Raises:
         ImageFolderError: the file vanished or changed since the folder was listed.
     """
+    from unicorn_codec.pictures.reading import decode_picture
+
     try:
         decoded = decode_picture(read_original(folder, picture), options)
     except BadFile as error:
@@ -344,6 +347,8 @@ def encode_with_metadata(pixels: Pixels, suffix: str, metadata: PictureMetadata)
     assert pixels.shape[2:] in ((3,), (4,)), f"pixels are (H, W, 3) or (H, W, 4), not {pixels.shape}"
     assert pixels.dtype == np.uint8, f"pixels are uint8, not {pixels.dtype}"
     name, settings = write_format(suffix)
+    if name == "PNG":
+        return encode_png(pixels, png_chunks_of(metadata)), []
     encoded = io.BytesIO()
     added, lost = settings_for(name, metadata)
     if has_alpha(pixels) and name in _OPAQUE_FORMATS:

@@ -17,12 +17,13 @@ _PNG_KEYWORD_BYTES = 79
 
 
 def settings_for(name: str, metadata: PictureMetadata) -> tuple[dict[str, Any], list[str]]:
-    """Return the settings that make Pillow's writer of a format write metadata, and what it cannot take."""
+    """Return the settings that make Pillow's writer of a format write metadata, and what it cannot take.
+
+    Not of PNG, whose writer gets ``png_chunks_of``.
+    """
     exif, xmp, iptc = metadata.exif, metadata.xmp, metadata.iptc
     if name == "JPEG":
         return _jpeg_settings(metadata)
-    if name == "PNG":
-        return _png_settings(metadata), []
     lost = ["PNG text"] if metadata.texts else []
     if name in ("WEBP", "AVIF"):
         settings = {"exif": without_orientation(exif) if name == "AVIF" else exif, "xmp": xmp}
@@ -68,7 +69,8 @@ def _iptc_resource(iptc: bytes) -> bytes:
     return b"8BIM\x04\x04\0\0" + struct.pack(">I", len(iptc)) + iptc + bytes(len(iptc) % 2)
 
 
-def _png_settings(metadata: PictureMetadata) -> dict[str, Any]:
+def png_chunks_of(metadata: PictureMetadata) -> list[tuple[bytes, bytes]]:
+    """Return types and bodies of the chunks that hold all metadata in a PNG file."""
     texts = PngImagePlugin.PngInfo()
     for keyword, text in metadata.texts:
         if 1 <= len(keyword.encode("latin-1", "replace")) <= _PNG_KEYWORD_BYTES:
@@ -80,8 +82,8 @@ def _png_settings(metadata: PictureMetadata) -> dict[str, Any]:
         digits = profile.hex()
         lines = "\n".join(digits[at : at + 72] for at in range(0, len(digits), 72))
         texts.add_text(IPTC_KEYWORD, f"\niptc\n{len(profile):8}\n{lines}\n", zip=True)
-    settings: dict[str, Any] = {"pnginfo": texts} if texts.chunks else {}
-    return settings | ({"exif": metadata.exif} if metadata.exif else {})
+    chunks = [(kind, body) for kind, body, *_ in texts.chunks]
+    return [*chunks, (b"eXIf", metadata.exif)] if metadata.exif else chunks
 
 
 def _add_text(texts: PngImagePlugin.PngInfo, keyword: str, text: str) -> None:

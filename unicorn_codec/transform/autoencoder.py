@@ -144,8 +144,9 @@ class PackagedAutoencoder(Autoencoder):
         model = get_model(AUTOENCODER, name)
         tensors = load_safetensors(model.read())
         self.device = device
-        self.network = CodingAutoencoder(**model.config)
-        self.network.load_state_dict(weights_of(tensors))
+        with torch.device("meta"):  # random weights would only be replaced
+            self.network = CodingAutoencoder(**model.config)
+        self.network.load_state_dict(weights_of(tensors), assign=True)
         self.network.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)  # type: ignore[call-overload]
         cell = self.network.downsampling
         self.encoder_margin = margin_of(self.network.encoder, cell, from_pixels=True)

@@ -1,0 +1,126 @@
+"""One progress bar: on a terminal a bar with rate and remaining time, with ``--log`` lines, and otherwise nothing."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from types import TracebackType
+from typing import Any, Protocol
+
+import click
+from tqdm import tqdm
+
+from .options import is_logging
+from .text import duration
+
+LABEL_WIDTH = 10
+SECONDS_BETWEEN_LINES = 10.0
+"""Of the lines of ``--log`` about one piece of work; its first and last lines always come."""
+
+SECONDS_BEFORE_RATE = 1.0
+"""Before that, the rate says little."""
+
+
+class ProgressBar(Protocol):
+    """What progress is shown by."""
+
+    n: float
+
+    def __enter__(self) -> Any: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> bool | None: ...
+
+    def update(self, n: float = 1) -> Any:
+        """Add to the work that is done."""
+
+    def set_postfix_str(self, s: str = "", refresh: bool = True) -> None:
+        """Set a remark on the state of the work."""
+
+    def close(self) -> None:
+        """End the bar."""
+
+
+def bar(label: str, total: float, bar_format: str | None = None, *, hidden: bool = False) -> ProgressBar:
+    """Return a progress bar for work of an amount ``total``."""
+    if is_logging() and not hidden:
+        return LogLines(label, total)
+    shown: ProgressBar = tqdm(
+        total=total,
+        desc=label.ljust(LABEL_WIDTH),
+        bar_format=bar_format,
+        disable=hidden or not sys.stderr.isatty(),
+        dynamic_ncols=True,
+    )
+    return shown
+
+
+@contextmanager
+def stage(label: str) -> Iterator[Callable[[int, int], None]]:
+    """Show one stage of work, of an amount that its first report tells: ``progress(done, total)``."""
+    with ExitStack() as stack:
+        shown: ProgressBar | None = None
+
+        def progress(done: int, total: int) -> None:
+            nonlocal shown
+            if shown is None:
+                shown = stack.enter_context(bar(label, total))
+            shown.update(done - shown.n)
+
+        yield progress
+
+
+class LogLines:
+    """Progress as lines on stderr: ``12:30:05 unpacking: 40 of 200, 3.08/s, 52 s left``.
+
+    Args:
+        total: amount of work; of 1.0, percents are shown, and no rate.
+    """
+
+    def __init__(self, label: str, total: float) -> None:
+        self.n: float = 0
+        self._label, self._total = label, total
+        self._start = time.monotonic()
+        self._last_time, self._last_n = -SECONDS_BETWEEN_LINES, -1.0
+        self._remark = ""
+
+    def __enter__(self) -> "LogLines":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def update(self, n: float = 1) -> None:
+        """Add to the work that is done, and print a line if the last one is old."""
+        self.n += n
+        if self.n >= self._total or time.monotonic() - self._last_time >= SECONDS_BETWEEN_LINES:
+            self._print()
+
+    def set_postfix_str(self, s: str = "", refresh: bool = True) -> None:
+        """Set a remark that ends the next lines."""
+        self._remark = s
+
+    def close(self) -> None:
+        """Print the state at the end, unless it has been."""
+        if self.n != self._last_n:
+            self._print()
+
+    def _print(self) -> None:
+        now = time.monotonic()
+        self._last_time, self._last_n = now, self.n
+        click.echo(f"{time.strftime('%H:%M:%S')} {self._label}: {', '.join(self._facts(now - self._start))}", err=True)
+
+    def _facts(self, seconds: float) -> list[str]:
+        is_share = isinstance(self._total, float)
+        facts = [f"{100 * self.n / self._total:.0f} %" if is_share else f"{self.n:,.0f} of {self._total:,.0f}"]
+        is_done = self.n >= self._total
+        if self.n > 0 and seconds > 0 and (is_done or seconds >= SECONDS_BEFORE_RATE):
+            if not is_share:
+                rate = self.n / seconds
+                facts.append(f"{rate:,.0f}/s" if rate >= 100 else f"{rate:.3g}/s")
+            left = seconds * (self._total / self.n - 1)
+            facts.append(f"{duration(seconds)} in all" if is_done else f"{duration(left)} left")
+        return [*facts, self._remark] if self._remark else facts
