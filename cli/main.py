@@ -19,6 +19,7 @@ from .pack import pack
 from .streams import abandon_stdout, is_lost_output, prepare_streams
 from .unpack import unpack
 from .verify import verify
+from .view import view
 
 # NumPy's threads spin while they wait, and compete with torch's for the processor.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -97,5 +98,5 @@ def cli() -> None:
     """
 
 
-for command in (pack, unpack, inspect, verify, add, remove, compact, repair, bench, demo):
+for command in (pack, unpack, inspect, view, verify, add, remove, compact, repair, bench, demo):
     cli.add_command(command)

@@ -16,7 +16,7 @@ from safetensors.numpy import save as save_arrays
 from train_autoencoder import UNSEEN, load_pictures
 
 from unicorn_codec.decoders.thumbnail_decoder import CELL, CHANNELS, ThumbnailModel, neighbourhoods
-from unicorn_codec.model_registry import THUMBNAIL, default_name
+from unicorn_codec.model_registry import CONTEXT_MODEL, THUMBNAIL, default_name, get_model
 from unicorn_codec.pictures.metrics import psnr_db
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 
@@ -40,7 +40,8 @@ def main() -> None:
     print(f"{np.mean(found):.2f} dB PSNR at a quarter of the size, on {len(found)} other pictures")
     package = Path(__file__).parents[1] / "unicorn_codec" / "pretrained"
     arrays = {name: np.ascontiguousarray(getattr(model, name), np.float16) for name in ("kernel", "bias")}
-    write_model(package, default_name(), THUMBNAIL, save_arrays(arrays))
+    served = autoencoder.reference.model(get_model(CONTEXT_MODEL).sha256)
+    write_model(package, default_name(), THUMBNAIL, save_arrays(arrays), {"fingerprint": served.fingerprint.hex()})
 
 
 def examples(

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,6 @@ from unicorn_codec.codes.latent_coding import decode_symbols, encode_symbols
 from unicorn_codec.decoders.thumbnail_decoder import CHANNELS, decode_small, thumbnail_model
 from unicorn_codec.errors import InvalidField
 from unicorn_codec.format.code_kinds import mark_gray
-from unicorn_codec.model_registry import default_name
 from unicorn_codec.packing.reports import PackReport
 from unicorn_codec.pictures.metrics import psnr_db
 
@@ -46,9 +46,9 @@ def test_a_short_code_is_checked_to_its_end() -> None:
 
 
 def test_small_pictures_resemble_the_decoded_ones(coded: tuple[Path, PackReport]) -> None:
-    model = thumbnail_model(default_name())
-    assert model is not None
     with Archive.open(coded[0], device="cpu") as archive:
+        model = thumbnail_model(archive.reader.decoder(0))
+        assert model is not None
         for index, pixels in archive.iterate(archive.indices):
             row = archive.reader.row(index)
             code = archive.reader.record(row).code
@@ -62,8 +62,11 @@ def test_small_pictures_resemble_the_decoded_ones(coded: tuple[Path, PackReport]
             assert (gray == gray[..., :1]).all()
 
 
-def test_an_autoencoder_without_a_map_has_none() -> None:
-    assert thumbnail_model("unheard-of") is None
+def test_a_decoder_of_another_model_has_no_map(coded: tuple[Path, PackReport]) -> None:
+    with Archive.open(coded[0], device="cpu") as archive:
+        described = archive.reader.decoder(0)
+    for change in ({"name": "unheard-of"}, {"fingerprint": bytes(16)}):
+        assert thumbnail_model(replace(described, model=replace(described.model, **change))) is None
 
 
 def test_small_pictures_need_no_torch() -> None:

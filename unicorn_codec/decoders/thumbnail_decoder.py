@@ -63,13 +63,19 @@ def neighbourhoods(latents: NDArray[np.floating]) -> Singles:
     return np.concatenate([padded[:, :, r : r + rows, c : c + columns] for r, c in places], axis=1)
 
 
+def thumbnail_model(described: Decoder) -> ThumbnailModel | None:
+    """Return the map for the latents of a decoder; None if the package has none for its model."""
+    name = described.model.name
+    if described.is_network or name not in names(THUMBNAIL):
+        return None
+    served = get_model(THUMBNAIL, name).config["fingerprint"]
+    return _load(name) if described.model.fingerprint.hex() == served else None
+
+
 @cache
-def thumbnail_model(name: str) -> ThumbnailModel | None:
-    """Return the map for an autoencoder of the package; None if there is none for it."""
+def _load(name: str) -> ThumbnailModel:
     from safetensors.numpy import load
 
-    if name not in names(THUMBNAIL):
-        return None
     tensors = load(get_model(THUMBNAIL, name).read())
     return ThumbnailModel(tensors["kernel"].astype(np.float32), tensors["bias"].astype(np.float32))
 
