@@ -12,6 +12,7 @@ from unicorn_codec.errors import CanaryWarning, CheckpointWarning, DamagedSectio
 from unicorn_codec.pictures.picture_files import reason_of
 
 from .bench import bench
+from .contact import contact
 from .demo import demo
 from .growing import add, compact, remove, repair
 from .inspecting import inspect
@@ -98,5 +99,5 @@ def cli() -> None:
     """
 
 
-for command in (pack, unpack, inspect, view, verify, add, remove, compact, repair, bench, demo):
+for command in (pack, unpack, inspect, view, contact, verify, add, remove, compact, repair, bench, demo):
     cli.add_command(command)
