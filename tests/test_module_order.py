@@ -52,7 +52,7 @@ LAYERS = (
         "learned_cost update_training learning quality_floor self_contained into_codes preview into_network "
         "archive_writing pack add",
     ),
-    ("viewing", "catalogue small_pictures gallery pages server export contact_sheet"),
+    ("viewing", "catalogue small_pictures gallery pages server export contact_sheet histograms report"),
     (
         "bench",
         "picture_set rivals video_rivals trial own_codec network_rivals bd_rate perceptual learned_metrics "
