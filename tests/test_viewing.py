@@ -24,6 +24,7 @@ from unicorn_codec.config import CodesOptions, OriginalOptions
 from unicorn_codec.errors import InvalidSetting, OutputError
 from unicorn_codec.packing.pack import pack
 from unicorn_codec.packing.reports import PackReport
+from unicorn_codec.pictures.metrics import psnr_db
 from unicorn_codec.pictures.picture_files import printable
 from unicorn_codec.viewing import small_pictures
 from unicorn_codec.viewing.export import MOST_EXPORTED, export_gallery
@@ -32,6 +33,7 @@ from unicorn_codec.viewing.pages import FILES, policy, static
 from unicorn_codec.viewing.server import FRAME, application, serve
 from unicorn_codec.viewing.small_pictures import Kept
 
+GOLDEN = Path(__file__).parent / "golden"
 TOKEN, HOST = "secret", "127.0.0.1:8000"
 
 
@@ -167,6 +169,37 @@ def test_a_damaged_picture_is_shown_as_lost_and_no_other(many: Path, tmp_path: P
     assert final == {1: True, 2: False, 3: True}
     client = TestClient(application(opened, [HOST], TOKEN), base_url=f"http://{HOST}/{TOKEN}/")
     assert client.get("picture/2").status_code == 422 and "picture 2" in client.get("picture/2").text
+    opened.close()
+
+
+def on_white(image: Image.Image) -> Image.Image:
+    """A picture without transparency."""
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA")).convert("RGB")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "codes-and-avif",
+        "half-size-codes",
+        "sequences",
+        "transparency",
+        "updated-codes",
+        "network",
+        "network-of-integers",
+    ],
+)
+def test_every_kind_of_picture_has_a_thumbnail_like_it(name: str) -> None:
+    path = GOLDEN / f"{name}.uni"
+    opened = Gallery(path, device="cpu")
+    with Archive.open(path, device="cpu") as archive:
+        found = list(opened.thumbnails(archive.indices))
+        assert {one.index for one in found if one.is_final} == set(archive.indices)
+        for one in found:
+            whole = on_white(archive[one.index])
+            small = on_white(Image.open(io.BytesIO(one.data))).resize(whole.size, Image.Resampling.BICUBIC)
+            least = 20 if one.is_final else 12
+            assert psnr_db(np.asarray(whole), np.asarray(small)) > least, (one.index, one.is_final)
     opened.close()
 
 

@@ -4,11 +4,12 @@ Facts and quick thumbnails need no torch, which takes seconds to load: that begi
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
 from pathlib import PurePosixPath
-from threading import Lock
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
 
 from unicorn_codec.codes.context_model import ContextModel
@@ -78,6 +79,21 @@ class Gallery:
             if self._archive is not None:
                 self._archive.close()
         self.reader.source.close()
+
+    def prepare(self) -> None:
+        """Do ahead what the first wall needs, in a thread, while a browser starts."""
+
+        def work() -> None:
+            with suppress(UnicornError):  # shown where somebody asks for it
+                next(self._quick.thumbnails(self.listing["columns"]["index"][:1]), None)
+
+        if not self.needs_torch:
+            Thread(target=work, daemon=True).start()
+
+    @property
+    def needs_torch(self) -> bool:
+        """Whether a decoder of the archive has weights of its own, so that even quick thumbnails need torch."""
+        return any(decoder.weights is not None for decoder in self.reader.footer.decoders)
 
     @property
     def title(self) -> str:

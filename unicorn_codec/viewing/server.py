@@ -179,6 +179,7 @@ def serve(gallery: Gallery, *, port: int, ready: Callable[[str], None]) -> None:
         config = uvicorn.Config(
             app, log_level="critical", access_log=False, timeout_graceful_shutdown=1, lifespan="off"
         )
+        gallery.prepare()
         ready(f"http://{HOST}:{number}/{token}/")
         with suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listening])

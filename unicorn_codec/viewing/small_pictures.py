@@ -100,9 +100,10 @@ class QuickDecoder:
             row = self.reader.row(index)
             key = (row.width, row.height, row.decoder, row.codec in (LATENTS, HALF_SIZE))
             together[key].append(row)
-        for rows in together.values():
-            for start in range(0, len(rows), MOST_TOGETHER):
-                yield rows[start : start + MOST_TOGETHER]
+        for (*_, is_of_latents), rows in together.items():
+            count = MOST_TOGETHER if is_of_latents else 1
+            for start in range(0, len(rows), count):
+                yield rows[start : start + count]
 
     def _alone(self, row: Row) -> Iterator[Thumbnail]:
         try:
