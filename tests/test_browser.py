@@ -15,9 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
+from tests.conftest import draw
 from tests.sample_gallery import HOSTILE, write_many
 from unicorn_codec.archive import Archive
+from unicorn_codec.config import CodesOptions
+from unicorn_codec.packing.pack import pack
 from unicorn_codec.packing.reports import PackReport
 from unicorn_codec.viewing.export import export_gallery
 from unicorn_codec.viewing.gallery import Gallery
@@ -238,6 +242,25 @@ def test_hostile_names_are_text_everywhere(window: Window, address: str) -> None
         page.wait_for_function(f"() => document.querySelector('#viewer-name').textContent.length === {len(name)}")
         assert page.inner_text("#viewer-name") == name
     assert page.locator("img[src='x']").count() == 0
+
+
+def test_hostile_metadata_is_text(window: Window, tmp_path: Path) -> None:
+    texts = PngInfo()
+    texts.add_text("<b>Title</b>", "<img src=x onerror=alert(1)>")
+    texts.add_itxt("XML:com.adobe.xmp", "<x:xmpmeta xmlns:x='adobe:ns:meta/'><script>alert(2)</script></x:xmpmeta>")
+    (tmp_path / "pictures").mkdir()
+    exif = Image.Exif()
+    exif[0x010E] = "<svg onload=alert(3)>"
+    Image.fromarray(draw(1, 64, 48)).save(tmp_path / "pictures" / "a.png", pnginfo=texts, exif=exif)
+    pack(tmp_path / "pictures", tmp_path / "a.uni", CodesOptions(device="cpu", effort=0, learning=None))
+    opened = Gallery(tmp_path / "a.uni", device="cpu")
+    export_gallery(opened, tmp_path / "page.html", [0])
+    opened.close()
+    page = window.open((tmp_path / "page.html").as_uri() + "#0")
+    page.wait_for_selector("#metadata section")
+    shown = page.inner_text("#metadata")
+    assert "<img src=x onerror=alert(1)>" in shown and "<svg onload=alert(3)>" in shown and "<script>" in shown
+    assert page.locator("#metadata img, #metadata svg, #metadata script").count() == 0
 
 
 @pytest.mark.parametrize(("width", "height"), [(390, 844), (1280, 800)])

@@ -114,8 +114,9 @@ def decode_small(
         small_height, small_width = (max(1, round(side * CELL / cell)) for side in (height, width))
         decoded = model.pictures(latents)[:, :small_height, :small_width]
         pictures |= dict(zip(places, decoded, strict=True))
-    return [_gray(pictures[n]) if is_gray(codes[n]) else pictures[n] for n in range(len(codes))]
+    return [in_gray(pictures[n]) if is_gray(codes[n]) else pictures[n] for n in range(len(codes))]
 
 
-def _gray(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def in_gray(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return small pixels (H, W, 3) with the mean of their channels in all three."""
     return np.repeat(pixels.mean(axis=-1, keepdims=True).round().astype(np.uint8), 3, axis=-1)

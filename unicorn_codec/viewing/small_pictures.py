@@ -6,14 +6,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from threading import Lock
 
+import numpy as np
 from PIL import Image
 
 from unicorn_codec.codes.context_model import ContextModel, load_context_model
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.decoders.exact_pictures import pixels_of_file
-from unicorn_codec.decoders.thumbnail_decoder import CELL, ThumbnailModel, decode_small, thumbnail_model
+from unicorn_codec.decoders.thumbnail_decoder import CELL, ThumbnailModel, decode_small, in_gray, thumbnail_model
 from unicorn_codec.errors import UnicornError
-from unicorn_codec.format.code_kinds import colour_code, is_half_size
+from unicorn_codec.format.alpha_plane import parse_alpha
+from unicorn_codec.format.code_kinds import colour_code, is_gray, is_half_size
 from unicorn_codec.format.decoder_table import Decoder
 from unicorn_codec.format.pages import Row
 from unicorn_codec.format.reader import ContainerReader
@@ -21,6 +23,7 @@ from unicorn_codec.format.records import AVIF, EXACT, HALF_SIZE, LATENTS, SEQUEN
 from unicorn_codec.pictures.avif import decode_avif
 from unicorn_codec.pictures.avif_sequence import chain_of, decode_chains
 from unicorn_codec.pictures.images import Pixels
+from unicorn_codec.pictures.transparency import with_alpha
 
 THUMBNAIL_SIDE = 320
 """Longest side of a thumbnail in pixels: a row of the gallery on a screen of double density."""
@@ -127,13 +130,13 @@ class QuickDecoder:
         found = self._models(described, rows[0].decoder)
         if found is None:
             return
-        codes = [self.reader.record(row).code for row in rows]
+        records = [self.reader.record(row) for row in rows]
         width, height = rows[0].width, rows[0].height
-        pictures = decode_small(*found, described, codes, width, height)
-        for row, code, pixels in zip(rows, codes, pictures, strict=True):
-            reduction = 16 // CELL * (2 if is_half_size(colour_code(code)) else 1)
+        pictures = decode_small(*found, described, [record.code for record in records], width, height)
+        for row, record, pixels in zip(rows, records, pictures, strict=True):
+            reduction = 16 // CELL * (2 if is_half_size(colour_code(record.code)) else 1)
             is_final = max(width, height) >= reduction * THUMBNAIL_SIDE
-            yield Thumbnail(row.index, encode_small(pixels), is_final)
+            yield Thumbnail(row.index, encode_small(with_opacity(pixels, record.alpha, width, height)), is_final)
 
     def _models(self, described: Decoder, number: int) -> tuple[ThumbnailModel, ContextModel] | None:
         small = thumbnail_model(described)
@@ -149,14 +152,33 @@ class QuickDecoder:
             options = ReadOptions(max_side=read.max_side, background=read.background)
             return pixels_of_file(self.reader, row, replace(options, max_pixels=self.max_pixels))
         if row.codec == AVIF:
-            return decode_avif(colour_code(self._code(row.index)), row.width, row.height)
-        if row.codec == SEQUENCE:
+            pixels = decode_avif(colour_code(self._code(row.index)), row.width, row.height)
+        elif row.codec == SEQUENCE:
             decoded = decode_chains([chain_of(self._code, row.index)], self._code, row.width, row.height)
-            return decoded[row.index]
-        return None
+            pixels = decoded[row.index]
+        else:
+            return None
+        if is_gray(self._code(row.index)):
+            pixels = in_gray(pixels)
+        return with_opacity(pixels, self.reader.record(row).alpha, row.width, row.height)
 
     def _code(self, index: int) -> bytes:
         return self.reader.record(self.reader.any_row(index) or self.reader.row(index)).code
+
+
+def with_opacity(pixels: Pixels, alpha: bytes | None, width: int, height: int) -> Pixels:
+    """Return pixels of a picture (h, w, 3), at any size, with its opacity: (h, w, 4); unchanged for an opaque one.
+
+    Args:
+        alpha: bytes of the opacity of the picture at full size.
+
+    Raises:
+        FormatError: they are damaged.
+    """
+    if alpha is None:
+        return pixels
+    plane = Image.fromarray(parse_alpha(alpha, width, height))
+    return with_alpha(pixels, np.asarray(plane.resize(pixels.shape[1::-1], Image.Resampling.BOX)))
 
 
 def encode_small(pixels: Pixels, side: int = THUMBNAIL_SIDE) -> bytes:
