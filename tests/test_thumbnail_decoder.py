@@ -11,7 +11,7 @@ import pytest
 from unicorn_codec.archive import Archive
 from unicorn_codec.codes.context_model import load_context_model
 from unicorn_codec.codes.latent_coding import decode_symbols, encode_symbols
-from unicorn_codec.decoders.thumbnail_decoder import CHANNELS, decode_small, thumbnail_model
+from unicorn_codec.decoders.thumbnail_decoder import CELL, CHANNELS, ThumbnailModel, decode_small, thumbnail_model
 from unicorn_codec.errors import InvalidField
 from unicorn_codec.format.code_kinds import mark_gray
 from unicorn_codec.packing.reports import PackReport
@@ -67,6 +67,19 @@ def test_a_decoder_of_another_model_has_no_map(coded: tuple[Path, PackReport]) -
         described = archive.reader.decoder(0)
     for change in ({"name": "unheard-of"}, {"fingerprint": bytes(16)}):
         assert thumbnail_model(replace(described, model=replace(described.model, **change))) is None
+
+
+def test_the_fit_finds_a_linear_map(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "models"))
+    import fit_thumbnails
+
+    rng = np.random.default_rng(3)
+    kernel = rng.normal(0, 0.4, (3 * CELL**2, 9 * CHANNELS)).astype(np.float32)
+    true = ThumbnailModel(kernel=kernel, bias=np.full(3 * CELL**2, 128, np.float32))
+    latents = rng.normal(0, 2, (40, CHANNELS, 6, 6)).astype(np.float32)
+    found = fit_thumbnails.fitted(latents, true.pictures(latents))
+    np.testing.assert_allclose(found.kernel, kernel, atol=0.02)
+    np.testing.assert_allclose(found.bias, true.bias, atol=0.5)
 
 
 def test_small_pictures_need_no_torch() -> None:

@@ -106,6 +106,11 @@ class Gallery:
         return {**listing(self.reader, self.title), "has_dates": not is_url(self.path)}
 
     @cached_property
+    def indices(self) -> frozenset[int]:
+        """Indices of the listed pictures."""
+        return frozenset(self.listing["columns"]["index"])
+
+    @cached_property
     def dates(self) -> list[str | None]:
         """Date of each listed picture."""
         return dates(self.reader, self.listing["columns"]["index"])
@@ -117,11 +122,11 @@ class Gallery:
     def thumbnails(self, indices: Sequence[int]) -> Iterator[Thumbnail]:
         """Yield thumbnails of pictures: quick ones at once, then a sharp one for each that was not final.
 
-        Raises:
-            IndexOutOfRange: no picture has one of the indices.
+        Args:
+            indices: of listed pictures; others are skipped.
         """
         waiting = []
-        for index in indices:
+        for index in filter(self.indices.__contains__, indices):
             kept = self._thumbnails.get(index)
             if kept is None:
                 waiting.append(index)

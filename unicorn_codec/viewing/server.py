@@ -106,8 +106,7 @@ def application(gallery: Gallery, hosts: Sequence[str], token: str) -> ASGIApp:
         indices = [
             int(part) for part in request.query_params.get("of", "").split(",") if part.isascii() and part.isdigit()
         ]
-        wanted = [index for index in indices[:MOST_THUMBNAILS] if gallery.reader.is_living(index)]
-        return StreamingResponse(framed(gallery, wanted), media_type="application/octet-stream")
+        return StreamingResponse(framed(gallery, indices[:MOST_THUMBNAILS]), media_type="application/octet-stream")
 
     routes = [
         Route("/", page),

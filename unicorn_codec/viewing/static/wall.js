@@ -11,7 +11,7 @@ function justified(pictures, width, wantedHeight) {
   let ratios = 0;
   const close = (isLast) => {
     const free = width - GAP * (row.length - 1);
-    const height = Math.min(isLast ? wantedHeight : 1.4 * wantedHeight, free / ratios);
+    const height = Math.min(isLast ? rows.at(-1)?.height ?? wantedHeight : 1.4 * wantedHeight, free / ratios);
     let left = 0;
     const tiles = row.map(([picture, ratio], n) => {
       const isEnd = n === row.length - 1 && Math.abs(height * ratios - free) < 1;
