@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 DEMO := demo
 
-.PHONY: demo test test-slow test-torch check lint types docs clean
+.PHONY: demo test test-slow test-browser test-torch check lint types docs clean
 
 demo: $(READY)  ## make pictures, pack them both ways, get number 17 back from each file
 	rm -rf $(DEMO)
@@ -21,10 +21,14 @@ demo: $(READY)  ## make pictures, pack them both ways, get number 17 back from e
 PYTEST = $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal
 
 test: $(READY)
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow and not browser"
 
 test-slow: $(READY)  ## the tests that take longest
 	$(PYTEST) -m slow
+
+test-browser: $(READY)  ## the gallery in headless Chromium, which the system's packages bring
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[browser]'
+	$(BIN)/python -m pytest -m browser -rs tests/test_browser.py
 
 TORCH ?= 2.15.0
 OTHER := $(VENV)-torch-$(TORCH)

@@ -15,6 +15,7 @@ from unicorn_codec.pictures.picture_files import reason_of
 
 from .bench import bench
 from .completion import completion
+from .contact import contact
 from .demo import demo
 from .diff import diff
 from .exit_codes import ExitCode
@@ -24,6 +25,7 @@ from .pack import pack
 from .streams import abandon_stdout, is_lost_output, prepare_streams
 from .unpack import unpack
 from .verify import verify
+from .view import view
 
 # NumPy's threads spin while they wait, and compete with torch's for the processor.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -115,5 +117,20 @@ def cli() -> None:
     """
 
 
-for command in (pack, unpack, inspect, verify, diff, add, remove, compact, repair, bench, demo, completion):
+for command in (
+    pack,
+    unpack,
+    inspect,
+    view,
+    contact,
+    verify,
+    diff,
+    add,
+    remove,
+    compact,
+    repair,
+    bench,
+    demo,
+    completion,
+):
     cli.add_command(command)

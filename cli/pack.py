@@ -162,6 +162,14 @@ output_options = grouped(
     ),
     option("--log", advanced=True, **log_settings),
     option(
+        "--report",
+        "page",
+        metavar="PAGE.html",
+        type=a_path,
+        advanced=True,
+        help="Also write a page on the run: totals, distributions, the worst pictures next to their originals.",
+    ),
+    option(
         "--seed",
         type=click.IntRange(0, (1 << 64) - 1),
         default=0,
@@ -299,7 +307,7 @@ class PackCommand(WithExact, GroupedCommand):
 @metadata_options
 @output_options
 @network_options
-def pack(folder: Path, output: Path, as_json: bool, **settings: Any) -> None:
+def pack(folder: Path, output: Path, as_json: bool, page: Path | None, **settings: Any) -> None:
     """Pack all pictures below FOLDER into one file.
 
     Reads JPEG, PNG, WebP, AVIF, TIFF, BMP and GIF; HEIC and camera raw with the extras heif and raw. Files are
@@ -311,14 +319,23 @@ def pack(folder: Path, output: Path, as_json: bool, **settings: Any) -> None:
     options = pack_options(**settings)
 
     from unicorn_codec.packing import pack as library
+    from unicorn_codec.viewing.report import refuse_report_page, write_report_page
 
     from .progress import Bars
 
+    if page is not None:
+        refuse_report_page(page, overwrite=options.overwrite)
+    originals: list[Folder] = []
+
     def announce(found: "Folder", plan: "NetworkPlan | None") -> None:
+        originals.append(found)
         click.echo(found_text(found, plan) + "\n", err=as_json)
 
     with Bars(announce) as bars:
         report = library.pack(folder, output, options, bars)
+    if page is not None:
+        write_report_page(page, output, originals[-1], options, report, overwrite=options.overwrite)
+        click.echo(f"written {page}", err=True)
     click.echo(to_json(pack_values(report)) if as_json else "\n" + pack_text(output, report))
 
 

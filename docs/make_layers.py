@@ -23,6 +23,7 @@ class Box:
 ROWS = (
     (Box("cli", "commands, options, what is printed", "top"),),
     (Box("bench", "other codecs and measurements: unicorn bench", "top"),),
+    (Box("viewing", "a gallery in the browser, contact sheets, reports", "top"),),
     (Box("packing", "the writer: targets, refinement, near-duplicates, quality floor, training", "writer"),),
     (Box("archive, measurement, verification", "the reader: open, get by index, verify", "reader"),),
     (Box("decoders", "codes, or a network, to pixels", "reader"),),

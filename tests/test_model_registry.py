@@ -8,18 +8,27 @@ import pytest
 
 from unicorn_codec import model_registry
 from unicorn_codec.errors import ModelUnavailable
-from unicorn_codec.model_registry import AUTOENCODER, CONTEXT_MODEL, Model, default_name, get_model, models, names
+from unicorn_codec.model_registry import (
+    AUTOENCODER,
+    CONTEXT_MODEL,
+    THUMBNAIL,
+    Model,
+    default_name,
+    get_model,
+    models,
+    names,
+)
 
 FOLDER = resources.files("unicorn_codec") / "pretrained"
 MOST_BYTES = 9_000_000
 
 
 def test_the_manifest_lists_every_model_of_the_package() -> None:
-    listed = {model.file for role in (AUTOENCODER, CONTEXT_MODEL) for model in models(role)}
+    listed = {model.file for role in (AUTOENCODER, CONTEXT_MODEL, THUMBNAIL) for model in models(role)}
     assert {entry.name for entry in FOLDER.iterdir()} == listed | {"manifest.json", "uni-1.md"}
 
 
-@pytest.mark.parametrize("role", [AUTOENCODER, CONTEXT_MODEL])
+@pytest.mark.parametrize("role", [AUTOENCODER, CONTEXT_MODEL, THUMBNAIL])
 def test_every_model_is_whole_and_of_the_listed_size(role: str) -> None:
     for model in models(role):
         assert len(model.read()) == model.size

@@ -43,7 +43,7 @@ LAYERS = (
         "transform",
         "coding_autoencoder distortion network_update tiling resampling autoencoder stored_autoencoder folder_update",
     ),
-    ("decoders", "picture_decoder network_decoder code_decoder loading exact_pictures"),
+    ("decoders", "thumbnail_decoder picture_decoder network_decoder code_decoder loading exact_pictures"),
     ("", "archive measurement verification editing"),
     (
         "packing",
@@ -52,6 +52,7 @@ LAYERS = (
         "learning_windows learned_cost update_training learning quality_floor self_contained into_codes preview "
         "into_network archive_writing pack add",
     ),
+    ("viewing", "catalogue small_pictures gallery pages server export contact_sheet histograms report"),
     (
         "bench",
         "picture_set rivals video_rivals trial own_codec network_rivals bd_rate perceptual learned_metrics "
@@ -164,6 +165,8 @@ def test_light_modules_import_neither_torch_nor_pillow(module: str) -> None:
                         "transparency",
                     )
                 ),
+                "viewing.small_pictures",
+                "viewing.contact_sheet",
                 "bench.rivals",
             },
         ),

@@ -23,7 +23,7 @@ from unicorn_codec.packing.reports import PackReport
 
 ROOT = Path(__file__).parent.parent
 SCHEMAS = ROOT / "docs" / "schemas"
-WITHOUT_JSON = {"completion"}
+WITHOUT_JSON = {"completion", "contact", "view"}
 """Commands whose whole output is something else."""
 
 

@@ -17,6 +17,7 @@ picture comes back by its index.
     decoders   an archive's codes, or its network, to pixels
 
     packing    the writer: a folder to a container, of codes or of a network
+    viewing    a gallery in the browser, contact sheets, reports
     bench      this codec compared with others
 
 Between ``decoders`` and ``packing`` lie the modules of the reader: ``archive``, ``measurement``, ``verification``. They

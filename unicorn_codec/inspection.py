@@ -63,19 +63,23 @@ def describe_picture(path: str | os.PathLike[str], index: int) -> dict[str, Any]
     """
     source = open_source(path)
     try:
-        reader = ContainerReader(source)
-        row = reader.row(index)
-        chain = [before.index for before in reader.chain(row)[:-1]] if row.codec == SEQUENCE else []
-        return entry_of(row, reader.name(index)) | {
-            "decoder": row.decoder,
-            "offset": row.offset,
-            "depends_on": chain,
-            "alpha_bytes": alpha_bytes_of(reader, row),
-            **metadata_values(metadata_of(reader, row, _warn_of_metadata)),
-            **_file_values(reader, row),
-        }
+        return picture_values(ContainerReader(source), index)
     finally:
         source.close()
+
+
+def picture_values(reader: ContainerReader, index: int) -> dict[str, Any]:
+    """Describe one picture of an open archive as ``describe_picture`` does, which says what it raises."""
+    row = reader.row(index)
+    chain = [before.index for before in reader.chain(row)[:-1]] if row.codec == SEQUENCE else []
+    return entry_of(row, reader.name(index)) | {
+        "decoder": row.decoder,
+        "offset": row.offset,
+        "depends_on": chain,
+        "alpha_bytes": alpha_bytes_of(reader, row),
+        **metadata_values(metadata_of(reader, row, _warn_of_metadata)),
+        **_file_values(reader, row),
+    }
 
 
 def specification_of(path: str | os.PathLike[str]) -> str:

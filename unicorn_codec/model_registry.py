@@ -18,6 +18,7 @@ from unicorn_codec.errors import ModelUnavailable
 
 AUTOENCODER = "autoencoder"
 CONTEXT_MODEL = "context-model"
+THUMBNAIL = "thumbnail"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +27,7 @@ class Model:
 
     Args:
         name: what archives and options call it. An autoencoder and the context model of its latents share a name.
-        role: ``AUTOENCODER`` or ``CONTEXT_MODEL``.
+        role: ``AUTOENCODER``, ``CONTEXT_MODEL`` or ``THUMBNAIL``.
         file: safetensors file in ``pretrained``, compressed by Zstandard where its name ends in ``.zst``.
         sha256: SHA-256 of the safetensors bytes; archives name a context model by it.
         size: bytes of the safetensors file, before compression.

@@ -53,9 +53,19 @@ def encode_symbols(model: ContextModel, level: int, symbols: Symbols, *, short: 
 
 
 def decode_symbols(
-    model: ContextModel, level: int, codes: Sequence[bytes], height: int, width: int, *, short: bool
+    model: ContextModel,
+    level: int,
+    codes: Sequence[bytes],
+    height: int,
+    width: int,
+    *,
+    short: bool,
+    leading: int | None = None,
 ) -> Symbols:
     """Decode the codes of pictures of one size. The inverse of ``encode_symbols``.
+
+    Args:
+        leading: decode only these leading channels and leave the others zero. Damage in the rest is not found.
 
     Returns:
         (N, C, h, w) int16.
@@ -71,7 +81,7 @@ def decode_symbols(
     symbols = np.zeros((len(codes), model.channels, height, width), np.int16)
     for group in _groups(counts, height, width):
         streams = [codes[picture][1:] for picture in group.tolist()]
-        symbols[group] = _decode(model, level, streams, counts[group], (height, width), short=short)
+        symbols[group] = _decode(model, level, streams, counts[group], (height, width), short=short, leading=leading)
     return symbols
 
 
@@ -144,15 +154,23 @@ def _slots(model: ContextModel, tables: _Tables, values: NDArray[np.integer]) ->
 
 
 def _decode(
-    model: ContextModel, level: int, streams: Sequence[bytes], counts: Integers, size: tuple[int, int], *, short: bool
+    model: ContextModel,
+    level: int,
+    streams: Sequence[bytes],
+    counts: Integers,
+    size: tuple[int, int],
+    *,
+    short: bool,
+    leading: int | None,
 ) -> Symbols:
     height, width = size
+    channels = int(counts[0]) if leading is None else min(int(counts[0]), leading)
     lanes = picture_lanes(height, width)
     decoder = RansDecoder(streams, lanes, short=short)
     few = FewLanes(decoder) if len(streams) * lanes <= FEW_LANES else None
-    context = ContextPredictor(model, level, int(counts[0]), (len(streams), height, width))
+    context = ContextPredictor(model, level, channels, (len(streams), height, width))
     symbols = np.zeros((len(streams), model.channels, height, width), np.int16)
-    for channel in range(counts[0]):
+    for channel in range(channels):
         coding = int(np.count_nonzero(counts > channel))
         context.keep(coding)
         decoder.keep(coding)
@@ -169,7 +187,8 @@ def _decode(
             context.add_values(pass_index, values)
             symbols[:coding, channel][_of_pass(pass_index)] = values
         context.finish_channel(channel)
-    (few or decoder).finish()
+    if channels == counts[0]:
+        (few or decoder).finish()
     return symbols
 
 

@@ -1,0 +1,1 @@
+"""What shows an archive's pictures to people: the gallery, contact sheets, and reports of packing."""
