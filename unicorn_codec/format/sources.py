@@ -2,8 +2,10 @@
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from threading import Lock
+from typing import IO, Any, Protocol
 from urllib.parse import urlsplit
 
 from unicorn_codec.errors import ArchiveUnreadable, PackageMissing
@@ -80,6 +82,30 @@ class FileSource:
         self._file.close()
 
 
+class StreamSource:
+    """An open binary file that can seek, with its size at the time of opening. Thread-safe, but not beside other users.
+
+    ``close`` leaves the file open: it belongs to the caller.
+    """
+
+    def __init__(self, file: IO[bytes], name: str = "archive") -> None:
+        self._file, self._lock, self.name = file, Lock(), name
+        try:
+            self.size = file.seek(0, os.SEEK_END)
+        except (OSError, ValueError) as error:
+            raise ArchiveUnreadable(f"cannot read {name}: {error}") from error
+
+    def read(self, offset: int, length: int) -> bytes:
+        try:
+            with self._lock:
+                self._file.seek(offset)
+                return self._file.read(max(0, min(length, self.size - offset)))
+        except (OSError, ValueError) as error:
+            raise ArchiveUnreadable(f"cannot read {self.name}: {error}") from error
+
+    def close(self) -> None: ...
+
+
 class TailedSource:
     """The beginning of another source, followed by other bytes."""
 
@@ -97,15 +123,19 @@ class TailedSource:
 
 
 class UrlSource:
-    """A file at a URL that fsspec opens, read by ranges."""
+    """A file at a URL that fsspec opens, read by ranges.
 
-    def __init__(self, url: str) -> None:
+    Args:
+        options: for the URL's file system.
+    """
+
+    def __init__(self, url: str, options: Mapping[str, Any] | None = None) -> None:
         self.name = _WITHOUT_PASSWORD.sub("", url)
         try:
             import fsspec
         except ImportError as error:
             raise PackageMissing(f"reading {self.name} needs fsspec: pip install 'unicorn-codec[remote]'") from error
-        self._files, self._path = self._found(fsspec, url)
+        self._files, self._path = self._found(fsspec, url, options or {})
         try:
             size = self._files.size(self._path)
         except Exception as error:  # each protocol has its own errors
@@ -119,9 +149,9 @@ class UrlSource:
         reason = str(error.__cause__ or error)
         return "not found, or the server does not answer" if reason in ("", self._path, self.name) else reason
 
-    def _found(self, fsspec: Any, url: str) -> tuple[Any, str]:
+    def _found(self, fsspec: Any, url: str, options: Mapping[str, Any]) -> tuple[Any, str]:
         try:
-            files, path = fsspec.core.url_to_fs(url)
+            files, path = fsspec.core.url_to_fs(url, **options)
         except Exception as error:
             raise ArchiveUnreadable(f"cannot read {self.name}: {error}") from error
         return files, path
