@@ -44,7 +44,7 @@ LAYERS = (
         "coding_autoencoder distortion network_update tiling resampling autoencoder stored_autoencoder folder_update",
     ),
     ("decoders", "picture_decoder network_decoder code_decoder loading exact_pictures"),
-    ("", "archive measurement verification editing pillow_plugin process_archive torch huggingface"),
+    ("", "archive measurement verification editing pillow_plugin process_archive torch huggingface filesystem"),
     (
         "packing",
         "reports observer packed picture_source original_metadata whole_files refinement candidates code_writer "

@@ -2,7 +2,6 @@
 
 import os
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from threading import Lock
 from typing import IO, Any, Protocol
@@ -122,22 +121,19 @@ class TailedSource:
         self._source.close()
 
 
-class UrlSource:
-    """A file at a URL that fsspec opens, read by ranges.
+class FileSystemSource:
+    """A file of a file system of fsspec, read by ranges.
 
     Args:
-        options: for the URL's file system.
+        files: the file system.
+        name: for messages; it may hold a password, which they then lack.
     """
 
-    def __init__(self, url: str, options: Mapping[str, Any] | None = None) -> None:
-        self.name = _WITHOUT_PASSWORD.sub("", url)
+    def __init__(self, files: Any, path: str, name: str) -> None:
+        self.name = _WITHOUT_PASSWORD.sub("", name)
+        self._files, self._path = files, path
         try:
-            import fsspec
-        except ImportError as error:
-            raise PackageMissing(f"reading {self.name} needs fsspec: pip install 'unicorn-codec[remote]'") from error
-        self._files, self._path = self._found(fsspec, url, options or {})
-        try:
-            size = self._files.size(self._path)
+            size = files.size(path)
         except Exception as error:  # each protocol has its own errors
             raise ArchiveUnreadable(f"cannot read {self.name}: {self._reason(error)}") from error
         if size is None:
@@ -148,13 +144,6 @@ class UrlSource:
         """Return why a request failed; some protocols say nothing but the URL."""
         reason = str(error.__cause__ or error)
         return "not found, or the server does not answer" if reason in ("", self._path, self.name) else reason
-
-    def _found(self, fsspec: Any, url: str, options: Mapping[str, Any]) -> tuple[Any, str]:
-        try:
-            files, path = fsspec.core.url_to_fs(url, **options)
-        except Exception as error:
-            raise ArchiveUnreadable(f"cannot read {self.name}: {error}") from error
-        return files, path
 
     def read(self, offset: int, length: int) -> bytes:
         length = min(length, self.size - offset)
@@ -171,6 +160,20 @@ class UrlSource:
     def close(self) -> None: ...
 
 
+def open_url(url: str) -> FileSystemSource:
+    """Open a file at a URL. Raises ``ArchiveUnreadable``, or ``PackageMissing`` without fsspec."""
+    name = _WITHOUT_PASSWORD.sub("", url)
+    try:
+        import fsspec
+    except ImportError as error:
+        raise PackageMissing(f"reading {name} needs fsspec: pip install 'unicorn-codec[remote]'") from error
+    try:
+        files, path = fsspec.core.url_to_fs(url)
+    except Exception as error:  # each protocol has its own errors
+        raise ArchiveUnreadable(f"cannot read {name}: {error}") from error
+    return FileSystemSource(files, path, name)
+
+
 def is_url(path: str | os.PathLike[str]) -> bool:
     """Return whether a path is a URL."""
     return isinstance(path, str) and _URL.match(path) is not None
@@ -178,7 +181,7 @@ def is_url(path: str | os.PathLike[str]) -> bool:
 
 def open_source(path: str | os.PathLike[str]) -> Source:
     """Open a local path or a URL. Raises ``ArchiveUnreadable``, or ``PackageMissing`` without fsspec."""
-    return UrlSource(str(path)) if is_url(path) else FileSource(path)
+    return open_url(str(path)) if is_url(path) else FileSource(path)
 
 
 def stem_of(path: str | os.PathLike[str]) -> str:
