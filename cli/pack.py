@@ -269,7 +269,7 @@ class PackCommand(WithExact, GroupedCommand):
 
 
 @click.command(cls=PackCommand)
-@click.argument("folder", type=a_path)
+@click.argument("inputs", metavar="FOLDER|SHARD...", nargs=-1, required=True, type=a_path)
 @click.argument("output", metavar="OUTPUT.uni", type=a_path)
 @target_options
 @effort_options
@@ -278,8 +278,8 @@ class PackCommand(WithExact, GroupedCommand):
 @metadata_options
 @output_options
 @network_options
-def pack(folder: Path, output: Path, as_json: bool, **settings: Any) -> None:
-    """Pack all pictures below FOLDER into one file.
+def pack(inputs: tuple[Path, ...], output: Path, as_json: bool, **settings: Any) -> None:
+    """Pack all pictures below FOLDER, or in tar and parquet files, into one file.
 
     Reads JPEG, PNG, WebP, AVIF, TIFF, BMP and GIF; HEIC and camera raw with the extras heif and raw. Files are
     recognised by their content. Pictures keep their names and sizes. Every file that is left out is listed with the
@@ -297,7 +297,7 @@ def pack(folder: Path, output: Path, as_json: bool, **settings: Any) -> None:
         click.echo(found_text(found, plan) + "\n", err=as_json)
 
     with Bars(announce) as bars:
-        report = library.pack(folder, output, options, bars)
+        report = library.pack(inputs, output, options, bars)
     click.echo(to_json(pack_values(report)) if as_json else "\n" + pack_text(output, report))
 
 

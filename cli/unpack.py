@@ -22,6 +22,7 @@ from .options import (
 from .parameters import Colour, IndexRanges
 from .report import shortened
 from .selection import names_one_file, paths_in_folder, refuse_existing, select_by_index, select_by_name
+from .shards import shard_path, write_shard
 from .text import count
 
 PICTURES_LOST = 3
@@ -31,6 +32,7 @@ if TYPE_CHECKING:  # at run time it would load torch
     import numpy as np
 
     from unicorn_codec.archive import Archive
+    from unicorn_codec.shards.exporting import Export
 
 
 STDOUT = "-"
@@ -62,6 +64,13 @@ STDOUT = "-"
     help="Format of pictures in a folder.  [default: png; exact pictures come back as their own files]",
 )
 @click.option(
+    "--as",
+    "shard_kind",
+    type=click.Choice(("tar", "parquet")),
+    help="Write one tar or parquet file, of all pictures unless some are selected: -o names it.  [default: named after "
+    "the archive]",
+)
+@click.option(
     "--background",
     type=Colour(),
     help="Flatten transparent pictures onto this colour: '#rrggbb' or a name.  [default: keep their transparency; "
@@ -81,6 +90,7 @@ def unpack(
     everything: bool,
     output: str | None,
     picture_format: str | None,
+    shard_kind: str | None,
     background: tuple[int, int, int] | None,
     sampling_steps: int | None,
     device: str,
@@ -101,6 +111,7 @@ def unpack(
     Where some of several pictures are damaged, the others are written, those that are lost are listed, and the exit
     code is 3.
     """
+    everything = everything or (shard_kind is not None and ranges is None and not patterns)
     if sum((ranges is not None, bool(patterns), everything)) != 1:
         raise click.UsageError("select pictures by one of --index, --name and --all")
 
@@ -117,6 +128,14 @@ def unpack(
             chosen = select_by_name(patterns, opened) if patterns else readable_indices(opened, losses)
         whole = Whole(opened, is_format_given=picture_format is not None)
         is_one = len(chosen) == 1
+        if shard_kind is not None:
+            exported = export_of(
+                opened, chosen, losses, whole, suffix=suffix, steps=sampling_steps, background=background
+            )
+            path = shard_path(output, archive, shard_kind, overwrite=overwrite)
+            written_paths = [path] if write_shard(exported, path, shard_kind) else []
+            report_losses(ctx, written_paths, losses)
+            return
         if output == STDOUT:
             write_to_stdout(opened, chosen, suffix, whole, steps=sampling_steps, background=background)
             return
@@ -135,6 +154,11 @@ def unpack(
             opened, paths, losses, whole, steps=sampling_steps, background=background, overwrite=overwrite
         )
         written_paths = [path for index, path in paths.items() if index in written]
+    report_losses(ctx, written_paths, losses)
+
+
+def report_losses(ctx: click.Context, written_paths: list[Path], losses: "Losses") -> None:
+    """Print what was written and what was lost; exit with ``PICTURES_LOST`` if pictures were."""
     click.echo(written_text(written_paths))
     for line in losses.metadata_lines():
         click.echo(f"unicorn: warning: {line}", err=True)
@@ -254,6 +278,32 @@ class Losses:
 
     def page(self, indices: range, error: FormatError) -> None:
         self.lines.append(f"pictures {indices.start} to {indices.stop - 1}: {error}")
+
+
+def export_of(
+    opened: "Archive",
+    chosen: list[int],
+    losses: Losses,
+    whole: Whole,
+    *,
+    suffix: str,
+    steps: int | None,
+    background: tuple[int, int, int] | None,
+) -> "Export":
+    """Return the selected members with their paths in a shard, which are those in a folder."""
+    from unicorn_codec.shards.exporting import Export
+
+    paths = paths_in_folder(Path(), chosen, opened.readable_names, suffix, whole)
+    return Export(
+        archive=opened,
+        paths={index: path.as_posix() for index, path in paths.items()},
+        whole=whole,
+        suffix=suffix,
+        steps=steps,
+        background=background,
+        on_error=losses.picture,
+        on_lost=losses.metadata.update,
+    )
 
 
 def readable_indices(opened: "Archive", losses: Losses) -> list[int]:

@@ -314,7 +314,7 @@ def test_pack_hands_all_settings_to_the_library(fake_pack: FakePack) -> None:
     )  # fmt: skip
     options = fake_pack.options
     assert isinstance(options, NetworkOptions)
-    assert (fake_pack.folder, fake_pack.output) == (Path("photos"), Path("out.uni"))
+    assert (fake_pack.folder, fake_pack.output) == ((Path("photos"),), Path("out.uni"))
     assert (options.hidden_size, options.depth, options.sampling_steps, options.seed) == (48, 3, 7, 9)
     assert (options.weight_format, options.bits_per_weight, options.float_bits) == ("float", 16, (5, 10))
     assert options.train.seconds == 5400
