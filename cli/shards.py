@@ -1,6 +1,7 @@
 """Shards that ``unicorn unpack --as`` writes."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,10 +37,13 @@ def write_shard(export: "Export", path: Path, kind: str) -> int:
     from unicorn_codec.shards.parquet_files import import_pyarrow, write_parquet
     from unicorn_codec.shards.tar_files import write_tar
 
+    from .progress import bar
+
     if kind != TAR:
         import_pyarrow()  # refuse before the work, not at its end
     try:
-        with open_atomic(path) as file:
+        with open_atomic(path) as file, bar("unpacking", len(export.paths)) as shown:
+            export = replace(export, on_file=shown.update)
             if kind == TAR:
                 return len(write_tar(export, file))
             written, files_left = write_parquet(export, file)

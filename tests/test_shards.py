@@ -88,7 +88,7 @@ def test_a_tar_file_has_what_a_folder_has(tmp_path: Path) -> None:
     assert run("unpack", EXACT, "--all", "-o", tmp_path / "folder").exit_code == 0
     assert run("unpack", EXACT, "--as", "tar", "-o", tmp_path / "all.tar").exit_code == 0
     result = run("unpack", EXACT, "--name", "mug-*", "--as", "tar", "-o", tmp_path / "some.tar")
-    assert result.exit_code == 0 and result.output == f"written {tmp_path / 'some.tar'}\n"
+    assert result.exit_code == 0 and result.stdout == f"written {tmp_path / 'some.tar'}\n"
     files, _ = members_of(tmp_path / "all.tar", tmp_path / "x")
     assert files == {
         path.relative_to(tmp_path / "folder").as_posix(): path.read_bytes()
@@ -243,7 +243,7 @@ def test_parquet_files_come_back_from_an_archive(tmp_path: Path) -> None:
     out = tmp_path / "out.uni"
     assert pack_fast(tmp_path / "in.parquet", out, "--exact", "--keep-others").exit_code == 0
     result = run("unpack", out, "--as", "parquet", "-o", tmp_path / "back.parquet")
-    assert result.exit_code == 0 and not result.stderr
+    assert result.exit_code == 0 and "warning" not in result.stderr
     table = arrow.parquet.read_table(tmp_path / "back.parquet")
     found = {row["name"]: row for row in table.to_pylist()}
     assert {name: row["image"]["bytes"] for name, row in found.items()} == {

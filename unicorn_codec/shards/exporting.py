@@ -41,6 +41,7 @@ class Export:
         suffix: format of the other ones.
         on_error: called for each damaged member, which is left out.
         on_lost: called with the kinds of metadata that the format cannot hold, for each picture.
+        on_file: called after each file.
     """
 
     archive: Archive
@@ -51,6 +52,7 @@ class Export:
     background: Colour | None = None
     on_error: OnError
     on_lost: Callable[[list[str]], None] = lambda _: None
+    on_file: Callable[[], object] = lambda: None
 
     def files(self) -> Iterator[ExportedFile]:
         """Yield the files in ascending order of their paths, so that those of one sample are neighbours.
@@ -69,6 +71,7 @@ class Export:
                 file = encoded.pop(index, None) if index not in self.whole else self._whole_file(index)
                 if file is not None:
                     yield file
+                self.on_file()
 
     def _encode(self, picture: tuple[int, np.ndarray]) -> tuple[int, ExportedFile]:
         index, pixels = picture
