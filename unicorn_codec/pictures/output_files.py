@@ -16,6 +16,7 @@ from unicorn_codec.pictures.picture_files import SUFFIXES, native_name, printabl
 MAX_COMPONENT_BYTES = 200
 MAX_PATH_BYTES = 1024
 
+_USUAL = (".jpg", ".png", ".jpeg", ".JPG", ".JPEG", ".webp")
 _FORBIDDEN = frozenset('<>:"|?*\\')
 _UNPRINTABLE = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 _DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\..*)?", re.IGNORECASE | re.DOTALL)
@@ -62,7 +63,7 @@ def names_of_output(path: str, suffix: str) -> Iterator[tuple[str, bool]]:
     Each comes with whether its file then has to come back byte for byte. Names that share the path's stem with another
     one's, or that hold what ``output_names`` replaces, are not among them.
     """
-    endings = [ending for known in SUFFIXES for ending in (known, known.upper())]
+    endings = dict.fromkeys((*_USUAL, *(ending for known in SUFFIXES for ending in (known, known.upper()))))
     stem = path[: len(path) - len(suffix)]
     decoded = [stem + ending for ending in endings] + [stem] if path.endswith(suffix) else []
     yield path, True
