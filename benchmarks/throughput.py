@@ -4,7 +4,8 @@
 
 The first JPEG files of the folder, all of one size, are packed without refinement, packed with ``--exact``, and written
 into tar shards. Each source then delivers uint8 tensors in batches, without other work on them. The folder is read file
-by file with Pillow, as ``ImageFolder`` of torchvision does. Sources take turns; the fastest epoch of each counts.
+by file with Pillow, as ``ImageFolder`` of torchvision does. Every process has one thread. Sources take turns; the
+fastest epoch of each counts.
 """
 
 import argparse
@@ -122,18 +123,22 @@ def seconds_of_epoch(source: Source, workers: int, count: int) -> float:
 
 def table(found: list[Source], best: dict[tuple[str, int], float], count: int, size: tuple[int, int]) -> str:
     """Return the page of results."""
-    head = f"{count} JPEG files of {size[0]}x{size[1]}, batches of {BATCH}, uint8 tensors; {os.cpu_count()} cores of "
+    head = (
+        f"{count} JPEG files of {size[0]}x{size[1]}, batches of {BATCH}, uint8 tensors, one thread a process; "
+        f"{os.cpu_count()} cores of {platform.machine()}, PyTorch {torch.__version__}, unicorn-codec {__version__}. "
+        "Pictures a second:"
+    )
     columns = " | ".join(f"{workers} workers" for workers in WORKERS)
     lines = [
         "# Throughput of sources of training pictures",
         "",
-        head + f"{platform.machine()}, PyTorch {torch.__version__}, unicorn-codec {__version__}. Pictures a second:",
+        head,
         "",
         f"| source | bytes a picture | {columns} |",
         "|---|---|" + "---|" * len(WORKERS),
     ]
     for source in found:
-        rates = " | ".join(f"{count / best[source.name, workers]:.0f}" for workers in WORKERS)
+        rates = " | ".join(f"{count / best[source.name, workers]:.1f}" for workers in WORKERS)
         lines.append(f"| {source.name} | {source.bytes / count:,.0f} | {rates} |")
     return "\n".join([*lines, ""])
 
@@ -146,6 +151,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
+    torch.set_num_threads(1)  # as in the workers of a DataLoader
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name, "pictures")
         folder.mkdir()
@@ -160,7 +166,7 @@ def main() -> None:
                 for source in found:
                     seconds = seconds_of_epoch(source, workers, count)
                     best[source.name, workers] = min(seconds, best.get((source.name, workers), seconds))
-                    print(f"{source.name}, {workers} workers: {count / seconds:.0f} a second", flush=True)
+                    print(f"{source.name}, {workers} workers: {count / seconds:.1f} a second", flush=True)
     text = table(found, best, count, size)
     arguments.output.write_text(text, encoding="utf-8")
     print(text)
