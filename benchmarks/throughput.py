@@ -112,6 +112,7 @@ def seconds_of_epoch(source: Source, workers: int, count: int) -> float:
             batch_size=BATCH,
             num_workers=workers,
             persistent_workers=True,
+            multiprocessing_context="spawn",  # threads of the decoder of exact pictures do not survive a fork
         )
     for _ in range(2):
         started = time.monotonic()
