@@ -298,7 +298,7 @@ class PackCommand(WithExact, GroupedCommand):
 
 
 @click.command(cls=PackCommand)
-@click.argument("folder", type=a_path)
+@click.argument("inputs", metavar="FOLDER|SHARD...", nargs=-1, required=True, type=a_path)
 @click.argument("output", metavar="OUTPUT.uni", type=a_path)
 @target_options
 @effort_options
@@ -307,8 +307,8 @@ class PackCommand(WithExact, GroupedCommand):
 @metadata_options
 @output_options
 @network_options
-def pack(folder: Path, output: Path, as_json: bool, page: Path | None, **settings: Any) -> None:
-    """Pack all pictures below FOLDER into one file.
+def pack(inputs: tuple[Path, ...], output: Path, as_json: bool, page: Path | None, **settings: Any) -> None:
+    """Pack all pictures below FOLDER, or in tar and parquet files, into one file.
 
     Reads JPEG, PNG, WebP, AVIF, TIFF, BMP and GIF; HEIC and camera raw with the extras heif and raw. Files are
     recognised by their content. Pictures keep their names and sizes. Every file that is left out is listed with the
@@ -332,7 +332,7 @@ def pack(folder: Path, output: Path, as_json: bool, page: Path | None, **setting
         click.echo(found_text(found, plan) + "\n", err=as_json)
 
     with Bars(announce) as bars:
-        report = library.pack(folder, output, options, bars)
+        report = library.pack(inputs, output, options, bars)
     if page is not None:
         write_report_page(page, output, originals[-1], options, report, overwrite=options.overwrite)
         click.echo(f"written {page}", err=True)

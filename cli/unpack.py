@@ -25,6 +25,7 @@ from .options import (
 from .parameters import Colour, IndexRanges
 from .report import shortened
 from .selection import names_one_file, paths_in_folder, refuse_existing, select_by_index, select_by_name
+from .shards import shard_path, write_shard
 from .text import count
 from .values import to_json
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:  # at run time it would load torch
     import numpy as np
 
     from unicorn_codec.archive import Archive
+    from unicorn_codec.shards.exporting import Export
 
 
 STDOUT = "-"
@@ -65,6 +67,13 @@ STDOUT = "-"
     "own files]",
 )
 @click.option(
+    "--as",
+    "shard_kind",
+    type=click.Choice(("tar", "parquet")),
+    help="Write one tar or parquet file, of all pictures unless some are selected: -o names it.  [default: named after "
+    "the archive]",
+)
+@click.option(
     "--background",
     type=Colour(),
     help="Flatten transparent pictures onto this colour: '#rrggbb' or a name.  [default: keep their transparency; "
@@ -87,6 +96,7 @@ def unpack(
     output: str | None,
     to_stdout: bool,
     picture_format: str | None,
+    shard_kind: str | None,
     background: tuple[int, int, int] | None,
     sampling_steps: int | None,
     device: str,
@@ -108,6 +118,7 @@ def unpack(
     Where some of several pictures are damaged, the others are written, those that are lost are listed, and the exit
     code is 3.
     """
+    everything = everything or (shard_kind is not None and ranges is None and not patterns)
     if sum((ranges is not None, bool(patterns), everything)) != 1:
         raise click.UsageError("select pictures by one of --index, --name and --all")
     if to_stdout and output not in (None, STDOUT):
@@ -129,6 +140,14 @@ def unpack(
             chosen = select_by_name(patterns, opened) if patterns else readable_indices(opened, losses)
         whole = Whole(opened, is_format_given=picture_format is not None)
         is_one = len(chosen) == 1
+        if shard_kind is not None:
+            exported = export_of(
+                opened, chosen, losses, whole, suffix=suffix, steps=sampling_steps, background=background
+            )
+            path = shard_path(output, archive, shard_kind, overwrite=overwrite)
+            of_index = dict.fromkeys(chosen, path) if write_shard(exported, path, shard_kind) else {}
+            report_losses(ctx, of_index, losses, as_json=as_json)
+            return
         if output == STDOUT:
             write_to_stdout(opened, chosen, suffix, whole, steps=sampling_steps, background=background)
             return
@@ -147,7 +166,14 @@ def unpack(
             opened, paths, losses, whole, steps=sampling_steps, background=background, overwrite=overwrite
         )
         written_paths = {index: path for index, path in paths.items() if index in written}
-    click.echo(to_json(unpack_values(written_paths, losses)) if as_json else written_text([*written_paths.values()]))
+    report_losses(ctx, written_paths, losses, as_json=as_json)
+
+
+def report_losses(ctx: click.Context, written: dict[int, Path], losses: "Losses", *, as_json: bool) -> None:
+    """Print what was written and what was lost; exit with ``PICTURES_LOST`` if pictures were."""
+    click.echo(
+        to_json(unpack_values(written, losses)) if as_json else written_text(list(dict.fromkeys(written.values())))
+    )
     for line in losses.metadata_lines():
         click.echo(f"unicorn: warning: {line}", err=True)
     if losses.lines:
@@ -266,6 +292,32 @@ class Losses:
 
     def page(self, indices: range, error: FormatError) -> None:
         self.lines.append(f"pictures {indices.start} to {indices.stop - 1}: {error}")
+
+
+def export_of(
+    opened: "Archive",
+    chosen: list[int],
+    losses: Losses,
+    whole: Whole,
+    *,
+    suffix: str,
+    steps: int | None,
+    background: tuple[int, int, int] | None,
+) -> "Export":
+    """Return the selected members with their paths in a shard, which are those in a folder."""
+    from unicorn_codec.shards.exporting import Export
+
+    paths = paths_in_folder(Path(), chosen, opened.readable_names, suffix, whole)
+    return Export(
+        archive=opened,
+        paths={index: path.as_posix() for index, path in paths.items()},
+        whole=whole,
+        suffix=suffix,
+        steps=steps,
+        background=background,
+        on_error=losses.picture,
+        on_lost=losses.metadata.update,
+    )
 
 
 def readable_indices(opened: "Archive", losses: Losses) -> list[int]:

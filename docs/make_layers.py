@@ -25,6 +25,7 @@ ROWS = (
     (Box("bench", "other codecs and measurements: unicorn bench", "top"),),
     (Box("viewing", "a gallery in the browser, contact sheets, reports", "top"),),
     (Box("packing", "the writer: targets, refinement, near-duplicates, quality floor, training", "writer"),),
+    (Box("shards", "tar and parquet files to folders, and archives to such files", "writer"),),
     (Box("archive, measurement, verification", "the reader: open, get by index, verify", "reader"),),
     (Box("decoders", "codes, or a network, to pixels", "reader"),),
     (

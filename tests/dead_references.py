@@ -147,7 +147,8 @@ class Document:
                     yield f"there is no name {name} in {module}"
         dotted = DOTTED.fullmatch(text)
         modules = self.repository.modules.get(dotted[1], []) if dotted and not self.is_field(text) else []
-        if dotted and modules and not any(resolves(module + dotted[2]) for module in modules):
+        # Some modules are called like the package that they adapt to.
+        if dotted and modules and not any(resolves(module + dotted[2]) for module in modules) and not resolves(text):
             yield f"there is no name {text} in the library"
 
     def is_field(self, text: str) -> bool:

@@ -141,16 +141,16 @@ class FakePack:
     """Replaces ``pack``: keeps its arguments and reports a short course of events."""
 
     options: PackOptions
-    folder: Path
+    inputs: tuple[Path, ...]
     output: Path
 
-    def __call__(self, folder: Path, output: Path, options: PackOptions, observer: Observer) -> PackReport:
-        self.folder, self.output, self.options = folder, output, options
+    def __call__(self, inputs: tuple[Path, ...], output: Path, options: PackOptions, observer: Observer) -> PackReport:
+        self.inputs, self.output, self.options = inputs, output, options
         pictures = (Picture("a.png", 100, 50, ""), Picture("b.png", 40, 30, ""))
         observer.stage("reading", 1, 2)
         observer.stage("reading", 2, 2)
         observer.found(
-            Folder(root=folder, pictures=pictures, left_out=tuple(REPORT.left_out), flattened=2, scaled=1), PLAN
+            Folder(root=inputs[0], pictures=pictures, left_out=tuple(REPORT.left_out), flattened=2, scaled=1), PLAN
         )
         observer.stage("encoding", 1, 2)
         observer.preview(23.456)
@@ -314,7 +314,7 @@ def test_pack_hands_all_settings_to_the_library(fake_pack: FakePack) -> None:
     )  # fmt: skip
     options = fake_pack.options
     assert isinstance(options, NetworkOptions)
-    assert (fake_pack.folder, fake_pack.output) == (Path("photos"), Path("out.uni"))
+    assert (fake_pack.inputs, fake_pack.output) == ((Path("photos"),), Path("out.uni"))
     assert (options.hidden_size, options.depth, options.sampling_steps, options.seed) == (48, 3, 7, 9)
     assert (options.weight_format, options.bits_per_weight, options.float_bits) == ("float", 16, (5, 10))
     assert options.train.seconds == 5400

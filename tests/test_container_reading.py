@@ -19,7 +19,15 @@ from unicorn_codec.format.columns import column, take_column
 from unicorn_codec.format.fields import Fields, varint
 from unicorn_codec.format.integrity import problems_of
 from unicorn_codec.format.reader import TAIL_BYTES, ContainerReader
-from unicorn_codec.format.sources import FileSource, MemorySource, TailedSource, is_url, open_source, stem_of
+from unicorn_codec.format.sources import (
+    FileSource,
+    MemorySource,
+    StreamSource,
+    TailedSource,
+    is_url,
+    open_source,
+    stem_of,
+)
 
 MANY = 5000
 MAX_READS, MAX_BYTES = 6, 128 << 10
@@ -186,6 +194,20 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     source.close()
     with pytest.raises(ArchiveUnreadable):
         source.read(0, 1)
+
+
+def test_an_open_file_is_read_by_offset_and_stays_open(tmp_path: Path) -> None:
+    (tmp_path / "a.uni").write_bytes(archive(5))
+    with open(tmp_path / "a.uni", "rb") as file:
+        source = StreamSource(file)
+        assert problems_of(ContainerReader(source)) == []
+        assert source.read(source.size - 2, 10) == archive(5)[-2:] and source.read(source.size + 1, 1) == b""
+        source.close()
+        assert not file.closed
+    with pytest.raises(ArchiveUnreadable, match="closed"):
+        source.read(0, 1)
+    with pytest.raises(ArchiveUnreadable, match="closed"):
+        StreamSource(file)
 
 
 @given(st.binary(max_size=50), st.binary(max_size=50), st.integers(0, 50), st.integers(0, 120), st.integers(0, 120))

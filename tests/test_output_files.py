@@ -13,9 +13,20 @@ from unicorn_codec.pictures.output_files import (
     MAX_COMPONENT_BYTES,
     MAX_PATH_BYTES,
     make_folder,
+    names_of_output,
     output_names,
     output_path,
 )
+
+
+@given(st.text(st.sampled_from("aB_ (2)/é"), min_size=1, max_size=8), st.sampled_from([".png", ".jpg", ".JPEG", ""]))
+def test_a_path_leads_back_to_the_name_that_became_it(stem: str, ending: str) -> None:
+    (path,) = output_names([stem + ending], ".png")
+    names = list(names_of_output(path, ".png"))
+    assert names[0] == (path, True)
+    assert all(output_names([name], ".png") == [path] for name, is_whole in names if not is_whole)
+    is_cleaned = path != stem + ".png"
+    assert ((stem + ending, False) in names) != is_cleaned
 
 
 def one(name: str) -> str:

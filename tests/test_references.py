@@ -70,6 +70,7 @@ def test_a_dead_reference_is_found(text: str, report: str) -> None:
         "`tests/test_references.py::test_a_dead_reference_is_found`, `test_a_dead...`, `benchmarks/*.py`",
         "`unicorn --version`, `pack --seed 3`, `--seed=3`, `errors.FormatError`, `unicorn_codec.archive.Archive`",
         "```\n$ make test  # --nothing\npython benchmarks/speed.py --help && unicorn unpack a.uni -o out/b.png\n```",
+        "`torch.compile`, `torch.PictureDataset`",
         "`out.uni`, `pictures/1.png`, `[x](nowhere.md)`, `pip install --nothing`",
     ],
 )

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
+from os import PathLike
 from pathlib import Path
 from types import TracebackType
 
@@ -36,7 +37,7 @@ from unicorn_codec.format.decoder_table import Decoder
 from unicorn_codec.format.pages import Row
 from unicorn_codec.format.reader import ContainerReader
 from unicorn_codec.format.records import EXACT, OTHER_FILE, SEQUENCE
-from unicorn_codec.format.sources import open_source
+from unicorn_codec.format.sources import Source, open_source
 from unicorn_codec.format.stored_files import NANOSECONDS, StoredFile
 from unicorn_codec.metadata import PictureMetadata, metadata_of
 from unicorn_codec.model_registry import AUTOENCODER, names
@@ -86,7 +87,7 @@ class Archive:
     @classmethod
     def open(
         cls,
-        path: Path | str,
+        path: Path | str | Source,
         *,
         device: str = "auto",
         autoencoder: str | None = None,
@@ -95,6 +96,7 @@ class Archive:
         """Open a file, or a URL that fsspec reads, for decoding.
 
         Args:
+            path: or a source of bytes, which is then closed with the archive.
             autoencoder: hub name or folder, instead of the name in the file.
             max_pixels: limit of decoded pictures, because a small file can claim any size.
 
@@ -115,7 +117,7 @@ class Archive:
                 )
             return load_autoencoder(autoencoder or wanted.name, choose_device(device), wanted.latent_channels)
 
-        source = open_source(path)
+        source = open_source(path) if isinstance(path, str | PathLike) else path
         try:
             return cls(ContainerReader(source), load, max_pixels=max_pixels, device=device)
         except BaseException:
@@ -149,7 +151,7 @@ class Archive:
     @cached_property
     def indices(self) -> list[int]:
         """Indices of all pictures, ascending. Raises ``FormatError`` if a page of the index is damaged."""
-        return [index for index in self.members if self.is_picture(index)]
+        return self.reader.pictures().tolist()
 
     @cached_property
     def members(self) -> list[int]:

@@ -25,7 +25,7 @@ from unicorn_codec.format.limits import (
 )
 from unicorn_codec.format.names import check_name
 from unicorn_codec.format.packed_bytes import pack_bytes, unpack_bytes
-from unicorn_codec.format.records import CODECS, NETWORK, REMOVED, check_size
+from unicorn_codec.format.records import CODECS, NETWORK, OTHER_FILE, REMOVED, check_size
 
 MAX_OFFSET = (1 << 63) - 1
 UNKNOWN_PSNR, IDENTICAL_PSNR, FIRST_PSNR = 0, 1, 2
@@ -111,6 +111,11 @@ class Leaf:
     def living(self) -> NDArray[np.int64]:
         """Indices of the pictures that were not removed, ascending."""
         return self.first + np.flatnonzero((self.codecs > 0) & (self.codecs != REMOVED))
+
+    @property
+    def pictures(self) -> NDArray[np.int64]:
+        """Like ``living``, without files that are no pictures."""
+        return self.first + np.flatnonzero((self.codecs > 0) & (self.codecs != REMOVED) & (self.codecs != OTHER_FILE))
 
 
 def serialize_leaf(leaf: Leaf) -> bytes:

@@ -10,6 +10,9 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from threading import RLock
 
+import numpy as np
+from numpy.typing import NDArray
+
 from unicorn_codec.errors import (
     ChecksumMismatch,
     DamagedSectionWarning,
@@ -247,6 +250,10 @@ class ContainerReader:
             leaf = self.leaf(first)
             if leaf is not None:
                 yield leaf
+
+    def pictures(self) -> NDArray[np.int64]:
+        """Return the indices of all pictures, ascending. Raises ``FormatError`` if a page of the index is damaged."""
+        return np.concatenate([np.zeros(0, np.int64), *(leaf.pictures for leaf in self.leaves())])
 
     def leaf_firsts(self) -> Iterator[int]:
         """Yield the first indices of leaves that may exist."""

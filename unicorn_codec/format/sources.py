@@ -3,7 +3,8 @@
 import os
 import re
 from pathlib import Path
-from typing import Any, Protocol
+from threading import Lock
+from typing import IO, Any, Protocol
 from urllib.parse import urlsplit
 
 from unicorn_codec.errors import ArchiveUnreadable, PackageMissing
@@ -80,6 +81,30 @@ class FileSource:
         self._file.close()
 
 
+class StreamSource:
+    """An open binary file that can seek, with its size at the time of opening. Thread-safe, but not beside other users.
+
+    ``close`` leaves the file open: it belongs to the caller.
+    """
+
+    def __init__(self, file: IO[bytes], name: str = "archive") -> None:
+        self._file, self._lock, self.name = file, Lock(), name
+        try:
+            self.size = file.seek(0, os.SEEK_END)
+        except (OSError, ValueError) as error:
+            raise ArchiveUnreadable(f"cannot read {name}: {error}") from error
+
+    def read(self, offset: int, length: int) -> bytes:
+        try:
+            with self._lock:
+                self._file.seek(offset)
+                return self._file.read(max(0, min(length, self.size - offset)))
+        except (OSError, ValueError) as error:
+            raise ArchiveUnreadable(f"cannot read {self.name}: {error}") from error
+
+    def close(self) -> None: ...
+
+
 class TailedSource:
     """The beginning of another source, followed by other bytes."""
 
@@ -96,18 +121,19 @@ class TailedSource:
         self._source.close()
 
 
-class UrlSource:
-    """A file at a URL that fsspec opens, read by ranges."""
+class FileSystemSource:
+    """A file of a file system of fsspec, read by ranges.
 
-    def __init__(self, url: str) -> None:
-        self.name = _WITHOUT_PASSWORD.sub("", url)
+    Args:
+        files: the file system.
+        name: for messages; it may hold a password, which they then lack.
+    """
+
+    def __init__(self, files: Any, path: str, name: str) -> None:
+        self.name = _WITHOUT_PASSWORD.sub("", name)
+        self._files, self._path = files, path
         try:
-            import fsspec
-        except ImportError as error:
-            raise PackageMissing(f"reading {self.name} needs fsspec: pip install 'unicorn-codec[remote]'") from error
-        self._files, self._path = self._found(fsspec, url)
-        try:
-            size = self._files.size(self._path)
+            size = files.size(path)
         except Exception as error:  # each protocol has its own errors
             raise ArchiveUnreadable(f"cannot read {self.name}: {self._reason(error)}") from error
         if size is None:
@@ -118,13 +144,6 @@ class UrlSource:
         """Return why a request failed; some protocols say nothing but the URL."""
         reason = str(error.__cause__ or error)
         return "not found, or the server does not answer" if reason in ("", self._path, self.name) else reason
-
-    def _found(self, fsspec: Any, url: str) -> tuple[Any, str]:
-        try:
-            files, path = fsspec.core.url_to_fs(url)
-        except Exception as error:
-            raise ArchiveUnreadable(f"cannot read {self.name}: {error}") from error
-        return files, path
 
     def read(self, offset: int, length: int) -> bytes:
         length = min(length, self.size - offset)
@@ -141,6 +160,20 @@ class UrlSource:
     def close(self) -> None: ...
 
 
+def open_url(url: str) -> FileSystemSource:
+    """Open a file at a URL. Raises ``ArchiveUnreadable``, or ``PackageMissing`` without fsspec."""
+    name = _WITHOUT_PASSWORD.sub("", url)
+    try:
+        import fsspec
+    except ImportError as error:
+        raise PackageMissing(f"reading {name} needs fsspec: pip install 'unicorn-codec[remote]'") from error
+    try:
+        files, path = fsspec.core.url_to_fs(url)
+    except Exception as error:  # each protocol has its own errors
+        raise ArchiveUnreadable(f"cannot read {name}: {error}") from error
+    return FileSystemSource(files, path, name)
+
+
 def is_url(path: str | os.PathLike[str]) -> bool:
     """Return whether a path is a URL."""
     return isinstance(path, str) and _URL.match(path) is not None
@@ -148,7 +181,7 @@ def is_url(path: str | os.PathLike[str]) -> bool:
 
 def open_source(path: str | os.PathLike[str]) -> Source:
     """Open a local path or a URL. Raises ``ArchiveUnreadable``, or ``PackageMissing`` without fsspec."""
-    return UrlSource(str(path)) if is_url(path) else FileSource(path)
+    return open_url(str(path)) if is_url(path) else FileSource(path)
 
 
 def stem_of(path: str | os.PathLike[str]) -> str:

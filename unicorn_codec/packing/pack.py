@@ -46,16 +46,18 @@ from unicorn_codec.pictures.images import Note, list_folder
 from unicorn_codec.pictures.metrics import bits_per_pixel, psnr_db
 from unicorn_codec.pictures.picture_files import OtherFile, printable
 from unicorn_codec.pictures.transparency import WHITE
+from unicorn_codec.shards.inputs import Inputs, folder_of
 from unicorn_codec.transform.autoencoder import LEADING_CHANNELS, Autoencoder, PackagedAutoencoder, load_autoencoder
 from unicorn_codec.weights.weight_section import count_parameters
 
 
 def pack(
-    folder: Path | str, output: Path | str, options: PackOptions | None = None, observer: Observer | None = None
+    inputs: Inputs, output: Path | str, options: PackOptions | None = None, observer: Observer | None = None
 ) -> PackReport:
-    """Pack all pictures below a folder into one file, which appears whole or not at all.
+    """Pack all pictures below a folder, or in shards, into one file, which appears whole or not at all.
 
     Args:
+        inputs: a folder, or one or more tar and parquet files.
         options: ``CodesOptions`` (the default) or ``NetworkOptions``.
         observer: receives the progress.
 
@@ -63,9 +65,16 @@ def pack(
         UnicornError: see ``errors``; nothing was written then, except for a checkpoint next to the output.
     """
     output, options, observer = Path(output), with_background(options or CodesOptions()), observer or Observer()
-    started = time.monotonic()
     check_output(output, overwrite=options.overwrite)
     check_checkpoint(output, options)
+    with folder_of(inputs, output, observer.of_stage("unpacking")) as found:
+        report = pack_folder(found.root, output, options, observer)
+    return replace(report, left_out=(*found.left_out, *report.left_out))
+
+
+def pack_folder(folder: Path, output: Path, options: PackOptions, observer: Observer) -> PackReport:
+    """Pack all pictures below a folder. Options, errors and result are those of ``pack``."""
+    started = time.monotonic()
     autoencoder = load_packing_autoencoder(options)
     is_wanted(options.self_contained, 0, autoencoder)  # refuse before the work, not at its end
     originals = options.originals if isinstance(options, CodesOptions) else None

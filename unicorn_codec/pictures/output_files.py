@@ -7,7 +7,7 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from unicorn_codec.errors import OutputError
@@ -16,6 +16,7 @@ from unicorn_codec.pictures.picture_files import SUFFIXES, native_name, printabl
 MAX_COMPONENT_BYTES = 200
 MAX_PATH_BYTES = 1024
 
+_USUAL = (".jpg", ".png", ".jpeg", ".JPG", ".JPEG", ".webp")
 _FORBIDDEN = frozenset('<>:"|?*\\')
 _UNPRINTABLE = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 _DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\..*)?", re.IGNORECASE | re.DOTALL)
@@ -54,6 +55,21 @@ def output_names(names: Sequence[str], suffix: str, whole: Collection[int] = ())
         taken.add(_key(path))
         paths[position] = path
     return paths
+
+
+def names_of_output(path: str, suffix: str) -> Iterator[tuple[str, bool]]:
+    """Yield names that ``output_names`` alone would turn into a path, likeliest first.
+
+    Each comes with whether its file then has to come back byte for byte. Names that share the path's stem with another
+    one's, or that hold what ``output_names`` replaces, are not among them.
+    """
+    endings = dict.fromkeys((*_USUAL, *(ending for known in SUFFIXES for ending in (known, known.upper()))))
+    stem = path[: len(path) - len(suffix)]
+    decoded = [stem + ending for ending in endings] + [stem] if path.endswith(suffix) else []
+    yield path, True
+    for name in decoded:
+        if output_names([name], suffix) == [path]:
+            yield name, False
 
 
 def output_path(folder: Path | str, name: str) -> Path:

@@ -1,0 +1,1 @@
+"""Shards of pictures, tar and parquet files: into archives, and out of them."""
