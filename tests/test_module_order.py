@@ -16,7 +16,7 @@ LIBRARY = ROOT / "unicorn_codec"
 COMMAND_LINE = ROOT / "cli"
 
 LAYERS = (
-    ("", "errors concurrency atomic_files"),
+    ("", "errors concurrency atomic_files spool"),
     (
         "format",
         "limits fields header generator index_map bit_packing rans columns packed_bytes alpha_plane stored_model "
@@ -32,8 +32,8 @@ LAYERS = (
         "batches picture_files file_writing recognise folders limits colour_space raster reducing tone_mapping "
         "colour transparency exif png_chunks png_bands png_files jpeg_markers jpeg_files pillow_files bmp_files "
         "heif_boxes heif_files tiff_pages tiff_samples tiff_files raw_files jpeg_transcoding png_rebuilding "
-        "original_files reading file_metadata metadata_writing images output_files demo_pictures av1_stream "
-        "avif_container avif avif_sequence metrics",
+        "original_files reading file_metadata metadata_writing picture_table images output_files demo_pictures "
+        "av1_stream avif_container avif avif_sequence metrics",
     ),
     (
         "network",

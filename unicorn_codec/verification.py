@@ -16,7 +16,7 @@ from unicorn_codec.format.integrity import problems_of
 from unicorn_codec.format.pages import psnr_of_code
 from unicorn_codec.format.reader import ContainerReader
 from unicorn_codec.inspection import network_of
-from unicorn_codec.measurement import Measured, PictureDistortion, measure
+from unicorn_codec.measurement import Matching, Measured, PictureDistortion, measure
 from unicorn_codec.pictures.images import MAX_PIXELS, Folder, Picture, list_folder
 from unicorn_codec.pictures.limits import DAMAGE_NOTE
 from unicorn_codec.pictures.picture_files import native_name, printable
@@ -132,9 +132,8 @@ def verify(
         report = replace(report, differences=tuple(differences))
         if not matching:
             return report
-        measured = measure(
-            archive, originals, read, lambda done, total: on_stage("measuring", done, total), matching=matching
-        )
+        pairs = Matching(list(matching), list(matching.values()))
+        measured = measure(archive, originals, read, lambda done, total: on_stage("measuring", done, total), pairs)
         return replace(
             report,
             measured=measured,

@@ -33,6 +33,7 @@ from unicorn_codec.format.chunks import (
     digest_of,
     salt_of,
 )
+from unicorn_codec.format.columns import Integers
 from unicorn_codec.format.decoder_table import Decoder, serialize_decoder
 from unicorn_codec.format.fields import Fields, check, refusing, varint
 from unicorn_codec.format.footer import (
@@ -46,7 +47,9 @@ from unicorn_codec.format.footer import (
 from unicorn_codec.format.limits import MAX_BLOBS, MAX_PICTURES, MAX_ROWS, MAX_RUNS
 from unicorn_codec.format.name_lookup import (
     Directory,
+    Entries,
     Run,
+    entries_of,
     serialize_bucket,
     serialize_directory,
     sort_into_buckets,
@@ -135,11 +138,11 @@ class ContainerWriter:
         self.next_index = old.next_index if old else next_index
         self._generation = old.generation + 1 if old else generation
         self._columns = {name: array("q") for name in _COLUMNS}
-        self._names: dict[int, str] = {}
+        self._names: list[str | None] = []
         self._piece_bytes = Counter[int]()
         self._removed: dict[int, Row] = {}
         self._hidden: set[int] = set()
-        self._waiting: list[tuple[Record, Blobs, int]] = []
+        self._waiting: list[tuple[Record, str | None, Blobs, int]] = []
         self._waiting_bytes = 0
         self._blobs: OrderedDict[bytes, tuple[int, int, int]] = OrderedDict()
         self._attachments: list[Attachment] = list(old.attachments) if old else []
@@ -186,9 +189,9 @@ class ContainerWriter:
             psnr: in stored form, if already known.
         """
         check(record.decoder < len(self._decoders), f"decoder {record.decoder} was not added")
-        self._waiting.append((record, blobs, psnr))
+        self._check_new(record.index, name)
+        self._waiting.append((record, name, blobs, psnr))
         self._waiting_bytes += sum(len(part.data) for part in record.parts) + sum(len(blob) for _, blob in blobs)
-        self._remember_name(record.index, name)
         self._piece_bytes[record.codec] += sum(place.length for place in pieces_of_record(record))
         if self._waiting_bytes >= CHUNK_BYTES or len(self._waiting) >= CHUNK_RECORDS:
             self.flush()
@@ -198,17 +201,17 @@ class ContainerWriter:
     ) -> None:
         """Add a new picture that a network of the archive holds."""
         check_size(width, height)
-        self._remember_name(index, name)
-        self._remember(Row(index, NETWORK, width, height, decoder, 0, 0, None, psnr))
+        self._check_new(index, name)
+        self._remember(Row(index, NETWORK, width, height, decoder, 0, 0, None, psnr), name)
 
-    def _remember_name(self, index: int, name: str | None) -> None:
+    def _check_new(self, index: int, name: str | None) -> None:
         check(0 <= index < MAX_PICTURES, f"an index is 0 to {MAX_PICTURES - 1}, not {index}")
         self.next_index = max(self.next_index, index + 1)
         if name is not None:
             check_name(name)
-            self._names[index] = name
 
-    def _remember(self, row: Row) -> None:
+    def _remember(self, row: Row, name: str | None) -> None:
+        self._names.append(name)
         parent = 0 if row.parent is None else row.parent + 1
         values = (row.index, row.codec, row.width, row.height, row.decoder, row.offset, row.length, parent, row.psnr)
         for column, value in zip(self._columns.values(), values, strict=True):
@@ -220,14 +223,13 @@ class ContainerWriter:
             return
         self._write_blobs()
         waiting = sorted(self._waiting, key=lambda one: one[0].index)
-        records = [replace(record, metadata=tuple(self._blob_places(blobs))) for record, blobs, _ in waiting]
+        records = [replace(record, metadata=tuple(self._blob_places(blobs))) for record, _, blobs, _ in waiting]
         data, places = pictures_chunk(records, self._salt)
         start = self._write(data)
-        for record, (_, _, psnr), (offset, length) in zip(records, waiting, places, strict=True):
+        for record, (_, name, _, psnr), (offset, length) in zip(records, waiting, places, strict=True):
             size = record.width, record.height
-            self._remember(
-                Row(record.index, record.codec, *size, record.decoder, start + offset, length, record.parent, psnr)
-            )
+            row = Row(record.index, record.codec, *size, record.decoder, start + offset, length, record.parent, psnr)
+            self._remember(row, name)
         self._waiting, self._waiting_bytes = [], 0
         while len(self._blobs) > REMEMBERED_BLOBS:
             self._blobs.popitem(last=False)
@@ -236,7 +238,7 @@ class ContainerWriter:
         """Write the metadata of pending records, except blobs written before."""
         new = {
             sha256(blob).digest(): blob
-            for _, blobs, _ in self._waiting
+            for _, _, blobs, _ in self._waiting
             for _, blob in blobs
             if sha256(blob).digest() not in self._blobs
         }
@@ -272,13 +274,13 @@ class ContainerWriter:
         """Return what ``commit`` would write now, to read the archive before it is complete."""
         self.flush()
         self._file.flush()
-        return b"".join(self._tail(seed, {}))
+        return b"".join(self._tail(seed))
 
     def commit(
         self,
         *,
         seed: int = 0,
-        psnrs: Mapping[int, int] | None = None,
+        psnrs: tuple[Integers, Integers] | None = None,
         canaries: Iterable[Canary] | None = None,
         read: ReadSettings | None = None,
     ) -> None:
@@ -286,7 +288,7 @@ class ContainerWriter:
 
         Args:
             seed: of the new pictures' indices.
-            psnrs: of new pictures by index, in stored form.
+            psnrs: (N,) indices of new pictures, ascending, and (N,) their PSNRs in stored form.
             canaries: of the archive; None keeps the present ones.
             read: settings for reading the new pictures' files; None keeps the present ones.
         """
@@ -295,21 +297,29 @@ class ContainerWriter:
             self._canaries = tuple(canaries)
         if read is not None:
             self._read = read
-        pages, footer = self._tail(seed, psnrs or {})
+        if psnrs is not None:
+            self._set_psnrs(*psnrs)
+        pages, footer = self._tail(seed)
         self._write(pages)
         _sync(self._file)  # the footer must not reach the disk before the parts that it refers to
         self._write(footer)
         self._file.truncate(self._offset)
         _sync(self._file)
 
-    def _tail(self, seed: int, psnrs: Mapping[int, int]) -> tuple[bytes, bytes]:
+    def _set_psnrs(self, indices: Integers, psnrs: Integers) -> None:
+        of_rows = np.frombuffer(self._columns["index"], np.int64)
+        places = np.searchsorted(indices, of_rows)
+        known = np.isin(of_rows, indices)
+        np.frombuffer(self._columns["psnr"], np.int64)[known] = psnrs[places[known]]
+
+    def _tail(self, seed: int) -> tuple[bytes, bytes]:
         """Write the parts that make the generation visible, and last the footer."""
         file, offset, pages = self._file, self._offset, BytesIO()
         self._file = pages
         try:
             attachments = self._tombstones()
             runs = self._write_lookup()
-            level, root = self._write_tree(psnrs)  # last, so that a reader's first read covers the root
+            level, root = self._write_tree()  # last, so that a reader's first read covers the root
             return pages.getvalue(), serialize_footer(self._footer(seed, level, root, runs, attachments))
         finally:
             self._file, self._offset = file, offset
@@ -390,9 +400,9 @@ class ContainerWriter:
 
     # The tree
 
-    def _write_tree(self, psnrs: Mapping[int, int]) -> tuple[int, Place | None]:
+    def _write_tree(self) -> tuple[int, Place | None]:
         """Write changed pages and those above them. Return level and place of the root."""
-        changed = {(0, first): self._write_leaf(leaf, names) for first, leaf, names in self._changed_leaves(psnrs)}
+        changed = {(0, first): self._write_leaf(leaf, names) for first, leaf, names in self._changed_leaves()}
         level = next(level for level in range(4) if span_of(level) >= self.next_index)
         old_level = self._reader.footer.level if self._reader else 0
         if not changed and level == old_level:
@@ -422,7 +432,7 @@ class ContainerWriter:
         payload = serialize_inner(Inner(level=level, first=first, children=tuple(children)))
         return self._chunk(INDEX, payload)
 
-    def _changed_leaves(self, psnrs: Mapping[int, int]) -> Iterator[tuple[int, Leaf | None, list[str]]]:
+    def _changed_leaves(self) -> Iterator[tuple[int, Leaf | None, list[str]]]:
         """Yield first index, rows and names of each leaf with new or removed pictures."""
         columns = {name: np.frombuffer(values, np.int64) for name, values in self._columns.items()}
         order = np.argsort(columns["index"], kind="stable")
@@ -430,11 +440,12 @@ class ContainerWriter:
         touched = {first // MAX_ROWS * MAX_ROWS for first in self._removed} | set(np.unique(firsts).tolist())
         for first in sorted(touched):
             start, end = np.searchsorted(firsts, [first, first + 1])
-            new = {name: values[order[start:end]] for name, values in columns.items()}
-            yield self._merged(first, new, psnrs)
+            rows = order[start:end]
+            new = {name: values[rows] for name, values in columns.items()}
+            yield self._merged(first, new, [self._names[row] or "" for row in rows.tolist()])
 
     def _merged(
-        self, first: int, new: Mapping[str, np.ndarray], psnrs: Mapping[int, int]
+        self, first: int, new: Mapping[str, np.ndarray], new_names: Sequence[str]
     ) -> tuple[int, Leaf | None, list[str]]:
         old = self._reader.leaf(first) if self._reader else None
         count = max(len(old) if old else 0, int(new["index"].max(initial=first - 1)) - first + 1)
@@ -450,10 +461,8 @@ class ContainerWriter:
         check(np.unique(places).size == places.size and not merged["codec"][places].any(), "an index is given once")
         for name in _COLUMNS:
             merged[name][places] = new[name]
-        for place in places.tolist():
-            index = first + place
-            merged["psnr"][place] = psnrs.get(index, merged["psnr"][place])
-            names[place] = self._names.get(index, "")
+        for place, name in zip(places.tolist(), new_names, strict=True):
+            names[place] = name
         for index in self._hidden:
             if first <= index < first + count:
                 merged["codec"][index - first] = REMOVED
@@ -490,17 +499,19 @@ class ContainerWriter:
         old = list(self._reader.footer.runs) if self._reader else []
         if self.next_index <= MAX_ROWS:
             return []
-        entries = [(name_hash(name), index) for index, name in self._names.items()]
+        entries = self._new_entries()
         if not old and self._reader is not None:  # so far one page held all names
-            entries += self._old_names()
-        if not entries:
+            entries = np.concatenate([entries, entries_of(self._old_names())])
+        if not entries.size:
             return old
-        most = MERGED_ENTRIES if len(old) >= MAX_RUNS // 2 else min(MERGED_ENTRIES, 2 * len(entries))
+        most = MERGED_ENTRIES if len(old) >= MAX_RUNS // 2 else min(MERGED_ENTRIES, 2 * entries.size)
         kept = [run for run in old if run.entries > most]
-        for run in old:
-            if run.entries <= most:
-                entries += self._entries(run)
-        return kept + [self._write_run(part) for part in split_run(sorted(entries))]
+        merged = [entries_of(self._entries(run)) for run in old if run.entries <= most]
+        return kept + [self._write_run(part) for part in split_run(np.concatenate([entries, *merged]))]
+
+    def _new_entries(self) -> Entries:
+        rows = zip(self._columns["index"], self._names, strict=True)
+        return entries_of(((name_hash(name), index) for index, name in rows if name is not None), len(self._names))
 
     def _old_names(self) -> Iterator[tuple[int, int]]:
         assert self._reader is not None
@@ -518,20 +529,20 @@ class ContainerWriter:
             if name is not None and index not in self._removed:
                 yield name_hash(name), index
 
-    def _write_run(self, entries: list[tuple[int, int]]) -> Run:
+    def _write_run(self, entries: Entries) -> Run:
         bits, buckets = sort_into_buckets(entries)
         places: list[tuple[int, int] | None] = []
         for number, bucket in enumerate(buckets):
-            if not bucket:
+            if not bucket.size:
                 places.append(None)
                 continue
             place = self._chunk(LOOKUP, serialize_bucket(bits, number, bucket))
             places.append((place.offset, place.length))
         if bits == 0:
             assert places[0] is not None
-            return Run(*places[0], len(entries))
+            return Run(*places[0], entries.size)
         place = self._chunk(LOOKUP, serialize_directory(Directory(bits, tuple(places))))
-        return Run(place.offset, place.length, len(entries))
+        return Run(place.offset, place.length, entries.size)
 
 
 def in_parts(blobs: Mapping[bytes, bytes]) -> Iterator[list[bytes]]:

@@ -4,9 +4,10 @@ LatentSource > CandidateChooser > write_codes, and the codes of sequences
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -21,6 +22,7 @@ from unicorn_codec.packing.code_writer import write_codes
 from unicorn_codec.packing.observer import cumulative
 from unicorn_codec.packing.packed import Codes
 from unicorn_codec.packing.picture_source import LatentSource, PictureSource
+from unicorn_codec.spool import Spool, SpooledCodes
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 from unicorn_codec.transform.folder_update import UpdatedModels
 
@@ -76,6 +78,7 @@ class FolderEncoder:
         update: payload of the update that the models have; None without one.
         alphas: opacity of transparent pictures by position.
         overhead_bytes: bytes of the file besides codes and update, see ``estimate_overhead``.
+        work: folder of temporary files; None: the system's.
     """
 
     latents: LatentSource
@@ -84,8 +87,9 @@ class FolderEncoder:
     sequences: SequencedPictures = field(default_factory=NoSequences)
     checkpoint: CodesCheckpoint | None = None
     update: bytes | None = None
-    alphas: Mapping[int, bytes] = field(default_factory=dict)
+    alphas: Spool = field(default_factory=Spool)
     overhead_bytes: int
+    work: Path | None = None
 
     @property
     def pictures(self) -> PictureSource:
@@ -134,7 +138,7 @@ class FolderEncoder:
     @property
     def overhead(self) -> int:
         """Estimated bytes of the file besides its codes."""
-        return self.overhead_bytes + len(self.update or b"") + sum(map(len, self.alphas.values()))
+        return self.overhead_bytes + len(self.update or b"") + self.alphas.total
 
     def file_bytes(self, codes: Codes) -> int:
         """Estimate the bytes of the file with these codes."""
@@ -147,19 +151,22 @@ class FolderEncoder:
         if kept is not None:
             update = hashlib.sha256(self.update or b"").hexdigest()
             kept.begin(f"step {step!r}, {rounds} rounds, update {update}")
-        codes = {} if kept is None else dict(kept.codes)
+        codes, in_sequences = Spool(self.work) if kept is None else kept.codes, Spool(self.work)
         for some_codes in self.sequences.codes_at(step):
-            codes |= some_codes
-            progress(len(codes), count)
-        add = cumulative(progress, len(codes), count)
+            for position, code in some_codes.items():
+                in_sequences[position] = self.pictures.mark_if_gray(position, code)
+            progress(len(codes) + len(in_sequences), count)
+        add = cumulative(progress, len(codes) + len(in_sequences), count)
         step = max(step, FINEST)
         for batch, latents in self.latents.all_but(self.sequences.positions):
             places = [place for place, position in enumerate(batch) if position not in codes]
             for position, code in self.encode_batch([batch[p] for p in places], latents[places], step, rounds, add):
-                codes[position] = code
-                if kept is not None:
-                    kept.add(position, code)
-        streams = tuple(self.pictures.mark_if_gray(position, codes[position]) for position in range(count))
+                marked = self.pictures.mark_if_gray(position, code)
+                if kept is None:
+                    codes[position] = marked
+                else:
+                    kept.add(position, marked)
+        streams = SpooledCodes(codes, count, in_sequences, self.sequences.positions)
         return Codes(level=level_of(step), model_sha256=self.model.sha256, streams=streams)
 
     def encode_batch(

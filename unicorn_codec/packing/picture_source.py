@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
+from pathlib import Path
 
 from torch import Tensor
 
@@ -10,6 +11,7 @@ from unicorn_codec.format.alpha_plane import serialize_alpha
 from unicorn_codec.format.code_kinds import mark_gray
 from unicorn_codec.pictures.batches import batches_by_size
 from unicorn_codec.pictures.images import Folder, Pixels, read_picture, read_with_alpha
+from unicorn_codec.spool import Spool
 from unicorn_codec.transform.autoencoder import Autoencoder
 
 CACHE_BYTES = 1 << 28
@@ -34,7 +36,13 @@ class PictureSource:
     @property
     def sizes(self) -> list[tuple[int, int]]:
         """Width and height of each picture."""
-        return [(picture.width, picture.height) for picture in self.folder.pictures]
+        known = dict[tuple[int, int], tuple[int, int]]()  # equal sizes are one object
+        return [known.setdefault(size, size) for size in map(tuple, self.folder.sizes.tolist())]
+
+    def size_of(self, position: int) -> tuple[int, int]:
+        """Return width and height of the picture at a position."""
+        picture = self.folder.pictures[position]
+        return picture.width, picture.height
 
     def picture(self, position: int) -> Pixels:
         """Read the colours (H, W, 3) of the picture at a position."""
@@ -44,10 +52,17 @@ class PictureSource:
         """Read the picture at a position: (H, W, 3), or (H, W, 4) with transparency."""
         return read_with_alpha(self.folder, self.folder.pictures[position], self.read)
 
-    def alphas(self) -> dict[int, bytes]:
-        """Return the opacity of each transparent picture by position, as it is stored."""
-        clear = (position for position, picture in enumerate(self.folder.pictures) if picture.has_alpha)
-        return {position: serialize_alpha(self.with_alpha(position)[..., 3]) for position in clear}
+    def alphas(self, work: Path | None = None) -> Spool:
+        """Return the opacity of each transparent picture by position, as it is stored.
+
+        Args:
+            work: folder of temporary files; None: the system's.
+        """
+        found = Spool(work)
+        for position, picture in enumerate(self.folder.pictures):
+            if picture.has_alpha:
+                found[position] = serialize_alpha(self.with_alpha(position)[..., 3])
+        return found
 
     def mark_if_gray(self, position: int, code: bytes) -> bytes:
         """Mark the code of the picture at a position if that is gray: it so comes back without a tint."""
@@ -55,8 +70,8 @@ class PictureSource:
 
     def pixels_of(self, position: int) -> int:
         """Return the number of pixels of the picture at a position."""
-        picture = self.folder.pictures[position]
-        return picture.width * picture.height
+        width, height = self.size_of(position)
+        return width * height
 
 
 def encode_batches(

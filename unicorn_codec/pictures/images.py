@@ -9,6 +9,7 @@ import io
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ from unicorn_codec.pictures.picture_files import (
     printable,
     read_file,
 )
+from unicorn_codec.pictures.picture_table import Picture as Picture
+from unicorn_codec.pictures.picture_table import PictureTable
 from unicorn_codec.pictures.reading import decode_picture
 from unicorn_codec.pictures.transparency import WHITE, flatten, has_alpha, with_alpha
 
@@ -58,26 +61,6 @@ PillowImage = Image.Image
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """A readable file.
-
-    Args:
-        name: relative to the folder, with ``/``.
-        width, height: of the picture as unpacked.
-        sha256: of the file's bytes, in hex.
-        is_gray: whether all its pixels have R = G = B.
-        has_alpha: whether it keeps its transparency.
-    """
-
-    name: str
-    width: int
-    height: int
-    sha256: str
-    is_gray: bool = False
-    has_alpha: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Note:
     """Remark on how a picture was read, for its owner; the name is printable."""
 
@@ -101,8 +84,8 @@ class Folder:
     """
 
     root: Path
-    pictures: tuple[Picture, ...]
-    exact: tuple[Picture, ...] = ()
+    pictures: PictureTable
+    exact: PictureTable = field(default_factory=PictureTable)
     others: tuple[OtherFile, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     flattened: int = 0
@@ -110,35 +93,34 @@ class Folder:
     notes: tuple[Note, ...] = ()
 
     @property
-    def names(self) -> tuple[str, ...]:
+    def names(self) -> list[str]:
         """Names of the pictures that are not exact, by position."""
-        return tuple(picture.name for picture in self.pictures)
+        return self.pictures.names
 
     @property
-    def all_pictures(self) -> tuple[Picture, ...]:
+    def all_pictures(self) -> PictureTable:
         """All pictures, exact ones last."""
-        return (*self.pictures, *self.exact)
+        return PictureTable(chain(self.pictures, self.exact)) if self.exact else self.pictures
 
     @property
     def all_names(self) -> list[str]:
         """Names of all pictures and other files, in the order of their UTF-8 bytes."""
-        names = (*(picture.name for picture in self.all_pictures), *(file.name for file in self.others))
-        return sorted(names, key=str.encode)
+        return sorted((*self.pictures.names, *self.exact.names, *(file.name for file in self.others)), key=str.encode)
 
     @property
     def sizes(self) -> NDArray[np.int32]:
         """(M, 2) width and height, by position."""
-        return np.array([(picture.width, picture.height) for picture in self.pictures], np.int32)
+        return self.pictures.sizes
 
     @property
     def transparent(self) -> int:
         """Number of pictures that keep their transparency."""
-        return sum(picture.has_alpha for picture in self.pictures)
+        return self.pictures.transparent
 
     @property
     def pixels(self) -> int:
         """Total pixels of all pictures."""
-        return sum(picture.width * picture.height for picture in self.pictures)
+        return int(self.sizes.astype(np.int64).prod(1).sum())
 
 
 def list_folder(
@@ -178,16 +160,21 @@ def list_folder(
         raise ImageFolderError(_complaint(root, faults))
     if not has_pictures:
         raise ImageFolderError(_nothing_found(root, listed.left_out, len(listed.others)))
-    names = [picture.name for picture in (*listed.pictures, *listed.exact)]
     return Folder(
         root=root,
-        pictures=tuple(listed.pictures),
-        exact=tuple(listed.exact),
+        pictures=listed.pictures,
+        exact=listed.exact,
         others=tuple(listed.others),
         left_out=tuple(listed.left_out),
         flattened=listed.flattened,
         scaled=listed.scaled,
-        notes=(*listed.notes, *(Note(printable(name), _ALIKE_NAME) for name in alike_names(names))),
+        notes=(
+            *listed.notes,
+            *(
+                Note(printable(name), _ALIKE_NAME)
+                for name in alike_names(chain(listed.pictures.names, listed.exact.names))
+            ),
+        ),
     )
 
 
@@ -197,8 +184,8 @@ class _Listed:
 
     others: list[OtherFile]
     left_out: list[LeftOut]
-    pictures: list[Picture] = field(default_factory=list)
-    exact: list[Picture] = field(default_factory=list)
+    pictures: PictureTable = field(default_factory=PictureTable)
+    exact: PictureTable = field(default_factory=PictureTable)
     notes: list[Note] = field(default_factory=list)
     flattened: int = 0
     scaled: int = 0
