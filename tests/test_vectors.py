@@ -143,8 +143,10 @@ def whole_file_of(reader: ContainerReader, record: Record) -> list[Any]:
     return [stored.way, len(raw), hashlib.sha256(raw).hexdigest(), stored.nanoseconds]
 
 
-def code_of(record: Record) -> str:
-    """The code in hexadecimal digits, or the error of a picture that is coded in tiles."""
+def code_of(record: Record) -> str | list[str]:
+    """The code in hexadecimal digits, those of all tiles, or the error of a record without any."""
+    if len(record.codes) > 1:
+        return [code.hex() for code in record.codes]
     try:
         return record.code.hex()
     except errors.InvalidField as error:

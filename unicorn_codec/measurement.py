@@ -102,6 +102,11 @@ class DistortionTable(Sequence[PictureDistortion]):
     def __len__(self) -> int:
         return len(self.indices)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:

@@ -114,7 +114,12 @@ def rich_records() -> list[Valid]:
     named = [Picture(0, name="a", extras=tagged(3, data=b"a"))]
     far = [Picture(n, name=f"{n}") for n in (3, 130, 131, 260, 1000)]
     parts = [Picture(0, b"\x01codex", extras=tagged(5, 0, 5, 9, 1))]
-    tiles = [Picture(0, b"\x01a\x01b", (32768, 16384), extras=tagged(5, 0, 2, 0, 2))]
+    tiles = [Picture(0, b"\x01a\xff\0b", (32768, 16384), extras=tagged(5, 0, 2, 0, 3))]
+    grid = [
+        Picture(
+            0, b"\x81a\x01b\x01c\x01d\x05plane", (16385, 20000), codec=2, extras=tagged(5, 0, 2, 0, 2, 0, 2, 0, 2, 1, 6)
+        )
+    ]
     film = [
         Picture(0, b"\xff\2first", codec=4),
         Picture(1, b"\xff\3\0later", codec=4, parent=0),
@@ -142,7 +147,10 @@ def rich_records() -> list[Valid]:
     strangers.add("q", b"")
     strangers.root = strangers.leaf()
     whole = expected(parts) | {"pictures": [expected(parts)["pictures"][0] | {"code": b"\x01code".hex()}]}
-    tiled = expected(tiles) | {"pictures": [expected(tiles)["pictures"][0] | {"code": "InvalidField"}]}
+    tiled = expected(tiles) | {"pictures": [expected(tiles)["pictures"][0] | {"code": ["0161", "ff0062"]}]}
+    codes = ["8161", "0162", "0163", "0164"]
+    of_grid = expected(grid, alphas=[[0, b"\x05plane".hex()]])
+    of_grid["pictures"][0]["code"] = codes
     run = [replace(p) for p in three()]
     file = File()
     file.decoder()
@@ -154,7 +162,8 @@ def rich_records() -> list[Valid]:
         ("record-with-its-name", "UNI-42", usual(named), expected(named)),
         ("records-far-apart", "UNI-45", usual(far), expected(far)),
         ("record-of-two-parts", "UNI-43", usual(parts), whole),
-        ("record-of-two-tiles", "UNI-43", usual(tiles), tiled),
+        ("record-of-two-tiles", "UNI-127", usual(tiles), tiled),
+        ("record-of-four-tiles", "UNI-129", usual(grid), of_grid),
         ("sequence-that-forks", "UNI-108", usual(film), expected(film)),
         ("two-decoders", "UNI-58", two.footer(), expected(mixed)),
         ("metadata", "UNI-114", blobs.footer(), expected(blobs.pictures, blobs=[[0, 2, b"two2".hex()]])),

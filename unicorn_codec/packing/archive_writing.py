@@ -18,8 +18,9 @@ from unicorn_codec.format.decoder_table import Decoder
 from unicorn_codec.format.header import AutoencoderReference, Header
 from unicorn_codec.format.index_map import index_of_position
 from unicorn_codec.format.network_table import parse_update, serialize_network, serialize_update
+from unicorn_codec.format.picture_tiles import is_tiled, join_codes, split_codes
 from unicorn_codec.format.reader import ContainerReader
-from unicorn_codec.format.records import Record, record_of_code
+from unicorn_codec.format.records import Record, record_of_codes
 from unicorn_codec.format.sources import FileSource
 from unicorn_codec.format.writer import ContainerWriter
 from unicorn_codec.inspection import network_of
@@ -86,7 +87,7 @@ def write_pictures(
         for (width, height), name, index in zip(packed.sizes, packed.names, indices, strict=True):
             writer.add_of_network(int(index), int(width), int(height), number, name)
         return drawn
-    for position, record in enumerate(_records(packed, packed.codes, indices, number)):
+    for position, record in enumerate(_records(packed, packed.codes.streams, indices, number)):
         name, blobs = packed.names[position], () if metadata is None else metadata.blobs(position)
         if metadata is not None:
             record = replace(record, modified=metadata.modified(position))
@@ -130,11 +131,12 @@ def decoder_of(writer: ContainerWriter, packed: PackedPictures, first: int) -> D
     )
 
 
-def _records(packed: PackedPictures, codes: Codes, indices: Integers, decoder: int) -> Iterator[Record]:
-    for position, ((width, height), code) in enumerate(zip(packed.sizes, codes.streams, strict=True)):
+def _records(packed: PackedPictures, streams: Sequence[bytes], indices: Integers, decoder: int) -> Iterator[Record]:
+    for position, ((width, height), code) in enumerate(zip(packed.sizes, streams, strict=True)):
         # Packing refers to pictures by position, an archive by index.
-        moved, alpha = _with_parent(code, indices), packed.alphas.get(position)
-        yield record_of_code(int(indices[position]), int(width), int(height), decoder, moved, alpha)
+        codes = split_codes(code) if is_tiled(int(width), int(height)) else [_with_parent(code, indices)]
+        alpha = packed.alphas.get(position)
+        yield record_of_codes(int(indices[position]), int(width), int(height), decoder, codes, alpha)
 
 
 def write_packed(
@@ -179,7 +181,7 @@ def read_packed(path: Path) -> PackedPictures:
                 denoising=None,
             )
             records = [reader.record(row) for _, row in named]
-            moved = tuple(_with_parent(record.code, positions) for record in records)
+            moved = tuple(_stream_of(record, positions) for record in records)
             alphas.update({place: record.alpha for place, record in enumerate(records) if record.alpha is not None})
             codes = Codes(level=described.level, model_sha256=bytes(32), streams=moved, short=described.short)
             update = None if described.weights is None else parse_update(reader.weights(described.weights))
@@ -195,6 +197,13 @@ def read_packed(path: Path) -> PackedPictures:
         )
     finally:
         source.close()
+
+
+def _stream_of(record: Record, positions: Mapping[int, int]) -> bytes:
+    """Return the codes of a record as packing keeps them."""
+    if is_tiled(record.width, record.height):
+        return join_codes(record.codes)
+    return _with_parent(record.code, positions)
 
 
 def _with_parent(code: bytes, number_of: Mapping[int, int] | Integers) -> bytes:

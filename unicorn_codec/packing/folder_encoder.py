@@ -17,6 +17,7 @@ from unicorn_codec.checkpoints import CodesCheckpoint
 from unicorn_codec.codes.context_model import ContextModel, level_of
 from unicorn_codec.codes.rate_model import RateModel
 from unicorn_codec.format.packed_bytes import pack_bytes
+from unicorn_codec.format.picture_tiles import join_codes
 from unicorn_codec.packing.candidates import Candidate, CandidateChooser
 from unicorn_codec.packing.code_writer import write_codes
 from unicorn_codec.packing.observer import cumulative
@@ -158,14 +159,21 @@ class FolderEncoder:
             progress(len(codes) + len(in_sequences), count)
         add = cumulative(progress, len(codes) + len(in_sequences), count)
         step = max(step, FINEST)
-        for batch, latents in self.latents.all_but(self.sequences.positions):
+
+        def keep(position: int, code: bytes) -> None:
+            if kept is None:
+                codes[position] = code
+            else:
+                kept.add(position, code)
+
+        tiled = self.pictures.tiled
+        for batch, latents in self.latents.all_but(self.sequences.positions | tiled):
             places = [place for place, position in enumerate(batch) if position not in codes]
             for position, code in self.encode_batch([batch[p] for p in places], latents[places], step, rounds, add):
-                marked = self.pictures.mark_if_gray(position, code)
-                if kept is None:
-                    codes[position] = marked
-                else:
-                    kept.add(position, marked)
+                keep(position, self.pictures.mark_if_gray(position, code))
+        for position in sorted(position for position in tiled if position not in codes):
+            keep(position, join_codes(self.encode_tiles(position, step, rounds)))
+            add(1)
         streams = SpooledCodes(codes, count, in_sequences, self.sequences.positions)
         return Codes(level=level_of(step), model_sha256=self.model.sha256, streams=streams)
 
@@ -195,6 +203,16 @@ class FolderEncoder:
             yield from write_codes(self.model, waiting, step)
             raise
         yield from write_codes(self.model, waiting, step)
+
+    def encode_tiles(self, position: int, step: float, rounds: int) -> list[bytes]:
+        """Return the codes of the tiles of a large picture, each of which is coded as a picture of its own."""
+        tiles = self.pictures.tiles_of(position)
+        latents = LatentSource(tiles, self.autoencoder)
+        encoder = replace(self, latents=latents, chooser=replace(self.chooser, pictures=tiles), checkpoint=None)
+        codes = dict[int, bytes]()
+        for batch, of_batch in latents.of(range(len(tiles))):
+            codes |= encoder.encode_batch(batch, of_batch, step, rounds)
+        return [self.pictures.mark_if_gray(position, codes[number]) for number in range(len(tiles))]
 
     def estimate_file_bytes(self, step: float, progress: Callable[[int, int], None]) -> float:
         """Estimate the bytes of the file without refinement, and without writing codes of latents."""

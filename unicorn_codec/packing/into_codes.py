@@ -16,6 +16,7 @@ from unicorn_codec.config import CodesOptions
 from unicorn_codec.decoders.code_decoder import CodeDecoder
 from unicorn_codec.errors import Interrupted, InvalidSetting
 from unicorn_codec.format.header import Header
+from unicorn_codec.format.picture_tiles import is_tiled, join_codes
 from unicorn_codec.packing.candidates import CandidateChooser
 from unicorn_codec.packing.effort_planning import plan_rounds
 from unicorn_codec.packing.folder_encoder import FINEST, FolderEncoder, estimate_overhead
@@ -214,11 +215,19 @@ def encode_as_avif(
         observer.stage("sequences", done, len(groups))
     for position in range(count):
         if position not in codes:
-            code, _ = encode_avif(encoder.pictures.picture(position), quality)
-            codes[position] = encoder.pictures.mark_if_gray(position, code)
+            codes[position] = avif_of(encoder.pictures, position, quality)
             observer.stage("coding", len(codes), count)
     streams = SpooledCodes(codes, count, {}, frozenset())
     return container_of(encoder, 1.0, Codes(level=0, model_sha256=encoder.model.sha256, streams=streams), seed)
+
+
+def avif_of(pictures: PictureSource, position: int, quality: int) -> bytes:
+    """Return the AVIF code of a picture, or the joined ones of its tiles."""
+    if not is_tiled(*pictures.size_of(position)):
+        return pictures.mark_if_gray(position, encode_avif(pictures.picture(position), quality)[0])
+    tiles = pictures.tiles_of(position)
+    codes = (encode_avif(tiles.picture(number), quality)[0] for number in range(len(tiles)))
+    return join_codes([pictures.mark_if_gray(position, code) for code in codes])
 
 
 def enforce_floor(

@@ -250,6 +250,10 @@ def find_near_duplicates(
     found, done = [], 0
     for (width, height), positions in places_by_size(sizes).items():
         longest = min(most, MOST_PIXELS // (width * height))
+        if longest < 2:
+            done += len(positions)
+            progress(done, len(sizes))
+            continue
         open_groups: list[tuple[list[int], NDArray[np.float32]]] = []  # each with its last picture's thumbnail
         for position in positions:
             own = thumbnail(chooser.pictures.picture(position))

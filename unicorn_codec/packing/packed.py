@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from unicorn_codec.format.code_kinds import HALF_LEVELS
 from unicorn_codec.format.fields import check
 from unicorn_codec.format.header import MAX_CODED_CHANNELS, MAX_LEVEL, Header
+from unicorn_codec.format.picture_tiles import split_codes
 from unicorn_codec.format.read_settings import ReadSettings
 from unicorn_codec.spool import Spool
 
@@ -21,7 +22,7 @@ class Codes:
         level: coarseness of the quantisation step, see ``model_level``, below ``MAX_LEVEL + HALF_LEVELS``.
         model_sha256: of the context model that they require.
         streams: the code of the picture at each position, never empty; codes of sequences refer to
-            positions. Those of a large folder lie in a file.
+            positions. Those of a large folder lie in a file. The codes of a picture's tiles are joined.
         short: whether they are short codes, which this software always writes.
     """
 
@@ -38,6 +39,10 @@ class Codes:
     def code(self, index: int) -> bytes:
         """Return the code of the picture at a position."""
         return self.streams[index]
+
+    def tiles(self, index: int) -> Sequence[bytes]:
+        """Return the codes of the tiles of the picture at a position."""
+        return split_codes(self.streams[index])
 
     def alpha(self, index: int) -> None:
         """Return None: these codes are decoded to colours alone."""

@@ -4,11 +4,13 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from torch import Tensor
 
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.format.alpha_plane import serialize_alpha
 from unicorn_codec.format.code_kinds import mark_gray
+from unicorn_codec.format.picture_tiles import Tile, is_tiled, tiles_of
 from unicorn_codec.pictures.batches import batches_by_size
 from unicorn_codec.pictures.images import Folder, Pixels, read_picture, read_with_alpha
 from unicorn_codec.spool import Spool
@@ -68,10 +70,53 @@ class PictureSource:
         """Mark the code of the picture at a position if that is gray: it so comes back without a tint."""
         return mark_gray(code) if self.folder.pictures[position].is_gray else code
 
+    @property
+    def tiled(self) -> frozenset[int]:
+        """Positions of the pictures that are coded in tiles."""
+        large = (position for position, size in enumerate(self.sizes) if is_tiled(*size))
+        return frozenset(large)
+
+    def tiles_of(self, position: int) -> "PictureTiles":
+        """Return the tiles of a large picture, which is read whole, as pictures of their own."""
+        return PictureTiles(self.folder, self.read, self.with_alpha(position))
+
     def pixels_of(self, position: int) -> int:
         """Return the number of pixels of the picture at a position."""
         width, height = self.size_of(position)
         return width * height
+
+
+@dataclass(frozen=True, slots=True)
+class PictureTiles(PictureSource):
+    """The tiles of a large picture, by number, as pictures of their own.
+
+    Args:
+        whole: (H, W, 3) the picture, or (H, W, 4) with transparency.
+    """
+
+    whole: Pixels
+
+    @property
+    def tiles(self) -> list[Tile]:
+        """Places of the tiles."""
+        height, width = self.whole.shape[:2]
+        return tiles_of(width, height)
+
+    def __len__(self) -> int:
+        return len(self.tiles)
+
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        return [(tile.width, tile.height) for tile in self.tiles]
+
+    def size_of(self, position: int) -> tuple[int, int]:
+        return self.sizes[position]
+
+    def picture(self, position: int) -> Pixels:
+        return np.ascontiguousarray(self.with_alpha(position)[..., :3])
+
+    def with_alpha(self, position: int) -> Pixels:
+        return self.whole[self.tiles[position].place]
 
 
 def encode_batches(

@@ -7,6 +7,7 @@ import numpy as np
 
 from unicorn_codec.config import CodesOptions
 from unicorn_codec.decoders.code_decoder import CodeDecoder
+from unicorn_codec.format.picture_tiles import is_tiled, join_codes
 from unicorn_codec.packing.packed import Codes
 from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.pictures.avif import encode_avif
@@ -74,8 +75,13 @@ class QualityFloor:
         return least_similarity is None or ms_ssim(original, decoded) >= min(1.0, least_similarity + MS_SSIM_MARGIN)
 
     def _avif_of(self, position: int) -> bytes:
-        code = smallest_avif(self.pictures.with_alpha(position), self.is_reached)
-        return self.pictures.mark_if_gray(position, code)
+        if is_tiled(*self.pictures.size_of(position)):  # each tile reaches the floor for itself
+            tiles = self.pictures.tiles_of(position)
+            return join_codes([self._smallest(position, tiles.with_alpha(number)) for number in range(len(tiles))])
+        return self._smallest(position, self.pictures.with_alpha(position))
+
+    def _smallest(self, position: int, original: Pixels) -> bytes:
+        return self.pictures.mark_if_gray(position, smallest_avif(original, self.is_reached))
 
 
 def smallest_avif(original: Pixels, is_reached: Callable[[Pixels, Pixels], bool]) -> bytes:
