@@ -103,13 +103,15 @@ def read_all(data: bytes) -> dict[str, Any]:
             assert name is None or index in reader.find(name)
             if record is not None:
                 blobs += [[index, place.kind, reader.blob(place).hex()] for place in record.metadata]
-                times += [[index, record.modified]] if record.modified is not None else []
+                known = reader.details(row).modified
+                times += [[index, known]] if known is not None else []
                 alphas += [[index, record.alpha.hex()]] if record.alpha is not None else []
                 if row.codec in WHOLE:
                     files.append([index, *whole_file_of(reader, record)])
                 details = reader.details(row)
                 assert details.alpha_bytes == len(record.alpha or b"")
-                assert (details.metadata, details.modified) == (record.metadata, record.modified)
+                assert details.metadata == record.metadata
+                assert details.modified == (record.modified if row.modified is None else row.modified)
             pictures.append({
                 "index": index,
                 "size": [row.width, row.height],

@@ -4,7 +4,7 @@ import struct
 from dataclasses import replace
 
 from vector_makers.archive import File, Picture, add_runs
-from vector_makers.fields import leb, pack, stored, tagged, zeros_frame, zstd
+from vector_makers.fields import column, leb, pack, stored, tagged, zeros_frame, zstd
 from vector_makers.integer_weights import integer_stream
 from vector_makers.networks import (
     CODES,
@@ -140,6 +140,11 @@ def rich_records() -> list[Valid]:
     blobs.root = blobs.leaf()
     times = [1_600_000_000 << 1, 9]  # the second is five seconds before 1970
     timed = [Picture(n, extras=tagged(6, number)) for n, number in enumerate(times)]
+    seconds = [1_600_000_000, None, -5]
+    of_index = usual(three(), leaf={"times": column([0 if t is None else t + (1 << 40) for t in seconds])})
+    listed = [[p.index, t] for p, t in zip(three(), seconds, strict=True) if t is not None]
+    twice = [Picture(n, extras=tagged(6, 4)) for n in range(3)]
+    of_both = usual(twice, leaf={"times": column([7 + (1 << 40), 0, (1 << 40) - 7])})
     strangers = File()
     strangers.add("Q", b"a chunk of a later text")
     strangers.decoder()
@@ -161,6 +166,8 @@ def rich_records() -> list[Valid]:
         ("record-with-an-unknown-field", "UNI-42", usual(unknown), expected(unknown)),
         ("record-with-its-name", "UNI-42", usual(named), expected(named)),
         ("records-far-apart", "UNI-45", usual(far), expected(far)),
+        ("times-in-the-index", "UNI-147", of_index, expected(times=listed)),
+        ("times-in-both", "UNI-148", of_both, expected(twice, times=[[0, 7], [1, 2], [2, -7]])),
         ("record-of-two-parts", "UNI-43", usual(parts), whole),
         ("record-of-two-tiles", "UNI-127", usual(tiles), tiled),
         ("record-of-four-tiles", "UNI-129", usual(grid), of_grid),

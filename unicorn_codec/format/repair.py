@@ -228,7 +228,8 @@ def _write(
             if place.ordinal < len(left.blobs.get(place.offset, ()))
         ]
         row = left.rows.get(index)
-        moved = replace(record, decoder=numbers[record.decoder], metadata=())
+        modified = record.modified if row is None or row.modified is None else row.modified
+        moved = replace(record, decoder=numbers[record.decoder], metadata=(), modified=modified)
         if pieces := pieces_of_record(record):
             moved = with_places(moved, [writer.add_piece(left.pieces[place.offset]) for place in pieces])
         if is_removed:  # it is kept for those that go on from it, and nothing but its code is

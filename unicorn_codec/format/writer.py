@@ -66,6 +66,7 @@ from unicorn_codec.format.pages import (
     serialize_leaf,
     serialize_names,
     span_of,
+    time_code,
 )
 from unicorn_codec.format.read_settings import ReadSettings
 from unicorn_codec.format.reader import PREAMBLE, ContainerReader
@@ -100,7 +101,7 @@ MERGED_ENTRIES = 4096
 Blobs = Sequence[tuple[int, bytes]]
 """Metadata of a picture: pairs of kind and bytes."""
 
-_COLUMNS = ("index", "codec", "width", "height", "decoder", "offset", "length", "parent", "psnr")
+_COLUMNS = ("index", "codec", "width", "height", "decoder", "offset", "length", "parent", "psnr", "time")
 
 
 def head_chunk(archive_id: bytes) -> bytes:
@@ -184,7 +185,7 @@ class ContainerWriter:
         """Add the record of a new picture. It is written at the latest by ``commit``.
 
         Args:
-            record: without places of metadata.
+            record: without places of metadata. Its time of modification goes into the index.
             blobs: metadata, pairs of kind and bytes; equal ones are written once.
             psnr: in stored form, if already known.
         """
@@ -213,7 +214,8 @@ class ContainerWriter:
     def _remember(self, row: Row, name: str | None) -> None:
         self._names.append(name)
         parent = 0 if row.parent is None else row.parent + 1
-        values = (row.index, row.codec, row.width, row.height, row.decoder, row.offset, row.length, parent, row.psnr)
+        size, time = (row.width, row.height), time_code(row.modified)
+        values = (row.index, row.codec, *size, row.decoder, row.offset, row.length, parent, row.psnr, time)
         for column, value in zip(self._columns.values(), values, strict=True):
             column.append(value)
 
@@ -223,12 +225,14 @@ class ContainerWriter:
             return
         self._write_blobs()
         waiting = sorted(self._waiting, key=lambda one: one[0].index)
-        records = [replace(record, metadata=tuple(self._blob_places(blobs))) for record, _, blobs, _ in waiting]
+        records = [  # without the times, which the index has
+            replace(record, metadata=tuple(self._blob_places(blobs)), modified=None) for record, _, blobs, _ in waiting
+        ]
         data, places = pictures_chunk(records, self._salt)
         start = self._write(data)
-        for record, (_, name, _, psnr), (offset, length) in zip(records, waiting, places, strict=True):
-            size = record.width, record.height
-            row = Row(record.index, record.codec, *size, record.decoder, start + offset, length, record.parent, psnr)
+        for (record, name, _, psnr), (offset, length) in zip(waiting, places, strict=True):
+            kind, size, place = record.codec, (record.width, record.height), (start + offset, length)
+            row = Row(record.index, kind, *size, record.decoder, *place, record.parent, psnr, record.modified)
             self._remember(row, name)
         self._waiting, self._waiting_bytes = [], 0
         while len(self._blobs) > REMEMBERED_BLOBS:
@@ -453,7 +457,7 @@ class ContainerWriter:
         names = [""] * count
         if old is not None:
             found = (old.codecs, old.widths, old.heights, old.decoders, old.offsets, old.lengths, old.parents)
-            for name, values in zip(_COLUMNS[1:], (*found, old.psnrs), strict=True):
+            for name, values in zip(_COLUMNS[1:], (*found, old.psnrs, old.times), strict=True):
                 merged[name][: len(old)] = values
             assert self._reader is not None
             names[: len(old)] = self._reader.names_of(old) or [""] * len(old)
@@ -482,6 +486,7 @@ class ContainerWriter:
             lengths=merged["length"],
             parents=merged["parent"],
             psnrs=merged["psnr"],
+            times=merged["time"],
         )
         return first, leaf, names
 
