@@ -80,7 +80,7 @@ def add(
     with growing(path) as (reader, writer):
         number = last_of_codes(reader)
         read = replace(options.read, max_side=reader.footer.read.max_side, background=reader.footer.read.background)
-        listed = list_folder(folder, read, observer.of_stage("reading"), options.originals)
+        listed = list_folder(folder, read, observer.of_stage("reading"), options.originals, output=path)
         pictures = PictureSource(listed, read)
         check_new_names(reader, listed.all_names)
         shipped = load_shipped(reader.decoder(number), options.device)

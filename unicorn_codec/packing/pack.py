@@ -68,7 +68,7 @@ def pack(
     autoencoder = load_packing_autoencoder(options)
     is_wanted(options.self_contained, 0, autoencoder)  # refuse before the work, not at its end
     originals = options.originals if isinstance(options, CodesOptions) else None
-    listed = list_folder(folder, options.read, observer.of_stage("reading"), originals)
+    listed = list_folder(folder, options.read, observer.of_stage("reading"), originals, output=output)
     pictures = PictureSource(listed, options.read)
     for name in listed.all_names:  # before the work, not at its end
         check_name(name)

@@ -128,12 +128,15 @@ def list_folder(
     options: ReadOptions,
     progress: Callable[[int, int], None] | None = None,
     originals: OriginalOptions | None = None,
+    *,
+    output: Path | None = None,
 ) -> Folder:
     """Read and check every picture below a folder, once.
 
     Args:
         progress: called as ``progress(done, total)`` after each file.
         originals: which files are to be stored whole; None: none.
+        output: archive that is left out should it lie below the folder, with its checkpoint.
 
     Raises:
         ImageFolderError: the folder does not exist, holds no pictures, or has unreadable files that may not be skipped.
@@ -142,7 +145,7 @@ def list_folder(
     root, originals = Path(folder), originals or OriginalOptions()
     if not root.is_dir():
         raise ImageFolderError(f"{root} is not a folder" if os.path.lexists(root) else f"there is no folder {root}")
-    found = find_files(root, keep_others=originals.keep_others)
+    found = find_files(root, keep_others=originals.keep_others, output=output)
     _check_patterns(found.names, originals)
     listed = _Listed(found.others, found.left_out)
     for done, name in enumerate(found.names, start=1):
