@@ -13,6 +13,7 @@ from unicorn_codec.config import CodesOptions
 from unicorn_codec.decoders.loading import check_model
 from unicorn_codec.devices import choose_device
 from unicorn_codec.errors import InvalidSetting
+from unicorn_codec.format.chunks import MODEL
 from unicorn_codec.format.decoder_table import Decoder
 from unicorn_codec.format.growth import growing
 from unicorn_codec.format.header import Header
@@ -29,6 +30,7 @@ from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.original_metadata import OriginalMetadata
 from unicorn_codec.packing.packed import PackedPictures
 from unicorn_codec.packing.picture_source import PictureSource
+from unicorn_codec.packing.self_contained import attach_model, is_wanted_now
 from unicorn_codec.packing.whole_files import WholeFiles
 from unicorn_codec.pictures.images import Note, list_folder
 from unicorn_codec.pictures.picture_files import LeftOut, OtherFile, printable
@@ -66,8 +68,8 @@ def add(
     """Add all pictures below a folder to an archive of codes. Existing bytes and indices do not change.
 
     Args:
-        options: effort, time, device, seed, metadata, originals and reading options are used. The archive determines
-            everything else, including ``max_side`` and the background.
+        options: effort, time, device, seed, metadata, originals, reading options and ``self_contained`` are used. The
+            archive determines everything else, including ``max_side`` and the background.
 
     Raises:
         ArchiveBusy: another process is writing to the archive.
@@ -88,6 +90,10 @@ def add(
         metadata = OriginalMetadata(pictures, options.metadata)
         storing = observer.of_stage("storing")
         indices = write_pictures(writer, packed, number, metadata, WholeFiles(listed), storing)
+        writer.flush()
+        has_model = any(attachment.letter == MODEL for attachment in reader.footer.attachments)
+        if not has_model and is_wanted_now(options.self_contained, reader.end, writer.offset, shipped):
+            attach_model(writer, reader.decoder(number))
         seconds = time.monotonic() - started
         measured = measure_new(path, writer, pictures, matching_of(listed, indices), shipped, observer)
         writer.commit(seed=options.seed, psnrs=measured.psnr_codes())
