@@ -25,13 +25,13 @@ from unicorn_cli.main import cli
 from unicorn_codec.archive import Archive
 from unicorn_codec.config import CodesOptions, Goal, MetadataOptions, ReadOptions, Target
 from unicorn_codec.exif_directory import BadExif, ExifData, normalised_exif, tiff_with_exif
-from unicorn_codec.format.blobs import EXIF, FACTS, XMP, parse_facts, serialize_facts
+from unicorn_codec.format.blobs import BLOBS_AT_ONCE, EXIF, FACTS, XMP, parse_facts, serialize_facts
 from unicorn_codec.format.growth import compact, growing
 from unicorn_codec.format.reader import ContainerReader
 from unicorn_codec.format.records import Details, record_of_code
 from unicorn_codec.format.repair import repair
 from unicorn_codec.format.sources import FileSource, MemorySource
-from unicorn_codec.format.writer import BLOBS_AT_ONCE, ContainerWriter
+from unicorn_codec.format.writer import ContainerWriter
 from unicorn_codec.inspection import describe, describe_picture
 from unicorn_codec.metadata import PictureMetadata, metadata_of, parse_texts, serialize_texts
 from unicorn_codec.packing.add import add

@@ -38,11 +38,11 @@ from unicorn_codec.format.pages import Place, psnr_code
 from unicorn_codec.format.rans import TOTAL, RansDecoder, encode
 from unicorn_codec.format.reader import ContainerReader
 from unicorn_codec.format.records import EXACT, NETWORK, ORIGINAL, OTHER_FILE, SEQUENCE, Part, Record, codec_of_code
+from unicorn_codec.format.removed_pictures import removed_in
 from unicorn_codec.format.repair import repair
 from unicorn_codec.format.sources import MemorySource
 from unicorn_codec.format.stored_files import LEPTON, parse_stored_file
 from unicorn_codec.format.stored_model import parse_model, parse_text
-from unicorn_codec.format.writer import removed_in
 from unicorn_codec.model_registry import AUTOENCODER, get_model
 from unicorn_codec.network.denoiser import load_tensors
 from unicorn_codec.network.latent_set import denormalise_latents

@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 
 from unicorn_codec.config import MetadataOptions
 from unicorn_codec.errors import ImageFolderError
-from unicorn_codec.format.blobs import FACTS, serialize_blobs, serialize_facts
+from unicorn_codec.format.blobs import FACTS, in_parts, serialize_blobs, serialize_facts
 from unicorn_codec.format.limits import MAX_TIME
-from unicorn_codec.format.writer import in_parts
 from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.pictures.file_metadata import FileMetadata, read_metadata
 from unicorn_codec.pictures.images import Note, Picture, read_original
