@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from unicorn_codec.format import picture_tiles
 from unicorn_codec.format.code_kinds import is_avif, is_gray
 from unicorn_codec.format.picture_tiles import join_codes, split_codes, tile_count, tiles_of
 from unicorn_codec.format.repair import repair
+from unicorn_codec.measurement import Measured, measure
 from unicorn_codec.packing.add import add
 from unicorn_codec.packing.archive_writing import read_packed, write_packed
 from unicorn_codec.packing.pack import pack
@@ -206,3 +208,20 @@ class Broken:
     def tiles(self, index: int) -> list[bytes]:
         codes = list(self._codes.tiles(index))
         return [*codes[:-1], codes[-1][:3]] if index == self._index else codes
+
+
+def test_what_may_be_packed_is_measured(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = list[int]()
+
+    def measured(archive: Archive, *arguments: Any) -> Measured:
+        limits.append(archive.max_pixels)
+        return measure(archive, *arguments)
+
+    monkeypatch.setattr("unicorn_codec.packing.pack.measure", measured)
+    monkeypatch.setattr("unicorn_codec.packing.add.measure", measured)
+    options = replace(OPTIONS, read=ReadOptions(max_pixels=3 << 28))
+    pack(folder, tmp_path / "out.uni", options)
+    (tmp_path / "more").mkdir()
+    Image.open(folder / "wide.png").save(tmp_path / "more" / "new.png")
+    add(tmp_path / "out.uni", tmp_path / "more", options)
+    assert limits == [3 << 28] * 2

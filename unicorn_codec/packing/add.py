@@ -181,5 +181,5 @@ def measure_new(
     """Measure the new pictures as decoded from the new generation, before it is committed."""
     tail = writer.preview()
     source = TailedSource(FileSource(path), writer.offset, tail)
-    with Archive(ContainerReader(source), lambda _: shipped) as archive:
+    with Archive.of(ContainerReader(source), shipped, max_pixels=pictures.read.max_pixels) as archive:
         return measure(archive, pictures.folder, pictures.read, observer.of_stage("measuring"), matching)

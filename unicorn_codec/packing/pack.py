@@ -142,7 +142,7 @@ def measure_unfinished(
     """Measure the pictures of an archive whose records are in the file, and whose index is not yet."""
     tail = writer.preview(seed=seed)
     source = TailedSource(FileSource(file.name), writer.offset, tail)
-    with Archive.of(ContainerReader(source), autoencoder) as archive:
+    with Archive.of(ContainerReader(source), autoencoder, max_pixels=pictures.read.max_pixels) as archive:
         measured = measure(archive, pictures.folder, pictures.read, observer.of_stage("measuring"), matching)
         return measured, canaries_of(archive)
 
