@@ -16,6 +16,7 @@ from .options import (
     log_option,
     metadata_options_of,
     overwrite_option,
+    self_contained_settings,
     skip_unreadable_option,
     strip_settings,
 )
@@ -41,6 +42,7 @@ if TYPE_CHECKING:  # at run time these would load torch
 @click.option("--keep-others", **keep_others_settings)
 @click.option("--strip", **strip_settings)
 @click.option("--checksums", **checksums_settings)
+@click.option("--self-contained/--no-self-contained", "self_contained", **self_contained_settings)
 @device_option
 @log_option
 @json_option
@@ -54,6 +56,7 @@ def add(
     keep_others: bool,
     strip: str | None,
     checksums: bool,
+    self_contained: bool | None,
     device: str,
     as_json: bool,
 ) -> None:
@@ -70,7 +73,15 @@ def add(
     read = ReadOptions(skip_unreadable=skip_unreadable)
     metadata = metadata_options_of(strip, checksums)
     originals = original_options_of(exact, keep_others=keep_others)
-    options = CodesOptions(read=read, metadata=metadata, effort=effort, seed=seed, device=device, originals=originals)
+    options = CodesOptions(
+        read=read,
+        metadata=metadata,
+        effort=effort,
+        seed=seed,
+        device=device,
+        originals=originals,
+        self_contained=self_contained,
+    )
     with Bars() as bars:
         report = library.add(archive, folder, options, bars)
     click.echo(to_json(add_values(report)) if as_json else add_text(archive, report))

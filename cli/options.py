@@ -88,6 +88,11 @@ skip_unreadable_settings: dict[str, Any] = {
 }
 skip_unreadable_option = click.option("--skip-unreadable", **skip_unreadable_settings)
 
+self_contained_settings: dict[str, Any] = {
+    "default": None,
+    "help": "Store the model's decoder and the specification in the file, about 6 MB, so that software without the "
+    "model can read it.  [default: from 100 MB on]",
+}
 strip_settings: dict[str, Any] = {
     "type": click.Choice(("all", "gps")),
     "help": "Leave out metadata: all of it, or where pictures were taken (in EXIF and XMP).  "

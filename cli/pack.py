@@ -39,6 +39,7 @@ from .options import (
     overwrite_settings,
     read_options,
     read_options_of,
+    self_contained_settings,
     strip_settings,
 )
 from .parameters import ByteSize, Duration, LearningBudget
@@ -177,14 +178,7 @@ output_options = grouped(
         advanced=True,
         help="Random seed, stored in the file.",
     ),
-    option(
-        "--self-contained/--no-self-contained",
-        "self_contained",
-        default=None,
-        advanced=True,
-        help="Store the model's decoder and the specification in the file, about 6 MB, so that software without the "
-        "model can read it.  [default: from 100 MB on]",
-    ),
+    option("--self-contained/--no-self-contained", "self_contained", advanced=True, **self_contained_settings),
     option(
         "--autoencoder",
         metavar="NAME|HUB-ID|FOLDER",

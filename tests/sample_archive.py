@@ -4,6 +4,8 @@ import io
 import random
 from collections.abc import Sequence
 
+import numpy as np
+
 from unicorn_codec.format.canary import Canary
 from unicorn_codec.format.decoder_table import Decoder
 from unicorn_codec.format.fields import varint
@@ -48,5 +50,6 @@ def archive(
             code = b"\xff\2first" if index == count - 2 else b"\xff\3" + varint(index - 1) + b"later"
         size = (64, 48) if index % 3 or index >= count - 2 else (17, 9)
         writer.add(record_of_code(index, *size, number, code), names[index] if names else name_of(index))
-    writer.commit(seed=7, psnrs={index: FIRST_PSNR + 2800 + index % 100 for index in range(count)}, canaries=[CANARY])
+    indices = np.arange(count)
+    writer.commit(seed=7, psnrs=(indices, FIRST_PSNR + 2800 + indices % 100), canaries=[CANARY])
     return file.getvalue()

@@ -41,6 +41,7 @@ from unicorn_codec.pictures.demo_pictures import make_demo_pictures
 from unicorn_codec.pictures.images import Folder, Note, Picture
 from unicorn_codec.pictures.metrics import Distortion
 from unicorn_codec.pictures.picture_files import LeftOut, OtherFile, fault
+from unicorn_codec.pictures.picture_table import PictureTable
 from unicorn_codec.verification import VerifyReport
 from unicorn_codec.weights.weight_section import serialize_weights
 
@@ -50,10 +51,10 @@ ROWS = tuple(
     PictureDistortion(index=i, name=f"cats/{i}.jpg", psnr_db=20.0 + i, ms_ssim=0.8 + i / 1000) for i in range(64)
 )
 WORST = ROWS[:5]
-MEASURED = Measured(
+MEASURED = replace(
+    Measured.of(ROWS),
     psnr_db=Distortion(mean=28.5, min=20.0, p05=21.0),
     ms_ssim=Distortion(mean=0.95, min=0.8, p05=0.81),
-    rows=ROWS,
 )
 REPORT = PackReport(
     pictures=64,
@@ -146,7 +147,7 @@ class FakePack:
 
     def __call__(self, inputs: tuple[Path, ...], output: Path, options: PackOptions, observer: Observer) -> PackReport:
         self.inputs, self.output, self.options = inputs, output, options
-        pictures = (Picture("a.png", 100, 50, ""), Picture("b.png", 40, 30, ""))
+        pictures = PictureTable([Picture("a.png", 100, 50, "00" * 32), Picture("b.png", 40, 30, "00" * 32)])
         observer.stage("reading", 1, 2)
         observer.stage("reading", 2, 2)
         observer.found(

@@ -97,6 +97,15 @@ def test_a_flipped_bit_loses_no_picture_but_those_it_hits() -> None:
             assert lost <= hit_by(byte), f"byte {byte}"
 
 
+def test_neighbouring_records_with_a_flipped_bit_each_all_come_back() -> None:
+    reader, damaged = opened(WHOLE), bytearray(WHOLE)
+    for index in range(5):
+        row = reader.row(index)
+        damaged[row.offset + row.length - 6] ^= 8  # in the code, before the checksum
+    back, _ = repaired(bytes(damaged))
+    assert pictures_of(back) == pictures_of(WHOLE)
+
+
 def test_a_repair_brings_everything_back_after_any_flipped_bit() -> None:
     for byte, data in flips(step=3):
         if byte < len(PREAMBLE):

@@ -66,7 +66,7 @@ def test_a_name_that_no_archive_can_hold_is_named_and_may_be_skipped(tmp_path: P
         list_folder(tmp_path / "in", ReadOptions())
     assert all(c.isprintable() or c == "\n" for c in str(caught.value))
     assert str(caught.value).count("\n") == 1
-    assert list_folder(tmp_path / "in", ReadOptions(skip_unreadable=True)).names == ("good.png",)
+    assert list_folder(tmp_path / "in", ReadOptions(skip_unreadable=True)).names == ["good.png"]
 
 
 class Meddler(Observer):

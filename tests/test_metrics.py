@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from unicorn_codec.pictures.metrics import Distortion, bits_per_pixel, ms_ssim, psnr_db, summarize, worst
+from unicorn_codec.pictures.metrics import Distortion, bits_per_pixel, ms_ssim, psnr_db, summarize
 
 
 def textured(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -90,11 +90,6 @@ def test_summary() -> None:
     assert summarize([math.inf, 30.0, math.inf]) == Distortion(mean=math.inf, min=30.0, p05=30.0)
     with pytest.raises(AssertionError):
         summarize([])
-
-
-def test_worst() -> None:
-    assert worst([5.0, 1.0, math.inf, 1.0, 3.0], n=3) == [1, 3, 4]
-    assert worst([2.0, 1.0]) == [1, 0]
 
 
 def test_bits_per_pixel() -> None:

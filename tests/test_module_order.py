@@ -16,12 +16,13 @@ LIBRARY = ROOT / "unicorn_codec"
 COMMAND_LINE = ROOT / "cli"
 
 LAYERS = (
-    ("", "errors concurrency atomic_files"),
+    ("", "errors concurrency atomic_files spool"),
     (
         "format",
         "limits fields header generator index_map bit_packing rans columns packed_bytes alpha_plane stored_model "
-        "mending names chunks code_kinds records pages stored_files name_lookup blobs read_settings canary "
-        "network_table decoder_table footer sources reader writer scanning repair integrity growth",
+        "mending names chunks code_kinds picture_tiles records pages stored_files name_lookup blobs read_settings "
+        "canary network_table decoder_table footer sources reader new_rows name_runs removed_pictures writer scanning "
+        "repair integrity growth",
     ),
     ("", "model_registry effort quality config"),
     ("weights", "weight_tables weight_coding minifloat weight_section"),
@@ -32,8 +33,8 @@ LAYERS = (
         "batches picture_files file_writing recognise folders limits colour_space raster reducing tone_mapping "
         "colour transparency exif png_chunks png_bands png_writing png_files jpeg_markers jpeg_files pillow_files "
         "bmp_files heif_boxes heif_files tiff_pages tiff_samples tiff_files raw_files jpeg_transcoding png_rebuilding "
-        "original_files reading file_metadata metadata_writing images output_files demo_pictures av1_stream "
-        "avif_container avif avif_sequence metrics",
+        "original_files reading file_metadata metadata_writing picture_table images output_files demo_pictures "
+        "av1_stream avif_container avif avif_sequence metrics",
     ),
     (
         "network",

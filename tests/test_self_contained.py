@@ -17,7 +17,7 @@ from unicorn_cli.main import cli
 from unicorn_codec import model_registry
 from unicorn_codec.archive import Archive
 from unicorn_codec.codes.context_model import load_context_model, parse_context_model
-from unicorn_codec.config import CodesOptions, Goal, NetworkOptions, Target
+from unicorn_codec.config import CodesOptions, Goal, NetworkOptions, OriginalOptions, Target
 from unicorn_codec.editing import repair_file
 from unicorn_codec.errors import AutoencoderUnavailable, ChecksumMismatch, InvalidField, InvalidSetting
 from unicorn_codec.format.chunks import MODEL, TEXT
@@ -26,6 +26,7 @@ from unicorn_codec.format.reader import ContainerReader
 from unicorn_codec.format.sources import FileSource
 from unicorn_codec.format.stored_model import StoredModel, parse_model, serialize_model
 from unicorn_codec.inspection import describe, specification_of
+from unicorn_codec.packing import self_contained
 from unicorn_codec.packing.add import add
 from unicorn_codec.packing.pack import load_packing_autoencoder, pack
 from unicorn_codec.packing.self_contained import SELF_CONTAINED_BYTES, is_wanted, specification
@@ -136,6 +137,38 @@ def test_it_stays_self_contained(whole: Path, tmp_path: Path, lacking: Callable[
     lacking()
     assert len(before) == 4 and same(before, pixels_of(path)) and same(before, pixels_of(mended))
     assert specification_of(mended).encode() == SPECIFICATION.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("choice", "limit", "is_added"),
+    [(None, 10_000, True), (None, 100_000, False), (None, 10, False), (True, 100_000, True), (False, 10_000, False)],
+    ids=["becomes large", "stays small", "was large", "chosen", "chosen against"],
+)
+def test_an_archive_that_grows_becomes_self_contained(
+    choice: bool | None,
+    limit: int,
+    is_added: bool,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    lacking: Callable[[], None],
+) -> None:
+    path, more = tmp_path / "out.uni", tmp_path / "more"
+    pack(folder, path, FAST)
+    more.mkdir()
+    write_picture(draw(9, 256, 192), more / "new.png")
+    monkeypatch.setattr(self_contained, "SELF_CONTAINED_BYTES", limit)
+    add(path, more, replace(FAST, self_contained=choice, originals=OriginalOptions(patterns=("*",))))
+    assert path.stat().st_size > 10_000
+    assert len(list(ContainerReader(FileSource(path)).attachments(MODEL))) == is_added
+    add_again = replace(FAST, self_contained=choice)
+    write_picture(draw(8, 64, 48), more / "newer.png")
+    (more / "new.png").unlink()
+    add(path, more, add_again)
+    assert len(list(ContainerReader(FileSource(path)).attachments(MODEL))) == is_added
+    lacking()
+    if is_added:
+        Archive.open(path, device="cpu")[0].load()
 
 
 def test_repair_drops_a_damaged_model(whole: Path, tmp_path: Path, lacking: Callable[[], None]) -> None:

@@ -2,11 +2,14 @@
 
 import hashlib
 import io
+import random
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from tests.sample_archive import DECODER, ID
+from unicorn_codec.editing import repair_file
 from unicorn_codec.errors import ChecksumMismatch, FormatError, InvalidField, InvalidSetting
 from unicorn_codec.format.growth import compact, growing
 from unicorn_codec.format.integrity import problems_of
@@ -26,7 +29,7 @@ from unicorn_codec.format.stored_files import (
     verified,
 )
 from unicorn_codec.format.writer import ContainerWriter
-from unicorn_codec.pictures.original_files import store_file
+from unicorn_codec.pictures.original_files import restored_file, store_file
 
 LARGE = bytes(range(256)) * ((MAX_PIECE_BYTES + 512) // 256)
 SMALL = b"a side file"
@@ -144,3 +147,27 @@ def test_every_flipped_byte_of_a_record_is_found() -> None:
         damaged[place] ^= 4
         with pytest.raises(FormatError):
             content(opened(bytes(damaged)), 2)
+
+
+def test_repair_holds_a_few_pieces_of_a_large_file_in_memory(tmp_path: Path) -> None:
+    path, size = tmp_path / "large.uni", 9 * MAX_PIECE_BYTES
+    with open(path, "w+b") as file, open(tmp_path / "film.mp4", "w+b") as film:
+        film.write(random.Random(0).randbytes(MAX_PIECE_BYTES) * 9)
+        film.seek(0)
+        writer = ContainerWriter(file, bytes(8))
+        writer.add_decoder(DECODER)
+        stored = store_file(film, size, writer.add_piece)
+        writer.add(record_of_file(0, stored, size=None), "film.mp4")
+        writer.commit()
+    with open(path, "r+b") as file:
+        file.truncate(path.stat().st_size - 5)
+    tracemalloc.start()
+    try:
+        report = repair_file(path, tmp_path / "saved.uni")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert report.lost == () and peak < 5 * MAX_PIECE_BYTES
+    reader = ContainerReader(FileSource(tmp_path / "saved.uni"))
+    stored = reader.stored_file(reader.row(0))
+    assert sum(map(len, restored_file(stored, reader.piece, 1))) == size

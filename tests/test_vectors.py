@@ -38,11 +38,11 @@ from unicorn_codec.format.pages import Place, psnr_code
 from unicorn_codec.format.rans import TOTAL, RansDecoder, encode
 from unicorn_codec.format.reader import ContainerReader
 from unicorn_codec.format.records import EXACT, NETWORK, ORIGINAL, OTHER_FILE, SEQUENCE, Part, Record, codec_of_code
+from unicorn_codec.format.removed_pictures import removed_in
 from unicorn_codec.format.repair import repair
 from unicorn_codec.format.sources import MemorySource
 from unicorn_codec.format.stored_files import LEPTON, parse_stored_file
 from unicorn_codec.format.stored_model import parse_model, parse_text
-from unicorn_codec.format.writer import removed_in
 from unicorn_codec.model_registry import AUTOENCODER, get_model
 from unicorn_codec.network.denoiser import load_tensors
 from unicorn_codec.network.latent_set import denormalise_latents
@@ -103,13 +103,15 @@ def read_all(data: bytes) -> dict[str, Any]:
             assert name is None or index in reader.find(name)
             if record is not None:
                 blobs += [[index, place.kind, reader.blob(place).hex()] for place in record.metadata]
-                times += [[index, record.modified]] if record.modified is not None else []
+                known = reader.details(row).modified
+                times += [[index, known]] if known is not None else []
                 alphas += [[index, record.alpha.hex()]] if record.alpha is not None else []
                 if row.codec in WHOLE:
                     files.append([index, *whole_file_of(reader, record)])
                 details = reader.details(row)
                 assert details.alpha_bytes == len(record.alpha or b"")
-                assert (details.metadata, details.modified) == (record.metadata, record.modified)
+                assert details.metadata == record.metadata
+                assert details.modified == (record.modified if row.modified is None else row.modified)
             pictures.append({
                 "index": index,
                 "size": [row.width, row.height],
@@ -143,8 +145,10 @@ def whole_file_of(reader: ContainerReader, record: Record) -> list[Any]:
     return [stored.way, len(raw), hashlib.sha256(raw).hexdigest(), stored.nanoseconds]
 
 
-def code_of(record: Record) -> str:
-    """The code in hexadecimal digits, or the error of a picture that is coded in tiles."""
+def code_of(record: Record) -> str | list[str]:
+    """The code in hexadecimal digits, those of all tiles, or the error of a record without any."""
+    if len(record.codes) > 1:
+        return [code.hex() for code in record.codes]
     try:
         return record.code.hex()
     except errors.InvalidField as error:

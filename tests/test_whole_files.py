@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from tests.picture_writers import SCENE, png_of
 from unicorn_cli.main import cli
 from unicorn_cli.whole_files import with_values
 from unicorn_codec.archive import Archive
+from unicorn_codec.atomic_files import open_atomic
 from unicorn_codec.config import CodesOptions, MetadataOptions, OriginalOptions
 from unicorn_codec.errors import ImageFolderError, IndexOutOfRange, InvalidSetting, NotAPicture, PackageMissing
 from unicorn_codec.format.growth import compact
@@ -22,9 +24,12 @@ from unicorn_codec.format.limits import MAX_PIECE_BYTES
 from unicorn_codec.format.reader import ContainerReader
 from unicorn_codec.format.sources import FileSource
 from unicorn_codec.format.stored_files import PNG
+from unicorn_codec.packing.add import add
 from unicorn_codec.packing.pack import pack
 from unicorn_codec.packing.reports import PackReport
 from unicorn_codec.pictures import jpeg_transcoding, original_files
+from unicorn_codec.pictures.demo_pictures import make_demo_pictures
+from unicorn_codec.pictures.folders import find_files
 from unicorn_codec.pictures.images import list_folder, read_picture
 from unicorn_codec.verification import verify
 
@@ -338,3 +343,35 @@ def test_a_picture_that_changes_while_it_is_packed_is_refused(tmp_path: Path, mo
     with pytest.raises(ImageFolderError, match="changed"):
         pack(tmp_path / "in", tmp_path / "a.uni", CodesOptions(originals=OriginalOptions(patterns=("*",))))
     assert not (tmp_path / "a.uni").exists()
+
+
+def test_an_archive_in_its_own_folder_is_not_packed_into_itself(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    make_demo_pictures(folder, 2, 48, 0)
+    (folder / "notes.txt").write_text("kept\n")
+    output = folder / "out.uni"
+    options = CodesOptions(
+        effort=0, device="cpu", learning=None, originals=OriginalOptions(keep_others=True), overwrite=True
+    )
+    first = pack(folder, output, options)
+    (folder / "out.uni.checkpoint").write_bytes(b"unfinished")
+    (folder / "link.uni").symlink_to("out.uni")
+    (folder / "other.uni").write_bytes(b"kept too")
+    with open_atomic(folder / "out.uni"):
+        listed = find_files(folder, keep_others=True, output=output)
+        assert len(listed.left_out) == 4, "with the temporary file"
+        assert [file.name for file in listed.others] == ["notes.txt", "other.uni"]
+    (folder / "out.uni").unlink()
+    pack(folder, output, options)
+    (folder / "out.uni.checkpoint").write_bytes(b"unfinished")
+    again = pack(folder, output, options)
+    assert {file.name for file in again.kept} == {"notes.txt", "other.uni"} and first.kept_files == 1
+    assert {file.name for file in again.left_out} == {"out.uni", "out.uni.checkpoint", "link.uni"}
+    assert verify(output, against=folder, device="cpu").ok
+    (folder / "more").mkdir()
+    (folder / "more" / "archive").symlink_to("../out.uni")
+    (folder / "more" / "new.txt").write_text("new\n")
+    Image.open(next(folder.glob("*.png"))).save(folder / "more" / "new.bmp")
+    added = add(output, folder / "more", replace(options, overwrite=False))
+    assert {file.name for file in added.kept} == {"new.txt"}
+    assert {file.name for file in added.left_out} == {"archive"}

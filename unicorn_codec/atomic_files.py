@@ -26,8 +26,7 @@ def open_atomic(path: Path) -> Iterator[IO[bytes]]:
     Raises:
         OSError: the file cannot be written. Whatever stood at ``path`` before is untouched.
     """
-    # A hash, since a long name with a prefix and a suffix would exceed the file system's limit.
-    prefix = f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}-"
+    prefix = _prefix(path)
     _remove_abandoned(path.parent, prefix)
     partial = path.with_name(f"{prefix}{secrets.token_hex(8)}{_SUFFIX}")
     try:
@@ -41,6 +40,16 @@ def open_atomic(path: Path) -> Iterator[IO[bytes]]:
         _sync_folder(path.parent)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def is_partial_of(path: Path, name: str) -> bool:
+    """Return whether a file of the folder of ``path`` has a name of the temporary files of ``path``."""
+    return name.startswith(_prefix(path)) and name.endswith(_SUFFIX)
+
+
+def _prefix(path: Path) -> str:
+    # A hash, since a long name with a prefix and a suffix would exceed the file system's limit.
+    return f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}-"
 
 
 def _remove_abandoned(folder: Path, prefix: str) -> None:

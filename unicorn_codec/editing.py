@@ -1,6 +1,5 @@
 """Changes of an archive without coding: removal of pictures, and repair."""
 
-import mmap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from unicorn_codec.errors import ArchiveUnreadable, OutputError
 from unicorn_codec.format.growth import growing
 from unicorn_codec.format.records import OTHER_FILE
 from unicorn_codec.format.repair import RepairReport, repair
+from unicorn_codec.format.sources import FileBytes
 
 
 def remove(path: Path | str, indices: Sequence[int]) -> int:
@@ -37,12 +37,7 @@ def repair_file(damaged: Path | str, output: Path | str) -> RepairReport:
     """
     try:
         with open(damaged, "rb") as file, open_atomic(Path(output)) as saved:
-            try:
-                data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            except ValueError:  # an empty file
-                return repair(b"", saved)
-            with data:
-                return repair(data, saved)
+            return repair(FileBytes(file), saved)
     except FileNotFoundError as error:
         raise ArchiveUnreadable(f"cannot read {damaged}: {error.strerror}") from error
     except OSError as error:

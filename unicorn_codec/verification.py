@@ -15,8 +15,9 @@ from unicorn_codec.format.alpha_plane import MAX_ALPHA_ERROR
 from unicorn_codec.format.integrity import problems_of
 from unicorn_codec.format.pages import psnr_of_code
 from unicorn_codec.format.reader import ContainerReader
+from unicorn_codec.format.sources import is_url
 from unicorn_codec.inspection import network_of
-from unicorn_codec.measurement import Measured, PictureDistortion, measure
+from unicorn_codec.measurement import Matching, Measured, PictureDistortion, measure
 from unicorn_codec.pictures.images import MAX_PIXELS, Folder, Picture, list_folder
 from unicorn_codec.pictures.limits import DAMAGE_NOTE
 from unicorn_codec.pictures.picture_files import native_name, printable
@@ -122,7 +123,10 @@ def verify(
         )
         # Where the archive holds other files too, the folder's are compared, hidden ones as well.
         kept = OriginalOptions(keep_others=archive.reader.footer.files > 0)
-        originals = list_folder(against, read, lambda done, total: on_stage("reading", done, total), kept)
+        output = None if is_url(path) else Path(path)
+        originals = list_folder(
+            against, read, lambda done, total: on_stage("reading", done, total), kept, output=output
+        )
         same, differences = compare_files(archive, originals.root)
         ignored = same | (damaged_names(originals) if skip_unreadable else set())
         matching, others = compare(archive, originals, ignore_others=ignore_others, ignored=ignored)
@@ -132,9 +136,8 @@ def verify(
         report = replace(report, differences=tuple(differences))
         if not matching:
             return report
-        measured = measure(
-            archive, originals, read, lambda done, total: on_stage("measuring", done, total), matching=matching
-        )
+        pairs = Matching(list(matching), list(matching.values()))
+        measured = measure(archive, originals, read, lambda done, total: on_stage("measuring", done, total), pairs)
         return replace(
             report,
             measured=measured,

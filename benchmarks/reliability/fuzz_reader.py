@@ -93,6 +93,7 @@ def reader_target() -> Callable[[bytes], None]:
             for index in leaf.living.tolist():
                 row = reader.row(index)
                 reader.name(index)
+                reader.details(row)
                 if row.length:
                     record = reader.record(row)
                     for place in record.metadata:

@@ -162,6 +162,7 @@ class File:
             "offsets": of(lambda p: p.offset),
             "parents": of(lambda p: 0 if p.parent is None else p.parent + 1),
             "psnrs": of(lambda p: p.psnr),
+            "times": b"",
         }
 
     def inner(self, level: int, first: int, pages: Sequence[Place | None], /, **changes: bytes) -> Place:

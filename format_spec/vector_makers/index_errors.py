@@ -31,6 +31,8 @@ def page_errors() -> list[Invalid]:
         ("record-without-bytes", "UNI-64", {"lengths": column([0, 9, 9])}),
         ("network-with-a-record", "UNI-64", {"codecs": column([1, 1, 5])}),
         ("psnr-over-limit", "UNI-64", {"psnrs": column([0, 0, 20_003])}),
+        ("times-of-none", "UNI-147", {"times": column([0, 0, 0])}),
+        ("times-too-far", "UNI-147", {"times": column([1, 1, 2 << 40])}),
     ]
 
     def listed(*names: bytes, first: int = 0, count: int = 3) -> bytes:

@@ -112,6 +112,7 @@ def record_errors() -> list[Invalid]:
     ]
     chain = [Picture(0, b"\xff\2first", codec=4)]
     chain += [Picture(n, b"\xff\3" + leb(n - 1) + b"x", codec=4, parent=n - 1) for n in range(1, 65)]
+    film = [Picture(0, b"\x01a\xff\2b", (32768, 16384), extras=tagged(5, 0, 2, 0, 3))]
     blob = File()
     blob.decoder()
     at = blob.add("m", leb(1) + leb(3) + stored(b"one"))
@@ -128,6 +129,9 @@ def record_errors() -> list[Invalid]:
         ("record-with-parts-too-long", "UNI-43", "InvalidField", with_extras(tagged(5, 0, 6))),
         ("record-with-an-empty-part", "UNI-43", "InvalidField", with_extras(tagged(5, 0, 5, 1, 0))),
         ("record-with-two-planes", "UNI-140", "InvalidField", with_extras(tagged(5, 0, 3, 1, 1, 1, 1))),
+        ("record-of-two-codes", "UNI-127", "InvalidField", with_extras(tagged(5, 0, 2, 0, 3))),
+        ("record-with-a-tile-missing", "UNI-127", "InvalidField", usual([Picture(0, b"\x01a", (32768, 16384))])),
+        ("record-with-a-tile-of-a-sequence", "UNI-128", "InvalidField", usual(film)),
         ("record-without-a-code", "UNI-43", "InvalidField", usual([Picture(0, b"")])),
         ("record-longer-than-its-row-says", "UNI-44", "InvalidField", other.footer()),
         ("record-of-another-codec", "UNI-46", "InvalidField", usual(kinds)),

@@ -4,7 +4,7 @@ import struct
 from dataclasses import replace
 
 from vector_makers.archive import File, Picture, add_runs
-from vector_makers.fields import leb, pack, stored, tagged, zeros_frame, zstd
+from vector_makers.fields import column, leb, pack, stored, tagged, zeros_frame, zstd
 from vector_makers.integer_weights import integer_stream
 from vector_makers.networks import (
     CODES,
@@ -114,7 +114,12 @@ def rich_records() -> list[Valid]:
     named = [Picture(0, name="a", extras=tagged(3, data=b"a"))]
     far = [Picture(n, name=f"{n}") for n in (3, 130, 131, 260, 1000)]
     parts = [Picture(0, b"\x01codex", extras=tagged(5, 0, 5, 9, 1))]
-    tiles = [Picture(0, b"\x01a\x01b", (32768, 16384), extras=tagged(5, 0, 2, 0, 2))]
+    tiles = [Picture(0, b"\x01a\xff\0b", (32768, 16384), extras=tagged(5, 0, 2, 0, 3))]
+    grid = [
+        Picture(
+            0, b"\x81a\x01b\x01c\x01d\x05plane", (16385, 20000), codec=2, extras=tagged(5, 0, 2, 0, 2, 0, 2, 0, 2, 1, 6)
+        )
+    ]
     film = [
         Picture(0, b"\xff\2first", codec=4),
         Picture(1, b"\xff\3\0later", codec=4, parent=0),
@@ -135,6 +140,11 @@ def rich_records() -> list[Valid]:
     blobs.root = blobs.leaf()
     times = [1_600_000_000 << 1, 9]  # the second is five seconds before 1970
     timed = [Picture(n, extras=tagged(6, number)) for n, number in enumerate(times)]
+    seconds = [1_600_000_000, None, -5]
+    of_index = usual(three(), leaf={"times": column([0 if t is None else t + (1 << 40) for t in seconds])})
+    listed = [[p.index, t] for p, t in zip(three(), seconds, strict=True) if t is not None]
+    twice = [Picture(n, extras=tagged(6, 4)) for n in range(3)]
+    of_both = usual(twice, leaf={"times": column([7 + (1 << 40), 0, (1 << 40) - 7])})
     strangers = File()
     strangers.add("Q", b"a chunk of a later text")
     strangers.decoder()
@@ -142,7 +152,10 @@ def rich_records() -> list[Valid]:
     strangers.add("q", b"")
     strangers.root = strangers.leaf()
     whole = expected(parts) | {"pictures": [expected(parts)["pictures"][0] | {"code": b"\x01code".hex()}]}
-    tiled = expected(tiles) | {"pictures": [expected(tiles)["pictures"][0] | {"code": "InvalidField"}]}
+    tiled = expected(tiles) | {"pictures": [expected(tiles)["pictures"][0] | {"code": ["0161", "ff0062"]}]}
+    codes = ["8161", "0162", "0163", "0164"]
+    of_grid = expected(grid, alphas=[[0, b"\x05plane".hex()]])
+    of_grid["pictures"][0]["code"] = codes
     run = [replace(p) for p in three()]
     file = File()
     file.decoder()
@@ -153,8 +166,11 @@ def rich_records() -> list[Valid]:
         ("record-with-an-unknown-field", "UNI-42", usual(unknown), expected(unknown)),
         ("record-with-its-name", "UNI-42", usual(named), expected(named)),
         ("records-far-apart", "UNI-45", usual(far), expected(far)),
+        ("times-in-the-index", "UNI-147", of_index, expected(times=listed)),
+        ("times-in-both", "UNI-148", of_both, expected(twice, times=[[0, 7], [1, 2], [2, -7]])),
         ("record-of-two-parts", "UNI-43", usual(parts), whole),
-        ("record-of-two-tiles", "UNI-43", usual(tiles), tiled),
+        ("record-of-two-tiles", "UNI-127", usual(tiles), tiled),
+        ("record-of-four-tiles", "UNI-129", usual(grid), of_grid),
         ("sequence-that-forks", "UNI-108", usual(film), expected(film)),
         ("two-decoders", "UNI-58", two.footer(), expected(mixed)),
         ("metadata", "UNI-114", blobs.footer(), expected(blobs.pictures, blobs=[[0, 2, b"two2".hex()]])),

@@ -3,6 +3,7 @@
 python tests/golden/make.py
 """
 
+import os
 import struct
 import tempfile
 import zlib
@@ -63,6 +64,7 @@ def main() -> None:
             pack(pictures, FOLDER / "exact.uni", replace(CODES, originals=originals))
     write_updated()
     write_transparent()
+    write_timed()
     for path in sorted(FOLDER.glob("*.uni")):
         if (FOLDER / path.stem).exists():
             continue
@@ -102,6 +104,20 @@ def write_transparent() -> None:
             colours.putalpha(clear)
             colours.save(picture)
         pack(pictures, path, replace(CODES, target=Target(Goal.STEP, 2.5), effort=0))
+
+
+def write_timed() -> None:
+    """Pictures whose files are of known times, one of them from before 1970."""
+    path = FOLDER / "file-times.uni"
+    if path.exists():
+        return
+    with tempfile.TemporaryDirectory() as name:
+        make_demo_pictures(Path(name), count=3, size=64)
+        make_demo_pictures(Path(name) / "small", count=1, size=41)
+        times = (1_600_000_000, 1_600_086_400, -5, 0)
+        for picture, seconds in zip(sorted(Path(name).rglob("*.png")), times, strict=True):
+            os.utime(picture, (seconds, seconds))
+        pack(name, path, replace(CODES, target=Target(Goal.STEP, 4.0), effort=0))
 
 
 def make_originals(folder: Path) -> None:

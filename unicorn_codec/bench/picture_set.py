@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.pictures.images import Folder, Pixels, list_folder, read_picture
+from unicorn_codec.pictures.picture_table import PictureTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class PictureSet:
         """Return at most this many of the pictures, evenly spaced. Their files stay in place."""
         if pictures is None or pictures >= len(self):
             return self
-        chosen = tuple(self.folder.pictures[place * len(self) // pictures] for place in range(pictures))
+        chosen = PictureTable(self.folder.pictures[place * len(self) // pictures] for place in range(pictures))
         return PictureSet(replace(self.folder, pictures=chosen), self.read)
 
     def path(self, position: int) -> Path:

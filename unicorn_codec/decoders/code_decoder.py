@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -22,6 +22,7 @@ from unicorn_codec.format.code_kinds import (
     model_level,
     unmark_half_size,
 )
+from unicorn_codec.format.picture_tiles import is_tiled, tiles_of
 from unicorn_codec.pictures.avif import decode_avif
 from unicorn_codec.pictures.avif_sequence import chain_of, decode_chains
 from unicorn_codec.pictures.images import Pixels
@@ -44,8 +45,27 @@ class CodeSource(Protocol):
     def code(self, index: int) -> bytes:
         """Return the code of a picture. Raise ``FormatError`` if it is damaged."""
 
+    def tiles(self, index: int) -> Sequence[bytes]:
+        """Return the codes of the tiles of a large picture. Raise ``FormatError`` if they are damaged."""
+
     def alpha(self, index: int) -> bytes | None:
         """Return the bytes of a picture's opacity; None if it is opaque. Raise ``FormatError`` if it is damaged."""
+
+
+@dataclass(frozen=True, slots=True)
+class _TileCodes:
+    """The codes of one picture's tiles, by number, as those of opaque pictures."""
+
+    codes: Sequence[bytes]
+
+    def code(self, index: int) -> bytes:
+        return self.codes[index]
+
+    def tiles(self, index: int) -> Sequence[bytes]:
+        return self.codes[index : index + 1]
+
+    def alpha(self, index: int) -> None:
+        del index
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +95,9 @@ class CodeDecoder:
             FormatError: a code is damaged.
             PackageMissing: a picture is stored as AVIF, and this Pillow has none.
         """
+        if is_tiled(width, height):
+            whole_pictures = [self._read_tiles(index, width, height) for index in indices]
+            return lambda: iter(whole_pictures)
         marked, planes = dict[int, bytes](), dict[int, Plane]()
         for n, index in enumerate(indices):
             marked[n] = self.codes.code(index)
@@ -114,6 +137,16 @@ class CodeDecoder:
                     yield with_alpha(colours, planes.pop(n, None))
 
         return pictures
+
+    def _read_tiles(self, index: int, width: int, height: int) -> np.ndarray:
+        """Decode a large picture, a tile at a time."""
+        codes, alpha = self.codes.tiles(index), self.codes.alpha(index)
+        plane = None if alpha is None else parse_alpha(alpha, width, height)
+        decoder = replace(self, codes=_TileCodes(codes))
+        pixels = np.empty((height, width, 3), np.uint8)
+        for number, tile in enumerate(tiles_of(width, height)):
+            (pixels[tile.place],) = decoder.read([number], tile.width, tile.height)()
+        return with_alpha(pixels, plane)
 
     def _decode_latents(self, codes: dict[int, bytes], width: int, height: int, *, half: bool) -> Iterator[_Part]:
         """Decode codes of latents, all of pictures at half size or none, in batches for the autoencoder."""

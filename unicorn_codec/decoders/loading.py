@@ -37,6 +37,10 @@ class ArchiveCodes:
         """Return the code of a picture, removed or not. Raises ``FormatError`` if it is damaged."""
         return self._record(index).code
 
+    def tiles(self, index: int) -> Sequence[bytes]:
+        """Return the codes of the tiles of a picture. Raises ``FormatError`` as ``code``."""
+        return self._record(index).codes
+
     def alpha(self, index: int) -> bytes | None:
         """Return the bytes of a picture's opacity; None if it is opaque. Raises ``FormatError`` as ``code``."""
         return self._record(index).alpha

@@ -1,6 +1,6 @@
 """Blobs of metadata, several of which are compressed together in a chunk."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from unicorn_codec.format.fields import Fields, check, refusing, varint
@@ -9,6 +9,9 @@ from unicorn_codec.format.packed_bytes import pack_bytes, unpack_bytes
 
 FACTS, EXIF, XMP, IPTC, ICC, PNG_TEXT = range(1, 7)
 """Kinds of blobs."""
+
+BLOBS_AT_ONCE = 1 << 16
+"""Bytes of metadata that share a chunk, before compression: all of it is read for one picture."""
 
 _FILE_BYTES, _SHA256 = 2, 3
 
@@ -59,3 +62,16 @@ def parse_blobs(payload: bytes) -> list[bytes]:
         blobs = [raw.take(length) for length in lengths]
         raw.finish()
         return blobs
+
+
+def in_parts(blobs: Mapping[bytes, bytes]) -> Iterator[list[bytes]]:
+    """Yield keys of blobs that share a chunk."""
+    part, size = list[bytes](), 0
+    for key, blob in blobs.items():
+        if part and (size + len(blob) > BLOBS_AT_ONCE or len(part) == MAX_BLOBS):
+            yield part
+            part, size = [], 0
+        part.append(key)
+        size += len(blob)
+    if part:
+        yield part

@@ -120,7 +120,7 @@ def _copy(reader: ContainerReader, file: IO[bytes], progress: Callable[[int, int
             record = reader.record(row)
             places = record.metadata if row.lives else ()
             blobs = [(place.kind, reader.blob(place)) for place in places]
-            moved = replace(record, metadata=(), modified=record.modified if row.lives else None)
+            moved = replace(record, metadata=(), modified=reader.details(row).modified if row.lives else None)
             if pieces := pieces_of_record(record):
                 moved = with_places(moved, [writer.add_piece(reader.piece(place)) for place in pieces])
             writer.add(moved, name, blobs=blobs, psnr=row.psnr)

@@ -7,6 +7,9 @@ MAX_SIDE = 1 << 20
 MAX_CODED_PIXELS = 1 << 28
 """Pixels per code; larger pictures are coded in tiles."""
 
+MAX_TILE_SIDE = 1 << 14
+"""Longest side of a tile in pixels."""
+
 MAX_ROWS = 1024
 """Entries of an index page: rows of a leaf, or children of an inner page."""
 

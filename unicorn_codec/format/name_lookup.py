@@ -4,10 +4,11 @@ Each generation adds a run of its names. A small run is one bucket; a larger one
 collide: the caller compares the names themselves.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from unicorn_codec.format.columns import column, take_column
 from unicorn_codec.format.fields import Fields, check, refusing, varint
@@ -43,23 +44,44 @@ def bucket_bits(entries: int) -> int:
     return 0 if entries <= MAX_ROWS else (entries // _USUAL_ENTRIES).bit_length()
 
 
-def sort_into_buckets(entries: Iterable[tuple[int, int]]) -> tuple[int, list[list[tuple[int, int]]]]:
-    """Sort pairs of hash and index into the buckets of a run. Return the bits of a bucket's number, and the buckets."""
-    listed = sorted(entries)
-    bits = bucket_bits(len(listed))
-    buckets: list[list[tuple[int, int]]] = [[] for _ in range(1 << bits)]
-    for hashed, index in listed:
-        buckets[hashed >> 64 - bits].append((hashed, index))
-    return bits, buckets
+Entries = NDArray[np.void]
+"""(N,) names of a run: fields ``hash``, uint64, and ``index``, int64."""
+
+_ENTRY = np.dtype([("hash", np.uint64), ("index", np.int64)])
+
+
+def entries_of(pairs: Iterable[tuple[int, int]], count: int = -1) -> Entries:
+    """Return pairs of hash and index as an array.
+
+    Args:
+        count: an upper limit of their number, if known, which saves memory.
+    """
+    if count < 0:
+        return np.array(list(pairs), _ENTRY)
+    entries, number = np.empty(count, _ENTRY), 0
+    for number, pair in enumerate(pairs, start=1):
+        entries[number - 1] = pair
+    return entries[:number]
+
+
+def _sorted(entries: Entries) -> Entries:
+    return entries[np.lexsort((entries["index"], entries["hash"]))]
+
+
+def sort_into_buckets(entries: Entries) -> tuple[int, list[Entries]]:
+    """Sort names into the buckets of a run. Return the bits of a bucket's number, and the buckets."""
+    bits, ordered = bucket_bits(entries.size), _sorted(entries)
+    edges = np.array([number << 64 - bits for number in range(1, 1 << bits)], np.uint64)
+    return bits, np.split(ordered, np.searchsorted(ordered["hash"], edges))
 
 
 def _key(hashed: int, bits: int) -> int:
     return hashed >> 64 - bits - _KEY_BITS & (1 << _KEY_BITS) - 1
 
 
-def serialize_bucket(bits: int, number: int, entries: Sequence[tuple[int, int]]) -> bytes:
-    """Write the payload of a bucket of sorted pairs of hash and index, at least one."""
-    keys = sorted((_key(hashed, bits), index) for hashed, index in entries)
+def serialize_bucket(bits: int, number: int, entries: Entries) -> bytes:
+    """Write the payload of a bucket of at least one name."""
+    keys = sorted((_key(hashed, bits), index) for hashed, index in entries.tolist())
     head = bytes([_BUCKET]) + varint(bits) + varint(number) + varint(len(keys))
     return head + column([key for key, _ in keys]) + column([index for _, index in keys])
 
@@ -118,6 +140,7 @@ def parse_run(payload: bytes, run: Run) -> Directory | None:
         return Directory(bits, tuple(place if place[1] else None for place in places))
 
 
-def split_run(entries: list[tuple[int, int]]) -> list[list[tuple[int, int]]]:
-    """Split pairs of hash and index into runs of limited size."""
-    return [entries[start : start + MAX_RUN_ENTRIES] for start in range(0, len(entries), MAX_RUN_ENTRIES)]
+def split_run(entries: Entries) -> list[Entries]:
+    """Split names, in order of their hashes, into runs of limited size."""
+    ordered = _sorted(entries)
+    return [ordered[start : start + MAX_RUN_ENTRIES] for start in range(0, entries.size, MAX_RUN_ENTRIES)]

@@ -22,6 +22,7 @@ from unicorn_codec.format.limits import (
     MAX_PSNR,
     MAX_ROWS,
     MAX_SIDE,
+    MAX_TIME,
 )
 from unicorn_codec.format.names import check_name
 from unicorn_codec.format.packed_bytes import pack_bytes, unpack_bytes
@@ -30,6 +31,9 @@ from unicorn_codec.format.records import CODECS, NETWORK, OTHER_FILE, REMOVED, c
 MAX_OFFSET = (1 << 63) - 1
 UNKNOWN_PSNR, IDENTICAL_PSNR, FIRST_PSNR = 0, 1, 2
 """Stored PSNR: unknown, infinite, or hundredths of a dB, offset by ``FIRST_PSNR``."""
+
+UNKNOWN_TIME = 0
+"""Stored time of modification: unknown, or seconds since 1970 UTC, offset by ``MAX_TIME``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,7 @@ class Row:
     length: int
     parent: int | None
     psnr: int
+    modified: int | None = None
 
     @property
     def lives(self) -> bool:
@@ -73,6 +78,7 @@ class Leaf:
         offsets, lengths: of the records; 0 without one.
         parents: one more than the index of the picture that each depends on; 0 if it depends on none.
         psnrs: as packed, see ``FIRST_PSNR``.
+        times: of modification of the original files, see ``UNKNOWN_TIME``.
         names: place of the pictures' names; None without any.
     """
 
@@ -85,6 +91,7 @@ class Leaf:
     lengths: Integers
     parents: Integers
     psnrs: Integers
+    times: Integers
     names: Place | None = None
 
     def __len__(self) -> int:
@@ -105,6 +112,7 @@ class Leaf:
             int(self.lengths[n]),
             int(self.parents[n]) - 1 if self.parents[n] else None,
             int(self.psnrs[n]),
+            None if self.codecs[n] == REMOVED else time_of_code(int(self.times[n])),
         )
 
     @property
@@ -134,6 +142,9 @@ def serialize_leaf(leaf: Leaf) -> bytes:
     is_run = bool((leaf.offsets[lives] == (start + _ends(lengths) - lengths)[lives]).all())
     parts.append(b"\1" + varint(start) if is_run else b"\0" + _of_living(leaf.offsets, lives))
     parts += [_of_living(values, lives) for values in (leaf.parents, leaf.psnrs)]
+    shown = lives & (leaf.codecs != REMOVED)
+    if leaf.times[shown].any():
+        parts.append(_of_living(leaf.times, shown))
     return b"".join(parts)
 
 
@@ -163,6 +174,7 @@ def parse_leaf(payload: bytes, first: int) -> Leaf:
         offsets = _take_offsets(fields, lengths)
         parents = take_column(fields, count, MAX_PICTURES, "a parent")
         psnrs = take_column(fields, count, FIRST_PSNR + MAX_PSNR, "a PSNR")
+        times = _take_times(fields, count)
         fields.finish()
         return Leaf(
             first=first,
@@ -174,6 +186,7 @@ def parse_leaf(payload: bytes, first: int) -> Leaf:
             lengths=lengths,
             parents=np.where(lives, parents, 0),
             psnrs=psnrs,
+            times=times,
             names=names,
         )
 
@@ -206,6 +219,14 @@ def _take_offsets(fields: Fields, lengths: Integers) -> Integers:
         return take_column(fields, lengths.size, MAX_OFFSET >> 1, "an offset")
     start = fields.varint(MAX_OFFSET >> 1, "an offset")
     return start + _ends(lengths) - lengths
+
+
+def _take_times(fields: Fields, count: int) -> Integers:
+    if not fields.left:
+        return np.full(count, UNKNOWN_TIME)
+    times = take_column(fields, count, 2 * MAX_TIME - 1, "a time of modification")
+    check(bool(times.any()), "a column of times of which none is known")
+    return times
 
 
 def _place(place: Place | None) -> bytes:
@@ -300,3 +321,13 @@ def psnr_of_code(code: int) -> float | None:
     if code == UNKNOWN_PSNR:
         return None
     return float("inf") if code == IDENTICAL_PSNR else (code - FIRST_PSNR) / 100
+
+
+def time_code(modified: int | None) -> int:
+    """Convert a time of modification, in seconds since 1970 UTC, to its stored form."""
+    return UNKNOWN_TIME if modified is None else modified + MAX_TIME
+
+
+def time_of_code(code: int) -> int | None:
+    """Invert ``time_code``."""
+    return None if code == UNKNOWN_TIME else code - MAX_TIME

@@ -8,6 +8,7 @@ import struct
 import warnings
 from collections import OrderedDict
 from collections.abc import Iterator
+from dataclasses import replace
 from threading import RLock
 
 import numpy as np
@@ -357,10 +358,14 @@ class ContainerReader:
                 yield self.payload(letter, attachment.offset, attachment.length)
 
     def details(self, row: Row) -> Details:
-        """What the record of a row says of its original file, by its header alone. Raises ``FormatError``.
+        """What row and record say of an original file; of the record its header alone is read. Raises ``FormatError``.
 
         The record's checksum is not verified, so that its code need not be read.
         """
+        details = self._details_of_record(row)
+        return details if row.modified is None else replace(details, modified=row.modified)
+
+    def _details_of_record(self, row: Row) -> Details:
         if not row.length or not self._holds(row.offset, row.length):
             return Details()
         with self._lock:

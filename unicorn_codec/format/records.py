@@ -26,6 +26,7 @@ from unicorn_codec.format.limits import (
 )
 from unicorn_codec.format.mending import mended
 from unicorn_codec.format.names import check_name
+from unicorn_codec.format.picture_tiles import check_codes
 
 CODE, ALPHA, ORIGINAL, FILE = range(4)
 """Kinds of parts: a code of the picture or of a tile of it, a code of its alpha plane, the original file's bytes
@@ -117,12 +118,16 @@ class Record:
             check(abs(self.modified) < MAX_TIME, f"a time of {self.modified} seconds")
 
     @property
+    def codes(self) -> tuple[bytes, ...]:
+        """The codes of the picture's tiles, one of most pictures, none of a stored file."""
+        return tuple(part.data for part in self.parts if part.kind == CODE)
+
+    @property
     def code(self) -> bytes:
         """The picture's only code. Raises ``InvalidField`` if it has none, or is coded in tiles."""
-        codes = [part.data for part in self.parts if part.kind == CODE]
-        if len(codes) != 1:
-            raise InvalidField(f"picture {self.index} has {len(codes)} codes; this software decodes one")
-        return codes[0]
+        if len(self.codes) != 1:
+            raise InvalidField(f"picture {self.index} has {len(self.codes)} codes where one is expected")
+        return self.codes[0]
 
     @property
     def alpha(self) -> bytes | None:
@@ -134,7 +139,7 @@ class Record:
 
     @property
     def codec(self) -> int:
-        """The picture's codec: a number of ``CODECS``."""
+        """The picture's codec: a number of ``CODECS``, of its first tile if it has several."""
         kinds = [part.kind for part in self.parts]
         if CODE in kinds:
             return codec_of_code(self.parts[kinds.index(CODE)].data)
@@ -157,7 +162,15 @@ def record_of_code(
     index: int, width: int, height: int, decoder: int, code: bytes, alpha: bytes | None = None
 ) -> Record:
     """Return the record of a picture that consists of one code, and of its opacity if it has any."""
-    parts = (Part(CODE, code),) if alpha is None else (Part(CODE, code), Part(ALPHA, alpha))
+    return record_of_codes(index, width, height, decoder, [code], alpha)
+
+
+def record_of_codes(
+    index: int, width: int, height: int, decoder: int, codes: Sequence[bytes], alpha: bytes | None = None
+) -> Record:
+    """Return the record of a picture of one code, or one for each of its tiles, and of its opacity if it has any."""
+    planes = () if alpha is None else (Part(ALPHA, alpha),)
+    parts = (*(Part(CODE, code) for code in codes), *planes)
     return Record(index=index, width=width, height=height, decoder=decoder, parts=parts)
 
 
@@ -304,7 +317,9 @@ def _take(fields: Fields, prefix: Prefix, salt: int, previous: int, expected: Re
     if _sum(summed, known, salt) != stored:
         raise ChecksumMismatch(f"record at byte {start}: its checksum does not hold")
     with refusing(f"record of picture {known.index}"):
-        return _with_extras(replace(known, parts=(Part(CODE, payload),)), extras, payload)
+        record = _with_extras(replace(known, parts=(Part(CODE, payload),)), extras, payload)
+        check_codes(record.codes, record.width, record.height)
+        return record
 
 
 def record_end(data: bytes, place: int) -> int | None:

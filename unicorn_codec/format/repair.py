@@ -1,6 +1,7 @@
 """Rebuilding of a damaged archive, from records found by scanning and by intact index pages."""
 
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import IO
 
 from unicorn_codec.errors import FormatError, InvalidSetting, NothingToRepair
@@ -24,11 +25,13 @@ from unicorn_codec.format.decoder_table import Decoder, take_decoder
 from unicorn_codec.format.fields import Fields
 from unicorn_codec.format.footer import Footer, parse_footer
 from unicorn_codec.format.limits import MAX_DECODERS, MAX_PICTURES, MAX_ROWS, MAX_SEQUENCE
-from unicorn_codec.format.pages import Leaf, Row, parse_leaf, parse_names
-from unicorn_codec.format.records import NETWORK, SEQUENCE, Record, mended_record_of, parse_record
-from unicorn_codec.format.scanning import Bytes, Found, Scan, scan
-from unicorn_codec.format.stored_files import pieces_of_record, with_places
-from unicorn_codec.format.writer import ContainerWriter, removed_in
+from unicorn_codec.format.pages import Leaf, Place, Row, parse_leaf, parse_names
+from unicorn_codec.format.reader import KEPT_BLOB_CHUNKS
+from unicorn_codec.format.records import NETWORK, SEQUENCE, mended_record_of, parse_record
+from unicorn_codec.format.removed_pictures import removed_in
+from unicorn_codec.format.scanning import Bytes, Found, FoundRecord, Scan, scan
+from unicorn_codec.format.stored_files import with_places
+from unicorn_codec.format.writer import ContainerWriter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +60,12 @@ class _Salvage:
 
     decoders: dict[int, Decoder] = field(default_factory=dict)
     weights: dict[bytes, bytes] = field(default_factory=dict)
-    records: dict[int, Record] = field(default_factory=dict)
+    records: dict[int, FoundRecord] = field(default_factory=dict)
     rows: dict[int, Row] = field(default_factory=dict)
     names: dict[int, str] = field(default_factory=dict)
     removed: set[int] = field(default_factory=set)
-    blobs: dict[int, list[bytes]] = field(default_factory=dict)
-    pieces: dict[int, bytes] = field(default_factory=dict)
+    blobs: dict[int, Found] = field(default_factory=dict)
+    pieces: dict[int, Found] = field(default_factory=dict)
     attachments: list[tuple[str, bytes]] = field(default_factory=list)
     footer: Footer | None = None
 
@@ -70,13 +73,16 @@ class _Salvage:
 def repair(data: Bytes, output: IO[bytes]) -> RepairReport:
     """Write a new archive of all intact parts of a damaged one. Indices do not change.
 
+    What a picture needs is read when it is written, so that memory grows with the index alone.
+
     Raises:
         FormatError: the archive's id is lost.
         NothingToRepair: no picture can be recovered.
     """
     found = scan(data)
-    left = _sorted(found)
-    _by_rows(data, left, salt_of(found.archive_id))
+    salt = salt_of(found.archive_id)
+    left = _sorted(found, data, salt)
+    _by_rows(data, left, salt)
     kept = {index: record for index, record in left.records.items() if _is_complete(left, index)}
     # A page that contradicts an intact record is older than it, or false.
     of_network = [
@@ -91,7 +97,7 @@ def repair(data: Bytes, output: IO[bytes]) -> RepairReport:
     known = range(max(there, default=-1) + 1) if is_index_lost else (i for i, row in left.rows.items() if row.lives)
     wanted = set(known) - left.removed
     named = [index for index in there if index in left.names]
-    _write(output, found.archive_id, left, kept, of_network)
+    _write(output, found.archive_id, data, left, kept, of_network)
     return RepairReport(
         pictures=len(there),
         lost=tuple((index, left.names.get(index)) for index in sorted(wanted - there)),
@@ -101,17 +107,23 @@ def repair(data: Bytes, output: IO[bytes]) -> RepairReport:
     )
 
 
-def _sorted(found: Scan) -> _Salvage:
+def _sorted(found: Scan, data: Bytes, salt: int) -> _Salvage:
     """Collect the parts that were found; later chunks replace earlier ones."""
     left, leaves, names = _Salvage(), dict[int, Leaf](), dict[int, bytes]()
     for chunk in found.chunks:
         if chunk.payload is None:
             continue
         try:
-            _take(chunk, chunk.payload, left, leaves, names)
+            if chunk.letter == METADATA:
+                parse_blobs(chunk.read(data, salt))
+                left.blobs[chunk.offset] = chunk
+            elif chunk.letter == PIECE:
+                left.pieces[chunk.offset] = chunk
+            else:
+                _take(chunk, chunk.payload, left, leaves, names)
         except (FormatError, InvalidSetting) as error:
             found.problems.append(f"{LETTERS.get(chunk.letter, 'chunk')} at byte {chunk.offset}: {error}")
-    left.records = {one.record.index: one.record for one in found.records}
+    left.records = {record.index: record for record in found.records}
     if left.footer is not None:
         left.decoders |= dict(enumerate(left.footer.decoders))
     for leaf in leaves.values():
@@ -138,10 +150,6 @@ def _take(chunk: Found, payload: bytes, left: _Salvage, leaves: dict[int, Leaf],
         first = fields.varint(MAX_PICTURES)
         parse_names(payload, first, fields.varint(MAX_ROWS))
         names[first] = payload
-    elif chunk.letter == METADATA:
-        left.blobs[chunk.offset] = parse_blobs(payload)
-    elif chunk.letter == PIECE:
-        left.pieces[chunk.offset] = payload
     elif chunk.letter == TOMBSTONES:
         left.removed |= set(removed_in(payload))
     elif chunk.letter == FOOTER:
@@ -166,11 +174,11 @@ def _by_rows(data: Bytes, left: _Salvage, salt: int) -> None:
         if len(piece) != row.length:
             continue
         try:
-            left.records[index] = parse_record(piece, *place)
+            left.records[index] = FoundRecord.of(parse_record(piece, *place), row.offset, row.length)
         except FormatError:
             record = mended_record_of(piece, *place)
             if record is not None:
-                left.records[index] = record
+                left.records[index] = FoundRecord.of(record, row.offset, 0, is_corrected=True)
 
 
 def _decoder_of(left: _Salvage, number: int) -> Decoder | None:
@@ -189,12 +197,8 @@ def _is_complete(left: _Salvage, index: int) -> bool:
         record = left.records.get(current) if current is not None else None
         if record is None or _decoder_of(left, record.decoder) is None or (record.width, record.height) != size:
             return False
-        try:
-            current = record.parent
-            pieces = pieces_of_record(record)
-        except FormatError:
-            return False
-        if any(digest_of(left.pieces.get(place.offset, b"")) != place.digest for place in pieces):
+        current = record.parent
+        if record.pieces is None or any(not _has_piece(left, place) for place in record.pieces):
             return False
         if number and record.codec != SEQUENCE:
             return False
@@ -203,9 +207,26 @@ def _is_complete(left: _Salvage, index: int) -> bool:
     return False
 
 
+def _has_piece(left: _Salvage, place: Place) -> bool:
+    piece = left.pieces.get(place.offset)
+    return piece is not None and piece.digest == place.digest
+
+
 def _write(
-    output: IO[bytes], archive_id: bytes, left: _Salvage, kept: dict[int, Record], of_network: list[Row]
+    output: IO[bytes],
+    archive_id: bytes,
+    data: Bytes,
+    left: _Salvage,
+    kept: dict[int, FoundRecord],
+    of_network: list[Row],
 ) -> None:
+    salt = salt_of(archive_id)
+
+    @lru_cache(KEPT_BLOB_CHUNKS)
+    def blobs_at(offset: int) -> list[bytes]:
+        chunk = left.blobs.get(offset)
+        return [] if chunk is None else parse_blobs(chunk.read(data, salt))
+
     generation = left.footer.generation + 1 if left.footer else 1
     next_index = left.footer.next_index if left.footer else 0
     next_index = max(next_index, max(left.removed, default=-1) + 1)
@@ -218,19 +239,21 @@ def _write(
             decoder = replace(decoder, weights=writer.add_weights(left.weights[decoder.weights.digest]))
         numbers[number] = writer.add_decoder(decoder)
     parents = _parents_of_living(left, kept)
-    for index, record in sorted(kept.items()):
+    for index, found in sorted(kept.items()):
         if index in left.removed and index not in parents:
             continue
-        is_removed = index in left.removed
+        is_removed, record = index in left.removed, found.read(data, salt)
         blobs = [
-            (place.kind, left.blobs[place.offset][place.ordinal])
+            (place.kind, blobs_at(place.offset)[place.ordinal])
             for place in (() if is_removed else record.metadata)
-            if place.ordinal < len(left.blobs.get(place.offset, ()))
+            if place.ordinal < len(blobs_at(place.offset))
         ]
         row = left.rows.get(index)
-        moved = replace(record, decoder=numbers[record.decoder], metadata=())
-        if pieces := pieces_of_record(record):
-            moved = with_places(moved, [writer.add_piece(left.pieces[place.offset]) for place in pieces])
+        modified = record.modified if row is None or row.modified is None else row.modified
+        moved = replace(record, decoder=numbers[record.decoder], metadata=(), modified=modified)
+        if found.pieces:
+            packed = (left.pieces[place.offset].read(data, salt) for place in found.pieces)
+            moved = with_places(moved, list(map(writer.add_piece, packed)))
         if is_removed:  # it is kept for those that go on from it, and nothing but its code is
             moved = replace(moved, modified=None)
         name = None if is_removed else left.names.get(index)
@@ -250,7 +273,7 @@ def _write(
         writer.commit(seed=footer.seed, canaries=canaries, read=footer.read)
 
 
-def _parents_of_living(left: _Salvage, kept: dict[int, Record]) -> set[int]:
+def _parents_of_living(left: _Salvage, kept: dict[int, FoundRecord]) -> set[int]:
     """Return the indices that existing pictures depend on, directly or indirectly."""
     needed = set[int]()
     waiting = [index for index in kept if index not in left.removed]

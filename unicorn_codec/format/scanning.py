@@ -11,25 +11,34 @@ from unicorn_codec.format.chunks import (
     ID_BYTES,
     LETTERS,
     LONGEST_HEADER,
+    METADATA,
     PICTURES,
+    PIECE,
     SYNC,
     UNSALTED,
     ChunkHeader,
+    digest_of,
     parse_chunk_header,
     salt_of,
 )
 from unicorn_codec.format.fields import Fields
 from unicorn_codec.format.mending import mended
+from unicorn_codec.format.pages import Place
 from unicorn_codec.format.reader import PREAMBLE
-from unicorn_codec.format.records import Prefix, Record, mended_record, record_end, take_record
+from unicorn_codec.format.records import Prefix, Record, mended_record, parse_record, record_end, take_record
+from unicorn_codec.format.stored_files import pieces_of_record
 
 CRC_BYTES = 4
 MAX_TRIED_BYTES = 1 << 18
 """Range of the search for the next record after an unreadable one."""
 
 
+READ_AGAIN = (PIECE, METADATA)
+"""Chunks whose payloads are not kept in memory, because together they may be nearly all of the file."""
+
+
 class Bytes(Protocol):
-    """Bytes or a memory map."""
+    """Bytes in memory or in a file."""
 
     def __len__(self) -> int: ...
 
@@ -43,25 +52,83 @@ class Found:
     """A chunk with a valid header.
 
     Args:
-        letter, offset, length: of the whole chunk.
-        payload: None if it is damaged, and for pictures, whose records are found one by one.
+        header: as it should be.
+        offset: of the whole chunk.
+        payload: None if it is damaged, and for pictures, whose records are found one by one. Of ``READ_AGAIN`` it is
+            empty.
+        digest: of the payload; empty without one.
         mended: whether a bit was corrected.
     """
 
-    letter: str
+    header: ChunkHeader
     offset: int
-    length: int
     payload: bytes | None
+    digest: bytes = b""
     mended: bool = False
 
+    @property
+    def letter(self) -> str:
+        """The kind of chunk."""
+        return self.header.letter
 
-@dataclass(frozen=True, slots=True)
+    def read(self, data: Bytes, salt: int) -> bytes:
+        """Return the payload of a chunk of ``READ_AGAIN`` that is not damaged."""
+        payload, _ = checked_payload(data, self.offset, self.header, salt)
+        assert payload is not None, "it was read before"
+        return payload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FoundRecord:
-    """A record and its place; the length is 0 if a bit was corrected."""
+    """A record that is intact, or of which a bit was corrected. It is read again when its parts are needed.
 
-    record: Record
+    Args:
+        codec, parent: of the picture.
+        pieces: places of the pieces that the record needs besides itself; None if they cannot be read.
+        offset, length: of the record in the file.
+        corrected: the record, if a bit of it was corrected.
+    """
+
+    index: int
+    width: int
+    height: int
+    decoder: int
+    name: str | None
+    codec: int
+    parent: int | None
+    pieces: tuple[Place, ...] | None
     offset: int
     length: int
+    corrected: Record | None = None
+
+    @classmethod
+    def of(cls, record: Record, offset: int, length: int, *, is_corrected: bool = False) -> "FoundRecord":
+        """Describe a record at a place."""
+        parent, pieces = None, None
+        try:
+            parent, pieces = record.parent, tuple(pieces_of_record(record))
+        except FormatError:
+            pieces = None
+        return cls(
+            index=record.index,
+            width=record.width,
+            height=record.height,
+            decoder=record.decoder,
+            name=record.name,
+            codec=record.codec,
+            parent=parent,
+            pieces=pieces,
+            offset=offset,
+            length=length,
+            corrected=record if is_corrected else None,
+        )
+
+    def read(self, data: Bytes, salt: int) -> Record:
+        """Return the record with its parts."""
+        if self.corrected is not None:
+            return self.corrected
+        part = data[self.offset : self.offset + self.length]
+        return parse_record(part, self.index, self.width, self.height, self.decoder, salt)
 
 
 @dataclass(slots=True)
@@ -172,12 +239,14 @@ def _take_chunk(data: Bytes, offset: int, header: ChunkHeader, window: bytes, sa
         start = offset + prefix.offset
         records = data[start : offset + header.total_bytes]
         _take_records(records, start, common, salt, found)
-        found.chunks.append(Found(PICTURES, offset, header.total_bytes, None))
+        found.chunks.append(Found(header, offset, None))
     elif end <= len(data):
         payload, was_mended = checked_payload(data, offset, header, salt)
         if was_mended:
             found.problems.append(f"{what}: damaged" + (", one bit of it is mended" if payload is not None else ""))
-        found.chunks.append(Found(header.letter, offset, header.total_bytes, payload, was_mended))
+        digest = b"" if payload is None else digest_of(payload)
+        kept = b"" if payload is not None and header.letter in READ_AGAIN else payload
+        found.chunks.append(Found(header, offset, kept, digest, was_mended))
     return end if end <= len(data) else _next_sync(data, offset)
 
 
@@ -197,18 +266,19 @@ def _take_records(payload: bytes, start: int, prefix: Prefix, salt: int, found: 
             record = take_record(fields, prefix, previous, salt)
         except FormatError as error:
             found.problems.append(f"record at byte {start + place}: {_reason(error)}")
-            following = _next_place(payload, place, prefix, previous, salt)
             mended_one = mended_record(payload, place, prefix, previous, salt)
-            if mended_one is not None:
-                record, following = mended_one, following or place
-                found.records.append(FoundRecord(record, start + place, 0))
+            if mended_one is None:
+                following = _next_place(payload, place, prefix, previous, salt)
+            else:  # its length holds, whatever comes behind it
+                record, following = mended_one, record_end(payload, place)
+                found.records.append(FoundRecord.of(record, start + place, 0, is_corrected=True))
                 previous = record.index
             if following is None or following >= len(payload):
                 return
             fields.offset = following
             continue
         previous = record.index
-        found.records.append(FoundRecord(record, start + place, fields.offset - place))
+        found.records.append(FoundRecord.of(record, start + place, fields.offset - place))
 
 
 def _reason(error: FormatError) -> str:

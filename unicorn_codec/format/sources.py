@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from unicorn_codec.errors import ArchiveUnreadable, PackageMissing
 
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
+_SEARCHED_AT_ONCE = 1 << 20
 _WITHOUT_PASSWORD = re.compile(r"(?<=://)[^/@]*@")
 
 
@@ -119,6 +120,33 @@ class TailedSource:
 
     def close(self) -> None:
         self._source.close()
+
+
+class FileBytes:
+    """The bytes of a file, of which a slice at a time is in memory."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._size = file.seek(0, os.SEEK_END)
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, part: slice) -> bytes:
+        start, stop, _ = part.indices(self._size)
+        self._file.seek(start)
+        return self._file.read(max(0, stop - start))
+
+    def find(self, part: bytes, start: int = 0, end: int | None = None) -> int:
+        """Return the first offset of some bytes between two offsets; -1 without any."""
+        end = self._size if end is None else min(end, self._size)
+        while start < end:
+            window = self[start : min(start + _SEARCHED_AT_ONCE + len(part) - 1, end)]
+            place = window.find(part)
+            if place >= 0:
+                return start + place
+            start += _SEARCHED_AT_ONCE
+        return -1
 
 
 class FileSystemSource:

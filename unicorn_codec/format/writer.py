@@ -5,25 +5,22 @@ new one is complete. Memory grows only with the index: some numbers and a name f
 """
 
 import os
-from array import array
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from io import BytesIO, UnsupportedOperation
-from itertools import pairwise
 from typing import IO
 
 import numpy as np
 
 from unicorn_codec.errors import InvalidSetting
-from unicorn_codec.format.blobs import serialize_blobs
+from unicorn_codec.format.blobs import in_parts, serialize_blobs
 from unicorn_codec.format.canary import Canary
 from unicorn_codec.format.chunks import (
     DECODER,
     HEAD,
     INDEX,
-    LOOKUP,
     METADATA,
     NAMES,
     PIECE,
@@ -33,8 +30,9 @@ from unicorn_codec.format.chunks import (
     digest_of,
     salt_of,
 )
+from unicorn_codec.format.columns import Integers
 from unicorn_codec.format.decoder_table import Decoder, serialize_decoder
-from unicorn_codec.format.fields import Fields, check, refusing, varint
+from unicorn_codec.format.fields import check, varint
 from unicorn_codec.format.footer import (
     KNOWN_TO_READ,
     KNOWN_TO_WRITE,
@@ -43,16 +41,11 @@ from unicorn_codec.format.footer import (
     Footer,
     serialize_footer,
 )
-from unicorn_codec.format.limits import MAX_BLOBS, MAX_PICTURES, MAX_ROWS, MAX_RUNS
-from unicorn_codec.format.name_lookup import (
-    Directory,
-    Run,
-    serialize_bucket,
-    serialize_directory,
-    sort_into_buckets,
-    split_run,
-)
-from unicorn_codec.format.names import check_name, name_hash
+from unicorn_codec.format.limits import MAX_PICTURES, MAX_ROWS
+from unicorn_codec.format.name_lookup import Run
+from unicorn_codec.format.name_runs import RunWriter
+from unicorn_codec.format.names import check_name
+from unicorn_codec.format.new_rows import NewRows
 from unicorn_codec.format.pages import (
     UNKNOWN_PSNR,
     Inner,
@@ -69,13 +62,12 @@ from unicorn_codec.format.reader import PREAMBLE, ContainerReader
 from unicorn_codec.format.records import (
     NETWORK,
     OTHER_FILE,
-    REMOVED,
-    SEQUENCE,
     BlobPlace,
     Record,
     check_size,
     pictures_chunk,
 )
+from unicorn_codec.format.removed_pictures import removed_in, serialize_removed
 from unicorn_codec.format.stored_files import pieces_of_record
 
 CHUNK_BYTES = 1 << 20
@@ -85,19 +77,11 @@ CHUNK_RECORDS = 1024
 MERGED_TOMBSTONES = 8
 """Number of lists of removed pictures at which they are merged with the next."""
 
-BLOBS_AT_ONCE = 1 << 16
-"""Bytes of metadata that share a chunk, before compression: all of it is read for one picture."""
-
 REMEMBERED_BLOBS = 1 << 16
 """Maximum number of remembered blobs of metadata, of which equal ones are not written again."""
 
-MERGED_ENTRIES = 4096
-"""Lookup runs of at most this many names are merged with new ones, which bounds the number of runs."""
-
 Blobs = Sequence[tuple[int, bytes]]
 """Metadata of a picture: pairs of kind and bytes."""
-
-_COLUMNS = ("index", "codec", "width", "height", "decoder", "offset", "length", "parent", "psnr")
 
 
 def head_chunk(archive_id: bytes) -> bytes:
@@ -134,12 +118,11 @@ class ContainerWriter:
         self._decoders = list(old.decoders) if old else []
         self.next_index = old.next_index if old else next_index
         self._generation = old.generation + 1 if old else generation
-        self._columns = {name: array("q") for name in _COLUMNS}
-        self._names: dict[int, str] = {}
+        self._rows = NewRows()
         self._piece_bytes = Counter[int]()
         self._removed: dict[int, Row] = {}
         self._hidden: set[int] = set()
-        self._waiting: list[tuple[Record, Blobs, int]] = []
+        self._waiting: list[tuple[Record, str | None, Blobs, int]] = []
         self._waiting_bytes = 0
         self._blobs: OrderedDict[bytes, tuple[int, int, int]] = OrderedDict()
         self._attachments: list[Attachment] = list(old.attachments) if old else []
@@ -181,14 +164,14 @@ class ContainerWriter:
         """Add the record of a new picture. It is written at the latest by ``commit``.
 
         Args:
-            record: without places of metadata.
+            record: without places of metadata. Its time of modification goes into the index.
             blobs: metadata, pairs of kind and bytes; equal ones are written once.
             psnr: in stored form, if already known.
         """
         check(record.decoder < len(self._decoders), f"decoder {record.decoder} was not added")
-        self._waiting.append((record, blobs, psnr))
+        self._check_new(record.index, name)
+        self._waiting.append((record, name, blobs, psnr))
         self._waiting_bytes += sum(len(part.data) for part in record.parts) + sum(len(blob) for _, blob in blobs)
-        self._remember_name(record.index, name)
         self._piece_bytes[record.codec] += sum(place.length for place in pieces_of_record(record))
         if self._waiting_bytes >= CHUNK_BYTES or len(self._waiting) >= CHUNK_RECORDS:
             self.flush()
@@ -198,21 +181,14 @@ class ContainerWriter:
     ) -> None:
         """Add a new picture that a network of the archive holds."""
         check_size(width, height)
-        self._remember_name(index, name)
-        self._remember(Row(index, NETWORK, width, height, decoder, 0, 0, None, psnr))
+        self._check_new(index, name)
+        self._rows.append(Row(index, NETWORK, width, height, decoder, 0, 0, None, psnr), name)
 
-    def _remember_name(self, index: int, name: str | None) -> None:
+    def _check_new(self, index: int, name: str | None) -> None:
         check(0 <= index < MAX_PICTURES, f"an index is 0 to {MAX_PICTURES - 1}, not {index}")
         self.next_index = max(self.next_index, index + 1)
         if name is not None:
             check_name(name)
-            self._names[index] = name
-
-    def _remember(self, row: Row) -> None:
-        parent = 0 if row.parent is None else row.parent + 1
-        values = (row.index, row.codec, row.width, row.height, row.decoder, row.offset, row.length, parent, row.psnr)
-        for column, value in zip(self._columns.values(), values, strict=True):
-            column.append(value)
 
     def flush(self) -> None:
         """Write pending records."""
@@ -220,14 +196,15 @@ class ContainerWriter:
             return
         self._write_blobs()
         waiting = sorted(self._waiting, key=lambda one: one[0].index)
-        records = [replace(record, metadata=tuple(self._blob_places(blobs))) for record, blobs, _ in waiting]
+        records = [  # without the times, which the index has
+            replace(record, metadata=tuple(self._blob_places(blobs)), modified=None) for record, _, blobs, _ in waiting
+        ]
         data, places = pictures_chunk(records, self._salt)
         start = self._write(data)
-        for record, (_, _, psnr), (offset, length) in zip(records, waiting, places, strict=True):
-            size = record.width, record.height
-            self._remember(
-                Row(record.index, record.codec, *size, record.decoder, start + offset, length, record.parent, psnr)
-            )
+        for (record, name, _, psnr), (offset, length) in zip(waiting, places, strict=True):
+            kind, size, place = record.codec, (record.width, record.height), (start + offset, length)
+            row = Row(record.index, kind, *size, record.decoder, *place, record.parent, psnr, record.modified)
+            self._rows.append(row, name)
         self._waiting, self._waiting_bytes = [], 0
         while len(self._blobs) > REMEMBERED_BLOBS:
             self._blobs.popitem(last=False)
@@ -236,7 +213,7 @@ class ContainerWriter:
         """Write the metadata of pending records, except blobs written before."""
         new = {
             sha256(blob).digest(): blob
-            for _, blobs, _ in self._waiting
+            for _, _, blobs, _ in self._waiting
             for _, blob in blobs
             if sha256(blob).digest() not in self._blobs
         }
@@ -272,13 +249,13 @@ class ContainerWriter:
         """Return what ``commit`` would write now, to read the archive before it is complete."""
         self.flush()
         self._file.flush()
-        return b"".join(self._tail(seed, {}))
+        return b"".join(self._tail(seed))
 
     def commit(
         self,
         *,
         seed: int = 0,
-        psnrs: Mapping[int, int] | None = None,
+        psnrs: tuple[Integers, Integers] | None = None,
         canaries: Iterable[Canary] | None = None,
         read: ReadSettings | None = None,
     ) -> None:
@@ -286,7 +263,7 @@ class ContainerWriter:
 
         Args:
             seed: of the new pictures' indices.
-            psnrs: of new pictures by index, in stored form.
+            psnrs: (N,) indices of new pictures, ascending, and (N,) their PSNRs in stored form.
             canaries: of the archive; None keeps the present ones.
             read: settings for reading the new pictures' files; None keeps the present ones.
         """
@@ -295,21 +272,23 @@ class ContainerWriter:
             self._canaries = tuple(canaries)
         if read is not None:
             self._read = read
-        pages, footer = self._tail(seed, psnrs or {})
+        if psnrs is not None:
+            self._rows.set_psnrs(*psnrs)
+        pages, footer = self._tail(seed)
         self._write(pages)
         _sync(self._file)  # the footer must not reach the disk before the parts that it refers to
         self._write(footer)
         self._file.truncate(self._offset)
         _sync(self._file)
 
-    def _tail(self, seed: int, psnrs: Mapping[int, int]) -> tuple[bytes, bytes]:
+    def _tail(self, seed: int) -> tuple[bytes, bytes]:
         """Write the parts that make the generation visible, and last the footer."""
         file, offset, pages = self._file, self._offset, BytesIO()
         self._file = pages
         try:
             attachments = self._tombstones()
-            runs = self._write_lookup()
-            level, root = self._write_tree(psnrs)  # last, so that a reader's first read covers the root
+            runs = self._write_runs()
+            level, root = self._write_tree()  # last, so that a reader's first read covers the root
             return pages.getvalue(), serialize_footer(self._footer(seed, level, root, runs, attachments))
         finally:
             self._file, self._offset = file, offset
@@ -355,7 +334,7 @@ class ContainerWriter:
         for total in old.totals if old else ():
             pictures[total.codec], sizes[total.codec] = total.pictures, total.bytes
         pixels = old.pixels if old else 0
-        columns = {name: np.frombuffer(values, np.int64) for name, values in self._columns.items()}
+        columns = self._rows.columns
         if self._hidden:
             shown = ~np.isin(columns["index"], sorted(self._hidden))
             columns = {name: values[shown] for name, values in columns.items()}
@@ -390,9 +369,10 @@ class ContainerWriter:
 
     # The tree
 
-    def _write_tree(self, psnrs: Mapping[int, int]) -> tuple[int, Place | None]:
+    def _write_tree(self) -> tuple[int, Place | None]:
         """Write changed pages and those above them. Return level and place of the root."""
-        changed = {(0, first): self._write_leaf(leaf, names) for first, leaf, names in self._changed_leaves(psnrs)}
+        leaves = self._rows.leaves(self._reader, self._hidden, self._removed)
+        changed = {(0, first): self._write_leaf(leaf, names) for first, leaf, names in leaves}
         level = next(level for level in range(4) if span_of(level) >= self.next_index)
         old_level = self._reader.footer.level if self._reader else 0
         if not changed and level == old_level:
@@ -422,59 +402,12 @@ class ContainerWriter:
         payload = serialize_inner(Inner(level=level, first=first, children=tuple(children)))
         return self._chunk(INDEX, payload)
 
-    def _changed_leaves(self, psnrs: Mapping[int, int]) -> Iterator[tuple[int, Leaf | None, list[str]]]:
-        """Yield first index, rows and names of each leaf with new or removed pictures."""
-        columns = {name: np.frombuffer(values, np.int64) for name, values in self._columns.items()}
-        order = np.argsort(columns["index"], kind="stable")
-        firsts = columns["index"][order] // MAX_ROWS * MAX_ROWS
-        touched = {first // MAX_ROWS * MAX_ROWS for first in self._removed} | set(np.unique(firsts).tolist())
-        for first in sorted(touched):
-            start, end = np.searchsorted(firsts, [first, first + 1])
-            new = {name: values[order[start:end]] for name, values in columns.items()}
-            yield self._merged(first, new, psnrs)
-
-    def _merged(
-        self, first: int, new: Mapping[str, np.ndarray], psnrs: Mapping[int, int]
-    ) -> tuple[int, Leaf | None, list[str]]:
-        old = self._reader.leaf(first) if self._reader else None
-        count = max(len(old) if old else 0, int(new["index"].max(initial=first - 1)) - first + 1)
-        merged = {name: np.zeros(count, np.int64) for name in _COLUMNS}
-        names = [""] * count
-        if old is not None:
-            found = (old.codecs, old.widths, old.heights, old.decoders, old.offsets, old.lengths, old.parents)
-            for name, values in zip(_COLUMNS[1:], (*found, old.psnrs), strict=True):
-                merged[name][: len(old)] = values
-            assert self._reader is not None
-            names[: len(old)] = self._reader.names_of(old) or [""] * len(old)
-        places = new["index"] - first
-        check(np.unique(places).size == places.size and not merged["codec"][places].any(), "an index is given once")
-        for name in _COLUMNS:
-            merged[name][places] = new[name]
-        for place in places.tolist():
-            index = first + place
-            merged["psnr"][place] = psnrs.get(index, merged["psnr"][place])
-            names[place] = self._names.get(index, "")
-        for index in self._hidden:
-            if first <= index < first + count:
-                merged["codec"][index - first] = REMOVED
-        for index, row in self._removed.items():
-            if first <= index < first + count:
-                merged["codec"][index - first] = REMOVED if row.codec == SEQUENCE else 0
-                names[index - first] = ""
-        if not merged["codec"].any():
-            return first, None, names
-        leaf = Leaf(
-            first=first,
-            codecs=merged["codec"],
-            widths=merged["width"],
-            heights=merged["height"],
-            decoders=merged["decoder"],
-            offsets=merged["offset"],
-            lengths=merged["length"],
-            parents=merged["parent"],
-            psnrs=merged["psnr"],
-        )
-        return first, leaf, names
+    def _write_runs(self) -> list[Run]:
+        """Write the name lookup; nothing if one page holds all names."""
+        if self.next_index <= MAX_ROWS:
+            return []
+        named = zip(map(int, self._rows.columns["index"]), self._rows.names, strict=True)
+        return RunWriter(self._reader, self._chunk, self._removed).write(named, len(self._rows.names))
 
     def _write_leaf(self, leaf: Leaf | None, names: list[str]) -> Place | None:
         if leaf is None:
@@ -482,91 +415,6 @@ class ContainerWriter:
         if any(names):
             leaf = replace(leaf, names=self._chunk(NAMES, serialize_names(leaf.first, names)))
         return self._chunk(INDEX, serialize_leaf(leaf))
-
-    # Names
-
-    def _write_lookup(self) -> list[Run]:
-        """Write a run of the new names, merged with small existing runs; none if one page holds all names."""
-        old = list(self._reader.footer.runs) if self._reader else []
-        if self.next_index <= MAX_ROWS:
-            return []
-        entries = [(name_hash(name), index) for index, name in self._names.items()]
-        if not old and self._reader is not None:  # so far one page held all names
-            entries += self._old_names()
-        if not entries:
-            return old
-        most = MERGED_ENTRIES if len(old) >= MAX_RUNS // 2 else min(MERGED_ENTRIES, 2 * len(entries))
-        kept = [run for run in old if run.entries > most]
-        for run in old:
-            if run.entries <= most:
-                entries += self._entries(run)
-        return kept + [self._write_run(part) for part in split_run(sorted(entries))]
-
-    def _old_names(self) -> Iterator[tuple[int, int]]:
-        assert self._reader is not None
-        for leaf in self._reader.leaves():
-            for place, name in enumerate(self._reader.names_of(leaf) or ()):
-                if name:
-                    yield name_hash(name), leaf.first + place
-
-    def _entries(self, run: Run) -> Iterator[tuple[int, int]]:
-        """Yield hashes and indices of an older run's names of existing pictures."""
-        assert self._reader is not None
-        for index in self._reader.indices_of(run):
-            row = self._reader.any_row(index)
-            name = self._reader.name(index) if row is not None and row.lives else None
-            if name is not None and index not in self._removed:
-                yield name_hash(name), index
-
-    def _write_run(self, entries: list[tuple[int, int]]) -> Run:
-        bits, buckets = sort_into_buckets(entries)
-        places: list[tuple[int, int] | None] = []
-        for number, bucket in enumerate(buckets):
-            if not bucket:
-                places.append(None)
-                continue
-            place = self._chunk(LOOKUP, serialize_bucket(bits, number, bucket))
-            places.append((place.offset, place.length))
-        if bits == 0:
-            assert places[0] is not None
-            return Run(*places[0], len(entries))
-        place = self._chunk(LOOKUP, serialize_directory(Directory(bits, tuple(places))))
-        return Run(place.offset, place.length, len(entries))
-
-
-def in_parts(blobs: Mapping[bytes, bytes]) -> Iterator[list[bytes]]:
-    """Yield keys of blobs that share a chunk."""
-    part, size = list[bytes](), 0
-    for key, blob in blobs.items():
-        if part and (size + len(blob) > BLOBS_AT_ONCE or len(part) == MAX_BLOBS):
-            yield part
-            part, size = [], 0
-        part.append(key)
-        size += len(blob)
-    if part:
-        yield part
-
-
-def serialize_removed(indices: Iterable[int]) -> bytes:
-    """Write the payload of a list of removed pictures: their number, the first index, and the steps to the others."""
-    listed = sorted(indices)
-    steps = [listed[0], *(b - a for a, b in pairwise(listed))]
-    return varint(len(steps)) + b"".join(map(varint, steps))
-
-
-def removed_in(payload: bytes) -> list[int]:
-    """Read the indices in a list of removed pictures. Raises ``InvalidField``."""
-    fields, index, indices = Fields(payload), 0, list[int]()
-    with refusing("removed pictures"):
-        count = fields.varint(MAX_PICTURES, "their number")
-        check(count > 0, "a list of none")
-        for number in range(count):
-            step = fields.varint(MAX_PICTURES - 1 - index, "a step to the next")
-            check(step > 0 or not number, "they must ascend")
-            index += step
-            indices.append(index)
-        fields.finish()
-    return indices
 
 
 def _sync(file: IO[bytes]) -> None:

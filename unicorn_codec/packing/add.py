@@ -5,29 +5,32 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from unicorn_codec.archive import Archive
 from unicorn_codec.codes.context_model import load_context_model
 from unicorn_codec.config import CodesOptions
 from unicorn_codec.decoders.loading import check_model
 from unicorn_codec.devices import choose_device
 from unicorn_codec.errors import InvalidSetting
+from unicorn_codec.format.chunks import MODEL
 from unicorn_codec.format.decoder_table import Decoder
 from unicorn_codec.format.growth import growing
 from unicorn_codec.format.header import Header
 from unicorn_codec.format.names import check_name
 from unicorn_codec.format.network_table import parse_update
-from unicorn_codec.format.pages import psnr_code
 from unicorn_codec.format.reader import ContainerReader
 from unicorn_codec.format.sources import FileSource, TailedSource
 from unicorn_codec.format.writer import ContainerWriter
-from unicorn_codec.measurement import Measured, measure
-from unicorn_codec.packing.archive_writing import write_pictures
+from unicorn_codec.measurement import Matching, Measured, measure
+from unicorn_codec.packing.archive_writing import matching_of, write_pictures
 from unicorn_codec.packing.effort_planning import plan_rounds
 from unicorn_codec.packing.into_codes import new_encoder, without_pictures
 from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.original_metadata import OriginalMetadata
 from unicorn_codec.packing.packed import PackedPictures
 from unicorn_codec.packing.picture_source import PictureSource
+from unicorn_codec.packing.self_contained import attach_model, is_wanted_now
 from unicorn_codec.packing.whole_files import WholeFiles
 from unicorn_codec.pictures.images import Note, list_folder
 from unicorn_codec.pictures.picture_files import LeftOut, OtherFile, printable
@@ -65,8 +68,8 @@ def add(
     """Add all pictures below a folder to an archive of codes. Existing bytes and indices do not change.
 
     Args:
-        options: effort, time, device, seed, metadata, originals and reading options are used. The archive determines
-            everything else, including ``max_side`` and the background.
+        options: effort, time, device, seed, metadata, originals, reading options and ``self_contained`` are used. The
+            archive determines everything else, including ``max_side`` and the background.
 
     Raises:
         ArchiveBusy: another process is writing to the archive.
@@ -79,20 +82,24 @@ def add(
     with growing(path) as (reader, writer):
         number = last_of_codes(reader)
         read = replace(options.read, max_side=reader.footer.read.max_side, background=reader.footer.read.background)
-        listed = list_folder(folder, read, observer.of_stage("reading"), options.originals)
+        listed = list_folder(folder, read, observer.of_stage("reading"), options.originals, output=path)
         pictures = PictureSource(listed, read)
         check_new_names(reader, listed.all_names)
         shipped = load_shipped(reader.decoder(number), options.device)
-        packed = encode_like(reader.decoder(number), pictures, shipped, reader, options, observer)
+        packed = encode_like(reader.decoder(number), pictures, shipped, reader, options, observer, path.parent)
         metadata = OriginalMetadata(pictures, options.metadata)
         storing = observer.of_stage("storing")
         indices = write_pictures(writer, packed, number, metadata, WholeFiles(listed), storing)
+        writer.flush()
+        has_model = any(attachment.letter == MODEL for attachment in reader.footer.attachments)
+        if not has_model and is_wanted_now(options.self_contained, reader.end, writer.offset, shipped):
+            attach_model(writer, reader.decoder(number))
         seconds = time.monotonic() - started
-        measured = measure_new(path, writer, pictures, shipped, observer)
-        writer.commit(seed=options.seed, psnrs={row.index: psnr_code(row.psnr_db) for row in measured.rows})
+        measured = measure_new(path, writer, pictures, matching_of(listed, indices), shipped, observer)
+        writer.commit(seed=options.seed, psnrs=measured.psnr_codes())
     with Archive.open(path) as written:
         return AddReport(
-            indices=tuple(indices),
+            indices=tuple(np.sort(indices).tolist()),
             pictures=len(written),
             file_bytes=written.reader.source.size,
             added_bytes=written.reader.source.size - before,
@@ -141,12 +148,13 @@ def encode_like(
     reader: ContainerReader,
     options: CodesOptions,
     observer: Observer,
+    work: Path,
 ) -> PackedPictures:
-    """Code pictures at the step of a decoder, with its update of the models."""
+    """Code pictures at the step of a decoder, with its update of the models; ``work`` is for temporary files."""
     model = load_context_model(decoder.model.name)
     if not len(pictures):
         return without_pictures(shipped, model, options.seed)
-    encoder = new_encoder(pictures, shipped, model)
+    encoder = new_encoder(pictures, shipped, model, work)
     if decoder.weights is not None:
         encoder = encoder.with_update(parse_update(reader.weights(decoder.weights)))
     rounds = plan_rounds(encoder, options, decoder.latent_step)
@@ -163,10 +171,15 @@ def encode_like(
 
 
 def measure_new(
-    path: Path, writer: ContainerWriter, pictures: PictureSource, shipped: PackagedAutoencoder, observer: Observer
+    path: Path,
+    writer: ContainerWriter,
+    pictures: PictureSource,
+    matching: Matching,
+    shipped: PackagedAutoencoder,
+    observer: Observer,
 ) -> Measured:
     """Measure the new pictures as decoded from the new generation, before it is committed."""
     tail = writer.preview()
     source = TailedSource(FileSource(path), writer.offset, tail)
-    with Archive(ContainerReader(source), lambda _: shipped) as archive:
-        return measure(archive, pictures.folder, pictures.read, observer.of_stage("measuring"))
+    with Archive.of(ContainerReader(source), shipped, max_pixels=pictures.read.max_pixels) as archive:
+        return measure(archive, pictures.folder, pictures.read, observer.of_stage("measuring"), matching)

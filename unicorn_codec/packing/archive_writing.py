@@ -13,18 +13,23 @@ from unicorn_codec.errors import OutputError
 from unicorn_codec.format.canary import Canary
 from unicorn_codec.format.chunks import ID_BYTES
 from unicorn_codec.format.code_kinds import code_of_unit, is_gray, mark_gray, parent_of_code, unit_of_code
+from unicorn_codec.format.columns import Integers
 from unicorn_codec.format.decoder_table import Decoder
 from unicorn_codec.format.header import AutoencoderReference, Header
 from unicorn_codec.format.index_map import index_of_position
 from unicorn_codec.format.network_table import parse_update, serialize_network, serialize_update
+from unicorn_codec.format.picture_tiles import is_tiled, join_codes, split_codes
 from unicorn_codec.format.reader import ContainerReader
-from unicorn_codec.format.records import Record, record_of_code
+from unicorn_codec.format.records import Record, record_of_codes
 from unicorn_codec.format.sources import FileSource
 from unicorn_codec.format.writer import ContainerWriter
 from unicorn_codec.inspection import network_of
+from unicorn_codec.measurement import Matching
 from unicorn_codec.packing.original_metadata import OriginalMetadata
 from unicorn_codec.packing.packed import Codes, PackedPictures
 from unicorn_codec.packing.whole_files import WholeFiles
+from unicorn_codec.pictures.images import Folder
+from unicorn_codec.spool import Spool
 
 
 def check_output(path: str | os.PathLike[str], *, overwrite: bool) -> None:
@@ -42,7 +47,10 @@ def check_output(path: str | os.PathLike[str], *, overwrite: bool) -> None:
 
 def id_of(packed: PackedPictures, whole: WholeFiles | None = None) -> bytes:
     """Derive the id of a new archive from its content, so that packing is reproducible."""
-    digest = hashlib.sha256(f"{packed.header} {packed.names} {packed.read}".encode())
+    digest = hashlib.sha256(f"{packed.header} (".encode())
+    for number, name in enumerate(packed.names):
+        digest.update(f"{', ' if number else ''}{name!r}".encode())
+    digest.update(f"{',' if len(packed.names) == 1 else ''}) {packed.read}".encode())
     for data in packed.codes.streams if packed.codes else (packed.weights or b"",):
         digest.update(data)
     for position, alpha in packed.alphas.items():
@@ -59,7 +67,7 @@ def write_pictures(
     metadata: OriginalMetadata | None = None,
     whole: WholeFiles | None = None,
     progress: Callable[[int, int], None] = lambda *_: None,
-) -> list[int]:
+) -> Integers:
     """Write all records of packed pictures, without index and footer.
 
     Args:
@@ -69,31 +77,41 @@ def write_pictures(
         progress: called as ``progress(done, total)`` after each of these.
 
     Returns:
-        The indices of all of them, ascending.
+        The index of each picture by position, then of each whole file.
     """
     base = writer.next_index
-    index_of = draw_indices(packed, whole, base)
-    indices = [index_of[name] for name in packed.names]
+    drawn = draw_indices(packed, whole, base)
+    indices = drawn[: len(packed.names)]
     number = writer.add_decoder(decoder_of(writer, packed, base)) if decoder is None else decoder
     if packed.codes is None:
-        for (width, height), name, index in zip(packed.sizes.tolist(), packed.names, indices, strict=True):
-            writer.add_of_network(index, width, height, number, name)
-        return sorted(indices)
-    for position, record in enumerate(_records(packed, packed.codes, indices, number)):
+        for (width, height), name, index in zip(packed.sizes, packed.names, indices, strict=True):
+            writer.add_of_network(int(index), int(width), int(height), number, name)
+        return drawn
+    for position, record in enumerate(_records(packed, packed.codes.streams, indices, number)):
         name, blobs = packed.names[position], () if metadata is None else metadata.blobs(position)
         if metadata is not None:
             record = replace(record, modified=metadata.modified(position))
         writer.add(record, name, blobs=blobs)
     if whole is not None:
-        whole.write(writer, index_of, number, progress)
-    return sorted(index_of.values())
+        whole.write(writer, drawn[len(packed.names) :], number, progress)
+    return drawn
 
 
-def draw_indices(packed: PackedPictures, whole: WholeFiles | None, first: int) -> dict[str, int]:
-    """Draw the index of each name, of pictures and of whole files alike, from ``first`` on."""
-    names = packed.names if whole is None else whole.folder.all_names
-    drawn = first + index_of_position(packed.header.seed, len(names))
-    return dict(zip(names, drawn.tolist(), strict=True))
+def draw_indices(packed: PackedPictures, whole: WholeFiles | None, first: int) -> Integers:
+    """Draw the index of each picture by position, then of each whole file, all together from ``first`` on."""
+    drawn = first + index_of_position(packed.header.seed, len(packed.names) + (len(whole) if whole else 0))
+    if not whole:
+        return drawn
+    names = (*packed.names, *whole.names())
+    indices = np.empty(len(names), np.int64)
+    indices[sorted(range(len(names)), key=lambda place: names[place].encode())] = drawn  # in order of their names
+    return indices
+
+
+def matching_of(folder: Folder, indices: Integers) -> Matching:
+    """Return the pictures of a folder with their indices, which ``write_pictures`` returned."""
+    originals = folder.all_pictures
+    return Matching(indices[: len(originals)], originals)
 
 
 def decoder_of(writer: ContainerWriter, packed: PackedPictures, first: int) -> Decoder:
@@ -113,11 +131,12 @@ def decoder_of(writer: ContainerWriter, packed: PackedPictures, first: int) -> D
     )
 
 
-def _records(packed: PackedPictures, codes: Codes, indices: list[int], decoder: int) -> Iterator[Record]:
-    for position, ((width, height), code) in enumerate(zip(packed.sizes.tolist(), codes.streams, strict=True)):
+def _records(packed: PackedPictures, streams: Sequence[bytes], indices: Integers, decoder: int) -> Iterator[Record]:
+    for position, ((width, height), code) in enumerate(zip(packed.sizes, streams, strict=True)):
         # Packing refers to pictures by position, an archive by index.
-        moved, alpha = _with_parent(code, indices), packed.alphas.get(position)
-        yield record_of_code(indices[position], width, height, decoder, moved, alpha)
+        codes = split_codes(code) if is_tiled(int(width), int(height)) else [_with_parent(code, indices)]
+        alpha = packed.alphas.get(position)
+        yield record_of_codes(int(indices[position]), int(width), int(height), decoder, codes, alpha)
 
 
 def write_packed(
@@ -150,9 +169,9 @@ def read_packed(path: Path) -> PackedPictures:
         rows = [reader.row(int(index)) for leaf in reader.leaves() for index in leaf.living]
         named = sorted(((reader.name(row.index) or "", row) for row in rows), key=lambda one: one[0].encode())
         positions = {row.index: position for position, (_, row) in enumerate(named)}
-        network = network_of(reader, described)
+        network, alphas = network_of(reader, described), Spool()
         if network is not None:
-            header, codes, update, alphas = network.header, None, None, {}
+            header, codes, update = network.header, None, None
         else:
             header = Header(
                 pictures=len(rows),
@@ -162,9 +181,8 @@ def read_packed(path: Path) -> PackedPictures:
                 denoising=None,
             )
             records = [reader.record(row) for _, row in named]
-            moved = tuple(_with_parent(record.code, positions) for record in records)
-            planes = {position: record.alpha for position, record in enumerate(records)}
-            alphas = {position: plane for position, plane in planes.items() if plane is not None}
+            moved = tuple(_stream_of(record, positions) for record in records)
+            alphas.update({place: record.alpha for place, record in enumerate(records) if record.alpha is not None})
             codes = Codes(level=described.level, model_sha256=bytes(32), streams=moved, short=described.short)
             update = None if described.weights is None else parse_update(reader.weights(described.weights))
         return PackedPictures(
@@ -181,10 +199,17 @@ def read_packed(path: Path) -> PackedPictures:
         source.close()
 
 
-def _with_parent(code: bytes, number_of: Mapping[int, int] | Sequence[int]) -> bytes:
+def _stream_of(record: Record, positions: Mapping[int, int]) -> bytes:
+    """Return the codes of a record as packing keeps them."""
+    if is_tiled(record.width, record.height):
+        return join_codes(record.codes)
+    return _with_parent(record.code, positions)
+
+
+def _with_parent(code: bytes, number_of: Mapping[int, int] | Integers) -> bytes:
     """Renumber the picture that the code of a sequence's picture depends on; return other codes unchanged."""
     parent = parent_of_code(code)
     if parent is None:
         return code
-    moved = code_of_unit(unit_of_code(code), number_of[parent])
+    moved = code_of_unit(unit_of_code(code), int(number_of[parent]))
     return mark_gray(moved) if is_gray(code) else moved

@@ -36,7 +36,7 @@ BEST_QUALITY = 100
 
 @dataclass(frozen=True, slots=True)
 class AvifCandidates:
-    """Pictures that may be stored as AVIF.
+    """Pictures that cost less as AVIF than as latents.
 
     Args:
         quality: AVIF quality at which they were judged.
@@ -105,9 +105,10 @@ def matching_quality(step: float) -> int:
 
 
 def judge_avif(encoder: FolderEncoder, step: float, progress: Callable[[int, int], None]) -> AvifCandidates:
-    """Compare the cost of AVIF with that of latents of a step, for all pictures that are to be coded as latents."""
+    """Find the pictures that cost less as AVIF than as latents of a step, among all that are to be coded as latents."""
     source, quality = encoder.pictures, matching_quality(step)
-    positions = [p for p in range(len(source)) if p not in encoder.sequences.positions]
+    others = encoder.sequences.positions | source.tiled
+    positions = [position for position in range(len(source)) if position not in others]
     sizes = source.sizes
     threads = worker_count(WINDOW**2, torch.get_num_threads())
 
@@ -124,13 +125,14 @@ def judge_avif(encoder: FolderEncoder, step: float, progress: Callable[[int, int
                 windows = [windows_of(source.picture(position)) for position in some]
                 yield from zip(some, windows, latent_costs(encoder.chooser, windows, step), strict=True)
 
-    judged = list[tuple[int, float, float]]()
-    for one in map_in_threads(judge, costs(), threads=threads):
-        judged.append(one)
-        progress(len(judged), len(positions))
-    judged.sort()
-    code_bytes = {position: size for position, size, _ in judged}
-    return AvifCandidates(quality, code_bytes, {position: ratio for position, _, ratio in judged})
+    cheaper = list[tuple[int, float, float]]()
+    for done, judged in enumerate(map_in_threads(judge, costs(), threads=threads), start=1):
+        if judged[2] < 1:
+            cheaper.append(judged)
+        progress(done, len(positions))
+    cheaper.sort()
+    code_bytes = {position: size for position, size, _ in cheaper}
+    return AvifCandidates(quality, code_bytes, {position: ratio for position, _, ratio in cheaper})
 
 
 def windows_of(pixels: Pixels) -> list[Pixels]:

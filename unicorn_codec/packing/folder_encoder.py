@@ -4,9 +4,10 @@ LatentSource > CandidateChooser > write_codes, and the codes of sequences
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -16,11 +17,13 @@ from unicorn_codec.checkpoints import CodesCheckpoint
 from unicorn_codec.codes.context_model import ContextModel, level_of
 from unicorn_codec.codes.rate_model import RateModel
 from unicorn_codec.format.packed_bytes import pack_bytes
+from unicorn_codec.format.picture_tiles import join_codes
 from unicorn_codec.packing.candidates import Candidate, CandidateChooser
 from unicorn_codec.packing.code_writer import write_codes
 from unicorn_codec.packing.observer import cumulative
 from unicorn_codec.packing.packed import Codes
 from unicorn_codec.packing.picture_source import LatentSource, PictureSource
+from unicorn_codec.spool import Spool, SpooledCodes
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 from unicorn_codec.transform.folder_update import UpdatedModels
 
@@ -36,7 +39,7 @@ for dozens of small pictures as for one. A crash loses pending codes, on a CPU m
 
 
 class SequencedPictures(Protocol):
-    """Pictures of a folder that are stored in sequences instead of codes of latents.
+    """Pictures of a folder that are stored as AVIF, in sequences or alone, instead of codes of latents.
 
     Attributes:
         positions: of the pictures.
@@ -83,6 +86,7 @@ class FolderEncoder:
         update: payload of the update that the models have; None without one.
         alphas: opacity of transparent pictures by position.
         overhead_bytes: bytes of the file besides codes and update, see ``estimate_overhead``.
+        work: folder of temporary files; None: the system's.
     """
 
     latents: LatentSource
@@ -91,8 +95,9 @@ class FolderEncoder:
     sequences: SequencedPictures = field(default_factory=PicturesAsAvif)
     checkpoint: CodesCheckpoint | None = None
     update: bytes | None = None
-    alphas: Mapping[int, bytes] = field(default_factory=dict)
+    alphas: Spool = field(default_factory=Spool)
     overhead_bytes: int
+    work: Path | None = None
 
     @property
     def pictures(self) -> PictureSource:
@@ -141,7 +146,7 @@ class FolderEncoder:
     @property
     def overhead(self) -> int:
         """Estimated bytes of the file besides its codes."""
-        return self.overhead_bytes + len(self.update or b"") + sum(map(len, self.alphas.values()))
+        return self.overhead_bytes + len(self.update or b"") + self.alphas.total
 
     def file_bytes(self, codes: Codes) -> int:
         """Estimate the bytes of the file with these codes."""
@@ -154,19 +159,29 @@ class FolderEncoder:
         if kept is not None:
             update = hashlib.sha256(self.update or b"").hexdigest()
             kept.begin(f"step {step!r}, {rounds} rounds, update {update}")
-        codes = {} if kept is None else dict(kept.codes)
+        codes, in_sequences = Spool(self.work) if kept is None else kept.codes, Spool(self.work)
         for some_codes in self.sequences.codes_at(step):
-            codes |= some_codes
-            progress(len(codes), count)
-        add = cumulative(progress, len(codes), count)
+            for position, code in some_codes.items():
+                in_sequences[position] = self.pictures.mark_if_gray(position, code)
+            progress(len(codes) + len(in_sequences), count)
+        add = cumulative(progress, len(codes) + len(in_sequences), count)
         step = max(step, FINEST)
-        for batch, latents in self.latents.all_but(self.sequences.positions):
+
+        def keep(position: int, code: bytes) -> None:
+            if kept is None:
+                codes[position] = code
+            else:
+                kept.add(position, code)
+
+        tiled = self.pictures.tiled
+        for batch, latents in self.latents.all_but(self.sequences.positions | tiled):
             places = [place for place, position in enumerate(batch) if position not in codes]
             for position, code in self.encode_batch([batch[p] for p in places], latents[places], step, rounds, add):
-                codes[position] = code
-                if kept is not None:
-                    kept.add(position, code)
-        streams = tuple(self.pictures.mark_if_gray(position, codes[position]) for position in range(count))
+                keep(position, self.pictures.mark_if_gray(position, code))
+        for position in sorted(position for position in tiled if position not in codes):
+            keep(position, join_codes(self.encode_tiles(position, step, rounds)))
+            add(1)
+        streams = SpooledCodes(codes, count, in_sequences, self.sequences.positions)
         return Codes(level=level_of(step), model_sha256=self.model.sha256, streams=streams)
 
     def encode_batch(
@@ -195,6 +210,16 @@ class FolderEncoder:
             yield from write_codes(self.model, waiting, step)
             raise
         yield from write_codes(self.model, waiting, step)
+
+    def encode_tiles(self, position: int, step: float, rounds: int) -> list[bytes]:
+        """Return the codes of the tiles of a large picture, each of which is coded as a picture of its own."""
+        tiles = self.pictures.tiles_of(position)
+        latents = LatentSource(tiles, self.autoencoder)
+        encoder = replace(self, latents=latents, chooser=replace(self.chooser, pictures=tiles), checkpoint=None)
+        codes = dict[int, bytes]()
+        for batch, of_batch in latents.of(range(len(tiles))):
+            codes |= encoder.encode_batch(batch, of_batch, step, rounds)
+        return [self.pictures.mark_if_gray(position, codes[number]) for number in range(len(tiles))]
 
     def estimate_file_bytes(self, step: float, progress: Callable[[int, int], None]) -> float:
         """Estimate the bytes of the file without refinement, and without writing codes of latents."""

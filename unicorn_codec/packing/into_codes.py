@@ -17,6 +17,7 @@ from unicorn_codec.config import CodesOptions
 from unicorn_codec.decoders.code_decoder import CodeDecoder
 from unicorn_codec.errors import Interrupted, InvalidSetting
 from unicorn_codec.format.header import Header
+from unicorn_codec.format.picture_tiles import is_tiled, join_codes
 from unicorn_codec.packing.avif_pictures import LEARNED, REFINED, AvifCandidates, AvifPictures, judge_avif
 from unicorn_codec.packing.candidates import CandidateChooser
 from unicorn_codec.packing.effort_planning import plan_rounds
@@ -40,6 +41,7 @@ from unicorn_codec.packing.self_contained import attached_bytes, is_wanted
 from unicorn_codec.packing.targets import AsAvif, AtStep, OfSize, resolve
 from unicorn_codec.pictures.avif import QUICK, THOROUGH, check_avif, encode_avif, has_avif
 from unicorn_codec.pictures.images import folder_digest
+from unicorn_codec.spool import Spool, SpooledCodes
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 
 MOST_EXCESS = 0.03
@@ -99,7 +101,7 @@ def pack_into_codes(
         other_bytes = estimate_metadata_bytes(pictures, options.metadata)
         if is_wanted(options.self_contained, options.target.file_bytes(pictures.pixels) or 0, autoencoder):
             other_bytes += attached_bytes(autoencoder.reference.model(model.sha256))
-        encoder = new_encoder(pictures, autoencoder, model, checkpoint, other_bytes)
+        encoder = new_encoder(pictures, autoencoder, model, output.parent, checkpoint, other_bytes)
         return _encode(encoder, options, observer)
     except KeyboardInterrupt:
         if checkpoint.is_empty:
@@ -122,12 +124,14 @@ def new_encoder(
     pictures: PictureSource,
     autoencoder: PackagedAutoencoder,
     model: ContextModel,
+    work: Path | None = None,
     checkpoint: CodesCheckpoint | None = None,
     other_bytes: int = 0,
 ) -> FolderEncoder:
     """Return an encoder without sequences and update.
 
     Args:
+        work: folder of temporary files; None: the system's.
         other_bytes: of metadata, and of a stored model.
     """
     rate = RateModel.of(model).to(autoencoder.device)
@@ -136,8 +140,9 @@ def new_encoder(
         chooser=CandidateChooser(pictures=pictures, autoencoder=autoencoder, rate=rate),
         model=model,
         checkpoint=checkpoint,
-        alphas=pictures.alphas(),
+        alphas=pictures.alphas(work),
         overhead_bytes=estimate_overhead(pictures) + other_bytes,
+        work=work,
     )
 
 
@@ -145,7 +150,7 @@ def _encode(encoder: FolderEncoder, options: CodesOptions, observer: Observer) -
     groups = list[NearDuplicateGroup]()
     if options.sequences and has_avif():
         most = options.depends_on + 1  # the last picture of a sequence depends on all others
-        groups = find_near_duplicates(encoder.chooser, most, observer.of_stage("comparing"))
+        groups = find_near_duplicates(encoder.chooser, most, observer.of_stage("comparing"), encoder.work)
     target = resolve(options.target, pixels=encoder.pictures.pixels, coarsest=encoder.coarsest)
     if isinstance(target, AsAvif):
         container = encode_as_avif(encoder, groups, target.quality, options.seed, observer)
@@ -234,17 +239,27 @@ def encode_as_avif(
     """
     check_avif()
     count = len(encoder.pictures)
-    codes: dict[int, bytes] = {}
+    codes = Spool(encoder.work)
     for done, group in enumerate(groups, start=1):
         if group.beats_avif(quality):
-            codes |= group.codes(group.quality_like(quality))
+            for position, code in group.codes(group.quality_like(quality)).items():
+                codes[position] = encoder.pictures.mark_if_gray(position, code)
         observer.stage("sequences", done, len(groups))
     for position in range(count):
         if position not in codes:
-            codes[position], _ = encode_avif(encoder.pictures.picture(position), quality)
+            codes[position] = avif_of(encoder.pictures, position, quality)
             observer.stage("coding", len(codes), count)
-    streams = tuple(encoder.pictures.mark_if_gray(position, codes[position]) for position in range(count))
+    streams = SpooledCodes(codes, count, {}, frozenset())
     return container_of(encoder, 1.0, Codes(level=0, model_sha256=encoder.model.sha256, streams=streams), seed)
+
+
+def avif_of(pictures: PictureSource, position: int, quality: int) -> bytes:
+    """Return the AVIF code of a picture, or the joined ones of its tiles."""
+    if not is_tiled(*pictures.size_of(position)):
+        return pictures.mark_if_gray(position, encode_avif(pictures.picture(position), quality)[0])
+    tiles = pictures.tiles_of(position)
+    codes = (encode_avif(tiles.picture(number), quality)[0] for number in range(len(tiles)))
+    return join_codes([pictures.mark_if_gray(position, code) for code in codes])
 
 
 def enforce_floor(
@@ -254,7 +269,7 @@ def enforce_floor(
 
     If the file then exceeds the target size, the other pictures get a coarser step, if one is available.
     """
-    floor = QualityFloor(pictures=encoder.pictures, options=options)
+    floor = QualityFloor(pictures=encoder.pictures, options=options, avif=Spool(encoder.work))
     enforced = with_floor(floor, encoder, container, observer)
     if isinstance(plan.target, AtStep):
         return enforced

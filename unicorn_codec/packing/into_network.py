@@ -13,8 +13,10 @@ from unicorn_codec.checkpoints import SAVE_SECONDS, checkpoint_path, digest_sett
 from unicorn_codec.config import NetworkOptions
 from unicorn_codec.decoders.network_decoder import NetworkDecoder, untrained_decoder
 from unicorn_codec.errors import Interrupted
+from unicorn_codec.format.fields import check
 from unicorn_codec.format.header import AutoencoderReference, Denoising, Header
 from unicorn_codec.format.index_map import index_of_position
+from unicorn_codec.format.picture_tiles import is_tiled
 from unicorn_codec.network.denoiser import Denoiser, load_tensors, tensors_of
 from unicorn_codec.network.latent_set import LatentSet, normalise_latents
 from unicorn_codec.network.planning import NetworkPlan, plan_network
@@ -25,6 +27,7 @@ from unicorn_codec.packing.packed import PackedPictures
 from unicorn_codec.packing.picture_source import PictureSource, encode_all
 from unicorn_codec.packing.preview import PreviewSample, take_preview
 from unicorn_codec.pictures.images import Folder, folder_digest
+from unicorn_codec.pictures.picture_files import printable
 from unicorn_codec.transform.autoencoder import Autoencoder, PackagedAutoencoder
 from unicorn_codec.weights.minifloat import fit_format
 from unicorn_codec.weights.weight_section import join_tensors, parse_tensors, serialize_integers, serialize_weights
@@ -74,6 +77,12 @@ def pack_into_network(
 def plan_for(folder: Folder, reference: AutoencoderReference, options: NetworkOptions) -> NetworkPlan:
     """Choose the size of the network. Raises ``InvalidSetting`` if no size has the target rate."""
     cell = reference.downsampling
+    for picture in folder.pictures:
+        check(
+            not is_tiled(picture.width, picture.height),
+            f"{printable(picture.name)} has {picture.width}x{picture.height} pixels, too many for an index-only "
+            "archive: pack without --index-only, or scale pictures by --max-side",
+        )
     positions = sum(-(-p.width // cell) * -(-p.height // cell) for p in folder.pictures)
     return plan_network(
         latent_values=positions * reference.latent_channels,

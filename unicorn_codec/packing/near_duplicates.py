@@ -7,6 +7,7 @@ worthwhile: groups > groups whose sequence costs less than codes of latents, or 
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from unicorn_codec.pictures.avif_sequence import encode_sequence, sequence_codes
 from unicorn_codec.pictures.batches import places_by_size
 from unicorn_codec.pictures.images import Pixels
 from unicorn_codec.quality import avif_quality_of, quality_of_step
+from unicorn_codec.spool import Spool
 from unicorn_codec.transform.distortion import distortion
 
 THUMBNAIL = 16
@@ -59,14 +61,17 @@ class NearDuplicateGroup:
     Args:
         positions: ascending.
         windows: reads the central windows of pictures.
+        codes: of all groups, where a group keeps those it made last.
     """
 
-    def __init__(self, chooser: CandidateChooser, positions: Sequence[int], windows: "WindowCache") -> None:
+    def __init__(
+        self, chooser: CandidateChooser, positions: Sequence[int], windows: "WindowCache", codes: Spool
+    ) -> None:
         self.positions = list(positions)
-        self._chooser, self._windows = chooser, windows
+        self._chooser, self._windows, self._codes = chooser, windows, codes
         self._measured: dict[int, tuple[float, float]] = {}
         self._measured_alone: dict[int, tuple[float, float]] = {}
-        self._codes: tuple[int, dict[int, bytes]] | None = None
+        self._quality: int | None = None
 
     def quality_at(self, step: float) -> float:
         """Return the AVIF quality with the lowest rate-distortion cost of the sequence.
@@ -96,12 +101,13 @@ class NearDuplicateGroup:
 
     def codes(self, quality: int) -> dict[int, bytes]:
         """Return the code of each picture by position."""
-        if self._codes is None or self._codes[0] != quality:
+        if self._quality != quality:
             units, _ = encode_sequence(
                 [self._chooser.pictures.picture(position) for position in self.positions], quality
             )
-            self._codes = quality, sequence_codes(units, self.positions)
-        return self._codes[1]
+            self._codes.update(sequence_codes(units, self.positions))
+            self._quality = quality
+        return {position: self._codes[position] for position in self.positions}
 
     def pays_at(self, step: float) -> bool:
         """Return whether the sequence costs less than latents at a step."""
@@ -159,7 +165,7 @@ class NearDuplicateGroup:
     @property
     def _pixel_ratio(self) -> float:
         """Pixels of a picture divided by those of its window."""
-        width, height = self._chooser.pictures.sizes[self.positions[0]]
+        width, height = self._chooser.pictures.size_of(self.positions[0])
         return width * height / (min(width, WINDOW) * min(height, WINDOW))
 
 
@@ -233,13 +239,21 @@ class WindowCache:
 
 
 def find_near_duplicates(
-    chooser: CandidateChooser, most: int, progress: Callable[[int, int], None]
+    chooser: CandidateChooser, most: int, progress: Callable[[int, int], None], work: Path | None = None
 ) -> list[NearDuplicateGroup]:
-    """Group pictures of one size whose thumbnails hardly differ, 2 to ``most`` a group, in name order."""
+    """Group pictures of one size whose thumbnails hardly differ, 2 to ``most`` a group, in name order.
+
+    Args:
+        work: folder of temporary files; None: the system's.
+    """
     sizes = chooser.pictures.sizes
     found, done = [], 0
     for (width, height), positions in places_by_size(sizes).items():
         longest = min(most, MOST_PIXELS // (width * height))
+        if longest < 2:
+            done += len(positions)
+            progress(done, len(sizes))
+            continue
         open_groups: list[tuple[list[int], NDArray[np.float32]]] = []  # each with its last picture's thumbnail
         for position in positions:
             own = thumbnail(chooser.pictures.picture(position))
@@ -254,8 +268,8 @@ def find_near_duplicates(
             del open_groups[:-OPEN_GROUPS]
             done += 1
             progress(done, len(sizes))
-    windows = WindowCache(chooser.pictures)
-    return [NearDuplicateGroup(chooser, group, windows) for group in sorted(found)]
+    windows, codes = WindowCache(chooser.pictures), Spool(work)
+    return [NearDuplicateGroup(chooser, group, windows, codes) for group in sorted(found)]
 
 
 def thumbnail(pixels: Pixels) -> NDArray[np.float32]:

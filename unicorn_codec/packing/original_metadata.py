@@ -6,17 +6,16 @@ from dataclasses import dataclass, field
 
 from unicorn_codec.config import MetadataOptions
 from unicorn_codec.errors import ImageFolderError
-from unicorn_codec.format.blobs import FACTS, serialize_blobs, serialize_facts
+from unicorn_codec.format.blobs import FACTS, in_parts, serialize_blobs, serialize_facts
 from unicorn_codec.format.limits import MAX_TIME
-from unicorn_codec.format.writer import in_parts
 from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.pictures.file_metadata import FileMetadata, read_metadata
 from unicorn_codec.pictures.images import Note, Picture, read_original
 from unicorn_codec.pictures.picture_files import native_name, printable
 
 SAMPLED_PICTURES = 48
-TIME_BYTES, PLACE_BYTES, CHUNK_BYTES = 8, 10, 14
-"""What a record takes for the time of a file and for the place of a blob, and what a chunk of blobs takes besides."""
+PLACE_BYTES, CHUNK_BYTES = 10, 14
+"""What a record takes for the place of a blob, and what a chunk of blobs takes besides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,4 +75,6 @@ def estimate_metadata_bytes(pictures: PictureSource, options: MetadataOptions) -
     distinct = {blob: blob for blob in blobs}
     stored = sum(CHUNK_BYTES + len(serialize_blobs(part)) for part in in_parts(distinct))
     per_picture = (stored + PLACE_BYTES * len(blobs)) / max(1, len(sampled))
-    return round(count * (per_picture + (TIME_BYTES if options.keep else 0)))
+    times = [time for position in sampled if (time := reader.modified(position)) is not None]
+    bits = (max(times) - min(times)).bit_length() if times else 0
+    return round(count * (per_picture + bits / 8))

@@ -23,15 +23,14 @@ from unicorn_codec.format.canary import Canary, block_sums
 from unicorn_codec.format.footer import CodecTotal
 from unicorn_codec.format.index_map import index_of_position
 from unicorn_codec.format.names import check_name
-from unicorn_codec.format.pages import psnr_code
 from unicorn_codec.format.read_settings import ReadSettings
 from unicorn_codec.format.reader import ContainerReader
 from unicorn_codec.format.records import AVIF, EXACT, OTHER_FILE, SEQUENCE
 from unicorn_codec.format.sources import FileSource, TailedSource
 from unicorn_codec.format.writer import ContainerWriter
 from unicorn_codec.inspection import DECODED_BY_MODEL, index_bits, needed_weight_bytes, parts_of
-from unicorn_codec.measurement import Measured, measure_some
-from unicorn_codec.packing.archive_writing import check_output, id_of, write_pictures
+from unicorn_codec.measurement import Matching, Measured, measure_chosen
+from unicorn_codec.packing.archive_writing import check_output, id_of, matching_of, write_pictures
 from unicorn_codec.packing.into_codes import PackedCodes, pack_into_codes
 from unicorn_codec.packing.into_network import pack_into_network
 from unicorn_codec.packing.observer import Observer
@@ -78,7 +77,7 @@ def pack_folder(folder: Path, output: Path, options: PackOptions, observer: Obse
     autoencoder = load_packing_autoencoder(options)
     is_wanted(options.self_contained, 0, autoencoder)  # refuse before the work, not at its end
     originals = options.originals if isinstance(options, CodesOptions) else None
-    listed = list_folder(folder, options.read, observer.of_stage("reading"), originals)
+    listed = list_folder(folder, options.read, observer.of_stage("reading"), originals, output=output)
     pictures = PictureSource(listed, options.read)
     for name in listed.all_names:  # before the work, not at its end
         check_name(name)
@@ -96,7 +95,7 @@ def pack_folder(folder: Path, output: Path, options: PackOptions, observer: Obse
     return replace(
         report,
         notes=(*report.notes, *metadata.notes, *transparency_notes(made.container)),
-        alpha_bytes=sum(map(len, made.container.alphas.values())),
+        alpha_bytes=made.container.alphas.total,
     )
 
 
@@ -127,15 +126,16 @@ def write_and_measure(
     self_contained, some = (None, "all") if options is None else (options.self_contained, options.measure)
     whole = WholeFiles(metadata.pictures.folder)
     writer = ContainerWriter(file, id_of(packed, whole))
-    write_pictures(writer, packed, metadata=metadata, whole=whole, progress=observer.of_stage("storing"))
+    indices = write_pictures(writer, packed, metadata=metadata, whole=whole, progress=observer.of_stage("storing"))
     writer.flush()
     if is_wanted(self_contained, writer.offset if packed.names else 0, autoencoder):
         attach_model(writer, writer.decoders[0])
+    matching = matching_of(metadata.pictures.folder, indices)
+    seed = packed.header.seed
     measured, canaries = measure_unfinished(
-        file, writer, packed.header.seed, metadata.pictures, autoencoder, observer, some
+        file, writer, seed, metadata.pictures, matching, autoencoder, observer, some
     )
-    psnrs = {row.index: psnr_code(row.psnr_db) for row in measured.rows}
-    writer.commit(seed=packed.header.seed, read=packed.read, psnrs=psnrs, canaries=canaries)
+    writer.commit(seed=seed, read=packed.read, psnrs=measured.psnr_codes(), canaries=canaries)
     return measured
 
 
@@ -144,6 +144,7 @@ def measure_unfinished(
     writer: ContainerWriter,
     seed: int,
     pictures: PictureSource,
+    matching: Matching,
     autoencoder: Autoencoder,
     observer: Observer,
     some: str,
@@ -151,8 +152,10 @@ def measure_unfinished(
     """Measure the pictures of an archive whose records are in the file, and whose index is not yet."""
     tail = writer.preview(seed=seed)
     source = TailedSource(FileSource(file.name), writer.offset, tail)
-    with Archive.of(ContainerReader(source), autoencoder) as archive:
-        measured = measure_some(archive, pictures.folder, pictures.read, observer.of_stage("measuring"), some)
+    with Archive.of(ContainerReader(source), autoencoder, max_pixels=pictures.read.max_pixels) as archive:
+        measured = measure_chosen(
+            archive, pictures.folder, pictures.read, observer.of_stage("measuring"), matching, some
+        )
         return measured, canaries_of(archive)
 
 

@@ -1,6 +1,6 @@
 """Result of packing, before it is written: all pictures of a folder by position, as codes or in a network."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from unicorn_codec.format.code_kinds import HALF_LEVELS
 from unicorn_codec.format.fields import check
 from unicorn_codec.format.header import MAX_CODED_CHANNELS, MAX_LEVEL, Header
+from unicorn_codec.format.picture_tiles import split_codes
 from unicorn_codec.format.read_settings import ReadSettings
+from unicorn_codec.spool import Spool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,24 +21,28 @@ class Codes:
     Args:
         level: coarseness of the quantisation step, see ``model_level``, below ``MAX_LEVEL + HALF_LEVELS``.
         model_sha256: of the context model that they require.
-        streams: the code of the picture at each position, never empty; codes of sequences refer to positions.
+        streams: the code of the picture at each position, never empty; codes of sequences refer to
+            positions. Those of a large folder lie in a file. The codes of a picture's tiles are joined.
         short: whether they are short codes, which this software always writes.
     """
 
     level: int
     model_sha256: bytes
-    streams: tuple[bytes, ...]
+    streams: Sequence[bytes]
     short: bool = True
 
     def __post_init__(self) -> None:
         levels = MAX_LEVEL + HALF_LEVELS
         check(0 <= self.level < levels, f"the level is 0 to {levels - 1}, not {self.level}")
         check(len(self.model_sha256) == 32, "a SHA-256 has 32 bytes")
-        check(all(self.streams), "a code has at least one byte")
 
     def code(self, index: int) -> bytes:
         """Return the code of the picture at a position."""
         return self.streams[index]
+
+    def tiles(self, index: int) -> Sequence[bytes]:
+        """Return the codes of the tiles of the picture at a position."""
+        return split_codes(self.streams[index])
 
     def alpha(self, index: int) -> None:
         """Return None: these codes are decoded to colours alone."""
@@ -60,10 +66,10 @@ class PackedPictures:
 
     header: Header
     sizes: NDArray[np.int32]
-    names: tuple[str, ...]
+    names: Sequence[str]
     weights: bytes | None = None
     codes: Codes | None = None
-    alphas: Mapping[int, bytes] = field(default_factory=dict)
+    alphas: Spool = field(default_factory=Spool)
     update: bytes | None = None
     read: ReadSettings = field(default_factory=ReadSettings)
 

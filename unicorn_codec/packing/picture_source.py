@@ -2,14 +2,18 @@
 
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 from torch import Tensor
 
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.format.alpha_plane import serialize_alpha
 from unicorn_codec.format.code_kinds import mark_gray
+from unicorn_codec.format.picture_tiles import Tile, is_tiled, tiles_of
 from unicorn_codec.pictures.batches import batches_by_size
 from unicorn_codec.pictures.images import Folder, Pixels, read_picture, read_with_alpha
+from unicorn_codec.spool import Spool
 from unicorn_codec.transform.autoencoder import Autoencoder
 
 CACHE_BYTES = 1 << 28
@@ -34,7 +38,13 @@ class PictureSource:
     @property
     def sizes(self) -> list[tuple[int, int]]:
         """Width and height of each picture."""
-        return [(picture.width, picture.height) for picture in self.folder.pictures]
+        known = dict[tuple[int, int], tuple[int, int]]()  # equal sizes are one object
+        return [known.setdefault(size, size) for size in map(tuple, self.folder.sizes.tolist())]
+
+    def size_of(self, position: int) -> tuple[int, int]:
+        """Return width and height of the picture at a position."""
+        picture = self.folder.pictures[position]
+        return picture.width, picture.height
 
     def picture(self, position: int) -> Pixels:
         """Read the colours (H, W, 3) of the picture at a position."""
@@ -44,19 +54,69 @@ class PictureSource:
         """Read the picture at a position: (H, W, 3), or (H, W, 4) with transparency."""
         return read_with_alpha(self.folder, self.folder.pictures[position], self.read)
 
-    def alphas(self) -> dict[int, bytes]:
-        """Return the opacity of each transparent picture by position, as it is stored."""
-        clear = (position for position, picture in enumerate(self.folder.pictures) if picture.has_alpha)
-        return {position: serialize_alpha(self.with_alpha(position)[..., 3]) for position in clear}
+    def alphas(self, work: Path | None = None) -> Spool:
+        """Return the opacity of each transparent picture by position, as it is stored.
+
+        Args:
+            work: folder of temporary files; None: the system's.
+        """
+        found = Spool(work)
+        for position, picture in enumerate(self.folder.pictures):
+            if picture.has_alpha:
+                found[position] = serialize_alpha(self.with_alpha(position)[..., 3])
+        return found
 
     def mark_if_gray(self, position: int, code: bytes) -> bytes:
         """Mark the code of the picture at a position if that is gray: it so comes back without a tint."""
         return mark_gray(code) if self.folder.pictures[position].is_gray else code
 
+    @property
+    def tiled(self) -> frozenset[int]:
+        """Positions of the pictures that are coded in tiles."""
+        large = (position for position, size in enumerate(self.sizes) if is_tiled(*size))
+        return frozenset(large)
+
+    def tiles_of(self, position: int) -> "PictureTiles":
+        """Return the tiles of a large picture, which is read whole, as pictures of their own."""
+        return PictureTiles(self.folder, self.read, self.with_alpha(position))
+
     def pixels_of(self, position: int) -> int:
         """Return the number of pixels of the picture at a position."""
-        picture = self.folder.pictures[position]
-        return picture.width * picture.height
+        width, height = self.size_of(position)
+        return width * height
+
+
+@dataclass(frozen=True, slots=True)
+class PictureTiles(PictureSource):
+    """The tiles of a large picture, by number, as pictures of their own.
+
+    Args:
+        whole: (H, W, 3) the picture, or (H, W, 4) with transparency.
+    """
+
+    whole: Pixels
+
+    @property
+    def tiles(self) -> list[Tile]:
+        """Places of the tiles."""
+        height, width = self.whole.shape[:2]
+        return tiles_of(width, height)
+
+    def __len__(self) -> int:
+        return len(self.tiles)
+
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        return [(tile.width, tile.height) for tile in self.tiles]
+
+    def size_of(self, position: int) -> tuple[int, int]:
+        return self.sizes[position]
+
+    def picture(self, position: int) -> Pixels:
+        return np.ascontiguousarray(self.with_alpha(position)[..., :3])
+
+    def with_alpha(self, position: int) -> Pixels:
+        return self.whole[self.tiles[position].place]
 
 
 def encode_batches(

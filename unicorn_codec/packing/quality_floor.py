@@ -7,6 +7,7 @@ import numpy as np
 
 from unicorn_codec.config import CodesOptions
 from unicorn_codec.decoders.code_decoder import CodeDecoder
+from unicorn_codec.format.picture_tiles import is_tiled, join_codes
 from unicorn_codec.packing.packed import Codes
 from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.pictures.avif import encode_avif
@@ -14,6 +15,7 @@ from unicorn_codec.pictures.avif_sequence import sequences_of
 from unicorn_codec.pictures.batches import batches_by_size
 from unicorn_codec.pictures.images import Pixels
 from unicorn_codec.pictures.metrics import ms_ssim, psnr_db
+from unicorn_codec.spool import Spool, SpooledCodes
 
 BEST_QUALITY = 100
 
@@ -32,7 +34,7 @@ class QualityFloor:
 
     pictures: PictureSource
     options: CodesOptions
-    avif: dict[int, bytes] = field(default_factory=dict)
+    avif: Spool = field(default_factory=Spool)
 
     def enforce(self, codes: Codes, decoder: CodeDecoder, progress: Callable[[int, int], None]) -> Codes:
         """Return the codes, with AVIF in place of those that decode below the floor.
@@ -44,7 +46,6 @@ class QualityFloor:
         Raises:
             PackageMissing: a picture must be replaced, and this Pillow has no AVIF.
         """
-        streams = list(codes.streams)
         sizes = self.pictures.sizes
         missed, done = set[int](), 0
         for batch in batches_by_size(sizes):
@@ -52,13 +53,14 @@ class QualityFloor:
                 if not self.is_reached(self.pictures.with_alpha(position), decoded):
                     missed.add(position)
             done += len(batch)
-            progress(done, len(streams))
-        for sequence in sequences_of(streams):
+            progress(done, len(codes.streams))
+        for sequence in sequences_of(codes.streams):
             if not missed.isdisjoint(sequence):  # the others could not be decoded without the missing one
                 missed.update(sequence)
         for position in missed:
-            streams[position] = self._avif_of(position)
-        return replace(codes, streams=tuple(streams))
+            if position not in self.avif:
+                self.avif[position] = self._avif_of(position)
+        return replace(codes, streams=SpooledCodes(codes.streams, len(codes.streams), self.avif, missed))
 
     def is_reached(self, original: Pixels, decoded: Pixels) -> bool:
         """Return whether a picture is above the floor, with a small margin.
@@ -73,10 +75,13 @@ class QualityFloor:
         return least_similarity is None or ms_ssim(original, decoded) >= min(1.0, least_similarity + MS_SSIM_MARGIN)
 
     def _avif_of(self, position: int) -> bytes:
-        if position not in self.avif:
-            code = smallest_avif(self.pictures.with_alpha(position), self.is_reached)
-            self.avif[position] = self.pictures.mark_if_gray(position, code)
-        return self.avif[position]
+        if is_tiled(*self.pictures.size_of(position)):  # each tile reaches the floor for itself
+            tiles = self.pictures.tiles_of(position)
+            return join_codes([self._smallest(position, tiles.with_alpha(number)) for number in range(len(tiles))])
+        return self._smallest(position, self.pictures.with_alpha(position))
+
+    def _smallest(self, position: int, original: Pixels) -> bytes:
+        return self.pictures.mark_if_gray(position, smallest_avif(original, self.is_reached))
 
 
 def smallest_avif(original: Pixels, is_reached: Callable[[Pixels, Pixels], bool]) -> bytes:

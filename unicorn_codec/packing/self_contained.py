@@ -25,6 +25,18 @@ def is_wanted(choice: bool | None, record_bytes: float, autoencoder: Autoencoder
     return is_packaged and record_bytes >= SELF_CONTAINED_BYTES if choice is None else choice
 
 
+def is_wanted_now(choice: bool | None, before: float, after: float, autoencoder: Autoencoder) -> bool:
+    """Return whether an archive without model and specification gets them as it grows; sizes are in bytes.
+
+    Without a choice it does if it becomes so large as those that have them by default. One that was before, and has
+    none, was packed with the choice against them.
+
+    Raises ``InvalidSetting`` as ``is_wanted``.
+    """
+    wanted = is_wanted(choice, after, autoencoder)
+    return wanted and (choice is True or before < SELF_CONTAINED_BYTES)
+
+
 def attach_model(writer: ContainerWriter, decoder: Decoder) -> None:
     """Write the packaged model that a decoder needs, and the text of the specification."""
     writer.attach(MODEL, serialize_model(model_to_store(decoder.model, with_codes=not decoder.is_network)))

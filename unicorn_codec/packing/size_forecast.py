@@ -70,7 +70,7 @@ class SampledPictures:
     @property
     def size(self) -> tuple[int, int]:
         """Height and width of each."""
-        width, height = self._chooser.pictures.sizes[self.positions[0]]
+        width, height = self._chooser.pictures.size_of(self.positions[0])
         return height, width
 
     @cached_property

@@ -1,11 +1,12 @@
 """Files of a folder that an archive stores whole: exact pictures, and files that are no pictures."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from unicorn_codec.errors import ImageFolderError
+from unicorn_codec.format.columns import Integers
 from unicorn_codec.format.limits import MAX_TIME
 from unicorn_codec.format.pages import IDENTICAL_PSNR, UNKNOWN_PSNR
 from unicorn_codec.format.stored_files import NANOSECONDS, StoredFile, record_of_file
@@ -26,29 +27,33 @@ class WholeFiles:
     def __len__(self) -> int:
         return len(self.folder.exact) + len(self.folder.others)
 
+    def names(self) -> Iterator[str]:
+        """Yield the names of all files, exact pictures first."""
+        yield from self.folder.exact.names
+        yield from (file.name for file in self.folder.others)
+
     def write(
-        self, writer: ContainerWriter, index_of: Mapping[str, int], decoder: int, progress: Progress = lambda *_: None
+        self, writer: ContainerWriter, indices: Integers, decoder: int, progress: Progress = lambda *_: None
     ) -> None:
         """Write the records of all files, and the pieces of large ones.
 
         Args:
-            index_of: index of each name.
+            indices: of the files, in the order of their names.
             decoder: any of the archive's.
 
         Raises:
             ImageFolderError: a file vanished, or a picture's changed since the folder was listed.
         """
-        pictures = {picture.name: picture for picture in self.folder.exact}
-        names = (*pictures, *(file.name for file in self.folder.others))
-        for done, name in enumerate(names, start=1):
-            picture = pictures.get(name)
+        exact = self.folder.exact
+        for place, (name, index) in enumerate(zip(self.names(), indices, strict=True)):
+            picture = exact[place] if place < len(exact) else None
             stored, modified = stored_with_time(self.folder.root, name, writer.add_piece)
             if picture is not None and stored.sha256.hex() != picture.sha256:
                 raise ImageFolderError(f"{self.folder.root / printable(name)}: it changed since the folder was listed")
             size = None if picture is None else (picture.width, picture.height)
-            record = record_of_file(index_of[name], stored, size=size, decoder=decoder, modified=modified)
+            record = record_of_file(int(index), stored, size=size, decoder=decoder, modified=modified)
             writer.add(record, name, psnr=UNKNOWN_PSNR if picture is None else IDENTICAL_PSNR)
-            progress(done, len(self))
+            progress(place + 1, len(self))
 
 
 def stored_with_time(root: Path, name: str, add_piece: Add) -> tuple[StoredFile, int | None]:

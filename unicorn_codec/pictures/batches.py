@@ -1,5 +1,6 @@
 """Batches of equally sized pictures, limited by memory."""
 
+from array import array
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
@@ -8,9 +9,9 @@ PIXELS_TOGETHER = 1 << 25
 """Limits of a batch: number of pictures, and their total pixels."""
 
 
-def places_by_size(sizes: Sequence[tuple[int, int]]) -> dict[tuple[int, int], list[int]]:
+def places_by_size(sizes: Sequence[tuple[int, int]]) -> dict[tuple[int, int], "array[int]"]:
     """Return the positions of the pictures of each size."""
-    by_size: dict[tuple[int, int], list[int]] = defaultdict(list)
+    by_size: dict[tuple[int, int], array[int]] = defaultdict(lambda: array("q"))
     for place, size in enumerate(sizes):
         by_size[size].append(place)
     return by_size
@@ -23,4 +24,4 @@ def batches_by_size(
     for (width, height), places in places_by_size(sizes).items():
         together = max(1, min(largest, pixels // (width * height)))
         for start in range(0, len(places), together):
-            yield places[start : start + together]
+            yield places[start : start + together].tolist()

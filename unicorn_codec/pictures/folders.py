@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from unicorn_codec.atomic_files import is_partial_of
+from unicorn_codec.checkpoints import checkpoint_path
 from unicorn_codec.pictures.picture_files import (
     SUFFIXES,
     BadFile,
@@ -25,6 +27,8 @@ from unicorn_codec.pictures.recognise import HEAD_BYTES, recognise
 
 MAX_HIDDEN_FILES = 1000
 """Maximum number of files examined below a hidden folder, to find out whether it holds pictures."""
+
+_IS_OUTPUT = "the archive itself, or its unfinished work"
 
 Identity = tuple[int, int] | str
 
@@ -44,13 +48,14 @@ class FoundFiles:
     left_out: list[LeftOut] = field(default_factory=list)
 
 
-def find_files(root: Path, *, keep_others: bool = False) -> FoundFiles:
+def find_files(root: Path, *, keep_others: bool = False, output: Path | None = None) -> FoundFiles:
     """Walk a folder, and list everything in it.
 
     Each folder is visited once, by its real path if that is below the root, else through a link, so loops end.
 
     Args:
         keep_others: list regular files that are not read as pictures as kept, hidden ones too.
+        output: archive that is left out, with its checkpoint and its temporary files, should it lie below the folder.
     """
     found = FoundFiles()
     seen: set[Identity] = set()
@@ -69,6 +74,11 @@ def find_files(root: Path, *, keep_others: bool = False) -> FoundFiles:
             if _is_folder(entry) and (keep_others or not _is_hidden(entry.name)):
                 continue
             path, name = Path(entry.path), stored_name(below + entry.name)
+            if output is not None and _is_of_output(entry, output):
+                found.left_out.append(
+                    LeftOut(name=printable(name), reason=_IS_OUTPUT, is_picture=False, is_fault=False)
+                )
+                continue
             left = _why_left_out(path, name, is_folder=_is_folder(entry))
             if left is None:
                 found.names.append(name)
@@ -80,6 +90,19 @@ def find_files(root: Path, *, keep_others: bool = False) -> FoundFiles:
     found.others.sort(key=lambda file: file.name.encode())
     found.left_out.sort(key=lambda file: file.name)
     return found
+
+
+def _is_of_output(entry: "os.DirEntry[str]", output: Path) -> bool:
+    """Return whether a file is an archive, its checkpoint, or a temporary file of it, also through a link."""
+    if entry.name not in (output.name, checkpoint_path(output).name) and not (
+        entry.is_symlink() or is_partial_of(output, entry.name)
+    ):
+        return False
+    target, real = os.path.realpath(entry.path), os.path.realpath(output)
+    folder, name = os.path.split(target)
+    if target in (real, os.fspath(checkpoint_path(Path(real)))):
+        return True
+    return folder == os.path.dirname(real) and is_partial_of(output, name)
 
 
 def alike_names(names: Iterable[str]) -> list[str]:

@@ -9,6 +9,7 @@ import io
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ from unicorn_codec.pictures.picture_files import (
     printable,
     read_file,
 )
+from unicorn_codec.pictures.picture_table import Picture as Picture
+from unicorn_codec.pictures.picture_table import PictureTable
 from unicorn_codec.pictures.png_writing import encode_png
 from unicorn_codec.pictures.transparency import WHITE, flatten, has_alpha, with_alpha
 
@@ -54,26 +57,6 @@ _OPAQUE_FORMATS = ("JPEG", "BMP")
 
 Pixels = NDArray[np.uint8]
 PillowImage = Image.Image
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A readable file.
-
-    Args:
-        name: relative to the folder, with ``/``.
-        width, height: of the picture as unpacked.
-        sha256: of the file's bytes, in hex.
-        is_gray: whether all its pixels have R = G = B.
-        has_alpha: whether it keeps its transparency.
-    """
-
-    name: str
-    width: int
-    height: int
-    sha256: str
-    is_gray: bool = False
-    has_alpha: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +83,8 @@ class Folder:
     """
 
     root: Path
-    pictures: tuple[Picture, ...]
-    exact: tuple[Picture, ...] = ()
+    pictures: PictureTable
+    exact: PictureTable = field(default_factory=PictureTable)
     others: tuple[OtherFile, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     flattened: int = 0
@@ -109,35 +92,34 @@ class Folder:
     notes: tuple[Note, ...] = ()
 
     @property
-    def names(self) -> tuple[str, ...]:
+    def names(self) -> list[str]:
         """Names of the pictures that are not exact, by position."""
-        return tuple(picture.name for picture in self.pictures)
+        return self.pictures.names
 
     @property
-    def all_pictures(self) -> tuple[Picture, ...]:
+    def all_pictures(self) -> PictureTable:
         """All pictures, exact ones last."""
-        return (*self.pictures, *self.exact)
+        return PictureTable(chain(self.pictures, self.exact)) if self.exact else self.pictures
 
     @property
     def all_names(self) -> list[str]:
         """Names of all pictures and other files, in the order of their UTF-8 bytes."""
-        names = (*(picture.name for picture in self.all_pictures), *(file.name for file in self.others))
-        return sorted(names, key=str.encode)
+        return sorted((*self.pictures.names, *self.exact.names, *(file.name for file in self.others)), key=str.encode)
 
     @property
     def sizes(self) -> NDArray[np.int32]:
         """(M, 2) width and height, by position."""
-        return np.array([(picture.width, picture.height) for picture in self.pictures], np.int32)
+        return self.pictures.sizes
 
     @property
     def transparent(self) -> int:
         """Number of pictures that keep their transparency."""
-        return sum(picture.has_alpha for picture in self.pictures)
+        return self.pictures.transparent
 
     @property
     def pixels(self) -> int:
         """Total pixels of all pictures."""
-        return sum(picture.width * picture.height for picture in self.pictures)
+        return int(self.sizes.astype(np.int64).prod(1).sum())
 
 
 def list_folder(
@@ -145,12 +127,15 @@ def list_folder(
     options: ReadOptions,
     progress: Callable[[int, int], None] | None = None,
     originals: OriginalOptions | None = None,
+    *,
+    output: Path | None = None,
 ) -> Folder:
     """Read and check every picture below a folder, once.
 
     Args:
         progress: called as ``progress(done, total)`` after each file.
         originals: which files are to be stored whole; None: none.
+        output: archive that is left out should it lie below the folder, with its checkpoint.
 
     Raises:
         ImageFolderError: the folder does not exist, holds no pictures, or has unreadable files that may not be skipped.
@@ -159,7 +144,7 @@ def list_folder(
     root, originals = Path(folder), originals or OriginalOptions()
     if not root.is_dir():
         raise ImageFolderError(f"{root} is not a folder" if os.path.lexists(root) else f"there is no folder {root}")
-    found = find_files(root, keep_others=originals.keep_others)
+    found = find_files(root, keep_others=originals.keep_others, output=output)
     _check_patterns(found.names, originals)
     listed = _Listed(found.others, found.left_out)
     for done, name in enumerate(found.names, start=1):
@@ -177,16 +162,21 @@ def list_folder(
         raise ImageFolderError(_complaint(root, faults))
     if not has_pictures:
         raise ImageFolderError(_nothing_found(root, listed.left_out, len(listed.others)))
-    names = [picture.name for picture in (*listed.pictures, *listed.exact)]
     return Folder(
         root=root,
-        pictures=tuple(listed.pictures),
-        exact=tuple(listed.exact),
+        pictures=listed.pictures,
+        exact=listed.exact,
         others=tuple(listed.others),
         left_out=tuple(listed.left_out),
         flattened=listed.flattened,
         scaled=listed.scaled,
-        notes=(*listed.notes, *(Note(printable(name), _ALIKE_NAME) for name in alike_names(names))),
+        notes=(
+            *listed.notes,
+            *(
+                Note(printable(name), _ALIKE_NAME)
+                for name in alike_names(chain(listed.pictures.names, listed.exact.names))
+            ),
+        ),
     )
 
 
@@ -196,8 +186,8 @@ class _Listed:
 
     others: list[OtherFile]
     left_out: list[LeftOut]
-    pictures: list[Picture] = field(default_factory=list)
-    exact: list[Picture] = field(default_factory=list)
+    pictures: PictureTable = field(default_factory=PictureTable)
+    exact: PictureTable = field(default_factory=PictureTable)
     notes: list[Note] = field(default_factory=list)
     flattened: int = 0
     scaled: int = 0

@@ -35,11 +35,6 @@ def summarize(values: Sequence[float]) -> Distortion:
     return Distortion(float(ordered.mean()), float(ordered[0]), float(ordered[(len(ordered) - 1) // 20]))
 
 
-def worst(values: Sequence[float], n: int = 5) -> list[int]:
-    """Return the positions of the n smallest values, in ascending order; ties by position."""
-    return sorted(range(len(values)), key=lambda position: values[position])[:n]
-
-
 def bits_per_pixel(file_bytes: int, pixels: int) -> float:
     """Return the rate: 8 x bytes of the real file / pixels that unpacking returns."""
     return 8 * file_bytes / pixels

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from unicorn_codec.config import ReadOptions
-from unicorn_codec.format.limits import MAX_CODED_PIXELS, MAX_SIDE
+from unicorn_codec.format.limits import MAX_SIDE
 from unicorn_codec.pictures import recognise
 from unicorn_codec.pictures.bmp_files import read_bmp, read_dib
 from unicorn_codec.pictures.colour import Pixels, blocks, to_srgb
@@ -106,8 +106,6 @@ def _pixels(raster: Raster, options: ReadOptions) -> Decoded:
     size = size_within(full_size, options.max_side)
     if max(size) > MAX_SIDE:
         raise BadFile(f"it has {size[0]}x{size[1]} pixels; sides up to {MAX_SIDE} are allowed")
-    if size[0] * size[1] > MAX_CODED_PIXELS:
-        raise BadFile(f"it has {size[0]}x{size[1]} pixels; an archive holds up to {MAX_CODED_PIXELS} a picture")
     return Decoded(
         pixels=_upright(pixels, raster.orientation, size),
         flattened=flattened,

@@ -16,7 +16,6 @@ from unicorn_codec.measurement import PictureDistortion
 from unicorn_codec.packing.reports import PackReport
 from unicorn_codec.pictures.file_writing import refuse_output, write_file
 from unicorn_codec.pictures.images import Folder, Pixels, read_with_alpha
-from unicorn_codec.pictures.metrics import worst
 from unicorn_codec.pictures.picture_files import printable
 from unicorn_codec.viewing.histograms import HEIGHT, WIDTH, Histogram, histogram
 from unicorn_codec.viewing.pages import data_address, policy, render, static
@@ -100,8 +99,7 @@ def worst_pictures(
     archive: Archive, folder: Folder, options: PackOptions, report: PackReport, lengths: Mapping[int, int]
 ) -> Iterator[Compared]:
     """Yield the pictures with the lowest PSNR, the worst first; identical ones are none of them."""
-    differing = [row for row in report.measured.rows if row.psnr_db != math.inf]
-    rows = [differing[place] for place in worst([row.psnr_db for row in differing], WORST_SHOWN)]
+    rows = [row for row in report.measured.rows[:WORST_SHOWN] if row.psnr_db != math.inf]
     decoded = {index: shown(pixels) for index, pixels in archive.iterate([row.index for row in rows])}
     pictures = {picture.name: picture for picture in folder.all_pictures}
     for row in rows:
