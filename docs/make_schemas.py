@@ -171,6 +171,8 @@ def of_type(kind: Any) -> dict[str, Any]:
         return dict(PLAIN[kind])
     if dataclasses.is_dataclass(kind):
         return _of_dataclass(kind)
+    if isinstance(kind, type) and issubclass(kind, Sequence):  # a table of its own for rows of one kind
+        kind = vars(kind)["__orig_bases__"][0]
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
         return _union([of_type(one) for one in arguments])
