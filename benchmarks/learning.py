@@ -35,7 +35,9 @@ JUDGES = ("psnr_db", "ms_ssim", "ssimulacra2")
 def codecs(args: argparse.Namespace) -> list[Codec]:
     """Return AVIF, and this codec with and without learning."""
     steps = {
-        f"step {step:g}": CodesOptions(device=args.device, effort=args.effort, target=Target(Goal.STEP, step))
+        f"step {step:g}": CodesOptions(
+            device=args.device, effort=args.effort, avif=False, target=Target(Goal.STEP, step)
+        )
         for step in args.steps
     }
     avif = BareAvif()

@@ -67,9 +67,9 @@ def rate() -> RateModel:
 
 @pytest.fixture(scope="session")
 def coded(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, PackReport]:
-    """An archive of codes of ``folder`` and what packing it reported."""
+    """An archive of ``folder``, every picture as latents, and what packing it reported."""
     path = tmp_path_factory.mktemp("archives") / "codes.uni"
-    return path, pack(folder, path, CodesOptions(sequences=False, device="cpu", seed=7))
+    return path, pack(folder, path, CodesOptions(sequences=False, avif=False, device="cpu", seed=7))
 
 
 @pytest.fixture(scope="session")

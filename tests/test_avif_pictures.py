@@ -17,7 +17,7 @@ from unicorn_codec.packing.into_codes import new_encoder
 from unicorn_codec.packing.pack import pack
 from unicorn_codec.packing.packed import Codes
 from unicorn_codec.packing.picture_source import PictureSource
-from unicorn_codec.pictures.avif import QUICK, THOROUGH, encode_avif, has_libaom
+from unicorn_codec.pictures.avif import THOROUGH, encode_avif, has_libaom
 from unicorn_codec.pictures.demo_pictures import draw, random_scene
 from unicorn_codec.pictures.images import Pixels, list_folder, write_picture
 from unicorn_codec.pictures.metrics import psnr_db
@@ -115,12 +115,12 @@ def test_quality_follows_the_step_and_goes_beyond_the_finest_latents() -> None:
 def test_sizes_at_other_steps_are_estimated(mixed: Path) -> None:
     source = source_of(mixed)
     encoder = new_encoder(source, PackagedAutoencoder(torch.device("cpu")), load_context_model())
-    pictures = AvifPictures(source, judge_avif(encoder, 2.0, lambda *_: None).below(1.0), QUICK)
+    pictures = AvifPictures(source, judge_avif(encoder, 2.0, lambda *_: None).below(1.0))
     assert {source.folder.names[position] for position in pictures.positions} == set(PRINTED)
     for step in (1.0, 2.0, 5.0):
         codes = [code for some in pictures.codes_at(step) for code in some.values()]
         assert pictures.bytes_at(step) == pytest.approx(sum(map(len, codes)), rel=0.06)
-    assert AvifPictures(source, judge_avif(encoder, 2.0, lambda *_: None).below(0.0), QUICK).bytes_at(2.0) == 0
+    assert AvifPictures(source, judge_avif(encoder, 2.0, lambda *_: None).below(0.0)).bytes_at(2.0) == 0
 
 
 def test_a_size_is_reached_with_print_alone(tmp_path: Path) -> None:

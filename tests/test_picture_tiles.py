@@ -1,5 +1,6 @@
 """Large pictures: coded in tiles, of which a lowered limit makes small pictures have some."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from unicorn_codec.format import picture_tiles
 from unicorn_codec.format.code_kinds import is_avif, is_gray
 from unicorn_codec.format.picture_tiles import join_codes, split_codes, tile_count, tiles_of
 from unicorn_codec.format.repair import repair
-from unicorn_codec.measurement import Measured, measure
+from unicorn_codec.measurement import Measured, measure, measure_chosen
 from unicorn_codec.packing.add import add
 from unicorn_codec.packing.archive_writing import read_packed, write_packed
 from unicorn_codec.packing.pack import pack
@@ -213,12 +214,15 @@ class Broken:
 def test_what_may_be_packed_is_measured(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     limits = list[int]()
 
-    def measured(archive: Archive, *arguments: Any) -> Measured:
-        limits.append(archive.max_pixels)
-        return measure(archive, *arguments)
+    def noting(measuring: Callable[..., Measured]) -> Callable[..., Measured]:
+        def measured(archive: Archive, *arguments: Any) -> Measured:
+            limits.append(archive.max_pixels)
+            return measuring(archive, *arguments)
 
-    monkeypatch.setattr("unicorn_codec.packing.pack.measure", measured)
-    monkeypatch.setattr("unicorn_codec.packing.add.measure", measured)
+        return measured
+
+    monkeypatch.setattr("unicorn_codec.packing.pack.measure_chosen", noting(measure_chosen))
+    monkeypatch.setattr("unicorn_codec.packing.add.measure", noting(measure))
     options = replace(OPTIONS, read=ReadOptions(max_pixels=3 << 28))
     pack(folder, tmp_path / "out.uni", options)
     (tmp_path / "more").mkdir()

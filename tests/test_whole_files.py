@@ -334,8 +334,8 @@ def test_a_picture_that_changes_while_it_is_packed_is_refused(tmp_path: Path, mo
     Image.fromarray(SCENE).save(tmp_path / "in" / "a.bmp")
     original = list_folder
 
-    def listed(*arguments: Any) -> Any:
-        found = original(*arguments)
+    def listed(*arguments: Any, **named: Any) -> Any:
+        found = original(*arguments, **named)
         (tmp_path / "in" / "a.bmp").write_bytes(b"other")
         return found
 

@@ -16,7 +16,7 @@ from unicorn_codec.packing.candidates import WINDOW, WINDOWS_AT_ONCE, CandidateC
 from unicorn_codec.packing.folder_encoder import FINEST, FINEST_OF_SEQUENCES, FolderEncoder
 from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.packing.refinement import bits_worth
-from unicorn_codec.pictures.avif import QUICK, AvifEncoder, encode_avif
+from unicorn_codec.pictures.avif import QUICK, THOROUGH, encode_avif
 from unicorn_codec.pictures.batches import batches_by_size
 from unicorn_codec.pictures.images import Pixels
 from unicorn_codec.quality import avif_quality_of, quality_of_step
@@ -57,8 +57,8 @@ class AvifCandidates:
 class AvifPictures:
     """Pictures that are stored as AVIF, each alone: ``SequencedPictures``."""
 
-    def __init__(self, pictures: PictureSource, candidates: AvifCandidates, encoder: AvifEncoder) -> None:
-        self._pictures, self._candidates, self._encoder = pictures, candidates, encoder
+    def __init__(self, pictures: PictureSource, candidates: AvifCandidates) -> None:
+        self._pictures, self._candidates = pictures, candidates
         self.positions: Set[int] = frozenset(candidates.code_bytes)
         self._sampled: dict[int, int] = {}
 
@@ -75,7 +75,7 @@ class AvifPictures:
 
         def encode(item: tuple[int, Pixels]) -> dict[int, bytes]:
             position, pixels = item
-            return {position: encode_avif(pixels, matching_quality(step), self._encoder)[0]}
+            return {position: encode_avif(pixels, matching_quality(step), THOROUGH)[0]}
 
         items = ((position, self._pictures.picture(position)) for position in sorted(self.positions))
         yield from map_in_threads(encode, items, threads=worker_count(WINDOW**2, torch.get_num_threads()))
@@ -90,7 +90,7 @@ class AvifPictures:
         low = min(quality // GRID * GRID, BEST_QUALITY - GRID)
         for known in (low, low + GRID):
             if known not in self._sampled:
-                codes = (encode_avif(self._pictures.picture(p), known, self._encoder)[0] for p in self._sample)
+                codes = (encode_avif(self._pictures.picture(p), known, THOROUGH)[0] for p in self._sample)
                 self._sampled[known] = sum(map(len, codes))
         part = (quality - low) / GRID
         return self._sampled[low] ** (1 - part) * self._sampled[low + GRID] ** part

@@ -39,7 +39,7 @@ from unicorn_codec.packing.rate_control import CORRECTIONS, fit_codes, plain_ste
 from unicorn_codec.packing.reports import Learned
 from unicorn_codec.packing.self_contained import attached_bytes, is_wanted
 from unicorn_codec.packing.targets import AsAvif, AtStep, OfSize, resolve
-from unicorn_codec.pictures.avif import QUICK, THOROUGH, check_avif, encode_avif, has_avif
+from unicorn_codec.pictures.avif import check_avif, encode_avif, has_avif
 from unicorn_codec.pictures.images import folder_digest
 from unicorn_codec.spool import Spool, SpooledCodes
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
@@ -181,7 +181,7 @@ def learn_and_choose(
     if options.avif and has_avif():
         candidates = judge_avif(encoder, step, observer.of_stage("choosing"))
     # What learning cannot win is not learned from.
-    latents = encoder.with_sequences(with_avif(sequences, encoder, candidates.below(LEARNED), options))
+    latents = encoder.with_sequences(with_avif(sequences, encoder, candidates.below(LEARNED)))
     if options.learning is not None and len(latents.sequences.positions) < len(encoder.pictures):
         update, learned = learn(latents, step, options.learning, options.seed, observer)
         if update is not None:
@@ -189,14 +189,12 @@ def learn_and_choose(
             if candidates.code_bytes:
                 candidates = judge_avif(encoder, step, observer.of_stage("choosing"))
     chosen = candidates.below(1.0 if options.effort == 0 else REFINED)
-    return encoder.with_sequences(with_avif(sequences, encoder, chosen, options)), learned
+    return encoder.with_sequences(with_avif(sequences, encoder, chosen)), learned
 
 
-def with_avif(
-    sequences: SequencedPictures, encoder: FolderEncoder, alone: AvifCandidates, options: CodesOptions
-) -> PicturesAsAvif:
+def with_avif(sequences: SequencedPictures, encoder: FolderEncoder, alone: AvifCandidates) -> PicturesAsAvif:
     """Combine pictures that are stored as sequences and alone."""
-    return PicturesAsAvif(sequences, AvifPictures(encoder.pictures, alone, QUICK if options.effort == 0 else THOROUGH))
+    return PicturesAsAvif(sequences, AvifPictures(encoder.pictures, alone))
 
 
 def encode_to_plan(encoder: FolderEncoder, plan: CodesPlan, seed: int, observer: Observer) -> PackedPictures:
