@@ -45,7 +45,7 @@ def test_it_is_short() -> None:
 
 def test_its_commands_work(photos: Path) -> None:
     shown = commands()
-    assert {arguments[0] for arguments in shown} == {"pack", "unpack", "inspect", "verify"}
+    assert {arguments[0] for arguments in shown} == {"pack", "unpack", "inspect", "verify", "view"}
     for arguments in shown:
         result = CliRunner().invoke(cli, arguments, catch_exceptions=False)
         assert result.exit_code == 0, f"unicorn {shlex.join(arguments)}: {result.output}"

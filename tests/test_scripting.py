@@ -204,7 +204,7 @@ def test_added_and_removed_pictures_are_listed(archive: Path, tmp_path: Path) ->
 
 def test_pictures_at_other_indices_are_paired_by_name(archive: Path, folder: Path, tmp_path: Path) -> None:
     again = tmp_path / "again.uni"
-    settings = ("--no-sequences", "--device", "cpu", "--learn", "off")
+    settings = ("--no-sequences", "--no-avif", "--device", "cpu", "--learn", "off")
     run("pack", folder, again, "--seed", 8, *settings)
     values = checked("diff", "diff", archive, again, exit_code=1)
     assert values["added"] == values["removed"] == []
@@ -214,7 +214,7 @@ def test_pictures_at_other_indices_are_paired_by_name(archive: Path, folder: Pat
 
 def test_changed_codes_decoders_and_metadata_are_named(archive: Path, folder: Path, tmp_path: Path) -> None:
     coarse, touched = tmp_path / "coarse.uni", Path(shutil.copytree(folder, tmp_path / "touched"))
-    settings = ("--seed", 7, "--no-sequences", "--device", "cpu", "--learn", "off")
+    settings = ("--seed", 7, "--no-sequences", "--no-avif", "--device", "cpu", "--learn", "off")
     run("pack", folder, coarse, "--step", 16, "--effort", 0, *settings)
     values = checked("diff", "diff", archive, coarse, exit_code=1)
     assert {"code", "decoder"} <= set(values["changed"][0]["changes"])
