@@ -2,6 +2,9 @@
 
 import builtins
 import io
+import os
+import subprocess
+import sys
 import zlib
 from typing import Any
 
@@ -58,6 +61,33 @@ def test_lepton_gives_the_file_back(data: bytes, lepton: None) -> None:
     stream = to_lepton(data)
     assert stream is not None and len(stream) < len(data)
     assert from_lepton(stream, len(data), MANY) == data
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_process_forked_after_lepton_was_used_is_refused_instead_of_waiting_for_ever(lepton: None) -> None:
+    data = JPEGS[0]
+    stream = to_lepton(data)
+    assert stream is not None
+    program = (
+        "import os, sys\n"
+        "from unicorn_codec.errors import ForkRefused\n"
+        "from unicorn_codec.pictures.jpeg_transcoding import from_lepton\n"
+        f"stream, length = bytes.fromhex({stream.hex()!r}), {len(data)}\n"
+        "before = os.fork()\n"
+        "if not before:\n"
+        "    os._exit(len(from_lepton(stream, length, 1 << 27)) != length)\n"
+        "from_lepton(stream, length, 1 << 27)\n"
+        "after = os.fork()\n"
+        "if not after:\n"
+        "    try:\n"
+        "        from_lepton(stream, length, 1 << 27)\n"
+        "    except ForkRefused:\n"
+        "        os._exit(7)\n"
+        "    os._exit(1)\n"
+        "print(*(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in (before, after)))\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert ended.stdout.split() == ["0", "7"]
 
 
 def test_what_is_no_jpeg_is_refused() -> None:

@@ -53,6 +53,10 @@ class InvalidSetting(UnicornError, ValueError):
     """A setting that the caller chose is out of range or contradicts another one."""
 
 
+class ForkRefused(UnicornError):
+    """A decoder's threads did not survive the fork of this process, and it would wait for them for ever."""
+
+
 class IndexOutOfRange(UnicornError, IndexError):
     """The archive has no picture with this index."""
 

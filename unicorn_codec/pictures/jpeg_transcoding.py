@@ -3,13 +3,14 @@
 Decoders of both take memory by the size of the picture that a stream claims, so it is checked before they see it.
 """
 
+import os
 import zlib
 from collections.abc import Iterator
 from typing import Any
 
 import imagecodecs
 
-from unicorn_codec.errors import InvalidField, PackageMissing, PictureTooLarge
+from unicorn_codec.errors import ForkRefused, InvalidField, PackageMissing, PictureTooLarge
 from unicorn_codec.format.fields import Fields, check, refusing
 from unicorn_codec.format.limits import MAX_RAW_BYTES
 from unicorn_codec.pictures.jpeg_markers import FRAMES, STANDALONE
@@ -36,17 +37,35 @@ _RATIOS = ((1, 1), (6, 5), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 """Width by height, for the numbers 1 to 7 of a JPEG XL stream."""
 
 
+_lepton_users = set[int]()
+"""Processes in which Lepton was used: this one, or one that it was forked from."""
+
+
 def lepton_package() -> Any:
-    """Return the package of Lepton; None if it is not installed."""
+    """Return the package of Lepton, for use; None if it is not installed.
+
+    Raises:
+        ForkRefused: it was used before this process was forked.
+    """
     try:
         import lepton_jpeg_python
     except ImportError:
         return None
+    _lepton_users.add(os.getpid())
+    if len(_lepton_users) > 1:
+        raise ForkRefused(
+            "an exact JPEG picture was read or stored before this process was forked, which Lepton's threads do not "
+            "survive: start processes by spawn, or before such a picture is read"
+        )
     return lepton_jpeg_python
 
 
 def to_lepton(data: bytes) -> bytes | None:
-    """Transcode a JPEG file by Lepton; None without the package, and for a file that it refuses."""
+    """Transcode a JPEG file by Lepton; None without the package, and for a file that it refuses.
+
+    Raises:
+        ForkRefused: Lepton was used before this process was forked.
+    """
     package = lepton_package()
     if package is None:
         return None
@@ -64,6 +83,7 @@ def from_lepton(stream: bytes, file_bytes: int, max_pixels: int) -> bytes:
         InvalidField: it is none, or claims another size than ``file_bytes``.
         PictureTooLarge: it claims more than ``max_pixels``.
         PackageMissing: Lepton is not installed.
+        ForkRefused: it was used before this process was forked.
     """
     with refusing("Lepton stream"):
         _check_lepton(stream, file_bytes, max_pixels)
