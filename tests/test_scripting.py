@@ -296,7 +296,7 @@ def test_the_completion_script_says_how_to_install_it(shell: str) -> None:
 def test_bash_completes_commands_and_options(line: str, found: str, tmp_path: Path) -> None:
     words = line.split()
     program = tmp_path / "unicorn"
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m unicorn_cli "$@"\n')
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m unicorn_cli "$@"\n')
     program.chmod(0o755)
     script = (
         'eval "$(unicorn completion bash)"\n'
