@@ -139,6 +139,8 @@ def test_large_pictures_are_judged_by_a_window_in_each_quarter() -> None:
     large[:700, 1500:] = 255
     assert [window.shape for window in windows_of(small)] == [small.shape]
     assert [window.mean() for window in windows_of(large)] == [0, 255, 0, 0]
+    for size in ((768, 1366), (600, 2000), (1023, 1100)):  # windows overlap rather than shrink
+        assert {window.shape for window in windows_of(np.zeros((*size, 3), np.uint8))} == {(512, 512, 3)}
     narrow = windows_of(np.zeros((300, 4000, 3), np.uint8))
     assert all(window.shape == (300, 512, 3) for window in narrow)
 

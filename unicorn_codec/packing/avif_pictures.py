@@ -14,6 +14,7 @@ from unicorn_codec.concurrency import map_in_threads
 from unicorn_codec.devices import worker_count
 from unicorn_codec.packing.candidates import WINDOW, WINDOWS_AT_ONCE, CandidateChooser
 from unicorn_codec.packing.folder_encoder import FINEST, FINEST_OF_SEQUENCES, FolderEncoder
+from unicorn_codec.packing.near_duplicates import total_distortion
 from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.packing.refinement import bits_worth
 from unicorn_codec.pictures.avif import QUICK, THOROUGH, encode_avif
@@ -140,7 +141,10 @@ def windows_of(pixels: Pixels) -> list[Pixels]:
     height, width = pixels.shape[:2]
     if height * width <= LARGEST_WHOLE:
         return [pixels]
-    tops, lefts = ([max(0, side * part // 4 - WINDOW // 2) for part in (1, 3)] for side in (height, width))
+    tops, lefts = (
+        [min(max(0, side * part // 4 - WINDOW // 2), max(0, side - WINDOW)) for part in (1, 3)]
+        for side in (height, width)
+    )
     return [pixels[top : top + WINDOW, left : left + WINDOW] for top in tops for left in lefts]
 
 
@@ -160,10 +164,6 @@ def latent_costs(chooser: CandidateChooser, windows: Sequence[Sequence[Pixels]],
 
 def measure_avif(windows: Sequence[Pixels], quality: int) -> tuple[float, float]:
     """Return the bytes of windows as AVIF, and their distortion, summed over pixels."""
-    total_bytes, error = 0.0, 1e-9
-    for window in windows:
-        code, decoded = encode_avif(np.ascontiguousarray(window), quality, QUICK)
-        pair = (torch.from_numpy(one)[None].permute(0, 3, 1, 2).float() / 127.5 - 1 for one in (decoded, window.copy()))
-        total_bytes += len(code)
-        error += float(judged_distortion(*pair)) * window[..., 0].size
-    return total_bytes, error
+    windows = [np.ascontiguousarray(window) for window in windows]
+    codes, decoded = zip(*(encode_avif(window, quality, QUICK) for window in windows), strict=True)
+    return sum(map(len, codes)), total_distortion(decoded, windows, judged_distortion)

@@ -212,12 +212,16 @@ def worthwhile(groups: Sequence[NearDuplicateGroup], step: float, progress: Call
     return Sequences(kept)
 
 
-def total_distortion(decoded: Iterable[Pixels], originals: Iterable[Pixels]) -> float:
+def total_distortion(
+    decoded: Iterable[Pixels],
+    originals: Iterable[Pixels],
+    measure: Callable[[Tensor, Tensor], Tensor] = distortion,
+) -> float:
     """Return the distortion of pictures, uint8 (H, W, 3) each, summed over pixels."""
     total = 0.0
     for pair in zip(decoded, originals, strict=True):
         shown, original = (torch.from_numpy(one)[None].permute(0, 3, 1, 2).float() / 127.5 - 1 for one in pair)
-        total += float(distortion(shown, original)) * original[0, 0].numel()
+        total += float(measure(shown, original)) * original[0, 0].numel()
     return total
 
 
