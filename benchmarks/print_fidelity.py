@@ -8,13 +8,13 @@ characters are aligned with the original's (Levenshtein). A line that it is not 
 """
 
 import argparse
-import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from learning import every_nth
 
 from unicorn_codec import Archive, CodesOptions, pack
 from unicorn_codec.config import ReadOptions
@@ -81,16 +81,6 @@ def avif_within(page: Pixels, most_bytes: float) -> tuple[int, Pixels]:
     return len(code), decoded
 
 
-def evenly(folder: Path, count: int | None, copy: Path) -> Folder:
-    """Copy ``count`` pictures of a folder, evenly spaced, and list them."""
-    pictures = list_folder(folder, ReadOptions()).pictures
-    count = min(count or len(pictures), len(pictures))
-    for number in range(count):
-        name = pictures[number * len(pictures) // count].name
-        shutil.copy2(folder / name, copy / Path(name).name)
-    return list_folder(copy, ReadOptions())
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--data", type=Path, required=True)
@@ -101,8 +91,7 @@ def main() -> None:
     reader = Reader()
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
-        (work / "pages").mkdir()
-        folder = evenly(args.data, args.count, work / "pages")
+        folder = list_folder(every_nth(args.data, args.count, work / "pages"), ReadOptions())
         pages = {one.name: read_picture(folder, one, ReadOptions()) for one in folder.pictures}
         places = {page: reader.places(pixels) for page, pixels in pages.items()}
         wanted = {page: reader.lines(pixels, places[page]) for page, pixels in pages.items()}
