@@ -19,7 +19,8 @@ from unicorn_codec.format.chunks import INDEX, chunk
 from unicorn_codec.format.integrity import problems_of
 from unicorn_codec.format.pages import serialize_leaf
 from unicorn_codec.format.reader import PREAMBLE, ContainerReader
-from unicorn_codec.format.records import NETWORK, mended_record_of
+from unicorn_codec.format.record_coding import mended_record_of
+from unicorn_codec.format.records import NETWORK
 from unicorn_codec.format.repair import RepairReport, repair
 from unicorn_codec.format.scanning import scan
 from unicorn_codec.format.sources import MemorySource

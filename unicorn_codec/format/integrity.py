@@ -11,7 +11,8 @@ from unicorn_codec.format.chunks import HEAD, PICTURES, parse_chunk, parse_chunk
 from unicorn_codec.format.fields import Fields
 from unicorn_codec.format.pages import Leaf, Row
 from unicorn_codec.format.reader import PREAMBLE, ContainerReader
-from unicorn_codec.format.records import EXACT, NETWORK, OTHER_FILE, REMOVED, SEQUENCE, Prefix, Record, take_record
+from unicorn_codec.format.record_coding import Prefix, take_record
+from unicorn_codec.format.records import EXACT, NETWORK, OTHER_FILE, REMOVED, SEQUENCE, Record
 from unicorn_codec.format.stored_files import piece_places
 
 _COLUMNS = ("index", "offset", "length", "codec", "width", "height", "decoder", "parent")

@@ -47,18 +47,8 @@ from unicorn_codec.format.limits import MAX_FOOTER_BYTES, MAX_PAGE_BYTES, MAX_RO
 from unicorn_codec.format.name_lookup import Directory, Run, candidates, indices_of, parse_run
 from unicorn_codec.format.names import name_hash, same_name
 from unicorn_codec.format.pages import Inner, Leaf, Place, Row, parse_inner, parse_leaf, parse_names, span_of
-from unicorn_codec.format.records import (
-    EXACT,
-    OTHER_FILE,
-    REMOVED,
-    SEQUENCE,
-    BlobPlace,
-    Details,
-    Record,
-    header_bytes,
-    parse_details,
-    parse_record,
-)
+from unicorn_codec.format.record_coding import header_bytes, parse_details, parse_record
+from unicorn_codec.format.records import EXACT, OTHER_FILE, REMOVED, SEQUENCE, BlobPlace, Details, Record
 from unicorn_codec.format.sources import Source
 from unicorn_codec.format.stored_files import StoredFile, parse_stored_file, piece_places
 

@@ -59,14 +59,8 @@ from unicorn_codec.format.pages import (
 )
 from unicorn_codec.format.read_settings import ReadSettings
 from unicorn_codec.format.reader import PREAMBLE, ContainerReader
-from unicorn_codec.format.records import (
-    NETWORK,
-    OTHER_FILE,
-    BlobPlace,
-    Record,
-    check_size,
-    pictures_chunk,
-)
+from unicorn_codec.format.record_coding import pictures_chunk
+from unicorn_codec.format.records import NETWORK, OTHER_FILE, BlobPlace, Record, check_size
 from unicorn_codec.format.removed_pictures import removed_in, serialize_removed
 from unicorn_codec.format.stored_files import pieces_of_record
 
