@@ -231,7 +231,7 @@ def worst_text(pictures: "Sequence[PictureDistortion]") -> str:
 
 def below_stored_text(picture: "BelowStored") -> str:
     """Describe a picture that has another PSNR than when it was packed."""
-    stored = "as packed" if math.isinf(picture.stored_db) else f"{picture.stored_db:.2f} dB"
+    stored = "as packed" if math.isinf(picture.stored_db) else f"{picture.stored_db:.1f} dB"
     return (
         f"{printable(picture.name)}: {picture.psnr_db:.2f} dB PSNR, {stored} when packed: "
         "the original has changed, or the picture is damaged"
@@ -349,7 +349,7 @@ def picture_text(picture: dict[str, Any]) -> str:
         ("stored as", f"{picture['codec']}, {exact_bytes(picture['record_bytes'])} at byte {picture['offset']:,}"),
         *([("way", _way(picture))] if "stored_as" in picture else []),
         *([("transparency", exact_bytes(picture["alpha_bytes"]))] if picture["alpha_bytes"] else []),
-        *([("PSNR", f"{psnr:.2f} dB as packed")] if psnr is not None else []),
+        *([("PSNR", f"{psnr:.1f} dB as packed")] if psnr is not None else []),
         *([("depends on", ", ".join(map(str, picture["depends_on"])))] if picture["depends_on"] else []),
         *_metadata_rows(picture),
     ]

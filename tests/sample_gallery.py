@@ -33,6 +33,6 @@ def write_many(path: Path, coded: Path, count: int, names: Sequence[str] = HOSTI
             row = rows[index % len(rows)]
             name = names[index] if index < len(names) else f"set {index % 7}/picture {index:04}.png"
             writer.add(record_of_code(index, row.width, row.height, number, reader.record(row).code), name)
-        psnrs = np.arange(count), np.array([psnr_code(20 + index % 400 / 20) for index in range(count)])
+        psnrs = np.arange(count), np.array([psnr_code(20 + index % 200 / 10) for index in range(count)])
         writer.commit(seed=7, psnrs=psnrs, canaries=[])
     source.close()

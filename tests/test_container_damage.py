@@ -1,13 +1,14 @@
 """Damage: it is noticed, it stays where it is, and a repair brings back every picture whose record is whole."""
 
 import io
+import random
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
 
-from tests.sample_archive import archive
+from tests.sample_archive import ID, MODEL, archive
 from unicorn_codec.errors import (
     DamagedSectionWarning,
     FormatError,
@@ -16,14 +17,17 @@ from unicorn_codec.errors import (
     TruncatedFile,
 )
 from unicorn_codec.format.chunks import INDEX, chunk
+from unicorn_codec.format.decoder_table import Decoder
 from unicorn_codec.format.integrity import problems_of
+from unicorn_codec.format.limits import MAX_SHORT_PAYLOAD
 from unicorn_codec.format.pages import serialize_leaf
 from unicorn_codec.format.reader import PREAMBLE, ContainerReader
 from unicorn_codec.format.record_coding import mended_record_of
-from unicorn_codec.format.records import NETWORK
+from unicorn_codec.format.records import NETWORK, record_of_code
 from unicorn_codec.format.repair import RepairReport, repair
 from unicorn_codec.format.scanning import scan
 from unicorn_codec.format.sources import MemorySource
+from unicorn_codec.format.writer import ContainerWriter
 
 WHOLE = archive(5, change=b"a change of the decoder")
 LAST_PARENT = 3
@@ -99,12 +103,60 @@ def test_a_flipped_bit_loses_no_picture_but_those_it_hits() -> None:
             assert lost <= hit_by(byte), f"byte {byte}"
 
 
-def test_a_scan_mends_neighbouring_records_with_a_flipped_bit_each() -> None:
-    reader, damaged = opened(WHOLE), bytearray(WHOLE)
-    for index in range(5):
+def with_flips(data: bytes, indices: Sequence[int]) -> bytes:
+    """Return an archive with a flipped bit in the code of some pictures, before the checksum."""
+    reader, damaged = opened(data), bytearray(data)
+    for index in indices:
         row = reader.row(index)
-        damaged[row.offset + row.length - 6] ^= 8  # in the code, before the checksum
-    assert sorted(found.index for found in scan(bytes(damaged)).records) == list(range(5))
+        damaged[row.offset + row.length - 6] ^= 8
+    return bytes(damaged)
+
+
+def archive_of_codes(lengths: Sequence[int]) -> bytes:
+    """Return an archive of codes of some lengths, without names."""
+    file = io.BytesIO()
+    writer = ContainerWriter(file, ID)
+    number = writer.add_decoder(Decoder(model=MODEL, latent_step=3.0, level=5))
+    for index, length in enumerate(lengths):
+        code = b"\5" + random.Random(index).randbytes(length - 1)
+        writer.add(record_of_code(index, 64, 48, number, code))
+    writer.commit(seed=7)
+    return file.getvalue()
+
+
+def test_neighbouring_records_with_a_flipped_bit_each_are_mended_by_their_own_checksums() -> None:
+    data = archive_of_codes([MAX_SHORT_PAYLOAD + 1] * 5)
+    found = scan(with_flips(data, range(5))).records
+    assert [record.index for record in found] == list(range(5))
+    pictures = pictures_of(data)
+    assert all(record.corrected is not None for record in found)
+    assert [record.corrected.code for record in found if record.corrected] == [pictures[i][2] for i in range(5)]
+
+
+def test_short_records_with_a_flipped_bit_each_are_lost_and_never_guessed() -> None:
+    """Their checksums are mistaken too easily, and that of the chunk finds a single bit alone."""
+    data = archive_of_codes([100, MAX_SHORT_PAYLOAD, MAX_SHORT_PAYLOAD, 100, 100])
+    found, report = repaired(with_flips(data, [1, 3]))
+    assert {index for index, _ in report.lost} == {1, 3}
+    assert pictures_of(found) == {i: picture for i, picture in pictures_of(data).items() if i not in (1, 3)}
+
+
+def test_records_keep_their_indices_behind_several_lost_ones_without_any_index() -> None:
+    data = archive_of_codes([200 + 7 * index for index in range(30)])
+    rows = [opened(data).row(index) for index in range(30)]
+    start, stop = rows[4].offset - 3, rows[11].offset + 2  # the heads of eight records
+    damaged = data[:start] + random.Random(1).randbytes(stop - start) + data[stop : rows[29].offset + rows[29].length]
+    found, _ = repaired(damaged)
+    lost = range(3, 12)
+    assert pictures_of(found) == {i: picture for i, picture in pictures_of(data).items() if i not in lost}
+
+
+def test_a_chunk_of_pictures_of_another_checksum_is_a_problem_of_the_archive() -> None:
+    reader = opened(WHOLE)
+    last = max(span.stop for span in SPANS.values())
+    changed = WHOLE[:last] + bytes([WHOLE[last] ^ 1]) + WHOLE[last + 1 :]
+    assert any("pictures at byte" in problem for problem in problems_of(opened(changed)))
+    assert pictures_of(changed) == pictures_of(WHOLE) and reader.end == len(WHOLE)
 
 
 def test_a_repair_brings_everything_back_after_any_flipped_bit() -> None:

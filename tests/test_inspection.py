@@ -88,7 +88,7 @@ def test_description_of_codes(codes: Path) -> None:
     assert found["weights"].pop("bytes") == 0
     assert {*found["network"].values(), *found["weights"].values()} == {None}
     assert [entry["codec"] for entry in found["entries"]] == ["latents"] * 3 + ["avif-sequence"] * 2
-    assert [entry["psnr_db"] for entry in found["entries"]] == [28.0, 28.01, 28.02, 28.03, 28.04]
+    assert [entry["psnr_db"] for entry in found["entries"]] == [28.0, 28.1, 28.2, 28.3, 28.4]
     assert [entry["index"] for entry in found["entries"]] == list(range(5))
     (decoder,) = found["decoders"]
     assert (decoder["model"], decoder["kind"], decoder["level"]) == ("photo-1", "codes", 5)

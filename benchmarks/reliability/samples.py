@@ -39,7 +39,7 @@ def cut(data: bytes) -> list[LooseChunk]:
             if data[place - 1] < 128:
                 break
         found.append(LooseChunk(letter, data[place + 4 : place + 4 + length]))
-        offset = place + 4 + length + (0 if letter == b"P" else 4)
+        offset = place + 8 + length
     return found
 
 
@@ -56,9 +56,8 @@ def join(preamble: bytes, chunks: list[LooseChunk]) -> bytes:
         head += bytes([length])
         is_pictures = chunk.letter == b"P"
         summed = head + (chunk.payload[: _prefix_bytes(chunk.payload)] if is_pictures else b"")
-        parts += [head, struct.pack("<I", zlib.crc32(summed, start)), chunk.payload]
-        if not is_pictures:
-            parts.append(struct.pack("<I", zlib.crc32(chunk.payload, start)))
+        header_crc, payload_crc = (struct.pack("<I", zlib.crc32(data, start)) for data in (summed, chunk.payload))
+        parts += [head, header_crc, chunk.payload, payload_crc]
     return b"".join(parts)
 
 

@@ -6,13 +6,14 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from vector_makers.fields import changed, column, leb, stored, tagged
+from vector_makers.fields import changed, column, crc16, leb, stored, tagged
 
 SIGNATURE = b"\x89UNI\r\n\x1a\n"
 PREAMBLE = SIGNATURE + struct.pack("<HH", 1, 0)
 ID = b"vectors\0"
 SALT = zlib.crc32(ID)
 MAX_ROWS = 1024
+MAX_SHORT_PAYLOAD = 2048
 Place = tuple[int, int, bytes]  # offset and length of a chunk, digest of its payload
 
 
@@ -102,8 +103,8 @@ class File:
         self.add("D", leb(len(self.decoders)) + entry)
         self.decoders.append(entry)
 
-    def records(self, pictures: Sequence[Picture], damage: int | None = None) -> None:
-        """Append a chunk of records; the CRC of one of them is wrong if wanted."""
+    def records(self, pictures: Sequence[Picture], damage: int | None = None, *, is_wrong: bool = False) -> None:
+        """Append a chunk of records; the CRC of one of them, or of the chunk, is wrong if wanted."""
         self.pictures += pictures
         coded = [p for p in pictures if p.codec != 5]
         if not coded:
@@ -116,18 +117,22 @@ class File:
             if picture.size != first.size:
                 picture.extras = tagged(1, *picture.size) + picture.extras
             before = previous if picture.previous is None else picture.previous
-            near = picture.index - before <= 128
-            distance = picture.index - first.index
-            head = leb(2 * len(picture.code) + bool(picture.extras)) + leb(distance % 128 if near else distance + 128)
-            head += leb(len(picture.extras)) + picture.extras if picture.extras else b""
+            is_next = picture.index == before + 1
+            record = leb(4 * len(picture.code) + 2 * (not is_next) + bool(picture.extras))
+            record += b"" if is_next else leb(picture.index - first.index)
+            record += leb(len(picture.extras)) + picture.extras if picture.extras else b""
+            record += picture.code
             known = struct.pack("<QIII", picture.index, *picture.size, picture.decoder)
-            crc = zlib.crc32(head + picture.code, zlib.crc32(known, SALT)) ^ (picture.index == damage)
-            payload += head + picture.code + struct.pack("<I", crc)
+            if len(picture.code) <= MAX_SHORT_PAYLOAD:
+                crc = struct.pack("<H", crc16(known + record, SALT & 0xFFFF) ^ (picture.index == damage))
+            else:
+                crc = struct.pack("<I", zlib.crc32(known + record, SALT) ^ (picture.index == damage))
+            payload += record + crc
             picture.length, previous = len(payload) - picture.offset, picture.index
         header = chunk_head("P", len(payload), SALT, prefix)
         for picture in coded:
             picture.offset += len(self.data) + len(header)
-        self.data += header + payload
+        self.data += header + payload + struct.pack("<I", zlib.crc32(payload, SALT) ^ is_wrong)
 
     def leaf(self, first: int = 0, names: bytes | None = None, /, **changes: bytes) -> Place:
         """Append a leaf, behind its names if any picture has one."""
@@ -136,7 +141,7 @@ class File:
         listed = [rows[n].name or "" if n in rows else "" for n in range(count)]
         where = None
         if any(listed) or names is not None:
-            usual = leb(first) + leb(count) + stored("\n".join(listed).encode())
+            usual = leb(first) + leb(count) + leb(0) + b"\0" + stored("\n".join(listed).encode())
             where = self.add("n", usual if names is None else names)
         return self.add("I", changed(self.leaf_fields(rows, first, count, where), changes))
 

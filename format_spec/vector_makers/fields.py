@@ -22,6 +22,16 @@ def leb(number: int, pad: int = 0) -> bytes:
     return bytes([*found, number])
 
 
+def crc16(data: bytes, start: int) -> int:
+    """The CRC-16 of XMODEM, begun with a number."""
+    crc = start
+    for byte in data:
+        crc ^= byte << 8
+        for _ in range(8):
+            crc = (crc << 1 ^ (0x1021 if crc & 0x8000 else 0)) & 0xFFFF
+    return crc
+
+
 def tagged(tag: int, *numbers: int, data: bytes = b"") -> bytes:
     """A field of a record's extras."""
     content = b"".join(map(leb, numbers)) + data
@@ -38,6 +48,12 @@ def column(numbers: Sequence[int], bits: int | None = None, lowest: int | None =
 def stored(raw: bytes) -> bytes:
     """Packed bytes as they are."""
     return leb(2 * len(raw)) + raw
+
+
+def in_columns(names: Sequence[bytes]) -> bytes:
+    """The first bytes of all names, then the second ones, and so on, with zeros behind the shorter names."""
+    longest = max(map(len, names))
+    return bytes(name[place] if place < len(name) else 0 for place in range(longest) for name in names)
 
 
 def zeros_frame(count: int) -> bytes:

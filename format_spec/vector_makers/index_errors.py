@@ -7,6 +7,9 @@ from vector_makers.archive import DECODER_FIELDS, ID, PREAMBLE, File, Picture, P
 from vector_makers.fields import changed, column, leb, stored
 from vector_makers.sample_archives import Invalid, canary, three, usual
 
+IN_ROWS = leb(0) + leb(3) + leb(0) + b"\0"
+"""Head of the names of three rows, in their order, as lines."""
+
 
 def page_errors() -> list[Invalid]:
     """Files whose index pages or names are wrong."""
@@ -30,13 +33,13 @@ def page_errors() -> list[Invalid]:
         ("offsets-of-kind-2", "UNI-59", {"kind": b"\2"}),
         ("record-without-bytes", "UNI-64", {"lengths": column([0, 9, 9])}),
         ("network-with-a-record", "UNI-64", {"codecs": column([1, 1, 5])}),
-        ("psnr-over-limit", "UNI-64", {"psnrs": column([0, 0, 20_003])}),
+        ("psnr-over-limit", "UNI-64", {"psnrs": column([0, 0, 2_003])}),
         ("times-of-none", "UNI-147", {"times": column([0, 0, 0])}),
         ("times-too-far", "UNI-147", {"times": column([1, 1, 2 << 40])}),
     ]
 
     def listed(*names: bytes, first: int = 0, count: int = 3) -> bytes:
-        return leb(first) + leb(count) + stored(b"\n".join(names))
+        return leb(first) + leb(count) + leb(0) + b"\0" + stored(b"\n".join(names))
 
     names: list[tuple[str, str, bytes]] = [
         ("names-too-few", "UNI-60", listed(b"a", b"b")),
@@ -50,8 +53,12 @@ def page_errors() -> list[Invalid]:
         ("name-climbs", "UNI-63", listed(b"a", b"b/../../c", b"d")),
         ("name-with-a-dot", "UNI-63", listed(b"a", b"b/.", b"c")),
         ("name-with-an-empty-component", "UNI-63", listed(b"a", b"b//c", b"d")),
-        ("names-over-limit", "UNI-21", leb(0) + leb(3) + stored(bytes(3 * 4097 + 1))),
-        ("packed-length-wrong", "UNI-22", leb(0) + leb(3) + leb(2 * 6) + b"a\nb\nc"),
+        ("names-over-limit", "UNI-21", IN_ROWS + stored(bytes(3 * 4097 + 1))),
+        ("packed-length-wrong", "UNI-22", IN_ROWS + leb(2 * 6) + b"a\nb\nc"),
+        ("names-drawn-beyond-a-page", "UNI-155", leb(0) + leb(3) + leb(1025) + leb(7) + b"\0" + stored(b"a\nb\nc")),
+        ("names-of-layout-2", "UNI-156", leb(0) + leb(3) + leb(0) + b"\2" + stored(b"a\nb\nc")),
+        ("names-in-broken-columns", "UNI-156", leb(0) + leb(3) + leb(0) + b"\1" + stored(b"abcd")),
+        ("names-in-columns-with-a-zero-within", "UNI-62", leb(0) + leb(3) + leb(0) + b"\1" + stored(b"abc\0\0\0x\0\0")),
     ]
     file = File()
     file.decoder()
@@ -183,6 +190,10 @@ def verifier_errors() -> list[tuple[str, str, bytes]]:
     twice.decoder()
     twice.records(three())
     twice.root = twice.leaf()
+    unlike = File()
+    unlike.decoder()
+    unlike.records(three(), is_wrong=True)
+    unlike.root = unlike.leaf()
     between = File(PREAMBLE + chunk("H", ID + leb(0) + leb(0)) + b"?")
     between.decoder()
     between.records(three())
@@ -192,6 +203,7 @@ def verifier_errors() -> list[tuple[str, str, bytes]]:
         ("name-that-is-not-found", "UNI-66", lost.footer()),
         ("two-heads", "UNI-18", twice.footer()),
         ("bytes-between-chunks", "UNI-19", between.footer()),
+        ("pictures-of-another-checksum", "UNI-19", unlike.footer()),
         ("pixels-of-another-archive", "UNI-119", usual(footer={"pixels": leb(1)})),
         ("totals-of-another-archive", "UNI-119", usual(footer={"totals": leb(1) + leb(1) + leb(2) + leb(9)})),
     ]

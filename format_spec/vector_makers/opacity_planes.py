@@ -92,7 +92,7 @@ def opacity_psnr_values() -> list[dict[str, Any]]:
 
 
 def psnr(original: list[list[int]], decoded: list[list[int]], opacity: list[int]) -> int:
-    """Hundredths of a dB and 2, or 1 where nothing that is seen differs."""
+    """Tenths of a dB and 2, or 1 where nothing that is seen differs."""
     pixels = zip(original, decoded, opacity, strict=True)
     squares = sum(weight * (a - b) ** 2 for one, other, weight in pixels for a, b in zip(one, other, strict=True))
-    return 2 + round(1000 * math.log10(255**2 * 3 * sum(opacity) / squares)) if squares else 1
+    return 2 + round(100 * math.log10(255**2 * 3 * sum(opacity) / squares)) if squares else 1

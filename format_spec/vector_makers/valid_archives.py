@@ -4,7 +4,8 @@ import struct
 from dataclasses import replace
 
 from vector_makers.archive import File, Picture, add_runs
-from vector_makers.fields import column, leb, pack, stored, tagged, zeros_frame, zstd
+from vector_makers.fields import column, in_columns, leb, pack, stored, tagged, zeros_frame, zstd
+from vector_makers.generator import index_of_position
 from vector_makers.integer_weights import integer_stream
 from vector_makers.networks import (
     CODES,
@@ -43,7 +44,7 @@ def valid_files() -> list[Valid]:
     wide = integer_stream(WIDE_ROWS, WIDE_STEPS, WIDE_CLASSES, 38, 30)
     float32 = floats(stored(pack(FLOAT32_CODES, 32)), (0, 8, 23, 127))
     nameless = [Picture(p.index, p.code, p.size) for p in three()]
-    measured = [replace(p, psnr=psnr) for p, psnr in zip(three(), (0, 1, 2419), strict=True)]
+    measured = [replace(p, psnr=psnr) for p, psnr in zip(three(), (0, 1, 243), strict=True)]
     held = three(codec=5)
     change = b"\1\x10rows"
     long_codes = {"level": b"\5"}
@@ -81,6 +82,7 @@ def valid_files() -> list[Valid]:
         ),
         *networks(),
         *rich_records(),
+        *orders_of_names(),
         *grown_files(),
     ]
     return listed
@@ -138,6 +140,7 @@ def rich_records() -> list[Valid]:
     at = blobs.add("m", leb(2) + leb(3) + leb(4) + stored(b"onetwo2"))
     blobs.records([Picture(0, extras=tagged(4, 2, at[0], at[1], 1))])
     blobs.root = blobs.leaf()
+    long = [Picture(0, b"\x01" + bytes(2047)), Picture(1, b"\x01" + bytes(2048)), Picture(2)]
     times = [1_600_000_000 << 1, 9]  # the second is five seconds before 1970
     timed = [Picture(n, extras=tagged(6, number)) for n, number in enumerate(times)]
     seconds = [1_600_000_000, None, -5]
@@ -166,6 +169,7 @@ def rich_records() -> list[Valid]:
         ("record-with-an-unknown-field", "UNI-42", usual(unknown), expected(unknown)),
         ("record-with-its-name", "UNI-42", usual(named), expected(named)),
         ("records-far-apart", "UNI-45", usual(far), expected(far)),
+        ("records-of-both-checksums", "UNI-149", usual(long), expected(long)),
         ("times-in-the-index", "UNI-147", of_index, expected(times=listed)),
         ("times-in-both", "UNI-148", of_both, expected(twice, times=[[0, 7], [1, 2], [2, -7]])),
         ("record-of-two-parts", "UNI-43", usual(parts), whole),
@@ -177,6 +181,31 @@ def rich_records() -> list[Valid]:
         ("records-with-times", "UNI-125", usual(timed), expected(timed, times=[[0, 1_600_000_000], [1, -5]])),
         ("unknown-chunks", "UNI-12", strangers.footer(), expected()),
         ("records-in-a-run", "UNI-59", file.footer(), expected()),
+    ]
+
+
+def orders_of_names() -> list[Valid]:
+    """Files whose names are in the order of the folder, or in columns."""
+    seed, drawn = 5, index_of_position(5, 4)
+    folder = ["été/a9.png", "été/b10.png", "", "z"]
+    pictures = [Picture(index, name=name or None) for name, index in zip(folder, drawn, strict=True)]
+    pictures += [Picture(4, name="later"), Picture(5)]
+    pictures.sort(key=lambda p: p.index)
+    order = leb(4) + leb(seed)
+    raw = [name.encode() for name in (*folder, "later", "")]
+    head = leb(0) + leb(6)
+    lines = head + order + b"\0" + stored(b"\n".join(raw))
+    columns = head + order + b"\1" + stored(in_columns(raw))
+    rows = [(p.name or "").encode() for p in pictures]
+    by_row = head + leb(0) + b"\1" + stored(in_columns(rows))
+    fewer = [p for p in pictures if p.index < 3]
+    of_fewer = [name.encode() for name, index in zip(folder, drawn, strict=True) if index < 3]
+    cut = leb(0) + leb(3) + order + b"\0" + stored(b"\n".join(of_fewer))
+    return [
+        ("names-as-in-the-folder", "UNI-155", usual(pictures, names=lines), expected(pictures)),
+        ("names-as-in-the-folder-of-fewer-rows", "UNI-155", usual(fewer, names=cut), expected(fewer)),
+        ("names-in-columns", "UNI-156", usual(pictures, names=by_row), expected(pictures)),
+        ("names-in-columns-as-in-the-folder", "UNI-156", usual(pictures, names=columns), expected(pictures)),
     ]
 
 

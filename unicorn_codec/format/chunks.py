@@ -1,8 +1,8 @@
 """Chunks: the framed and checksummed parts of an archive after its preamble.
 
 A chunk consists of a tag (three bytes of synchronisation and a letter for its kind), its payload's length, a checksum
-of both, the payload, and the payload's checksum. Chunks of pictures have no payload checksum: each of their records has
-its own.
+of both, the payload, and the payload's checksum. Each record in a chunk of pictures has a checksum of its own too, so
+that a picture is read without the rest of its chunk.
 
 Checksums are seeded by the archive's id, so that a chunk of another archive, such as one stored as a file in this one,
 is never mistaken for a chunk of this archive. The head and the footer, which contain the id, use the seed zero.
@@ -43,6 +43,7 @@ DIGEST_BYTES = 8
 PREFIX_NUMBERS = 4
 LONGEST_HEADER = 4 + 10 + 4 + 10 * PREFIX_NUMBERS
 _CRC = struct.Struct("<I")
+CRC_BYTES = _CRC.size
 
 
 def salt_of(archive_id: bytes) -> int:
@@ -72,7 +73,7 @@ class ChunkHeader:
     @property
     def total_bytes(self) -> int:
         """Bytes of the whole chunk, checksums included."""
-        return self.header_bytes + self.length + (0 if self.letter == PICTURES else _CRC.size)
+        return self.header_bytes + self.length + CRC_BYTES
 
 
 def _start(letter: str, salt: int) -> int:
@@ -81,7 +82,12 @@ def _start(letter: str, salt: int) -> int:
 
 def chunk(letter: str, payload: bytes, salt: int) -> bytes:
     """Write a chunk that is not one of pictures."""
-    return chunk_header(letter, len(payload), salt) + payload + _CRC.pack(zlib.crc32(payload, _start(letter, salt)))
+    return chunk_header(letter, len(payload), salt) + payload + payload_checksum(letter, payload, salt)
+
+
+def payload_checksum(letter: str, payload: bytes, salt: int) -> bytes:
+    """Write the checksum that a chunk ends with."""
+    return _CRC.pack(zlib.crc32(payload, _start(letter, salt)))
 
 
 def chunk_header(letter: str, length: int, salt: int, prefix: bytes = b"") -> bytes:
@@ -140,6 +146,6 @@ def parse_chunk(data: bytes, letter: str, salt: int, where: str) -> bytes:
     if header.total_bytes != len(data):
         raise InvalidField(f"{with_context}: the chunk has {header.total_bytes} bytes, expected are {len(data)}")
     payload = data[header.header_bytes : header.header_bytes + header.length]
-    if zlib.crc32(payload, _start(letter, salt)) != _CRC.unpack_from(data, len(data) - _CRC.size)[0]:
+    if payload_checksum(letter, payload, salt) != data[-CRC_BYTES:]:
         raise ChecksumMismatch(f"{with_context}: its checksum does not hold")
     return payload

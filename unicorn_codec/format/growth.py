@@ -99,7 +99,13 @@ def compact(path: Path, progress: Callable[[int, int], None] = lambda *_: None) 
 
 def _copy(reader: ContainerReader, file: IO[bytes], progress: Callable[[int, int], None]) -> None:
     footer, copied = reader.footer, 0
-    writer = ContainerWriter(file, footer.archive_id, generation=footer.generation + 1, next_index=footer.next_index)
+    writer = ContainerWriter(
+        file,
+        footer.archive_id,
+        generation=footer.generation + 1,
+        next_index=footer.next_index,
+        drawing=reader.drawing(),
+    )
     for decoder in footer.decoders:
         if decoder.weights is not None:
             decoder = replace(decoder, weights=writer.add_weights(reader.weights(decoder.weights)))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from unicorn_codec.errors import FormatError
-from unicorn_codec.format.chunks import HEAD, PICTURES, parse_chunk, parse_chunk_header
+from unicorn_codec.format.chunks import CRC_BYTES, HEAD, PICTURES, parse_chunk, parse_chunk_header
 from unicorn_codec.format.fields import Fields
 from unicorn_codec.format.pages import Leaf, Row
 from unicorn_codec.format.reader import PREAMBLE, ContainerReader
@@ -80,8 +80,10 @@ def _problems_of_chunks(reader: ContainerReader, records: _Records) -> list[str]
             problems.append(f"byte {offset}: the first chunk is the head, and no other one is")
         data = reader.read(offset, header.total_bytes)
         if header.letter == PICTURES:
-            _walk_records(data, offset, header.header_bytes, reader.salt, records)
-        else:
+            known = len(records.problems)
+            _walk_records(data[:-CRC_BYTES], offset, header.header_bytes, reader.salt, records)
+            is_whole = len(records.problems) == known
+        if header.letter != PICTURES or is_whole:  # a damaged record is a problem of its own
             try:
                 parse_chunk(data, header.letter, reader.salt, f"byte {offset}")
             except FormatError as error:

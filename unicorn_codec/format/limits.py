@@ -24,6 +24,9 @@ MAX_PAGE_BYTES = 1 << 20
 MAX_FOOTER_BYTES = 1 << 20
 MAX_CHUNK_BYTES = 1 << 40
 MAX_RECORD_HEADER_BYTES = 1 << 16
+MAX_SHORT_PAYLOAD = 1 << 11
+"""Payload of a record up to which its checksum has 16 bits."""
+
 MAX_BLOB_BYTES = 1 << 28
 MAX_RAW_BYTES = 1 << 28
 """Raw length of packed bytes, unless a narrower limit is given."""
@@ -54,5 +57,5 @@ MAX_CONFIG_BYTES = 1 << 12
 MAX_TIME = 1 << 40
 """Seconds from 1970, either way, that a time is less away."""
 
-MAX_PSNR = 20_000
-"""Largest stored PSNR, in hundredths of a dB."""
+MAX_PSNR = 2_000
+"""Largest stored PSNR, in tenths of a dB."""

@@ -9,28 +9,24 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from unicorn_codec.errors import InvalidField
 from unicorn_codec.format.chunks import DIGEST_BYTES
 from unicorn_codec.format.columns import Integers, column, take_column
-from unicorn_codec.format.fields import Fields, check, decode_text, refusing, varint
+from unicorn_codec.format.fields import Fields, check, refusing, varint
 from unicorn_codec.format.limits import (
     MAX_CHUNK_BYTES,
     MAX_DECODERS,
     MAX_LEVEL_OF_PAGES,
-    MAX_NAME_BYTES,
     MAX_PICTURES,
     MAX_PSNR,
     MAX_ROWS,
     MAX_SIDE,
     MAX_TIME,
 )
-from unicorn_codec.format.names import check_name
-from unicorn_codec.format.packed_bytes import pack_bytes, unpack_bytes
 from unicorn_codec.format.records import CODECS, NETWORK, OTHER_FILE, REMOVED, check_size
 
 MAX_OFFSET = (1 << 63) - 1
 UNKNOWN_PSNR, IDENTICAL_PSNR, FIRST_PSNR = 0, 1, 2
-"""Stored PSNR: unknown, infinite, or hundredths of a dB, offset by ``FIRST_PSNR``."""
+"""Stored PSNR: unknown, infinite, or tenths of a dB, offset by ``FIRST_PSNR``."""
 
 UNKNOWN_TIME = 0
 """Stored time of modification: unknown, or seconds since 1970 UTC, offset by ``MAX_TIME``."""
@@ -285,42 +281,20 @@ def parse_inner(payload: bytes, level: int, first: int) -> Inner:
         return Inner(level=level, first=first, children=children)
 
 
-def serialize_names(first: int, names: list[str]) -> bytes:
-    """Write the payload of the names of consecutive indices; those without a picture have empty names."""
-    for name in filter(None, names):
-        check_name(name)
-    return varint(first) + varint(len(names)) + pack_bytes("\n".join(names).encode())
-
-
-def parse_names(payload: bytes, first: int, count: int) -> list[str]:
-    """Read the names of the leaf with this first index and number of rows. Raises ``InvalidField``."""
-    fields = Fields(payload)
-    with refusing(f"names of {first}"):
-        found = fields.varint(MAX_PICTURES - 1, "a first index"), fields.varint(MAX_ROWS, "the number of names")
-        check(found == (first, count), f"names of {found[1]} pictures from {found[0]} on lie in their place")
-        raw = unpack_bytes(fields.rest(), count * (MAX_NAME_BYTES + 1))
-        if raw.count(b"\n") != count - 1:
-            raise InvalidField(f"{raw.count(10) + 1} names for {count} pictures")
-        names = decode_text(raw).split("\n")
-        for name in filter(None, names):
-            check_name(name)
-        return names
-
-
 def psnr_code(psnr_db: float | None) -> int:
     """Convert a PSNR in dB, infinite for an identical picture, to its stored form."""
     if psnr_db is None:
         return UNKNOWN_PSNR
     if psnr_db == float("inf"):
         return IDENTICAL_PSNR
-    return FIRST_PSNR + min(MAX_PSNR, max(0, round(100 * psnr_db)))
+    return FIRST_PSNR + min(MAX_PSNR, max(0, round(10 * psnr_db)))
 
 
 def psnr_of_code(code: int) -> float | None:
     """Invert ``psnr_code``, up to rounding."""
     if code == UNKNOWN_PSNR:
         return None
-    return float("inf") if code == IDENTICAL_PSNR else (code - FIRST_PSNR) / 100
+    return float("inf") if code == IDENTICAL_PSNR else (code - FIRST_PSNR) / 10
 
 
 def time_code(modified: int | None) -> int:

@@ -45,8 +45,9 @@ from unicorn_codec.format.fields import refusing
 from unicorn_codec.format.footer import Footer, parse_footer
 from unicorn_codec.format.limits import MAX_FOOTER_BYTES, MAX_PAGE_BYTES, MAX_ROWS, MAX_SEQUENCE
 from unicorn_codec.format.name_lookup import Directory, Run, candidates, indices_of, parse_run
+from unicorn_codec.format.name_pages import NOT_DRAWN, Drawing, parse_drawing, parse_names
 from unicorn_codec.format.names import name_hash, same_name
-from unicorn_codec.format.pages import Inner, Leaf, Place, Row, parse_inner, parse_leaf, parse_names, span_of
+from unicorn_codec.format.pages import Inner, Leaf, Place, Row, parse_inner, parse_leaf, span_of
 from unicorn_codec.format.record_coding import header_bytes, parse_details, parse_record
 from unicorn_codec.format.records import EXACT, OTHER_FILE, REMOVED, SEQUENCE, BlobPlace, Details, Record
 from unicorn_codec.format.sources import Source
@@ -389,12 +390,24 @@ class ContainerReader:
         with self._lock:
             found = self._names.get(leaf.first)
             if found is None:
-                place = leaf.names
-                payload = self.payload(NAMES, place.offset, place.length, place.digest)
+                payload = self._payload_of_names(leaf.names)
                 found = self._names[leaf.first] = parse_names(payload, leaf.first, len(leaf))
                 if len(self._names) > KEPT_PAGES:
                     self._names.popitem(last=False)
             return found
+
+    def _payload_of_names(self, place: Place) -> bytes:
+        return self.payload(NAMES, place.offset, place.length, place.digest)
+
+    def drawing(self) -> Drawing:
+        """Return how the archive's first indices were drawn, as far as the order of its names says it."""
+        try:
+            leaf = self.leaf(0)
+            if leaf is not None and leaf.names is not None:
+                return parse_drawing(self._payload_of_names(leaf.names))
+        except FormatError:  # any order will do
+            pass
+        return NOT_DRAWN
 
     def name(self, index: int) -> str | None:
         """Return the name of a picture; None without one. Raises ``IndexOutOfRange`` and ``FormatError``."""

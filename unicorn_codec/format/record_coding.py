@@ -6,18 +6,20 @@ index, the decoder, width and height.
 
 import struct
 import zlib
+from binascii import crc_hqx
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from unicorn_codec.errors import ChecksumMismatch, FormatError, InvalidField, InvalidSetting, TruncatedFile
-from unicorn_codec.format.chunks import PICTURES, chunk_header
+from unicorn_codec.format.chunks import PICTURES, chunk_header, payload_checksum
 from unicorn_codec.format.fields import Fields, PayloadEnds, check, decode_text, refusing, varint
 from unicorn_codec.format.limits import (
     MAX_CHUNK_BYTES,
     MAX_DECODERS,
     MAX_PICTURES,
     MAX_RECORD_HEADER_BYTES,
+    MAX_SHORT_PAYLOAD,
     MAX_SIDE,
     MAX_TIME,
 )
@@ -30,7 +32,7 @@ _MUST_KNOW = 128
 """First tag of header fields that a reader must support; it skips unknown fields with lower tags."""
 
 _SUMMED = struct.Struct("<QIII")
-_CRC = struct.Struct("<I")
+_CRC16, _CRC = struct.Struct("<H"), struct.Struct("<I")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,38 +59,61 @@ class Prefix:
         )
 
 
-_NEAR = 128
-"""Largest step between the indices of successive records that is stored by its lowest bits alone."""
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """Numbers that a record begins with.
 
+    Args:
+        payload_bytes, extras_bytes: of what follows.
+        distance: of its index from the chunk's lowest one; None for the index after that of the record before.
+    """
 
-def _index_number(index: int, previous: int, first: int) -> int:
-    """Encode a record's index: the lowest seven bits of its distance from the chunk's first index, or all of it."""
-    distance = index - first
-    return distance % _NEAR if index - previous <= _NEAR else _NEAR + distance
+    payload_bytes: int
+    distance: int | None
+    extras_bytes: int
 
+    def serialize(self) -> bytes:
+        """Write the numbers."""
+        head = self.payload_bytes << 2 | (self.distance is not None) << 1 | bool(self.extras_bytes)
+        later = (number for number in (self.distance, self.extras_bytes or None) if number is not None)
+        return varint(head) + b"".join(map(varint, later))
 
-def _index_of_number(number: int, previous: int, first: int) -> int:
-    """Decode a record's index: the next index with these lowest bits, or the complete one."""
-    if number >= _NEAR:
-        return first + number - _NEAR
-    return previous + 1 + (number - (previous + 1 - first)) % _NEAR
+    @classmethod
+    def take(cls, fields: Fields) -> "_Head":
+        """Read the numbers."""
+        head = fields.varint(4 * MAX_CHUNK_BYTES + 3, "a record's length")
+        distance = fields.varint(MAX_PICTURES - 1, "a record's index") if head & 2 else None
+        extras_bytes = fields.varint(MAX_RECORD_HEADER_BYTES, "a record's header") if head & 1 else 0
+        return cls(head >> 2, distance, extras_bytes)
+
+    def index(self, previous: int, first: int) -> int:
+        """Return the record's index, after that of the record before it in a chunk with a lowest index."""
+        return previous + 1 if self.distance is None else first + self.distance
+
+    @property
+    def checksum_bytes(self) -> int:
+        """Bytes of the record's checksum."""
+        return _CRC16.size if self.payload_bytes <= MAX_SHORT_PAYLOAD else _CRC.size
 
 
 def serialize_record(record: Record, prefix: Prefix, previous: int, salt: int) -> bytes:
     """Write a record of a chunk with this prefix, after the record of the picture ``previous``."""
-    extras = b"".join(_extras(record, prefix))
-    payload = b"".join(part.data for part in record.parts)
     check(record.index > previous, "records of a chunk ascend by index")
-    head = varint(len(payload) << 1 | bool(extras)) + varint(_index_number(record.index, previous, prefix.first))
-    if extras:
-        check(len(extras) <= MAX_RECORD_HEADER_BYTES, f"a record's header of {len(extras)} bytes")
-        head += varint(len(extras)) + extras
-    return head + payload + _CRC.pack(_sum(head + payload, record, salt))
+    extras = b"".join(_extras(record, prefix))
+    check(len(extras) <= MAX_RECORD_HEADER_BYTES, f"a record's header of {len(extras)} bytes")
+    payload = b"".join(part.data for part in record.parts)
+    distance = None if record.index == previous + 1 else record.index - prefix.first
+    head = _Head(len(payload), distance, len(extras))
+    summed = head.serialize() + extras + payload
+    identity = _SUMMED.pack(record.index, record.width, record.height, record.decoder)
+    return summed + _checksum(summed, head, identity, salt)
 
 
-def _sum(data: bytes, record: Record, salt: int) -> int:
-    start = zlib.crc32(_SUMMED.pack(record.index, record.width, record.height, record.decoder), salt)
-    return zlib.crc32(data, start)
+def _checksum(data: bytes, head: _Head, identity: bytes, salt: int) -> bytes:
+    """Write the checksum of a record's bytes: two bytes after a short payload, of which they are a notable part."""
+    if head.checksum_bytes == _CRC16.size:
+        return _CRC16.pack(crc_hqx(data, crc_hqx(identity, salt & 0xFFFF)))
+    return _CRC.pack(zlib.crc32(data, zlib.crc32(identity, salt)))
 
 
 def _extras(record: Record, prefix: Prefix) -> Iterator[bytes]:
@@ -146,12 +171,10 @@ def parse_record(data: bytes, index: int, width: int, height: int, decoder: int,
 def _take(fields: Fields, prefix: Prefix, salt: int, previous: int, expected: Record | None) -> Record:
     start = fields.offset
     try:
-        head = fields.varint(2 * MAX_CHUNK_BYTES, "a record's length")
-        number = fields.varint(MAX_PICTURES + _NEAR, "a record's index")
-        extras = fields.take(fields.varint(MAX_RECORD_HEADER_BYTES, "a record's header")) if head & 1 else b""
-        payload = fields.take(head >> 1)
+        head = _Head.take(fields)
+        extras, payload = fields.take(head.extras_bytes), fields.take(head.payload_bytes)
         summed = fields.data[start : fields.offset]
-        (stored,) = fields.numbers("I")
+        stored = fields.take(head.checksum_bytes)
     except PayloadEnds as error:
         raise TruncatedFile(f"the data ends within the record at byte {start}") from error
     # The checksum is checked first, because other errors of a damaged header would mislead.
@@ -159,9 +182,10 @@ def _take(fields: Fields, prefix: Prefix, salt: int, previous: int, expected: Re
     if known is None:
         width, height, decoder = _identity(extras, prefix)
         with refusing(f"record at byte {start}"):
-            index = _index_of_number(number, previous, prefix.first)
+            index = head.index(previous, prefix.first)
+            check(index > previous, f"index {index} follows index {previous}; records of a chunk ascend by index")
             known = Record(index=index, width=width, height=height, decoder=decoder, parts=(Part(CODE, b"?"),))
-    if _sum(summed, known, salt) != stored:
+    if _checksum(summed, head, _SUMMED.pack(known.index, known.width, known.height, known.decoder), salt) != stored:
         raise ChecksumMismatch(f"record at byte {start}: its checksum does not hold")
     with refusing(f"record of picture {known.index}"):
         record = _with_extras(replace(known, parts=(Part(CODE, payload),)), extras, payload)
@@ -173,14 +197,39 @@ def record_end(data: bytes, place: int) -> int | None:
     """Return the end of a record by its own length fields, damaged or not; None if beyond the data."""
     fields = Fields(data, place)
     try:
-        head = fields.varint()
-        fields.varint()
-        if head & 1:
-            fields.take(fields.varint())
-        fields.take((head >> 1) + _CRC.size)
+        head = _Head.take(fields)
+        fields.take(head.extras_bytes + head.payload_bytes + head.checksum_bytes)
     except InvalidField:
         return None
     return fields.offset
+
+
+def find_record(data: bytes, place: int, prefix: Prefix, previous: Iterable[int], salt: int) -> Record | None:
+    """Return the record at a place, with an index that follows one of ``previous``; None if there is none.
+
+    A short checksum may match by chance. The record after it then has to match too, or the data has to end.
+    """
+    fields = Fields(data, place)
+    try:
+        head = _Head.take(fields)
+        extras, payload_end = fields.take(head.extras_bytes), fields.offset + head.payload_bytes
+        stored = data[payload_end : payload_end + head.checksum_bytes]
+        width, height, decoder = _identity(extras, prefix)
+    except InvalidField:
+        return None
+    for before in previous:
+        index = head.index(before, prefix.first)
+        if _checksum(data[place:payload_end], head, _SUMMED.pack(index, width, height, decoder), salt) != stored:
+            continue
+        after = Fields(data, place)
+        try:
+            record = take_record(after, prefix, index - 1, salt)
+            if head.checksum_bytes == _CRC16.size and after.left:
+                take_record(after, prefix, index, salt)
+        except FormatError:
+            return None
+        return record
+    return None
 
 
 def mended_record(data: bytes, place: int, prefix: Prefix, previous: int, salt: int) -> Record | None:
@@ -189,19 +238,20 @@ def mended_record(data: bytes, place: int, prefix: Prefix, previous: int, salt: 
     if end is None:
         return None
     fields = Fields(data, place)
-    head, number = fields.varint(), fields.varint()
+    head = _Head.take(fields)
     try:
-        extras = fields.take(fields.varint()) if head & 1 else b""
-        width, height, decoder = _identity(extras, prefix)
-        index = _index_of_number(number, previous, prefix.first)
-        return mended_record_of(data[place:end], index, width, height, decoder, salt)
+        width, height, decoder = _identity(fields.take(head.extras_bytes), prefix)
+        return mended_record_of(data[place:end], head.index(previous, prefix.first), width, height, decoder, salt)
     except (InvalidField, InvalidSetting):
         return None
 
 
 def mended_record_of(data: bytes, index: int, width: int, height: int, decoder: int, salt: int) -> Record | None:
-    """Correct a single flipped bit in the record of an index page's row; None if that does not repair it."""
-    if len(data) <= _CRC.size:
+    """Correct a single flipped bit in the record of an index page's row; None if that does not repair it.
+
+    A short checksum matches other bytes too easily for that: such a record is corrected by the checksum of its chunk.
+    """
+    if len(data) <= MAX_SHORT_PAYLOAD + _CRC.size:
         return None
     start = zlib.crc32(_SUMMED.pack(index, width, height, decoder), salt)
     found = mended(data[: -_CRC.size], _CRC.unpack(data[-_CRC.size :])[0], start)
@@ -271,10 +321,7 @@ def _time(content: Fields) -> int:
 def header_bytes(data: bytes) -> int:
     """Return how many bytes a record has before its payload, by its first ones. Raises ``InvalidField``."""
     fields = Fields(data)
-    head = fields.varint(2 * MAX_CHUNK_BYTES, "a record's length")
-    fields.varint(MAX_PICTURES + _NEAR, "a record's index")
-    extras = fields.varint(MAX_RECORD_HEADER_BYTES, "a record's header") if head & 1 else 0
-    return fields.offset + extras
+    return _Head.take(fields).extras_bytes + fields.offset
 
 
 def parse_details(data: bytes) -> Details:
@@ -283,9 +330,7 @@ def parse_details(data: bytes) -> Details:
     Raises ``InvalidField``.
     """
     fields, found = Fields(data), Details()
-    head = fields.varint()
-    fields.varint()
-    for tag, content in _tagged(fields.take(fields.varint()) if head & 1 else b""):
+    for tag, content in _tagged(fields.take(_Head.take(fields).extras_bytes)):
         if tag == _METADATA:
             found = replace(found, metadata=tuple(_blob_places(content)))
         elif tag == _PARTS:
@@ -317,9 +362,10 @@ def pictures_chunk(records: Sequence[Record], salt: int) -> tuple[bytes, list[tu
     previous = [first - 1, *(record.index for record in records[:-1])]
     parts = [serialize_record(record, prefix, before, salt) for record, before in zip(records, previous, strict=True)]
     start = prefix.serialize()
-    header = chunk_header(PICTURES, len(start) + sum(map(len, parts)), salt, start)
+    payload = b"".join([start, *parts])
+    header = chunk_header(PICTURES, len(payload), salt, start)
     places, offset = [], len(header) + len(start)
     for part in parts:
         places.append((offset, len(part)))
         offset += len(part)
-    return b"".join([header, start, *parts]), places
+    return header + payload + payload_checksum(PICTURES, payload, salt), places

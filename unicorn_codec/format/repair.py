@@ -25,7 +25,8 @@ from unicorn_codec.format.decoder_table import Decoder, take_decoder
 from unicorn_codec.format.fields import Fields
 from unicorn_codec.format.footer import Footer, parse_footer
 from unicorn_codec.format.limits import MAX_DECODERS, MAX_PICTURES, MAX_ROWS, MAX_SEQUENCE
-from unicorn_codec.format.pages import Leaf, Place, Row, parse_leaf, parse_names
+from unicorn_codec.format.name_pages import parse_names
+from unicorn_codec.format.pages import Leaf, Place, Row, parse_leaf
 from unicorn_codec.format.reader import KEPT_BLOB_CHUNKS
 from unicorn_codec.format.record_coding import mended_record_of, parse_record
 from unicorn_codec.format.records import NETWORK, SEQUENCE

@@ -3,10 +3,12 @@
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Protocol
 
 from unicorn_codec.errors import ChecksumMismatch, FormatError, InvalidField, TruncatedFile
 from unicorn_codec.format.chunks import (
+    CRC_BYTES,
     FOOTER,
     ID_BYTES,
     LETTERS,
@@ -25,14 +27,15 @@ from unicorn_codec.format.fields import Fields
 from unicorn_codec.format.mending import mended
 from unicorn_codec.format.pages import Place
 from unicorn_codec.format.reader import PREAMBLE
-from unicorn_codec.format.record_coding import Prefix, mended_record, parse_record, record_end, take_record
+from unicorn_codec.format.record_coding import Prefix, find_record, mended_record, parse_record, record_end, take_record
 from unicorn_codec.format.records import Record
 from unicorn_codec.format.stored_files import pieces_of_record
 
-CRC_BYTES = 4
 MAX_TRIED_BYTES = 1 << 18
 """Range of the search for the next record after an unreadable one."""
 
+LOST_TOGETHER = 16
+"""Neighbouring records that may be unreadable while the index of the next one, which counts on from them, is found."""
 
 READ_AGAIN = (PIECE, METADATA)
 """Chunks whose payloads are not kept in memory, because together they may be nearly all of the file."""
@@ -235,11 +238,7 @@ def _take_chunk(data: Bytes, offset: int, header: ChunkHeader, window: bytes, sa
     if end > len(data):
         found.problems.append(f"{what}: the file ends {end - len(data)} bytes before it does")
     if header.letter == PICTURES:
-        prefix = Fields(window, header.header_bytes)
-        common = Prefix.take(prefix)
-        start = offset + prefix.offset
-        records = data[start : offset + header.total_bytes]
-        _take_records(records, start, common, salt, found)
+        _take_pictures(data, offset, header, window, salt, found)
         found.chunks.append(Found(header, offset, None))
     elif end <= len(data):
         payload, was_mended = checked_payload(data, offset, header, salt)
@@ -257,8 +256,29 @@ def _next_sync(data: Bytes, offset: int) -> int:
     return len(data) if following < 0 else following
 
 
-def _take_records(payload: bytes, start: int, prefix: Prefix, salt: int, found: Scan) -> None:
-    """Record the records of a chunk, the first of which begins at byte ``start`` of the file."""
+def _take_pictures(data: Bytes, offset: int, header: ChunkHeader, window: bytes, salt: int, found: Scan) -> None:
+    """Record the records of a chunk. A single flipped bit is corrected if all records are intact then."""
+    fields = Fields(window, header.header_bytes)
+    prefix = Prefix.take(fields)
+    start, stop = offset + fields.offset, offset + header.header_bytes + header.length
+    stored = data[start:stop]
+    payload, was_mended = checked_payload(data, offset, header, salt)
+    if payload is not None and was_mended:
+        corrected = Scan(found.archive_id)
+        _take_records(payload[fields.offset - header.header_bytes :], stored, start, prefix, salt, corrected)
+        if not corrected.problems:
+            found.problems.append(f"{_what(header, offset)}: damaged, one bit of it is mended")
+            found.records += corrected.records
+            return
+    _take_records(stored, stored, start, prefix, salt, found)
+
+
+def _take_records(payload: bytes, stored: bytes, start: int, prefix: Prefix, salt: int, found: Scan) -> None:
+    """Record the records of a chunk, the first of which begins at byte ``start`` of the file.
+
+    Args:
+        stored: the bytes that the file has, of which one bit may differ from the payload.
+    """
     fields = Fields(payload)
     previous = prefix.first - 1
     while fields.left:
@@ -269,17 +289,16 @@ def _take_records(payload: bytes, start: int, prefix: Prefix, salt: int, found: 
             found.problems.append(f"record at byte {start + place}: {_reason(error)}")
             mended_one = mended_record(payload, place, prefix, previous, salt)
             if mended_one is None:
-                following = _next_place(payload, place, prefix, previous, salt)
+                fields.offset, previous = _next_place(payload, place, prefix, previous, salt)
             else:  # its length holds, whatever comes behind it
-                record, following = mended_one, record_end(payload, place)
-                found.records.append(FoundRecord.of(record, start + place, 0, is_corrected=True))
-                previous = record.index
-            if following is None or following >= len(payload):
-                return
-            fields.offset = following
+                fields.offset, previous = record_end(payload, place) or len(payload), mended_one.index
+                found.records.append(FoundRecord.of(mended_one, start + place, 0, is_corrected=True))
             continue
         previous = record.index
-        found.records.append(FoundRecord.of(record, start + place, fields.offset - place))
+        part = slice(place, fields.offset)
+        is_corrected = payload[part] != stored[part]
+        length = fields.offset - place
+        found.records.append(FoundRecord.of(record, start + place, length, is_corrected=is_corrected))
 
 
 def _reason(error: FormatError) -> str:
@@ -287,20 +306,14 @@ def _reason(error: FormatError) -> str:
     return str(error).split(": ", 1)[-1]
 
 
-def _next_place(payload: bytes, place: int, prefix: Prefix, previous: int, salt: int) -> int | None:
-    """Return the offset of the record after a damaged one; None without one."""
+def _next_place(payload: bytes, place: int, prefix: Prefix, previous: int, salt: int) -> tuple[int, int]:
+    """Return the offset of the record after a damaged one, and the index before it; the payload's end without one."""
     end = record_end(payload, place)
-    if end is not None and (end == len(payload) or _is_record(payload, end, prefix, previous, salt)):
-        return end
-    for later in range(place + 1, min(len(payload), place + MAX_TRIED_BYTES)):
-        if _is_record(payload, later, prefix, previous, salt):
-            return later
-    return None
-
-
-def _is_record(payload: bytes, place: int, prefix: Prefix, previous: int, salt: int) -> bool:
-    try:
-        take_record(Fields(payload, place), prefix, previous, salt)
-    except FormatError:
-        return False
-    return True
+    if end == len(payload):
+        return end, previous
+    lost = range(previous + 1, previous + 1 + LOST_TOGETHER)
+    for later in chain([] if end is None else [end], range(place + 1, min(len(payload), place + MAX_TRIED_BYTES))):
+        record = find_record(payload, later, prefix, lost, salt)
+        if record is not None and record.index > previous:
+            return later, record.index - 1
+    return len(payload), previous

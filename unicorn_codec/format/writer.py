@@ -43,6 +43,7 @@ from unicorn_codec.format.footer import (
 )
 from unicorn_codec.format.limits import MAX_PICTURES, MAX_ROWS
 from unicorn_codec.format.name_lookup import Run
+from unicorn_codec.format.name_pages import NOT_DRAWN, Drawing, serialize_names
 from unicorn_codec.format.name_runs import RunWriter
 from unicorn_codec.format.names import check_name
 from unicorn_codec.format.new_rows import NewRows
@@ -54,7 +55,6 @@ from unicorn_codec.format.pages import (
     Row,
     serialize_inner,
     serialize_leaf,
-    serialize_names,
     span_of,
 )
 from unicorn_codec.format.read_settings import ReadSettings
@@ -90,7 +90,7 @@ class ContainerWriter:
         file: opened for writing, positioned at the start of a new archive or the end of an existing one.
         archive_id: 8 bytes, for a new archive.
         reader: of the archive to extend, instead of an id.
-        generation, next_index: for a new archive that replaces another one.
+        generation, next_index, drawing: for a new archive that replaces another one.
     """
 
     def __init__(
@@ -101,6 +101,7 @@ class ContainerWriter:
         *,
         generation: int = 1,
         next_index: int = 0,
+        drawing: Drawing = NOT_DRAWN,
     ) -> None:
         self._file, self._reader = file, reader
         old = reader.footer if reader else None
@@ -112,6 +113,7 @@ class ContainerWriter:
         self._decoders = list(old.decoders) if old else []
         self.next_index = old.next_index if old else next_index
         self._generation = old.generation + 1 if old else generation
+        self._drawing = reader.drawing() if reader else drawing
         self._rows = NewRows()
         self._piece_bytes = Counter[int]()
         self._removed: dict[int, Row] = {}
@@ -277,6 +279,8 @@ class ContainerWriter:
 
     def _tail(self, seed: int) -> tuple[bytes, bytes]:
         """Write the parts that make the generation visible, and last the footer."""
+        if self._reader is None and self._drawing == NOT_DRAWN:
+            self._drawing = Drawing(self.next_index, seed)
         file, offset, pages = self._file, self._offset, BytesIO()
         self._file = pages
         try:
@@ -407,7 +411,7 @@ class ContainerWriter:
         if leaf is None:
             return None
         if any(names):
-            leaf = replace(leaf, names=self._chunk(NAMES, serialize_names(leaf.first, names)))
+            leaf = replace(leaf, names=self._chunk(NAMES, serialize_names(leaf.first, names, self._drawing)))
         return self._chunk(INDEX, serialize_leaf(leaf))
 
 

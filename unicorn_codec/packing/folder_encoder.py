@@ -239,5 +239,5 @@ def estimate_overhead(pictures: PictureSource) -> int:
     """Estimate the bytes of a file besides codes and update: names, sizes, lengths of codes."""
     folder, count = pictures.folder, len(pictures)
     names = len(pack_bytes("\n".join(folder.names).encode()))
-    # A record adds 7 or 8 bytes to its code, its row in the index two numbers of 11 bits.
-    return names + 300 + 5 * len(set(pictures.sizes)) + (8 * 8 + 11 + 11) * count // 8
+    # A record adds 4 to 6 bytes to its code, its row in the index numbers of 11 and 7 bits.
+    return names + 300 + 5 * len(set(pictures.sizes)) + (4 * 8 + 11 + 7) * count // 8
