@@ -9,7 +9,8 @@ from collections import Counter
 from pathlib import Path
 
 from unicorn_codec.format.chunks import LETTERS, PICTURES, parse_chunk_header
-from unicorn_codec.format.reader import PREAMBLE, ContainerReader
+from unicorn_codec.format.opening import PREAMBLE
+from unicorn_codec.format.reader import ContainerReader
 from unicorn_codec.format.sources import FileSource
 
 

@@ -20,8 +20,9 @@ from unicorn_codec.format.chunks import INDEX, chunk
 from unicorn_codec.format.decoder_table import Decoder
 from unicorn_codec.format.integrity import problems_of
 from unicorn_codec.format.limits import MAX_SHORT_PAYLOAD
+from unicorn_codec.format.opening import PREAMBLE
 from unicorn_codec.format.pages import serialize_leaf
-from unicorn_codec.format.reader import PREAMBLE, ContainerReader
+from unicorn_codec.format.reader import ContainerReader
 from unicorn_codec.format.record_coding import mended_record_of
 from unicorn_codec.format.records import NETWORK, record_of_code
 from unicorn_codec.format.repair import RepairReport, repair

@@ -18,7 +18,8 @@ from unicorn_codec.errors import ArchiveUnreadable, IndexOutOfRange, InvalidFiel
 from unicorn_codec.format.columns import column, take_column
 from unicorn_codec.format.fields import Fields, varint
 from unicorn_codec.format.integrity import problems_of
-from unicorn_codec.format.reader import TAIL_BYTES, ContainerReader
+from unicorn_codec.format.opening import TAIL_BYTES
+from unicorn_codec.format.reader import ContainerReader
 from unicorn_codec.format.sources import (
     FileSource,
     MemorySource,

@@ -21,8 +21,8 @@ LAYERS = (
         "format",
         "limits fields header generator index_map bit_packing rans columns packed_bytes alpha_plane stored_model "
         "mending names name_pages chunks code_kinds picture_tiles records record_coding pages stored_files name_lookup "
-        "blobs read_settings canary network_table decoder_table footer sources reader new_rows name_runs "
-        "removed_pictures writer scanning repair integrity growth",
+        "blobs read_settings canary network_table decoder_table footer sources opening index_reading name_reading "
+        "reader new_rows name_runs removed_pictures writer scanning repair integrity growth",
     ),
     ("", "model_registry effort quality config"),
     ("weights", "weight_tables weight_coding minifloat weight_section"),

@@ -15,7 +15,7 @@ from tests.sample_archive import DECODER
 from tests.sample_network import DENOISING, HEADER
 from unicorn_codec import errors, model_registry
 from unicorn_codec.codes.context_model import PASSES, SCALES, load_context_model
-from unicorn_codec.format import bit_packing, chunks, fields, generator, header, limits, reader, records
+from unicorn_codec.format import bit_packing, chunks, fields, generator, header, limits, opening, records
 from unicorn_codec.format.decoder_table import Decoder, serialize_decoder
 from unicorn_codec.format.network_table import serialize_network
 from unicorn_codec.format.pages import Place
@@ -214,4 +214,4 @@ def test_streams() -> None:
 
 def test_preamble() -> None:
     signature, version, reserved = (row[2] for row in rows("### Preamble"))
-    assert bytes.fromhex(signature) + struct.pack("<HH", int(version), int(reserved)) == reader.PREAMBLE
+    assert bytes.fromhex(signature) + struct.pack("<HH", int(version), int(reserved)) == opening.PREAMBLE

@@ -11,8 +11,9 @@ from unicorn_codec.format.chunks import MODEL, TEXT
 from unicorn_codec.format.decoder_table import Decoder
 from unicorn_codec.format.header import NetworkConfig
 from unicorn_codec.format.network_table import StoredNetwork, parse_network
+from unicorn_codec.format.opening import FORMAT_VERSION
 from unicorn_codec.format.pages import Row, psnr_of_code
-from unicorn_codec.format.reader import FORMAT_VERSION, ContainerReader
+from unicorn_codec.format.reader import ContainerReader
 from unicorn_codec.format.records import AVIF, CODECS, EXACT, HALF_SIZE, LATENTS, NETWORK, OTHER_FILE, SEQUENCE
 from unicorn_codec.format.sources import is_url, open_source
 from unicorn_codec.format.stored_files import WAYS, piece_places

@@ -17,8 +17,9 @@ import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from unicorn_codec.errors import FormatError, PictureTooLarge, UnicornError
+from unicorn_codec.format.opening import SIGNATURE
 from unicorn_codec.format.pages import Row
-from unicorn_codec.format.reader import SIGNATURE, ContainerReader
+from unicorn_codec.format.reader import ContainerReader
 from unicorn_codec.format.records import EXACT
 from unicorn_codec.format.sources import StreamSource
 from unicorn_codec.metadata import PictureMetadata, metadata_of

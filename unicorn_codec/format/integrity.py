@@ -9,8 +9,9 @@ import numpy as np
 from unicorn_codec.errors import FormatError
 from unicorn_codec.format.chunks import CRC_BYTES, HEAD, PICTURES, parse_chunk, parse_chunk_header
 from unicorn_codec.format.fields import Fields
+from unicorn_codec.format.opening import PREAMBLE
 from unicorn_codec.format.pages import Leaf, Row
-from unicorn_codec.format.reader import PREAMBLE, ContainerReader
+from unicorn_codec.format.reader import ContainerReader
 from unicorn_codec.format.record_coding import Prefix, take_record
 from unicorn_codec.format.records import EXACT, NETWORK, OTHER_FILE, REMOVED, SEQUENCE, Record
 from unicorn_codec.format.stored_files import piece_places

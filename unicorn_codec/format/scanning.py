@@ -25,8 +25,8 @@ from unicorn_codec.format.chunks import (
 )
 from unicorn_codec.format.fields import Fields
 from unicorn_codec.format.mending import mended
+from unicorn_codec.format.opening import PREAMBLE
 from unicorn_codec.format.pages import Place
-from unicorn_codec.format.reader import PREAMBLE
 from unicorn_codec.format.record_coding import Prefix, find_record, mended_record, parse_record, record_end, take_record
 from unicorn_codec.format.records import Record
 from unicorn_codec.format.stored_files import pieces_of_record

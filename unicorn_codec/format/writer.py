@@ -47,6 +47,7 @@ from unicorn_codec.format.name_pages import NOT_DRAWN, Drawing, serialize_names
 from unicorn_codec.format.name_runs import RunWriter
 from unicorn_codec.format.names import check_name
 from unicorn_codec.format.new_rows import NewRows
+from unicorn_codec.format.opening import PREAMBLE
 from unicorn_codec.format.pages import (
     UNKNOWN_PSNR,
     Inner,
@@ -58,7 +59,7 @@ from unicorn_codec.format.pages import (
     span_of,
 )
 from unicorn_codec.format.read_settings import ReadSettings
-from unicorn_codec.format.reader import PREAMBLE, ContainerReader
+from unicorn_codec.format.reader import ContainerReader
 from unicorn_codec.format.record_coding import pictures_chunk
 from unicorn_codec.format.records import NETWORK, OTHER_FILE, BlobPlace, Record, check_size
 from unicorn_codec.format.removed_pictures import removed_in, serialize_removed
