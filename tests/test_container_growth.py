@@ -157,7 +157,7 @@ def test_many_generations(path: Path) -> None:
 
 def test_pages_of_several_levels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With pages of four rows, a hundred pictures need three levels."""
-    for module in ("pages", "reader", "writer", "new_rows", "name_lookup"):
+    for module in ("pages", "index_reading", "index_writing", "new_rows", "name_lookup"):
         monkeypatch.setattr(f"unicorn_codec.format.{module}.MAX_ROWS", 4)
     path = tmp_path / "a.uni"
     path.write_bytes(archive(3))

@@ -20,9 +20,10 @@ LAYERS = (
     (
         "format",
         "limits fields header generator index_map bit_packing rans columns packed_bytes alpha_plane stored_model "
-        "mending names name_pages chunks code_kinds picture_tiles records record_coding pages stored_files name_lookup "
-        "blobs read_settings canary network_table decoder_table footer sources opening index_reading name_reading "
-        "reader new_rows name_runs removed_pictures writer scanning repair integrity growth",
+        "mending names name_pages chunks code_kinds picture_tiles records record_fields record_coding pages "
+        "stored_files name_lookup blobs read_settings canary network_table decoder_table footer sources opening "
+        "index_reading name_reading reader new_rows name_runs removed_pictures blob_writing index_writing writer "
+        "record_scanning scanning repair integrity growth",
     ),
     ("", "model_registry effort quality config"),
     ("weights", "weight_tables weight_coding minifloat weight_section"),
@@ -44,7 +45,7 @@ LAYERS = (
         "transform",
         "coding_autoencoder distortion network_update tiling resampling autoencoder stored_autoencoder folder_update",
     ),
-    ("decoders", "thumbnail_decoder picture_decoder network_decoder code_decoder loading exact_pictures"),
+    ("decoders", "thumbnail_decoder picture_decoder network_decoder code_decoder loading exact_pictures batch_reading"),
     ("", "archive measurement verification editing pillow_plugin process_archive torch huggingface filesystem"),
     ("shards", "members exporting tar_files parquet_files inputs"),
     (

@@ -12,7 +12,8 @@ from unicorn_codec.format.fields import Fields
 from unicorn_codec.format.opening import PREAMBLE
 from unicorn_codec.format.pages import Leaf, Row
 from unicorn_codec.format.reader import ContainerReader
-from unicorn_codec.format.record_coding import Prefix, take_record
+from unicorn_codec.format.record_coding import take_record
+from unicorn_codec.format.record_fields import Prefix
 from unicorn_codec.format.records import EXACT, NETWORK, OTHER_FILE, REMOVED, SEQUENCE, Record
 from unicorn_codec.format.stored_files import piece_places
 

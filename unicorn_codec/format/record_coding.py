@@ -1,62 +1,31 @@
 """Bytes of records, readable without the index and verified by their own checksums.
 
-Records are contiguous in chunks of pictures. A chunk begins with fields that most of its records share: the lowest
-index, the decoder, width and height.
+Records are contiguous in chunks of pictures, after the fields that most of them share.
 """
 
 import struct
 import zlib
 from binascii import crc_hqx
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from unicorn_codec.errors import ChecksumMismatch, FormatError, InvalidField, InvalidSetting, TruncatedFile
 from unicorn_codec.format.chunks import PICTURES, chunk_header, payload_checksum
-from unicorn_codec.format.fields import Fields, PayloadEnds, check, decode_text, refusing, varint
+from unicorn_codec.format.fields import Fields, PayloadEnds, check, refusing, varint
 from unicorn_codec.format.limits import (
     MAX_CHUNK_BYTES,
-    MAX_DECODERS,
     MAX_PICTURES,
     MAX_RECORD_HEADER_BYTES,
     MAX_SHORT_PAYLOAD,
-    MAX_SIDE,
-    MAX_TIME,
 )
 from unicorn_codec.format.mending import mended
 from unicorn_codec.format.picture_tiles import check_codes
-from unicorn_codec.format.records import ALPHA, CODE, BlobPlace, Details, Part, Record
-
-_SIZE, _DECODER, _NAME, _METADATA, _PARTS, _MODIFIED = range(1, 7)
-_MUST_KNOW = 128
-"""First tag of header fields that a reader must support; it skips unknown fields with lower tags."""
+from unicorn_codec.format.record_fields import Prefix, details_of, serialize_extras, size_and_decoder, with_extras
+from unicorn_codec.format.records import CODE, Details, Part, Record
 
 _SUMMED = struct.Struct("<QIII")
 _CRC16, _CRC = struct.Struct("<H"), struct.Struct("<I")
-
-
-@dataclass(frozen=True, slots=True)
-class Prefix:
-    """Shared fields of a chunk's records, which its payload begins with."""
-
-    first: int
-    decoder: int
-    width: int
-    height: int
-
-    def serialize(self) -> bytes:
-        """Write the four numbers."""
-        return b"".join(map(varint, (self.first, self.decoder, self.width, self.height)))
-
-    @classmethod
-    def take(cls, fields: Fields) -> "Prefix":
-        """Read the four numbers."""
-        return cls(
-            fields.varint(MAX_PICTURES - 1, "the lowest index of a chunk"),
-            fields.varint(MAX_DECODERS - 1, "a decoder's number"),
-            fields.varint(MAX_SIDE, "a width"),
-            fields.varint(MAX_SIDE, "a height"),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +68,7 @@ class _Head:
 def serialize_record(record: Record, prefix: Prefix, previous: int, salt: int) -> bytes:
     """Write a record of a chunk with this prefix, after the record of the picture ``previous``."""
     check(record.index > previous, "records of a chunk ascend by index")
-    extras = b"".join(_extras(record, prefix))
+    extras = serialize_extras(record, prefix)
     check(len(extras) <= MAX_RECORD_HEADER_BYTES, f"a record's header of {len(extras)} bytes")
     payload = b"".join(part.data for part in record.parts)
     distance = None if record.index == previous + 1 else record.index - prefix.first
@@ -114,27 +83,6 @@ def _checksum(data: bytes, head: _Head, identity: bytes, salt: int) -> bytes:
     if head.checksum_bytes == _CRC16.size:
         return _CRC16.pack(crc_hqx(data, crc_hqx(identity, salt & 0xFFFF)))
     return _CRC.pack(zlib.crc32(data, zlib.crc32(identity, salt)))
-
-
-def _extras(record: Record, prefix: Prefix) -> Iterator[bytes]:
-    if (record.width, record.height) != (prefix.width, prefix.height):
-        yield _field(_SIZE, varint(record.width) + varint(record.height))
-    if record.decoder != prefix.decoder:
-        yield _field(_DECODER, varint(record.decoder))
-    if record.name is not None:
-        yield _field(_NAME, record.name.encode())
-    if record.metadata:
-        places = ((blob.kind, blob.offset, blob.length, blob.ordinal) for blob in record.metadata)
-        yield _field(_METADATA, b"".join(varint(number) for place in places for number in place))
-    if [part.kind for part in record.parts] != [CODE]:
-        yield _field(_PARTS, b"".join(varint(part.kind) + varint(len(part.data)) for part in record.parts))
-    if record.modified is not None:
-        seconds = record.modified
-        yield _field(_MODIFIED, varint(seconds << 1 if seconds >= 0 else ~seconds << 1 | 1))
-
-
-def _field(tag: int, content: bytes) -> bytes:
-    return bytes([tag]) + varint(len(content)) + content
 
 
 def take_record(fields: Fields, prefix: Prefix, previous: int, salt: int) -> Record:
@@ -180,7 +128,7 @@ def _take(fields: Fields, prefix: Prefix, salt: int, previous: int, expected: Re
     # The checksum is checked first, because other errors of a damaged header would mislead.
     known = expected
     if known is None:
-        width, height, decoder = _identity(extras, prefix)
+        width, height, decoder = size_and_decoder(extras, prefix)
         with refusing(f"record at byte {start}"):
             index = head.index(previous, prefix.first)
             check(index > previous, f"index {index} follows index {previous}; records of a chunk ascend by index")
@@ -188,7 +136,7 @@ def _take(fields: Fields, prefix: Prefix, salt: int, previous: int, expected: Re
     if _checksum(summed, head, _SUMMED.pack(known.index, known.width, known.height, known.decoder), salt) != stored:
         raise ChecksumMismatch(f"record at byte {start}: its checksum does not hold")
     with refusing(f"record of picture {known.index}"):
-        record = _with_extras(replace(known, parts=(Part(CODE, payload),)), extras, payload)
+        record = with_extras(replace(known, parts=(Part(CODE, payload),)), extras, payload)
         check_codes(record.codes, record.width, record.height)
         return record
 
@@ -214,7 +162,7 @@ def find_record(data: bytes, place: int, prefix: Prefix, previous: Iterable[int]
         head = _Head.take(fields)
         extras, payload_end = fields.take(head.extras_bytes), fields.offset + head.payload_bytes
         stored = data[payload_end : payload_end + head.checksum_bytes]
-        width, height, decoder = _identity(extras, prefix)
+        width, height, decoder = size_and_decoder(extras, prefix)
     except InvalidField:
         return None
     for before in previous:
@@ -240,7 +188,7 @@ def mended_record(data: bytes, place: int, prefix: Prefix, previous: int, salt: 
     fields = Fields(data, place)
     head = _Head.take(fields)
     try:
-        width, height, decoder = _identity(fields.take(head.extras_bytes), prefix)
+        width, height, decoder = size_and_decoder(fields.take(head.extras_bytes), prefix)
         return mended_record_of(data[place:end], head.index(previous, prefix.first), width, height, decoder, salt)
     except (InvalidField, InvalidSetting):
         return None
@@ -264,60 +212,6 @@ def mended_record_of(data: bytes, index: int, width: int, height: int, decoder: 
         return None
 
 
-def _identity(extras: bytes, prefix: Prefix) -> tuple[int, int, int]:
-    """Return width, height and decoder of a record."""
-    width, height, decoder = prefix.width, prefix.height, prefix.decoder
-    for tag, content in _tagged(extras):
-        if tag == _SIZE:
-            width, height = content.varint(MAX_SIDE, "a width"), content.varint(MAX_SIDE, "a height")
-        elif tag == _DECODER:
-            decoder = content.varint(MAX_DECODERS - 1, "a decoder's number")
-    return width, height, decoder
-
-
-def _with_extras(record: Record, extras: bytes, payload: bytes) -> Record:
-    previous = 0
-    for tag, content in _tagged(extras):
-        check(tag > previous, "the fields of a record's header ascend")
-        previous = tag
-        if tag == _SIZE:
-            size = content.varint(MAX_SIDE), content.varint(MAX_SIDE)
-            check(size == (record.width, record.height), "a record of another size than its index page says")
-        elif tag == _DECODER:
-            check(content.varint() == record.decoder, "a record of another decoder than its index page says")
-        elif tag == _NAME:
-            record = replace(record, name=decode_text(content.rest()))
-        elif tag == _METADATA:
-            record = replace(record, metadata=tuple(_blob_places(content)))
-        elif tag == _PARTS:
-            record = replace(record, parts=tuple(_parts(content, payload)))
-        elif tag == _MODIFIED:
-            record = replace(record, modified=_time(content))
-        else:
-            check(tag < _MUST_KNOW, f"field {tag} of a record's header, which this software does not know")
-            content.rest()
-        content.finish()
-    return record
-
-
-def _tagged(extras: bytes) -> Iterator[tuple[int, Fields]]:
-    fields = Fields(extras)
-    while fields.left:
-        tag = fields.take(1)[0]
-        yield tag, Fields(fields.take(fields.varint(MAX_RECORD_HEADER_BYTES, "a field's length")))
-
-
-def _blob_places(content: Fields) -> Iterator[BlobPlace]:
-    while content.left:
-        kind, offset, length, ordinal = (content.varint() for _ in range(4))
-        yield BlobPlace(kind, offset, length, ordinal)
-
-
-def _time(content: Fields) -> int:
-    number = content.varint(2 * MAX_TIME - 1, "a time of modification")
-    return ~(number >> 1) if number & 1 else number >> 1
-
-
 def header_bytes(data: bytes) -> int:
     """Return how many bytes a record has before its payload, by its first ones. Raises ``InvalidField``."""
     fields = Fields(data)
@@ -329,28 +223,8 @@ def parse_details(data: bytes) -> Details:
 
     Raises ``InvalidField``.
     """
-    fields, found = Fields(data), Details()
-    for tag, content in _tagged(fields.take(_Head.take(fields).extras_bytes)):
-        if tag == _METADATA:
-            found = replace(found, metadata=tuple(_blob_places(content)))
-        elif tag == _PARTS:
-            found = replace(found, alpha_bytes=sum(size for kind, size in _part_sizes(content) if kind == ALPHA))
-        elif tag == _MODIFIED:
-            found = replace(found, modified=_time(content))
-    return found
-
-
-def _parts(content: Fields, payload: bytes) -> Iterator[Part]:
-    left = Fields(payload)
-    for kind, length in _part_sizes(content):
-        yield Part(kind, left.take(length))
-    left.finish()
-
-
-def _part_sizes(content: Fields) -> Iterator[tuple[int, int]]:
-    """Yield kind and bytes of each part."""
-    while content.left:
-        yield content.varint(), content.varint()
+    fields = Fields(data)
+    return details_of(fields.take(_Head.take(fields).extras_bytes))
 
 
 def pictures_chunk(records: Sequence[Record], salt: int) -> tuple[bytes, list[tuple[int, int]]]:

@@ -29,9 +29,11 @@ from unicorn_codec.format.name_pages import parse_names
 from unicorn_codec.format.pages import Leaf, Place, Row, parse_leaf
 from unicorn_codec.format.reader import KEPT_BLOB_CHUNKS
 from unicorn_codec.format.record_coding import mended_record_of, parse_record
+from unicorn_codec.format.record_scanning import FoundRecord
 from unicorn_codec.format.records import NETWORK, SEQUENCE
 from unicorn_codec.format.removed_pictures import removed_in
-from unicorn_codec.format.scanning import Bytes, Found, FoundRecord, Scan, scan
+from unicorn_codec.format.scanning import Found, Scan, scan
+from unicorn_codec.format.sources import Bytes
 from unicorn_codec.format.stored_files import with_places
 from unicorn_codec.format.writer import ContainerWriter
 

@@ -35,6 +35,16 @@ class Source(Protocol):
         """Release resources."""
 
 
+class Bytes(Protocol):
+    """Bytes in memory or in a file, searched and sliced."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, part: slice) -> bytes: ...
+
+    def find(self, part: bytes, start: int = ..., end: int = ...) -> int: ...
+
+
 class MemorySource:
     """Bytes in memory."""
 

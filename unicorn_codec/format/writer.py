@@ -5,24 +5,18 @@ new one is complete. Memory grows only with the index: some numbers and a name f
 """
 
 import os
-from collections import Counter, OrderedDict, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from hashlib import sha256
 from io import BytesIO, UnsupportedOperation
 from typing import IO
 
-import numpy as np
-
 from unicorn_codec.errors import InvalidSetting
-from unicorn_codec.format.blobs import in_parts, serialize_blobs
+from unicorn_codec.format.blob_writing import Blobs, BlobWriter
 from unicorn_codec.format.canary import Canary
 from unicorn_codec.format.chunks import (
     DECODER,
     HEAD,
-    INDEX,
-    METADATA,
-    NAMES,
     PIECE,
     TOMBSTONES,
     WEIGHTS,
@@ -37,31 +31,25 @@ from unicorn_codec.format.footer import (
     KNOWN_TO_READ,
     KNOWN_TO_WRITE,
     Attachment,
-    CodecTotal,
     Footer,
     serialize_footer,
 )
-from unicorn_codec.format.limits import MAX_PICTURES, MAX_ROWS
+from unicorn_codec.format.index_writing import IndexWriter, totals_after
+from unicorn_codec.format.limits import MAX_PICTURES
 from unicorn_codec.format.name_lookup import Run
-from unicorn_codec.format.name_pages import NOT_DRAWN, Drawing, serialize_names
-from unicorn_codec.format.name_runs import RunWriter
+from unicorn_codec.format.name_pages import NOT_DRAWN, Drawing
 from unicorn_codec.format.names import check_name
 from unicorn_codec.format.new_rows import NewRows
 from unicorn_codec.format.opening import PREAMBLE
 from unicorn_codec.format.pages import (
     UNKNOWN_PSNR,
-    Inner,
-    Leaf,
     Place,
     Row,
-    serialize_inner,
-    serialize_leaf,
-    span_of,
 )
 from unicorn_codec.format.read_settings import ReadSettings
 from unicorn_codec.format.reader import ContainerReader
 from unicorn_codec.format.record_coding import pictures_chunk
-from unicorn_codec.format.records import NETWORK, OTHER_FILE, BlobPlace, Record, check_size
+from unicorn_codec.format.records import NETWORK, Record, check_size
 from unicorn_codec.format.removed_pictures import removed_in, serialize_removed
 from unicorn_codec.format.stored_files import pieces_of_record
 
@@ -71,12 +59,6 @@ CHUNK_RECORDS = 1024
 
 MERGED_TOMBSTONES = 8
 """Number of lists of removed pictures at which they are merged with the next."""
-
-REMEMBERED_BLOBS = 1 << 16
-"""Maximum number of remembered blobs of metadata, of which equal ones are not written again."""
-
-Blobs = Sequence[tuple[int, bytes]]
-"""Metadata of a picture: pairs of kind and bytes."""
 
 
 def head_chunk(archive_id: bytes) -> bytes:
@@ -121,7 +103,7 @@ class ContainerWriter:
         self._hidden: set[int] = set()
         self._waiting: list[tuple[Record, str | None, Blobs, int]] = []
         self._waiting_bytes = 0
-        self._blobs: OrderedDict[bytes, tuple[int, int, int]] = OrderedDict()
+        self._blobs = BlobWriter(self._chunk)
         self._attachments: list[Attachment] = list(old.attachments) if old else []
         self._canaries: tuple[Canary, ...] = old.canaries if old else ()
         self._read = old.read if old else ReadSettings()
@@ -191,10 +173,10 @@ class ContainerWriter:
         """Write pending records."""
         if not self._waiting:
             return
-        self._write_blobs()
+        self._blobs.write(blob for _, _, blobs, _ in self._waiting for _, blob in blobs)
         waiting = sorted(self._waiting, key=lambda one: one[0].index)
         records = [  # without the times, which the index has
-            replace(record, metadata=tuple(self._blob_places(blobs)), modified=None) for record, _, blobs, _ in waiting
+            replace(record, metadata=tuple(self._blobs.places(blobs)), modified=None) for record, _, blobs, _ in waiting
         ]
         data, places = pictures_chunk(records, self._salt)
         start = self._write(data)
@@ -203,27 +185,7 @@ class ContainerWriter:
             row = Row(record.index, kind, *size, record.decoder, *place, record.parent, psnr, record.modified)
             self._rows.append(row, name)
         self._waiting, self._waiting_bytes = [], 0
-        while len(self._blobs) > REMEMBERED_BLOBS:
-            self._blobs.popitem(last=False)
-
-    def _write_blobs(self) -> None:
-        """Write the metadata of pending records, except blobs written before."""
-        new = {
-            sha256(blob).digest(): blob
-            for _, _, blobs, _ in self._waiting
-            for _, blob in blobs
-            if sha256(blob).digest() not in self._blobs
-        }
-        for some in in_parts(new):
-            place = self._chunk(METADATA, serialize_blobs([new[digest] for digest in some]))
-            for ordinal, digest in enumerate(some):
-                self._blobs[digest] = (place.offset, place.length, ordinal)
-
-    def _blob_places(self, blobs: Blobs) -> Iterator[BlobPlace]:
-        for kind, blob in blobs:
-            digest = sha256(blob).digest()
-            self._blobs.move_to_end(digest)
-            yield BlobPlace(kind, *self._blobs[digest])
+        self._blobs.forget_oldest()
 
     def attach(self, letter: str, payload: bytes) -> None:
         """Write a model or the text of the specification."""
@@ -286,8 +248,10 @@ class ContainerWriter:
         self._file = pages
         try:
             attachments = self._tombstones()
-            runs = self._write_runs()
-            level, root = self._write_tree()  # last, so that a reader's first read covers the root
+            index = IndexWriter(self._reader, self._chunk, self._drawing)
+            runs = index.write_runs(self._rows, self._removed, self.next_index)
+            leaves = self._rows.leaves(self._reader, self._hidden, self._removed)
+            level, root = index.write_tree(leaves, self.next_index)  # last, so that a reader's first read covers it
             return pages.getvalue(), serialize_footer(self._footer(seed, level, root, runs, attachments))
         finally:
             self._file, self._offset = file, offset
@@ -306,7 +270,8 @@ class ContainerWriter:
         self, seed: int, level: int, root: Place | None, runs: Sequence[Run], attachments: Sequence[Attachment]
     ) -> Footer:
         old = self._reader.footer if self._reader else None
-        totals, pixels = self._totals()
+        removed = list(self._removed.values())
+        totals, pixels = totals_after(old, self._rows.columns, self._hidden, removed, self._piece_bytes)
         return Footer(
             archive_id=self.archive_id,
             generation=self._generation,
@@ -326,31 +291,6 @@ class ContainerWriter:
             must_write=old.must_write if old else 0,
         )
 
-    def _totals(self) -> tuple[tuple[CodecTotal, ...], int]:
-        """Return pictures and bytes by codec, and total pixels, after additions and removals."""
-        old = self._reader.footer if self._reader else None
-        pictures, sizes = Counter[int](), Counter[int]()
-        for total in old.totals if old else ():
-            pictures[total.codec], sizes[total.codec] = total.pictures, total.bytes
-        pixels = old.pixels if old else 0
-        columns = self._rows.columns
-        if self._hidden:
-            shown = ~np.isin(columns["index"], sorted(self._hidden))
-            columns = {name: values[shown] for name, values in columns.items()}
-        for codec in np.unique(columns["codec"]).tolist():
-            of_codec = columns["codec"] == codec
-            pictures[codec] += int(of_codec.sum())
-            sizes[codec] += int(columns["length"][of_codec].sum())
-        is_picture = columns["codec"] != OTHER_FILE
-        pixels += int((columns["width"] * columns["height"])[is_picture].sum())
-        for row in self._removed.values():
-            pictures[row.codec] -= 1
-            sizes[row.codec] -= row.length
-            pixels -= row.width * row.height if row.codec != OTHER_FILE else 0
-        sizes += self._piece_bytes  # of removed pictures too, which are negative then
-        totals = (CodecTotal(codec, pictures[codec], sizes[codec]) for codec in sorted(pictures) if pictures[codec])
-        return tuple(totals), pixels
-
     def _tombstones(self) -> list[Attachment]:
         """Return all attachments, including a list of newly removed pictures; many such lists are merged."""
         indices = {*self._removed, *self._hidden}
@@ -365,55 +305,6 @@ class ContainerWriter:
         place = self._chunk(TOMBSTONES, serialize_removed(indices))
         kept = [attachment for attachment in self._attachments if attachment not in older]
         return [*kept, Attachment(TOMBSTONES, place.offset, place.length)]
-
-    # The tree
-
-    def _write_tree(self) -> tuple[int, Place | None]:
-        """Write changed pages and those above them. Return level and place of the root."""
-        leaves = self._rows.leaves(self._reader, self._hidden, self._removed)
-        changed = {(0, first): self._write_leaf(leaf, names) for first, leaf, names in leaves}
-        level = next(level for level in range(4) if span_of(level) >= self.next_index)
-        old_level = self._reader.footer.level if self._reader else 0
-        if not changed and level == old_level:
-            return level, self._reader.footer.root if self._reader else None
-        for above in range(1, level + 1):
-            span, children = span_of(above), defaultdict[int, dict[int, Place | None]](dict)
-            for (below, first), place in changed.items():
-                if below == above - 1:
-                    children[first // span * span][first % span // span_of(below)] = place
-            for first, new in children.items():
-                changed[above, first] = self._write_inner(above, first, new)
-        return level, changed.get((level, 0))
-
-    def _write_inner(self, level: int, first: int, new: Mapping[int, Place | None]) -> Place | None:
-        children: list[Place | None] = []
-        if self._reader is not None:
-            old, old_level = self._reader.page(level, first), self._reader.footer.level
-            if old is not None:
-                children = list(old.children)
-            elif first == 0 and level == old_level + 1:
-                children = [self._reader.footer.root]
-        children += [None] * (max(new) + 1 - len(children))
-        for number, place in new.items():
-            children[number] = place
-        if not any(children):
-            return None
-        payload = serialize_inner(Inner(level=level, first=first, children=tuple(children)))
-        return self._chunk(INDEX, payload)
-
-    def _write_runs(self) -> list[Run]:
-        """Write the name lookup; nothing if one page holds all names."""
-        if self.next_index <= MAX_ROWS:
-            return []
-        named = zip(map(int, self._rows.columns["index"]), self._rows.names, strict=True)
-        return RunWriter(self._reader, self._chunk, self._removed).write(named, len(self._rows.names))
-
-    def _write_leaf(self, leaf: Leaf | None, names: list[str]) -> Place | None:
-        if leaf is None:
-            return None
-        if any(names):
-            leaf = replace(leaf, names=self._chunk(NAMES, serialize_names(leaf.first, names, self._drawing)))
-        return self._chunk(INDEX, serialize_leaf(leaf))
 
 
 def _sync(file: IO[bytes]) -> None:
