@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from train_autoencoder import UNSEEN, load_pictures
+from training_pictures import UNSEEN, load_pictures
 
 from unicorn_codec.bench.quality_metrics import ssimulacra2
 from unicorn_codec.codes.context_model import load_context_model
@@ -43,25 +43,25 @@ def reached_by_latents(autoencoder: PackagedAutoencoder, picture: np.ndarray) ->
     """SSIMULACRA2 of a picture at each step, refined as usual, at full size."""
     height, width = picture.shape[:2]
     latents, rate = autoencoder.encode_pictures([picture], 16), RateModel.of(load_context_model())
-    pixels, found = torch.from_numpy(picture.copy())[None], []
+    pixels, found = torch.from_numpy(picture.copy())[None], list[float]()
     for step in STEPS:
         objective = Objective(autoencoder=autoencoder, rate=rate, step=step, half=False)
         refined = objective.refine(pixels, latents, SHORT_EFFORT)
         (decoded,) = autoencoder.decode_pictures((refined / step).round() * step, height, width, step)
-        found.append(score(picture, decoded))
+        found.append(judged(picture, decoded))
     return found
+
+
+def judged(picture: np.ndarray, decoded: np.ndarray) -> float:
+    """SSIMULACRA2 of a picture that is large enough for it, as all training pictures are."""
+    value = ssimulacra2(picture, decoded)
+    assert value is not None
+    return value
 
 
 def reached_by_avif(picture: np.ndarray) -> list[float]:
     """SSIMULACRA2 of a picture at each of Pillow's qualities."""
-    return [score(picture, encode_avif(picture, quality)[1]) for quality in AVIF_QUALITIES]
-
-
-def score(original: np.ndarray, decoded: np.ndarray) -> float:
-    """Return the SSIMULACRA2 of a picture that is not tiny."""
-    found = ssimulacra2(original, decoded)
-    assert found is not None, "SSIMULACRA2 needs pictures of at least 8 pixels a side"
-    return found
+    return [judged(picture, encode_avif(picture, quality)[1]) for quality in AVIF_QUALITIES]
 
 
 if __name__ == "__main__":
