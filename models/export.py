@@ -42,7 +42,7 @@ RAREST = 2e-7
 def quantised(name: str, kernel: Tensor) -> tuple[Tensor, Tensor] | None:
     """Integers and rows' scales of a kernel that the package holds as int8; None for weights that it holds as float16.
 
-    Large kernels are the former: that costs no quality, and the package carries at most 8 MB. The one that reads the
+    Large kernels are the former: that costs no quality, and the package stays small. The one that reads the
     latents, whose sizes differ by channel, is not one of them: it would cost 0.01 dB.
     """
     if kernel.ndim != 4 or kernel.numel() < LARGE or name == "decoder.0.weight":
