@@ -185,7 +185,7 @@ output_options = grouped(
         default=default_name(),
         show_default=True,
         advanced=True,
-        help="Packaged model or, with --index-only, an autoencoder of diffusers.",
+        help="Packaged model: photo-1, or light-1, which decodes faster; with --index-only, one of diffusers too.",
     ),
 )
 

@@ -1,13 +1,11 @@
 """Write the autoencoder and the context model of a run into the package.
 
-    python models/export.py --run RUN --name photo-2
-    python models/export.py --run RUN --name photo-2 --mean photo-1
+    python models/export.py --run RUN --name light-1
 
-Files and manifest entries are written into the package under the given name, which becomes the default.
+Files and manifest entries are written into the package under the given name. The default stays as it is.
 
 Large kernels of the autoencoder become int8. The context model, in floating point until here (``rate_model``), becomes
-the integers of ``unicorn_codec.codes.context_model`` with their frequency tables. The mean of a run's weights and of
-those that it started from can be better than both (Wortsman et al., 2022, "Model soups").
+the integers of ``unicorn_codec.codes.context_model`` with their frequency tables.
 """
 
 import argparse
@@ -23,11 +21,11 @@ from safetensors.numpy import save as save_arrays
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from unicorn_codec.codes.context_model import FEATURE_BITS, MAX_SYMBOL, SCALES, level_of, load_context_model
+from unicorn_codec.codes.context_model import FEATURE_BITS, MAX_SYMBOL, SCALES, level_of
 from unicorn_codec.codes.rate_model import LOG_RATIO, SMALLEST_SCALE, WEIGHT_NAMES, RateModel, fraction_bits
 from unicorn_codec.format.rans import PRECISION
-from unicorn_codec.model_registry import AUTOENCODER, CONTEXT_MODEL, names
-from unicorn_codec.transform.autoencoder import SCALE_SUFFIX, PackagedAutoencoder
+from unicorn_codec.model_registry import AUTOENCODER, CONTEXT_MODEL
+from unicorn_codec.transform.autoencoder import SCALE_SUFFIX
 
 LARGE = 80_000
 """Weights of a kernel that is stored as int8: nearly all those at 1/8 and 1/16 of the resolution."""
@@ -44,7 +42,7 @@ RAREST = 2e-7
 def quantised(name: str, kernel: Tensor) -> tuple[Tensor, Tensor] | None:
     """Integers and rows' scales of a kernel that the package holds as int8; None for weights that it holds as float16.
 
-    Large kernels are the former: that costs no quality, and the package carries at most 8 MB. The one that reads the
+    Large kernels are the former: that costs no quality, and the package stays small. The one that reads the
     latents, whose sizes differ by channel, is not one of them: it would cost 0.01 dB.
     """
     if kernel.ndim != 4 or kernel.numel() < LARGE or name == "decoder.0.weight":
@@ -110,26 +108,16 @@ def rate_model_of(state: Mapping[str, Tensor]) -> RateModel:
     return model
 
 
-def mean_of(state: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Of two states of one network."""
-    return {name: (weight + other[name]) / 2 for name, weight in state.items()}
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--mean", metavar="NAME", choices=names(AUTOENCODER), help="with the package's of this name")
     parser.add_argument("--name", required=True, help="name of the autoencoder and its context model in the package")
     args = parser.parse_args()
     state = torch.load(args.run / "checkpoint.pt", map_location="cpu", weights_only=True)
-    average, rate = state["average"], state["rate"]
-    if args.mean:
-        average = mean_of(average, PackagedAutoencoder(torch.device("cpu"), name=args.mean).network.state_dict())
-        rate = mean_of(rate, RateModel.of(load_context_model(args.mean)).state_dict())
     network = json.loads((args.run / "settings.json").read_text())["network"]
     package = Path(__file__).parents[1] / "unicorn_codec" / "pretrained"
-    integers = to_integers(rate_model_of(rate), level_of(network["max_step"]))
-    write_model(package, args.name, AUTOENCODER, save_tensors(as_packaged(average)), network)
+    integers = to_integers(rate_model_of(state["rate"]), level_of(network["max_step"]))
+    write_model(package, args.name, AUTOENCODER, save_tensors(as_packaged(state["average"])), network)
     write_model(package, args.name, CONTEXT_MODEL, save_arrays(integers))
 
 
@@ -147,7 +135,7 @@ def write_model(package: Path, name: str, role: str, data: bytes, config: Mappin
         **({} if config is None else {"config": config}),
     }
     others = [other for other in manifest["models"] if (other["name"], other["role"]) != (name, role)]
-    manifest = {"default": name, "models": [*others, entry]}
+    manifest["models"] = [*others, entry]
     (package / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
 
 

@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from export import write_model
 from safetensors.numpy import save as save_arrays
-from train_autoencoder import UNSEEN, load_pictures
+from training_pictures import UNSEEN, load_pictures
 
 from unicorn_codec.decoders.thumbnail_decoder import CELL, CHANNELS, ThumbnailModel, neighbourhoods
-from unicorn_codec.model_registry import CONTEXT_MODEL, THUMBNAIL, default_name, get_model
+from unicorn_codec.model_registry import AUTOENCODER, CONTEXT_MODEL, THUMBNAIL, default_name, get_model, names
 from unicorn_codec.pictures.metrics import psnr_db
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 
@@ -29,9 +29,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of training pictures")
     parser.add_argument("--pictures", type=int, default=300)
+    parser.add_argument("--name", choices=names(AUTOENCODER), default=default_name(), help="of the model")
     args = parser.parse_args()
     pictures, rng = load_pictures(args.data), np.random.default_rng(0)
-    autoencoder = PackagedAutoencoder(torch.device("cpu"))
+    autoencoder = PackagedAutoencoder(torch.device("cpu"), name=args.name)
     seen = [picture for number, picture in enumerate(pictures) if number % UNSEEN]
     latents, targets = examples(autoencoder, seen, args.pictures, rng)
     model = fitted(latents, targets)
@@ -40,8 +41,8 @@ def main() -> None:
     print(f"{np.mean(found):.2f} dB PSNR at a quarter of the size, on {len(found)} other pictures")
     package = Path(__file__).parents[1] / "unicorn_codec" / "pretrained"
     arrays = {name: np.ascontiguousarray(getattr(model, name), np.float16) for name in ("kernel", "bias")}
-    served = autoencoder.reference.model(get_model(CONTEXT_MODEL).sha256)
-    write_model(package, default_name(), THUMBNAIL, save_arrays(arrays), {"fingerprint": served.fingerprint.hex()})
+    served = autoencoder.reference.model(get_model(CONTEXT_MODEL, args.name).sha256)
+    write_model(package, args.name, THUMBNAIL, save_arrays(arrays), {"fingerprint": served.fingerprint.hex()})
 
 
 def examples(

@@ -1,7 +1,8 @@
 """Squares of training pictures with the codes that archives would hold of them: refined, at steps of all archives."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -49,14 +50,18 @@ class Squares(NamedTuple):
         """All but ``half``, in order."""
         return list(self[:-1])
 
+    @classmethod
+    def of(cls, tensors: Iterable[Tensor], *, half: bool) -> "Squares":
+        """The inverse of ``tensors``."""
+        return cls._make([*tensors, half])
+
     def picked(self, numbers: Tensor) -> "Squares":
-        return Squares._make([*(tensor[numbers] for tensor in self.tensors), self.half])
+        return Squares.of((tensor[numbers] for tensor in self.tensors), half=self.half)
 
 
 def all_of(parts: Sequence[Squares]) -> Squares:
     """Those of parts that are all whole or all at half size."""
-    joined = map(torch.cat, zip(*(part.tensors for part in parts), strict=True))
-    return Squares._make([*joined, parts[0].half])
+    return Squares.of(map(torch.cat, zip(*(part.tensors for part in parts), strict=True)), half=parts[0].half)
 
 
 def refined_squares(
@@ -67,17 +72,27 @@ def refined_squares(
     *,
     minutes: float,
     rounds: int,
+    threads: int = 1,
 ) -> Iterator[Squares]:
     """As many as there is time for, on the autoencoder's device; those of a batch of crops have one step.
 
     Args:
         crops: batches (N, SIDE, SIDE, 3) uint8.
+        threads: that refine a batch each.
     """
     max_step, started = autoencoder.network.max_step, time.monotonic()
-    while time.monotonic() - started < 60 * minutes:
+
+    def draw() -> tuple[Tensor, float, bool]:
         step = float((2 * max_step) ** rng.random())
-        half = step > max_step or (step >= FINEST_WITH_HALVES and rng.random() < HALVES)
-        yield refined(autoencoder, rate, next(crops), step, rounds, half=half)
+        return next(crops).cpu(), step, step > max_step or (step >= FINEST_WITH_HALVES and rng.random() < HALVES)
+
+    def refine(drawn: tuple[Tensor, float, bool]) -> Squares:
+        pixels, step, half = drawn
+        return refined(autoencoder, rate, pixels, step, rounds, half=half)
+
+    with ThreadPoolExecutor(threads) as pool:
+        while time.monotonic() - started < 60 * minutes:
+            yield from pool.map(refine, [draw() for _ in range(threads)])
 
 
 def refined(
@@ -90,4 +105,4 @@ def refined(
     steps, own_steps = (torch.full((len(pixels),), one) for one in (step, objective.own_step))
     levels = torch.full((len(pixels),), model_level(level_of(step), half=half))
     tensors = pixels, latents.half(), symbols, steps, own_steps, levels
-    return Squares._make([*(tensor.to(autoencoder.device) for tensor in tensors), half])
+    return Squares.of((tensor.to(autoencoder.device) for tensor in tensors), half=half)

@@ -1,59 +1,67 @@
-"""Train the packaged autoencoder as a variable-rate transform codec.
+"""Train the decoder, then encoder, decoder and context model together, as a variable-rate transform codec.
 
-    python models/train_autoencoder.py --data PICTURES --out RUN --minutes 80
-    python models/train_autoencoder.py --data PICTURES --out RUN --minutes 62 --start photo-1  # trained on from that
-    python models/export.py --run RUN --name photo-2
-    python models/train_autoencoder.py --data PICTURES --judge photo-1  # measure the packaged one
+    python models/train_autoencoder.py --data PICTURES --features FEATURES --start photo-1 --teacher photo-1 --out RUN
+    python models/train_on_refined.py --data PICTURES --features FEATURES --start RUN --out REFINED
+    python models/export.py --run REFINED --name light-1
 
-Every sample draws its own quantisation step, log-uniform over the network's range; its loss is
-distortion / (75 step^2) + rate, times the step. The rate is that of the context model (``rate_model``), trained along.
-Distortion is the squared error at first, later also MS-SSIM and, where features are given, a perceptual
-distance. The run can be stopped and started again: it goes on from RUN/checkpoint.pt.
+Encoder and context model begin as those of the package's model ``--start``; so does the decoder if its shape is the
+same, else only its first layer. With a teacher, the decoder alone is distilled first: it learns to give the pictures
+that the teacher's decoder gives, which unlike the originals hold nothing that cannot be known from a code. Then
+everything is trained together, on pictures.
+
+Every sample draws its own quantisation step, log-uniform over the network's range. Its loss is distortion /
+(75 step^2) + rate, times the step: else the finest steps, where both terms are largest, would own the gradient.
+Distortion is that of refinement with twice its structure, and a perceptual distance; while the decoder is distilled,
+the squared error. The run can be stopped and started again: it goes on from RUN/checkpoint.pt.
 """
 
 import argparse
 import json
-import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image
+from gradients import gradients_on
+from judging import described
+from muon import Muon
+from safetensors.torch import load as load_tensors
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+from training_pictures import (
+    Crops,
+    Photos,
+    as_pictures,
+    judged_pictures,
+    load_drawn,
+    load_pictures,
+    training_pictures,
+)
 
 from unicorn_codec.bench.perceptual import PerceptualDistance
-from unicorn_codec.codes.context_model import level_of, load_context_model
+from unicorn_codec.codes.context_model import load_context_model
 from unicorn_codec.codes.rate_model import WEIGHT_NAMES, RateModel
 from unicorn_codec.devices import has_fast_bfloat16
-from unicorn_codec.model_registry import AUTOENCODER, names
-from unicorn_codec.pictures.metrics import ms_ssim, psnr_db
-from unicorn_codec.transform.autoencoder import PackagedAutoencoder
-from unicorn_codec.transform.coding_autoencoder import CodingAutoencoder, ResidualBlock
+from unicorn_codec.model_registry import AUTOENCODER, get_model, names
+from unicorn_codec.transform.autoencoder import LEADING_CHANNELS, PackagedAutoencoder, weights_of
+from unicorn_codec.transform.coding_autoencoder import BOTTLENECK, RESIDUAL, CodingAutoencoder
 from unicorn_codec.transform.distortion import STRUCTURES, distortion
 
-NETWORK: dict[str, Any] = {
+PHOTO: dict[str, Any] = {
     "latent_channels": 64,
-    "widths": [32, 64, 128, 160],
-    "encoder_depths": [1, 2, 2, 1],
-    "decoder_depths": [1, 2, 3, 2],
+    "encoder_widths": [32, 64, 128, 160],
+    "encoder_depths": [1, 2, 3, 2],
+    "decoder_widths": [160, 128, 64, 32],
+    "decoder_depths": [6, 6, 3, 1],
+    "decoder_blocks": RESIDUAL,
     "max_step": 12.0,
 }
-GROWN: dict[str, Any] = NETWORK | {"encoder_depths": [1, 2, 3, 2], "decoder_depths": [1, 3, 6, 6]}
-"""What ``--start`` makes of an earlier network."""
+LIGHT = {**PHOTO, "decoder_widths": [160, 128, 56], "decoder_depths": [5, 3, 1], "decoder_blocks": BOTTLENECK}
+NETWORKS = {"photo": PHOTO, "light": LIGHT}
 
 HIDDEN = 16
 """Hidden values a channel of the context model."""
 
-LEADING_CHANNELS = 16
-"""What an index-only archive keeps: 16 channels at 1/16, as many values as 4 channels at 1/8."""
-
-SLOPE = 75.0
+RD_LAMBDA = 75.0
 """Squared error (255 scale) that one bit per pixel is worth, over the squared step."""
 
 STRUCTURES_WORTH = tuple(2 * weight for weight in STRUCTURES)
@@ -63,195 +71,31 @@ no PSNR and no SSIMULACRA2."""
 PERCEPTUAL_WORTH = 200.0
 """Weight of the perceptual distance: without it there is more of everything else, and it grows by a tenth."""
 
+PERCEIVED_PART = 0.25
+"""Of a batch's crops, those whose perceptual distance is worked out: it takes longer than the decoder itself."""
+
 RATE_MODEL_PACE = 1e-3
-REVIVING = 300
-"""Batches in which revived latents take no rate: they must be used before they are paid."""
-
-SMALLEST_PART = 0.6
-"""Half of the crops are made smaller, down to this: pictures of other cameras have more in fewer pixels."""
-
-COMPILED = ("encode", "decode", "distortion", "perceptual")
-"""Parts of a step that may be compiled, which takes the first minutes of a run."""
-
-UNSEEN = 60
-"""One picture in so many is not trained on."""
-
-HELD_OUT = 4 * UNSEEN
-"""A run is judged by one picture in so many."""
-
-SILENT = 0.5
-FINE = 1.5
-"""Standard deviations of latents that say nothing at the finest step, and of those that coarse steps do not see."""
 
 LEADING_PART = 0.1
 """Of the crops, that the decoder sees the leading channels of alone."""
 
-LAST_CROP, LAST_CROPS_FROM = 256, 0.75
-"""Side of the crops at the end, and the part of a run after which they come: edges weigh less then."""
-
 SPIKE = 4.0
 """A batch whose loss is so many times the usual is left out."""
 
+DECAY_FROM = 0.1
+"""Part of a phase after which the learning rates fall."""
 
-def load_pictures(folder: Path) -> list[np.ndarray]:
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in {".jpg", ".jpeg", ".png"})
+TOLD_EVERY = 30
+"""Seconds."""
 
-    def load(path: Path) -> np.ndarray:
-        return np.asarray(Image.open(path).convert("RGB"))
+LARGEST_ERROR = 2000.0
+"""Squared error (255 scale) of a distilled picture that counts in full. A decoder that is new answers a few codes with
+values far out of range; left out, as other spikes are, they would stay so."""
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        pictures = list(pool.map(load, paths))
-    return [p for p in pictures if min(p.shape[:2]) >= 128]
+DECODER, JOINT = PHASES = ("decoder", "joint")
 
-
-def random_crops(pictures: Sequence[np.ndarray], batch: int, size: int, rng: np.random.Generator) -> Tensor:
-    """(batch, size, size, 3) uint8; pictures too small for the size are left out by redrawing."""
-    crops = np.empty((batch, size, size, 3), np.uint8)
-    for slot in range(batch):
-        picture = pictures[int(rng.integers(len(pictures)))]
-        while min(picture.shape[:2]) < size:
-            picture = pictures[int(rng.integers(len(pictures)))]
-        smaller = rng.uniform(SMALLEST_PART, 1) if rng.random() < 0.5 else 1.0
-        side = min(round(size / smaller), *picture.shape[:2])
-        top = rng.integers(picture.shape[0] - side + 1)
-        left = rng.integers(picture.shape[1] - side + 1)
-        crop = picture[top : top + side, left : left + side]
-        if side > size:
-            crop = np.asarray(Image.fromarray(crop).resize((size, size), Image.Resampling.LANCZOS))
-        crops[slot] = crop[:, ::-1] if rng.random() < 0.5 else crop
-    return torch.from_numpy(crops)
-
-
-class Crops(IterableDataset[Tensor]):
-    """Batches of ``random_crops`` without end, others in each worker and from each seed."""
-
-    def __init__(self, pictures: list[np.ndarray], batch: int, size: int, seed: int) -> None:
-        self.pictures, self.batch, self.size, self.seed = pictures, batch, size, seed
-
-    def __iter__(self) -> Iterator[Tensor]:
-        worker = get_worker_info()
-        rng = np.random.default_rng([self.seed, worker.id if worker else 0])
-        while True:
-            yield random_crops(self.pictures, self.batch, self.size, rng)
-
-
-def as_pictures(crops: Tensor, device: torch.device) -> Tensor:
-    """(N, 3, H, W) in [-1, 1], channels last, of crops (N, H, W, 3)."""
-    return crops.to(device, non_blocking=True).permute(0, 3, 1, 2).float() / 127.5 - 1
-
-
-class Replay:
-    """A computation of tensors that a GPU is told of once and then repeats.
-
-    A step is thousands of small kernels: to launch each of them takes a processor longer than the GPU to run it. What
-    it returns, and the gradients that it leaves, lie at the same place each time.
-    """
-
-    def __init__(self, compute: Callable[..., Tensor], *tensors: Tensor) -> None:
-        self._tensors = [tensor.clone() for tensor in tensors]
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):  # the libraries choose their kernels before they are recorded
-            for _ in range(3):
-                compute(*self._tensors)
-        torch.cuda.synchronize()
-        self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):  # others pin memory meanwhile
-            self._result = compute(*self._tensors)
-
-    def __call__(self, *tensors: Tensor) -> Tensor:
-        for own, tensor in zip(self._tensors, tensors, strict=True):
-            own.copy_(tensor)
-        self._graph.replay()
-        return self._result
-
-
-class Muon(torch.optim.Optimizer):
-    """Muon (Jordan et al., 2024): torch's own computes in bfloat16, which many processors only emulate."""
-
-    def __init__(self, matrices: list[nn.Parameter], lr: float, kind: torch.dtype) -> None:
-        super().__init__(matrices, {"lr": lr})
-        self._kind = kind
-
-    @torch.no_grad()
-    def step(self) -> None:  # type: ignore[override]
-        for group in self.param_groups:
-            for matrices in alike(group["params"]):
-                momenta = [self.state[m].setdefault("momentum", torch.zeros_like(m)) for m in matrices]
-                gradients = [m.grad for m in matrices if m.grad is not None]
-                torch._foreach_lerp_(momenta, gradients, 0.05)
-                updates = torch.stack(torch._foreach_lerp(gradients, momenta, 0.95))
-                updates = orthogonalise(updates.to(self._kind)).to(updates.dtype)
-                rows, columns = matrices[0].shape
-                pace = group["lr"] * max(1, rows / columns) ** 0.5
-                torch._foreach_add_([*matrices], list(updates), alpha=-pace)
-
-
-def alike(matrices: list[nn.Parameter]) -> list[list[nn.Parameter]]:
-    """Those of one shape together."""
-    groups: dict[torch.Size, list[nn.Parameter]] = {}
-    for matrix in matrices:
-        groups.setdefault(matrix.shape, []).append(matrix)
-    return list(groups.values())
-
-
-def orthogonalise(matrices: Tensor) -> Tensor:
-    """About the nearest matrices (N, rows, columns) with singular values of one.
-
-    Five Newton-Schulz steps with Jordan's coefficients.
-    """
-    tall = matrices.shape[1] > matrices.shape[2]
-    wide = matrices.mT if tall else matrices
-    wide = wide / wide.float().norm(dim=(1, 2), keepdim=True).clamp_min(1e-7).to(wide.dtype)
-    for _ in range(5):
-        gram = wide @ wide.mT
-        wide = torch.baddbmm(wide, torch.baddbmm(gram, gram, gram, beta=-4.775, alpha=2.0315), wide, beta=3.4445)
-    return wide.mT if tall else wide
-
-
-def counterparts(earlier: nn.Sequential, layers: nn.Sequential) -> Iterator[tuple[nn.Module, nn.Module]]:
-    """Pairs of layers with the same job; a stage's additional blocks, at its end, have none."""
-    waiting = list(earlier)
-    for layer in layers:
-        if not isinstance(layer, ResidualBlock) or isinstance(waiting[0], ResidualBlock):
-            yield waiting.pop(0), layer
-
-
-def grow(earlier: CodingAutoencoder, network: CodingAutoencoder) -> None:
-    """Make a network compute what an earlier one does: its additional blocks start as the identity."""
-    for old, new in [*counterparts(earlier.encoder, network.encoder), *counterparts(earlier.decoder, network.decoder)]:
-        new.load_state_dict(old.state_dict())
-
-
-@torch.no_grad()
-def revive(network: CodingAutoencoder, pictures: Tensor, size: float) -> Tensor:
-    """Make latents that say nothing say something new.
-
-    A channel whose values all round to zero gets no gradient but the rate's, which keeps it there.
-
-    Args:
-        size: standard deviation that these channels get.
-
-    Returns:
-        (C,) which ones they are.
-    """
-    last, first = network.encoder[-1], network.decoder[0]
-    assert isinstance(last, nn.Conv2d) and last.bias is not None and isinstance(first, nn.Conv2d)
-    silent = network.encode(pictures).std((0, 2, 3)) < SILENT
-    last.weight[silent] = torch.randn_like(last.weight[silent])
-    last.bias[silent] = 0.0
-    latents = network.encode(pictures)[:, silent]
-    scale = size / latents.std((0, 2, 3))
-    last.weight[silent] *= scale.view(-1, 1, 1, 1)
-    last.bias[silent] = -scale * latents.mean((0, 2, 3))
-    first.weight[:, :-1][:, silent] = 0.0
-    print(f"{silent.sum()} silent channels", flush=True)
-    return silent
-
-
-def without_unseen(pictures: list[np.ndarray]) -> list[np.ndarray]:
-    """Those to train on."""
-    return [picture for number, picture in enumerate(pictures) if number % UNSEEN]
+DECAY = {DECODER: 0.3, JOINT: 0.0}
+"""Of Muon's weights: those of a new decoder else grow until it answers some codes with values far out of range."""
 
 
 def shown_channels(batch: int, channels: int, device: torch.device) -> Tensor:
@@ -260,63 +104,72 @@ def shown_channels(batch: int, channels: int, device: torch.device) -> Tensor:
     return ~leading | (torch.arange(channels, device=device).view(-1, 1, 1) < LEADING_CHANNELS)
 
 
+def partly_perceived(perceptual: nn.Module, decoded: Tensor, pictures: Tensor) -> Tensor:
+    """(N,) perceptual distances of (N, 3, H, W) in [-1, 1], estimated by those of the first ``PERCEIVED_PART``."""
+    batch = len(decoded)
+    some = max(1, round(PERCEIVED_PART * batch))
+    found = perceptual(decoded[:some] / 2 + 0.5, pictures[:some] / 2 + 0.5).float()
+    return torch.cat([found * (batch / some), found.new_zeros(batch - some)])
+
+
 class Trainer:
     """Networks, their averages and optimisers of one run."""
 
-    def __init__(self, out: Path, pictures: list[np.ndarray], features: Path | None, args: argparse.Namespace) -> None:
+    def __init__(self, pictures: Photos, judged: Photos, args: argparse.Namespace) -> None:
         torch.manual_seed(0)
-        self.out, self.args, self.device = out, args, torch.device(args.device)
+        self.out, self.args, self.device = args.out, args, torch.device(args.device)
         self.fast_bfloat16 = has_fast_bfloat16(self.device)
         torch.backends.cudnn.benchmark = True  # all batches have one shape
-        self.validation, self.pictures = pictures[::HELD_OUT], without_unseen(pictures)
-        self.shape = GROWN if args.start else NETWORK
+        self.crops = Crops(pictures, args.batch, args.crop, self.device)
+        self.judged = judged
+        self.shape = NETWORKS[args.network]
         self.network = CodingAutoencoder(**self.shape).to(self.device)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.rate = RateModel(self.shape["latent_channels"], HIDDEN).to(self.device)
-        self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
-        self.perceptual: Callable[[Tensor, Tensor], Tensor] | None = None
-        if features:
-            perceptual = PerceptualDistance(features).to(self.device)
-            perceptual.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            self.perceptual = self._compiled("perceptual", perceptual)
-        self.elapsed, self.step = 0.0, 0
-        self.usual_loss: Tensor | None = None
-        self.revived = torch.zeros(self.shape["latent_channels"], 1, 1, dtype=torch.bool, device=self.device)
-        if args.start:
-            self.start(args.start)
-        self.optimizers = self._optimizers()
-        self.encode = self._compiled("encode", self.network.encode)
-        self.decode = self._compiled("decode", self.network.decode)
-        self.distortion = self._compiled("distortion", distortion)
-        self.replays: dict[tuple[torch.Size, bool, bool], Replay] = {}
-
-    def _compiled(self, name: str, part: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        return torch.compile(part, dynamic=False) if name in self.args.compile else part
+        self.perceptual = PerceptualDistance(args.features).to(self.device)
+        self.perceptual.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.start(args.start)
+        self.teacher = PackagedAutoencoder(self.device, name=args.teacher).network if args.teacher else None
+        self.gradients = gradients_on(self.device, args.parts)
+        self.begin(DECODER if self.teacher else JOINT)
 
     def start(self, name: str) -> None:
-        """Take over a network of the package, which may have fewer blocks, and the context model of its latents."""
-        grow(PackagedAutoencoder(self.device, name=name).network, self.network)
+        """Take over the weights of a model of the package; of a decoder of another shape its first layer alone."""
+        weights = weights_of(load_tensors(get_model(AUTOENCODER, name).read()))
+        own = self.network.state_dict()
+        if {key: weight.shape for key, weight in weights.items()} != {key: weight.shape for key, weight in own.items()}:
+            weights = {key: weight for key, weight in weights.items() if key.startswith(("encoder.", "decoder.0."))}
+        self.network.load_state_dict(own | weights)
         model = load_context_model(name)
         self.rate.load_integers({name: getattr(model, name) for name in WEIGHT_NAMES})
-        pictures = as_pictures(random_crops(self.pictures, 32, 128, np.random.default_rng(0)), self.device)
-        self.revived = revive(self.network, pictures, FINE).view(-1, 1, 1)
+
+    def begin(self, phase: str) -> None:
+        """Begin a phase with new optimisers."""
+        self.phase, self.elapsed, self.step = phase, 0.0, 0
+        self.usual_loss: Tensor | None = None
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
+        joint = phase == JOINT
+        self.network.encoder.requires_grad_(requires_grad=joint)
+        self.rate.requires_grad_(requires_grad=joint)
+        self.optimizers = self._optimizers()
 
     def _optimizers(self) -> list[torch.optim.Optimizer]:
-        ends = {self.network.encoder[1].weight, self.network.encoder[-1].weight}
-        ends |= {self.network.decoder[0].weight, self.network.decoder[-2].weight}
-        hidden = [p for p in self.network.parameters() if p.ndim == 4 and p not in ends]
-        rest = [p for p in self.network.parameters() if p.ndim != 4 or p in ends]
+        ends = {layers[place].weight for layers, place in (
+            (self.network.encoder, 1), (self.network.encoder, -1), (self.network.decoder, 0), (self.network.decoder, -2)
+        )}  # fmt: skip
+        trained = [p for p in self.network.parameters() if p.requires_grad]
+        hidden = [p for p in trained if p.ndim == 4 and p not in ends]
+        rest = [p for p in trained if p.ndim != 4 or p in ends]
         # Muon wants matrices: each kernel's storage is given to it as (out, in * k * k).
         self.kernels = [(p, nn.Parameter(p.data.permute(0, 2, 3, 1).flatten(1))) for p in hidden]
         for kernel, matrix in self.kernels:
             assert matrix.data_ptr() == kernel.data_ptr(), "the optimiser must see the weights, not a copy"
         kind = torch.bfloat16 if self.fast_bfloat16 else torch.float32
-        muon = Muon([m for _, m in self.kernels], lr=self.args.muon_lr, kind=kind)
-        groups = [
-            {"params": rest, "lr": self.args.other_lr},
-            {"params": list(self.rate.parameters()), "lr": RATE_MODEL_PACE},
-        ]
+        pace, other_pace = self.args.paces[PHASES.index(self.phase)], self.args.other_paces[PHASES.index(self.phase)]
+        muon = Muon([m for _, m in self.kernels], lr=pace, decay=DECAY[self.phase], kind=kind)
+        groups = [{"params": rest, "lr": other_pace}]
+        if self.phase == JOINT:
+            groups.append({"params": list(self.rate.parameters()), "lr": RATE_MODEL_PACE})
         adam = torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.0)
         for optimizer in (muon, adam):
             for group in optimizer.param_groups:
@@ -324,60 +177,58 @@ class Trainer:
         return [muon, adam]
 
     def run(self) -> None:
-        budget = self.args.minutes * 60
-        logged = saved = validated = self.elapsed
+        """Train to the end of all phases."""
+        for phase in PHASES[PHASES.index(self.phase) :]:
+            if phase != self.phase:
+                self.network.load_state_dict(self.average)
+                self.begin(phase)
+            self.run_phase(60 * self.args.minutes[PHASES.index(phase)])
+
+    def run_phase(self, budget: float) -> None:
+        """Train for what is left of a phase's ``budget`` seconds."""
+        if self.elapsed >= budget:
+            return
+        logged = saved = self.elapsed
         started = time.monotonic() - self.elapsed
         totals: list[Tensor] = []
-        crops = self._crops(self.args.crop, self.args.batch)
-        small = self.args.crop < LAST_CROP
-        while self.elapsed < budget:
-            progress = self.elapsed / budget
-            if small and progress > LAST_CROPS_FROM:
-                small, batch = False, max(1, int(self.args.batch * (self.args.crop / LAST_CROP) ** 2))
-                crops = self._crops(LAST_CROP, batch)
-            self._set_rates(progress)
-            totals.append(self.train_step(as_pictures(next(crops), self.device), progress))
+        for crops in self.crops:
+            self._set_rates(self.elapsed / budget)
+            totals.append(self.train_step(crops))
             self.step += 1
+            if self.step % 10 == 0:
+                totals[-1].tolist()  # a GPU is at most ten steps behind the clock
             self.elapsed = time.monotonic() - started
-            if self.elapsed - logged > 60:
-                means = torch.stack(totals).mean(0).tolist()
-                print(f"{self.elapsed:6.0f}s step {self.step} loss {means[0]:.4f} mse {means[1]:.1f}", flush=True)
+            if self.elapsed - logged > TOLD_EVERY or self.elapsed >= budget:
+                loss, squared, bits = torch.stack(totals).mean(0).tolist()
+                print(
+                    f"{self.phase} {self.elapsed:6.0f}s step {self.step} loss {loss:.4f} mse {squared:.1f} "
+                    f"bpp {bits:.4f}",
+                    flush=True,
+                )
                 totals, logged = [], self.elapsed
-            if self.elapsed - saved > 300:
+            if self.elapsed - saved > 120:
                 self.save()
                 saved = self.elapsed
-            if self.elapsed - validated > budget / 4:
-                self.validate()
-                validated = self.elapsed
+            if self.elapsed >= budget:
+                break
         self.save()
         self.validate()
 
     def _set_rates(self, progress: float) -> None:
-        decay = max(0.0, min(1.0, (1 - progress) / (1 - self.args.decay_from)))
+        decay = max(0.0, min(1.0, (1 - progress) / (1 - DECAY_FROM)))
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = group["peak_lr"] * decay * min(1.0, (self.step + 1) / 100)
 
-    def _crops(self, size: int, batch: int) -> Iterator[Tensor]:
-        """Batches that other processes cut, where there are some."""
-        dataset, workers = Crops(self.pictures, batch, size, self.step), self.args.workers
-        return iter(DataLoader(dataset, None, num_workers=workers, pin_memory=self.device.type == "cuda"))
-
-    def train_step(self, pictures: Tensor, progress: float) -> Tensor:
-        """One step on (N, 3, H, W); returns loss, squared error and bits per pixel, (3,).
-
-        Nothing here waits for a GPU, which else would do nothing while it is told of the optimisers' kernels.
-        """
-        refine = progress > self.args.refine_from or bool(self.args.start)
-        smooth = progress < 0.15 and not self.args.start
-        if self.step >= REVIVING:
-            self.revived.zero_()
-        told = self._differentiate(pictures, smooth=smooth, refine=refine).clone()
-        usual = told[0] if self.usual_loss is None else self.usual_loss
-        spike = ~(told[0] < SPIKE * usual)  # one such batch can undo an hour; NaN is none either
-        told[0] = torch.where(spike, usual, told[0])
-        self.usual_loss = torch.lerp(usual, told[0], 0.02)
-        parameters = [*self.network.parameters(), *self.rate.parameters()]
+    def train_step(self, crops: Tensor) -> Tensor:
+        """One step on crops (N, S, S, 3), uint8; returns loss, squared error and bits per pixel, (3,)."""
+        parameters = self._trained()
+        compute = self._distilled if self.phase == DECODER else self._coded
+        terms = self.gradients.differentiate(compute, parameters, [crops])
+        usual = terms[0] if self.usual_loss is None else self.usual_loss
+        spike = ~(terms[0] < SPIKE * usual)  # one such batch can undo an hour; NaN is none either
+        terms[0] = torch.where(spike, usual, terms[0])
+        self.usual_loss = torch.lerp(usual, terms[0], 0.02)
         torch.nn.utils.clip_grad_norm_(parameters, 5.0)
         for parameter in parameters:
             assert parameter.grad is not None
@@ -389,67 +240,61 @@ class Trainer:
             optimizer.step()
         decay = min(0.998, (self.step + 1) / (self.step + 10))
         torch._foreach_lerp_(list(self.average.values()), list(self.network.state_dict().values()), 1 - decay)
-        return told
+        return terms
 
-    def _differentiate(self, pictures: Tensor, *, smooth: bool, refine: bool) -> Tensor:
-        """``_terms``, (3,); their gradients are those of the parameters afterwards."""
-        compute = partial(self._differentiate_now, smooth=smooth, refine=refine)
-        if self.device.type != "cuda":
-            return compute(pictures)
-        kind = (pictures.shape, smooth, refine)
-        if kind not in self.replays:
-            self.replays.clear()  # an earlier one is not needed again, its memory is
-            self.replays[kind] = Replay(compute, pictures)
-        return self.replays[kind](pictures)
+    def _trained(self) -> list[nn.Parameter]:
+        return [p for p in (*self.network.parameters(), *self.rate.parameters()) if p.requires_grad]
 
-    def _differentiate_now(self, pictures: Tensor, *, smooth: bool, refine: bool) -> Tensor:
-        for module in (self.network, self.rate):  # not the optimisers: Muon's matrices are not the kernels
-            module.zero_grad()
-        terms = self._terms(pictures, smooth=smooth, refine=refine)
-        terms[0].backward()
-        return torch.stack(terms).detach()
+    def _fast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.fast_bfloat16)
 
-    def _terms(self, pictures: Tensor, *, smooth: bool, refine: bool) -> tuple[Tensor, Tensor, Tensor]:
-        """Loss, squared error (255 scale) and bits per pixel, means over pictures (N, 3, H, W).
+    def _distilled(self, crops: Tensor) -> Tensor:
+        """Loss, squared error (255 scale) to the teacher's pictures, and zero, (3,): means over crops (N, S, S, 3)."""
+        assert self.teacher is not None
+        pictures = as_pictures(crops, self.device)
+        steps = self.shape["max_step"] ** torch.rand(len(pictures), device=self.device)
+        with torch.no_grad(), self._fast():
+            scale = steps.view(-1, 1, 1, 1)
+            symbols = (self.network.encode(pictures).float() / scale).round()
+            symbols = symbols * shown_channels(len(symbols), symbols.shape[1], self.device)
+            latents = (symbols * scale).contiguous(memory_format=torch.channels_last)
+            taught = self.teacher.decode(latents, steps).float().clamp(-1, 1)
+        with self._fast():
+            decoded = self.network.decode(latents, steps)
+        squared = (decoded.float() - taught).square().mean((1, 2, 3)) * 127.5**2
+        capped = squared * (LARGEST_ERROR / squared.detach()).clamp_max(1)
+        loss = (capped / (RD_LAMBDA * steps)).mean()
+        return torch.stack([loss, squared.detach().mean(), torch.zeros_like(loss)])
 
-        Args:
-            smooth: the decoder gets noise instead of rounded latents, for smooth gradients.
-            refine: distortion is more than the squared error.
-        """
-        fast = torch.autocast(self.device.type, torch.bfloat16, enabled=self.fast_bfloat16)
+    def _coded(self, crops: Tensor) -> Tensor:
+        """Loss, squared error (255 scale) and bits per pixel of codes, (3,): means over crops (N, S, S, 3)."""
+        pictures = as_pictures(crops, self.device)
         batch, channels = len(pictures), self.shape["latent_channels"]
         steps = self.shape["max_step"] ** torch.rand(batch, device=self.device)
         levels = torch.round(4 * torch.log2(steps)).long()  # as level_of, which would wait for the device
-        mask = shown_channels(batch, channels, self.device)
-        each_step = steps.view(-1, 1, 1, 1)
-        with fast:
-            latents = self.encode(pictures)
+        mask, each_step = shown_channels(batch, channels, self.device), steps.view(-1, 1, 1, 1)
+        with self._fast():
+            latents = self.network.encode(pictures)
         scaled = latents.float() / each_step * mask
         noisy = scaled + (torch.rand_like(scaled) - 0.5) * mask
-        shown = noisy if smooth else scaled + (scaled.round() - scaled).detach()
-        with fast:
-            decoded = self.decode(shown * each_step, steps)
-        decoded = decoded.float()
-        told, known = (torch.where(self.revived, symbols.detach(), symbols) for symbols in (noisy, shown))
-        bits = (self.rate.bits(told, levels, context=known) * mask).sum((1, 2, 3)) / pictures[0, 0].numel()
+        rounded = scaled + (scaled.round() - scaled).detach()
+        with self._fast():
+            decoded = self.network.decode(rounded * each_step, steps).float()
+            seen = partly_perceived(self.perceptual, decoded, pictures)
+        bits = (self.rate.bits(noisy, levels, context=rounded) * mask).sum((1, 2, 3)) / pictures[0, 0].numel()
         squared = (decoded - pictures).square().mean((1, 2, 3)) * 127.5**2
-        worth = squared
-        if refine:
-            worth = self.distortion(decoded, pictures, structures=STRUCTURES_WORTH)
-            if self.perceptual is not None:
-                with fast:
-                    seen = self.perceptual(decoded / 2 + 0.5, pictures / 2 + 0.5)
-                worth = worth + self.args.perceptual * seen.float()
-        # Times the step: else the finest steps, where both terms are largest, would own the gradient.
-        loss = (worth / (SLOPE * steps) + bits * steps).mean()
-        return loss, squared.detach().mean(), bits.detach().mean()
+        worth = distortion(decoded, pictures, structures=STRUCTURES_WORTH) + self.args.perceptual * seen
+        loss = (worth / (RD_LAMBDA * steps) + bits * steps).mean()
+        return torch.stack([loss, squared.detach().mean(), bits.detach().mean()])
 
     def save(self) -> None:
+        """Write the checkpoint."""
         state = {
             "network": self.network.state_dict(),
             "rate": self.rate.state_dict(),
             "average": self.average,
             "optimizers": [o.state_dict() for o in self.optimizers],
+            "phase": self.phase,
             "elapsed": self.elapsed,
             "step": self.step,
         }
@@ -457,9 +302,11 @@ class Trainer:
         (self.out / "checkpoint.tmp").replace(self.out / "checkpoint.pt")
 
     def resume(self) -> None:
+        """Go on from the checkpoint."""
         state = torch.load(self.out / "checkpoint.pt", map_location=self.device, weights_only=True)
         self.network.load_state_dict(state["network"])
         self.rate.load_state_dict(state["rate"])
+        self.begin(state["phase"])
         self.average = state["average"]
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
@@ -467,80 +314,39 @@ class Trainer:
         torch.manual_seed(self.step)
 
     def validate(self) -> None:
+        """Print what the averaged weights reach on the judged pictures."""
         network = CodingAutoencoder(**self.shape).to(self.device)
         network.load_state_dict(self.average)
-        print(described(network, self.rate, self.validation), flush=True)
-
-
-def described(network: CodingAutoencoder, rate: RateModel, pictures: list[np.ndarray]) -> str:
-    """A line about what is reached on pictures."""
-    pictures = [p[: p.shape[0] // 16 * 16, : p.shape[1] // 16 * 16] for p in pictures]
-    report = []
-    for step in (1.0, 2.0, 3.4, 6.0, 12.0):
-        rows = [evaluate(network, rate, p, step) for p in pictures]
-        bits, psnr, structure = np.mean(rows, axis=0)
-        report.append(f"step {step:g}: {bits:.4f} bpp {psnr:.2f} dB {structure:.4f}")
-    rows = [evaluate(network, rate, p, 1.0, LEADING_CHANNELS) for p in pictures]
-    return " | ".join([*report, f"leading: {np.mean(rows, axis=0)[1]:.2f} dB"])
-
-
-@torch.no_grad()
-def evaluate(
-    network: CodingAutoencoder, rate: RateModel, picture: np.ndarray, step: float, kept: int | None = None
-) -> tuple[float, float, float]:
-    """Bits per pixel (entropy of the rounded latents under the context model), PSNR in dB, MS-SSIM."""
-    device = next(network.parameters()).device
-    pixels = as_pictures(torch.from_numpy(picture.copy())[None], device)
-    with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
-        symbols = (network.encode(pixels).float() / step).round()
-        if kept is not None:
-            symbols[:, kept:] = 0
-        decoded = network.decode(symbols * step, torch.tensor([step], device=device)).float()
-    bits = rate.bits(symbols, torch.tensor([level_of(step)], device=device)).sum()
-    shown = ((decoded[0].clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
-    return float(bits) / pixels[0, 0].numel(), psnr_db(picture, shown), ms_ssim(picture, shown)
+        for kind, pictures in self.judged._asdict().items():
+            print(f"{kind}: {described(network, self.rate, pictures)}", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="folder of training pictures")
-    parser.add_argument("--out", type=Path, help="folder of the run")
-    parser.add_argument("--minutes", type=float, default=75)
+    parser.add_argument("--data", type=Path, required=True, help="folder of training pictures")
+    parser.add_argument("--features", type=Path, required=True, help="SqueezeNet 1.1 features (safetensors)")
+    parser.add_argument("--drawn", type=Path, help="folder of drawn pictures, instead of drawing them")
+    parser.add_argument("--network", choices=sorted(NETWORKS), default="light", help="shape of what is trained")
+    parser.add_argument("--teacher", choices=names(AUTOENCODER), help="model whose decoder is distilled first")
+    parser.add_argument("--start", required=True, choices=names(AUTOENCODER), help="the package's model to begin with")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument(
-        "--start", metavar="NAME", choices=names(AUTOENCODER), help="grow the package's autoencoder of this name"
+        "--minutes", type=float, nargs=2, default=(20, 45), help="of the decoder alone, of all together"
     )
-    parser.add_argument("--crop", type=int, default=192, help=f"side of the crops, {LAST_CROP} in the last quarter")
-    parser.add_argument("--batch", type=int, default=8, help="crops of a step; fewer once they are larger")
-    parser.add_argument("--workers", type=int, default=0, help="processes that cut the crops")
-    parser.add_argument("--decay-from", type=float, default=0.3, help="part of the run after which the rates fall")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    parser.add_argument("--features", type=Path, help="SqueezeNet 1.1 features (safetensors), for the perceptual term")
+    parser.add_argument("--crop", type=int, default=192, help="side of a step's crops, a multiple of 16")
+    parser.add_argument("--batch", type=int, default=4, help="crops of a step")
+    parser.add_argument("--parts", type=int, default=2, help="of a step's crops, each worked on by a CPU thread")
     parser.add_argument("--perceptual", type=float, default=PERCEPTUAL_WORTH, help="weight of the perceptual distance")
-    parser.add_argument("--refine-from", type=float, default=0.6, help="part of a first run that heeds squares alone")
-    parser.add_argument("--muon-lr", type=float, default=0.005)
-    parser.add_argument("--compile", nargs="*", choices=COMPILED, default=COMPILED, help="parts of a step")
-    parser.add_argument("--other-lr", type=float, default=5e-4)
-    parser.add_argument(
-        "--judge",
-        metavar="NAME",
-        choices=names(AUTOENCODER),
-        help="do not train: tell what the package's own reaches",
-    )
+    parser.add_argument("--paces", type=float, nargs=2, default=(0.004, 0.002), help="of Muon, in the two phases")
+    parser.add_argument("--other-paces", type=float, nargs=2, default=(1e-3, 5e-4), help="of AdamW, likewise")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     args = parser.parse_args()
-    if args.out is None and not args.judge:
-        parser.error("--out is needed")
-    if args.data is None:
-        parser.error("--data is needed")
-    if args.judge:
-        network = PackagedAutoencoder(torch.device("cpu"), name=args.judge).network
-        rate = RateModel.of(load_context_model(args.judge))
-        print(described(network, rate, load_pictures(args.data)[::HELD_OUT]))
-        return None
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "settings.json").write_text(
-        json.dumps({"network": GROWN if args.start else NETWORK, **vars(args)}, default=str, indent=2)
+        json.dumps({**vars(args), "network": NETWORKS[args.network]}, default=str, indent=2)
     )
-    trainer = Trainer(args.out, load_pictures(args.data), args.features, args)
+    pictures = Photos(load_pictures(args.data), load_drawn(args.drawn))
+    trainer = Trainer(training_pictures(pictures), judged_pictures(pictures), args)
     if (args.out / "checkpoint.pt").exists():
         trainer.resume()
     trainer.run()

@@ -1,16 +1,17 @@
-"""Train the packaged autoencoder's decoder and its context model on refined codes, which are what archives hold.
+"""Train the autoencoder's decoder and its context model on refined codes, which are what archives hold.
 
-    python models/train_on_refined.py --data PICTURES --features FEATURES --start photo-1 --out RUN
-    python models/export.py --run RUN --name photo-2
+    python models/train_on_refined.py --data PICTURES --features FEATURES --start RUN --out REFINED
+    python models/export.py --run REFINED --name light-1
 
 ``train_autoencoder.py`` shows the decoder what the encoder makes of a picture. Refinement moves latents to where the
-decoder of then gives a better picture of fewer bits, and this teaches decoder and context model what they are shown
-since; then squares are refined again, for these. The encoder stays as it is.
+decoder of then gives a better picture of fewer bits; this teaches decoder and context model what they are shown since.
+Then squares are refined again, for these. The encoder stays as it is. Each pass ends with RUN/checkpoint.pt.
 """
 
 import argparse
 import copy
 import json
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -19,23 +20,25 @@ from pathlib import Path
 import numpy as np
 import torch
 from export import quantised, rate_model_of
+from gradients import Gradients, gradients_on
 from refined_squares import SIDE, Squares, all_of, refined, refined_squares
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.utils.data import DataLoader
 from train_autoencoder import (
-    GROWN,
-    HELD_OUT,
     PERCEPTUAL_WORTH,
-    SLOPE,
+    RD_LAMBDA,
     STRUCTURES_WORTH,
-    Crops,
-    Replay,
-    as_pictures,
-    load_pictures,
-    random_crops,
+    partly_perceived,
     shown_channels,
-    without_unseen,
+)
+from training_pictures import (
+    Crops,
+    Photos,
+    as_pictures,
+    judged_pictures,
+    load_drawn,
+    load_pictures,
+    training_pictures,
 )
 
 from unicorn_codec.bench.perceptual import PerceptualDistance
@@ -43,9 +46,10 @@ from unicorn_codec.codes.context_model import load_context_model
 from unicorn_codec.codes.rate_model import RateModel
 from unicorn_codec.devices import has_fast_bfloat16
 from unicorn_codec.effort import SHORT_EFFORT
-from unicorn_codec.model_registry import AUTOENCODER, names
+from unicorn_codec.model_registry import AUTOENCODER, get_model, names
 from unicorn_codec.packing.refinement import Objective
 from unicorn_codec.transform.autoencoder import SCALE_SUFFIX, PackagedAutoencoder, weights_of
+from unicorn_codec.transform.coding_autoencoder import CodingAutoencoder
 from unicorn_codec.transform.distortion import distortion
 from unicorn_codec.transform.resampling import double
 
@@ -63,11 +67,11 @@ JUDGED_STEPS = (2.0, 4.0, 8.0)
 
 
 class RefinedTrainer:
-    """Decoder and context model of a packaged autoencoder, the decoder as the package will hold it, kernels rounded.
+    """Decoder and context model of the autoencoder, the decoder as the package will hold it: kernels are rounded.
 
     Args:
         perceptual: (N,) distances of pictures (N, 3, H, W) in [0, 1], twice.
-        weight: of these beside ``distortion``.
+        weight: of these, added to ``distortion``.
         pace: of Adam at its fastest, for the decoder.
     """
 
@@ -77,11 +81,12 @@ class RefinedTrainer:
         rate: RateModel,
         perceptual: nn.Module,
         weight: float,
+        gradients: Gradients,
         pace: float = PACE,
     ) -> None:
         self.device, self.network = autoencoder.device, autoencoder.network
         self.fast_bfloat16 = has_fast_bfloat16(self.device)
-        self.perceptual, self.weight = perceptual.to(self.device), weight
+        self.perceptual, self.weight, self.gradients = perceptual.to(self.device), weight, gradients
         self.decoder: nn.Module = self.network.decoder.requires_grad_(requires_grad=True)
         self.rate = rate.requires_grad_(requires_grad=True)
         self.paces = pace, RATE_PACE
@@ -89,48 +94,49 @@ class RefinedTrainer:
             torch.optim.Adam(self.decoder.parameters(), betas=(0.9, 0.99)),
             torch.optim.Adam(self.rate.parameters(), betas=(0.9, 0.98)),
         )
-        self.replays: dict[tuple[torch.Size, bool], Replay] = {}
+        self._threads = threading.local()
+        self.trained = [*self.decoder.parameters(), *self.rate.parameters()]
 
     def train_step(self, squares: Squares, pace: float) -> Tensor:
         """One step at a part of the pace; returns the decoder's and the context model's loss, (2,)."""
-        losses = self._differentiate(squares).clone()
+
+        compute = self._losses_of_halves if squares.half else self._losses_of_whole
+        losses = self.gradients.differentiate(compute, self.trained, squares.tensors)[1:]
         for optimizer, fastest in zip(self.optimizers, self.paces, strict=True):
             optimizer.param_groups[0]["lr"] = fastest * pace
             optimizer.step()
         return losses
 
-    def _differentiate(self, squares: Squares) -> Tensor:
-        """The losses, (2,); their gradients are those of the parameters afterwards."""
+    def _losses_of_whole(self, *tensors: Tensor) -> Tensor:
+        return self._losses(Squares.of(tensors, half=False))
 
-        def compute(*tensors: Tensor) -> Tensor:
-            for optimizer in self.optimizers:
-                optimizer.zero_grad(set_to_none=False)  # whole ones and halves leave them at one place
-            given = Squares._make([*tensors, squares.half])
-            losses = [loss_of(given) for loss_of in (self.decoder_loss, self.rate_loss)]
-            torch.stack(losses).sum().backward()
-            return torch.stack(losses).detach()
+    def _losses_of_halves(self, *tensors: Tensor) -> Tensor:
+        return self._losses(Squares.of(tensors, half=True))
 
-        if self.device.type != "cuda":
-            return compute(*squares.tensors)
-        kind = (squares.pixels.shape, squares.half)
-        if kind not in self.replays:
-            self.replays[kind] = Replay(compute, *squares.tensors)
-        return self.replays[kind](*squares.tensors)
+    def _losses(self, squares: Squares) -> Tensor:
+        """The sum of the losses, the decoder's and the context model's, (3,)."""
+        losses = torch.stack([self.decoder_loss(squares), self.rate_loss(squares)])
+        return torch.cat([losses.sum(0, keepdim=True), losses])
 
     def decoder_loss(self, squares: Squares) -> Tensor:
         """Mean distortion, in what a bit is worth at each one's step, times the step, as in ``train_autoencoder``."""
         pictures = as_pictures(squares.pixels, self.device)
-        symbols = squares.symbols.float() * shown_channels(
-            squares.symbols.shape[0], squares.symbols.shape[1], self.device
-        )
+        symbols = squares.symbols.float() * shown_channels(len(squares.symbols), squares.symbols.shape[1], self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.fast_bfloat16):
             planes = self.network.with_step(symbols * squares.own_steps.view(-1, 1, 1, 1), squares.own_steps)
             planes = planes.contiguous(memory_format=torch.channels_last)
-            decoded = functional_call(self.decoder, self.rounded(), (planes,)).float()
+            decoded = functional_call(self._own_decoder(), self.rounded(), (planes,)).float()
             decoded = double(decoded) if squares.half else decoded
-            seen = self.perceptual(decoded / 2 + 0.5, pictures / 2 + 0.5)
-        worth = distortion(decoded, pictures, structures=STRUCTURES_WORTH) + self.weight * seen.float()
-        return (worth / (SLOPE * squares.steps)).mean()
+            seen = partly_perceived(self.perceptual, decoded, pictures)
+        worth = distortion(decoded, pictures, structures=STRUCTURES_WORTH) + self.weight * seen
+        return (worth / (RD_LAMBDA * squares.steps)).mean()
+
+    def _own_decoder(self) -> nn.Module:
+        """The decoder's layers for the calling thread alone: ``functional_call`` changes a module while it runs."""
+        if not hasattr(self._threads, "decoder"):
+            self._threads.decoder = copy.deepcopy(self.decoder)
+        decoder: nn.Module = self._threads.decoder
+        return decoder
 
     def rate_loss(self, squares: Squares) -> Tensor:
         """Mean logarithm of the rates, refined and plain: a coarse step's few bits matter as much as a fine one's."""
@@ -189,14 +195,18 @@ def judged(autoencoder: PackagedAutoencoder, rate: RateModel, crops: Tensor) -> 
     return " | ".join(told)
 
 
-def beginning(start: str, device: torch.device) -> tuple[PackagedAutoencoder, RateModel]:
-    """An autoencoder of the package and its context model, by name, or those of a run in a folder."""
+def beginning(start: str, device: torch.device) -> tuple[PackagedAutoencoder, RateModel, dict[str, object]]:
+    """An autoencoder of the package, its context model and its shape, by name, or those of a run in a folder."""
     if start in names(AUTOENCODER):
-        return PackagedAutoencoder(device, name=start), RateModel.of(load_context_model(start)).to(device)
-    autoencoder = PackagedAutoencoder(device)  # a run's has the newest one's shape
+        rate = RateModel.of(load_context_model(start)).to(device)
+        return PackagedAutoencoder(device, name=start), rate, dict(get_model(AUTOENCODER, start).config)
+    shape = json.loads((Path(start) / "settings.json").read_text())["network"]
+    autoencoder = PackagedAutoencoder(device)
+    autoencoder.network = CodingAutoencoder(**shape).to(device)
+    autoencoder.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     state = torch.load(Path(start) / "checkpoint.pt", map_location=device, weights_only=True)
     autoencoder.network.load_state_dict(state["average"])
-    return autoencoder, rate_model_of(state["rate"]).to(device)
+    return autoencoder, rate_model_of(state["rate"]).to(device), shape
 
 
 def by_kind(refined: Iterable[Squares]) -> list[Squares]:
@@ -229,6 +239,7 @@ def train(trainer: RefinedTrainer, drawn: Iterator[Squares], minutes: float, pac
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of training pictures")
+    parser.add_argument("--drawn", type=Path, help="folder of drawn pictures, instead of drawing them")
     parser.add_argument("--features", type=Path, required=True, help="SqueezeNet 1.1 features (safetensors)")
     parser.add_argument("--perceptual", type=float, default=PERCEPTUAL_WORTH, help="weight of the perceptual distance")
     parser.add_argument("--start", required=True, help="folder of the autoencoder's run, or the autoencoder's name")
@@ -241,28 +252,28 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=8, help="squares of a step")
     parser.add_argument("--together", type=int, default=8, help="squares that are refined together")
     parser.add_argument("--judged", type=int, default=8, help="squares, not trained on, that the progress is told of")
-    parser.add_argument("--workers", type=int, default=0, help="processes that cut the crops")
-    parser.add_argument("--compile", action="store_true", help="the perceptual distance")
+    parser.add_argument("--parts", type=int, default=2, help="of a step's squares, each worked on by a CPU thread")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     args = parser.parse_args()
     torch.manual_seed(args.seed)
     torch.backends.cudnn.benchmark = True  # all batches have one shape
     args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "settings.json").write_text(json.dumps({"network": GROWN, **vars(args)}, default=str, indent=2))
-    autoencoder, rate = beginning(args.start, torch.device(args.device))
-    pictures, rng = load_pictures(args.data), np.random.default_rng(args.seed)
-    unseen = random_crops(pictures[::HELD_OUT], args.judged, SIDE, np.random.default_rng(0))
-    crops = Crops(without_unseen(pictures), args.together, SIDE, args.seed)
-    cut = iter(DataLoader(crops, None, num_workers=args.workers))
+    autoencoder, rate, shape = beginning(args.start, torch.device(args.device))
+    (args.out / "settings.json").write_text(json.dumps({**vars(args), "network": shape}, default=str, indent=2))
+    pictures, rng = Photos(load_pictures(args.data), load_drawn(args.drawn)), np.random.default_rng(args.seed)
+    unseen = next(iter(Crops(judged_pictures(pictures), args.judged, SIDE, torch.device("cpu"))))
+    crops = iter(Crops(training_pictures(pictures), args.together, SIDE, autoencoder.device))
+    gradients = gradients_on(autoencoder.device, args.parts)
     perceptual = PerceptualDistance(args.features)
-    if args.compile:
-        perceptual.compile(dynamic=False)
-    trainer = RefinedTrainer(autoencoder, rate, perceptual, args.perceptual, args.pace)
+    trainer = RefinedTrainer(autoencoder, rate, perceptual, args.perceptual, gradients, args.pace)
     print(judged(*fixed(autoencoder, rate), unseen), flush=True)
     for done in range(args.passes):
-        shown = refined_squares(*fixed(autoencoder, rate), cut, rng, minutes=args.refining, rounds=args.rounds)
-        squares = by_kind(shown)
+        squares = by_kind(
+            refined_squares(
+                *fixed(autoencoder, rate), crops, rng, minutes=args.refining, rounds=args.rounds, threads=args.parts
+            )
+        )
         print(f"{sum(len(some.pixels) for some in squares)} squares", flush=True)
         pace = partial(pace_of_pass, done, args.passes)
         train(trainer, batches(squares, args.batch, rng), args.minutes, pace)

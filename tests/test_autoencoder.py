@@ -105,7 +105,13 @@ def test_rows_of_integers_are_multiples_of_their_scales() -> None:
 
 def test_the_decoder_of_a_new_network_is_finite_at_every_step() -> None:
     network = CodingAutoencoder(
-        latent_channels=8, widths=[8, 8], encoder_depths=[1, 1], decoder_depths=[1, 1], max_step=12.0
+        latent_channels=8,
+        encoder_widths=[8, 8],
+        encoder_depths=[1, 1],
+        decoder_widths=[8, 8],
+        decoder_depths=[1, 1],
+        decoder_blocks="residual",
+        max_step=12.0,
     )
     steps = torch.tensor([1.0, 3.0, 12.0])
     assert network.decode(torch.randn(3, 8, 4, 4), steps).isfinite().all()

@@ -18,7 +18,13 @@ def packaged() -> PackagedAutoencoder:
     autoencoder = PackagedAutoencoder(torch.device("cpu"))
     torch.manual_seed(0)
     network = CodingAutoencoder(
-        latent_channels=6, widths=[8, 8, 8, 8], encoder_depths=[1, 0, 1, 0], decoder_depths=[0, 1, 0, 1], max_step=12.0
+        latent_channels=6,
+        encoder_widths=[8, 8, 8, 8],
+        encoder_depths=[1, 0, 1, 0],
+        decoder_widths=[8, 8, 8, 8],
+        decoder_depths=[1, 0, 1, 0],
+        decoder_blocks="residual",
+        max_step=12.0,
     )
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d):

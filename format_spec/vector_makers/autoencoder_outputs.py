@@ -57,17 +57,20 @@ def convolve(weights: Weights, name: str, planes: Sequence[Plane]) -> list[Plane
     return made
 
 
-def enlarge(planes: Sequence[Plane]) -> list[Plane]:
-    """A quarter of the planes, of twice the width and height."""
-    height, width = 2 * len(planes[0]), 2 * len(planes[0][0])
+def enlarge(planes: Sequence[Plane], times: int) -> list[Plane]:
+    """As many planes as there are for each pixel of a cell, and the width and height so many times."""
+    height, width, cell = times * len(planes[0]), times * len(planes[0][0]), times * times
     return [
-        [[planes[c + 2 * (y % 2) + x % 2][y // 2][x // 2] for x in range(width)] for y in range(height)]
-        for c in range(0, len(planes), 4)
+        [
+            [planes[c + times * (y % times) + x % times][y // times][x // times] for x in range(width)]
+            for y in range(height)
+        ]
+        for c in range(0, len(planes), cell)
     ]
 
 
 def add_block(weights: Weights, name: str, x: list[Plane]) -> list[Plane]:
-    """A residual block."""
+    """A residual or a bottleneck block, as its kernels are."""
     hidden = convolve(weights, f"{name}.conv_in", x)
     hidden = [[[v / (1 + math.exp(-v)) for v in row] for row in plane] for plane in hidden]
     change = convolve(weights, f"{name}.conv_out", hidden)
@@ -81,12 +84,14 @@ def decode(weights: Weights, config: Mapping[str, Any], latents: Sequence[Plane]
     """Red, green and blue of all pixels, about -1 to 1."""
     told = math.log(step) / math.log(config["max_step"])
     x = convolve(weights, "decoder.0", [*latents, [[told] * len(row) for row in latents[0]]])
-    layer = 1
-    for blocks in reversed(config["decoder_depths"]):
+    layer, left = 1, 16
+    for number, blocks in enumerate(config["decoder_depths"], start=1):
         for _ in range(blocks):
             x = add_block(weights, f"decoder.{layer}", x)
             layer += 1
-        x = enlarge(convolve(weights, f"decoder.{layer}", x))
+        times = left if number == len(config["decoder_depths"]) else 2
+        x = enlarge(convolve(weights, f"decoder.{layer}", x), times)
+        left //= times
         layer += 2
     return x
 

@@ -1,7 +1,7 @@
 """The decoding part of a packaged autoencoder <-> its bytes in an archive."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -15,13 +15,14 @@ from unicorn_codec.format.header import MAX_CODED_CHANNELS, OWN_CLASS, Autoencod
 from unicorn_codec.format.stored_model import StoredModel
 from unicorn_codec.model_registry import AUTOENCODER, CONTEXT_MODEL, get_model
 from unicorn_codec.transform.autoencoder import SCALE_SUFFIX, PackagedAutoencoder, weights_of
-from unicorn_codec.transform.coding_autoencoder import CodingAutoencoder
+from unicorn_codec.transform.coding_autoencoder import BLOCKS, CodingAutoencoder
 from unicorn_codec.transform.tiling import margin_of
 
 DECODER = "decoder."
 """Beginning of the names of all tensors that decoding needs."""
 
 LEVELS_OF_RESOLUTION, MAX_WIDTH, MAX_BLOCKS, MAX_COARSEST_STEP = 4, 1024, 64, 1000.0
+CONFIG_FIELDS = 7
 
 
 def model_to_store(reference: ModelReference, *, with_codes: bool) -> StoredModel:
@@ -80,15 +81,13 @@ def _parse_config(data: bytes) -> dict[str, Any]:
     """Read the configuration of an autoencoder, whose sizes are checked. Raises ``InvalidField``."""
     try:
         config = json.loads(data)
-        lists = [config[name] for name in ("widths", "encoder_depths", "decoder_depths")]
         channels, step = config["latent_channels"], config["max_step"]
-        limits = (MAX_WIDTH, MAX_BLOCKS, MAX_BLOCKS)
         fits = (
-            len(config) == LEVELS_OF_RESOLUTION + 1
-            and all(len(numbers) == LEVELS_OF_RESOLUTION for numbers in lists)
-            and all(
-                type(n) is int and 0 < n <= most for numbers, most in zip(lists, limits, strict=True) for n in numbers
-            )
+            len(config) == CONFIG_FIELDS
+            and len(config["encoder_widths"]) == LEVELS_OF_RESOLUTION
+            and 0 < len(config["decoder_widths"]) <= LEVELS_OF_RESOLUTION
+            and config["decoder_blocks"] in BLOCKS
+            and all(_are_layers(config[f"{part}_widths"], config[f"{part}_depths"]) for part in ("encoder", "decoder"))
             and type(channels) is int
             and 0 < channels <= MAX_CODED_CHANNELS
             and isinstance(step, int | float)
@@ -99,6 +98,16 @@ def _parse_config(data: bytes) -> dict[str, Any]:
     if not fits:
         raise InvalidField("model: a configuration beyond its limits")
     return dict(config)
+
+
+def _are_layers(widths: Sequence[object], depths: Sequence[object]) -> bool:
+    """Tell whether widths and numbers of blocks, one for each resolution, keep to their limits."""
+    limits = (MAX_WIDTH, MAX_BLOCKS)
+    return len(widths) == len(depths) and all(
+        type(n) is int and 0 < n <= most
+        for numbers, most in zip((widths, depths), limits, strict=True)
+        for n in numbers
+    )
 
 
 def _parse_tensors(data: bytes, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
