@@ -22,7 +22,7 @@ LAYERS = (
         "limits fields header generator index_map bit_packing rans columns packed_bytes alpha_plane stored_model "
         "mending names chunks code_kinds picture_tiles records pages stored_files name_lookup blobs read_settings "
         "canary network_table decoder_table footer sources reader new_rows name_runs removed_pictures writer scanning "
-        "repair integrity growth",
+        "repair integrity copying growth joining",
     ),
     ("", "model_registry effort quality config"),
     ("weights", "weight_tables weight_coding minifloat weight_section"),
