@@ -87,6 +87,7 @@ class FolderEncoder:
         alphas: opacity of transparent pictures by position.
         overhead_bytes: bytes of the file besides codes and update, see ``estimate_overhead``.
         work: folder of temporary files; None: the system's.
+        share: of the archive's pixels, in these pictures; less than 1 if they are a sample of them.
     """
 
     latents: LatentSource
@@ -98,6 +99,7 @@ class FolderEncoder:
     alphas: Spool = field(default_factory=Spool)
     overhead_bytes: int
     work: Path | None = None
+    share: float = 1.0
 
     @property
     def pictures(self) -> PictureSource:

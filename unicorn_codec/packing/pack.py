@@ -41,7 +41,7 @@ from unicorn_codec.packing.preview import take_preview
 from unicorn_codec.packing.reports import NetworkReport, PackReport
 from unicorn_codec.packing.self_contained import attach_model, is_wanted
 from unicorn_codec.packing.whole_files import WholeFiles
-from unicorn_codec.pictures.images import Note, list_folder
+from unicorn_codec.pictures.images import Folder, Note, list_folder
 from unicorn_codec.pictures.metrics import bits_per_pixel, psnr_db
 from unicorn_codec.pictures.picture_files import OtherFile, printable
 from unicorn_codec.pictures.transparency import WHITE
@@ -78,10 +78,29 @@ def pack_folder(folder: Path, output: Path, options: PackOptions, observer: Obse
     is_wanted(options.self_contained, 0, autoencoder)  # refuse before the work, not at its end
     originals = options.originals if isinstance(options, CodesOptions) else None
     listed = list_folder(folder, options.read, observer.of_stage("reading"), originals, output=output)
-    pictures = PictureSource(listed, options.read)
     for name in listed.all_names:  # before the work, not at its end
         check_name(name)
-    made = make_packed(pictures, autoencoder, output, options, observer)
+    return pack_listed(listed, output, options, observer, autoencoder, started=started)
+
+
+def pack_listed(
+    listed: Folder,
+    output: Path,
+    options: PackOptions,
+    observer: Observer,
+    autoencoder: Autoencoder,
+    update: bytes | None = None,
+    *,
+    started: float,
+) -> PackReport:
+    """Pack the listed pictures of a folder.
+
+    Args:
+        update: of the models, learned from other pictures; None: packing may learn one from these.
+        started: time at which the work began, of ``time.monotonic``.
+    """
+    pictures = PictureSource(listed, options.read)
+    made = make_packed(pictures, autoencoder, output, options, observer, update)
     seconds = time.monotonic() - started
     metadata = OriginalMetadata(pictures, options.metadata)
     try:
@@ -166,13 +185,18 @@ def load_packing_autoencoder(options: PackOptions) -> Autoencoder:
 
 
 def make_packed(
-    pictures: PictureSource, autoencoder: Autoencoder, output: Path, options: PackOptions, observer: Observer
+    pictures: PictureSource,
+    autoencoder: Autoencoder,
+    output: Path,
+    options: PackOptions,
+    observer: Observer,
+    update: bytes | None = None,
 ) -> PackedCodes:
     """Pack in the way that the options ask for."""
     if isinstance(options, NetworkOptions):
         packed = PackedCodes(container=pack_into_network(pictures, autoencoder, output, options, observer), rounds=0)
     elif isinstance(options, CodesOptions) and isinstance(autoencoder, PackagedAutoencoder):
-        packed = pack_into_codes(pictures, autoencoder, output, options, observer)
+        packed = pack_into_codes(pictures, autoencoder, output, options, observer, update)
     else:
         raise TypeError(f"pack with CodesOptions or NetworkOptions, not {type(options).__name__}")
     read = ReadSettings(max_side=options.read.max_side, background=options.read.background)

@@ -22,7 +22,7 @@ from unicorn_codec.config import OriginalOptions, ReadOptions, matches
 from unicorn_codec.errors import ImageFolderError, InvalidSetting, OutputError
 from unicorn_codec.metadata import PictureMetadata
 from unicorn_codec.pictures.file_writing import refuse_output, write_file
-from unicorn_codec.pictures.folders import alike_names, find_files, is_storable
+from unicorn_codec.pictures.folders import FoundFiles, alike_names, find_files, is_storable
 from unicorn_codec.pictures.metadata_writing import finish, png_chunks_of, settings_for
 from unicorn_codec.pictures.picture_files import (
     BadFile,
@@ -142,11 +142,34 @@ def list_folder(
         InvalidSetting: a pattern matches no picture.
     """
     root, originals = Path(folder), originals or OriginalOptions()
+    found = find_in(root, originals, output)
+    listed = read_files(root, found, options, originals, progress)
+    check_listed(listed, options)
+    return replace(listed, notes=(*listed.notes, *notes_on_names(listed)))
+
+
+def find_in(root: Path, originals: OriginalOptions, output: Path | None = None) -> FoundFiles:
+    """Walk a folder; arguments and errors are those of ``list_folder``."""
     if not root.is_dir():
         raise ImageFolderError(f"{root} is not a folder" if os.path.lexists(root) else f"there is no folder {root}")
     found = find_files(root, keep_others=originals.keep_others, output=output)
     _check_patterns(found.names, originals)
-    listed = _Listed(found.others, found.left_out)
+    return found
+
+
+def read_files(
+    root: Path,
+    found: FoundFiles,
+    options: ReadOptions,
+    originals: OriginalOptions,
+    progress: Callable[[int, int], None] | None = None,
+) -> Folder:
+    """Read files of a folder, each once. Those that cannot be read are left out as faults.
+
+    Args:
+        found: names of the files, and what the walk left out.
+    """
+    listed = _Listed(list(found.others), list(found.left_out))
     for done, name in enumerate(found.names, start=1):
         try:
             _read_into(listed, root, name, options, originals)
@@ -154,30 +177,32 @@ def list_folder(
             _leave_out(listed, root, name, error, originals)
         if progress:
             progress(done, len(found.names))
-    listed.left_out.sort(key=lambda file: file.name)
-    listed.others.sort(key=lambda file: file.name.encode())
-    faults = [file for file in listed.left_out if file.is_fault]
-    has_pictures = bool(listed.pictures or listed.exact)
-    if faults and not (options.skip_unreadable and has_pictures):
-        raise ImageFolderError(_complaint(root, faults))
-    if not has_pictures:
-        raise ImageFolderError(_nothing_found(root, listed.left_out, len(listed.others)))
     return Folder(
         root=root,
         pictures=listed.pictures,
         exact=listed.exact,
-        others=tuple(listed.others),
-        left_out=tuple(listed.left_out),
+        others=tuple(sorted(listed.others, key=lambda file: file.name.encode())),
+        left_out=tuple(sorted(listed.left_out, key=lambda file: file.name)),
         flattened=listed.flattened,
         scaled=listed.scaled,
-        notes=(
-            *listed.notes,
-            *(
-                Note(printable(name), _ALIKE_NAME)
-                for name in alike_names(chain(listed.pictures.names, listed.exact.names))
-            ),
-        ),
+        notes=tuple(listed.notes),
     )
+
+
+def check_listed(folder: Folder, options: ReadOptions) -> None:
+    """Raise ``ImageFolderError`` if a folder has no pictures, or unreadable ones that may not be skipped."""
+    faults = [file for file in folder.left_out if file.is_fault]
+    has_pictures = bool(folder.pictures or folder.exact)
+    if faults and not (options.skip_unreadable and has_pictures):
+        raise ImageFolderError(_complaint(folder.root, faults))
+    if not has_pictures:
+        raise ImageFolderError(_nothing_found(folder.root, folder.left_out, len(folder.others)))
+
+
+def notes_on_names(folder: Folder) -> list[Note]:
+    """Return a note on each picture whose name differs from another one only in its normal form."""
+    names = alike_names(chain(folder.pictures.names, folder.exact.names))
+    return [Note(printable(name), _ALIKE_NAME) for name in names]
 
 
 @dataclass(slots=True)
