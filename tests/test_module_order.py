@@ -54,6 +54,7 @@ LAYERS = (
         "targets learning_windows learned_cost update_training learning quality_floor self_contained into_codes "
         "preview into_network archive_writing pack add",
     ),
+    ("portions", "partition survey decisions portion workers pack"),
     ("viewing", "catalogue small_pictures gallery pages server export contact_sheet histograms report"),
     (
         "bench",

@@ -158,6 +158,7 @@ def _write(
     copier, joined, total = MemberCopier(writer), _Joined(writer), sum(part.footer.members for part in parts)
     for copied, _ in enumerate(_copy_all(parts, copier, joined), start=1):
         progress(copied, total)
+    writer.flush()
     attach(writer)
     read, seed = parts[0].footer.read, parts[0].footer.seed
     writer.commit(seed=seed, canaries=list(joined.canaries.values())[:MAX_CANARIES], read=read)

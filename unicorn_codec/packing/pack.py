@@ -4,7 +4,7 @@ list_folder > pack_into_codes, or pack_into_network > write_pictures > measure >
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
@@ -38,7 +38,7 @@ from unicorn_codec.packing.original_metadata import OriginalMetadata
 from unicorn_codec.packing.packed import PackedPictures
 from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.packing.preview import take_preview
-from unicorn_codec.packing.reports import NetworkReport, PackReport
+from unicorn_codec.packing.reports import Learned, NetworkReport, PackReport
 from unicorn_codec.packing.self_contained import attach_model, is_wanted
 from unicorn_codec.packing.whole_files import WholeFiles
 from unicorn_codec.pictures.images import Folder, Note, list_folder
@@ -51,7 +51,11 @@ from unicorn_codec.weights.weight_section import count_parameters
 
 
 def pack(
-    inputs: Inputs, output: Path | str, options: PackOptions | None = None, observer: Observer | None = None
+    inputs: Inputs,
+    output: Path | str,
+    options: PackOptions | None = None,
+    observer: Observer | None = None,
+    names: Sequence[str] | None = None,
 ) -> PackReport:
     """Pack all pictures below a folder, or in shards, into one file, which appears whole or not at all.
 
@@ -59,6 +63,7 @@ def pack(
         inputs: a folder, or one or more tar and parquet files.
         options: ``CodesOptions`` (the default) or ``NetworkOptions``.
         observer: receives the progress.
+        names: of the files to pack, relative to the folder; None: all below it.
 
     Raises:
         UnicornError: see ``errors``; nothing was written then, except for a checkpoint next to the output.
@@ -67,17 +72,19 @@ def pack(
     check_output(output, overwrite=options.overwrite)
     check_checkpoint(output, options)
     with folder_of(inputs, output, observer.of_stage("unpacking")) as found:
-        report = pack_folder(found.root, output, options, observer)
+        report = pack_folder(found.root, output, options, observer, names)
     return replace(report, left_out=(*found.left_out, *report.left_out))
 
 
-def pack_folder(folder: Path, output: Path, options: PackOptions, observer: Observer) -> PackReport:
-    """Pack all pictures below a folder. Options, errors and result are those of ``pack``."""
+def pack_folder(
+    folder: Path, output: Path, options: PackOptions, observer: Observer, names: Sequence[str] | None = None
+) -> PackReport:
+    """Pack pictures of a folder. Arguments, errors and result are those of ``pack``."""
     started = time.monotonic()
     autoencoder = load_packing_autoencoder(options)
     is_wanted(options.self_contained, 0, autoencoder)  # refuse before the work, not at its end
     originals = options.originals if isinstance(options, CodesOptions) else None
-    listed = list_folder(folder, options.read, observer.of_stage("reading"), originals, output=output)
+    listed = list_folder(folder, options.read, observer.of_stage("reading"), originals, output=output, names=names)
     for name in listed.all_names:  # before the work, not at its end
         check_name(name)
     return pack_listed(listed, output, options, observer, autoencoder, started=started)
@@ -110,7 +117,9 @@ def pack_listed(
         raise OutputError(f"cannot write {output}: {error.strerror or error}") from error
     checkpoint_path(output).unlink(missing_ok=True)
     with Archive.of(ContainerReader(FileSource(output)), autoencoder) as written:
-        report = report_on(written, pictures, options, measured, made, seconds=seconds)
+        report = report_on(
+            written, pictures, options, measured, rounds=made.rounds, learned=made.learned, seconds=seconds
+        )
     return replace(
         report,
         notes=(*report.notes, *metadata.notes, *transparency_notes(made.container)),
@@ -220,8 +229,9 @@ def report_on(
     pictures: PictureSource,
     options: PackOptions,
     measured: Measured,
-    made: PackedCodes,
     *,
+    rounds: int,
+    learned: Learned | None,
     seconds: float,
 ) -> PackReport:
     """Report on a written archive."""
@@ -241,7 +251,7 @@ def report_on(
         bits_per_pixel_with_autoencoder=bits_per_pixel(file_bytes + needed_weight_bytes(reader), pixels),
         index_bits=index_bits(reader),
         latent_step=reader.footer.decoders[0].latent_step,
-        rounds=0 if avif.pictures + sequences.pictures + exact.pictures == len(archive) else made.rounds,
+        rounds=0 if avif.pictures + sequences.pictures + exact.pictures == len(archive) else rounds,
         wanted_bytes=None if target is None else target.file_bytes(pixels),
         seconds=seconds,
         measured=measured,
@@ -257,7 +267,7 @@ def report_on(
         kept_bytes=files.bytes,
         kept=tuple(OtherFile(printable(file.name), file.reason) for file in folder.others),
         below_target=measured.below(*floor),
-        learned=made.learned,
+        learned=learned,
         network=report_on_network(archive, pictures),
         left_out=folder.left_out,
         notes=folder.notes,

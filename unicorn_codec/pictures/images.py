@@ -22,7 +22,7 @@ from unicorn_codec.config import OriginalOptions, ReadOptions, matches
 from unicorn_codec.errors import ImageFolderError, InvalidSetting, OutputError
 from unicorn_codec.metadata import PictureMetadata
 from unicorn_codec.pictures.file_writing import refuse_output, write_file
-from unicorn_codec.pictures.folders import FoundFiles, alike_names, find_files, is_storable
+from unicorn_codec.pictures.folders import FoundFiles, alike_names, find_files, is_storable, named_files
 from unicorn_codec.pictures.metadata_writing import finish, png_chunks_of, settings_for
 from unicorn_codec.pictures.picture_files import (
     BadFile,
@@ -129,30 +129,37 @@ def list_folder(
     originals: OriginalOptions | None = None,
     *,
     output: Path | None = None,
+    names: Sequence[str] | None = None,
 ) -> Folder:
     """Read and check every picture below a folder, once.
 
     Args:
         progress: called as ``progress(done, total)`` after each file.
         originals: which files are to be stored whole; None: none.
-        output: archive that is left out should it lie below the folder, with its checkpoint.
+        output: archive that is left out should it lie below the folder, with its unfinished work.
+        names: of the files to read, relative to the folder; None: all below it.
 
     Raises:
         ImageFolderError: the folder does not exist, holds no pictures, or has unreadable files that may not be skipped.
         InvalidSetting: a pattern matches no picture.
     """
     root, originals = Path(folder), originals or OriginalOptions()
-    found = find_in(root, originals, output)
+    found = find_in(root, originals, output, names)
     listed = read_files(root, found, options, originals, progress)
     check_listed(listed, options)
     return replace(listed, notes=(*listed.notes, *notes_on_names(listed)))
 
 
-def find_in(root: Path, originals: OriginalOptions, output: Path | None = None) -> FoundFiles:
-    """Walk a folder; arguments and errors are those of ``list_folder``."""
+def find_in(
+    root: Path, originals: OriginalOptions, output: Path | None = None, names: Sequence[str] | None = None
+) -> FoundFiles:
+    """Walk a folder, unless names are given. Arguments and errors are those of ``list_folder``."""
     if not root.is_dir():
         raise ImageFolderError(f"{root} is not a folder" if os.path.lexists(root) else f"there is no folder {root}")
-    found = find_files(root, keep_others=originals.keep_others, output=output)
+    if names is not None:
+        found = named_files(names)
+    else:
+        found = find_files(root, keep_others=originals.keep_others, output=output)
     _check_patterns(found.names, originals)
     return found
 
@@ -163,16 +170,18 @@ def read_files(
     options: ReadOptions,
     originals: OriginalOptions,
     progress: Callable[[int, int], None] | None = None,
+    see: Callable[[Pixels], object] = lambda _: None,
 ) -> Folder:
     """Read files of a folder, each once. Those that cannot be read are left out as faults.
 
     Args:
         found: names of the files, and what the walk left out.
+        see: called with the colours (H, W, 3) of each picture that is not exact, in order.
     """
     listed = _Listed(list(found.others), list(found.left_out))
     for done, name in enumerate(found.names, start=1):
         try:
-            _read_into(listed, root, name, options, originals)
+            _read_into(listed, root, name, options, originals, see)
         except BadFile as error:
             _leave_out(listed, root, name, error, originals)
         if progress:
@@ -224,7 +233,14 @@ def _check_patterns(names: Sequence[str], originals: OriginalOptions) -> None:
             raise InvalidSetting(f"no picture of the folder matches --exact {printable(pattern)!r}")
 
 
-def _read_into(listed: _Listed, root: Path, name: str, options: ReadOptions, originals: OriginalOptions) -> None:
+def _read_into(
+    listed: _Listed,
+    root: Path,
+    name: str,
+    options: ReadOptions,
+    originals: OriginalOptions,
+    see: Callable[[Pixels], object],
+) -> None:
     """Read a picture, and list it. Raises ``BadFile``."""
     from unicorn_codec.pictures.reading import decode_picture  # slow to import, and of no use to readers of archives
 
@@ -239,6 +255,7 @@ def _read_into(listed: _Listed, root: Path, name: str, options: ReadOptions, ori
         listed.exact.append(picture)
         return
     listed.pictures.append(picture)
+    see(decoded.pixels)
     listed.flattened += decoded.flattened
     listed.scaled += decoded.scaled
     listed.notes += [Note(printable(name), text) for text in decoded.notes]
