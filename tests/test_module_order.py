@@ -46,7 +46,7 @@ LAYERS = (
     ),
     ("decoders", "thumbnail_decoder picture_decoder network_decoder code_decoder loading exact_pictures"),
     ("", "archive measurement verification editing pillow_plugin process_archive torch huggingface filesystem"),
-    ("shards", "members exporting tar_files parquet_files inputs"),
+    ("shards", "members exporting tar_files parquet_files remote_files inputs"),
     (
         "packing",
         "reports observer packed picture_source original_metadata whole_files refinement candidates code_writer "

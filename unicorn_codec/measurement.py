@@ -129,6 +129,8 @@ class Measured:
         table = DistortionTable()
         for row in rows:
             table.append(row)
+        if not table:
+            return cls.nothing()
         table.sort()
         return cls(psnr_db=summarize(table.psnrs_db), ms_ssim=summarize(table.ms_ssims), rows=table)
 
@@ -212,18 +214,19 @@ def measure(
 
     Args:
         originals: at least one picture with a name and size of the archive. Of an exact one, the bytes are compared.
+        progress: called with the number of pixels that are measured, and of all.
         read: options for reading the folder's files.
         matching: what to compare, instead of matching by name. Pictures of a sequence should be near each other.
     """
     matching = matching or Matching.by_name(archive, originals)
-    total = len(matching.indices)
+    total = sum(original.width * original.height for original in matching.originals)
 
     def rows() -> Iterator[PictureDistortion]:
         done = 0
         for part in matching.parts():
             for row in measure_some(archive, originals, read, part):
                 yield row
-                done += 1
+                done += part[row.index].width * part[row.index].height
                 progress(done, total)
 
     return Measured.of(rows())

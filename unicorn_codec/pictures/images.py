@@ -51,6 +51,9 @@ WRITE_FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
     ".bmp": ("BMP", {}),
 }
 
+GRAY_BAND = 1 << 18
+"""Pixels that are compared together."""
+
 TRANSPARENCY = "transparency"
 _OPAQUE_FORMATS = ("JPEG", "BMP")
 """Formats without transparency; few programs read that of a BMP."""
@@ -278,7 +281,9 @@ def _leave_out(listed: _Listed, root: Path, name: str, error: BadFile, originals
 
 def is_gray(pixels: Pixels) -> bool:
     """Return whether all pixels (H, W, 3) have R = G = B."""
-    return bool((pixels == pixels[..., :1]).all())
+    rows = max(1, GRAY_BAND // pixels.shape[1])
+    bands = (pixels[start : start + rows] for start in range(0, len(pixels), rows))
+    return all((band == band[..., :1]).all() for band in bands)  # a picture in colour mostly ends at the first one
 
 
 def folder_digest(folder: Folder, options: ReadOptions) -> str:

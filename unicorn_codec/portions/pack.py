@@ -85,9 +85,9 @@ def pack_in_portions(
             executor.shutdown(wait=False, cancel_futures=True)
             if not work.exists():
                 raise
+            finished = len(list(work.glob("[0-9]*.json")))
             raise Interrupted(
-                f"stopped; {work} holds {len(list(work.glob('*.json')))} finished portions: give the same command with "
-                "--resume to continue"
+                f"stopped; {work} holds {finished} finished portions: give the same command with --resume to continue"
             ) from None
     return replace(report, left_out=(*found.left_out, *report.left_out))
 

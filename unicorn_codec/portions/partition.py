@@ -16,7 +16,7 @@ from unicorn_codec.pictures.images import Folder
 from unicorn_codec.pictures.picture_table import PictureTable
 
 PORTION_PIXELS = 1 << 24
-PORTION_FILES = 2048
+PORTION_FILES = 512
 """Limits of a portion, unless a single picture or group of near-duplicates exceeds them."""
 
 

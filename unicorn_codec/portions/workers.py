@@ -145,6 +145,20 @@ def _ending(code: int | None) -> str:
 
 
 @contextmanager
+def executor_of(workers: int | None, scheduler: str | None) -> Iterator[Executor]:
+    """Give the executor that a user asked for: processes of this machine, or a Dask cluster.
+
+    Raises ``PackageMissing`` and ``InvalidSetting`` as ``dask_executor``.
+    """
+    if scheduler is not None:
+        with dask_executor(scheduler) as executor:
+            yield executor
+    else:
+        with WorkerProcesses(workers or 1) as executor:
+            yield executor
+
+
+@contextmanager
 def dask_executor(address: str) -> Iterator[Executor]:
     """Give the executor of a Dask cluster, whose workers must reach the same files under the same paths.
 
