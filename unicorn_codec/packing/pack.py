@@ -41,7 +41,7 @@ from unicorn_codec.packing.preview import take_preview
 from unicorn_codec.packing.reports import Learned, NetworkReport, PackReport
 from unicorn_codec.packing.self_contained import attach_model, is_wanted
 from unicorn_codec.packing.whole_files import WholeFiles
-from unicorn_codec.pictures.images import Folder, Note, list_folder
+from unicorn_codec.pictures.images import Folder, Note, Pixels, list_folder
 from unicorn_codec.pictures.metrics import bits_per_pixel, psnr_db
 from unicorn_codec.pictures.picture_files import OtherFile, printable
 from unicorn_codec.pictures.transparency import WHITE
@@ -181,10 +181,17 @@ def measure_unfinished(
     tail = writer.preview(seed=seed)
     source = TailedSource(FileSource(file.name), writer.offset, tail)
     with Archive.of(ContainerReader(source), autoencoder, max_pixels=pictures.read.max_pixels) as archive:
-        measured = measure_chosen(
-            archive, pictures.folder, pictures.read, observer.of_stage("measuring"), matching, some
-        )
-        return measured, canaries_of(archive)
+        wanted, sums = first_of_codecs(archive), dict[int, tuple[int, ...]]()
+
+        def see(index: int, pixels: Pixels) -> None:
+            if index in wanted:
+                sums[index] = block_sums(pixels)
+
+        progress = observer.of_stage("measuring")
+        measured = measure_chosen(archive, pictures.folder, pictures.read, progress, matching, some, see)
+        unseen = [index for index in wanted if index not in sums]
+        sums |= {index: block_sums(pixels) for index, pixels in archive.iterate(unseen)}
+        return measured, [Canary(index=index, sums=sums[index]) for index in wanted]
 
 
 def load_packing_autoencoder(options: PackOptions) -> Autoencoder:
@@ -212,16 +219,15 @@ def make_packed(
     return replace(packed, container=replace(packed.container, read=read))
 
 
-def canaries_of(archive: Archive) -> list[Canary]:
-    """Decode the first picture of each codec that a model decodes; where there is none, the first one in AVIF."""
+def first_of_codecs(archive: Archive) -> list[int]:
+    """Return the first picture of each codec that a model decodes; where there is none, the first one in AVIF."""
     first: dict[int, int] = {}
     for leaf in archive.reader.leaves():
         for codec in np.unique(leaf.codecs).tolist():
             if codec not in (EXACT, OTHER_FILE):
                 first.setdefault(codec, leaf.first + int(np.flatnonzero(leaf.codecs == codec)[0]))
     of_model = sorted(index for codec, index in first.items() if codec in DECODED_BY_MODEL)
-    chosen = of_model or sorted(first.values())[:1]
-    return [Canary(index=index, sums=block_sums(pixels)) for index, pixels in archive.iterate(chosen)]
+    return of_model or sorted(first.values())[:1]
 
 
 def report_on(
