@@ -87,7 +87,9 @@ def list_pictures(count: int) -> Folder:
     return Folder(root=Path("nowhere"), pictures=table)
 
 
-def measure_nothing(_: Archive, __: Folder, ___: ReadOptions, ____: object, matching: Matching, _____: str) -> Measured:
+def measure_nothing(
+    _: Archive, __: Folder, ___: ReadOptions, ____: object, matching: Matching, *_____: object
+) -> Measured:
     """Return distortions of all pictures as ``measure_chosen`` does, drawn at random."""
 
     def rows() -> Iterator[PictureDistortion]:
@@ -108,12 +110,15 @@ def pack_stubs(output: Path, count: int, autoencoder: PackagedAutoencoder) -> in
     encoder = RandomCodes(**fields | {"latents": NoLatents(pictures, autoencoder)})
     codes = encoder.encode(STEP, observer.of_stage("coding"), rounds=ROUNDS)
     made = PackedCodes(container=container_of(encoder, STEP, codes, 0), rounds=ROUNDS)
-    with patch.multiple(pack, measure_chosen=measure_nothing, canaries_of=lambda _: []), open_atomic(output) as file:
+    with (
+        patch.multiple(pack, measure_chosen=measure_nothing, first_of_codecs=lambda _: []),
+        open_atomic(output) as file,
+    ):
         metadata = OriginalMetadata(pictures, options.metadata)
         measured = pack.write_and_measure(file, made.container, metadata, autoencoder, observer)
     checkpoint.path.unlink(missing_ok=True)
     with Archive.of(ContainerReader(FileSource(output)), autoencoder) as written:
-        return pack.report_on(written, pictures, options, measured, made, seconds=0.0).file_bytes
+        return pack.report_on(written, pictures, options, measured, rounds=0, learned=None, seconds=0.0).file_bytes
 
 
 def run_step(output: Path, count: int) -> dict[str, Any]:

@@ -17,6 +17,9 @@ LABEL_WIDTH = 10
 SECONDS_BETWEEN_LINES = 10.0
 """Of the lines of ``--log`` about one piece of work; its first and last lines always come."""
 
+PIXELS_SHOWN = 10**6
+"""Pixels in the unit that is shown."""
+
 SECONDS_BEFORE_RATE = 1.0
 """Before that, the rate says little."""
 
@@ -42,14 +45,18 @@ class ProgressBar(Protocol):
         """End the bar."""
 
 
-def bar(label: str, total: float, bar_format: str | None = None, *, hidden: bool = False) -> ProgressBar:
-    """Return a progress bar for work of an amount ``total``."""
+def bar(
+    label: str, total: float, bar_format: str | None = None, *, hidden: bool = False, in_pixels: bool = False
+) -> ProgressBar:
+    """Return a progress bar for work of an amount ``total``; large numbers of pixels are shortened."""
     if is_logging() and not hidden:
-        return LogLines(label, total)
+        return LogLines(label, total, in_pixels=in_pixels)
     shown: ProgressBar = tqdm(
         total=total,
         desc=label.ljust(LABEL_WIDTH),
         bar_format=bar_format,
+        unit="px" if in_pixels else "it",
+        unit_scale=in_pixels,
         disable=hidden or not sys.stderr.isatty(),
         dynamic_ncols=True,
     )
@@ -76,10 +83,12 @@ class LogLines:
 
     Args:
         total: amount of work; of 1.0, percents are shown, and no rate.
+        in_pixels: show megapixels.
     """
 
-    def __init__(self, label: str, total: float) -> None:
+    def __init__(self, label: str, total: float, *, in_pixels: bool = False) -> None:
         self.n: float = 0
+        self._in_pixels = in_pixels
         self._label, self._total = label, total
         self._start = time.monotonic()
         self._last_time, self._last_n = -SECONDS_BETWEEN_LINES, -1.0
@@ -113,13 +122,18 @@ class LogLines:
         self._last_time, self._last_n = now, self.n
         click.echo(f"{time.strftime('%H:%M:%S')} {self._label}: {', '.join(self._facts(now - self._start))}", err=True)
 
+    def _amount(self) -> str:
+        if self._in_pixels:
+            return f"{self.n / PIXELS_SHOWN:,.1f} of {self._total / PIXELS_SHOWN:,.1f} megapixels"
+        return f"{self.n:,.0f} of {self._total:,.0f}"
+
     def _facts(self, seconds: float) -> list[str]:
         is_share = isinstance(self._total, float)
-        facts = [f"{100 * self.n / self._total:.0f} %" if is_share else f"{self.n:,.0f} of {self._total:,.0f}"]
+        facts = [f"{100 * self.n / self._total:.0f} %" if is_share else self._amount()]
         is_done = self.n >= self._total
         if self.n > 0 and seconds > 0 and (is_done or seconds >= SECONDS_BEFORE_RATE):
             if not is_share:
-                rate = self.n / seconds
+                rate = self.n / seconds / (PIXELS_SHOWN if self._in_pixels else 1)
                 facts.append(f"{rate:,.0f}/s" if rate >= 100 else f"{rate:.3g}/s")
             left = seconds * (self._total / self.n - 1)
             facts.append(f"{duration(seconds)} in all" if is_done else f"{duration(left)} left")

@@ -1,4 +1,4 @@
-"""``unicorn add``, ``remove``, ``compact`` and ``repair``: edit and rebuild archives."""
+"""``unicorn add``, ``remove``, ``compact``, ``repair`` and ``join``: edit, rebuild and combine archives."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -190,3 +190,31 @@ def repair_text(path: Path, report: "RepairReport") -> str:
             ],
         )
     )
+
+
+@click.command()
+@click.argument("archives", metavar="FILE.uni...", nargs=-1, required=True, type=a_path)
+@click.option("-o", "--output", metavar="OUTPUT.uni", required=True, type=a_path, help="The new archive.")
+@overwrite_option
+@log_option
+@json_option
+def join(archives: tuple[Path, ...], output: Path, overwrite: bool, as_json: bool) -> None:
+    """Write one archive of all members of several, without coding them again.
+
+    Pictures of the first archive keep their indices; those of later ones follow. Archives of different models, steps
+    or updates can be joined, up to 64 of these. No two pictures may have the same name.
+    """
+    from unicorn_codec.editing import join_files
+    from unicorn_codec.packing.archive_writing import check_output
+
+    from .bars import stage
+
+    if output.exists() and any(output.samefile(path) for path in archives if path.exists()):
+        raise click.UsageError(f"{output} is one of the archives to join")
+    check_output(output, overwrite=overwrite)
+    with stage("copying") as progress:
+        members, size = join_files(archives, output, progress)
+    if as_json:
+        click.echo(to_json({"members": members, "file_bytes": size}))
+        return
+    click.echo(f"{output}: {count(members, 'member')} of {count(len(archives), 'archive')}, {exact_bytes(size)}")

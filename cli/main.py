@@ -19,7 +19,7 @@ from .contact import contact
 from .demo import demo
 from .diff import diff
 from .exit_codes import ExitCode
-from .growing import add, compact, remove, repair
+from .growing import add, compact, join, remove, repair
 from .inspecting import inspect
 from .pack import pack
 from .streams import abandon_stdout, is_lost_output, prepare_streams
@@ -129,6 +129,7 @@ for command in (
     remove,
     compact,
     repair,
+    join,
     bench,
     demo,
     completion,

@@ -1,7 +1,7 @@
 """``unicorn pack``: pack a folder of pictures into one file."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -16,7 +16,7 @@ from unicorn_codec.config import (
     Target,
     TrainConfig,
 )
-from unicorn_codec.effort import DEFAULT_EFFORT, DEFAULT_ROUND_PIXELS, MAX_EFFORT, RANDOM_EFFORT
+from unicorn_codec.effort import DEFAULT_EFFORT, DEFAULT_ROUND_PIXELS, LEAST_EFFORT, MAX_EFFORT, RANDOM_EFFORT
 from unicorn_codec.format.header import (
     CONDITIONS,
     INDEX_EMBEDDINGS,
@@ -42,7 +42,7 @@ from .options import (
     self_contained_settings,
     strip_settings,
 )
-from .parameters import ByteSize, Duration, LearningBudget
+from .parameters import ArchivePath, ByteSize, Duration, LearningBudget
 from .report import found_text, pack_text
 from .values import pack_values, to_json
 from .whole_files import WithExact, exact_settings, keep_others_settings, original_options_of
@@ -55,7 +55,7 @@ if TYPE_CHECKING:  # at run time these would load torch or Pillow
 def _default_effort(device: str) -> str:
     """Describe the default of ``--effort`` on a kind of device."""
     rounds, most = DEFAULT_EFFORT[device], DEFAULT_ROUND_PIXELS[device] // 10**6
-    return f"{rounds}, fewer above {most // rounds} megapixels in all, none above {most}"
+    return f"{rounds}, fewer above {most // rounds} megapixels in all, at least {LEAST_EFFORT}"
 
 
 target_options = grouped(
@@ -133,7 +133,35 @@ effort_options = grouped(
     ),
 )
 
-input_options = grouped("Input", *read_options)
+input_options = grouped(
+    "Input",
+    *read_options,
+    option(
+        "--files-from",
+        metavar="LIST",
+        type=click.File("rb"),
+        advanced=True,
+        help="Pack only the files that LIST names, one a line, relative to FOLDER; - reads them from stdin.",
+    ),
+)
+
+worker_options = grouped(
+    "Large folders",
+    option(
+        "--workers",
+        type=click.IntRange(1),
+        advanced=True,
+        help="Pack in portions, in so many processes that share the cores. The file does not depend on their number. "
+        "A folder next to the output holds finished portions until all are joined; --resume continues from there.",
+    ),
+    option(
+        "--scheduler",
+        metavar="ADDRESS",
+        advanced=True,
+        help="Pack in portions, on the Dask cluster at this address, such as tcp://host:8786. All its machines must "
+        "reach the pictures and the output under the same paths.",
+    ),
+)
 
 whole_file_options = grouped(
     "Originals",
@@ -292,7 +320,7 @@ class PackCommand(WithExact, GroupedCommand):
 
 
 @click.command(cls=PackCommand)
-@click.argument("inputs", metavar="FOLDER|SHARD...", nargs=-1, required=True, type=a_path)
+@click.argument("inputs", metavar="FOLDER|URL|SHARD...", nargs=-1, required=True, type=ArchivePath())
 @click.argument("output", metavar="OUTPUT.uni", type=a_path)
 @target_options
 @effort_options
@@ -300,19 +328,36 @@ class PackCommand(WithExact, GroupedCommand):
 @whole_file_options
 @metadata_options
 @output_options
+@worker_options
 @network_options
-def pack(inputs: tuple[Path, ...], output: Path, as_json: bool, page: Path | None, **settings: Any) -> None:
+def pack(
+    inputs: tuple[Path | str, ...],
+    output: Path,
+    as_json: bool,
+    page: Path | None,
+    workers: int | None,
+    scheduler: str | None,
+    files_from: IO[bytes] | None,
+    **settings: Any,
+) -> None:
     """Pack all pictures below FOLDER, or in tar and parquet files, into one file.
 
     Reads JPEG, PNG, WebP, AVIF, TIFF, BMP and GIF; HEIC and camera raw with the extras heif and raw. Files are
     recognised by their content. Pictures keep their names and sizes. Every file that is left out is listed with the
     reason, or kept with --keep-others. At the end, the written file is decoded and measured.
 
+    FOLDER may be a URL such as s3://bucket/photos, whose files are fetched to a temporary folder first.
+
     Ctrl-C leaves a checkpoint next to the output; --resume continues from it.
     """
     options = pack_options(**settings)
+    is_portioned = workers is not None or scheduler is not None
+    if workers is not None and scheduler is not None:
+        raise click.UsageError("give --workers or --scheduler, not both")
+    if is_portioned and not isinstance(options, CodesOptions):
+        raise click.UsageError("--workers and --scheduler cannot be combined with --index-only")
+    names = None if files_from is None else names_in(files_from)
 
-    from unicorn_codec.packing import pack as library
     from unicorn_codec.viewing.report import refuse_report_page, write_report_page
 
     from .progress import Bars
@@ -326,11 +371,25 @@ def pack(inputs: tuple[Path, ...], output: Path, as_json: bool, page: Path | Non
         click.echo(found_text(found, plan) + "\n", err=as_json)
 
     with Bars(announce) as bars:
-        report = library.pack(inputs, output, options, bars)
+        if is_portioned and isinstance(options, CodesOptions):
+            from unicorn_codec.portions.pack import pack_in_portions
+            from unicorn_codec.portions.workers import executor_of
+
+            with executor_of(workers, scheduler) as executor:
+                report = pack_in_portions(inputs, output, executor, options, bars, names)
+        else:
+            from unicorn_codec.packing.pack import pack as pack_alone
+
+            report = pack_alone(inputs, output, options, bars, names)
     if page is not None:
         write_report_page(page, output, originals[-1], options, report, overwrite=options.overwrite)
         click.echo(f"written {page}", err=True)
     click.echo(to_json(pack_values(report)) if as_json else "\n" + pack_text(output, report))
+
+
+def names_in(file: IO[bytes]) -> list[str]:
+    """Return the names of a list, one a line."""
+    return [line.decode("utf-8", "surrogateescape") for line in file.read().splitlines() if line]
 
 
 def pack_options(

@@ -7,7 +7,7 @@ import click
 
 from unicorn_codec.network.planning import NetworkPlan
 from unicorn_codec.network.training import Progress
-from unicorn_codec.packing.observer import Observer
+from unicorn_codec.packing.observer import PIXEL_STAGES, Observer
 from unicorn_codec.packing.reports import Learned
 from unicorn_codec.pictures.images import Folder
 
@@ -45,7 +45,7 @@ class Bars(Observer):
             self._announce(folder, plan)
 
     def stage(self, name: str, done: int, total: int) -> None:
-        shown = self._open(name, total)
+        shown = self._open(name, total, in_pixels=name in PIXEL_STAGES)
         shown.update(done - shown.n)
         if done == total:
             self._close()
@@ -75,10 +75,10 @@ class Bars(Observer):
         quality = "" if self._psnr_db is None else f", {self._psnr_db:.2f} dB"
         return f"{duration(left)} left, step {progress.step:,}, loss {progress.loss:.4f}{quality}"
 
-    def _open(self, label: str, total: float, bar_format: str | None = None) -> ProgressBar:
+    def _open(self, label: str, total: float, bar_format: str | None = None, *, in_pixels: bool = False) -> ProgressBar:
         if self._bar is None or self._label != label:
             self._close()
-            self._bar, self._label = bar(label, total, bar_format), label
+            self._bar, self._label = bar(label, total, bar_format, in_pixels=in_pixels), label
         return self._bar
 
     def _close(self) -> None:

@@ -24,6 +24,7 @@ ROWS = (
     (Box("cli", "commands, options, what is printed", "top"),),
     (Box("bench", "other codecs and measurements: unicorn bench", "top"),),
     (Box("viewing", "a gallery in the browser, contact sheets, reports", "top"),),
+    (Box("portions", "large folders in portions, by processes or a cluster", "writer"),),
     (Box("packing", "the writer: targets, refinement, near-duplicates, quality floor, training", "writer"),),
     (Box("shards", "tar and parquet files to folders, and archives to such files", "writer"),),
     (Box("archive, measurement, verification", "the reader: open, get by index, verify", "reader"),),

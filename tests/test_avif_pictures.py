@@ -12,7 +12,8 @@ from unicorn_codec.codes.context_model import load_context_model
 from unicorn_codec.config import CodesOptions, Goal, ReadOptions, Target
 from unicorn_codec.format.code_kinds import AVIF, unmark_gray
 from unicorn_codec.packing.archive_writing import read_packed
-from unicorn_codec.packing.avif_pictures import AvifPictures, judge_avif, matching_quality, windows_of
+from unicorn_codec.packing.avif_pictures import AvifPictures, judge_avif, matching_quality
+from unicorn_codec.packing.candidates import windows_of
 from unicorn_codec.packing.into_codes import new_encoder
 from unicorn_codec.packing.pack import pack
 from unicorn_codec.packing.packed import Codes

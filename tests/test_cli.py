@@ -145,7 +145,9 @@ class FakePack:
     inputs: tuple[Path, ...]
     output: Path
 
-    def __call__(self, inputs: tuple[Path, ...], output: Path, options: PackOptions, observer: Observer) -> PackReport:
+    def __call__(
+        self, inputs: tuple[Path, ...], output: Path, options: PackOptions, observer: Observer, names: None
+    ) -> PackReport:
         self.inputs, self.output, self.options = inputs, output, options
         pictures = PictureTable([Picture("a.png", 100, 50, "00" * 32), Picture("b.png", 40, 30, "00" * 32)])
         observer.stage("reading", 1, 2)

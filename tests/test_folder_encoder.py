@@ -35,7 +35,8 @@ def encoder(tmp_path: Path) -> FolderEncoder:
 def encoded(encoder: FolderEncoder, rounds: int) -> Codes:
     seen: list[tuple[int, int]] = []
     codes = encoder.encode(STEP, lambda *done: seen.append(done), rounds=rounds)
-    assert seen[-1] == (9, 9)
+    pixels = (7 + 2 * 4) * SIDE**2
+    assert seen[-1] == (pixels, pixels)
     assert seen == sorted(set(seen))
     return codes
 

@@ -23,7 +23,7 @@ LAYERS = (
         "mending names name_pages chunks code_kinds picture_tiles records record_fields record_coding pages "
         "stored_files name_lookup blobs read_settings canary network_table decoder_table footer sources opening "
         "index_reading name_reading reader new_rows name_runs removed_pictures blob_writing index_writing writer "
-        "record_scanning scanning repair integrity growth",
+        "record_scanning scanning repair integrity copying growth joining",
     ),
     ("", "model_registry effort quality config"),
     ("weights", "weight_tables weight_coding minifloat weight_section"),
@@ -47,14 +47,15 @@ LAYERS = (
     ),
     ("decoders", "thumbnail_decoder picture_decoder network_decoder code_decoder loading exact_pictures batch_reading"),
     ("", "archive measurement verification editing pillow_plugin process_archive torch huggingface filesystem"),
-    ("shards", "members exporting tar_files parquet_files inputs"),
+    ("shards", "members exporting tar_files parquet_files remote_files inputs"),
     (
         "packing",
         "reports observer packed picture_source original_metadata whole_files refinement candidates code_writer "
-        "folder_encoder near_duplicates avif_pictures size_forecast rate_control effort_planning targets "
-        "learning_windows learned_cost update_training learning quality_floor self_contained into_codes preview "
-        "into_network archive_writing pack add",
+        "folder_encoder thumbnail_search near_duplicates avif_pictures size_forecast rate_control effort_planning "
+        "targets learning_windows learned_cost update_training learning quality_floor self_contained into_codes "
+        "preview into_network archive_writing pack add",
     ),
+    ("portions", "partition survey decisions portion workers pack"),
     ("viewing", "catalogue small_pictures gallery pages server export contact_sheet histograms report"),
     (
         "bench",

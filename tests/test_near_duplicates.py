@@ -17,14 +17,15 @@ from unicorn_codec.config import CodesOptions, Goal, ReadOptions, Target
 from unicorn_codec.format.code_kinds import code_of_unit, is_in_sequence
 from unicorn_codec.format.limits import MAX_SEQUENCE
 from unicorn_codec.inspection import describe
-from unicorn_codec.packing import candidates, near_duplicates
+from unicorn_codec.packing import candidates, near_duplicates, thumbnail_search
 from unicorn_codec.packing.archive_writing import read_packed, write_packed
 from unicorn_codec.packing.candidates import CandidateChooser
 from unicorn_codec.packing.into_codes import new_encoder
-from unicorn_codec.packing.near_duplicates import NearDuplicateGroup, differences, find_near_duplicates, thumbnail
+from unicorn_codec.packing.near_duplicates import NearDuplicateGroup, find_near_duplicates
 from unicorn_codec.packing.pack import pack
 from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.packing.reports import PackReport
+from unicorn_codec.packing.thumbnail_search import differences, group_alike, thumbnail
 from unicorn_codec.pictures.avif_sequence import (
     chain_of,
     decode_chains,
@@ -114,7 +115,8 @@ def test_groups_of_large_pictures_are_short(camera: Path, monkeypatch: pytest.Mo
 
 
 def test_a_picture_is_compared_with_so_many_groups(camera: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(near_duplicates, "OPEN_GROUPS", 1)
+    monkeypatch.setattr(thumbnail_search, "OPEN_GROUPS", 1)
+    monkeypatch.setattr(thumbnail_search, "BLOCK", 1)
     groups = find_near_duplicates(chooser_of(camera), 9, lambda *_: None)
     assert [len(group.positions) for group in groups] == [2, 3], "the picture between them closed the first one"
 
@@ -122,11 +124,37 @@ def test_a_picture_is_compared_with_so_many_groups(camera: Path, monkeypatch: py
 def test_noise_and_light_make_no_difference_but_another_scene_does() -> None:
     a = thumbnail(still(0))
     others = (still(3), (still(0) * 0.8).astype(np.uint8), draw(7, 120, 90))
-    noisy, darker, another = differences(a, [thumbnail(other) for other in others])
+    ((noisy, darker, another),) = differences(a[None], np.stack([thumbnail(other) for other in others]))
     assert noisy < 0.4 and darker < 0.4 and another > 1
-    flat = thumbnail(np.full((8, 8, 3), 7, np.uint8))
-    assert differences(flat, [flat]).tolist() == [0]
-    assert differences(flat, []).size == 0
+    flat = thumbnail(np.full((8, 8, 3), 7, np.uint8))[None]
+    assert differences(flat, flat).tolist() == [[0]]
+    assert differences(flat, flat[:0]).shape == (1, 0)
+
+
+def test_near_duplicates_are_found_in_any_order() -> None:
+    rng = np.random.default_rng(0)
+    scenes = rng.normal(0, 50, (500, 768)).astype(np.float32)
+    order = rng.permutation(1000)
+    noisy = (np.repeat(scenes, 2, 0) + rng.normal(0, 5, (1000, 768)).astype(np.float32))[order]
+    groups = list(group_alike(iter(noisy - noisy.mean(1, keepdims=True)), 9))
+    found = {tuple(sorted(np.flatnonzero(np.array(groups) == group).tolist())) for group in set(groups)}
+    assert found == {tuple(sorted(np.flatnonzero(order // 2 == scene).tolist())) for scene in range(500)}
+
+
+def test_a_full_group_takes_no_more_and_another_one_begins() -> None:
+    one = thumbnail(still(0))
+    assert list(group_alike([one] * 5, 2)) == [0, 0, 1, 1, 2]
+
+
+def test_blocks_do_not_change_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(1)
+    scenes = rng.normal(0, 50, (40, 768)).astype(np.float32)
+    noisy = scenes[rng.integers(0, 40, 300)] + rng.normal(0, 5, (300, 768)).astype(np.float32)
+    groups = []
+    for block in (1, 7, 300):
+        monkeypatch.setattr(thumbnail_search, "BLOCK", block)
+        groups.append(list(group_alike(noisy, 5)))
+    assert groups[0] == groups[1] == groups[2]
 
 
 def test_a_sequence_is_smaller_and_better(together: tuple[Path, PackReport], alone: tuple[Path, PackReport]) -> None:

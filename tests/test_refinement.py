@@ -12,27 +12,34 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from tests.conftest import draw
 from unicorn_codec import errors
 from unicorn_codec.checkpoints import CodesCheckpoint
 from unicorn_codec.codes.context_model import level_of, load_context_model
 from unicorn_codec.codes.rate_model import RateModel
 from unicorn_codec.concurrency import map_in_threads
-from unicorn_codec.config import CodesOptions, Goal, Target
+from unicorn_codec.config import CodesOptions, Goal, ReadOptions, Target
 from unicorn_codec.effort import (
     DEFAULT_ROUND_PIXELS,
+    LEAST_EFFORT,
     LONG_EFFORT,
     MAX_EFFORT,
     RANDOM_EFFORT,
     SHORT_EFFORT,
     default_effort,
 )
-from unicorn_codec.packing import effort_planning, rate_control, refinement
+from unicorn_codec.packing import candidates, effort_planning, rate_control, refinement
+from unicorn_codec.packing.candidates import CandidateChooser
 from unicorn_codec.packing.code_writer import encode_latents, quantise_latents
 from unicorn_codec.packing.folder_encoder import PicturesAsAvif
 from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.pack import pack
+from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.packing.refinement import Objective
 from unicorn_codec.pictures.demo_pictures import make_demo_pictures
+from unicorn_codec.pictures.images import Folder
+from unicorn_codec.pictures.picture_table import PictureTable
+from unicorn_codec.transform import resampling
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 from unicorn_codec.transform.resampling import double, halve
 
@@ -248,12 +255,40 @@ def test_all_pictures_are_refined_once_even_where_the_sample_misleads(monkeypatc
     assert folder.file_bytes(codes) == pytest.approx(2e4, rel=rate_control.TOLERANCE_REFINED)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("size", [(1, 1), (9, 40), (64, 33), (101, 30)])
+def test_halving_in_bands_is_halving(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, *size, 3), np.uint8))
+    whole = halve(pixels)
+    monkeypatch.setattr(resampling, "BAND_PIXELS", 2 * size[1] * 7)
+    assert torch.equal(halve(pixels), whole) and whole.shape[1:3] == (-(-size[0] // 2), -(-size[1] // 2))
+
+
+def test_a_large_picture_is_halved_where_its_windows_cost_less(
+    autoencoder: PackagedAutoencoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(candidates, "LARGEST_WHOLE", 40 * 40)
+    monkeypatch.setattr(candidates, "WINDOW", 24)
+    folder = Folder(root=Path("none"), pictures=PictureTable())
+    chooser = CandidateChooser(
+        pictures=PictureSource(folder, ReadOptions()), autoencoder=autoencoder, rate=RateModel.of(load_context_model())
+    )
+    smooth, noisy = draw(0, 64, 48), np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+    halved = []
+    for picture in (smooth, noisy):
+        pixels = torch.from_numpy(picture)[None]
+        (chosen,) = chooser._choose(pixels, chooser.encode(pixels), 24.0, 0)
+        halved.append(chosen.half)
+        expected = chooser.encode_halves(pixels) if chosen.half else chooser.encode(pixels)
+        assert torch.equal(chosen.latents, expected)
+    assert halved == [False, True]
+
+
 @pytest.mark.parametrize(
     ("device", "pictures", "rounds"),
     [
-        *[("cpu", 1, SHORT_EFFORT), ("cpu", 500, SHORT_EFFORT), ("cpu", 1000, 6), ("cpu", 10_000, 0)],
+        *[("cpu", 1, SHORT_EFFORT), ("cpu", 500, SHORT_EFFORT), ("cpu", 1000, 6), ("cpu", 10_000, LEAST_EFFORT)],
         *[("cuda", 1, LONG_EFFORT), ("cuda", 1000, LONG_EFFORT), ("cuda", 5000, 61), ("cuda", 20_000, SHORT_EFFORT)],
-        *[("cuda", 100_000, 3), ("cuda", 1_000_000, 0)],
+        *[("cuda", 100_000, 3), ("cuda", 1_000_000, LEAST_EFFORT)],
     ],
 )
 def test_many_pixels_get_fewer_rounds(device: str, pictures: int, rounds: int) -> None:

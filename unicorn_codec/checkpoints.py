@@ -41,6 +41,11 @@ def checkpoint_path(output: Path) -> Path:
     return output.with_name(output.name + ".checkpoint")
 
 
+def portions_path(output: Path) -> Path:
+    """Return the path of the folder of an output's portions, while it is packed in portions."""
+    return output.with_name(output.name + ".portions")
+
+
 def check_checkpoint(output: Path, options: PackOptions) -> None:
     """Check that packing neither discards unfinished work unasked nor resumes from nothing.
 

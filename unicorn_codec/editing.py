@@ -1,11 +1,13 @@
-"""Changes of an archive without coding: removal of pictures, and repair."""
+"""Changes of archives without coding: removal of pictures, repair, and joining."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from unicorn_codec.atomic_files import open_atomic
 from unicorn_codec.errors import ArchiveUnreadable, OutputError
 from unicorn_codec.format.growth import growing
+from unicorn_codec.format.joining import join
 from unicorn_codec.format.records import OTHER_FILE
 from unicorn_codec.format.repair import RepairReport, repair
 from unicorn_codec.format.sources import FileBytes
@@ -42,3 +44,17 @@ def repair_file(damaged: Path | str, output: Path | str) -> RepairReport:
         raise ArchiveUnreadable(f"cannot read {damaged}: {error.strerror}") from error
     except OSError as error:
         raise OutputError(f"cannot write {output}: {error.strerror or error}") from error
+
+
+def join_files(
+    archives: Sequence[Path | str], output: Path | str, progress: Callable[[int, int], None] = lambda *_: None
+) -> tuple[int, int]:
+    """Write one archive of all members of several, and return the number of its members and its bytes.
+
+    Args:
+        progress: called with the number of copied members and of all of them.
+
+    Raises as ``format.joining.join``.
+    """
+    parts = join([Path(path) for path in archives], Path(output), progress)
+    return sum(part.footer.members for part in parts), os.path.getsize(output)

@@ -12,8 +12,12 @@ LONG_EFFORT = 100
 DEFAULT_EFFORT = {"cpu": SHORT_EFFORT, "cuda": LONG_EFFORT}
 """Default rounds, by kind of device."""
 
+LEAST_EFFORT = 2
+"""Default rounds however large a folder is."""
+
 DEFAULT_ROUND_PIXELS = {"cpu": 400_000_000, "cuda": 20_000_000_000}
-"""Limit of pixels x rounds for the default: about 25 minutes on two cores without bfloat16, 1 minute on an H200."""
+"""Limit of pixels x rounds above which the default is ``LEAST_EFFORT``: about 25 minutes on two cores without bfloat16,
+1 minute on an H200."""
 
 
 def worthwhile_rounds(rounds: int) -> int:
@@ -23,4 +27,5 @@ def worthwhile_rounds(rounds: int) -> int:
 
 def default_effort(pixels: int, device: str) -> int:
     """Return the default rounds for a folder of ``pixels`` pixels in all on a kind of device."""
-    return worthwhile_rounds(min(DEFAULT_EFFORT[device], DEFAULT_ROUND_PIXELS[device] // pixels))
+    rounds = min(DEFAULT_EFFORT[device], DEFAULT_ROUND_PIXELS[device] // pixels)
+    return max(LEAST_EFFORT, worthwhile_rounds(rounds))

@@ -108,6 +108,10 @@ class Interrupted(UnicornError):
     """The user stopped packing. A checkpoint holds the work done so far."""
 
 
+class WorkerLost(UnicornError):
+    """A worker ended before its work did, for example because the system ran out of memory."""
+
+
 class PackageMissing(UnicornError):
     """The request needs an optional package that is not installed."""
 

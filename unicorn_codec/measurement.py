@@ -25,6 +25,9 @@ WORST_SHOWN = 5
 SAMPLE_PICTURES = 256
 """Number of pictures in a sample: those with the lowest indices, which the archive's seed draws at random."""
 
+See = Callable[[int, Pixels], None]
+"""Called with index and pixels of a picture."""
+
 MATCHED_TOGETHER = 4096
 """Pictures that are listed together, which bounds memory."""
 
@@ -129,6 +132,8 @@ class Measured:
         table = DistortionTable()
         for row in rows:
             table.append(row)
+        if not table:
+            return cls.nothing()
         table.sort()
         return cls(psnr_db=summarize(table.psnrs_db), ms_ssim=summarize(table.ms_ssims), rows=table)
 
@@ -194,11 +199,12 @@ def measure_chosen(
     progress: Callable[[int, int], None],
     matching: Matching,
     some: str,
+    see: See = lambda *_: None,
 ) -> Measured:
     """Measure the pictures that a word of ``config.MEASURED_PICTURES`` names, as ``measure`` does."""
     if some == "none":
         return Measured.nothing()
-    return measure(archive, originals, read, progress, matching.sample() if some == "sample" else matching)
+    return measure(archive, originals, read, progress, matching.sample() if some == "sample" else matching, see)
 
 
 def measure(
@@ -207,30 +213,33 @@ def measure(
     read: ReadOptions,
     progress: Callable[[int, int], None] = lambda *_: None,
     matching: Matching | None = None,
+    see: See = lambda *_: None,
 ) -> Measured:
     """Decode every picture whose original is in a folder, and measure its distortion.
 
     Args:
         originals: at least one picture with a name and size of the archive. Of an exact one, the bytes are compared.
+        progress: called with the number of pixels that are measured, and of all.
         read: options for reading the folder's files.
         matching: what to compare, instead of matching by name. Pictures of a sequence should be near each other.
+        see: called with index and pixels of each decoded picture.
     """
     matching = matching or Matching.by_name(archive, originals)
-    total = len(matching.indices)
+    total = sum(original.width * original.height for original in matching.originals)
 
     def rows() -> Iterator[PictureDistortion]:
         done = 0
         for part in matching.parts():
-            for row in measure_some(archive, originals, read, part):
+            for row in measure_some(archive, originals, read, part, see):
                 yield row
-                done += 1
+                done += part[row.index].width * part[row.index].height
                 progress(done, total)
 
     return Measured.of(rows())
 
 
 def measure_some(
-    archive: Archive, originals: Folder, read: ReadOptions, matching: Mapping[int, Picture]
+    archive: Archive, originals: Folder, read: ReadOptions, matching: Mapping[int, Picture], see: See
 ) -> Iterator[PictureDistortion]:
     """Yield the distortion of some pictures; the arguments are those of ``measure``."""
     names = archive.names_of(matching)
@@ -239,6 +248,7 @@ def measure_some(
 
     def pairs() -> Iterator[tuple[int, Pixels, Pixels]]:
         for index, decoded in archive.iterate(others):
+            see(index, decoded)
             yield index, read_with_alpha(originals, matching[index], read), decoded
 
     def compare(pair: tuple[int, Pixels, Pixels]) -> PictureDistortion:

@@ -29,6 +29,9 @@ from unicorn_codec.pictures.images import Pixels
 from unicorn_codec.pictures.transparency import with_alpha
 from unicorn_codec.transform.autoencoder import Autoencoder
 
+GRAY_ROWS = 256
+"""Rows that are made gray together, which bounds memory."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Part:
@@ -162,6 +165,9 @@ class CodeDecoder:
 
 def to_gray(pixels: Pixels) -> Pixels:
     """Replace the colours of pixels (H, W, 3) by their luma (BT.601), the same in all channels."""
-    red, green, blue = np.moveaxis(pixels.astype(np.uint32), -1, 0)
-    luma = ((299 * red + 587 * green + 114 * blue + 500) // 1000).astype(np.uint8)
-    return np.repeat(luma[..., None], 3, axis=-1)
+    gray = np.empty_like(pixels)
+    for start in range(0, len(pixels), GRAY_ROWS):
+        band = slice(start, start + GRAY_ROWS)
+        red, green, blue = np.moveaxis(pixels[band].astype(np.uint32), -1, 0)
+        gray[band] = ((299 * red + 587 * green + 114 * blue + 500) // 1000).astype(np.uint8)[..., None]
+    return gray

@@ -8,17 +8,15 @@ import shutil
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
 from unicorn_codec.atomic_files import lock, open_atomic
 from unicorn_codec.errors import ArchiveBusy, ArchiveUnreadable, DamagedSectionWarning, OutputError
 from unicorn_codec.format.chunks import TOMBSTONES
+from unicorn_codec.format.copying import MemberCopier
 from unicorn_codec.format.reader import ContainerReader
-from unicorn_codec.format.records import NETWORK
 from unicorn_codec.format.sources import FileSource
-from unicorn_codec.format.stored_files import pieces_of_record, with_places
 from unicorn_codec.format.writer import ContainerWriter
 
 
@@ -98,7 +96,7 @@ def compact(path: Path, progress: Callable[[int, int], None] = lambda *_: None) 
 
 
 def _copy(reader: ContainerReader, file: IO[bytes], progress: Callable[[int, int], None]) -> None:
-    footer, copied = reader.footer, 0
+    footer = reader.footer
     writer = ContainerWriter(
         file,
         footer.archive_id,
@@ -106,53 +104,12 @@ def _copy(reader: ContainerReader, file: IO[bytes], progress: Callable[[int, int
         next_index=footer.next_index,
         drawing=reader.drawing(),
     )
-    for decoder in footer.decoders:
-        if decoder.weights is not None:
-            decoder = replace(decoder, weights=writer.add_weights(reader.weights(decoder.weights)))
-        writer.add_decoder(decoder)
-    needed = _needed_parents(reader)
-    for leaf in reader.leaves():
-        names = reader.names_of(leaf)
-        for index in range(leaf.first, leaf.first + len(leaf)):
-            row = leaf.row(index)
-            if row is None or not (row.lives or index in needed):
-                continue
-            copied += row.lives
-            progress(copied, footer.members)
-            name = (names[index - leaf.first] or None) if names else None
-            if row.codec == NETWORK:
-                writer.add_of_network(index, row.width, row.height, row.decoder, name, psnr=row.psnr)
-                continue
-            record = reader.record(row)
-            places = record.metadata if row.lives else ()
-            blobs = [(place.kind, reader.blob(place)) for place in places]
-            moved = replace(record, metadata=(), modified=reader.details(row).modified if row.lives else None)
-            if pieces := pieces_of_record(record):
-                moved = with_places(moved, [writer.add_piece(reader.piece(place)) for place in pieces])
-            writer.add(moved, name, blobs=blobs, psnr=row.psnr)
-            if not row.lives:
-                writer.hide([index])
+    copier = MemberCopier(writer)
+    decoders = copier.copy_decoders(reader)
+    for copied, _ in enumerate(copier.copy_members(reader, decoders), start=1):
+        progress(copied, footer.members)
     for attachment in footer.attachments:
         if attachment.letter != TOMBSTONES:
             payload = reader.payload(attachment.letter, attachment.offset, attachment.length)
             writer.attach(attachment.letter, payload)
     writer.commit(seed=footer.seed, canaries=footer.canaries, read=footer.read)
-
-
-def _needed_parents(reader: ContainerReader) -> set[int]:
-    """Return the indices of all pictures that others of the archive depend on, directly or indirectly."""
-    needed, parents = set[int](), dict[int, int]()
-    waiting: list[int] = []
-    for leaf in reader.leaves():
-        for index in range(leaf.first, leaf.first + len(leaf)):
-            row = leaf.row(index)
-            if row is not None and row.parent is not None:
-                parents[index] = row.parent
-                if row.lives:
-                    waiting.append(index)
-    while waiting:
-        parent = parents.get(waiting.pop())
-        if parent is not None and parent not in needed:
-            needed.add(parent)
-            waiting.append(parent)
-    return needed

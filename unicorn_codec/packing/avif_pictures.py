@@ -12,7 +12,7 @@ import torch
 
 from unicorn_codec.concurrency import map_in_threads
 from unicorn_codec.devices import worker_count
-from unicorn_codec.packing.candidates import WINDOW, WINDOWS_AT_ONCE, CandidateChooser
+from unicorn_codec.packing.candidates import WINDOW, WINDOWS_AT_ONCE, CandidateChooser, windows_of
 from unicorn_codec.packing.folder_encoder import FINEST, FINEST_OF_SEQUENCES, FolderEncoder
 from unicorn_codec.packing.near_duplicates import total_distortion
 from unicorn_codec.packing.picture_source import PictureSource
@@ -22,9 +22,6 @@ from unicorn_codec.pictures.batches import batches_by_size
 from unicorn_codec.pictures.images import Pixels
 from unicorn_codec.quality import avif_quality_of, quality_of_step
 from unicorn_codec.transform.distortion import judged_distortion
-
-LARGEST_WHOLE = 1 << 20
-"""Pixels up to which a picture is judged whole. Of larger ones four windows are, one in each quarter."""
 
 REFINED, LEARNED = 0.93, 0.75
 """Approximate relative cost of latents after refinement, and the least that learning and refinement may reach."""
@@ -134,18 +131,6 @@ def judge_avif(encoder: FolderEncoder, step: float, progress: Callable[[int, int
     cheaper.sort()
     code_bytes = {position: size for position, size, _ in cheaper}
     return AvifCandidates(quality, code_bytes, {position: ratio for position, _, ratio in cheaper})
-
-
-def windows_of(pixels: Pixels) -> list[Pixels]:
-    """Return the parts of a picture by which it is judged: all of it, or one window in each quarter."""
-    height, width = pixels.shape[:2]
-    if height * width <= LARGEST_WHOLE:
-        return [pixels]
-    tops, lefts = (
-        [min(max(0, side * part // 4 - WINDOW // 2), max(0, side - WINDOW)) for part in (1, 3)]
-        for side in (height, width)
-    )
-    return [pixels[top : top + WINDOW, left : left + WINDOW] for top in tops for left in lefts]
 
 
 def latent_costs(chooser: CandidateChooser, windows: Sequence[Sequence[Pixels]], step: float) -> list[float]:

@@ -26,6 +26,9 @@ FINEST_WITH_HALVES = 2.0
 WINDOW = 512
 """Side, in pixels, of the central window of a large picture on which the choice is based."""
 
+LARGEST_WHOLE = 1 << 20
+"""Pixels up to which a picture is judged whole. Of larger ones four windows are, one in each quarter."""
+
 WINDOWS_AT_ONCE = 8
 """Number of windows compared together, which bounds memory."""
 
@@ -73,33 +76,45 @@ class CandidateChooser:
             batch: positions of the pictures.
             latents: (N, C, h, w), raw, of the pictures.
             rounds: of refinement.
-            progress: called with the number of pictures chosen since the last call.
+            progress: called with the number of pixels chosen, or refined, since the last call.
         """
         if not batch:
             return
         positions = np.array(batch)
         if not rounds and step < FINEST_WITH_HALVES:  # the pixels do not matter
             yield [Candidate(half=False, places=positions, latents=latents)]
-            progress(len(batch))
+            progress(len(batch) * self.pictures.pixels_of(batch[0]))
             return
         device, of_picture = self.autoencoder.device, self.pictures.pixels_of(batch[0])
+        is_large = of_picture > pixels_at_once(device)  # its pieces are progress of their own
         together = max(1, pixels_at_once(device) // of_picture)
         parts = [slice(start, start + together) for start in range(0, len(batch), together)]
         # Pictures are read here, not by the workers, because Pillow's warnings are suppressed for all threads at once.
         pixels = (torch.from_numpy(np.stack([self.pictures.picture(p) for p in batch[part]])) for part in parts)
 
         def choose(part: tuple[Tensor, Tensor]) -> list[Candidate]:
-            return self._choose(*part, step, rounds)
+            return self._choose(*part, step, rounds, progress if is_large else lambda _: None)
 
         inputs = zip(pixels, (latents[part] for part in parts), strict=True)
         with closing(map_in_workers(choose, inputs, device, pixels=together * of_picture)) as results:
             for part, chosen in zip(parts, results, strict=True):
                 yield [replace(one, places=positions[part][one.places]) for one in chosen]
-                progress(len(positions[part]))  # Ctrl-C may come here: the caller has what was chosen by now
+                if not (is_large and rounds):
+                    progress(len(positions[part]) * of_picture)  # Ctrl-C may come here: the caller has what was chosen
 
-    def _choose(self, pixels: Tensor, latents: Tensor, step: float, rounds: int) -> list[Candidate]:
+    def _choose(
+        self,
+        pixels: Tensor,
+        latents: Tensor,
+        step: float,
+        rounds: int,
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> list[Candidate]:
         chosen = [Candidate(half=False, places=np.arange(len(pixels)), latents=latents)]
-        if step >= FINEST_WITH_HALVES:
+        if step >= FINEST_WITH_HALVES and pixels[0, ..., 0].numel() > LARGEST_WHOLE:
+            if self.is_cheaper_at_half(pixels[0].numpy(), step):
+                chosen = [replace(chosen[0], half=True, latents=self.encode_halves(pixels))]
+        elif step >= FINEST_WITH_HALVES:
             halves = self.encode_halves(pixels)
             is_half = self.are_cheaper_at_half(pixels, latents, halves, step)
             chosen = [
@@ -110,7 +125,10 @@ class CandidateChooser:
         if not rounds:
             return chosen
         return [
-            replace(one, latents=self.objective(step, half=one.half).refine(pixels[one.places], one.latents, rounds))
+            replace(
+                one,
+                latents=self.objective(step, half=one.half).refine(pixels[one.places], one.latents, rounds, progress),
+            )
             for one in chosen
         ]
 
@@ -126,6 +144,15 @@ class CandidateChooser:
         """Return (N,) whether the codes of pictures cost less at half size, without refinement."""
         whole, half = self.costs(pixels, latents, halves, step)
         return (half < whole).numpy()
+
+    def is_cheaper_at_half(self, picture: Pixels, step: float) -> bool:
+        """Return whether the windows of a large picture (H, W, 3) cost less at half size, without refinement."""
+        whole = half = 0.0
+        for window in windows_of(picture):
+            pixels = torch.from_numpy(np.ascontiguousarray(window))[None]
+            costs = self.costs(pixels, self.encode(pixels), self.encode_halves(pixels), step)
+            whole, half = whole + float(costs[0]), half + float(costs[1])
+        return half < whole
 
     def costs(self, pixels: Tensor, latents: Tensor, halves: Tensor, step: float) -> tuple[Tensor, Tensor]:
         """Return (N,) rate-distortion costs of pictures at whole and at half size, in bits, without refinement."""
@@ -169,3 +196,15 @@ def middle(pixels: Pixels) -> Pixels:
     """Crop the centre to at most ``WINDOW`` pixels per side."""
     rows, columns = (slice(max(0, side - WINDOW) // 2, (side + WINDOW) // 2) for side in pixels.shape[:2])
     return pixels[rows, columns]
+
+
+def windows_of(pixels: Pixels) -> list[Pixels]:
+    """Return the parts of a picture by which it is judged: all of it, or one window in each quarter."""
+    height, width = pixels.shape[:2]
+    if height * width <= LARGEST_WHOLE:
+        return [pixels]
+    tops, lefts = (
+        [min(max(0, side * part // 4 - WINDOW // 2), max(0, side - WINDOW)) for part in (1, 3)]
+        for side in (height, width)
+    )
+    return [pixels[top : top + WINDOW, left : left + WINDOW] for top in tops for left in lefts]

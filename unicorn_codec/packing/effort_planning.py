@@ -33,7 +33,7 @@ def plan_rounds(encoder: FolderEncoder, options: CodesOptions, step: float) -> i
     if encoder.checkpoint is not None and encoder.checkpoint.rounds is not None:
         return encoder.checkpoint.rounds
     if options.seconds is None:
-        return default_effort(encoder.pictures.pixels, encoder.autoencoder.device.type)
+        return default_effort(round(encoder.pictures.pixels / encoder.share), encoder.autoencoder.device.type)
     # A target size may require a second pass over all pictures.
     passes = 1 if options.target.file_bytes(encoder.pictures.pixels) is None else 2
     return rounds_within(encoder, options.seconds, passes, step)

@@ -87,6 +87,7 @@ class FolderEncoder:
         alphas: opacity of transparent pictures by position.
         overhead_bytes: bytes of the file besides codes and update, see ``estimate_overhead``.
         work: folder of temporary files; None: the system's.
+        share: of the archive's pixels, in these pictures; less than 1 if they are a sample of them.
     """
 
     latents: LatentSource
@@ -98,6 +99,7 @@ class FolderEncoder:
     alphas: Spool = field(default_factory=Spool)
     overhead_bytes: int
     work: Path | None = None
+    share: float = 1.0
 
     @property
     def pictures(self) -> PictureSource:
@@ -153,18 +155,24 @@ class FolderEncoder:
         return self.overhead + sum(map(len, codes.streams))
 
     def encode(self, step: float, progress: Callable[[int, int], None], *, rounds: int = 0) -> Codes:
-        """Return codes of all pictures, by position. Those of latents have a step of at least ``FINEST``."""
-        count = len(self.pictures)
+        """Return codes of all pictures, by position. Those of latents have a step of at least ``FINEST``.
+
+        Args:
+            progress: called with the number of pixels that are coded, and of all.
+        """
+        count, pixels = len(self.pictures), self.pictures.pixels
         kept = self.checkpoint if rounds else None
         if kept is not None:
             update = hashlib.sha256(self.update or b"").hexdigest()
             kept.begin(f"step {step!r}, {rounds} rounds, update {update}")
         codes, in_sequences = Spool(self.work) if kept is None else kept.codes, Spool(self.work)
+        done = sum(map(self.pictures.pixels_of, codes))
         for some_codes in self.sequences.codes_at(step):
             for position, code in some_codes.items():
                 in_sequences[position] = self.pictures.mark_if_gray(position, code)
-            progress(len(codes) + len(in_sequences), count)
-        add = cumulative(progress, len(codes) + len(in_sequences), count)
+                done += self.pictures.pixels_of(position)
+            progress(done, pixels)
+        add = cumulative(progress, done, pixels)
         step = max(step, FINEST)
 
         def keep(position: int, code: bytes) -> None:
@@ -179,8 +187,7 @@ class FolderEncoder:
             for position, code in self.encode_batch([batch[p] for p in places], latents[places], step, rounds, add):
                 keep(position, self.pictures.mark_if_gray(position, code))
         for position in sorted(position for position in tiled if position not in codes):
-            keep(position, join_codes(self.encode_tiles(position, step, rounds)))
-            add(1)
+            keep(position, join_codes(self.encode_tiles(position, step, rounds, add)))
         streams = SpooledCodes(codes, count, in_sequences, self.sequences.positions)
         return Codes(level=level_of(step), model_sha256=self.model.sha256, streams=streams)
 
@@ -195,7 +202,7 @@ class FolderEncoder:
         """Yield positions and codes of pictures of one size, in any order.
 
         Args:
-            progress: called with the number of pictures chosen since the last call; their codes may come later.
+            progress: called with the number of pixels chosen since the last call; their codes may come later.
         """
         waiting: list[Candidate] = []
         most = WRITTEN_TOGETHER[self.autoencoder.device.type]
@@ -211,23 +218,23 @@ class FolderEncoder:
             raise
         yield from write_codes(self.model, waiting, step)
 
-    def encode_tiles(self, position: int, step: float, rounds: int) -> list[bytes]:
+    def encode_tiles(self, position: int, step: float, rounds: int, progress: Callable[[int], None]) -> list[bytes]:
         """Return the codes of the tiles of a large picture, each of which is coded as a picture of its own."""
         tiles = self.pictures.tiles_of(position)
         latents = LatentSource(tiles, self.autoencoder)
         encoder = replace(self, latents=latents, chooser=replace(self.chooser, pictures=tiles), checkpoint=None)
         codes = dict[int, bytes]()
         for batch, of_batch in latents.of(range(len(tiles))):
-            codes |= encoder.encode_batch(batch, of_batch, step, rounds)
+            codes |= encoder.encode_batch(batch, of_batch, step, rounds, progress)
         return [self.pictures.mark_if_gray(position, codes[number]) for number in range(len(tiles))]
 
     def estimate_file_bytes(self, step: float, progress: Callable[[int, int], None]) -> float:
         """Estimate the bytes of the file without refinement, and without writing codes of latents."""
-        add = cumulative(progress, 0, len(self.pictures))
+        add = cumulative(progress, 0, self.pictures.pixels)
         code_bytes = 0.0
         for some_codes in self.sequences.codes_at(step):
             code_bytes += sum(map(len, some_codes.values()))
-            add(len(some_codes))
+            add(sum(map(self.pictures.pixels_of, some_codes)))
         step = max(step, FINEST)
         for batch, latents in self.latents.all_but(self.sequences.positions):
             for chosen in self.chooser.choose(batch, latents, step, 0, add):

@@ -76,9 +76,17 @@ class PackedCodes:
 
 
 def pack_into_codes(
-    pictures: PictureSource, autoencoder: PackagedAutoencoder, output: Path, options: CodesOptions, observer: Observer
+    pictures: PictureSource,
+    autoencoder: PackagedAutoencoder,
+    output: Path,
+    options: CodesOptions,
+    observer: Observer,
+    update: bytes | None = None,
 ) -> PackedCodes:
     """Store every picture as a code and, if it pays for its bytes, an update of the models that learned the folder.
+
+    Args:
+        update: learned before, which the archive holds whatever it saves; ``options.learning`` is None then.
 
     Raises:
         InvalidSetting: no step reaches the target size, or the step is too coarse.
@@ -91,7 +99,7 @@ def pack_into_codes(
     model = load_context_model(autoencoder.reference.name)
     settings = replace(options, resume=False, overwrite=False, measure="all")
     digest = digest_settings(
-        settings, folder_digest(pictures.folder, pictures.read), autoencoder.reference, model.sha256
+        settings, folder_digest(pictures.folder, pictures.read), autoencoder.reference, model.sha256, update
     )
     checkpoint = CodesCheckpoint(checkpoint_path(output), digest, resume=options.resume)
     observer.found(pictures.folder, None)
@@ -102,6 +110,8 @@ def pack_into_codes(
         if is_wanted(options.self_contained, options.target.file_bytes(pictures.pixels) or 0, autoencoder):
             other_bytes += attached_bytes(autoencoder.reference.model(model.sha256))
         encoder = new_encoder(pictures, autoencoder, model, output.parent, checkpoint, other_bytes)
+        if update is not None:
+            encoder = encoder.with_update(update)
         return _encode(encoder, options, observer)
     except KeyboardInterrupt:
         if checkpoint.is_empty:
@@ -127,12 +137,14 @@ def new_encoder(
     work: Path | None = None,
     checkpoint: CodesCheckpoint | None = None,
     other_bytes: int = 0,
+    share: float = 1.0,
 ) -> FolderEncoder:
     """Return an encoder without sequences and update.
 
     Args:
         work: folder of temporary files; None: the system's.
         other_bytes: of metadata, and of a stored model.
+        share: of the pixels that the archive will hold, in these pictures.
     """
     rate = RateModel.of(model).to(autoencoder.device)
     return FolderEncoder(
@@ -143,28 +155,45 @@ def new_encoder(
         alphas=pictures.alphas(work),
         overhead_bytes=estimate_overhead(pictures) + other_bytes,
         work=work,
+        share=share,
     )
 
 
 def _encode(encoder: FolderEncoder, options: CodesOptions, observer: Observer) -> PackedCodes:
-    groups = list[NearDuplicateGroup]()
-    if options.sequences and has_avif():
-        most = options.depends_on + 1  # the last picture of a sequence depends on all others
-        groups = find_near_duplicates(encoder.chooser, most, observer.of_stage("comparing"), encoder.work)
+    groups = find_groups(encoder, options, observer)
     target = resolve(options.target, pixels=encoder.pictures.pixels, coarsest=encoder.coarsest)
     if isinstance(target, AsAvif):
         container = encode_as_avif(encoder, groups, target.quality, options.seed, observer)
         return PackedCodes(container=container, rounds=0)
-    step = target.step if isinstance(target, AtStep) else plain_step(encoder, target.bytes, observer)
-    encoder = encoder.with_sequences(worthwhile(groups, step, observer.of_stage("sequences")))
-    encoder, learned = learn_and_choose(encoder, step, options, observer)
-    plan = CodesPlan(target=target, rounds=plan_rounds(encoder, options, step))
+    encoder, plan, learned = plan_codes(encoder, groups, target, options, observer)
     if encoder.checkpoint is not None and options.effort is None:
         encoder.checkpoint.rounds = plan.rounds  # a resumed pack continues with the same number
     container = encode_to_plan(encoder, plan, options.seed, observer)
     if options.has_quality_floor:
         container = enforce_floor(encoder, plan, options, container, observer)
     return PackedCodes(container=container, rounds=plan.rounds, learned=learned)
+
+
+def find_groups(encoder: FolderEncoder, options: CodesOptions, observer: Observer) -> list[NearDuplicateGroup]:
+    """Find near-duplicates, if they may become sequences."""
+    if not (options.sequences and has_avif()):
+        return []
+    most = options.depends_on + 1  # the last picture of a sequence depends on all others
+    return find_near_duplicates(encoder.chooser, most, observer.of_stage("comparing"), encoder.work)
+
+
+def plan_codes(
+    encoder: FolderEncoder,
+    groups: Sequence[NearDuplicateGroup],
+    target: AtStep | OfSize,
+    options: CodesOptions,
+    observer: Observer,
+) -> tuple[FolderEncoder, CodesPlan, Learned | None]:
+    """Choose sequences, learn, choose what AVIF codes better, and choose the rounds of refinement."""
+    step = target.step if isinstance(target, AtStep) else plain_step(encoder, target.bytes, observer)
+    encoder = encoder.with_sequences(worthwhile(groups, step, observer.of_stage("sequences")))
+    encoder, learned = learn_and_choose(encoder, step, options, observer)
+    return encoder, CodesPlan(target=target, rounds=plan_rounds(encoder, options, step)), learned
 
 
 def learn_and_choose(

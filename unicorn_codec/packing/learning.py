@@ -99,9 +99,9 @@ def begin_training(encoder: FolderEncoder, step: float, seed: int, observer: Obs
 
 
 def pixels_of_codes(encoder: FolderEncoder) -> int:
-    """Return the pixels of all pictures that are coded as latents."""
+    """Return the pixels of all pictures of the archive that are coded as latents."""
     in_sequences = sum(encoder.pictures.pixels_of(position) for position in encoder.sequences.positions)
-    return encoder.pictures.pixels - in_sequences
+    return round((encoder.pictures.pixels - in_sequences) / encoder.share)
 
 
 def choose_rank(models: UpdatedModels, code_bytes: float) -> int:

@@ -11,8 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
 from unicorn_codec.concurrency import MAX_PENDING, map_in_threads
@@ -20,6 +18,7 @@ from unicorn_codec.devices import worker_count
 from unicorn_codec.packing.candidates import WINDOW, WINDOWS_AT_ONCE, CandidateChooser, middle
 from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.packing.refinement import bits_worth
+from unicorn_codec.packing.thumbnail_search import group_alike, thumbnail
 from unicorn_codec.pictures.avif import encode_avif
 from unicorn_codec.pictures.avif_sequence import encode_sequence, sequence_codes
 from unicorn_codec.pictures.batches import places_by_size
@@ -27,15 +26,6 @@ from unicorn_codec.pictures.images import Pixels
 from unicorn_codec.quality import avif_quality_of, quality_of_step
 from unicorn_codec.spool import Spool
 from unicorn_codec.transform.distortion import distortion
-
-THUMBNAIL = 16
-"""Side of the compared thumbnails in pixels, small enough to suppress noise and small objects."""
-
-MOST_DIFFERENCE = 0.8
-"""Threshold: root mean square of the difference of two thumbnails, in units of their own deviation."""
-
-OPEN_GROUPS = 256
-"""Maximum number of groups, the latest ones, whose last member a picture is compared with."""
 
 MOST_PIXELS = 1 << 27
 """Maximum number of pixels in a group, because encoding holds them in memory."""
@@ -250,44 +240,20 @@ def find_near_duplicates(
     Args:
         work: folder of temporary files; None: the system's.
     """
-    sizes = chooser.pictures.sizes
-    found, done = [], 0
+    pictures, found, done = chooser.pictures, list[list[int]](), 0
+    sizes = pictures.sizes
     for (width, height), positions in places_by_size(sizes).items():
         longest = min(most, MOST_PIXELS // (width * height))
-        if longest < 2:
+        groups = dict[int, list[int]]()
+        if longest > 1 and len(positions) > 1:
+            thumbnails = (thumbnail(pictures.picture(position)) for position in positions)
+            for position, group in zip(positions, group_alike(thumbnails, longest), strict=True):
+                groups.setdefault(group, []).append(position)
+                done += 1
+                progress(done, len(sizes))
+        else:
             done += len(positions)
             progress(done, len(sizes))
-            continue
-        open_groups: list[tuple[list[int], NDArray[np.float32]]] = []  # each with its last picture's thumbnail
-        for position in positions:
-            own = thumbnail(chooser.pictures.picture(position))
-            apart = differences(own, [last for _, last in open_groups])
-            is_near = apart.min(initial=math.inf) < MOST_DIFFERENCE
-            group = open_groups.pop(int(apart.argmin()))[0] if is_near else []
-            group.append(position)
-            if len(group) < longest:
-                open_groups.append((group, own))
-            if len(group) == 2:
-                found.append(group)
-            del open_groups[:-OPEN_GROUPS]
-            done += 1
-            progress(done, len(sizes))
-    windows, codes = WindowCache(chooser.pictures), Spool(work)
+        found += [group for group in groups.values() if len(group) > 1]
+    windows, codes = WindowCache(pictures), Spool(work)
     return [NearDuplicateGroup(chooser, group, windows, codes) for group in sorted(found)]
-
-
-def thumbnail(pixels: Pixels) -> NDArray[np.float32]:
-    """Return (3 x 16 x 16,) a picture's mean colours, centred."""
-    planes: Tensor = torch.from_numpy(pixels).permute(2, 0, 1)[None].float()
-    small = F.adaptive_avg_pool2d(planes, THUMBNAIL).flatten()
-    return (small - small.mean()).numpy()
-
-
-def differences(own: NDArray[np.float32], others: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Return (N,) the differences of a thumbnail and N others, in units of the lesser deviation of both."""
-    if not others:
-        return np.zeros(0, np.float32)
-    stacked = np.stack(others)
-    deviations = np.minimum(own.std(), stacked.std(1))
-    apart: NDArray[np.float32] = np.sqrt(np.square(stacked - own).mean(1)) / np.maximum(deviations, 1)
-    return apart

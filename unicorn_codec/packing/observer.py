@@ -1,11 +1,15 @@
 """Progress of packing, for whoever shows it."""
 
 from collections.abc import Callable
+from threading import Lock
 
 from unicorn_codec.network.planning import NetworkPlan
 from unicorn_codec.network.training import Progress
 from unicorn_codec.packing.reports import Learned
 from unicorn_codec.pictures.images import Folder
+
+PIXEL_STAGES = frozenset({"coding", "probing", "sizing", "measuring"})
+"""Stages whose progress is counted in pixels, because pictures may differ much in size. Others count pictures."""
 
 
 class Observer:
@@ -15,7 +19,7 @@ class Observer:
         """All pictures were read and the work starts. ``plan`` is None for an archive of codes."""
 
     def stage(self, name: str, done: int, total: int) -> None:
-        """``done`` of ``total`` pictures went through the stage ``name``."""
+        """``done`` of ``total`` pictures, or pixels in ``PIXEL_STAGES``, went through the stage ``name``."""
 
     def training(self, progress: Progress) -> None:
         """Training of a network goes on; about once a second."""
@@ -35,11 +39,16 @@ class Observer:
 
 
 def cumulative(progress: Callable[[int, int], None], done: int, count: int) -> Callable[[int], None]:
-    """Return a function that takes how many more are done, and reports the running total to ``progress``."""
+    """Return a function that takes how many more are done, and reports the running total to ``progress``.
+
+    Any thread may call it.
+    """
+    lock = Lock()
 
     def add(more: int) -> None:
         nonlocal done
-        done += more
-        progress(done, count)
+        with lock:
+            done += more
+            progress(done, count)
 
     return add

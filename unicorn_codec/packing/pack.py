@@ -4,7 +4,7 @@ list_folder > pack_into_codes, or pack_into_network > write_pictures > measure >
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
@@ -38,10 +38,10 @@ from unicorn_codec.packing.original_metadata import OriginalMetadata
 from unicorn_codec.packing.packed import PackedPictures
 from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.packing.preview import take_preview
-from unicorn_codec.packing.reports import NetworkReport, PackReport
+from unicorn_codec.packing.reports import Learned, NetworkReport, PackReport
 from unicorn_codec.packing.self_contained import attach_model, is_wanted
 from unicorn_codec.packing.whole_files import WholeFiles
-from unicorn_codec.pictures.images import Note, list_folder
+from unicorn_codec.pictures.images import Folder, Note, Pixels, list_folder
 from unicorn_codec.pictures.metrics import bits_per_pixel, psnr_db
 from unicorn_codec.pictures.picture_files import OtherFile, printable
 from unicorn_codec.pictures.transparency import WHITE
@@ -51,7 +51,11 @@ from unicorn_codec.weights.weight_section import count_parameters
 
 
 def pack(
-    inputs: Inputs, output: Path | str, options: PackOptions | None = None, observer: Observer | None = None
+    inputs: Inputs,
+    output: Path | str,
+    options: PackOptions | None = None,
+    observer: Observer | None = None,
+    names: Sequence[str] | None = None,
 ) -> PackReport:
     """Pack all pictures below a folder, or in shards, into one file, which appears whole or not at all.
 
@@ -59,6 +63,7 @@ def pack(
         inputs: a folder, or one or more tar and parquet files.
         options: ``CodesOptions`` (the default) or ``NetworkOptions``.
         observer: receives the progress.
+        names: of the files to pack, relative to the folder; None: all below it.
 
     Raises:
         UnicornError: see ``errors``; nothing was written then, except for a checkpoint next to the output.
@@ -67,21 +72,42 @@ def pack(
     check_output(output, overwrite=options.overwrite)
     check_checkpoint(output, options)
     with folder_of(inputs, output, observer.of_stage("unpacking")) as found:
-        report = pack_folder(found.root, output, options, observer)
+        report = pack_folder(found.root, output, options, observer, names)
     return replace(report, left_out=(*found.left_out, *report.left_out))
 
 
-def pack_folder(folder: Path, output: Path, options: PackOptions, observer: Observer) -> PackReport:
-    """Pack all pictures below a folder. Options, errors and result are those of ``pack``."""
+def pack_folder(
+    folder: Path, output: Path, options: PackOptions, observer: Observer, names: Sequence[str] | None = None
+) -> PackReport:
+    """Pack pictures of a folder. Arguments, errors and result are those of ``pack``."""
     started = time.monotonic()
     autoencoder = load_packing_autoencoder(options)
     is_wanted(options.self_contained, 0, autoencoder)  # refuse before the work, not at its end
     originals = options.originals if isinstance(options, CodesOptions) else None
-    listed = list_folder(folder, options.read, observer.of_stage("reading"), originals, output=output)
-    pictures = PictureSource(listed, options.read)
+    listed = list_folder(folder, options.read, observer.of_stage("reading"), originals, output=output, names=names)
     for name in listed.all_names:  # before the work, not at its end
         check_name(name)
-    made = make_packed(pictures, autoencoder, output, options, observer)
+    return pack_listed(listed, output, options, observer, autoencoder, started=started)
+
+
+def pack_listed(
+    listed: Folder,
+    output: Path,
+    options: PackOptions,
+    observer: Observer,
+    autoencoder: Autoencoder,
+    update: bytes | None = None,
+    *,
+    started: float,
+) -> PackReport:
+    """Pack the listed pictures of a folder.
+
+    Args:
+        update: of the models, learned from other pictures; None: packing may learn one from these.
+        started: time at which the work began, of ``time.monotonic``.
+    """
+    pictures = PictureSource(listed, options.read)
+    made = make_packed(pictures, autoencoder, output, options, observer, update)
     seconds = time.monotonic() - started
     metadata = OriginalMetadata(pictures, options.metadata)
     try:
@@ -91,7 +117,9 @@ def pack_folder(folder: Path, output: Path, options: PackOptions, observer: Obse
         raise OutputError(f"cannot write {output}: {error.strerror or error}") from error
     checkpoint_path(output).unlink(missing_ok=True)
     with Archive.of(ContainerReader(FileSource(output)), autoencoder) as written:
-        report = report_on(written, pictures, options, measured, made, seconds=seconds)
+        report = report_on(
+            written, pictures, options, measured, rounds=made.rounds, learned=made.learned, seconds=seconds
+        )
     return replace(
         report,
         notes=(*report.notes, *metadata.notes, *transparency_notes(made.container)),
@@ -153,10 +181,17 @@ def measure_unfinished(
     tail = writer.preview(seed=seed)
     source = TailedSource(FileSource(file.name), writer.offset, tail)
     with Archive.of(ContainerReader(source), autoencoder, max_pixels=pictures.read.max_pixels) as archive:
-        measured = measure_chosen(
-            archive, pictures.folder, pictures.read, observer.of_stage("measuring"), matching, some
-        )
-        return measured, canaries_of(archive)
+        wanted, sums = first_of_codecs(archive), dict[int, tuple[int, ...]]()
+
+        def see(index: int, pixels: Pixels) -> None:
+            if index in wanted:
+                sums[index] = block_sums(pixels)
+
+        progress = observer.of_stage("measuring")
+        measured = measure_chosen(archive, pictures.folder, pictures.read, progress, matching, some, see)
+        unseen = [index for index in wanted if index not in sums]
+        sums |= {index: block_sums(pixels) for index, pixels in archive.iterate(unseen)}
+        return measured, [Canary(index=index, sums=sums[index]) for index in wanted]
 
 
 def load_packing_autoencoder(options: PackOptions) -> Autoencoder:
@@ -166,29 +201,33 @@ def load_packing_autoencoder(options: PackOptions) -> Autoencoder:
 
 
 def make_packed(
-    pictures: PictureSource, autoencoder: Autoencoder, output: Path, options: PackOptions, observer: Observer
+    pictures: PictureSource,
+    autoencoder: Autoencoder,
+    output: Path,
+    options: PackOptions,
+    observer: Observer,
+    update: bytes | None = None,
 ) -> PackedCodes:
     """Pack in the way that the options ask for."""
     if isinstance(options, NetworkOptions):
         packed = PackedCodes(container=pack_into_network(pictures, autoencoder, output, options, observer), rounds=0)
     elif isinstance(options, CodesOptions) and isinstance(autoencoder, PackagedAutoencoder):
-        packed = pack_into_codes(pictures, autoencoder, output, options, observer)
+        packed = pack_into_codes(pictures, autoencoder, output, options, observer, update)
     else:
         raise TypeError(f"pack with CodesOptions or NetworkOptions, not {type(options).__name__}")
     read = ReadSettings(max_side=options.read.max_side, background=options.read.background)
     return replace(packed, container=replace(packed.container, read=read))
 
 
-def canaries_of(archive: Archive) -> list[Canary]:
-    """Decode the first picture of each codec that a model decodes; where there is none, the first one in AVIF."""
+def first_of_codecs(archive: Archive) -> list[int]:
+    """Return the first picture of each codec that a model decodes; where there is none, the first one in AVIF."""
     first: dict[int, int] = {}
     for leaf in archive.reader.leaves():
         for codec in np.unique(leaf.codecs).tolist():
             if codec not in (EXACT, OTHER_FILE):
                 first.setdefault(codec, leaf.first + int(np.flatnonzero(leaf.codecs == codec)[0]))
     of_model = sorted(index for codec, index in first.items() if codec in DECODED_BY_MODEL)
-    chosen = of_model or sorted(first.values())[:1]
-    return [Canary(index=index, sums=block_sums(pixels)) for index, pixels in archive.iterate(chosen)]
+    return of_model or sorted(first.values())[:1]
 
 
 def report_on(
@@ -196,8 +235,9 @@ def report_on(
     pictures: PictureSource,
     options: PackOptions,
     measured: Measured,
-    made: PackedCodes,
     *,
+    rounds: int,
+    learned: Learned | None,
     seconds: float,
 ) -> PackReport:
     """Report on a written archive."""
@@ -217,7 +257,7 @@ def report_on(
         bits_per_pixel_with_autoencoder=bits_per_pixel(file_bytes + needed_weight_bytes(reader), pixels),
         index_bits=index_bits(reader),
         latent_step=reader.footer.decoders[0].latent_step,
-        rounds=0 if avif.pictures + sequences.pictures + exact.pictures == len(archive) else made.rounds,
+        rounds=0 if avif.pictures + sequences.pictures + exact.pictures == len(archive) else rounds,
         wanted_bytes=None if target is None else target.file_bytes(pixels),
         seconds=seconds,
         measured=measured,
@@ -233,7 +273,7 @@ def report_on(
         kept_bytes=files.bytes,
         kept=tuple(OtherFile(printable(file.name), file.reason) for file in folder.others),
         below_target=measured.below(*floor),
-        learned=made.learned,
+        learned=learned,
         network=report_on_network(archive, pictures),
         left_out=folder.left_out,
         notes=folder.notes,

@@ -148,7 +148,9 @@ class Objective:
                 bits += self._bits(symbols[:, :, row.input(1), column.input(1)].to(self.autoencoder.device)).cpu()
         return bits
 
-    def refine(self, pixels: Tensor, latents: Tensor, rounds: int) -> Tensor:
+    def refine(
+        self, pixels: Tensor, latents: Tensor, rounds: int, progress: Callable[[int], None] = lambda _: None
+    ) -> Tensor:
         """Search for better latents than the encoder's.
 
         Args:
@@ -156,6 +158,7 @@ class Objective:
             latents: (N, C, h, w) the encoder's, of the pictures or of their halves.
             rounds: of gradient descent, each with a forward and a backward pass through the decoder. More than a dozen
                 gain little until ``RANDOM_EFFORT``.
+            progress: called with the number of pixels refined since the last call, after each piece.
 
         Returns:
             (N, C, h, w), not rounded. No picture (and no piece of a large one) costs more than before.
@@ -167,6 +170,7 @@ class Objective:
             refined[:, :, row.output(1), column.output(1)] = (
                 best[:, :, row.cropped(1), column.cropped(1)] * self.own_step
             )
+            progress(pixels[:, row.output(self.cell), column.output(self.cell), 0].numel())
         return refined
 
     def _pieces(self, latents: Tensor, margin: int) -> Iterator[tuple[Span, Span]]:

@@ -125,7 +125,9 @@ class SizeSample:
             seen += len(part.positions)
             for one in zip(part.positions[chosen], part.latents[chosen], strict=True):
                 of_size[part.size].append(one)
-        add = cumulative(progress, 0, len(sizes[::every]))
+        pixels_of = self.encoder.pictures.pixels_of
+        chosen_pixels = sum(pixels_of(position) for some in of_size.values() for position, _ in some)
+        add = cumulative(progress, 0, chosen_pixels)
         for some in of_size.values():  # all of a size together: a GPU takes as long for one as for dozens
             positions, latents = zip(*some, strict=True)
             codes = self.encoder.encode_batch(positions, torch.stack(latents), step, rounds, add)

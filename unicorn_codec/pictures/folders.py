@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from unicorn_codec.atomic_files import is_partial_of
-from unicorn_codec.checkpoints import checkpoint_path
+from unicorn_codec.checkpoints import checkpoint_path, portions_path
 from unicorn_codec.pictures.picture_files import (
     SUFFIXES,
     BadFile,
@@ -67,6 +67,7 @@ def find_files(root: Path, *, keep_others: bool = False, output: Path | None = N
         except OSError as error:
             found.left_out.append(fault(stored_name(below) or "./", reason_of(error)))
             continue
+        entries = [entry for entry in entries if not _is_work_folder(entry, output)]
         folders = [entry for entry in entries if _is_folder(entry) and (keep_others or not _is_hidden(entry.name))]
         waiting.extendleft(f"{below}{entry.name}/" for entry in reversed(folders) if not entry.is_symlink())
         waiting.extend(f"{below}{entry.name}/" for entry in folders if entry.is_symlink())
@@ -90,6 +91,26 @@ def find_files(root: Path, *, keep_others: bool = False, output: Path | None = N
     found.others.sort(key=lambda file: file.name.encode())
     found.left_out.sort(key=lambda file: file.name)
     return found
+
+
+def named_files(names: Iterable[str]) -> FoundFiles:
+    """Return files by their names relative to a folder. Names that lead outside it are faults."""
+    found = FoundFiles()
+    for name in sorted({name.removeprefix("./") for name in names}, key=str.encode):
+        leads_outside = name.startswith("/") or ".." in name.split("/")
+        reason = "its name leads outside the folder" if leads_outside else name_fault(name)
+        if reason is None:
+            found.names.append(name)
+        else:
+            found.left_out.append(fault(name, reason))
+    return found
+
+
+def _is_work_folder(entry: "os.DirEntry[str]", output: Path | None) -> bool:
+    """Return whether a folder holds the unfinished portions of an archive."""
+    if output is None or entry.name != portions_path(output).name or not _is_folder(entry):
+        return False
+    return os.path.realpath(entry.path) == os.path.realpath(portions_path(output))
 
 
 def _is_of_output(entry: "os.DirEntry[str]", output: Path) -> bool:

@@ -22,7 +22,7 @@ from unicorn_codec.config import OriginalOptions, ReadOptions, matches
 from unicorn_codec.errors import ImageFolderError, InvalidSetting, OutputError
 from unicorn_codec.metadata import PictureMetadata
 from unicorn_codec.pictures.file_writing import refuse_output, write_file
-from unicorn_codec.pictures.folders import alike_names, find_files, is_storable
+from unicorn_codec.pictures.folders import FoundFiles, alike_names, find_files, is_storable, named_files
 from unicorn_codec.pictures.metadata_writing import finish, png_chunks_of, settings_for
 from unicorn_codec.pictures.picture_files import (
     BadFile,
@@ -50,6 +50,9 @@ WRITE_FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
     ".tiff": ("TIFF", {"compression": "tiff_deflate"}),
     ".bmp": ("BMP", {}),
 }
+
+GRAY_BAND = 1 << 18
+"""Pixels that are compared together."""
 
 TRANSPARENCY = "transparency"
 _OPAQUE_FORMATS = ("JPEG", "BMP")
@@ -129,55 +132,89 @@ def list_folder(
     originals: OriginalOptions | None = None,
     *,
     output: Path | None = None,
+    names: Sequence[str] | None = None,
 ) -> Folder:
     """Read and check every picture below a folder, once.
 
     Args:
         progress: called as ``progress(done, total)`` after each file.
         originals: which files are to be stored whole; None: none.
-        output: archive that is left out should it lie below the folder, with its checkpoint.
+        output: archive that is left out should it lie below the folder, with its unfinished work.
+        names: of the files to read, relative to the folder; None: all below it.
 
     Raises:
         ImageFolderError: the folder does not exist, holds no pictures, or has unreadable files that may not be skipped.
         InvalidSetting: a pattern matches no picture.
     """
     root, originals = Path(folder), originals or OriginalOptions()
+    found = find_in(root, originals, output, names)
+    listed = read_files(root, found, options, originals, progress)
+    check_listed(listed, options)
+    return replace(listed, notes=(*listed.notes, *notes_on_names(listed)))
+
+
+def find_in(
+    root: Path, originals: OriginalOptions, output: Path | None = None, names: Sequence[str] | None = None
+) -> FoundFiles:
+    """Walk a folder, unless names are given. Arguments and errors are those of ``list_folder``."""
     if not root.is_dir():
         raise ImageFolderError(f"{root} is not a folder" if os.path.lexists(root) else f"there is no folder {root}")
-    found = find_files(root, keep_others=originals.keep_others, output=output)
+    if names is not None:
+        found = named_files(names)
+    else:
+        found = find_files(root, keep_others=originals.keep_others, output=output)
     _check_patterns(found.names, originals)
-    listed = _Listed(found.others, found.left_out)
+    return found
+
+
+def read_files(
+    root: Path,
+    found: FoundFiles,
+    options: ReadOptions,
+    originals: OriginalOptions,
+    progress: Callable[[int, int], None] | None = None,
+    see: Callable[[Pixels], object] = lambda _: None,
+) -> Folder:
+    """Read files of a folder, each once. Those that cannot be read are left out as faults.
+
+    Args:
+        found: names of the files, and what the walk left out.
+        see: called with the colours (H, W, 3) of each picture that is not exact, in order.
+    """
+    listed = _Listed(list(found.others), list(found.left_out))
     for done, name in enumerate(found.names, start=1):
         try:
-            _read_into(listed, root, name, options, originals)
+            _read_into(listed, root, name, options, originals, see)
         except BadFile as error:
             _leave_out(listed, root, name, error, originals)
         if progress:
             progress(done, len(found.names))
-    listed.left_out.sort(key=lambda file: file.name)
-    listed.others.sort(key=lambda file: file.name.encode())
-    faults = [file for file in listed.left_out if file.is_fault]
-    has_pictures = bool(listed.pictures or listed.exact)
-    if faults and not (options.skip_unreadable and has_pictures):
-        raise ImageFolderError(_complaint(root, faults))
-    if not has_pictures:
-        raise ImageFolderError(_nothing_found(root, listed.left_out, len(listed.others)))
     return Folder(
         root=root,
         pictures=listed.pictures,
         exact=listed.exact,
-        others=tuple(listed.others),
-        left_out=tuple(listed.left_out),
+        others=tuple(sorted(listed.others, key=lambda file: file.name.encode())),
+        left_out=tuple(sorted(listed.left_out, key=lambda file: file.name)),
         flattened=listed.flattened,
         scaled=listed.scaled,
-        notes=(
-            *listed.notes,
-            *(
-                Note(printable(name), _ALIKE_NAME)
-                for name in alike_names(chain(listed.pictures.names, listed.exact.names))
-            ),
-        ),
+        notes=tuple(listed.notes),
     )
+
+
+def check_listed(folder: Folder, options: ReadOptions) -> None:
+    """Raise ``ImageFolderError`` if a folder has no pictures, or unreadable ones that may not be skipped."""
+    faults = [file for file in folder.left_out if file.is_fault]
+    has_pictures = bool(folder.pictures or folder.exact)
+    if faults and not (options.skip_unreadable and has_pictures):
+        raise ImageFolderError(_complaint(folder.root, faults))
+    if not has_pictures:
+        raise ImageFolderError(_nothing_found(folder.root, folder.left_out, len(folder.others)))
+
+
+def notes_on_names(folder: Folder) -> list[Note]:
+    """Return a note on each picture whose name differs from another one only in its normal form."""
+    names = alike_names(chain(folder.pictures.names, folder.exact.names))
+    return [Note(printable(name), _ALIKE_NAME) for name in names]
 
 
 @dataclass(slots=True)
@@ -199,7 +236,14 @@ def _check_patterns(names: Sequence[str], originals: OriginalOptions) -> None:
             raise InvalidSetting(f"no picture of the folder matches --exact {printable(pattern)!r}")
 
 
-def _read_into(listed: _Listed, root: Path, name: str, options: ReadOptions, originals: OriginalOptions) -> None:
+def _read_into(
+    listed: _Listed,
+    root: Path,
+    name: str,
+    options: ReadOptions,
+    originals: OriginalOptions,
+    see: Callable[[Pixels], object],
+) -> None:
     """Read a picture, and list it. Raises ``BadFile``."""
     from unicorn_codec.pictures.reading import decode_picture  # slow to import, and of no use to readers of archives
 
@@ -214,6 +258,7 @@ def _read_into(listed: _Listed, root: Path, name: str, options: ReadOptions, ori
         listed.exact.append(picture)
         return
     listed.pictures.append(picture)
+    see(decoded.pixels)
     listed.flattened += decoded.flattened
     listed.scaled += decoded.scaled
     listed.notes += [Note(printable(name), text) for text in decoded.notes]
@@ -236,7 +281,9 @@ def _leave_out(listed: _Listed, root: Path, name: str, error: BadFile, originals
 
 def is_gray(pixels: Pixels) -> bool:
     """Return whether all pixels (H, W, 3) have R = G = B."""
-    return bool((pixels == pixels[..., :1]).all())
+    rows = max(1, GRAY_BAND // pixels.shape[1])
+    bands = (pixels[start : start + rows] for start in range(0, len(pixels), rows))
+    return all((band == band[..., :1]).all() for band in bands)  # a picture in colour mostly ends at the first one
 
 
 def folder_digest(folder: Folder, options: ReadOptions) -> str:

@@ -36,8 +36,8 @@ def summarize(values: Sequence[float]) -> Distortion:
 
 
 def bits_per_pixel(file_bytes: int, pixels: int) -> float:
-    """Return the rate: 8 x bytes of the real file / pixels that unpacking returns."""
-    return 8 * file_bytes / pixels
+    """Return the rate: 8 x bytes of the real file / pixels that unpacking returns; infinite without pixels."""
+    return 8 * file_bytes / pixels if pixels else math.inf
 
 
 def psnr_db(original: Pixels, decoded: Pixels) -> float:
@@ -103,7 +103,8 @@ def ms_ssim(original: Pixels, decoded: Pixels) -> float:
 
 def _ms_ssim(original: Pixels, decoded: Pixels) -> float:
     """Return the similarity of two planes (H, W)."""
-    a, b = (np.ascontiguousarray(plane, np.float32) for plane in (original, decoded))
+    a: Planes | Pixels = np.ascontiguousarray(original)
+    b: Planes | Pixels = np.ascontiguousarray(decoded)
     weights = np.array(SCALE_WEIGHTS[: _scales(min(original.shape))])
     weights *= sum(SCALE_WEIGHTS) / weights.sum()  # the paper's own sum is 1.0001
     similarity = 1.0
@@ -130,7 +131,7 @@ def _scales(side: int) -> int:
     return scales
 
 
-def _similarity(a: Planes, b: Planes) -> tuple[float, float]:
+def _similarity(a: Planes | Pixels, b: Planes | Pixels) -> tuple[float, float]:
     """Return the mean contrast-structure term and the mean SSIM of two planes (H, W).
 
     Worked out from the sum and the difference of the pictures: four blurs where the textbook needs five, and
@@ -140,7 +141,8 @@ def _similarity(a: Planes, b: Planes) -> tuple[float, float]:
     contrasts = wholes = 0.0
     count = 0
     for rows in _strips(a.shape[0], a.shape[1], overlap=taps - 1):  # strips fit into the cache
-        total, difference = a[rows] + b[rows], a[rows] - b[rows]
+        some, others = (plane[rows].astype(np.float32, copy=False) for plane in (a, b))
+        total, difference = some + others, some - others
         total_mean, difference_mean = _blur(total, taps) ** 2, _blur(difference, taps) ** 2
         total_variance = _blur(total * total, taps) - total_mean
         difference_variance = _blur(difference * difference, taps) - difference_mean
@@ -183,8 +185,14 @@ def _slide(plane: Planes, window: NDArray[np.float32]) -> Planes:
     return result
 
 
-def _halve(plane: Planes) -> Planes:
+def _halve(plane: Planes | Pixels) -> Planes:
     """Average 2 x 2 neighbours of (H, W). An odd side is padded with zeros at the start, as in other packages."""
-    even = np.pad(plane, [(side % 2, 0) for side in plane.shape])
-    rows = even[::2] + even[1::2]
-    return (rows[:, ::2] + rows[:, 1::2]) * np.float32(0.25)
+    if any(side % 2 for side in plane.shape):
+        padded: Planes | Pixels = np.pad(plane, [(side % 2, 0) for side in plane.shape])  # type: ignore[assignment]
+        return _halve(padded)
+    halves = np.empty((plane.shape[0] // 2, plane.shape[1] // 2), np.float32)
+    for strip in _strips(len(halves), 2 * plane.shape[1]):
+        even = plane[2 * strip.start : 2 * strip.stop].astype(np.float32, copy=False)
+        rows = even[::2] + even[1::2]
+        halves[strip] = (rows[:, ::2] + rows[:, 1::2]) * np.float32(0.25)
+    return halves

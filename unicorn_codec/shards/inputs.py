@@ -10,10 +10,12 @@ from itertools import product
 from pathlib import Path
 
 from unicorn_codec.errors import InvalidSetting, OutputError, UnicornError
+from unicorn_codec.format.sources import is_url
 from unicorn_codec.pictures.picture_files import LeftOut, reason_of
 from unicorn_codec.shards import tar_files
 from unicorn_codec.shards.members import MemberFolder
 from unicorn_codec.shards.parquet_files import SUFFIX, read_parquet
+from unicorn_codec.shards.remote_files import read_remote, without_password
 
 MAX_SHARDS = 100_000
 _BRACES = re.compile(r"\{([^{}]*)\}")
@@ -38,10 +40,11 @@ class InputFolder:
 def folder_of(
     inputs: Inputs, near: Path, progress: Callable[[int, int], None] = lambda *_: None
 ) -> Iterator[InputFolder]:
-    """Give a folder as it is, or unpack shards to a temporary one that vanishes at the end.
+    """Give a folder as it is, or put remote files or shards into a temporary one that vanishes at the end.
 
     Args:
-        inputs: a folder; or tar and parquet files, also by patterns such as ``shards-{000..009}.tar``.
+        inputs: a folder; the URL of one, which fsspec knows; or tar and parquet files, also by patterns such as
+            ``shards-{000..009}.tar``.
         near: an output file; the temporary folder lies next to it.
         progress: called with the number of shards that are unpacked, and of all.
 
@@ -49,9 +52,21 @@ def folder_of(
         InvalidSetting: a folder is among several inputs.
         ImageFolderError: a shard is missing or damaged.
         OutputError: there is no place for the temporary folder.
-        PackageMissing: a parquet file is given, and pyarrow is not installed.
+        PackageMissing: a parquet file or a URL is given, and pyarrow or fsspec is not installed.
     """
     given = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
+    urls = [one for one in given if is_url(one)]
+    if urls:
+        if len(given) > 1:
+            raise InvalidSetting(
+                f"give one folder, or tar and parquet files; {without_password(str(urls[0]))} is a URL"
+            )
+        url = str(urls[0])
+        with _temporary_folder(near) as name, _shown_as(without_password(url), name):
+            folder = MemberFolder(Path(name))
+            folder.add_all(read_remote(url, progress), Path(without_password(url)))
+            yield InputFolder(folder.root, tuple(folder.left_out))
+        return
     paths = [path for one in given for path in expand_braces(one)]
     if len(paths) == 1 and not is_shard(paths[0]):
         yield InputFolder(paths[0])
@@ -59,22 +74,31 @@ def folder_of(
     if not paths or not all(map(is_shard, paths)):
         other = next((path for path in paths if not is_shard(path)), "nothing")
         raise InvalidSetting(f"give one folder, or tar and parquet files; {other} is none of these files")
-    try:
-        temporary = tempfile.TemporaryDirectory(prefix=".unicorn-shards-", dir=near.absolute().parent)
-    except OSError as error:
-        raise OutputError(f"cannot write to {near.absolute().parent}: {reason_of(error)}") from error
     shown = str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
-    with temporary as name:
+    with _temporary_folder(near) as name, _shown_as(shown, name):
         folder = MemberFolder(Path(name))
         for done, path in enumerate(paths, start=1):
             members = read_parquet(path) if path.name.lower().endswith(SUFFIX) else tar_files.read_tar(path)
             folder.add_all(members, path)
             progress(done, len(paths))
-        try:
-            yield InputFolder(folder.root, tuple(folder.left_out))
-        except UnicornError as error:  # users know the shards, and not the temporary folder
-            error.args = tuple(str(part).replace(name, shown) for part in error.args)
-            raise
+        yield InputFolder(folder.root, tuple(folder.left_out))
+
+
+def _temporary_folder(near: Path) -> "tempfile.TemporaryDirectory[str]":
+    try:
+        return tempfile.TemporaryDirectory(prefix=".unicorn-shards-", dir=near.absolute().parent)
+    except OSError as error:
+        raise OutputError(f"cannot write to {near.absolute().parent}: {reason_of(error)}") from error
+
+
+@contextmanager
+def _shown_as(inputs: str, temporary: str) -> Iterator[None]:
+    """Name what the user gave in errors, and not the temporary folder."""
+    try:
+        yield
+    except UnicornError as error:
+        error.args = tuple(str(part).replace(temporary, inputs) for part in error.args)
+        raise
 
 
 def is_shard(path: Path) -> bool:

@@ -70,7 +70,10 @@ class Autoencoder(ABC):
         together = self.pictures_at_once(height, width)
 
         def encode(start: int) -> Tensor:
-            batch = np.pad(np.stack(pictures[start : start + together]), padding, mode="edge")
+            some = pictures[start : start + together]
+            batch = some[0][None] if len(some) == 1 else np.stack(some)  # a large picture is not copied
+            if height % multiple or width % multiple:
+                batch = np.pad(batch, padding, mode="edge")
             return self._encode_in_tiles(torch.from_numpy(batch))
 
         starts = range(0, len(pictures), together)

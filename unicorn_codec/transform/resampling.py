@@ -4,6 +4,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from unicorn_codec.transform.tiling import spans
+
+BAND_PIXELS = 1 << 20
+"""Pixels of a picture that are halved together, which bounds memory."""
+
+_REACH = 2
+"""Rows of the result on each side of a band whose pixels it depends on."""
+
 
 def halve(pictures: Tensor) -> Tensor:
     """Halve width and height. An odd side is rounded up.
@@ -14,10 +22,14 @@ def halve(pictures: Tensor) -> Tensor:
     Returns:
         (N, ceil(H / 2), ceil(W / 2), 3) uint8.
     """
-    height, width = pictures.shape[1:3]
-    planes = F.pad(pictures.permute(0, 3, 1, 2).float(), (0, width % 2, 0, height % 2), mode="replicate")
-    halves = F.interpolate(planes, scale_factor=0.5, mode="bicubic", antialias=True)
-    return halves.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+    count, height, width = pictures.shape[:3]
+    halves = torch.empty(count, -(-height // 2), -(-width // 2), 3, dtype=torch.uint8)
+    for band in spans(halves.shape[1], max(1, BAND_PIXELS // (2 * width)), _REACH):
+        planes = pictures[:, band.input(2)].permute(0, 3, 1, 2).float()
+        planes = F.pad(planes, (0, width % 2, 0, planes.shape[2] % 2), mode="replicate")
+        made = F.interpolate(planes, scale_factor=0.5, mode="bicubic", antialias=True)[:, :, band.cropped(1)]
+        halves[:, band.output(1)] = made.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+    return halves
 
 
 def double(pictures: Tensor) -> Tensor:
