@@ -115,6 +115,15 @@ effort_options = grouped(
         help="Code every picture as latents; do not store those as AVIF that it codes better, such as print.",
     ),
     option(
+        "--no-reuse",
+        "reuse",
+        is_flag=True,
+        default=True,
+        flag_value=False,
+        advanced=True,
+        help="Code every picture anew; do not take over the codes that unpacked files carry.",
+    ),
+    option(
         "--depends-on",
         type=click.IntRange(1, MAX_SEQUENCE - 1),
         advanced=True,
@@ -338,6 +347,7 @@ def pack_options(
     index_only: bool,
     sequences: bool,
     avif: bool,
+    reuse: bool,
     learning: Learning | None,
     exact: tuple[str, ...],
     keep_others: bool,
@@ -362,12 +372,13 @@ def pack_options(
     if not (index_only or of_network or training):
         originals = original_options_of(exact, keep_others=keep_others)
         return CodesOptions(
-            sequences=sequences, avif=avif, learning=learning, originals=originals, **of_codes, **common
+            sequences=sequences, avif=avif, reuse=reuse, learning=learning, originals=originals, **of_codes, **common
         )
     flags = {
         "learn": learning != Learning(),
         "no_sequences": not sequences,
         "no_avif": not avif,
+        "no_reuse": not reuse,
         "exact": exact,
         "keep_others": keep_others,
     }

@@ -170,11 +170,13 @@ def _whole_rows(report: "PackReport") -> list[Row]:
 
 
 def _avif_rows(report: "PackReport") -> list[Row]:
-    """Describe the pictures stored as AV1, and missed targets."""
+    """Describe the pictures stored as AV1 or taken over, and missed targets."""
     rows = []
     if report.sequence_pictures:
         stored = f"{count(report.sequence_pictures, 'near-duplicate')} in sequences (AV1)"
         rows.append(("", f"{stored}, {exact_bytes(report.sequence_bytes)}"))
+    if report.taken_over:
+        rows.append(("", f"{count(report.taken_over, 'picture')} with the code that the file carries, taken over"))
     if report.avif_pictures:
         stored = f"{count(report.avif_pictures, 'picture')} stored as AVIF"
         rows.append(("", f"{stored}, {exact_bytes(report.avif_bytes)}"))

@@ -80,6 +80,7 @@ REPORT = PackReport(
     sequence_bytes=0,
     avif_pictures=0,
     avif_bytes=0,
+    taken_over=0,
     transparent=0,
     alpha_bytes=0,
     exact_pictures=3,

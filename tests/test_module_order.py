@@ -21,8 +21,8 @@ LAYERS = (
         "format",
         "limits fields header generator index_map bit_packing rans columns packed_bytes alpha_plane stored_model "
         "mending names chunks code_kinds picture_tiles records pages stored_files name_lookup blobs read_settings "
-        "canary network_table decoder_table footer sources reader new_rows name_runs removed_pictures writer scanning "
-        "repair integrity growth",
+        "canary network_table decoder_table carried_codes footer sources reader new_rows name_runs "
+        "removed_pictures writer scanning repair integrity growth",
     ),
     ("", "model_registry effort quality config"),
     ("weights", "weight_tables weight_coding minifloat weight_section"),
@@ -33,8 +33,8 @@ LAYERS = (
         "batches picture_files file_writing recognise folders limits colour_space raster reducing tone_mapping "
         "colour transparency exif png_chunks png_bands png_writing png_files jpeg_markers jpeg_files pillow_files "
         "bmp_files heif_boxes heif_files tiff_pages tiff_samples tiff_files raw_files jpeg_transcoding png_rebuilding "
-        "original_files reading file_metadata metadata_writing picture_table images output_files demo_pictures "
-        "av1_stream avif_container avif avif_sequence metrics",
+        "original_files reading code_carrying file_metadata metadata_writing picture_table images output_files "
+        "demo_pictures av1_stream avif_container avif avif_sequence metrics",
     ),
     (
         "network",
@@ -49,7 +49,8 @@ LAYERS = (
     ("shards", "members exporting tar_files parquet_files inputs"),
     (
         "packing",
-        "reports observer packed picture_source original_metadata whole_files refinement candidates code_writer "
+        "reports observer packed packed_decoding picture_source taking_over original_metadata whole_files refinement "
+        "candidates code_writer "
         "folder_encoder near_duplicates avif_pictures size_forecast rate_control effort_planning targets "
         "learning_windows learned_cost update_training learning quality_floor self_contained into_codes preview "
         "into_network archive_writing pack add",

@@ -216,6 +216,7 @@ class CodesOptions(PackOptions):
         min_psnr_db, min_ms_ssim: the quality floor. Pictures below it are stored as AVIF at the lowest quality that
             reaches it.
         originals: files that are stored whole.
+        reuse: take over the codes that unpacked files carry, where their pixels are unchanged.
     """
 
     target: Target = Target(Goal.QUALITY, DEFAULT_QUALITY)
@@ -228,6 +229,7 @@ class CodesOptions(PackOptions):
     min_psnr_db: float | None = None
     min_ms_ssim: float | None = None
     originals: OriginalOptions = field(default_factory=OriginalOptions)
+    reuse: bool = True
 
     def __post_init__(self) -> None:
         PackOptions.__post_init__(self)  # super() does not work in a slotted dataclass

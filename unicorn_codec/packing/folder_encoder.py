@@ -21,8 +21,9 @@ from unicorn_codec.format.picture_tiles import join_codes
 from unicorn_codec.packing.candidates import Candidate, CandidateChooser
 from unicorn_codec.packing.code_writer import write_codes
 from unicorn_codec.packing.observer import cumulative
-from unicorn_codec.packing.packed import Codes
+from unicorn_codec.packing.packed import Codes, Coding
 from unicorn_codec.packing.picture_source import LatentSource, PictureSource
+from unicorn_codec.packing.taking_over import TakenOver
 from unicorn_codec.spool import Spool, SpooledCodes
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 from unicorn_codec.transform.folder_update import UpdatedModels
@@ -39,13 +40,14 @@ for dozens of small pictures as for one. A crash loses pending codes, on a CPU m
 
 
 class SequencedPictures(Protocol):
-    """Pictures of a folder that are stored as AVIF, in sequences or alone, instead of codes of latents.
+    """Pictures of a folder that are not coded as latents: stored as AVIF, in sequences or alone, or taken over.
 
     Attributes:
         positions: of the pictures.
     """
 
-    positions: Set[int]
+    @property
+    def positions(self) -> Set[int]: ...
 
     def bytes_at(self, step: float) -> float:
         """Estimate the bytes of their codes, with the trade-off between rate and distortion of a quantisation step."""
@@ -55,7 +57,7 @@ class SequencedPictures(Protocol):
 
 
 class PicturesAsAvif:
-    """Pictures that are stored as AVIF: as sequences, alone, or none at all.
+    """Pictures that are stored as AVIF, as sequences or alone, or taken over; or none at all.
 
     Args:
         parts: without a common picture.
@@ -82,6 +84,8 @@ class FolderEncoder:
         chooser: decodes as the archive will.
         model: context model of the codes.
         sequences: pictures that are not coded by latents.
+        taken: codes that are taken over, which are also among the sequences.
+        shipped: models without the update.
         checkpoint: stores refined codes; None stores none.
         update: payload of the update that the models have; None without one.
         alphas: opacity of transparent pictures by position.
@@ -92,7 +96,9 @@ class FolderEncoder:
     latents: LatentSource
     chooser: CandidateChooser
     model: ContextModel
+    shipped: UpdatedModels
     sequences: SequencedPictures = field(default_factory=PicturesAsAvif)
+    taken: TakenOver = field(default_factory=TakenOver)
     checkpoint: CodesCheckpoint | None = None
     update: bytes | None = None
     alphas: Spool = field(default_factory=Spool)
@@ -107,6 +113,12 @@ class FolderEncoder:
     def autoencoder(self) -> PackagedAutoencoder:
         """The autoencoder, with the update."""
         return self.chooser.autoencoder
+
+    def with_taken(self, taken: TakenOver) -> "FolderEncoder":
+        """Return an encoder that takes codes over."""
+        for position in taken.codings.keys() & taken.planes.keys():
+            self.alphas[position] = taken.planes[position]
+        return replace(self, taken=taken, sequences=PicturesAsAvif(taken))
 
     def with_sequences(self, sequences: SequencedPictures) -> "FolderEncoder":
         """Return an encoder that stores some pictures as sequences."""
@@ -162,7 +174,8 @@ class FolderEncoder:
         codes, in_sequences = Spool(self.work) if kept is None else kept.codes, Spool(self.work)
         for some_codes in self.sequences.codes_at(step):
             for position, code in some_codes.items():
-                in_sequences[position] = self.pictures.mark_if_gray(position, code)
+                is_taken = position in self.taken.codings
+                in_sequences[position] = code if is_taken else self.pictures.mark_if_gray(position, code)
             progress(len(codes) + len(in_sequences), count)
         add = cumulative(progress, len(codes) + len(in_sequences), count)
         step = max(step, FINEST)
@@ -182,7 +195,9 @@ class FolderEncoder:
             keep(position, join_codes(self.encode_tiles(position, step, rounds)))
             add(1)
         streams = SpooledCodes(codes, count, in_sequences, self.sequences.positions)
-        return Codes(level=level_of(step), model_sha256=self.model.sha256, streams=streams)
+        main = Coding(step, level_of(step), self.update)
+        other = {position: coding for position, coding in self.taken.codings.items() if coding != main}
+        return Codes(level=main.level, model_sha256=self.model.sha256, streams=streams, other=other)
 
     def encode_batch(
         self,

@@ -14,11 +14,18 @@ from unicorn_codec.checkpoints import CodesCheckpoint, checkpoint_path, digest_s
 from unicorn_codec.codes.context_model import ContextModel, load_context_model
 from unicorn_codec.codes.rate_model import RateModel
 from unicorn_codec.config import CodesOptions
-from unicorn_codec.decoders.code_decoder import CodeDecoder
 from unicorn_codec.errors import Interrupted, InvalidSetting
+from unicorn_codec.format.code_kinds import is_avif, is_in_sequence
 from unicorn_codec.format.header import Header
 from unicorn_codec.format.picture_tiles import is_tiled, join_codes
-from unicorn_codec.packing.avif_pictures import LEARNED, REFINED, AvifCandidates, AvifPictures, judge_avif
+from unicorn_codec.packing.avif_pictures import (
+    LEARNED,
+    REFINED,
+    AvifCandidates,
+    AvifPictures,
+    judge_avif,
+    matching_quality,
+)
 from unicorn_codec.packing.candidates import CandidateChooser
 from unicorn_codec.packing.effort_planning import plan_rounds
 from unicorn_codec.packing.folder_encoder import (
@@ -32,17 +39,24 @@ from unicorn_codec.packing.learning import learn
 from unicorn_codec.packing.near_duplicates import NearDuplicateGroup, find_near_duplicates, worthwhile
 from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.original_metadata import estimate_metadata_bytes
-from unicorn_codec.packing.packed import Codes, PackedPictures
+from unicorn_codec.packing.packed import Codes, Coding, PackedPictures
+from unicorn_codec.packing.packed_decoding import PackedDecoder
 from unicorn_codec.packing.picture_source import LatentSource, PictureSource
 from unicorn_codec.packing.quality_floor import QualityFloor
-from unicorn_codec.packing.rate_control import CORRECTIONS, fit_codes, plain_step
+from unicorn_codec.packing.rate_control import CORRECTIONS, TOLERANCE_REFINED, fit_codes, plain_step
 from unicorn_codec.packing.reports import Learned
 from unicorn_codec.packing.self_contained import attached_bytes, is_wanted
+from unicorn_codec.packing.taking_over import FINER, find_carried, take_over
 from unicorn_codec.packing.targets import AsAvif, AtStep, OfSize, resolve
 from unicorn_codec.pictures.avif import check_avif, encode_avif, has_avif
 from unicorn_codec.pictures.images import folder_digest
 from unicorn_codec.spool import Spool, SpooledCodes
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
+from unicorn_codec.transform.folder_update import UpdatedModels
+
+AVIF_SLACK = 1.3
+"""Most bytes of an AVIF code that is taken over, relative to those of coding the picture at the quality asked for: a
+decoded picture takes up to a fifth fewer than its original."""
 
 MOST_EXCESS = 0.03
 """Relative excess of the file size above which the step is chosen again."""
@@ -68,11 +82,13 @@ class PackedCodes:
     Args:
         rounds: of refinement of its codes; 0 if all pictures are stored as AVIF.
         learned: None if nothing was to be learned.
+        taken_over: pictures whose codes were taken over from their files.
     """
 
     container: PackedPictures
     rounds: int
     learned: Learned | None = None
+    taken_over: int = 0
 
 
 def pack_into_codes(
@@ -139,6 +155,7 @@ def new_encoder(
         latents=LatentSource(pictures, autoencoder),
         chooser=CandidateChooser(pictures=pictures, autoencoder=autoencoder, rate=rate),
         model=model,
+        shipped=UpdatedModels(autoencoder, model),
         checkpoint=checkpoint,
         alphas=pictures.alphas(work),
         overhead_bytes=estimate_overhead(pictures) + other_bytes,
@@ -147,16 +164,19 @@ def new_encoder(
 
 
 def _encode(encoder: FolderEncoder, options: CodesOptions, observer: Observer) -> PackedCodes:
+    target = resolve(options.target, pixels=encoder.pictures.pixels, coarsest=encoder.coarsest)
+    encoder = take_codes_over(encoder, target, options, observer)
     groups = list[NearDuplicateGroup]()
     if options.sequences and has_avif():
         most = options.depends_on + 1  # the last picture of a sequence depends on all others
-        groups = find_near_duplicates(encoder.chooser, most, observer.of_stage("comparing"), encoder.work)
-    target = resolve(options.target, pixels=encoder.pictures.pixels, coarsest=encoder.coarsest)
+        progress = observer.of_stage("comparing")
+        groups = find_near_duplicates(encoder.chooser, most, progress, encoder.work, encoder.taken.positions)
     if isinstance(target, AsAvif):
         container = encode_as_avif(encoder, groups, target.quality, options.seed, observer)
-        return PackedCodes(container=container, rounds=0)
+        return PackedCodes(container=container, rounds=0, taken_over=len(encoder.taken.positions))
     step = target.step if isinstance(target, AtStep) else plain_step(encoder, target.bytes, observer)
-    encoder = encoder.with_sequences(worthwhile(groups, step, observer.of_stage("sequences")))
+    sequences = worthwhile(groups, step, observer.of_stage("sequences"))
+    encoder = encoder.with_sequences(PicturesAsAvif(encoder.taken, sequences))
     encoder, learned = learn_and_choose(encoder, step, options, observer)
     plan = CodesPlan(target=target, rounds=plan_rounds(encoder, options, step))
     if encoder.checkpoint is not None and options.effort is None:
@@ -164,7 +184,40 @@ def _encode(encoder: FolderEncoder, options: CodesOptions, observer: Observer) -
     container = encode_to_plan(encoder, plan, options.seed, observer)
     if options.has_quality_floor:
         container = enforce_floor(encoder, plan, options, container, observer)
-    return PackedCodes(container=container, rounds=plan.rounds, learned=learned)
+    taken = len(encoder.taken.positions)
+    rounds = 0 if taken == len(encoder.pictures) else plan.rounds
+    return PackedCodes(container=container, rounds=rounds, learned=learned, taken_over=taken)
+
+
+def take_codes_over(
+    encoder: FolderEncoder, target: AtStep | OfSize | AsAvif, options: CodesOptions, observer: Observer
+) -> FolderEncoder:
+    """Return an encoder that takes over the codes that files carry, where they are as small as asked for."""
+    if not options.reuse:
+        return encoder
+    carried = find_carried(
+        encoder.pictures, encoder.shipped, observer.of_stage("comparing"), lambda: Spool(encoder.work)
+    )
+    if not carried.found:
+        return encoder
+    if isinstance(target, OfSize):
+        taken = take_over(carried, lambda *_: True, encoder.pictures, encoder.shipped)
+        smallest = encoder.with_taken(taken)
+        step = plain_step(smallest, target.bytes, observer)
+        fits = smallest.estimate_file_bytes(step, observer.of_stage("sizing")) <= target.bytes * (1 + TOLERANCE_REFINED)
+        return smallest if fits else encoder
+    step = target.step if isinstance(target, AtStep) else FINEST
+    least = step * FINER
+
+    def is_small(position: int, coding: Coding, code: bytes) -> bool:
+        if not is_avif(code):
+            return isinstance(target, AsAvif) or coding.latent_step >= least
+        if is_in_sequence(code) or options.has_quality_floor:
+            return True
+        quality = target.quality if isinstance(target, AsAvif) else matching_quality(step)
+        return len(code) <= AVIF_SLACK * len(avif_of(encoder.pictures, position, quality))
+
+    return encoder.with_taken(take_over(carried, is_small, encoder.pictures, encoder.shipped))
 
 
 def learn_and_choose(
@@ -238,6 +291,7 @@ def encode_as_avif(
     check_avif()
     count = len(encoder.pictures)
     codes = Spool(encoder.work)
+    codes.update({position: code for some in encoder.taken.codes_at(1.0) for position, code in some.items()})
     for done, group in enumerate(groups, start=1):
         if group.beats_avif(quality):
             for position, code in group.codes(group.quality_like(quality)).items():
@@ -248,7 +302,9 @@ def encode_as_avif(
             codes[position] = avif_of(encoder.pictures, position, quality)
             observer.stage("coding", len(codes), count)
     streams = SpooledCodes(codes, count, {}, frozenset())
-    return container_of(encoder, 1.0, Codes(level=0, model_sha256=encoder.model.sha256, streams=streams), seed)
+    other = {position: coding for position, coding in encoder.taken.codings.items() if coding != Coding(1.0, 0)}
+    packed = Codes(level=0, model_sha256=encoder.model.sha256, streams=streams, other=other)
+    return container_of(encoder, 1.0, packed, seed)
 
 
 def avif_of(pictures: PictureSource, position: int, quality: int) -> bytes:
@@ -290,14 +346,8 @@ def with_floor(
 ) -> PackedPictures:
     """Return a container whose codes reach the floor."""
     codes = codes_of(container)
-    decoder = CodeDecoder(
-        codes=codes,
-        latent_step=container.header.latent_step,
-        level=codes.level,
-        short=codes.short,
-        autoencoder=encoder.autoencoder,
-        model=encoder.model,
-    )
+    main = Coding(container.header.latent_step, codes.level, container.update, codes.short)
+    decoder = PackedDecoder(codes=codes, main=main, other=codes.other, shipped=encoder.shipped)
     return replace(container, codes=floor.enforce(codes, decoder, observer.of_stage("judging")))
 
 

@@ -243,12 +243,17 @@ class WindowCache:
 
 
 def find_near_duplicates(
-    chooser: CandidateChooser, most: int, progress: Callable[[int, int], None], work: Path | None = None
+    chooser: CandidateChooser,
+    most: int,
+    progress: Callable[[int, int], None],
+    work: Path | None = None,
+    left_out: Set[int] = frozenset(),
 ) -> list[NearDuplicateGroup]:
     """Group pictures of one size whose thumbnails hardly differ, 2 to ``most`` a group, in name order.
 
     Args:
         work: folder of temporary files; None: the system's.
+        left_out: positions of pictures that belong to no group.
     """
     sizes = chooser.pictures.sizes
     found, done = [], 0
@@ -260,6 +265,8 @@ def find_near_duplicates(
             continue
         open_groups: list[tuple[list[int], NDArray[np.float32]]] = []  # each with its last picture's thumbnail
         for position in positions:
+            if position in left_out:
+                continue
             own = thumbnail(chooser.pictures.picture(position))
             apart = differences(own, [last for _, last in open_groups])
             is_near = apart.min(initial=math.inf) < MOST_DIFFERENCE

@@ -62,6 +62,7 @@ class PackReport:
         network: None for an archive of codes.
         sequence_pictures: pictures stored in sequences of near-duplicates, in ``sequence_bytes`` together.
         avif_pictures: pictures stored as AVIF alone, in ``avif_bytes`` together.
+        taken_over: pictures whose files carried their code, which the archive holds unchanged.
         transparent: pictures that keep their transparency, in ``alpha_bytes`` together.
         exact_pictures: pictures whose files are stored whole, in ``exact_bytes`` together.
         kept_files: files that are no pictures, in ``kept_bytes`` together; ``kept`` lists them with the reasons.
@@ -85,6 +86,7 @@ class PackReport:
     sequence_bytes: int
     avif_pictures: int
     avif_bytes: int
+    taken_over: int
     transparent: int
     alpha_bytes: int
     exact_pictures: int
