@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from unicorn_codec.config import (
+    GOALS,
     MEASURED_PICTURES,
+    METRICS,
     WEIGHT_FORMATS,
     CodesOptions,
     Goal,
@@ -113,6 +115,20 @@ effort_options = grouped(
         flag_value=False,
         advanced=True,
         help="Code every picture as latents; do not store those as AVIF that it codes better, such as print.",
+    ),
+    option(
+        "--goal",
+        type=click.Choice(GOALS),
+        advanced=True,
+        help="Spread the same bytes over the pictures by this goal: the best mean SSIMULACRA2 (mean), the same "
+        "SSIMULACRA2 for all (worst), or the best mean PSNR (psnr).  [default: the same quantisation step for all]",
+    ),
+    option(
+        "--metric",
+        type=click.Choice(METRICS),
+        advanced=True,
+        help="Measure that refinement improves at the others' cost: psnr, ms-ssim, or perceptual (SSIMULACRA2).  "
+        "[default: squared error and structure together]",
     ),
     option(
         "--no-reuse",
@@ -286,7 +302,7 @@ NETWORK_SETTINGS = (
     "index_embedding",
     "latent_std",
 )
-CODES_SETTINGS = ("effort", "seconds", "min_psnr_db", "min_ms_ssim", "depends_on")
+CODES_SETTINGS = ("effort", "seconds", "goal", "metric", "min_psnr_db", "min_ms_ssim", "depends_on")
 OPTION_NAMES = {
     "rd_lambda": "--lambda",
     "seconds": "--time",

@@ -42,7 +42,8 @@ LAYERS = (
     ),
     (
         "transform",
-        "coding_autoencoder distortion network_update tiling resampling autoencoder stored_autoencoder folder_update",
+        "coding_autoencoder ssimulacra2 distortion network_update tiling resampling autoencoder stored_autoencoder "
+        "folder_update",
     ),
     ("decoders", "thumbnail_decoder picture_decoder network_decoder code_decoder loading exact_pictures"),
     ("", "archive measurement verification editing pillow_plugin process_archive torch huggingface filesystem"),
@@ -51,7 +52,7 @@ LAYERS = (
         "packing",
         "reports observer packed packed_decoding picture_source taking_over original_metadata whole_files refinement "
         "candidates code_writer "
-        "folder_encoder near_duplicates avif_pictures size_forecast rate_control effort_planning targets "
+        "folder_encoder near_duplicates avif_pictures size_forecast rate_control effort_planning targets allocation "
         "learning_windows learned_cost update_training learning quality_floor self_contained into_codes preview "
         "into_network archive_writing pack add",
     ),

@@ -31,6 +31,8 @@ MAX_PIXELS = 1 << 27
 
 OPTIMIZERS = ("muon", "adam")
 MEASURED_PICTURES = ("none", "sample", "all")
+METRICS = ("psnr", "ms-ssim", "perceptual")
+GOALS = ("mean", "worst", "psnr")
 DEVICES = ("auto", "cpu", "cuda")
 
 WEIGHT_FORMATS = ("float", "integer")
@@ -216,6 +218,8 @@ class CodesOptions(PackOptions):
         min_psnr_db, min_ms_ssim: the quality floor. Pictures below it are stored as AVIF at the lowest quality that
             reaches it.
         originals: files that are stored whole.
+        goal: how bytes are spread over the pictures, one of ``GOALS``; None: every picture has the same step.
+        metric: what refinement minimises, one of ``METRICS``; None: squared error and structure together.
         reuse: take over the codes that unpacked files carry, where their pixels are unchanged.
     """
 
@@ -229,6 +233,8 @@ class CodesOptions(PackOptions):
     min_psnr_db: float | None = None
     min_ms_ssim: float | None = None
     originals: OriginalOptions = field(default_factory=OriginalOptions)
+    goal: str | None = None
+    metric: str | None = None
     reuse: bool = True
 
     def __post_init__(self) -> None:
@@ -251,6 +257,10 @@ class CodesOptions(PackOptions):
             self.measure == "all" or not self.has_quality_floor,
             "a quality floor (--min-psnr, --min-ms-ssim) is checked on all pictures: leave out --measure",
         )
+        goals, known = ", ".join(GOALS), ", ".join(METRICS)
+        check(self.goal is None or self.goal in GOALS, f"goal is one of {goals}, not {self.goal!r}")
+        check(self.metric is None or self.metric in METRICS, f"metric is one of {known}, not {self.metric!r}")
+        check(self.metric is None or self.effort != 0, "a metric is what refinement minimises: give an effort above 0")
         if self.originals.keeps_files:
             whole = "files that are stored whole (--exact, --keep-others)"
             check(self.metadata.keep and self.metadata.keep_gps, f"{whole} keep all that is in them: leave out --strip")

@@ -18,6 +18,7 @@ from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.packing.refinement import Objective, pixels_at_once
 from unicorn_codec.pictures.images import Pixels
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
+from unicorn_codec.transform.distortion import Measure, distortion
 from unicorn_codec.transform.resampling import halve
 
 FINEST_WITH_HALVES = 2.0
@@ -53,11 +54,13 @@ class CandidateChooser:
         pictures: the originals.
         autoencoder: of the archive, its decoder with the archive's update.
         rate: on the autoencoder's device.
+        measure: distortion that refinement minimises.
     """
 
     pictures: PictureSource
     autoencoder: PackagedAutoencoder
     rate: RateModel
+    measure: Measure = distortion
 
     def choose(
         self,
@@ -135,7 +138,7 @@ class CandidateChooser:
         )
         return whole, half
 
-    def least_costs(self, pixels: Tensor, step: float, measure: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    def least_costs(self, pixels: Tensor, step: float, measure: Measure) -> Tensor:
         """Return (N,) costs of pictures (N, H, W, 3), uint8, coded in the cheaper way without refinement, in bits.
 
         Args:
@@ -162,7 +165,7 @@ class CandidateChooser:
 
     def objective(self, step: float, *, half: bool) -> Objective:
         """Return what refinement minimises at a step."""
-        return Objective(autoencoder=self.autoencoder, rate=self.rate, step=step, half=half)
+        return Objective(autoencoder=self.autoencoder, rate=self.rate, step=step, half=half, measure=self.measure)
 
 
 def middle(pixels: Pixels) -> Pixels:

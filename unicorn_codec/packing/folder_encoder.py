@@ -4,7 +4,7 @@ LatentSource > CandidateChooser > write_codes, and the codes of sequences
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -86,6 +86,7 @@ class FolderEncoder:
         sequences: pictures that are not coded by latents.
         taken: codes that are taken over, which are also among the sequences.
         shipped: models without the update.
+        factors: by which a picture's step is another one than the folder's, by position.
         checkpoint: stores refined codes; None stores none.
         update: payload of the update that the models have; None without one.
         alphas: opacity of transparent pictures by position.
@@ -99,6 +100,7 @@ class FolderEncoder:
     shipped: UpdatedModels
     sequences: SequencedPictures = field(default_factory=PicturesAsAvif)
     taken: TakenOver = field(default_factory=TakenOver)
+    factors: Mapping[int, float] = field(default_factory=dict)
     checkpoint: CodesCheckpoint | None = None
     update: bytes | None = None
     alphas: Spool = field(default_factory=Spool)
@@ -188,16 +190,27 @@ class FolderEncoder:
 
         tiled = self.pictures.tiled
         for batch, latents in self.latents.all_but(self.sequences.positions | tiled):
-            places = [place for place, position in enumerate(batch) if position not in codes]
-            for position, code in self.encode_batch([batch[p] for p in places], latents[places], step, rounds, add):
-                keep(position, self.pictures.mark_if_gray(position, code))
+            of_step: dict[float, list[int]] = {}
+            for place, position in enumerate(batch):
+                if position not in codes:
+                    of_step.setdefault(self.step_of(position, step), []).append(place)
+            for own, places in of_step.items():
+                for position, code in self.encode_batch([batch[p] for p in places], latents[places], own, rounds, add):
+                    keep(position, self.pictures.mark_if_gray(position, code))
         for position in sorted(position for position in tiled if position not in codes):
             keep(position, join_codes(self.encode_tiles(position, step, rounds)))
             add(1)
         streams = SpooledCodes(codes, count, in_sequences, self.sequences.positions)
         main = Coding(step, level_of(step), self.update)
-        other = {position: coding for position, coding in self.taken.codings.items() if coding != main}
+        steps = {position: self.step_of(position, step) for position in self.factors.keys() - self.sequences.positions}
+        codings = {position: Coding(one, level_of(one), self.update) for position, one in steps.items()}
+        codings.update(self.taken.codings)
+        other = {position: coding for position, coding in codings.items() if coding != main}
         return Codes(level=main.level, model_sha256=self.model.sha256, streams=streams, other=other)
+
+    def step_of(self, position: int, step: float) -> float:
+        """Return the step of the picture at a position, where ``step`` is the folder's."""
+        return min(max(FINEST, step * self.factors.get(position, 1.0)), self.coarsest)
 
     def encode_batch(
         self,

@@ -4,7 +4,7 @@ pack_into_codes: find near-duplicates > resolve the target > learn the folder > 
 > enforce the quality floor
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from unicorn_codec.errors import Interrupted, InvalidSetting
 from unicorn_codec.format.code_kinds import is_avif, is_in_sequence
 from unicorn_codec.format.header import Header
 from unicorn_codec.format.picture_tiles import is_tiled, join_codes
+from unicorn_codec.packing.allocation import FACTORS, allocate
 from unicorn_codec.packing.avif_pictures import (
     LEARNED,
     REFINED,
@@ -52,6 +53,7 @@ from unicorn_codec.pictures.avif import THOROUGH, check_avif, encode_avif, has_a
 from unicorn_codec.pictures.images import folder_digest
 from unicorn_codec.spool import Spool, SpooledCodes
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
+from unicorn_codec.transform.distortion import MEASURES
 from unicorn_codec.transform.folder_update import UpdatedModels
 
 AVIF_SLACK = 1.12
@@ -118,6 +120,8 @@ def pack_into_codes(
         if is_wanted(options.self_contained, options.target.file_bytes(pictures.pixels) or 0, autoencoder):
             other_bytes += attached_bytes(autoencoder.reference.model(model.sha256))
         encoder = new_encoder(pictures, autoencoder, model, output.parent, checkpoint, other_bytes)
+        if options.metric is not None:
+            encoder = replace(encoder, chooser=replace(encoder.chooser, measure=MEASURES[options.metric]))
         return _encode(encoder, options, observer)
     except KeyboardInterrupt:
         if checkpoint.is_empty:
@@ -207,7 +211,7 @@ def take_codes_over(
         fits = smallest.estimate_file_bytes(step, observer.of_stage("sizing")) <= target.bytes * (1 + TOLERANCE_REFINED)
         return smallest if fits else encoder
     step = target.step if isinstance(target, AtStep) else FINEST
-    least = step * FINER
+    least = step * (FINER if options.goal is None else FACTORS[0])
 
     def is_small(position: int, coding: Coding, code: bytes) -> bool:
         if not is_avif(code):
@@ -245,12 +249,26 @@ def learn_and_choose(
             if candidates.code_bytes:
                 candidates = judge_avif(encoder, step, observer.of_stage("choosing"))
     chosen = candidates.below(1.0 if options.effort == 0 else REFINED)
-    return encoder.with_sequences(with_avif(sequences, encoder, chosen)), learned
+    encoder = encoder.with_sequences(with_avif(sequences, encoder, chosen))
+    if options.goal is not None:
+        alone = sorted(chosen.code_bytes)
+        factors = allocate(encoder, step, options.goal, alone, observer.of_stage("allocating"))
+        encoder = replace(encoder.with_sequences(with_avif(sequences, encoder, chosen, factors)), factors=factors)
+    return encoder, learned
 
 
-def with_avif(sequences: SequencedPictures, encoder: FolderEncoder, alone: AvifCandidates) -> PicturesAsAvif:
-    """Combine pictures that are stored as sequences and alone."""
-    return PicturesAsAvif(sequences, AvifPictures(encoder.pictures, alone))
+def with_avif(
+    sequences: SequencedPictures,
+    encoder: FolderEncoder,
+    alone: AvifCandidates,
+    factors: Mapping[int, float] | None = None,
+) -> PicturesAsAvif:
+    """Combine pictures that are stored as sequences and alone.
+
+    Args:
+        factors: of the steps of pictures, by position; None: all have the folder's.
+    """
+    return PicturesAsAvif(sequences, AvifPictures(encoder.pictures, alone, factors))
 
 
 def encode_to_plan(encoder: FolderEncoder, plan: CodesPlan, seed: int, observer: Observer) -> PackedPictures:

@@ -8,7 +8,7 @@ or more, latents are also rounded at random, so that they can move further (stoc
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from typing import TypeVar
@@ -25,7 +25,7 @@ from unicorn_codec.devices import has_fast_bfloat16
 from unicorn_codec.effort import RANDOM_EFFORT
 from unicorn_codec.format.code_kinds import decoder_step, model_level
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
-from unicorn_codec.transform.distortion import distortion
+from unicorn_codec.transform.distortion import Measure, distortion
 from unicorn_codec.transform.resampling import double
 from unicorn_codec.transform.tiling import Span, spans
 
@@ -86,7 +86,7 @@ class Objective:
     rate: RateModel
     step: float
     half: bool
-    measure: Callable[[Tensor, Tensor], Tensor] = distortion
+    measure: Measure = distortion
 
     @property
     def own_step(self) -> float:
