@@ -41,6 +41,9 @@ SOFTEST, HARDEST = 0.2, 0.015
 PATH = 0.2
 """Maximum path of a latent over all rounds, in quantisation steps; half of it under a constant gradient."""
 
+METRIC_PATH = 0.5
+"""The same where refinement minimises a single metric, for which the encoder's latents are further from the best."""
+
 RANDOM_SOFTEST, RANDOM_HARDEST, RANDOM_PATH = 0.5, 0.1, 0.5
 """The same for random rounding, with ``RANDOM_EFFORT`` rounds or more; with fewer, the noise does not average out. The
 path is multiplied by the square root of the rounds, as in a random walk."""
@@ -186,7 +189,7 @@ class Objective:
         moved = symbols.clone().requires_grad_()
         optimizer = torch.optim.Adam([moved], betas=(0.8, 0.99), eps=SMALL_GRADIENT)
         random = torch.Generator().manual_seed(0) if rounds >= RANDOM_EFFORT else None
-        softest, hardest, path = SOFTEST, HARDEST, PATH
+        softest, hardest, path = SOFTEST, HARDEST, PATH if self.measure is distortion else METRIC_PATH
         if random is not None:
             softest, hardest, path = RANDOM_SOFTEST, RANDOM_HARDEST, RANDOM_PATH * math.sqrt(rounds)
         for number in range(rounds):

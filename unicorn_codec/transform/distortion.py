@@ -37,7 +37,7 @@ PRINT_REACH, PRINT_EXPONENT, PRINT_WEIGHT = 4, 4, 2.0
 """Print is where the original's luma has a high contrast within some pixels; the exponent leaves out most edges of
 photographs."""
 
-PSNR_WEIGHT, MS_SSIM_WEIGHT, SSIMULACRA2_WEIGHT = 0.8, 1200.0, 1.0
+PSNR_WEIGHT, MS_SSIM_WEIGHT, SSIMULACRA2_WEIGHT = 1.2, 1800.0, 1.5
 """Weights of the squared error of RGB, of 1 - MS-SSIM, and of a point of SSIMULACRA2, with which refined codes have
 about as many bytes as with ``distortion`` at the same step."""
 
