@@ -124,6 +124,14 @@ effort_options = grouped(
         "SSIMULACRA2 for all (worst), or the best mean PSNR (psnr).  [default: the same quantisation step for all]",
     ),
     option(
+        "--importance",
+        metavar="TABLE.csv",
+        type=a_path,
+        advanced=True,
+        help="Weights of pictures, a line each: a name or pattern, a comma, 1/64 to 64. Errors of weight 4 count four "
+        "times: the picture gets half the quantisation step.",
+    ),
+    option(
         "--metric",
         type=click.Choice(METRICS),
         advanced=True,
@@ -302,7 +310,7 @@ NETWORK_SETTINGS = (
     "index_embedding",
     "latent_std",
 )
-CODES_SETTINGS = ("effort", "seconds", "goal", "metric", "min_psnr_db", "min_ms_ssim", "depends_on")
+CODES_SETTINGS = ("effort", "seconds", "goal", "importance", "metric", "min_psnr_db", "min_ms_ssim", "depends_on")
 OPTION_NAMES = {
     "rd_lambda": "--lambda",
     "seconds": "--time",

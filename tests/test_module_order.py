@@ -51,10 +51,9 @@ LAYERS = (
     (
         "packing",
         "reports observer packed packed_decoding picture_source taking_over original_metadata whole_files refinement "
-        "candidates code_writer "
-        "folder_encoder near_duplicates avif_pictures size_forecast rate_control effort_planning targets allocation "
-        "learning_windows learned_cost update_training learning quality_floor self_contained into_codes preview "
-        "into_network archive_writing pack add",
+        "candidates code_writer folder_encoder near_duplicates avif_pictures size_forecast rate_control "
+        "effort_planning targets allocation importance learning_windows learned_cost update_training learning "
+        "quality_floor self_contained into_codes preview into_network archive_writing pack add",
     ),
     ("viewing", "catalogue small_pictures gallery pages server export contact_sheet histograms report"),
     (

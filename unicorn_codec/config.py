@@ -10,6 +10,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from enum import Enum
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 from unicorn_codec.effort import MAX_EFFORT
 from unicorn_codec.format.fields import check
@@ -219,6 +220,7 @@ class CodesOptions(PackOptions):
             reaches it.
         originals: files that are stored whole.
         goal: how bytes are spread over the pictures, one of ``GOALS``; None: every picture has the same step.
+        importance: table of names and weights, see ``packing.importance``; None: all pictures count alike.
         metric: what refinement minimises, one of ``METRICS``; None: squared error and structure together.
         reuse: take over the codes that unpacked files carry, where their pixels are unchanged.
     """
@@ -234,6 +236,7 @@ class CodesOptions(PackOptions):
     min_ms_ssim: float | None = None
     originals: OriginalOptions = field(default_factory=OriginalOptions)
     goal: str | None = None
+    importance: Path | None = None
     metric: str | None = None
     reuse: bool = True
 
@@ -259,6 +262,7 @@ class CodesOptions(PackOptions):
         )
         goals, known = ", ".join(GOALS), ", ".join(METRICS)
         check(self.goal is None or self.goal in GOALS, f"goal is one of {goals}, not {self.goal!r}")
+        check(self.goal is None or self.importance is None, "give a goal or a table of importance, not both")
         check(self.metric is None or self.metric in METRICS, f"metric is one of {known}, not {self.metric!r}")
         check(self.metric is None or self.effort != 0, "a metric is what refinement minimises: give an effort above 0")
         if self.originals.keeps_files:

@@ -5,8 +5,8 @@ import struct
 import zlib
 from typing import Any
 
-from vector_makers.archive import DECODER_FIELDS, ID, changed, place
-from vector_makers.fields import leb
+from vector_makers.archive import DECODER_FIELDS, ID, place
+from vector_makers.fields import changed, leb
 
 PIXELS = bytes(range(2 * 3 * 3))
 """Of a picture of 3 x 2 pixels in colour, row by row."""

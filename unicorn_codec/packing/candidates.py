@@ -131,9 +131,12 @@ class CandidateChooser:
         return (half < whole).numpy()
 
     def costs(self, pixels: Tensor, latents: Tensor, halves: Tensor, step: float) -> tuple[Tensor, Tensor]:
-        """Return (N,) rate-distortion costs of pictures at whole and at half size, in bits, without refinement."""
+        """Return (N,) rate-distortion costs of pictures at whole and at half size, in bits, without refinement.
+
+        By the default distortion: single metrics gain more by refinement at whole size, which is not known yet.
+        """
         whole, half = (
-            self.objective(step, half=half).cost_of_pictures(pixels, of_way)
+            replace(self.objective(step, half=half), measure=distortion).cost_of_pictures(pixels, of_way)
             for half, of_way in ((False, latents), (True, halves))
         )
         return whole, half

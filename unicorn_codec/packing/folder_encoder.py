@@ -172,7 +172,7 @@ class FolderEncoder:
         kept = self.checkpoint if rounds else None
         if kept is not None:
             update = hashlib.sha256(self.update or b"").hexdigest()
-            kept.begin(f"step {step!r}, {rounds} rounds, update {update}")
+            kept.begin(f"step {step!r}, {rounds} rounds, update {update}, factors {sorted(self.factors.items())}")
         codes, in_sequences = Spool(self.work) if kept is None else kept.codes, Spool(self.work)
         for some_codes in self.sequences.codes_at(step):
             for position, code in some_codes.items():

@@ -36,6 +36,7 @@ from unicorn_codec.packing.folder_encoder import (
     SequencedPictures,
     estimate_overhead,
 )
+from unicorn_codec.packing.importance import read_importance
 from unicorn_codec.packing.learning import learn
 from unicorn_codec.packing.near_duplicates import NearDuplicateGroup, find_near_duplicates, worthwhile
 from unicorn_codec.packing.observer import Observer
@@ -113,6 +114,7 @@ def pack_into_codes(
     )
     checkpoint = CodesCheckpoint(checkpoint_path(output), digest, resume=options.resume)
     observer.found(pictures.folder, None)
+    factors = {} if options.importance is None else read_importance(options.importance, pictures.folder.names)
     if not len(pictures):
         return PackedCodes(container=without_pictures(autoencoder, model, options.seed), rounds=0)
     try:
@@ -120,6 +122,7 @@ def pack_into_codes(
         if is_wanted(options.self_contained, options.target.file_bytes(pictures.pixels) or 0, autoencoder):
             other_bytes += attached_bytes(autoencoder.reference.model(model.sha256))
         encoder = new_encoder(pictures, autoencoder, model, output.parent, checkpoint, other_bytes)
+        encoder = replace(encoder, factors=factors)
         if options.metric is not None:
             encoder = replace(encoder, chooser=replace(encoder.chooser, measure=MEASURES[options.metric]))
         return _encode(encoder, options, observer)
@@ -211,17 +214,18 @@ def take_codes_over(
         fits = smallest.estimate_file_bytes(step, observer.of_stage("sizing")) <= target.bytes * (1 + TOLERANCE_REFINED)
         return smallest if fits else encoder
     step = target.step if isinstance(target, AtStep) else FINEST
-    least = step * (FINER if options.goal is None else FACTORS[0])
+    finer = FINER if options.goal is None else FACTORS[0]
 
     def is_small(position: int, coding: Coding, code: bytes) -> bool:
         if not is_avif(code):
-            return isinstance(target, AsAvif) or coding.latent_step >= least
+            return isinstance(target, AsAvif) or coding.latent_step >= finer * encoder.step_of(position, step)
         if is_in_sequence(code) or options.has_quality_floor:
             return True
         if isinstance(target, AsAvif):
             again = avif_of(encoder.pictures, position, target.quality)
         else:
-            again, _ = encode_avif(encoder.pictures.picture(position), matching_quality(step), THOROUGH)
+            quality = matching_quality(step * encoder.factors.get(position, 1.0))
+            again, _ = encode_avif(encoder.pictures.picture(position), quality, THOROUGH)
         return len(code) <= AVIF_SLACK * len(again)
 
     return encoder.with_taken(take_over(carried, is_small, encoder.pictures, encoder.shipped))
@@ -250,11 +254,10 @@ def learn_and_choose(
                 candidates = judge_avif(encoder, step, observer.of_stage("choosing"))
     chosen = candidates.below(1.0 if options.effort == 0 else REFINED)
     encoder = encoder.with_sequences(with_avif(sequences, encoder, chosen))
+    factors = encoder.factors
     if options.goal is not None:
-        alone = sorted(chosen.code_bytes)
-        factors = allocate(encoder, step, options.goal, alone, observer.of_stage("allocating"))
-        encoder = replace(encoder.with_sequences(with_avif(sequences, encoder, chosen, factors)), factors=factors)
-    return encoder, learned
+        factors = allocate(encoder, step, options.goal, sorted(chosen.code_bytes), observer.of_stage("allocating"))
+    return replace(encoder.with_sequences(with_avif(sequences, encoder, chosen, factors)), factors=factors), learned
 
 
 def with_avif(
