@@ -15,6 +15,7 @@ from unicorn_codec.archive import Archive
 from unicorn_codec.config import CodesOptions, Goal, ReadOptions, Target
 from unicorn_codec.errors import InvalidField
 from unicorn_codec.format.carried_codes import CarriedCode, digest_of_pixels, parse_carried, serialize_carried
+from unicorn_codec.packing import taking_over
 from unicorn_codec.packing.pack import pack
 from unicorn_codec.packing.taking_over import is_faithful
 from unicorn_codec.pictures.code_carrying import code_in, with_code
@@ -23,6 +24,7 @@ from unicorn_codec.pictures.reading import decode_picture
 
 OPTIONS = CodesOptions(device="cpu", sequences=False, avif=False, effort=0, learning=None, overwrite=True)
 UPDATE_SHA256 = "2937013f2181810606b2a799b05bda2849f3e369a20982a4138f0e0a55984ce4"
+GOLDEN = Path(__file__).parent / "golden"
 FORMATS = ["png", "jpg", "webp", *(["avif"] if features.check("avif") else [])]
 
 
@@ -166,6 +168,26 @@ def test_a_sequence_of_near_duplicates_is_taken_over_whole(tmp_path: Path) -> No
     start = next(name for name, parent in indices.items() if parent is None)
     (files / start).unlink()  # the others are lost without it
     assert pack(files, tmp_path / "3.uni", options).taken_over == 0
+
+
+def test_what_an_archive_learned_comes_along_where_it_pays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = GOLDEN / "updated-codes.uni"
+    files = unpacked(archive, tmp_path / "files")
+    payloads = [code_in(path.read_bytes()) for path in sorted(files.rglob("*.png"))]
+    carried = [parse_carried(payload) for payload in payloads if payload is not None]
+    assert len(carried) == 4 and sum(bool(one.update) for one in carried) == 1  # one file holds the update of all
+    assert pack(files, tmp_path / "again.uni", OPTIONS).taken_over == 0  # the update is larger than the codes
+    monkeypatch.setattr(taking_over, "UPDATE_SHARE", 1000.0)
+    report = pack(files, tmp_path / "again.uni", OPTIONS)
+    assert report.taken_over == 4
+    assert_same_pixels(archive, tmp_path / "again.uni")
+    with Archive.open(tmp_path / "again.uni", device="cpu") as found, Archive.open(archive, device="cpu") as first:
+        (decoder,) = found.reader.footer.decoders
+        assert decoder.weights is not None and first.reader.footer.decoders[0].weights is not None
+        assert decoder.weights.digest == first.reader.footer.decoders[0].weights.digest
+    holder = next(path for path in files.rglob("*.png") if parse_carried(code_in(path.read_bytes()) or b"").update)
+    holder.unlink()
+    assert pack(files, tmp_path / "again.uni", OPTIONS).taken_over == 0
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -39,6 +39,10 @@ FINER = 0.8
 """Part of the step asked for down to which a finer code is taken over: it costs up to an eighth more bytes."""
 
 
+UPDATE_SHARE = 1.0
+"""Most bytes of an update, relative to those of the codes that need it, with which they are taken over."""
+
+
 @dataclass(frozen=True, slots=True)
 class TakenOver:
     """Codes that are taken over: ``SequencedPictures``, and ``CodeSource``. Codes of sequences refer to positions.
@@ -117,7 +121,7 @@ class Carried:
         codings = dict[int, Coding]()
         for position, carried in self.found.items():
             update = self.updates.get(carried.update_sha256)
-            if update is not None and len(update) > of_update[carried.update_sha256]:
+            if update is not None and len(update) > UPDATE_SHARE * of_update[carried.update_sha256]:
                 update = None
             if update is None and carried.update_sha256 and not is_avif(self.codes[position]):
                 continue
