@@ -64,6 +64,7 @@ REPORT = PackReport(
     bits_per_pixel_with_autoencoder=10.25,
     index_bits=6,
     latent_step=1.0,
+    other_steps=(),
     rounds=0,
     wanted_bytes=None,
     seconds=603.0,

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from tests.conftest import draw
+from unicorn_cli.report import pack_text
 from unicorn_codec.archive import Archive
 from unicorn_codec.bench.quality_metrics import ssimulacra2
 from unicorn_codec.codes.rate_model import RateModel
@@ -135,7 +136,9 @@ def test_more_important_pictures_get_finer_steps(folder: Path, tmp_path: Path) -
     table = tmp_path / "weights of pictures.csv"
     table.write_text("*,1\n\n0.png,4\n1.png, 0.25\n", encoding="utf-8")
     assert read_importance(table, ["0.png", "1.png", "2.png"]) == {0: 0.5, 1: 2.0}
-    pack(folder, tmp_path / "out.uni", replace(OPTIONS, importance=table))
+    report = pack(folder, tmp_path / "out.uni", replace(OPTIONS, importance=table))
+    assert (report.latent_step, report.other_steps) == (2.5, (1.25, 5.0))
+    assert "quantisation step 2.5, of other pictures 1.25 to 5" in pack_text(tmp_path / "out.uni", report)
     with Archive.open(tmp_path / "out.uni", device="cpu") as archive:
         decoders = archive.reader.footer.decoders
         steps = {archive.name(i): decoders[archive.reader.row(i).decoder].latent_step for i in archive.indices}

@@ -209,6 +209,8 @@ def report_on(
     pixels = reader.footer.pixels
     floor = (options.min_psnr_db, options.min_ms_ssim) if isinstance(options, CodesOptions) else (None, None)
     target = options.target if isinstance(options, CodesOptions | NetworkOptions) else None
+    steps = {decoder.latent_step for decoder in reader.footer.decoders}
+    latent_step = reader.footer.decoders[-1].latent_step
     return PackReport(
         pictures=len(archive),
         file_bytes=file_bytes,
@@ -216,7 +218,8 @@ def report_on(
         bits_per_pixel=bits_per_pixel(file_bytes, pixels),
         bits_per_pixel_with_autoencoder=bits_per_pixel(file_bytes + needed_weight_bytes(reader), pixels),
         index_bits=index_bits(reader),
-        latent_step=reader.footer.decoders[-1].latent_step,
+        latent_step=latent_step,
+        other_steps=tuple(sorted(steps - {latent_step})),
         rounds=0 if avif.pictures + sequences.pictures + exact.pictures == len(archive) else made.rounds,
         wanted_bytes=None if target is None else target.file_bytes(pixels),
         seconds=seconds,

@@ -55,7 +55,9 @@ class PackReport:
 
     Args:
         wanted_bytes: target size, if any.
-        latent_step: quantisation step of the codes; in an archive with a network the step that the decoder gets.
+        latent_step: quantisation step of the codes, or of most of them; in an archive with a network the step that the
+            decoder gets.
+        other_steps: steps of the other codes, ascending.
         rounds: of refinement.
         seconds: without the time for measuring.
         learned: None if packing was not to learn, or had nothing to.
@@ -76,6 +78,7 @@ class PackReport:
     bits_per_pixel_with_autoencoder: float
     index_bits: int
     latent_step: float
+    other_steps: Sequence[float]
     rounds: int
     wanted_bytes: float | None
     seconds: float
