@@ -118,7 +118,8 @@ def pack_stubs(output: Path, count: int, autoencoder: PackagedAutoencoder) -> in
         measured = pack.write_and_measure(file, made.container, metadata, autoencoder, observer)
     checkpoint.path.unlink(missing_ok=True)
     with Archive.of(ContainerReader(FileSource(output)), autoencoder) as written:
-        return pack.report_on(written, pictures, options, measured, rounds=0, learned=None, seconds=0.0).file_bytes
+        report = pack.report_on(written, pictures, options, measured, rounds=0, learned=None, taken_over=0, seconds=0.0)
+    return report.file_bytes
 
 
 def run_step(output: Path, count: int) -> dict[str, Any]:

@@ -6,7 +6,9 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from unicorn_codec.config import (
+    GOALS,
     MEASURED_PICTURES,
+    METRICS,
     WEIGHT_FORMATS,
     CodesOptions,
     Goal,
@@ -113,6 +115,37 @@ effort_options = grouped(
         flag_value=False,
         advanced=True,
         help="Code every picture as latents; do not store those as AVIF that it codes better, such as print.",
+    ),
+    option(
+        "--goal",
+        type=click.Choice(GOALS),
+        advanced=True,
+        help="Spread the same bytes over the pictures by this goal: the best mean SSIMULACRA2 (mean), the same "
+        "SSIMULACRA2 for all (worst), or the best mean PSNR (psnr).  [default: the same quantisation step for all]",
+    ),
+    option(
+        "--importance",
+        metavar="TABLE.csv",
+        type=a_path,
+        advanced=True,
+        help="Weights of pictures, a line each: a name or pattern, a comma, 1/64 to 64. Errors of weight 4 count four "
+        "times: the picture gets half the quantisation step.",
+    ),
+    option(
+        "--metric",
+        type=click.Choice(METRICS),
+        advanced=True,
+        help="Measure that refinement improves at the others' cost: psnr, ms-ssim, or perceptual (SSIMULACRA2).  "
+        "[default: squared error and structure together]",
+    ),
+    option(
+        "--no-reuse",
+        "reuse",
+        is_flag=True,
+        default=True,
+        flag_value=False,
+        advanced=True,
+        help="Code every picture anew; do not take over the codes that unpacked files carry.",
     ),
     option(
         "--depends-on",
@@ -305,7 +338,7 @@ NETWORK_SETTINGS = (
     "index_embedding",
     "latent_std",
 )
-CODES_SETTINGS = ("effort", "seconds", "min_psnr_db", "min_ms_ssim", "depends_on")
+CODES_SETTINGS = ("effort", "seconds", "goal", "importance", "metric", "min_psnr_db", "min_ms_ssim", "depends_on")
 OPTION_NAMES = {
     "rd_lambda": "--lambda",
     "seconds": "--time",
@@ -397,6 +430,7 @@ def pack_options(
     index_only: bool,
     sequences: bool,
     avif: bool,
+    reuse: bool,
     learning: Learning | None,
     exact: tuple[str, ...],
     keep_others: bool,
@@ -421,12 +455,13 @@ def pack_options(
     if not (index_only or of_network or training):
         originals = original_options_of(exact, keep_others=keep_others)
         return CodesOptions(
-            sequences=sequences, avif=avif, learning=learning, originals=originals, **of_codes, **common
+            sequences=sequences, avif=avif, reuse=reuse, learning=learning, originals=originals, **of_codes, **common
         )
     flags = {
         "learn": learning != Learning(),
         "no_sequences": not sequences,
         "no_avif": not avif,
+        "no_reuse": not reuse,
         "exact": exact,
         "keep_others": keep_others,
     }

@@ -120,7 +120,13 @@ def _coded_rows(report: "PackReport") -> list[Row]:
         wanted = report.wanted_bytes
         missed = wanted is not None and report.file_bytes < 0.95 * wanted
         less = f": the finest, below the target of {short_bytes(round(wanted or 0))}" if missed else ""
-        step = f"quantisation step {report.latent_step:.3g}{less}"
+        others = (
+            ", of other pictures "
+            + " to ".join(f"{step:.3g}" for step in dict.fromkeys((min(report.other_steps), max(report.other_steps))))
+            if report.other_steps
+            else ""
+        )
+        step = f"quantisation step {report.latent_step:.3g}{others}{less}"
         refined = [("", f"refined in {count(report.rounds, 'round')}")] if report.rounds else []
         codes: list[Row] = [("codes", step), *refined] if report.exact_pictures < report.pictures else []
         return [*codes, *_learned_rows(report.learned), *_avif_rows(report), *_whole_rows(report)]
@@ -170,11 +176,13 @@ def _whole_rows(report: "PackReport") -> list[Row]:
 
 
 def _avif_rows(report: "PackReport") -> list[Row]:
-    """Describe the pictures stored as AV1, and missed targets."""
+    """Describe the pictures stored as AV1 or taken over, and missed targets."""
     rows = []
     if report.sequence_pictures:
         stored = f"{count(report.sequence_pictures, 'near-duplicate')} in sequences (AV1)"
         rows.append(("", f"{stored}, {exact_bytes(report.sequence_bytes)}"))
+    if report.taken_over:
+        rows.append(("", f"{count(report.taken_over, 'picture')} with the code that the file carries, taken over"))
     if report.avif_pictures:
         stored = f"{count(report.avif_pictures, 'picture')} stored as AVIF"
         rows.append(("", f"{stored}, {exact_bytes(report.avif_bytes)}"))

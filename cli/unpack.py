@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # at run time it would load torch
     import numpy as np
 
     from unicorn_codec.archive import Archive
+    from unicorn_codec.metadata import PictureMetadata
     from unicorn_codec.shards.exporting import Export
 
 
@@ -79,6 +80,14 @@ STDOUT = "-"
     help="Flatten transparent pictures onto this colour: '#rrggbb' or a name.  [default: keep their transparency; "
     "white for jpg and bmp, which have none]",
 )
+@click.option(
+    "--no-code",
+    "with_code",
+    is_flag=True,
+    default=True,
+    flag_value=False,
+    help="Leave out of each file its picture's code, by which `pack` takes over what was not edited.",
+)
 @sampling_steps_option
 @device_option
 @archive_autoencoder_option
@@ -98,6 +107,7 @@ def unpack(
     picture_format: str | None,
     shard_kind: str | None,
     background: tuple[int, int, int] | None,
+    with_code: bool,
     sampling_steps: int | None,
     device: str,
     autoencoder: str | None,
@@ -111,6 +121,8 @@ def unpack(
     -o chooses the place. Nothing is written outside the output folder, whatever names the archive holds.
 
     Exact pictures, and files that are no pictures, come back byte for byte, with their names and times.
+
+    Files of png, jpg, webp and avif carry the code of their picture, so that packing them again loses nothing.
 
     EXIF, XMP, IPTC and PNG text go back into the file where its format has a place for them, and the file gets the
     time of its original.
@@ -149,7 +161,8 @@ def unpack(
             report_losses(ctx, of_index, losses, as_json=as_json)
             return
         if output == STDOUT:
-            write_to_stdout(opened, chosen, suffix, whole, steps=sampling_steps, background=background)
+            carrying = Carrying(opened, chosen, with_code and background is None)
+            write_to_stdout(opened, chosen, suffix, whole, carrying, steps=sampling_steps, background=background)
             return
         if is_one and output is not None and names_one_file(output):
             paths = {chosen[0]: path_of_file(output, picture_format, whole, chosen[0])}
@@ -162,8 +175,9 @@ def unpack(
             refuse_existing(list(paths.values()))
         losses.raises = is_one and not everything
         written = write_files(opened, paths, losses, whole, overwrite=overwrite)
+        carrying = Carrying(opened, [index for index in chosen if index in paths], with_code and background is None)
         written |= write_pictures(
-            opened, paths, losses, whole, steps=sampling_steps, background=background, overwrite=overwrite
+            opened, paths, losses, whole, carrying, steps=sampling_steps, background=background, overwrite=overwrite
         )
         written_paths = {index: path for index, path in paths.items() if index in written}
     report_losses(ctx, written_paths, losses, as_json=as_json)
@@ -199,11 +213,38 @@ class Whole:
         return self.opened.is_whole(index) and not (self.is_format_given and self.opened.is_picture(index))
 
 
+UPDATE_EVERY = 64
+"""One of as many pictures carries its decoder's update, which packing needs once to take over all their codes."""
+
+
+class Carrying:
+    """Knows which files carry the code of their picture.
+
+    Args:
+        chosen: indices of the pictures that are written together.
+        is_wanted: whether any does.
+    """
+
+    def __init__(self, opened: "Archive", chosen: list[int], is_wanted: bool) -> None:
+        self._opened, self._is_wanted = opened, is_wanted
+        decoded = [index for index in chosen if not opened.is_whole(index)] if is_wanted else []
+        self._with_update = set(decoded[::UPDATE_EVERY])
+
+    def metadata(self, index: int) -> "PictureMetadata":
+        """Return what is to be written of a picture besides its pixels."""
+        found = self._opened.metadata(index)
+        if not self._is_wanted:
+            return found
+        carried = self._opened.carried_code(index, with_update=index in self._with_update)
+        return replace(found, carried=carried)
+
+
 def write_to_stdout(
     opened: "Archive",
     chosen: list[int],
     suffix: str,
     whole: Whole,
+    carrying: Carrying,
     *,
     steps: int | None,
     background: tuple[int, int, int] | None,
@@ -223,7 +264,7 @@ def write_to_stdout(
         pieces = opened.file_pieces(chosen[0])
     else:
         (pixels,) = dict(opened.iterate(chosen, steps=steps, background=background)).values()
-        encoded, lost = encode_with_metadata(pixels, suffix, opened.metadata(chosen[0]))
+        encoded, lost = encode_with_metadata(pixels, suffix, carrying.metadata(chosen[0]))
         for line in Losses(metadata=Counter(lost)).metadata_lines():
             click.echo(f"unicorn: warning: {line}", err=True)
         pieces = iter([encoded])
@@ -355,6 +396,7 @@ def write_pictures(
     paths: dict[int, Path],
     losses: Losses,
     whole: Whole,
+    carrying: Carrying,
     *,
     steps: int | None,
     background: tuple[int, int, int] | None,
@@ -374,7 +416,7 @@ def write_pictures(
     def write(picture: tuple[int, "np.ndarray"]) -> tuple[int, list[str]]:
         index, pixels = picture
         make_folder(paths[index].parent)
-        return index, write_picture(pixels, paths[index], overwrite, opened.metadata(index))
+        return index, write_picture(pixels, paths[index], overwrite, carrying.metadata(index))
 
     chosen = [index for index in paths if index not in whole]
     written = set[int]()

@@ -13,6 +13,7 @@ from typing import Any
 
 from vector_makers.autoencoder_outputs import autoencoder_values
 from vector_makers.av1_codes import avif_code_values, sequence_values
+from vector_makers.carried_codes import carried_code_values
 from vector_makers.coded_latents import code_values
 from vector_makers.entropy_coder import rans_values
 from vector_makers.fields import bit_packing_values
@@ -46,6 +47,7 @@ ALSO = {
     "network-outputs.json": ["UNI-73"],
     "autoencoder.json": ["UNI-98", "UNI-126"],
     "stored-files.json": ["UNI-137", "UNI-138"],
+    "carried-codes.json": ["UNI-161", "UNI-162", "UNI-163"],
 }
 """Clauses that a file proves besides its own."""
 
@@ -83,6 +85,7 @@ def main(folder: Path) -> None:
         ("opacity.json", "UNI-142", opacity_values()),
         ("opacity-rounding.json", "UNI-144", opacity_rounding_values()),
         ("opacity-psnrs.json", "UNI-145", opacity_psnr_values()),
+        ("carried-codes.json", "UNI-160", carried_code_values()),
         ("avif-codes.json", "UNI-91", avif_code_values()),
         ("sequences.json", "UNI-108", sequence_values()),
         ("stored-files.json", "UNI-136", whole_file_values()),

@@ -21,9 +21,9 @@ LAYERS = (
         "format",
         "limits fields header generator index_map bit_packing rans columns packed_bytes alpha_plane stored_model "
         "mending names name_pages chunks code_kinds picture_tiles records record_fields record_coding pages "
-        "stored_files name_lookup blobs read_settings canary network_table decoder_table footer sources opening "
-        "index_reading name_reading reader new_rows name_runs removed_pictures blob_writing index_writing writer "
-        "record_scanning scanning repair integrity copying growth joining",
+        "stored_files name_lookup blobs read_settings canary network_table decoder_table carried_codes footer sources "
+        "opening index_reading name_reading reader new_rows name_runs removed_pictures blob_writing index_writing "
+        "writer record_scanning scanning repair integrity copying growth joining",
     ),
     ("", "model_registry effort quality config"),
     ("weights", "weight_tables weight_coding minifloat weight_section"),
@@ -34,8 +34,8 @@ LAYERS = (
         "batches picture_files file_writing recognise folders limits colour_space raster reducing tone_mapping "
         "colour transparency exif png_chunks png_bands png_writing png_files jpeg_markers jpeg_files pillow_files "
         "bmp_files heif_boxes heif_files tiff_pages tiff_samples tiff_files raw_files jpeg_transcoding png_rebuilding "
-        "original_files reading file_metadata metadata_writing picture_table images output_files demo_pictures "
-        "av1_stream avif_container avif avif_sequence metrics",
+        "original_files reading code_carrying file_metadata metadata_writing picture_table images output_files "
+        "demo_pictures av1_stream avif_container avif avif_sequence metrics",
     ),
     (
         "network",
@@ -43,17 +43,18 @@ LAYERS = (
     ),
     (
         "transform",
-        "coding_autoencoder distortion network_update tiling resampling autoencoder stored_autoencoder folder_update",
+        "coding_autoencoder ssimulacra2 distortion network_update tiling resampling autoencoder stored_autoencoder "
+        "folder_update",
     ),
     ("decoders", "thumbnail_decoder picture_decoder network_decoder code_decoder loading exact_pictures batch_reading"),
     ("", "archive measurement verification editing pillow_plugin process_archive torch huggingface filesystem"),
     ("shards", "members exporting tar_files parquet_files remote_files inputs"),
     (
         "packing",
-        "reports observer packed picture_source original_metadata whole_files refinement candidates code_writer "
-        "folder_encoder thumbnail_search near_duplicates avif_pictures size_forecast rate_control effort_planning "
-        "targets learning_windows learned_cost update_training learning quality_floor self_contained into_codes "
-        "preview into_network archive_writing pack add",
+        "reports observer packed packed_decoding picture_source taking_over original_metadata whole_files refinement "
+        "candidates code_writer folder_encoder thumbnail_search near_duplicates avif_pictures size_forecast "
+        "rate_control effort_planning targets allocation importance learning_windows learned_cost update_training "
+        "learning quality_floor self_contained into_codes preview into_network archive_writing pack add",
     ),
     ("portions", "partition survey decisions portion workers pack"),
     ("viewing", "catalogue small_pictures gallery pages server export contact_sheet histograms report"),

@@ -56,7 +56,7 @@ def test_each_clause_has_a_vector() -> None:
     assert all(issubclass(getattr(errors, error), errors.FormatError) for _, error in of_errors)
 
 
-IN_TABLES = {(f"UNI-{number}", "InvalidField") for number in (98, 124, 141, 142, 152)}
+IN_TABLES = {(f"UNI-{number}", "InvalidField") for number in (98, 124, 141, 142, 152, 160, 161)}
 """Clauses whose vectors are no whole files: autoencoder.json holds updates, gray-codes.json codes, opacity.json planes,
 tests/test_self_contained.py models."""
 

@@ -27,6 +27,7 @@ from unicorn_codec.format import code_kinds
 from unicorn_codec.format.alpha_plane import COARSE_STEP, STEPS, parse_alpha, serialize_alpha
 from unicorn_codec.format.bit_packing import pack_codes, unpack_codes
 from unicorn_codec.format.canary import Canary, block_sums, serialize_canary
+from unicorn_codec.format.carried_codes import digest_of_pixels, parse_carried, serialize_carried
 from unicorn_codec.format.chunks import MODEL, TEXT, TOMBSTONES
 from unicorn_codec.format.code_kinds import colour_code, mark_gray
 from unicorn_codec.format.generator import normals, raw
@@ -48,6 +49,7 @@ from unicorn_codec.network.denoiser import load_tensors
 from unicorn_codec.network.latent_set import denormalise_latents
 from unicorn_codec.pictures.avif import decode_avif
 from unicorn_codec.pictures.avif_sequence import decode_chains
+from unicorn_codec.pictures.code_carrying import code_in
 from unicorn_codec.pictures.images import MAX_PIXELS
 from unicorn_codec.pictures.jpeg_transcoding import lepton_package
 from unicorn_codec.pictures.metrics import psnr_db
@@ -403,6 +405,25 @@ def test_opacity_vectors(case: dict[str, Any]) -> None:
         return
     with pytest.raises(getattr(errors, case["error"])):
         parse_alpha(data, *size)
+
+
+@pytest.mark.parametrize("case", table("carried-codes.json"), ids=lambda c: c["name"])
+def test_carried_code_vectors(case: dict[str, Any]) -> None:
+    data = bytes.fromhex(case["hex"])
+    if "error" in case:
+        with pytest.raises(getattr(errors, case["error"])):
+            parse_carried(data)
+    elif "file" in case:
+        assert code_in(bytes.fromhex(case["file"])) == data
+    elif "pixels" in case:
+        pixels = np.frombuffer(bytes.fromhex(case["pixels"]), np.uint8)
+        shaped = pixels.reshape(case["height"], case["width"], case["channels"])
+        assert parse_carried(data).pixels_sha256 == digest_of_pixels(shaped)
+    else:
+        found = parse_carried(data)
+        assert found.index == case["index"]
+        assert all(getattr(found, name).hex() == case[name] for name in ("code", "update_sha256", "update", "alpha"))
+        assert serialize_carried(found) == data
 
 
 def test_opacity_rounding_vectors() -> None:

@@ -5,6 +5,7 @@ ContainerReader > decoder of the row > record > CodeDecoder, or NetworkDecoder >
 What only some pictures need is imported where it is used, so that one picture is unpacked soon after the start.
 """
 
+import hashlib
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -33,10 +34,13 @@ from unicorn_codec.errors import (
     PictureTooLarge,
 )
 from unicorn_codec.format.canary import Canary
+from unicorn_codec.format.carried_codes import CarriedCode
 from unicorn_codec.format.decoder_table import Decoder
+from unicorn_codec.format.network_table import parse_update
 from unicorn_codec.format.pages import Row
+from unicorn_codec.format.picture_tiles import is_tiled
 from unicorn_codec.format.reader import ContainerReader
-from unicorn_codec.format.records import EXACT, OTHER_FILE, SEQUENCE
+from unicorn_codec.format.records import EXACT, NETWORK, OTHER_FILE, SEQUENCE
 from unicorn_codec.format.sources import Source, open_source
 from unicorn_codec.format.stored_files import NANOSECONDS, StoredFile
 from unicorn_codec.metadata import PictureMetadata, metadata_of
@@ -83,6 +87,7 @@ class Archive:
         self.max_pixels = max_pixels
         self._load, self._device = load, device
         self._decoders: dict[int, PictureDecoder] = {}
+        self._updates: dict[int, bytes] = {}
 
     @classmethod
     def open(
@@ -295,6 +300,40 @@ class Archive:
 
             return metadata_of_file(self.reader, row, self.max_pixels)
         return metadata_of(self.reader, row, warn)
+
+    def carried_code(self, index: int, *, with_update: bool) -> CarriedCode | None:
+        """Return the code of a picture for the file that it is unpacked to; None where it has none of its own.
+
+        Exact pictures, those of a network and those that are coded in tiles have none.
+
+        Args:
+            with_update: with the update of the code's decoder, should that have one.
+
+        Raises:
+            IndexOutOfRange: no picture has this index.
+            FormatError: its record, or the update, is damaged.
+        """
+        row = self.reader.row(index)
+        if row.codec in (*WHOLE, NETWORK) or is_tiled(row.width, row.height):
+            return None
+        decoder, record = self.reader.decoder(row.decoder), self.reader.record(row)
+        update = self._update_of(row.decoder)
+        return CarriedCode(
+            archive_id=self.reader.footer.archive_id,
+            index=index,
+            decoder=replace(decoder, weights=None),
+            update_sha256=hashlib.sha256(update).digest() if update else b"",
+            update=update if with_update else b"",
+            alpha=record.alpha or b"",
+            code=record.code,
+        )
+
+    def _update_of(self, number: int) -> bytes:
+        """Return the payload of a decoder's update; empty without one."""
+        if number not in self._updates:
+            place = self.reader.decoder(number).weights
+            self._updates[number] = b"" if place is None else parse_update(self.reader.weights(place))
+        return self._updates[number]
 
     def decode(
         self,

@@ -10,6 +10,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from enum import Enum
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 from unicorn_codec.effort import MAX_EFFORT
 from unicorn_codec.format.fields import check
@@ -31,6 +32,8 @@ MAX_PIXELS = 1 << 27
 
 OPTIMIZERS = ("muon", "adam")
 MEASURED_PICTURES = ("none", "sample", "all")
+METRICS = ("psnr", "ms-ssim", "perceptual")
+GOALS = ("mean", "worst", "psnr")
 DEVICES = ("auto", "cpu", "cuda")
 
 WEIGHT_FORMATS = ("float", "integer")
@@ -216,6 +219,10 @@ class CodesOptions(PackOptions):
         min_psnr_db, min_ms_ssim: the quality floor. Pictures below it are stored as AVIF at the lowest quality that
             reaches it.
         originals: files that are stored whole.
+        goal: how bytes are spread over the pictures, one of ``GOALS``; None: every picture has the same step.
+        importance: table of names and weights, see ``packing.importance``; None: all pictures count alike.
+        metric: what refinement minimises, one of ``METRICS``; None: squared error and structure together.
+        reuse: take over the codes that unpacked files carry, where their pixels are unchanged.
     """
 
     target: Target = Target(Goal.QUALITY, DEFAULT_QUALITY)
@@ -228,6 +235,10 @@ class CodesOptions(PackOptions):
     min_psnr_db: float | None = None
     min_ms_ssim: float | None = None
     originals: OriginalOptions = field(default_factory=OriginalOptions)
+    goal: str | None = None
+    importance: Path | None = None
+    metric: str | None = None
+    reuse: bool = True
 
     def __post_init__(self) -> None:
         PackOptions.__post_init__(self)  # super() does not work in a slotted dataclass
@@ -249,6 +260,11 @@ class CodesOptions(PackOptions):
             self.measure == "all" or not self.has_quality_floor,
             "a quality floor (--min-psnr, --min-ms-ssim) is checked on all pictures: leave out --measure",
         )
+        goals, known = ", ".join(GOALS), ", ".join(METRICS)
+        check(self.goal is None or self.goal in GOALS, f"goal is one of {goals}, not {self.goal!r}")
+        check(self.goal is None or self.importance is None, "give a goal or a table of importance, not both")
+        check(self.metric is None or self.metric in METRICS, f"metric is one of {known}, not {self.metric!r}")
+        check(self.metric is None or self.effort != 0, "a metric is what refinement minimises: give an effort above 0")
         if self.originals.keeps_files:
             whole = "files that are stored whole (--exact, --keep-others)"
             check(self.metadata.keep and self.metadata.keep_gps, f"{whole} keep all that is in them: leave out --strip")

@@ -9,6 +9,7 @@ from typing import Any
 from unicorn_codec.errors import FormatError
 from unicorn_codec.exif_directory import EXIF_IFD, GPS_IFD, INTEROP_IFD, BadExif, Entry, ExifData
 from unicorn_codec.format.blobs import EXIF, FACTS, IPTC, PNG_TEXT, XMP, Facts, parse_facts
+from unicorn_codec.format.carried_codes import CarriedCode
 from unicorn_codec.format.pages import Row
 from unicorn_codec.format.reader import ContainerReader
 from unicorn_codec.format.records import Details
@@ -51,6 +52,7 @@ class PictureMetadata:
         iptc: IPTC-IIM records.
         texts: pairs of keyword and text of a PNG file.
         facts: bytes and SHA-256 of the original file.
+        carried: the code that a file of the decoded picture is to carry, see ``Archive.carried_code``.
     """
 
     modified: int | None = None
@@ -59,6 +61,7 @@ class PictureMetadata:
     iptc: bytes = b""
     texts: tuple[tuple[str, str], ...] = ()
     facts: Facts = field(default_factory=Facts)
+    carried: CarriedCode | None = None
 
     @property
     def date(self) -> str | None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from unicorn_codec.format.decoder_table import Decoder
 from unicorn_codec.format.header import AutoencoderReference, Header
 from unicorn_codec.format.index_map import index_of_position
 from unicorn_codec.format.network_table import parse_update, serialize_network, serialize_update
+from unicorn_codec.format.pages import Place
 from unicorn_codec.format.picture_tiles import is_tiled, join_codes, split_codes
 from unicorn_codec.format.reader import ContainerReader
 from unicorn_codec.format.records import Record, record_of_codes
@@ -26,7 +28,7 @@ from unicorn_codec.format.writer import ContainerWriter
 from unicorn_codec.inspection import network_of
 from unicorn_codec.measurement import Matching
 from unicorn_codec.packing.original_metadata import OriginalMetadata
-from unicorn_codec.packing.packed import Codes, PackedPictures
+from unicorn_codec.packing.packed import Codes, Coding, PackedPictures
 from unicorn_codec.packing.whole_files import WholeFiles
 from unicorn_codec.pictures.images import Folder
 from unicorn_codec.spool import Spool
@@ -53,6 +55,8 @@ def id_of(packed: PackedPictures, whole: WholeFiles | None = None) -> bytes:
     digest.update(f"{',' if len(packed.names) == 1 else ''}) {packed.read}".encode())
     for data in packed.codes.streams if packed.codes else (packed.weights or b"",):
         digest.update(data)
+    for position, coding in packed.codes.other.items() if packed.codes else ():
+        digest.update(f"{position} {coding.latent_step} {coding.level} ".encode() + (coding.update or b""))
     for position, alpha in packed.alphas.items():
         digest.update(b"%d " % position + alpha)
     for picture in whole.folder.exact if whole else ():
@@ -82,19 +86,46 @@ def write_pictures(
     base = writer.next_index
     drawn = draw_indices(packed, whole, base)
     indices = drawn[: len(packed.names)]
-    number = writer.add_decoder(decoder_of(writer, packed, base)) if decoder is None else decoder
+    numbers = decoder_numbers(writer, packed, base, decoder)
     if packed.codes is None:
-        for (width, height), name, index in zip(packed.sizes, packed.names, indices, strict=True):
+        for (width, height), name, index, number in zip(packed.sizes, packed.names, indices, numbers, strict=True):
             writer.add_of_network(int(index), int(width), int(height), number, name)
         return drawn
-    for position, record in enumerate(_records(packed, packed.codes.streams, indices, number)):
+    for position, record in enumerate(_records(packed, packed.codes.streams, indices, numbers)):
         name, blobs = packed.names[position], () if metadata is None else metadata.blobs(position)
         if metadata is not None:
             record = replace(record, modified=metadata.modified(position))
         writer.add(record, name, blobs=blobs)
     if whole is not None:
-        whole.write(writer, drawn[len(packed.names) :], number, progress)
+        whole.write(writer, drawn[len(packed.names) :], len(writer.decoders) - 1, progress)
     return drawn
+
+
+def decoder_numbers(
+    writer: ContainerWriter, packed: PackedPictures, first: int, decoder: int | None = None
+) -> list[int]:
+    """Write the decoders that an archive lacks, and return the number of each picture's decoder by position.
+
+    The last one is that of most pictures: pictures that are added later are coded for it.
+
+    Args:
+        first: the lowest index of the pictures.
+        decoder: number of the decoder of pictures without another coding; None writes one if there are such.
+    """
+    other = {} if packed.codes is None else packed.codes.other
+    pictures = Counter[Coding | None](other.values())
+    number_of = dict[Coding | None, int]()
+    if decoder is not None:
+        number_of[None] = decoder
+    elif not pictures or len(other) < len(packed.names):
+        pictures[None] = len(packed.names) - len(other)
+    places = dict[bytes | None, Place | None]()
+    for coding, _ in reversed(pictures.most_common()):
+        update = packed.update if coding is None else coding.update
+        if update not in places:
+            places[update] = None if update is None else writer.add_weights(serialize_update(update))
+        number_of[coding] = writer.add_decoder(decoder_of(writer, packed, first, coding, places[update]))
+    return [number_of[other.get(position)] for position in range(len(packed.names))]
 
 
 def draw_indices(packed: PackedPictures, whole: WholeFiles | None, first: int) -> Integers:
@@ -114,29 +145,36 @@ def matching_of(folder: Folder, indices: Integers) -> Matching:
     return Matching(indices[: len(originals)], originals)
 
 
-def decoder_of(writer: ContainerWriter, packed: PackedPictures, first: int) -> Decoder:
-    """Write the weights of the pictures' decoder, and return its description."""
+def decoder_of(
+    writer: ContainerWriter, packed: PackedPictures, first: int, coding: Coding | None, update: Place | None
+) -> Decoder:
+    """Return the description of a decoder, and write the weights of a network.
+
+    Args:
+        first: the lowest index of the pictures.
+        coding: of its codes; None: as those of most pictures.
+        update: where the update of the codes' models lies; None without one.
+    """
     header, codes, reference = packed.header, packed.codes, packed.header.autoencoder
     if isinstance(reference, AutoencoderReference):
         reference = reference.model(b"" if codes is None else codes.model_sha256)
     if codes is None:
         weights = writer.add_weights(serialize_network(header, first, packed.weights or b""))
         return Decoder(model=reference, is_network=True, latent_step=header.latent_step, weights=weights)
+    coding = coding or Coding(header.latent_step, codes.level, short=codes.short)
     return Decoder(
-        model=reference,
-        latent_step=header.latent_step,
-        level=codes.level,
-        short=codes.short,
-        weights=None if packed.update is None else writer.add_weights(serialize_update(packed.update)),
+        model=reference, latent_step=coding.latent_step, level=coding.level, short=coding.short, weights=update
     )
 
 
-def _records(packed: PackedPictures, streams: Sequence[bytes], indices: Integers, decoder: int) -> Iterator[Record]:
+def _records(
+    packed: PackedPictures, streams: Sequence[bytes], indices: Integers, decoders: Sequence[int]
+) -> Iterator[Record]:
     for position, ((width, height), code) in enumerate(zip(packed.sizes, streams, strict=True)):
         # Packing refers to pictures by position, an archive by index.
         codes = split_codes(code) if is_tiled(int(width), int(height)) else [_with_parent(code, indices)]
         alpha = packed.alphas.get(position)
-        yield record_of_codes(int(indices[position]), int(width), int(height), decoder, codes, alpha)
+        yield record_of_codes(int(indices[position]), int(width), int(height), decoders[position], codes, alpha)
 
 
 def write_packed(

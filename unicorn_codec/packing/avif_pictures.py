@@ -53,10 +53,16 @@ class AvifCandidates:
 
 
 class AvifPictures:
-    """Pictures that are stored as AVIF, each alone: ``SequencedPictures``."""
+    """Pictures that are stored as AVIF, each alone: ``SequencedPictures``.
 
-    def __init__(self, pictures: PictureSource, candidates: AvifCandidates) -> None:
-        self._pictures, self._candidates = pictures, candidates
+    Args:
+        factors: by which a picture's step is another one than the folder's, by position.
+    """
+
+    def __init__(
+        self, pictures: PictureSource, candidates: AvifCandidates, factors: Mapping[int, float] | None = None
+    ) -> None:
+        self._pictures, self._candidates, self._factors = pictures, candidates, factors or {}
         self.positions: Set[int] = frozenset(candidates.code_bytes)
         self._sampled: dict[int, int] = {}
 
@@ -73,7 +79,8 @@ class AvifPictures:
 
         def encode(item: tuple[int, Pixels]) -> dict[int, bytes]:
             position, pixels = item
-            return {position: encode_avif(pixels, matching_quality(step), THOROUGH)[0]}
+            quality = matching_quality(step * self._factors.get(position, 1.0))
+            return {position: encode_avif(pixels, quality, THOROUGH)[0]}
 
         items = ((position, self._pictures.picture(position)) for position in sorted(self.positions))
         yield from map_in_threads(encode, items, threads=worker_count(WINDOW**2, torch.get_num_threads()))

@@ -18,6 +18,7 @@ from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.packing.refinement import Objective, pixels_at_once
 from unicorn_codec.pictures.images import Pixels
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
+from unicorn_codec.transform.distortion import Measure, distortion
 from unicorn_codec.transform.resampling import halve
 
 FINEST_WITH_HALVES = 2.0
@@ -56,11 +57,13 @@ class CandidateChooser:
         pictures: the originals.
         autoencoder: of the archive, its decoder with the archive's update.
         rate: on the autoencoder's device.
+        measure: distortion that refinement minimises.
     """
 
     pictures: PictureSource
     autoencoder: PackagedAutoencoder
     rate: RateModel
+    measure: Measure = distortion
 
     def choose(
         self,
@@ -155,14 +158,17 @@ class CandidateChooser:
         return half < whole
 
     def costs(self, pixels: Tensor, latents: Tensor, halves: Tensor, step: float) -> tuple[Tensor, Tensor]:
-        """Return (N,) rate-distortion costs of pictures at whole and at half size, in bits, without refinement."""
+        """Return (N,) rate-distortion costs of pictures at whole and at half size, in bits, without refinement.
+
+        By the default distortion: single metrics gain more by refinement at whole size, which is not known yet.
+        """
         whole, half = (
-            self.objective(step, half=half).cost_of_pictures(pixels, of_way)
+            replace(self.objective(step, half=half), measure=distortion).cost_of_pictures(pixels, of_way)
             for half, of_way in ((False, latents), (True, halves))
         )
         return whole, half
 
-    def least_costs(self, pixels: Tensor, step: float, measure: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    def least_costs(self, pixels: Tensor, step: float, measure: Measure) -> Tensor:
         """Return (N,) costs of pictures (N, H, W, 3), uint8, coded in the cheaper way without refinement, in bits.
 
         Args:
@@ -189,7 +195,7 @@ class CandidateChooser:
 
     def objective(self, step: float, *, half: bool) -> Objective:
         """Return what refinement minimises at a step."""
-        return Objective(autoencoder=self.autoencoder, rate=self.rate, step=step, half=half)
+        return Objective(autoencoder=self.autoencoder, rate=self.rate, step=step, half=half, measure=self.measure)
 
 
 def middle(pixels: Pixels) -> Pixels:

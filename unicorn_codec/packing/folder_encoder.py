@@ -4,7 +4,7 @@ LatentSource > CandidateChooser > write_codes, and the codes of sequences
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,8 +21,9 @@ from unicorn_codec.format.picture_tiles import join_codes
 from unicorn_codec.packing.candidates import Candidate, CandidateChooser
 from unicorn_codec.packing.code_writer import write_codes
 from unicorn_codec.packing.observer import cumulative
-from unicorn_codec.packing.packed import Codes
+from unicorn_codec.packing.packed import Codes, Coding
 from unicorn_codec.packing.picture_source import LatentSource, PictureSource
+from unicorn_codec.packing.taking_over import TakenOver
 from unicorn_codec.spool import Spool, SpooledCodes
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 from unicorn_codec.transform.folder_update import UpdatedModels
@@ -39,13 +40,14 @@ for dozens of small pictures as for one. A crash loses pending codes, on a CPU m
 
 
 class SequencedPictures(Protocol):
-    """Pictures of a folder that are stored as AVIF, in sequences or alone, instead of codes of latents.
+    """Pictures of a folder that are not coded as latents: stored as AVIF, in sequences or alone, or taken over.
 
     Attributes:
         positions: of the pictures.
     """
 
-    positions: Set[int]
+    @property
+    def positions(self) -> Set[int]: ...
 
     def bytes_at(self, step: float) -> float:
         """Estimate the bytes of their codes, with the trade-off between rate and distortion of a quantisation step."""
@@ -55,7 +57,7 @@ class SequencedPictures(Protocol):
 
 
 class PicturesAsAvif:
-    """Pictures that are stored as AVIF: as sequences, alone, or none at all.
+    """Pictures that are stored as AVIF, as sequences or alone, or taken over; or none at all.
 
     Args:
         parts: without a common picture.
@@ -82,6 +84,9 @@ class FolderEncoder:
         chooser: decodes as the archive will.
         model: context model of the codes.
         sequences: pictures that are not coded by latents.
+        taken: codes that are taken over, which are also among the sequences.
+        shipped: models without the update.
+        factors: by which a picture's step is another one than the folder's, by position.
         checkpoint: stores refined codes; None stores none.
         update: payload of the update that the models have; None without one.
         alphas: opacity of transparent pictures by position.
@@ -93,7 +98,10 @@ class FolderEncoder:
     latents: LatentSource
     chooser: CandidateChooser
     model: ContextModel
+    shipped: UpdatedModels
     sequences: SequencedPictures = field(default_factory=PicturesAsAvif)
+    taken: TakenOver = field(default_factory=TakenOver)
+    factors: Mapping[int, float] = field(default_factory=dict)
     checkpoint: CodesCheckpoint | None = None
     update: bytes | None = None
     alphas: Spool = field(default_factory=Spool)
@@ -109,6 +117,12 @@ class FolderEncoder:
     def autoencoder(self) -> PackagedAutoencoder:
         """The autoencoder, with the update."""
         return self.chooser.autoencoder
+
+    def with_taken(self, taken: TakenOver) -> "FolderEncoder":
+        """Return an encoder that takes codes over."""
+        for position in taken.codings.keys() & taken.planes.keys():
+            self.alphas[position] = taken.planes[position]
+        return replace(self, taken=taken, sequences=PicturesAsAvif(taken))
 
     def with_sequences(self, sequences: SequencedPictures) -> "FolderEncoder":
         """Return an encoder that stores some pictures as sequences."""
@@ -164,12 +178,13 @@ class FolderEncoder:
         kept = self.checkpoint if rounds else None
         if kept is not None:
             update = hashlib.sha256(self.update or b"").hexdigest()
-            kept.begin(f"step {step!r}, {rounds} rounds, update {update}")
+            kept.begin(f"step {step!r}, {rounds} rounds, update {update}, factors {sorted(self.factors.items())}")
         codes, in_sequences = Spool(self.work) if kept is None else kept.codes, Spool(self.work)
         done = sum(map(self.pictures.pixels_of, codes))
         for some_codes in self.sequences.codes_at(step):
             for position, code in some_codes.items():
-                in_sequences[position] = self.pictures.mark_if_gray(position, code)
+                is_taken = position in self.taken.codings
+                in_sequences[position] = code if is_taken else self.pictures.mark_if_gray(position, code)
                 done += self.pictures.pixels_of(position)
             progress(done, pixels)
         add = cumulative(progress, done, pixels)
@@ -183,13 +198,26 @@ class FolderEncoder:
 
         tiled = self.pictures.tiled
         for batch, latents in self.latents.all_but(self.sequences.positions | tiled):
-            places = [place for place, position in enumerate(batch) if position not in codes]
-            for position, code in self.encode_batch([batch[p] for p in places], latents[places], step, rounds, add):
-                keep(position, self.pictures.mark_if_gray(position, code))
+            of_step: dict[float, list[int]] = {}
+            for place, position in enumerate(batch):
+                if position not in codes:
+                    of_step.setdefault(self.step_of(position, step), []).append(place)
+            for own, places in of_step.items():
+                for position, code in self.encode_batch([batch[p] for p in places], latents[places], own, rounds, add):
+                    keep(position, self.pictures.mark_if_gray(position, code))
         for position in sorted(position for position in tiled if position not in codes):
             keep(position, join_codes(self.encode_tiles(position, step, rounds, add)))
         streams = SpooledCodes(codes, count, in_sequences, self.sequences.positions)
-        return Codes(level=level_of(step), model_sha256=self.model.sha256, streams=streams)
+        main = Coding(step, level_of(step), self.update)
+        steps = {position: self.step_of(position, step) for position in self.factors.keys() - self.sequences.positions}
+        codings = {position: Coding(one, level_of(one), self.update) for position, one in steps.items()}
+        codings.update(self.taken.codings)
+        other = {position: coding for position, coding in codings.items() if coding != main}
+        return Codes(level=main.level, model_sha256=self.model.sha256, streams=streams, other=other)
+
+    def step_of(self, position: int, step: float) -> float:
+        """Return the step of the picture at a position, where ``step`` is the folder's."""
+        return min(max(FINEST, step * self.factors.get(position, 1.0)), self.coarsest)
 
     def encode_batch(
         self,

@@ -4,7 +4,7 @@ pack_into_codes: find near-duplicates > resolve the target > learn the folder > 
 > enforce the quality floor
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,11 +14,19 @@ from unicorn_codec.checkpoints import CodesCheckpoint, checkpoint_path, digest_s
 from unicorn_codec.codes.context_model import ContextModel, load_context_model
 from unicorn_codec.codes.rate_model import RateModel
 from unicorn_codec.config import CodesOptions
-from unicorn_codec.decoders.code_decoder import CodeDecoder
 from unicorn_codec.errors import Interrupted, InvalidSetting
+from unicorn_codec.format.code_kinds import is_avif, is_in_sequence
 from unicorn_codec.format.header import Header
 from unicorn_codec.format.picture_tiles import is_tiled, join_codes
-from unicorn_codec.packing.avif_pictures import LEARNED, REFINED, AvifCandidates, AvifPictures, judge_avif
+from unicorn_codec.packing.allocation import FACTORS, allocate
+from unicorn_codec.packing.avif_pictures import (
+    LEARNED,
+    REFINED,
+    AvifCandidates,
+    AvifPictures,
+    judge_avif,
+    matching_quality,
+)
 from unicorn_codec.packing.candidates import CandidateChooser
 from unicorn_codec.packing.effort_planning import plan_rounds
 from unicorn_codec.packing.folder_encoder import (
@@ -28,21 +36,30 @@ from unicorn_codec.packing.folder_encoder import (
     SequencedPictures,
     estimate_overhead,
 )
+from unicorn_codec.packing.importance import read_importance
 from unicorn_codec.packing.learning import learn
 from unicorn_codec.packing.near_duplicates import NearDuplicateGroup, find_near_duplicates, worthwhile
 from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.original_metadata import estimate_metadata_bytes
-from unicorn_codec.packing.packed import Codes, PackedPictures
+from unicorn_codec.packing.packed import Codes, Coding, PackedPictures
+from unicorn_codec.packing.packed_decoding import PackedDecoder
 from unicorn_codec.packing.picture_source import LatentSource, PictureSource
 from unicorn_codec.packing.quality_floor import QualityFloor
-from unicorn_codec.packing.rate_control import CORRECTIONS, fit_codes, plain_step
+from unicorn_codec.packing.rate_control import CORRECTIONS, TOLERANCE_REFINED, fit_codes, plain_step
 from unicorn_codec.packing.reports import Learned
 from unicorn_codec.packing.self_contained import attached_bytes, is_wanted
+from unicorn_codec.packing.taking_over import FINER, find_carried, take_over
 from unicorn_codec.packing.targets import AsAvif, AtStep, OfSize, resolve
-from unicorn_codec.pictures.avif import check_avif, encode_avif, has_avif
+from unicorn_codec.pictures.avif import THOROUGH, check_avif, encode_avif, has_avif
 from unicorn_codec.pictures.images import folder_digest
 from unicorn_codec.spool import Spool, SpooledCodes
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
+from unicorn_codec.transform.distortion import MEASURES
+from unicorn_codec.transform.folder_update import UpdatedModels
+
+AVIF_SLACK = 1.12
+"""Most bytes of an AVIF code that is taken over, relative to those of coding the picture at the quality asked for: a
+decoded picture takes up to 8 % fewer than its original."""
 
 MOST_EXCESS = 0.03
 """Relative excess of the file size above which the step is chosen again."""
@@ -68,11 +85,13 @@ class PackedCodes:
     Args:
         rounds: of refinement of its codes; 0 if all pictures are stored as AVIF.
         learned: None if nothing was to be learned.
+        taken_over: pictures whose codes were taken over from their files.
     """
 
     container: PackedPictures
     rounds: int
     learned: Learned | None = None
+    taken_over: int = 0
 
 
 def pack_into_codes(
@@ -103,6 +122,7 @@ def pack_into_codes(
     )
     checkpoint = CodesCheckpoint(checkpoint_path(output), digest, resume=options.resume)
     observer.found(pictures.folder, None)
+    factors = {} if options.importance is None else read_importance(options.importance, pictures.folder.names)
     if not len(pictures):
         return PackedCodes(container=without_pictures(autoencoder, model, options.seed), rounds=0)
     try:
@@ -110,6 +130,9 @@ def pack_into_codes(
         if is_wanted(options.self_contained, options.target.file_bytes(pictures.pixels) or 0, autoencoder):
             other_bytes += attached_bytes(autoencoder.reference.model(model.sha256))
         encoder = new_encoder(pictures, autoencoder, model, output.parent, checkpoint, other_bytes)
+        encoder = replace(encoder, factors=factors)
+        if options.metric is not None:
+            encoder = replace(encoder, chooser=replace(encoder.chooser, measure=MEASURES[options.metric]))
         if update is not None:
             encoder = encoder.with_update(update)
         return _encode(encoder, options, observer)
@@ -151,6 +174,7 @@ def new_encoder(
         latents=LatentSource(pictures, autoencoder),
         chooser=CandidateChooser(pictures=pictures, autoencoder=autoencoder, rate=rate),
         model=model,
+        shipped=UpdatedModels(autoencoder, model),
         checkpoint=checkpoint,
         alphas=pictures.alphas(work),
         overhead_bytes=estimate_overhead(pictures) + other_bytes,
@@ -160,18 +184,56 @@ def new_encoder(
 
 
 def _encode(encoder: FolderEncoder, options: CodesOptions, observer: Observer) -> PackedCodes:
-    groups = find_groups(encoder, options, observer)
     target = resolve(options.target, pixels=encoder.pictures.pixels, coarsest=encoder.coarsest)
+    encoder = take_codes_over(encoder, target, options, observer)
+    groups = find_groups(encoder, options, observer)
     if isinstance(target, AsAvif):
         container = encode_as_avif(encoder, groups, target.quality, options.seed, observer)
-        return PackedCodes(container=container, rounds=0)
+        return PackedCodes(container=container, rounds=0, taken_over=len(encoder.taken.positions))
     encoder, plan, learned = plan_codes(encoder, groups, target, options, observer)
     if encoder.checkpoint is not None and options.effort is None:
         encoder.checkpoint.rounds = plan.rounds  # a resumed pack continues with the same number
     container = encode_to_plan(encoder, plan, options.seed, observer)
     if options.has_quality_floor:
         container = enforce_floor(encoder, plan, options, container, observer)
-    return PackedCodes(container=container, rounds=plan.rounds, learned=learned)
+    taken = len(encoder.taken.positions)
+    rounds = 0 if taken == len(encoder.pictures) else plan.rounds
+    return PackedCodes(container=container, rounds=rounds, learned=learned, taken_over=taken)
+
+
+def take_codes_over(
+    encoder: FolderEncoder, target: AtStep | OfSize | AsAvif, options: CodesOptions, observer: Observer
+) -> FolderEncoder:
+    """Return an encoder that takes over the codes that files carry, where they are as small as asked for."""
+    if not options.reuse:
+        return encoder
+    carried = find_carried(
+        encoder.pictures, encoder.shipped, observer.of_stage("comparing"), lambda: Spool(encoder.work)
+    )
+    if not carried.found:
+        return encoder
+    if isinstance(target, OfSize):
+        taken = take_over(carried, lambda *_: True, encoder.pictures, encoder.shipped)
+        smallest = encoder.with_taken(taken)
+        step = plain_step(smallest, target.bytes, observer)
+        fits = smallest.estimate_file_bytes(step, observer.of_stage("sizing")) <= target.bytes * (1 + TOLERANCE_REFINED)
+        return smallest if fits else encoder
+    step = target.step if isinstance(target, AtStep) else FINEST
+    finer = FINER if options.goal is None else FACTORS[0]
+
+    def is_small(position: int, coding: Coding, code: bytes) -> bool:
+        if not is_avif(code):
+            return isinstance(target, AsAvif) or coding.latent_step >= finer * encoder.step_of(position, step)
+        if is_in_sequence(code) or options.has_quality_floor:
+            return True
+        if isinstance(target, AsAvif):
+            again = avif_of(encoder.pictures, position, target.quality)
+        else:
+            quality = matching_quality(step * encoder.factors.get(position, 1.0))
+            again, _ = encode_avif(encoder.pictures.picture(position), quality, THOROUGH)
+        return len(code) <= AVIF_SLACK * len(again)
+
+    return encoder.with_taken(take_over(carried, is_small, encoder.pictures, encoder.shipped))
 
 
 def find_groups(encoder: FolderEncoder, options: CodesOptions, observer: Observer) -> list[NearDuplicateGroup]:
@@ -179,7 +241,8 @@ def find_groups(encoder: FolderEncoder, options: CodesOptions, observer: Observe
     if not (options.sequences and has_avif()):
         return []
     most = options.depends_on + 1  # the last picture of a sequence depends on all others
-    return find_near_duplicates(encoder.chooser, most, observer.of_stage("comparing"), encoder.work)
+    progress = observer.of_stage("comparing")
+    return find_near_duplicates(encoder.chooser, most, progress, encoder.work, encoder.taken.positions)
 
 
 def plan_codes(
@@ -191,7 +254,8 @@ def plan_codes(
 ) -> tuple[FolderEncoder, CodesPlan, Learned | None]:
     """Choose sequences, learn, choose what AVIF codes better, and choose the rounds of refinement."""
     step = target.step if isinstance(target, AtStep) else plain_step(encoder, target.bytes, observer)
-    encoder = encoder.with_sequences(worthwhile(groups, step, observer.of_stage("sequences")))
+    sequences = worthwhile(groups, step, observer.of_stage("sequences"))
+    encoder = encoder.with_sequences(PicturesAsAvif(encoder.taken, sequences))
     encoder, learned = learn_and_choose(encoder, step, options, observer)
     return encoder, CodesPlan(target=target, rounds=plan_rounds(encoder, options, step)), learned
 
@@ -218,12 +282,25 @@ def learn_and_choose(
             if candidates.code_bytes:
                 candidates = judge_avif(encoder, step, observer.of_stage("choosing"))
     chosen = candidates.below(1.0 if options.effort == 0 else REFINED)
-    return encoder.with_sequences(with_avif(sequences, encoder, chosen)), learned
+    encoder = encoder.with_sequences(with_avif(sequences, encoder, chosen))
+    factors = encoder.factors
+    if options.goal is not None:
+        factors = allocate(encoder, step, options.goal, sorted(chosen.code_bytes), observer.of_stage("allocating"))
+    return replace(encoder.with_sequences(with_avif(sequences, encoder, chosen, factors)), factors=factors), learned
 
 
-def with_avif(sequences: SequencedPictures, encoder: FolderEncoder, alone: AvifCandidates) -> PicturesAsAvif:
-    """Combine pictures that are stored as sequences and alone."""
-    return PicturesAsAvif(sequences, AvifPictures(encoder.pictures, alone))
+def with_avif(
+    sequences: SequencedPictures,
+    encoder: FolderEncoder,
+    alone: AvifCandidates,
+    factors: Mapping[int, float] | None = None,
+) -> PicturesAsAvif:
+    """Combine pictures that are stored as sequences and alone.
+
+    Args:
+        factors: of the steps of pictures, by position; None: all have the folder's.
+    """
+    return PicturesAsAvif(sequences, AvifPictures(encoder.pictures, alone, factors))
 
 
 def encode_to_plan(encoder: FolderEncoder, plan: CodesPlan, seed: int, observer: Observer) -> PackedPictures:
@@ -267,6 +344,7 @@ def encode_as_avif(
     check_avif()
     count = len(encoder.pictures)
     codes = Spool(encoder.work)
+    codes.update({position: code for some in encoder.taken.codes_at(1.0) for position, code in some.items()})
     for done, group in enumerate(groups, start=1):
         if group.beats_avif(quality):
             for position, code in group.codes(group.quality_like(quality)).items():
@@ -277,7 +355,9 @@ def encode_as_avif(
             codes[position] = avif_of(encoder.pictures, position, quality)
             observer.stage("coding", len(codes), count)
     streams = SpooledCodes(codes, count, {}, frozenset())
-    return container_of(encoder, 1.0, Codes(level=0, model_sha256=encoder.model.sha256, streams=streams), seed)
+    other = {position: coding for position, coding in encoder.taken.codings.items() if coding != Coding(1.0, 0)}
+    packed = Codes(level=0, model_sha256=encoder.model.sha256, streams=streams, other=other)
+    return container_of(encoder, 1.0, packed, seed)
 
 
 def avif_of(pictures: PictureSource, position: int, quality: int) -> bytes:
@@ -319,14 +399,8 @@ def with_floor(
 ) -> PackedPictures:
     """Return a container whose codes reach the floor."""
     codes = codes_of(container)
-    decoder = CodeDecoder(
-        codes=codes,
-        latent_step=container.header.latent_step,
-        level=codes.level,
-        short=codes.short,
-        autoencoder=encoder.autoencoder,
-        model=encoder.model,
-    )
+    main = Coding(container.header.latent_step, codes.level, container.update, codes.short)
+    decoder = PackedDecoder(codes=codes, main=main, other=codes.other, shipped=encoder.shipped)
     return replace(container, codes=floor.enforce(codes, decoder, observer.of_stage("judging")))
 
 

@@ -233,27 +233,33 @@ class WindowCache:
 
 
 def find_near_duplicates(
-    chooser: CandidateChooser, most: int, progress: Callable[[int, int], None], work: Path | None = None
+    chooser: CandidateChooser,
+    most: int,
+    progress: Callable[[int, int], None],
+    work: Path | None = None,
+    left_out: Set[int] = frozenset(),
 ) -> list[NearDuplicateGroup]:
     """Group pictures of one size whose thumbnails hardly differ, 2 to ``most`` a group, in name order.
 
     Args:
         work: folder of temporary files; None: the system's.
+        left_out: positions of pictures that belong to no group.
     """
     pictures, found, done = chooser.pictures, list[list[int]](), 0
     sizes = pictures.sizes
     for (width, height), positions in places_by_size(sizes).items():
         longest = min(most, MOST_PIXELS // (width * height))
-        groups = dict[int, list[int]]()
-        if longest > 1 and len(positions) > 1:
-            thumbnails = (thumbnail(pictures.picture(position)) for position in positions)
-            for position, group in zip(positions, group_alike(thumbnails, longest), strict=True):
+        groups, compared = dict[int, list[int]](), [position for position in positions if position not in left_out]
+        if longest > 1 and len(compared) > 1:
+            thumbnails = (thumbnail(pictures.picture(position)) for position in compared)
+            for position, group in zip(compared, group_alike(thumbnails, longest), strict=True):
                 groups.setdefault(group, []).append(position)
                 done += 1
                 progress(done, len(sizes))
+            done += len(positions) - len(compared)
         else:
             done += len(positions)
-            progress(done, len(sizes))
+        progress(done, len(sizes))
         found += [group for group in groups.values() if len(group) > 1]
     windows, codes = WindowCache(pictures), Spool(work)
     return [NearDuplicateGroup(chooser, group, windows, codes) for group in sorted(found)]

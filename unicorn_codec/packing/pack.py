@@ -118,7 +118,14 @@ def pack_listed(
     checkpoint_path(output).unlink(missing_ok=True)
     with Archive.of(ContainerReader(FileSource(output)), autoencoder) as written:
         report = report_on(
-            written, pictures, options, measured, rounds=made.rounds, learned=made.learned, seconds=seconds
+            written,
+            pictures,
+            options,
+            measured,
+            rounds=made.rounds,
+            learned=made.learned,
+            taken_over=made.taken_over,
+            seconds=seconds,
         )
     return replace(
         report,
@@ -238,6 +245,7 @@ def report_on(
     *,
     rounds: int,
     learned: Learned | None,
+    taken_over: int,
     seconds: float,
 ) -> PackReport:
     """Report on a written archive."""
@@ -249,6 +257,8 @@ def report_on(
     pixels = reader.footer.pixels
     floor = (options.min_psnr_db, options.min_ms_ssim) if isinstance(options, CodesOptions) else (None, None)
     target = options.target if isinstance(options, CodesOptions | NetworkOptions) else None
+    steps = {decoder.latent_step for decoder in reader.footer.decoders}
+    latent_step = reader.footer.decoders[-1].latent_step
     return PackReport(
         pictures=len(archive),
         file_bytes=file_bytes,
@@ -256,7 +266,8 @@ def report_on(
         bits_per_pixel=bits_per_pixel(file_bytes, pixels),
         bits_per_pixel_with_autoencoder=bits_per_pixel(file_bytes + needed_weight_bytes(reader), pixels),
         index_bits=index_bits(reader),
-        latent_step=reader.footer.decoders[0].latent_step,
+        latent_step=latent_step,
+        other_steps=tuple(sorted(steps - {latent_step})),
         rounds=0 if avif.pictures + sequences.pictures + exact.pictures == len(archive) else rounds,
         wanted_bytes=None if target is None else target.file_bytes(pixels),
         seconds=seconds,
@@ -265,6 +276,7 @@ def report_on(
         sequence_bytes=sequences.bytes,
         avif_pictures=avif.pictures,
         avif_bytes=avif.bytes,
+        taken_over=taken_over,
         transparent=folder.transparent,
         alpha_bytes=0,
         exact_pictures=exact.pictures,

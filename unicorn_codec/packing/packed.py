@@ -1,6 +1,6 @@
 """Result of packing, before it is written: all pictures of a folder by position, as codes or in a network."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,6 +14,23 @@ from unicorn_codec.format.read_settings import ReadSettings
 from unicorn_codec.spool import Spool
 
 
+@dataclass(frozen=True, slots=True)
+class Coding:
+    """How codes of latents are decoded, besides the model.
+
+    Args:
+        latent_step: quantisation step.
+        level: coarseness of that step, see ``model_level``, below ``MAX_LEVEL + HALF_LEVELS``.
+        update: payload of the update of the models; None without one.
+        short: whether they are short codes, which this software always writes.
+    """
+
+    latent_step: float
+    level: int
+    update: bytes | None = None
+    short: bool = True
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Codes:
     """Entropy-coded latents of all pictures, or the AVIF codes of some.
@@ -24,12 +41,14 @@ class Codes:
         streams: the code of the picture at each position, never empty; codes of sequences refer to
             positions. Those of a large folder lie in a file. The codes of a picture's tiles are joined.
         short: whether they are short codes, which this software always writes.
+        other: the coding of those pictures that are not decoded like the rest, by position.
     """
 
     level: int
     model_sha256: bytes
     streams: Sequence[bytes]
     short: bool = True
+    other: Mapping[int, Coding] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         levels = MAX_LEVEL + HALF_LEVELS

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from unicorn_codec.config import CodesOptions
-from unicorn_codec.decoders.code_decoder import CodeDecoder
 from unicorn_codec.format.picture_tiles import is_tiled, join_codes
 from unicorn_codec.packing.packed import Codes
+from unicorn_codec.packing.packed_decoding import PackedDecoder
 from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.pictures.avif import encode_avif
 from unicorn_codec.pictures.avif_sequence import sequences_of
@@ -36,7 +36,7 @@ class QualityFloor:
     options: CodesOptions
     avif: Spool = field(default_factory=Spool)
 
-    def enforce(self, codes: Codes, decoder: CodeDecoder, progress: Callable[[int, int], None]) -> Codes:
+    def enforce(self, codes: Codes, decoder: PackedDecoder, progress: Callable[[int, int], None]) -> Codes:
         """Return the codes, with AVIF in place of those that decode below the floor.
 
         Args:

@@ -25,7 +25,7 @@ from unicorn_codec.devices import has_fast_bfloat16
 from unicorn_codec.effort import RANDOM_EFFORT
 from unicorn_codec.format.code_kinds import decoder_step, model_level
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
-from unicorn_codec.transform.distortion import distortion
+from unicorn_codec.transform.distortion import Measure, distortion
 from unicorn_codec.transform.resampling import double
 from unicorn_codec.transform.tiling import Span, spans
 
@@ -40,6 +40,9 @@ SOFTEST, HARDEST = 0.2, 0.015
 
 PATH = 0.2
 """Maximum path of a latent over all rounds, in quantisation steps; half of it under a constant gradient."""
+
+METRIC_PATH = 0.5
+"""The same where refinement minimises a single metric, for which the encoder's latents are further from the best."""
 
 RANDOM_SOFTEST, RANDOM_HARDEST, RANDOM_PATH = 0.5, 0.1, 0.5
 """The same for random rounding, with ``RANDOM_EFFORT`` rounds or more; with fewer, the noise does not average out. The
@@ -86,7 +89,7 @@ class Objective:
     rate: RateModel
     step: float
     half: bool
-    measure: Callable[[Tensor, Tensor], Tensor] = distortion
+    measure: Measure = distortion
 
     @property
     def own_step(self) -> float:
@@ -190,7 +193,7 @@ class Objective:
         moved = symbols.clone().requires_grad_()
         optimizer = torch.optim.Adam([moved], betas=(0.8, 0.99), eps=SMALL_GRADIENT)
         random = torch.Generator().manual_seed(0) if rounds >= RANDOM_EFFORT else None
-        softest, hardest, path = SOFTEST, HARDEST, PATH
+        softest, hardest, path = SOFTEST, HARDEST, PATH if self.measure is distortion else METRIC_PATH
         if random is not None:
             softest, hardest, path = RANDOM_SOFTEST, RANDOM_HARDEST, RANDOM_PATH * math.sqrt(rounds)
         for number in range(rounds):

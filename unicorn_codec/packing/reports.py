@@ -55,13 +55,16 @@ class PackReport:
 
     Args:
         wanted_bytes: target size, if any.
-        latent_step: quantisation step of the codes; in an archive with a network the step that the decoder gets.
+        latent_step: quantisation step of the codes, or of most of them; in an archive with a network the step that the
+            decoder gets.
+        other_steps: steps of the other codes, ascending.
         rounds: of refinement.
         seconds: without the time for measuring.
         learned: None if packing was not to learn, or had nothing to.
         network: None for an archive of codes.
         sequence_pictures: pictures stored in sequences of near-duplicates, in ``sequence_bytes`` together.
         avif_pictures: pictures stored as AVIF alone, in ``avif_bytes`` together.
+        taken_over: pictures whose files carried their code, which the archive holds unchanged.
         transparent: pictures that keep their transparency, in ``alpha_bytes`` together.
         exact_pictures: pictures whose files are stored whole, in ``exact_bytes`` together.
         kept_files: files that are no pictures, in ``kept_bytes`` together; ``kept`` lists them with the reasons.
@@ -75,6 +78,7 @@ class PackReport:
     bits_per_pixel_with_autoencoder: float
     index_bits: int
     latent_step: float
+    other_steps: Sequence[float]
     rounds: int
     wanted_bytes: float | None
     seconds: float
@@ -85,6 +89,7 @@ class PackReport:
     sequence_bytes: int
     avif_pictures: int
     avif_bytes: int
+    taken_over: int
     transparent: int
     alpha_bytes: int
     exact_pictures: int

@@ -20,7 +20,10 @@ from PIL import Image
 from unicorn_codec.config import MAX_PIXELS as MAX_PIXELS
 from unicorn_codec.config import OriginalOptions, ReadOptions, matches
 from unicorn_codec.errors import ImageFolderError, InvalidSetting, OutputError
+from unicorn_codec.format.carried_codes import digest_of_pixels, serialize_carried
 from unicorn_codec.metadata import PictureMetadata
+from unicorn_codec.pictures import recognise
+from unicorn_codec.pictures.code_carrying import LOSSLESS, can_carry, with_code
 from unicorn_codec.pictures.file_writing import refuse_output, write_file
 from unicorn_codec.pictures.folders import FoundFiles, alike_names, find_files, is_storable, named_files
 from unicorn_codec.pictures.metadata_writing import finish, png_chunks_of, settings_for
@@ -383,6 +386,14 @@ def encode_with_metadata(pixels: Pixels, suffix: str, metadata: PictureMetadata)
     """
     assert pixels.shape[2:] in ((3,), (4,)), f"pixels are (H, W, 3) or (H, W, 4), not {pixels.shape}"
     assert pixels.dtype == np.uint8, f"pixels are uint8, not {pixels.dtype}"
+    data, lost = _encoded(pixels, suffix, metadata)
+    if metadata.carried is None or TRANSPARENCY in lost or not can_carry(write_format(suffix)[0]):
+        return data, lost
+    carried = replace(metadata.carried, pixels_sha256=digest_of_pixels(_as_read(data, pixels)))
+    return with_code(data, serialize_carried(carried)), lost
+
+
+def _encoded(pixels: Pixels, suffix: str, metadata: PictureMetadata) -> tuple[bytes, list[str]]:
     name, settings = write_format(suffix)
     if name == "PNG":
         return encode_png(pixels, png_chunks_of(metadata)), []
@@ -396,6 +407,16 @@ def encode_with_metadata(pixels: Pixels, suffix: str, metadata: PictureMetadata)
         height, width = pixels.shape[:2]
         raise OutputError(f"{width}x{height} pixels cannot be written as {name} ({error})") from error
     return finish(name, encoded.getvalue(), metadata), lost
+
+
+def _as_read(data: bytes, pixels: Pixels) -> Pixels:
+    """Return the pixels that packing reads of a file that was just made of pixels."""
+    if recognise.recognise(data[: recognise.HEAD_BYTES]) in LOSSLESS and not has_alpha(pixels):
+        return pixels
+    from unicorn_codec.pictures.reading import decode_picture  # slow to import
+
+    decoded = decode_picture(data, ReadOptions())
+    return with_alpha(decoded.pixels, decoded.alpha)
 
 
 def to_image(pixels: Pixels) -> PillowImage:

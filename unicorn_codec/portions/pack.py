@@ -59,7 +59,8 @@ def pack_in_portions(
         names: of the files to pack, relative to the folder; None: all below it.
 
     Raises:
-        InvalidSetting: the options have a time budget, which the work of others would have to be measured for.
+        InvalidSetting: the options have a time budget, which the work of others would have to be measured for, or a
+            goal or a table of importance, which need all pictures at once.
         WorkerLost: a portion cost several workers.
         Interrupted: Ctrl-C; what is finished is kept.
         UnicornError: as ``pack``.
@@ -67,6 +68,8 @@ def pack_in_portions(
     output, options, observer = Path(output).absolute(), options or CodesOptions(), observer or Observer()
     if options.seconds is not None:
         raise InvalidSetting("a time budget (--time) is for one process: with workers, give an effort")
+    if options.goal is not None or options.importance is not None:
+        raise InvalidSetting("--goal and --importance compare all pictures of a folder: pack without --workers")
     check_output(output, overwrite=options.overwrite)
     work = portions_path(output)
     check_work(work, options)
@@ -148,6 +151,7 @@ class _Run:
                 measured,
                 rounds=max(one.rounds for one in facts),
                 learned=decisions.learned,
+                taken_over=sum(one.taken_over for one in facts),
                 seconds=seconds,
             )
         shutil.rmtree(self.work)

@@ -52,12 +52,14 @@ class PortionFacts:
 
     Args:
         rounds: of refinement; 0 if no picture is coded as latents.
+        taken_over: pictures whose codes were taken over from their files.
         alpha_bytes: of transparent pictures.
         notes: on single pictures.
         rows: of measured pictures, with their indices in the portion.
     """
 
     rounds: int
+    taken_over: int
     alpha_bytes: int
     notes: tuple[Note, ...]
     rows: tuple[PictureDistortion, ...]
@@ -86,6 +88,7 @@ def write_facts(path: Path, report: PackReport) -> None:
     rows = report.measured.rows
     values = {
         "rounds": report.rounds,
+        "taken_over": report.taken_over,
         "alpha_bytes": report.alpha_bytes,
         "notes": [[note.name, note.text] for note in report.notes],
         "rows": [
@@ -101,6 +104,7 @@ def read_facts(path: Path) -> PortionFacts:
     values = json.loads(path.read_bytes())
     return PortionFacts(
         rounds=values["rounds"],
+        taken_over=values["taken_over"],
         alpha_bytes=values["alpha_bytes"],
         notes=tuple(Note(name, text) for name, text in values["notes"]),
         rows=tuple(_rows(values["rows"])),
