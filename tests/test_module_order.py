@@ -21,8 +21,8 @@ LAYERS = (
         "format",
         "limits fields header generator index_map bit_packing rans columns packed_bytes alpha_plane stored_model "
         "mending names chunks code_kinds picture_tiles records pages stored_files name_lookup blobs read_settings "
-        "canary network_table decoder_table footer sources reader new_rows name_runs removed_pictures writer scanning "
-        "repair integrity growth",
+        "canary network_table function_table decoder_table footer sources reader new_rows name_runs "
+        "removed_pictures writer scanning repair integrity growth",
     ),
     ("", "model_registry effort quality config"),
     ("weights", "weight_tables weight_coding minifloat weight_section"),
@@ -44,15 +44,23 @@ LAYERS = (
         "transform",
         "coding_autoencoder distortion network_update tiling resampling autoencoder stored_autoencoder folder_update",
     ),
-    ("decoders", "thumbnail_decoder picture_decoder network_decoder code_decoder loading exact_pictures"),
+    (
+        "overfitted",
+        "function_shape value_layout laplace_tables integer_context function_code synthesis function_rate rounding "
+        "schedule fitting parameter_quantisation function_fitter multiplications",
+    ),
+    (
+        "decoders",
+        "thumbnail_decoder picture_decoder network_decoder code_decoder overfitted_decoder loading exact_pictures",
+    ),
     ("", "archive measurement verification editing pillow_plugin process_archive torch huggingface filesystem"),
     ("shards", "members exporting tar_files parquet_files inputs"),
     (
         "packing",
         "reports observer packed picture_source original_metadata whole_files refinement candidates code_writer "
         "folder_encoder near_duplicates avif_pictures size_forecast rate_control effort_planning targets "
-        "learning_windows learned_cost update_training learning quality_floor self_contained into_codes preview "
-        "into_network archive_writing pack add",
+        "learning_windows learned_cost update_training learning quality_floor self_contained into_functions into_codes "
+        "preview into_network archive_writing pack add",
     ),
     ("viewing", "catalogue small_pictures gallery pages server export contact_sheet histograms report"),
     (

@@ -28,6 +28,7 @@ from unicorn_codec.packing.folder_encoder import (
     SequencedPictures,
     estimate_overhead,
 )
+from unicorn_codec.packing.into_functions import FunctionsMade
 from unicorn_codec.packing.learning import learn
 from unicorn_codec.packing.near_duplicates import NearDuplicateGroup, find_near_duplicates, worthwhile
 from unicorn_codec.packing.observer import Observer
@@ -68,11 +69,13 @@ class PackedCodes:
     Args:
         rounds: of refinement of its codes; 0 if all pictures are stored as AVIF.
         learned: None if nothing was to be learned.
+        functions: how its functions were made; None for other codes.
     """
 
     container: PackedPictures
     rounds: int
     learned: Learned | None = None
+    functions: FunctionsMade | None = None
 
 
 def pack_into_codes(
