@@ -330,7 +330,7 @@ def _code_rows(codes: dict[str, Any]) -> list[Row]:
         return []
     return [
         ("codes", f"{exact_bytes(codes['bytes'])}, {rate(codes['bits_per_pixel'])} bits per pixel"),
-        ("", f"step {codes['latent_step']:.4g}, level {codes['level']}"),
+        *([] if codes["level"] is None else [("", f"step {codes['latent_step']:.4g}, level {codes['level']}")]),
     ]
 
 

@@ -19,12 +19,9 @@ from unicorn_codec.overfitted.function_code import (
 )
 from unicorn_codec.overfitted.function_shape import UNIT, FunctionShape, Integers
 from unicorn_codec.overfitted.integer_context import LARGEST_VALUE
-from unicorn_codec.overfitted.parameter_quantisation import code_groups, quantise, search_steps
+from unicorn_codec.overfitted.parameter_quantisation import search_steps
 from unicorn_codec.overfitted.schedule import Schedule
 from unicorn_codec.overfitted.synthesis import latents_of
-
-COMMON_BITS = 8
-"""Step of the common function's parameters: 2^-COMMON_BITS."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,8 +80,7 @@ class FunctionFitter:
         functions = train(
             model, functions, self.schedule.common_steps, generator, is_whole=True, shared=True, progress=progress
         )
-        steps = [COMMON_BITS] * 4
-        coded, _ = code_groups(self.shape, quantise(self.shape, self.base, functions.parameters[0], steps), steps)
+        coded = search_steps(model, self.base, functions, shared=True)[0]
         return self.with_common(encode_parameters(self.shape, coded))
 
     def fit(

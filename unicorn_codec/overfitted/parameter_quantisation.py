@@ -34,8 +34,14 @@ def code_groups(shape: FunctionShape, differences: Integers, bits: Sequence[int]
 
 
 @torch.no_grad()
-def search_steps(model: FittedModel, base: Integers, functions: Functions) -> list[CodedParameters]:
-    """Quantise the parameters of B functions, group by group, each with the step that costs least."""
+def search_steps(
+    model: FittedModel, base: Integers, functions: Functions, *, shared: bool = False
+) -> list[CodedParameters]:
+    """Quantise the parameters of B functions, group by group, each with the step that costs least.
+
+    Args:
+        shared: all functions have the same parameters, which are stored once: the first of those returned.
+    """
     shape, device = model.shape, functions.parameters.device
     values, trade_offs = functions.values.round(), model.task.trade_offs.cpu().double().numpy()
     chosen = np.full((len(values), len(GROUPS)), FIRST_BITS)
@@ -50,7 +56,8 @@ def search_steps(model: FittedModel, base: Integers, functions: Functions) -> li
             ]
             exact = np.stack([parameters.values(shape, base) for parameters, _ in coded])
             costs = model.costs(torch.from_numpy(exact).to(device).float() / UNIT, values)
-            totals.append(_cost(costs, trade_offs, [total for _, total in coded]))
+            total = _cost(costs, trade_offs, [bits / len(values) if shared else bits for _, bits in coded])
+            totals.append(np.broadcast_to(total.sum(), total.shape) if shared else total)
         chosen[:, group] = np.array(STEP_BITS)[np.argmin(totals, axis=0)]
     return [
         code_groups(shape, quantise(shape, base, parameters, steps), steps)[0]
