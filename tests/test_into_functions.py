@@ -242,7 +242,7 @@ def test_the_command_line_packs_and_unpacks(kl_folder: Path, pictures: Path, tmp
 
 
 def test_a_lambda_means_squared_error_of_pixels(autoencoder: PackagedAutoencoder, pictures: Path) -> None:
-    """An error of normalised latents counts about with the square of their scale; the decoder also gets another step."""
+    """An error of normalised latents counts about as the square of their scale; the decoder gets another step, too."""
     source = PictureSource(list_folder(pictures, ReadOptions()), ReadOptions())
     latents = autoencoder.encode_pictures([source.picture(2)], 16)
     gains = [squared_gain(autoencoder, latents, scale, 0) for scale in (2.0, 4.0)]
