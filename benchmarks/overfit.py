@@ -25,12 +25,13 @@ import zstandard
 
 from unicorn_codec.archive import Archive
 from unicorn_codec.bench.network_rivals import ZSTD_LEVEL
-from unicorn_codec.codes.context_model import MAX_LEVEL, ContextModel, level_of, load_context_model
+from unicorn_codec.codes.context_model import ContextModel, level_of, load_context_model
 from unicorn_codec.codes.latent_coding import encode_symbols
 from unicorn_codec.config import Goal, OverfitOptions, ReadOptions, Target
 from unicorn_codec.decoders.overfitted_decoder import OverfittedDecoder
 from unicorn_codec.devices import choose_device
 from unicorn_codec.format.code_kinds import colour_code, unmark_overfitted
+from unicorn_codec.format.header import MAX_LEVEL
 from unicorn_codec.overfitted.function_code import decode_function
 from unicorn_codec.overfitted.synthesis import latents_of
 from unicorn_codec.packing.pack import pack

@@ -2,8 +2,9 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import diffusers
 import numpy as np
@@ -32,7 +33,7 @@ from unicorn_codec.verification import verify
 QUICK = OverfitOptions(effort=0, device="cpu", target=Target(Goal.RD_LAMBDA, 500.0))
 
 
-def small_autoencoder(seed: int) -> diffusers.AutoencoderKL:
+def small_autoencoder(seed: int) -> Any:
     """An autoencoder of the Stable Diffusion kind, 8x and 4 channels, untrained."""
     torch.manual_seed(seed)
     return diffusers.AutoencoderKL(
@@ -175,11 +176,13 @@ def test_an_archive_may_hold_its_autoencoder(pictures: Path, tmp_path: Path) -> 
 def interrupted_after_one_batch(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     fit, batches = FunctionFitter.fit, list[int]()
 
-    def counted(self: FunctionFitter, latents: torch.Tensor, trade_off: float) -> list[Fitted]:
+    def counted(
+        self: FunctionFitter, latents: torch.Tensor, trade_off: float, progress: Callable[[int], None]
+    ) -> list[Fitted]:
         batches.append(len(latents))
         if len(batches) == 2:
             raise KeyboardInterrupt
-        return fit(self, latents, trade_off)
+        return fit(self, latents, trade_off, progress)
 
     monkeypatch.setattr(FunctionFitter, "fit", counted)
     yield batches

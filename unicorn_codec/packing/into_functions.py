@@ -3,7 +3,7 @@
 pack_into_functions: encode > measure the trade-off > learn the common function > fit, a batch of one size at a time
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from unicorn_codec.overfitted.function_fitter import Fitted, FunctionFitter
 from unicorn_codec.overfitted.function_shape import FunctionShape, shape_for
 from unicorn_codec.overfitted.schedule import Schedule, schedule_of
 from unicorn_codec.overfitted.value_layout import ValueLayout
-from unicorn_codec.packing.observer import Observer, cumulative
+from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.packed import Codes, PackedPictures
 from unicorn_codec.packing.picture_source import PictureSource, PictureTiles
 from unicorn_codec.packing.refinement import LAMBDA_PER_SQUARED_STEP
@@ -143,17 +143,21 @@ class _Maker:
     def make_all(self, checkpoint: CodesCheckpoint, observer: Observer) -> None:
         """Make the functions that a checkpoint lacks, and keep them there."""
         count, tiled = len(self.pictures), self.pictures.tiled
-        add = cumulative(observer.of_stage("fitting"), len(checkpoint.codes), count)
+        stage, main_steps = observer.of_stage("fitting"), self.fitter.schedule.main_steps
         for batch in self._batches(self.pictures, [n for n in range(count) if n not in tiled]):
             if all(position in checkpoint.codes for position in batch):
                 continue
-            for position, code in zip(batch, self._codes(self.pictures, batch), strict=True):
+            done, some = len(checkpoint.codes), len(batch)
+
+            def progress(step: int, done: int = done, some: int = some) -> None:
+                stage(done + some * step // main_steps, count)
+
+            for position, code in zip(batch, self._codes(self.pictures, batch, progress), strict=True):
                 checkpoint.add(position, self.pictures.mark_if_gray(position, code))
-            add(len(batch))
         for position in sorted(tiled - set(checkpoint.codes)):
             codes = self._tile_codes(self.pictures.tiles_of(position))
             checkpoint.add(position, join_codes([self.pictures.mark_if_gray(position, code) for code in codes]))
-            add(1)
+            stage(len(checkpoint.codes), count)
 
     def _tile_codes(self, tiles: PictureTiles) -> list[bytes]:
         return [self._codes(tiles, [number])[0] for number in range(len(tiles))]
@@ -169,10 +173,12 @@ class _Maker:
             together = max(1, VALUES_TOGETHER[self.autoencoder.device.type] // values)
             yield from (some[start : start + together] for start in range(0, len(some), together))
 
-    def _codes(self, source: PictureSource, positions: Sequence[int]) -> list[bytes]:
-        """Return the codes of pictures of one size."""
+    def _codes(
+        self, source: PictureSource, positions: Sequence[int], progress: Callable[[int], None] = lambda _: None
+    ) -> list[bytes]:
+        """Return the codes of pictures of one size. ``progress`` is called with the number of each finished step."""
         latents = encode(source, positions, self.autoencoder) / self.scale
-        fitted = self.fitter.fit(latents.to(self.autoencoder.device), self.trade_off)
+        fitted = self.fitter.fit(latents.to(self.autoencoder.device), self.trade_off, progress)
         return [mark_overfitted(one.code, self._noise_of(one)) for one in fitted]
 
     def _noise_of(self, fitted: Fitted) -> int:
