@@ -73,7 +73,9 @@ def measure(pairs: Iterator[tuple[Pixels, Pixels]], size: int) -> Point:
     """Bits per pixel and mean qualities of originals and what came back."""
     rows, pixels = [], 0
     for original, decoded in pairs:
-        rows.append((psnr_db(original, decoded), ms_ssim(original, decoded), ssimulacra2(original, decoded)))
+        score = ssimulacra2(original, decoded)
+        assert score is not None, "SSIMULACRA2 needs pictures of at least 8 pixels a side"
+        rows.append((psnr_db(original, decoded), ms_ssim(original, decoded), score))
         pixels += original[..., 0].size
     return {"bits_per_pixel": 8 * size / pixels, **dict(zip(COMPARED, np.mean(rows, axis=0).tolist(), strict=True))}
 

@@ -63,7 +63,7 @@ def add(
     """Add all pictures below FOLDER to an archive.
 
     They are coded with the archive's model and quantisation step. Existing bytes and indices do not change. An
-    archive made with --index-only cannot grow.
+    archive made with --index-only or --overfit cannot grow.
     """
     from unicorn_codec.config import CodesOptions, ReadOptions
     from unicorn_codec.packing import add as library

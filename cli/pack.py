@@ -14,6 +14,7 @@ from unicorn_codec.config import (
     Goal,
     Learning,
     NetworkOptions,
+    OverfitOptions,
     PackOptions,
     Target,
     TrainConfig,
@@ -95,6 +96,13 @@ effort_options = grouped(
         help="Rounds of refinement of each picture's code; docs/effort.md lists times and savings. From "
         f"{RANDOM_EFFORT} on, the search is wider; 13 to 39 gain little over 12.  "
         f"[default: {_default_effort('cpu')}; on a GPU {_default_effort('cuda')}]",
+    ),
+    option(
+        "--overfit",
+        is_flag=True,
+        advanced=True,
+        help="Overfit a function to each picture's latents and store it, as in CLRIC, with any autoencoder; --effort "
+        "is then the percentage of the full training. Takes minutes a picture.",
     ),
     option("--time", "seconds", type=Duration(), help="Time budget, such as 90s or 10m. Lowers the effort to fit."),
     option("--device", advanced=True, **device_settings),
@@ -246,7 +254,8 @@ output_options = grouped(
         default=default_name(),
         show_default=True,
         advanced=True,
-        help="Packaged model: photo-1, or light-1, which decodes faster; with --index-only, one of diffusers too.",
+        help="Packaged model: photo-1, or light-1, which decodes faster. With --overfit and --index-only, one of "
+        "diffusers too.",
     ),
 )
 
@@ -428,6 +437,7 @@ def names_in(file: IO[bytes]) -> list[str]:
 def pack_options(
     *,
     index_only: bool,
+    overfit: bool,
     sequences: bool,
     avif: bool,
     reuse: bool,
@@ -452,7 +462,10 @@ def pack_options(
     training = _given(settings, ("train_seconds", "epochs"))
     if len(training) > 1:
         raise click.UsageError(f"give one of {_listed(training)}")
-    if not (index_only or of_network or training):
+    is_of_network = bool(index_only or of_network or training)
+    if overfit and is_of_network:
+        raise click.UsageError("--overfit cannot be combined with --index-only and its options")
+    if not (overfit or is_of_network):
         originals = original_options_of(exact, keep_others=keep_others)
         return CodesOptions(
             sequences=sequences, avif=avif, reuse=reuse, learning=learning, originals=originals, **of_codes, **common
@@ -465,8 +478,11 @@ def pack_options(
         "exact": exact,
         "keep_others": keep_others,
     }
+    effort = of_codes.pop("effort", None) if overfit else None
     if wrong := [*of_codes, *(name for name, is_given in flags.items() if is_given)]:
-        raise click.UsageError(f"{_listed(wrong)} cannot be combined with --index-only")
+        raise click.UsageError(f"{_listed(wrong)} cannot be combined with {'--overfit' if overfit else '--index-only'}")
+    if overfit:
+        return OverfitOptions(effort=effort, **common)
     train = {name.removeprefix("train_"): value for name, value in training.items()}
     return NetworkOptions(train=TrainConfig(**train), **of_network, **common)
 

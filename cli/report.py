@@ -12,7 +12,7 @@ from .text import Row, count, duration, exact_bytes, indented, labelled, rate, s
 if TYPE_CHECKING:  # at run time these would load torch or Pillow
     from unicorn_codec.measurement import Measured, PictureDistortion
     from unicorn_codec.network.planning import NetworkPlan
-    from unicorn_codec.packing.reports import Learned, PackReport
+    from unicorn_codec.packing.reports import FunctionsReport, Learned, PackReport
     from unicorn_codec.pictures.images import Folder, Note, Picture
     from unicorn_codec.verification import BelowStored
 
@@ -116,6 +116,8 @@ def _autoencoder_row(plain: float, with_weights: float) -> list[Row]:
 def _coded_rows(report: "PackReport") -> list[Row]:
     """Describe the codes, or the network and its ceiling."""
     network = report.network
+    if report.functions is not None:
+        return _function_rows(report.functions)
     if network is None:
         wanted = report.wanted_bytes
         missed = wanted is not None and report.file_bytes < 0.95 * wanted
@@ -139,6 +141,24 @@ def _coded_rows(report: "PackReport") -> list[Row]:
             f"the stored seed's noise {network.stored_noise_psnr_db:.2f} dB",
         ),
     ]
+
+
+def _function_rows(functions: "FunctionsReport") -> list[Row]:
+    """Describe overfitted functions: their training, and what of it was skipped."""
+    steps, full = functions.main_steps, functions.full_main_steps
+    candidates = f"{count(functions.candidates, 'candidate')} of {functions.candidate_steps:,} steps"
+    skipped = f"best of {functions.full_candidates} of {functions.full_candidate_steps:,}, then {full:,}"
+    rows: list[Row] = [
+        (
+            "functions",
+            f"{count(functions.parameters, 'parameter')} a picture, "
+            f"{functions.multiplications_per_pixel:.1f} multiplications per pixel",
+        ),
+        ("", f"best of {candidates}, then {steps:,} steps" + (f" (full effort: {skipped})" if steps < full else "")),
+    ]
+    if functions.common_bytes:
+        rows.append(("", f"started from a common function of {short_bytes(functions.common_bytes)}"))
+    return [*rows, ("ceiling", f"{functions.ceiling_psnr_db:.2f} dB PSNR: the autoencoder alone")]
 
 
 def learned_text(learned: "Learned") -> str:
@@ -318,7 +338,7 @@ def _code_rows(codes: dict[str, Any]) -> list[Row]:
         return []
     return [
         ("codes", f"{exact_bytes(codes['bytes'])}, {rate(codes['bits_per_pixel'])} bits per pixel"),
-        ("", f"step {codes['latent_step']:.4g}, level {codes['level']}"),
+        *([] if codes["level"] is None else [("", f"step {codes['latent_step']:.4g}, level {codes['level']}")]),
     ]
 
 

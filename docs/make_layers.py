@@ -32,6 +32,7 @@ ROWS = (
     (
         Box("transform", "autoencoder: pixels to latents and back", "base"),
         Box("network", "diffusion transformer, index only", "base"),
+        Box("overfitted", "functions fitted to latents", "base"),
     ),
     (Box("pictures", "files and pixels, AVIF and AV1 sequences, metrics", "base"),),
     (

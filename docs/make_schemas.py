@@ -44,7 +44,8 @@ MODEL: Fields = {
     "name": str, "class": str, "fingerprint": str, "bytes": int, "latent_channels": int, "downsampling": int,
 }  # fmt: skip
 DECODER: Fields = {
-    "model": str, "kind": (str, "codes or network"), "latent_step": float, "level": int | None, "weight_bytes": int,
+    "model": str, "kind": (str, "codes, network or functions"), "latent_step": float, "level": int | None,
+    "weight_bytes": int,
 }  # fmt: skip
 NETWORK: Fields = {
     "parameters": int, "hidden_size": int | None, "depth": int | None, "heads": int | None, "patch_size": int | None,

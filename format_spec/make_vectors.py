@@ -28,6 +28,7 @@ from vector_makers.opacity_planes import (
     opacity_rounding_values,
     opacity_values,
 )
+from vector_makers.overfitted_functions import errors_of_functions, files_of_functions, function_values
 from vector_makers.pixel_values import canary_cases, gray_code_values
 from vector_makers.record_errors import decoder_errors, framing_errors, record_errors
 from vector_makers.self_contained import model_errors, self_contained_files
@@ -48,6 +49,7 @@ ALSO = {
     "autoencoder.json": ["UNI-98", "UNI-126"],
     "stored-files.json": ["UNI-137", "UNI-138"],
     "carried-codes.json": ["UNI-161", "UNI-162", "UNI-163"],
+    "functions.json": ["UNI-170", "UNI-171", "UNI-172", "UNI-175"],
 }
 """Clauses that a file proves besides its own."""
 
@@ -61,11 +63,11 @@ def main(folder: Path) -> None:
         also = {"also": ALSO[name]} if name in ALSO else {}
         entries.append({"file": name, "clause": clause, **also, **outcome})
 
-    valid = valid_files() + files_with_opacity() + self_contained_files() + whole_files()
+    valid = valid_files() + files_with_opacity() + self_contained_files() + whole_files() + files_of_functions()
     for name, clause, data, values in valid:
         write(f"valid-{name}.uni", clause, data, expected=values)
     invalid = framing_errors() + decoder_errors() + record_errors() + page_errors() + footer_errors() + network_errors()
-    invalid += model_errors() + whole_file_errors()
+    invalid += model_errors() + whole_file_errors() + errors_of_functions()
     for name, clause, error, data in invalid:
         write(f"invalid-{name}.uni", clause, data, error=error)
     for name, clause, data in verifier_errors():
@@ -89,6 +91,7 @@ def main(folder: Path) -> None:
         ("avif-codes.json", "UNI-91", avif_code_values()),
         ("sequences.json", "UNI-108", sequence_values()),
         ("stored-files.json", "UNI-136", whole_file_values()),
+        ("functions.json", "UNI-174", function_values()),
     ]
     for name, clause, table in tables:
         write(name, clause, as_json(table))

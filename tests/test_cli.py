@@ -70,6 +70,7 @@ REPORT = PackReport(
     seconds=603.0,
     measured=MEASURED,
     learned=None,
+    functions=None,
     network=NetworkReport(
         parameters=98_304,
         steps=2,

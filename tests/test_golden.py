@@ -30,7 +30,7 @@ LEAST_DB_AVIF = 40.0
 """Decoders of AVIF bring chroma of half the resolution to the pixels in their own ways."""
 
 
-LATENTS = ("latents", "half-size", "network")
+LATENTS = ("latents", "half-size", "network", "overfitted")
 """Codecs of pictures that this software decodes itself."""
 
 
@@ -44,10 +44,10 @@ def threads(request: pytest.FixtureRequest) -> Iterator[int]:
 
 def test_there_are_all_kinds() -> None:
     kinds = {"codes", "half-size-codes", "codes-and-avif", "updated-codes", "network", "network-of-integers"}
-    assert {path.stem for path in ARCHIVES} == kinds | {"sequences", "transparency", "exact", "file-times"}
+    assert {path.stem for path in ARCHIVES} == kinds | {"sequences", "transparency", "exact", "file-times", "functions"}
     assert {describe(path)["autoencoder"]["name"] for path in ARCHIVES} == {default_name()}
     codecs = {entry["codec"] for path in ARCHIVES for entry in describe(path, entries=True)["entries"]}
-    assert codecs == {"latents", "half-size", "avif", "avif-sequence", "network", "exact", "file"}
+    assert codecs == {"latents", "half-size", "avif", "avif-sequence", "network", "exact", "file", "overfitted"}
     assert {describe(path)["weights"]["format"] for path in ARCHIVES} == {"float", "integer", None}
 
 

@@ -21,9 +21,9 @@ LAYERS = (
         "format",
         "limits fields header generator index_map bit_packing rans columns packed_bytes alpha_plane stored_model "
         "mending names name_pages chunks code_kinds picture_tiles records record_fields record_coding pages "
-        "stored_files name_lookup blobs read_settings canary network_table decoder_table carried_codes footer sources "
-        "opening index_reading name_reading reader new_rows name_runs removed_pictures blob_writing index_writing "
-        "writer record_scanning scanning repair integrity copying growth joining",
+        "stored_files name_lookup blobs read_settings canary network_table function_table decoder_table carried_codes "
+        "footer sources opening index_reading name_reading reader new_rows name_runs removed_pictures blob_writing "
+        "index_writing writer record_scanning scanning repair integrity copying growth joining",
     ),
     ("", "model_registry effort quality config"),
     ("weights", "weight_tables weight_coding minifloat weight_section"),
@@ -46,7 +46,16 @@ LAYERS = (
         "coding_autoencoder ssimulacra2 distortion network_update tiling resampling autoencoder stored_autoencoder "
         "folder_update",
     ),
-    ("decoders", "thumbnail_decoder picture_decoder network_decoder code_decoder loading exact_pictures batch_reading"),
+    (
+        "overfitted",
+        "function_shape value_layout laplace_tables integer_context function_code synthesis function_rate rounding "
+        "schedule fitting parameter_quantisation function_fitter multiplications",
+    ),
+    (
+        "decoders",
+        "thumbnail_decoder picture_decoder network_decoder code_decoder overfitted_decoder loading exact_pictures "
+        "batch_reading",
+    ),
     ("", "archive measurement verification editing pillow_plugin process_archive torch huggingface filesystem"),
     ("shards", "members exporting tar_files parquet_files remote_files inputs"),
     (
@@ -54,7 +63,7 @@ LAYERS = (
         "reports observer packed packed_decoding picture_source taking_over original_metadata whole_files refinement "
         "candidates code_writer folder_encoder thumbnail_search near_duplicates avif_pictures size_forecast "
         "rate_control effort_planning targets allocation importance learning_windows learned_cost update_training "
-        "learning quality_floor self_contained into_codes preview into_network archive_writing pack add",
+        "learning quality_floor self_contained into_functions into_codes preview into_network archive_writing pack add",
     ),
     ("portions", "partition survey decisions portion workers pack"),
     ("viewing", "catalogue small_pictures gallery pages server export contact_sheet histograms report"),

@@ -7,7 +7,7 @@ import json
 import re
 import struct
 import warnings
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -30,6 +30,7 @@ from unicorn_codec.format.canary import Canary, block_sums, serialize_canary
 from unicorn_codec.format.carried_codes import digest_of_pixels, parse_carried, serialize_carried
 from unicorn_codec.format.chunks import MODEL, TEXT, TOMBSTONES
 from unicorn_codec.format.code_kinds import colour_code, mark_gray
+from unicorn_codec.format.function_table import parse_functions
 from unicorn_codec.format.generator import normals, raw
 from unicorn_codec.format.header import ModelReference, WeightFormat
 from unicorn_codec.format.index_map import index_of_position
@@ -38,7 +39,17 @@ from unicorn_codec.format.network_table import parse_network, parse_update
 from unicorn_codec.format.pages import Place, psnr_code
 from unicorn_codec.format.rans import TOTAL, RansDecoder, encode
 from unicorn_codec.format.reader import ContainerReader
-from unicorn_codec.format.records import EXACT, NETWORK, ORIGINAL, OTHER_FILE, SEQUENCE, Part, Record, codec_of_code
+from unicorn_codec.format.records import (
+    EXACT,
+    FUNCTION,
+    NETWORK,
+    ORIGINAL,
+    OTHER_FILE,
+    SEQUENCE,
+    Part,
+    Record,
+    codec_of_code,
+)
 from unicorn_codec.format.removed_pictures import removed_in
 from unicorn_codec.format.repair import repair
 from unicorn_codec.format.sources import MemorySource
@@ -47,6 +58,10 @@ from unicorn_codec.format.stored_model import parse_model, parse_text
 from unicorn_codec.model_registry import AUTOENCODER, get_model
 from unicorn_codec.network.denoiser import load_tensors
 from unicorn_codec.network.latent_set import denormalise_latents
+from unicorn_codec.overfitted.function_code import DecodedFunction, base_of, decode_function
+from unicorn_codec.overfitted.function_shape import FunctionShape
+from unicorn_codec.overfitted.laplace_tables import laplace_tables
+from unicorn_codec.overfitted.synthesis import latents_of
 from unicorn_codec.pictures.avif import decode_avif
 from unicorn_codec.pictures.avif_sequence import decode_chains
 from unicorn_codec.pictures.code_carrying import code_in
@@ -124,7 +139,7 @@ def read_all(data: bytes) -> dict[str, Any]:
                 "name": name,
                 "code": None if record is None else code_of(record),
             })  # fmt: skip
-    network, change = weights_of(reader)
+    network, change, functions = weights_of(reader)
     return {
         "generation": reader.footer.generation,
         "pictures": pictures,
@@ -137,6 +152,7 @@ def read_all(data: bytes) -> dict[str, Any]:
         "models": [[m.name, m.config.hex(), m.decoder.hex(), m.context_model.hex()] for m in models],
         "texts": texts,
         **({"files": files} if files else {}),
+        **({"functions": functions} if functions else {}),
     }
 
 
@@ -157,13 +173,18 @@ def code_of(record: Record) -> str | list[str]:
         return type(error).__name__
 
 
-def weights_of(reader: ContainerReader) -> tuple[dict[str, Any] | None, str | None]:
-    """The network and the change of the decoder, as far as there are any."""
-    network, change = None, None
+def weights_of(reader: ContainerReader) -> tuple[dict[str, Any] | None, str | None, dict[str, Any] | None]:
+    """The network, the change of the decoder and the functions' settings, as far as there are any."""
+    network, change, functions = None, None, None
     for decoder in reader.footer.decoders:
         if decoder.weights is None:
             continue
         payload = reader.weights(decoder.weights)
+        if decoder.is_functions:
+            stored_functions = parse_functions(payload, decoder.model.latent_channels)
+            functions = asdict(stored_functions.settings) | {"common": stored_functions.common.hex()}
+            functions["planes"] = list(functions["planes"])
+            continue
         if not decoder.is_network:
             change = parse_update(payload).hex()
             continue
@@ -183,7 +204,7 @@ def weights_of(reader: ContainerReader) -> tuple[dict[str, Any] | None, str | No
             "weights_sha256": hashlib.sha256(values.astype("<f4").tobytes()).hexdigest(),
             "first_weights": [digits(value) for value in values[:4]],
         }
-    return network, change
+    return network, change, functions
 
 
 @pytest.mark.parametrize("entry", VALID, ids=file_id)
@@ -507,3 +528,45 @@ def test_the_script_reproduces_the_vectors_without_the_library(tmp_path: Path, m
     spec.loader.exec_module(module)
     module.main(tmp_path)
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {p.name: p.read_bytes() for p in FOLDER.iterdir()}
+
+
+FUNCTIONS = table("functions.json")
+
+
+def decoded(code: bytes, common: bytes) -> tuple[FunctionShape, DecodedFunction]:
+    """The function of a code of the table of functions."""
+    stored = parse_functions(bytes.fromhex(FUNCTIONS["settings"]) + common, FUNCTIONS["channels"])
+    shape = FunctionShape(FUNCTIONS["channels"], stored.settings)
+    base, size = base_of(shape, stored.common), (FUNCTIONS["rows"], FUNCTIONS["columns"])
+    return shape, decode_function(shape, base, size, code_kinds.unmark_overfitted(code)[0])
+
+
+@pytest.mark.parametrize("case", FUNCTIONS["cases"], ids=lambda c: c["name"])
+def test_function_vectors(case: dict[str, Any]) -> None:
+    code = bytes.fromhex(case["hex"])
+    assert codec_of_code(code) == FUNCTION and code_kinds.unmark_overfitted(code)[1] == 11
+    shape, function = decoded(code, bytes.fromhex(case["common"]))
+    assert function.parameters.tolist() == [int(number) for number in case["parameters"].split()]
+    assert function.values.tolist() == [int(v) for plane in case["values"] for row in plane for v in row.split()]
+    size = FUNCTIONS["rows"], FUNCTIONS["columns"]
+    found = latents_of(shape, function.parameters, function.values, size, torch.device("cpu"))[0].double().numpy()
+    wanted = np.array([[row.split() for row in plane] for plane in case["latents"]], float)
+    assert np.abs(found - wanted).max() <= FUNCTIONS["tolerance"] * max(1, np.abs(wanted).max())
+
+
+def test_frequencies_of_functions() -> None:
+    tables = laplace_tables().frequencies.reshape(-1, 64)
+    assert tables[::37].tolist() == FUNCTIONS["frequencies"]
+
+
+@pytest.mark.parametrize("case", FUNCTIONS["invalid"], ids=lambda c: c["name"])
+def test_invalid_function_vectors(case: dict[str, Any]) -> None:
+    with pytest.raises(errors.InvalidField):
+        decoded(bytes.fromhex(case["hex"]), b"")
+
+
+def test_an_invalid_common_function_is_refused() -> None:
+    payload = bytes.fromhex(FUNCTIONS["invalid_common"])
+    stored = parse_functions(payload, FUNCTIONS["channels"])
+    with pytest.raises(errors.InvalidField):
+        base_of(FunctionShape(FUNCTIONS["channels"], stored.settings), stored.common)

@@ -44,6 +44,7 @@ _MODULES = {
     "Goal": "config",
     "MetadataOptions": "config",
     "NetworkOptions": "config",
+    "OverfitOptions": "config",
     "Target": "config",
     "pack": "packing.pack",
     "verify": "verification",

@@ -161,12 +161,12 @@ def matches(name: str, pattern: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackOptions:
-    """Options that both ways of packing share. Pack with ``CodesOptions`` or ``NetworkOptions``.
+    """Options that all ways of packing share. Pack with ``CodesOptions``, ``OverfitOptions`` or ``NetworkOptions``.
 
     Args:
         seed: of everything that is drawn at random; stored in the file.
         device: one of ``DEVICES``.
-        autoencoder: name of a model of the package; with ``NetworkOptions`` also a hub name or a folder.
+        autoencoder: name of a model of the package; except with ``CodesOptions`` also a hub name or a folder.
         resume: continue from the checkpoint of an interrupted pack.
         overwrite: replace an existing output, and discard its checkpoint.
         self_contained: store model and specification in the file; None: from 100 MB on.
@@ -245,7 +245,7 @@ class CodesOptions(PackOptions):
         check(
             self.autoencoder in names(AUTOENCODER),
             f"codes need an autoencoder of the package ({', '.join(names(AUTOENCODER))}), not {self.autoencoder!r}: "
-            "others are for --index-only",
+            "others are for --overfit and --index-only",
         )
         check(self.effort is None or 0 <= self.effort <= MAX_EFFORT, f"effort is 0 to {MAX_EFFORT}, not {self.effort}")
         check(
@@ -274,6 +274,30 @@ class CodesOptions(PackOptions):
     def has_quality_floor(self) -> bool:
         """Whether there is a quality that no picture may be below."""
         return self.min_psnr_db is not None or self.min_ms_ssim is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverfitOptions(PackOptions):
+    """Options for packing every picture into a function that is overfitted to its latents, as in CLRIC.
+
+    Args:
+        target: a quality or a lambda; a quality is about that of codes at the same lambda.
+        effort: percent of the full training, see ``overfitted.schedule``; None: ``effort.DEFAULT_EFFORT``.
+        common: learn a common function of the archive, from which those of the pictures start.
+    """
+
+    target: Target = Target(Goal.QUALITY, DEFAULT_QUALITY)
+    effort: int | None = None
+    common: bool = True
+
+    def __post_init__(self) -> None:
+        PackOptions.__post_init__(self)
+        goal = self.target.goal
+        check(
+            goal in (Goal.QUALITY, Goal.RD_LAMBDA),
+            f"a {goal.name.lower()} cannot be aimed at with --overfit: give --quality or --lambda",
+        )
+        check(self.effort is None or 0 <= self.effort <= MAX_EFFORT, f"effort is 0 to {MAX_EFFORT}, not {self.effort}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

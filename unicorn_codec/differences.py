@@ -11,7 +11,7 @@ from typing import Any
 from unicorn_codec.errors import FormatError
 from unicorn_codec.format.chunks import MODEL
 from unicorn_codec.format.code_kinds import is_gray, unit_of_code
-from unicorn_codec.format.decoder_table import Decoder
+from unicorn_codec.format.decoder_table import KINDS, Decoder
 from unicorn_codec.format.pages import Row
 from unicorn_codec.format.reader import ContainerReader
 from unicorn_codec.format.records import ALPHA, CODECS, EXACT, NETWORK, OTHER_FILE, SEQUENCE, Part
@@ -195,7 +195,7 @@ def _decoder_values(reader: ContainerReader, decoder: Decoder) -> dict[str, Any]
     return {
         "model": decoder.model.name,
         "fingerprint": decoder.model.fingerprint.hex(),
-        "kind": "network" if decoder.is_network else "codes",
+        "kind": KINDS[decoder.kind],
         "latent_step": decoder.latent_step,
         "level": decoder.level,
         "weights_sha256": weights,

@@ -8,20 +8,30 @@ from typing import Any
 
 from unicorn_codec.errors import DamagedSectionWarning, FormatError, InvalidSetting
 from unicorn_codec.format.chunks import MODEL, TEXT
-from unicorn_codec.format.decoder_table import Decoder
+from unicorn_codec.format.decoder_table import KINDS, Decoder
 from unicorn_codec.format.header import NetworkConfig
 from unicorn_codec.format.network_table import StoredNetwork, parse_network
 from unicorn_codec.format.opening import FORMAT_VERSION
 from unicorn_codec.format.pages import Row, psnr_of_code
 from unicorn_codec.format.reader import ContainerReader
-from unicorn_codec.format.records import AVIF, CODECS, EXACT, HALF_SIZE, LATENTS, NETWORK, OTHER_FILE, SEQUENCE
+from unicorn_codec.format.records import (
+    AVIF,
+    CODECS,
+    EXACT,
+    FUNCTION,
+    HALF_SIZE,
+    LATENTS,
+    NETWORK,
+    OTHER_FILE,
+    SEQUENCE,
+)
 from unicorn_codec.format.sources import is_url, open_source
 from unicorn_codec.format.stored_files import WAYS, piece_places
 from unicorn_codec.format.stored_model import parse_text
 from unicorn_codec.metadata import metadata_of, metadata_values
 
-DECODED_BY_MODEL = (LATENTS, HALF_SIZE, NETWORK)
-OF_CODES = (LATENTS, HALF_SIZE, AVIF, SEQUENCE)
+DECODED_BY_MODEL = (LATENTS, HALF_SIZE, NETWORK, FUNCTION)
+OF_CODES = (LATENTS, HALF_SIZE, AVIF, SEQUENCE, FUNCTION)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,9 +207,9 @@ def _autoencoder(decoder: Decoder) -> dict[str, Any]:
 def _decoder(decoder: Decoder) -> dict[str, Any]:
     return {
         "model": decoder.model.name,
-        "kind": "network" if decoder.is_network else "codes",
+        "kind": KINDS[decoder.kind],
         "latent_step": decoder.latent_step,
-        "level": None if decoder.is_network else decoder.level,
+        "level": None if decoder.kind else decoder.level,
         "weight_bytes": decoder.weights.length if decoder.weights else 0,
     }
 
@@ -242,7 +252,7 @@ def _codes(reader: ContainerReader, first: Decoder) -> dict[str, Any]:
     if first.is_network:
         return {"level": None, "latent_step": None, "bytes": 0, "bits_per_pixel": 0.0}
     return {
-        "level": first.level,
+        "level": None if first.is_functions else first.level,
         "latent_step": first.latent_step,
         "bytes": code_bytes,
         "bits_per_pixel": _rate(code_bytes, reader.footer.pixels),

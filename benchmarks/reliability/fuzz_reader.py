@@ -69,6 +69,7 @@ def reader_target() -> Callable[[bytes], None]:
     from unicorn_codec.errors import FormatError, NothingToRepair
     from unicorn_codec.format.alpha_plane import parse_alpha
     from unicorn_codec.format.chunks import MODEL, TEXT
+    from unicorn_codec.format.function_table import parse_functions
     from unicorn_codec.format.integrity import problems_of
     from unicorn_codec.format.network_table import parse_network, parse_update
     from unicorn_codec.format.reader import ContainerReader
@@ -87,6 +88,8 @@ def reader_target() -> Callable[[bytes], None]:
             if decoder.is_network:
                 stored = parse_network(payload, decoder.model, decoder.latent_step)
                 parse_tensors(stored.weights, stored.header)
+            elif decoder.is_functions:
+                parse_functions(payload, decoder.model.latent_channels)
             else:
                 parse_update(payload)
         for leaf in reader.leaves():

@@ -27,7 +27,7 @@ def page_errors() -> list[Invalid]:
         ("size-unused", "UNI-48", {"sizes": leb(3) + leb(1) + leb(1) + shapes[1] + shapes[2]}),
         ("no-sizes", "UNI-48", {"sizes": leb(0)}),
         ("size-number-over-count", "UNI-48", {"numbers": column([0, 1, 2])}),
-        ("codec-unknown", "UNI-49", {"codecs": column([1, 1, 9])}),
+        ("codec-unknown", "UNI-49", {"codecs": column([1, 1, 10])}),
         ("page-without-a-picture", "UNI-49", {"codecs": column([0, 0, 0])}),
         ("decoder-that-is-not-there", "UNI-58", {"decoders": column([0, 0, 1])}),
         ("offsets-of-kind-2", "UNI-59", {"kind": b"\2"}),
@@ -100,7 +100,7 @@ def footer_errors() -> list[Invalid]:
     cases: list[tuple[str, str, dict[str, bytes]]] = [
         ("totals-not-ascending", "UNI-68", {"totals": leb(2) + leb(2) + leb(1) + leb(9) + leb(1) + leb(2) + leb(9)}),
         ("totals-of-no-codec", "UNI-68", {"totals": leb(1) + leb(0) + leb(3) + leb(99)}),
-        ("totals-of-an-unknown-codec", "UNI-68", {"totals": leb(1) + leb(9) + leb(3) + leb(99)}),
+        ("totals-of-an-unknown-codec", "UNI-68", {"totals": leb(1) + leb(10) + leb(3) + leb(99)}),
         ("totals-over-the-next-index", "UNI-68", {"totals": leb(1) + leb(1) + leb(4) + leb(99)}),
         ("next-index-over-limit", "UNI-68", {"next_index": leb((1 << 30) + 1)}),
         ("rows-beyond-the-next-index", "UNI-47", {"next_index": leb(2), "totals": leb(1) + leb(1) + leb(2) + leb(9)}),

@@ -76,7 +76,8 @@ def decoder_errors() -> list[Invalid]:
     cases: list[tuple[str, str, dict[str, bytes]]] = [
         ("string-not-utf-8", "UNI-17", {"name": b"\1\xff"}),
         ("string-with-a-control-character", "UNI-17", {"name": b"\4\x1b[2J"}),
-        ("decoder-of-kind-2", "UNI-30", {"kind": b"\2"}),
+        ("decoder-of-kind-3", "UNI-30", {"kind": b"\3"}),
+        ("functions-without-weights", "UNI-30", {"kind": b"\2"}),
         ("network-without-weights", "UNI-30", {"kind": b"\1"}),
         ("latent-step-not-a-number", "UNI-31", {"latent_step": struct.pack("<d", float("nan"))}),
         ("latent-step-zero", "UNI-31", {"latent_step": bytes(8)}),

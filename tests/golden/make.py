@@ -21,6 +21,7 @@ from unicorn_codec.config import (
     Goal,
     NetworkOptions,
     OriginalOptions,
+    OverfitOptions,
     PackOptions,
     Target,
     TrainConfig,
@@ -43,6 +44,7 @@ OPTIONS: dict[str, PackOptions] = {
     "half-size-codes": replace(CODES, target=Target(Goal.STEP, 14.0)),
     "codes-and-avif": replace(CODES, target=Target(Goal.STEP, 2.5), min_psnr_db=30.3),
     "network": NETWORK,
+    "functions": OverfitOptions(device="cpu", effort=2, target=Target(Goal.RD_LAMBDA, 400.0)),
     "network-of-integers": replace(NETWORK, weight_format="integer", condition="alnz", index_embedding="let"),
 }
 

@@ -8,6 +8,7 @@ coded in lockstep.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from unicorn_codec.codes.context_model import PASSES, SCALES, ContextModel, Integers
 from unicorn_codec.codes.context_predictor import ContextPredictor
 from unicorn_codec.errors import InvalidField
-from unicorn_codec.format.rans import FEW_LANES, PRECISION, TOTAL, FewLanes, RansDecoder, encode
+from unicorn_codec.format.rans import FEW_LANES, PRECISION, TOTAL, FewLanes, RansDecoder, SymbolTables, encode
 
 POSITIONS_PER_LANE = 256
 """Grid positions per lane: small pictures have one lane, and large ones decode as fast."""
@@ -98,8 +99,32 @@ def _groups(counts: Integers, height: int, width: int) -> Iterator[Integers]:
     yield from (order[start : start + together] for start in range(0, len(order), together))
 
 
+class SymbolModel(Protocol):
+    """Frequency tables one after the other, as ``ContextModel`` has them; the last one has a symbol with all slots."""
+
+    @property
+    def escape(self) -> int:
+        """The last symbol of each table, which 16 raw bits follow."""
+
+    @property
+    def starts(self) -> Integers:
+        """First slot of each symbol."""
+
+    @property
+    def widths(self) -> Integers:
+        """Number of slots of each symbol."""
+
+    @property
+    def symbol_of_slot(self) -> NDArray[np.uint8]:
+        """Symbol that owns each slot of each table."""
+
+    @property
+    def symbol_tables(self) -> SymbolTables:
+        """The same for ``FewLanes``."""
+
+
 @dataclass(frozen=True, slots=True)
-class _Tables:
+class StepTables:
     """Frequency tables of a pass, (T, N L) each: numbers of the tables, and values of their first symbols.
 
     Lanes without a value in the last step get value 0 and the last table, in which one symbol has all slots.
@@ -109,10 +134,10 @@ class _Tables:
     lowest: Integers
 
     @classmethod
-    def predicted(cls, model: ContextModel, means: Integers, scales: Integers, lanes: int) -> "_Tables":
+    def predicted(cls, model: ContextModel, means: Integers, scales: Integers, lanes: int) -> "StepTables":
         whole, fractions = np.divmod(means, model.fractions)
         numbers = scales * model.fractions + fractions
-        return cls(_in_steps(numbers, lanes, SCALES * model.fractions), _in_steps(whole - model.reach, lanes, 0))
+        return cls(in_steps(numbers, lanes, SCALES * model.fractions), in_steps(whole - model.reach, lanes, 0))
 
 
 def _encode(model: ContextModel, level: int, symbols: Symbols, counts: Integers, *, short: bool) -> list[bytes]:
@@ -126,8 +151,8 @@ def _encode(model: ContextModel, level: int, symbols: Symbols, counts: Integers,
         context.keep(coding)
         for pass_index in range(len(PASSES)):
             values = symbols[:coding, channel][_of_pass(pass_index)]
-            tables = _Tables.predicted(model, *context.predict(channel, pass_index), lanes)
-            start, width_of_symbol = _slots(model, tables, _in_steps(values, lanes, 0))
+            tables = StepTables.predicted(model, *context.predict(channel, pass_index), lanes)
+            start, width_of_symbol = slots_of(model, tables, in_steps(values, lanes, 0))
             starts.append(np.pad(start.astype(np.uint16), silent))
             widths.append(np.pad(width_of_symbol.astype(np.uint16), silent, constant_values=TOTAL))
             context.add_values(pass_index, values)
@@ -136,7 +161,7 @@ def _encode(model: ContextModel, level: int, symbols: Symbols, counts: Integers,
     return encode(np.concatenate(starts).reshape(shape), np.concatenate(widths).reshape(shape), short=short)
 
 
-def _slots(model: ContextModel, tables: _Tables, values: NDArray[np.integer]) -> tuple[Integers, Integers]:
+def slots_of(model: SymbolModel, tables: StepTables, values: NDArray[np.integer]) -> tuple[Integers, Integers]:
     """Return first slots and numbers of slots of a pass's values, (T, N L). Escaped values add steps of their own."""
     symbols, first_symbols = values - tables.lowest, tables.numbers * (model.escape + 1)
     within = np.where((symbols < 0) | (symbols >= model.escape), model.escape, symbols)
@@ -176,9 +201,9 @@ def _decode(
         decoder.keep(coding)
         for pass_index in range(len(PASSES)):
             means, scales = context.predict(channel, pass_index)
-            tables = _Tables.predicted(model, means, scales, lanes)
+            tables = StepTables.predicted(model, means, scales, lanes)
             if few is None:
-                read = _read(model, decoder, tables)
+                read = read_values(model, decoder, tables)
             else:
                 read = few.read(model.symbol_tables, tables.numbers, tables.lowest)
             values = _from_steps(read, means.shape)
@@ -192,8 +217,8 @@ def _decode(
     return symbols
 
 
-def _read(model: ContextModel, decoder: RansDecoder, tables: _Tables) -> Integers:
-    """Read the values of a pass, (T, N L). The inverse of ``_slots``."""
+def read_values(model: SymbolModel, decoder: RansDecoder, tables: StepTables) -> Integers:
+    """Read the values of a pass, (T, N L). The inverse of ``slots_of``."""
     values = np.empty_like(tables.lowest)
     first_slots, first_symbols = tables.numbers << PRECISION, tables.numbers * (model.escape + 1)
     for step in range(len(values)):
@@ -224,7 +249,7 @@ def _of_pass(pass_index: int) -> tuple[slice, slice, slice]:
     return slice(None), slice(row, None, 2), slice(column, None, 2)
 
 
-def _in_steps(values: NDArray[np.integer], lanes: int, missing: int) -> Integers:
+def in_steps(values: NDArray[np.integer], lanes: int, missing: int) -> Integers:
     """Arrange a pass as steps, (N, rows, columns) -> (T, N lanes).
 
     Lanes without a value in the last step get ``missing``.
@@ -236,7 +261,7 @@ def _in_steps(values: NDArray[np.integer], lanes: int, missing: int) -> Integers
 
 
 def _from_steps(steps: Integers, shape: tuple[int, ...]) -> Integers:
-    """Undo ``_in_steps``."""
+    """Undo ``in_steps``."""
     pictures, rows, columns = shape
     flat = steps.reshape(len(steps), pictures, steps.shape[1] // pictures).transpose(1, 0, 2).reshape(pictures, -1)
     return flat[:, : rows * columns].reshape(shape)

@@ -10,6 +10,7 @@ import torch
 
 from unicorn_codec.codes.context_model import ContextModel
 from unicorn_codec.codes.latent_coding import Symbols, decode_symbols
+from unicorn_codec.decoders.picture_decoder import PictureDecoder
 from unicorn_codec.devices import map_in_workers
 from unicorn_codec.format.alpha_plane import Plane, parse_alpha
 from unicorn_codec.format.code_kinds import (
@@ -99,8 +100,11 @@ class CodeDecoder:
             PackageMissing: a picture is stored as AVIF, and this Pillow has none.
         """
         if is_tiled(width, height):
-            whole_pictures = [self._read_tiles(index, width, height) for index in indices]
-            return lambda: iter(whole_pictures)
+            pictures_of_tiles = [
+                read_tiles(self.codes, index, width, height, lambda tiles: replace(self, codes=tiles))
+                for index in indices
+            ]
+            return lambda: iter(pictures_of_tiles)
         marked, planes = dict[int, bytes](), dict[int, Plane]()
         for n, index in enumerate(indices):
             marked[n] = self.codes.code(index)
@@ -141,16 +145,6 @@ class CodeDecoder:
 
         return pictures
 
-    def _read_tiles(self, index: int, width: int, height: int) -> np.ndarray:
-        """Decode a large picture, a tile at a time."""
-        codes, alpha = self.codes.tiles(index), self.codes.alpha(index)
-        plane = None if alpha is None else parse_alpha(alpha, width, height)
-        decoder = replace(self, codes=_TileCodes(codes))
-        pixels = np.empty((height, width, 3), np.uint8)
-        for number, tile in enumerate(tiles_of(width, height)):
-            (pixels[tile.place],) = decoder.read([number], tile.width, tile.height)()
-        return with_alpha(pixels, plane)
-
     def _decode_latents(self, codes: dict[int, bytes], width: int, height: int, *, half: bool) -> Iterator[_Part]:
         """Decode codes of latents, all of pictures at half size or none, in batches for the autoencoder."""
         cell = self.autoencoder.reference.downsampling * (2 if half else 1)
@@ -161,6 +155,26 @@ class CodeDecoder:
         for start in range(0, len(codes), together):
             part = slice(start, start + together)
             yield _Part(places=places[part], symbols=symbols[part], half=half)
+
+
+def read_tiles(
+    source: CodeSource, index: int, width: int, height: int, decoder_of: Callable[[CodeSource], PictureDecoder]
+) -> np.ndarray:
+    """Decode a large picture, a tile at a time.
+
+    Args:
+        decoder_of: returns the decoder that reads the tiles' codes, by number, from a source.
+
+    Raises:
+        FormatError: a code is damaged.
+    """
+    codes, alpha = source.tiles(index), source.alpha(index)
+    plane = None if alpha is None else parse_alpha(alpha, width, height)
+    decoder = decoder_of(_TileCodes(codes))
+    pixels = np.empty((height, width, 3), np.uint8)
+    for number, tile in enumerate(tiles_of(width, height)):
+        (pixels[tile.place],) = decoder.read([number], tile.width, tile.height)()
+    return with_alpha(pixels, plane)
 
 
 def to_gray(pixels: Pixels) -> Pixels:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 
 from unicorn_codec.codes.context_model import ContextModel, find_context_model, parse_context_model
-from unicorn_codec.decoders.code_decoder import CodeDecoder
+from unicorn_codec.decoders.code_decoder import CodeDecoder, CodeSource
 from unicorn_codec.decoders.picture_decoder import PictureDecoder
 from unicorn_codec.errors import AutoencoderMismatch, InvalidField
 from unicorn_codec.format.chunks import MODEL
@@ -88,6 +88,11 @@ def load_decoder(reader: ContainerReader, described: Decoder, autoencoder: Autoe
             check_model(described, [reference.model().fingerprint], reference.name)
         assert weights is not None, "a network has weights"
         return _network_decoder(weights, described, autoencoder)
+    if described.is_functions:
+        if not isinstance(autoencoder, StoredAutoencoder):
+            check_model(described, [reference.model().fingerprint], reference.name)
+        assert weights is not None, "functions have a shape"
+        return overfitted_decoder(ArchiveCodes(reader), weights, described, autoencoder)
     if not isinstance(autoencoder, PackagedAutoencoder):
         raise AutoencoderMismatch(f"this archive holds codes, and {reference.name!r} has no context model")
     context_model = context_model_of(described, autoencoder)
@@ -121,6 +126,26 @@ def _network_decoder(weights: bytes, described: Decoder, autoencoder: Autoencode
     decoder = untrained_decoder(denoising, autoencoder, stored.header.pictures, stored.header.seed)
     load_tensors(decoder.denoiser, tensors)
     return replace(decoder, header=stored.header, first=stored.first)
+
+
+def overfitted_decoder(
+    codes: CodeSource, weights: bytes, described: Decoder, autoencoder: Autoencoder
+) -> PictureDecoder:
+    """Build the decoder of overfitted functions. Raises ``FormatError`` if their weights are damaged."""
+    from unicorn_codec.decoders.overfitted_decoder import OverfittedDecoder
+    from unicorn_codec.format.function_table import parse_functions
+    from unicorn_codec.overfitted.function_code import base_of
+    from unicorn_codec.overfitted.function_shape import FunctionShape
+
+    stored = parse_functions(weights, described.model.latent_channels)
+    shape = FunctionShape(described.model.latent_channels, stored.settings)
+    return OverfittedDecoder(
+        codes=codes,
+        scale=described.latent_step,
+        shape=shape,
+        base=base_of(shape, stored.common),
+        autoencoder=autoencoder,
+    )
 
 
 def context_model_of(described: Decoder, autoencoder: PackagedAutoencoder) -> ContextModel:

@@ -22,7 +22,7 @@ from unicorn_codec.format.code_kinds import (
     model_level,
     unmark_half_size,
 )
-from unicorn_codec.format.decoder_table import Decoder
+from unicorn_codec.format.decoder_table import OF_CODES, Decoder
 from unicorn_codec.model_registry import THUMBNAIL, get_model, names
 
 CELL = 4
@@ -66,7 +66,7 @@ def neighbourhoods(latents: NDArray[np.floating]) -> Singles:
 def thumbnail_model(described: Decoder) -> ThumbnailModel | None:
     """Return the map for the latents of a decoder; None if the package has none for its model."""
     name = described.model.name
-    if described.is_network or name not in names(THUMBNAIL):
+    if described.kind != OF_CODES or name not in names(THUMBNAIL):
         return None
     served = get_model(THUMBNAIL, name).config["fingerprint"]
     return _load(name) if described.model.fingerprint.hex() == served else None

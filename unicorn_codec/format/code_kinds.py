@@ -1,4 +1,6 @@
-"""Kinds of codes, by their first bytes: gray, latents, half size, AVIF, or a picture of a sequence."""
+"""Kinds of codes, by their first bytes: gray, latents, half size, AVIF, a picture of a sequence, or a function."""
+
+import math
 
 from unicorn_codec.errors import InvalidField
 from unicorn_codec.format.fields import Fields, varint
@@ -15,6 +17,12 @@ at half size."""
 
 FIRST_OF_SEQUENCE, LATER_OF_SEQUENCE = 2, 3
 """Second byte of an AVIF code in a sequence: of the first picture, or of one that depends on another."""
+
+OVERFITTED = 4
+"""Second byte, after ``AVIF``, of a code that is an overfitted function."""
+
+NOISES = 80
+"""Steps that a function can ask the autoencoder's decoder for."""
 
 HALF_LEVELS = 4
 """Number of levels by which the step of a half-size code is finer: an octave."""
@@ -45,7 +53,44 @@ def colour_code(code: bytes) -> bytes:
 
 def is_avif(code: bytes) -> bool:
     """Return whether a code is an AVIF code, including those of sequences."""
-    return unmark_gray(code)[:1] == bytes([AVIF])
+    return unmark_gray(code)[:1] == bytes([AVIF]) and not is_overfitted(code)
+
+
+def is_overfitted(code: bytes) -> bool:
+    """Return whether a code is an overfitted function."""
+    return unmark_gray(code)[:2] == bytes([AVIF, OVERFITTED])
+
+
+def mark_overfitted(function: bytes, noise: int) -> bytes:
+    """Return the code of a function.
+
+    Args:
+        function: see ``overfitted.function_code``.
+        noise: number of the step that the autoencoder's decoder gets, see ``step_of_noise``.
+    """
+    return bytes([AVIF, OVERFITTED, noise]) + function
+
+
+def unmark_overfitted(code: bytes) -> tuple[bytes, int]:
+    """Return the function in a code of one, and the number of its step; the inverse of ``mark_overfitted``.
+
+    Raises ``InvalidField`` if the code is another one, or cut.
+    """
+    if code[:2] != bytes([AVIF, OVERFITTED]) or len(code) < 3:
+        raise InvalidField("a code that is no overfitted function, where the archive's decoder reads nothing else")
+    if code[2] >= NOISES:
+        raise InvalidField(f"a step of number {code[2]}, allowed are 0 to {NOISES - 1}")
+    return code[3:], code[2]
+
+
+def step_of_noise(noise: int) -> float:
+    """Return the step that the autoencoder's decoder gets with a function: 2^(number / 8)."""
+    return float(2.0 ** (noise / 8))
+
+
+def noise_of_step(step: float) -> int:
+    """Return the number of the nearest step; the inverse of ``step_of_noise``."""
+    return min(max(round(8 * math.log2(max(step, 1.0))), 0), NOISES - 1)
 
 
 def is_in_sequence(code: bytes) -> bool:

@@ -17,7 +17,10 @@ from unicorn_codec.format.header import (
 from unicorn_codec.format.limits import MAX_CHUNK_BYTES
 from unicorn_codec.format.pages import MAX_OFFSET, Place
 
-OF_CODES, OF_NETWORK = 0, 1
+OF_CODES, OF_NETWORK, OF_FUNCTIONS = range(3)
+KINDS = ("codes", "network", "functions")
+"""Kinds of decoders, by their numbers in the file."""
+
 SHORT = 128
 """Flag in the level's byte for short codes."""
 
@@ -31,10 +34,13 @@ class Decoder:
     Args:
         model: the model of their codes or latents.
         is_network: whether latents come from a network of the archive instead of codes.
-        latent_step: quantisation step of coded latents, also an input of the model's decoder; otherwise 1.
-        level: coarseness that conditions the context model, see ``model_level``; 0 with a network.
+        latent_step: quantisation step of coded latents, also an input of the model's decoder; with functions the
+            factor of the latents that they give; otherwise 1.
+        level: coarseness that conditions the context model, see ``model_level``; 0 with a network or functions.
         short: whether codes are short codes.
-        weights: the chunk of the network, or of the update of the model's decoder; None without either.
+        weights: the chunk of the network, of the functions' shape, or of the update of the model's decoder; None
+            without any.
+        is_functions: whether codes are overfitted functions.
     """
 
     model: ModelReference
@@ -43,20 +49,28 @@ class Decoder:
     level: int = 0
     short: bool = True
     weights: Place | None = None
+    is_functions: bool = False
 
     def __post_init__(self) -> None:
         check(0 < self.latent_step <= 1e3, f"latent step: {self.latent_step}")
         check(0 <= self.level < _LEVELS, f"the level is 0 to {_LEVELS - 1}, not {self.level}")
         channels = self.model.latent_channels
-        check(self.is_network or channels <= MAX_CODED_CHANNELS, f"codes of {channels} latent channels")
-        check(not self.is_network or self.weights is not None, "a network without weights")
+        is_of_codes = not (self.is_network or self.is_functions)
+        check(not is_of_codes or channels <= MAX_CODED_CHANNELS, f"codes of {channels} latent channels")
+        check(is_of_codes or self.weights is not None, "a network, or functions, without weights")
+        check(not (self.is_network and self.is_functions), "a decoder of a network and of functions")
+
+    @property
+    def kind(self) -> int:
+        """Number of the decoder's kind in the file."""
+        return OF_NETWORK if self.is_network else OF_FUNCTIONS if self.is_functions else OF_CODES
 
 
 def serialize_decoder(decoder: Decoder) -> bytes:
     """Write a decoder as stored in the footer and, after its number, in its chunk."""
     model, weights = decoder.model, decoder.weights
     return b"".join((
-        bytes([OF_NETWORK if decoder.is_network else OF_CODES]),
+        bytes([decoder.kind]),
         string(model.name) + string("" if model.class_name == OWN_CLASS else model.class_name),
         model.fingerprint + varint(model.weight_bytes) + varint(model.latent_channels) + bytes([model.downsampling]),
         struct.pack("<dB", decoder.latent_step, decoder.level + SHORT * decoder.short),
@@ -67,7 +81,10 @@ def serialize_decoder(decoder: Decoder) -> bytes:
 def take_decoder(fields: Fields) -> Decoder:
     """Read a decoder. Raises ``InvalidField`` and ``InvalidSetting``."""
     (kind,) = fields.numbers("B")
-    check(kind in (OF_CODES, OF_NETWORK), f"a decoder of kind {kind}, known are 0 (codes) and 1 (network)")
+    check(
+        kind in (OF_CODES, OF_NETWORK, OF_FUNCTIONS),
+        f"a decoder of kind {kind}, known are 0 (codes), 1 (network) and 2 (functions)",
+    )
     name, class_name = fields.text(), fields.text()
     check(class_name != OWN_CLASS, f"the class {OWN_CLASS} is written as an empty string")
     model = ModelReference(
@@ -90,4 +107,5 @@ def take_decoder(fields: Fields) -> Decoder:
         level=level & SHORT - 1,
         short=level >= SHORT,
         weights=weights,
+        is_functions=kind == OF_FUNCTIONS,
     )

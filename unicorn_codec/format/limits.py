@@ -59,3 +59,12 @@ MAX_TIME = 1 << 40
 
 MAX_PSNR = 2_000
 """Largest stored PSNR, in tenths of a dB."""
+
+MAX_FUNCTION_LEVELS = 8
+"""Grid sizes of an overfitted function."""
+
+MAX_PLANES = 255
+"""Planes of integers of an overfitted function, of all sizes together."""
+
+MAX_FUNCTION_VALUES = 1 << 26
+"""Integers in all planes of an overfitted function."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from unicorn_codec.errors import InvalidField
-from unicorn_codec.format.code_kinds import is_avif, is_half_size, is_in_sequence, parent_of_code
+from unicorn_codec.format.code_kinds import is_avif, is_half_size, is_in_sequence, is_overfitted, parent_of_code
 from unicorn_codec.format.fields import check
 from unicorn_codec.format.limits import MAX_BLOBS, MAX_DECODERS, MAX_PARTS, MAX_PICTURES, MAX_SIDE, MAX_TIME
 from unicorn_codec.format.names import check_name
@@ -13,8 +13,8 @@ CODE, ALPHA, ORIGINAL, FILE = range(4)
 """Kinds of parts: a code of the picture or of a tile of it, a code of its alpha plane, the original file's bytes
 (possibly transcoded), or a file that is not a picture."""
 
-LATENTS, HALF_SIZE, AVIF, SEQUENCE, NETWORK, EXACT, OTHER_FILE, REMOVED = range(1, 9)
-CODECS = ("none", "latents", "half-size", "avif", "avif-sequence", "network", "exact", "file", "removed")
+LATENTS, HALF_SIZE, AVIF, SEQUENCE, NETWORK, EXACT, OTHER_FILE, REMOVED, FUNCTION = range(1, 10)
+CODECS = ("none", "latents", "half-size", "avif", "avif-sequence", "network", "exact", "file", "removed", "overfitted")
 """Codecs of pictures, by their number in an index page. 0 means no picture. Removed pictures are kept as long as others
 of their sequence depend on them."""
 
@@ -155,6 +155,8 @@ def check_size(width: int, height: int) -> None:
 
 def codec_of_code(code: bytes) -> int:
     """Return the codec of a code: a number of ``CODECS``."""
+    if is_overfitted(code):
+        return FUNCTION
     if is_avif(code):
         return SEQUENCE if is_in_sequence(code) else AVIF
     return HALF_SIZE if is_half_size(code) else LATENTS

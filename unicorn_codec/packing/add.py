@@ -14,7 +14,7 @@ from unicorn_codec.decoders.loading import check_model
 from unicorn_codec.devices import choose_device
 from unicorn_codec.errors import InvalidSetting
 from unicorn_codec.format.chunks import MODEL
-from unicorn_codec.format.decoder_table import Decoder
+from unicorn_codec.format.decoder_table import OF_CODES, Decoder
 from unicorn_codec.format.growth import growing
 from unicorn_codec.format.header import Header
 from unicorn_codec.format.names import check_name
@@ -115,8 +115,10 @@ def add(
 def last_of_codes(reader: ContainerReader) -> int:
     """Return the number of the latest decoder of codes. Raises ``InvalidSetting`` without one."""
     for number, decoder in reversed(list(enumerate(reader.footer.decoders))):
-        if not decoder.is_network:
+        if decoder.kind == OF_CODES:
             return number
+    if any(decoder.is_functions for decoder in reader.footer.decoders):
+        raise InvalidSetting("this archive holds overfitted functions, and adding makes none: pack all again")
     raise InvalidSetting("this archive is the weights of one network, which learns no more pictures: pack all again")
 
 

@@ -157,10 +157,13 @@ def decoder_of(
     """
     header, codes, reference = packed.header, packed.codes, packed.header.autoencoder
     if isinstance(reference, AutoencoderReference):
-        reference = reference.model(b"" if codes is None else codes.model_sha256)
+        reference = reference.model(b"" if codes is None or packed.functions is not None else codes.model_sha256)
     if codes is None:
         weights = writer.add_weights(serialize_network(header, first, packed.weights or b""))
         return Decoder(model=reference, is_network=True, latent_step=header.latent_step, weights=weights)
+    if packed.functions is not None:
+        weights = writer.add_weights(packed.functions)
+        return Decoder(model=reference, is_functions=True, latent_step=header.latent_step, weights=weights)
     coding = coding or Coding(header.latent_step, codes.level, short=codes.short)
     return Decoder(
         model=reference, latent_step=coding.latent_step, level=coding.level, short=coding.short, weights=update
@@ -209,7 +212,7 @@ def read_packed(path: Path) -> PackedPictures:
         positions = {row.index: position for position, (_, row) in enumerate(named)}
         network, alphas = network_of(reader, described), Spool()
         if network is not None:
-            header, codes, update = network.header, None, None
+            header, codes, update, functions = network.header, None, None, None
         else:
             header = Header(
                 pictures=len(rows),
@@ -222,7 +225,9 @@ def read_packed(path: Path) -> PackedPictures:
             moved = tuple(_stream_of(record, positions) for record in records)
             alphas.update({place: record.alpha for place, record in enumerate(records) if record.alpha is not None})
             codes = Codes(level=described.level, model_sha256=bytes(32), streams=moved, short=described.short)
-            update = None if described.weights is None else parse_update(reader.weights(described.weights))
+            payload = None if described.weights is None else reader.weights(described.weights)
+            functions = payload if described.is_functions else None
+            update = None if payload is None or described.is_functions else parse_update(payload)
         return PackedPictures(
             header=header,
             sizes=np.array([(row.width, row.height) for _, row in named], np.int32),
@@ -231,6 +236,7 @@ def read_packed(path: Path) -> PackedPictures:
             codes=codes,
             alphas=alphas,
             update=update,
+            functions=functions,
             read=reader.footer.read,
         )
     finally:

@@ -37,6 +37,7 @@ from unicorn_codec.packing.folder_encoder import (
     estimate_overhead,
 )
 from unicorn_codec.packing.importance import read_importance
+from unicorn_codec.packing.into_functions import FunctionsMade
 from unicorn_codec.packing.learning import learn
 from unicorn_codec.packing.near_duplicates import NearDuplicateGroup, find_near_duplicates, worthwhile
 from unicorn_codec.packing.observer import Observer
@@ -86,12 +87,14 @@ class PackedCodes:
         rounds: of refinement of its codes; 0 if all pictures are stored as AVIF.
         learned: None if nothing was to be learned.
         taken_over: pictures whose codes were taken over from their files.
+        functions: how its functions were made; None for other codes.
     """
 
     container: PackedPictures
     rounds: int
     learned: Learned | None = None
     taken_over: int = 0
+    functions: FunctionsMade | None = None
 
 
 def pack_into_codes(

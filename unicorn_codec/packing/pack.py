@@ -14,8 +14,9 @@ import numpy as np
 from unicorn_codec.archive import Archive
 from unicorn_codec.atomic_files import open_atomic
 from unicorn_codec.checkpoints import check_checkpoint, checkpoint_path
-from unicorn_codec.config import CodesOptions, NetworkOptions, PackOptions
+from unicorn_codec.config import CodesOptions, NetworkOptions, OverfitOptions, PackOptions
 from unicorn_codec.decoders.network_decoder import NetworkDecoder
+from unicorn_codec.decoders.overfitted_decoder import OverfittedDecoder
 from unicorn_codec.devices import choose_device
 from unicorn_codec.errors import OutputError
 from unicorn_codec.format.alpha_plane import MAX_ALPHA_ERROR, is_exact
@@ -30,15 +31,17 @@ from unicorn_codec.format.sources import FileSource, TailedSource
 from unicorn_codec.format.writer import ContainerWriter
 from unicorn_codec.inspection import DECODED_BY_MODEL, index_bits, needed_weight_bytes, parts_of
 from unicorn_codec.measurement import Matching, Measured, measure_chosen
+from unicorn_codec.overfitted.multiplications import multiplications_per_pixel
 from unicorn_codec.packing.archive_writing import check_output, id_of, matching_of, write_pictures
 from unicorn_codec.packing.into_codes import PackedCodes, pack_into_codes
+from unicorn_codec.packing.into_functions import FunctionsMade, pack_into_functions
 from unicorn_codec.packing.into_network import pack_into_network
 from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.original_metadata import OriginalMetadata
 from unicorn_codec.packing.packed import PackedPictures
 from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.packing.preview import take_preview
-from unicorn_codec.packing.reports import Learned, NetworkReport, PackReport
+from unicorn_codec.packing.reports import FunctionsReport, Learned, NetworkReport, PackReport
 from unicorn_codec.packing.self_contained import attach_model, is_wanted
 from unicorn_codec.packing.whole_files import WholeFiles
 from unicorn_codec.pictures.images import Folder, Note, Pixels, list_folder
@@ -48,6 +51,9 @@ from unicorn_codec.pictures.transparency import WHITE
 from unicorn_codec.shards.inputs import Inputs, folder_of
 from unicorn_codec.transform.autoencoder import LEADING_CHANNELS, Autoencoder, PackagedAutoencoder, load_autoencoder
 from unicorn_codec.weights.weight_section import count_parameters
+
+CEILING_PICTURES = 16
+"""Pictures on which the ceiling of functions is measured."""
 
 
 def pack(
@@ -61,7 +67,7 @@ def pack(
 
     Args:
         inputs: a folder, or one or more tar and parquet files.
-        options: ``CodesOptions`` (the default) or ``NetworkOptions``.
+        options: ``CodesOptions`` (the default), ``OverfitOptions`` or ``NetworkOptions``.
         observer: receives the progress.
         names: of the files to pack, relative to the folder; None: all below it.
 
@@ -125,6 +131,7 @@ def pack_listed(
             rounds=made.rounds,
             learned=made.learned,
             taken_over=made.taken_over,
+            functions=made.functions,
             seconds=seconds,
         )
     return replace(
@@ -218,10 +225,13 @@ def make_packed(
     """Pack in the way that the options ask for."""
     if isinstance(options, NetworkOptions):
         packed = PackedCodes(container=pack_into_network(pictures, autoencoder, output, options, observer), rounds=0)
+    elif isinstance(options, OverfitOptions):
+        container, functions = pack_into_functions(pictures, autoencoder, output, options, observer)
+        packed = PackedCodes(container=container, rounds=0, functions=functions)
     elif isinstance(options, CodesOptions) and isinstance(autoencoder, PackagedAutoencoder):
         packed = pack_into_codes(pictures, autoencoder, output, options, observer, update)
     else:
-        raise TypeError(f"pack with CodesOptions or NetworkOptions, not {type(options).__name__}")
+        raise TypeError(f"pack with CodesOptions, OverfitOptions or NetworkOptions, not {type(options).__name__}")
     read = ReadSettings(max_side=options.read.max_side, background=options.read.background)
     return replace(packed, container=replace(packed.container, read=read))
 
@@ -246,6 +256,7 @@ def report_on(
     rounds: int,
     learned: Learned | None,
     taken_over: int,
+    functions: FunctionsMade | None = None,
     seconds: float,
 ) -> PackReport:
     """Report on a written archive."""
@@ -256,7 +267,7 @@ def report_on(
     )
     pixels = reader.footer.pixels
     floor = (options.min_psnr_db, options.min_ms_ssim) if isinstance(options, CodesOptions) else (None, None)
-    target = options.target if isinstance(options, CodesOptions | NetworkOptions) else None
+    target = options.target if isinstance(options, CodesOptions | OverfitOptions | NetworkOptions) else None
     steps = {decoder.latent_step for decoder in reader.footer.decoders}
     latent_step = reader.footer.decoders[-1].latent_step
     return PackReport(
@@ -287,6 +298,7 @@ def report_on(
         below_target=measured.below(*floor),
         learned=learned,
         network=report_on_network(archive, pictures),
+        functions=None if functions is None else report_on_functions(functions, archive, pictures),
         left_out=folder.left_out,
         notes=folder.notes,
         flattened=folder.flattened,
@@ -302,13 +314,7 @@ def report_on_network(archive: Archive, pictures: PictureSource) -> NetworkRepor
         return None
     network, autoencoder = decoder.denoising.network, decoder.autoencoder
     multiple = autoencoder.reference.downsampling * network.patch_size
-    ceilings_db = []
-    for position in range(len(pictures)):
-        original = pictures.picture(position)
-        latents = autoencoder.encode_pictures([original], multiple)
-        height, width = original.shape[:2]
-        (decoded,) = autoencoder.decode_pictures(latents, height, width, 1.0)
-        ceilings_db.append(psnr_db(original, decoded))
+    ceilings_db = [ceiling_db(pictures, position, autoencoder, multiple) for position in range(len(pictures))]
     sample = take_preview(pictures, index_of_position(decoder.header.seed, len(archive)).tolist())
     return NetworkReport(
         parameters=count_parameters(network, autoencoder.reference.latent_channels, len(archive)),
@@ -317,3 +323,37 @@ def report_on_network(archive: Archive, pictures: PictureSource) -> NetworkRepor
         other_noise_psnr_db=sample.psnr_db(decoder, seed=decoder.header.seed ^ 1),
         stored_noise_psnr_db=sample.psnr_db(decoder),
     )
+
+
+def report_on_functions(made: FunctionsMade, archive: Archive, pictures: PictureSource) -> FunctionsReport:
+    """Report on an archive's overfitted functions."""
+    decoder = archive.decoder(0)
+    assert isinstance(decoder, OverfittedDecoder), "the archive was packed with functions"
+    autoencoder, steps, full = decoder.autoencoder, made.schedule, made.full
+    cell = autoencoder.reference.downsampling
+    some = np.unique(np.linspace(0, len(pictures) - 1, min(CEILING_PICTURES, len(pictures))).astype(int)).tolist()
+    return FunctionsReport(
+        parameters=made.shape.parameter_count,
+        common_bytes=made.common_bytes,
+        multiplications_per_pixel=multiplications_per_pixel(made.shape, cell),
+        candidates=steps.candidates,
+        candidate_steps=steps.candidate_steps + steps.kept_steps,
+        main_steps=steps.main_steps,
+        full_candidates=full.candidates,
+        full_candidate_steps=full.candidate_steps + full.kept_steps,
+        full_main_steps=full.main_steps,
+        ceiling_psnr_db=float(np.mean([ceiling_db(pictures, position, autoencoder, cell) for position in some])),
+    )
+
+
+def ceiling_db(pictures: PictureSource, position: int, autoencoder: Autoencoder, multiple: int) -> float:
+    """Return the PSNR of the autoencoder alone on a picture.
+
+    Args:
+        multiple: pixels; sides are padded to a multiple of it.
+    """
+    original = pictures.picture(position)
+    latents = autoencoder.encode_pictures([original], multiple)
+    height, width = original.shape[:2]
+    (decoded,) = autoencoder.decode_pictures(latents, height, width, 1.0)
+    return psnr_db(original, decoded)

@@ -80,6 +80,7 @@ class PackedPictures:
         codes: of the pictures by position; None if a network holds them.
         alphas: opacity of transparent pictures by position, see ``alpha_plane``.
         update: of the networks, see ``folder_update``; None without one.
+        functions: payload of the weights of overfitted functions, which the codes are; None for other codes.
         read: options for reading files.
     """
 
@@ -90,6 +91,7 @@ class PackedPictures:
     codes: Codes | None = None
     alphas: Spool = field(default_factory=Spool)
     update: bytes | None = None
+    functions: bytes | None = None
     read: ReadSettings = field(default_factory=ReadSettings)
 
     def __post_init__(self) -> None:
@@ -98,4 +100,6 @@ class PackedPictures:
         check(self.update is None or self.codes is not None, "an update comes with codes alone")
         check(self.sizes.shape == (len(self.names), 2), "one size a name")
         channels = self.header.autoencoder.latent_channels
-        check(self.codes is None or channels <= MAX_CODED_CHANNELS, f"codes of {channels} latent channels")
+        check(self.functions is None or self.update is None, "functions have no update")
+        is_of_latents = self.codes is not None and self.functions is None
+        check(not is_of_latents or channels <= MAX_CODED_CHANNELS, f"codes of {channels} latent channels")

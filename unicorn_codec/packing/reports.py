@@ -50,6 +50,31 @@ class NetworkReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionsReport:
+    """Figures of an archive of overfitted functions.
+
+    Args:
+        parameters: of each function.
+        common_bytes: of the common function, which the archive stores once; 0 without one.
+        multiplications_per_pixel: of decoding a function, without the autoencoder.
+        candidates: functions that began for each picture; the best ones got the candidates' steps.
+        main_steps: of the best one. All three also as at full effort.
+        ceiling_psnr_db: mean PSNR of the autoencoder alone on some pictures, which no function can exceed by much.
+    """
+
+    parameters: int
+    common_bytes: int
+    multiplications_per_pixel: float
+    candidates: int
+    candidate_steps: int
+    main_steps: int
+    full_candidates: int
+    full_candidate_steps: int
+    full_main_steps: int
+    ceiling_psnr_db: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PackReport:
     """Outcome of packing, measured on the written file.
 
@@ -62,6 +87,7 @@ class PackReport:
         seconds: without the time for measuring.
         learned: None if packing was not to learn, or had nothing to.
         network: None for an archive of codes.
+        functions: None unless its codes are overfitted functions.
         sequence_pictures: pictures stored in sequences of near-duplicates, in ``sequence_bytes`` together.
         avif_pictures: pictures stored as AVIF alone, in ``avif_bytes`` together.
         taken_over: pictures whose files carried their code, which the archive holds unchanged.
@@ -85,6 +111,7 @@ class PackReport:
     measured: Measured
     learned: Learned | None
     network: NetworkReport | None
+    functions: FunctionsReport | None
     sequence_pictures: int
     sequence_bytes: int
     avif_pictures: int

@@ -3,7 +3,7 @@
 from importlib import resources
 
 from unicorn_codec.format.chunks import MODEL, TEXT
-from unicorn_codec.format.decoder_table import Decoder
+from unicorn_codec.format.decoder_table import OF_CODES, Decoder
 from unicorn_codec.format.fields import check
 from unicorn_codec.format.header import ModelReference
 from unicorn_codec.format.stored_model import serialize_model, serialize_text
@@ -39,7 +39,7 @@ def is_wanted_now(choice: bool | None, before: float, after: float, autoencoder:
 
 def attach_model(writer: ContainerWriter, decoder: Decoder) -> None:
     """Write the packaged model that a decoder needs, and the text of the specification."""
-    writer.attach(MODEL, serialize_model(model_to_store(decoder.model, with_codes=not decoder.is_network)))
+    writer.attach(MODEL, serialize_model(model_to_store(decoder.model, with_codes=decoder.kind == OF_CODES)))
     writer.attach(TEXT, serialize_text(specification()))
 
 
