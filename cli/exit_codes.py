@@ -15,4 +15,4 @@ class ExitCode(IntEnum):
     PICTURES_LOST = 3
     """Some pictures were unpacked or rebuilt, and others are damaged."""
     INTERRUPTED = 130
-    """Stopped by Ctrl-C, as in shells."""
+    """Stopped by Ctrl-C, as in shells, or by the signal TERM."""

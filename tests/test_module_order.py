@@ -45,8 +45,9 @@ LAYERS = (
         "coding_autoencoder distortion network_update tiling resampling autoencoder stored_autoencoder folder_update",
     ),
     ("decoders", "thumbnail_decoder picture_decoder network_decoder code_decoder loading exact_pictures"),
-    ("", "archive measurement verification editing pillow_plugin process_archive torch huggingface filesystem"),
-    ("shards", "members exporting tar_files parquet_files inputs"),
+    ("", "archive measurement editing pillow_plugin process_archive torch huggingface filesystem"),
+    ("shards", "members exporting tar_files parquet_files temporary_folder inputs"),
+    ("", "verification"),
     (
         "packing",
         "reports observer packed picture_source original_metadata whole_files refinement candidates code_writer "

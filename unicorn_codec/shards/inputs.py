@@ -1,10 +1,10 @@
-"""What is packed: a folder, or shards whose members become one for the time of packing."""
+"""What is packed or compared: a folder, or shards whose members become one for that time."""
 
 import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -14,6 +14,7 @@ from unicorn_codec.pictures.picture_files import LeftOut, reason_of
 from unicorn_codec.shards import tar_files
 from unicorn_codec.shards.members import MemberFolder
 from unicorn_codec.shards.parquet_files import SUFFIX, read_parquet
+from unicorn_codec.shards.temporary_folder import remove_abandoned, temporary_folder
 
 MAX_SHARDS = 100_000
 _BRACES = re.compile(r"\{([^{}]*)\}")
@@ -24,7 +25,7 @@ Inputs = Path | str | Sequence[Path | str]
 
 @dataclass(frozen=True, slots=True)
 class InputFolder:
-    """A folder to pack.
+    """A folder of pictures.
 
     Args:
         left_out: members of shards that are not in it, with the reason.
@@ -36,13 +37,13 @@ class InputFolder:
 
 @contextmanager
 def folder_of(
-    inputs: Inputs, near: Path, progress: Callable[[int, int], None] = lambda *_: None
+    inputs: Inputs, near: Path | None, progress: Callable[[int, int], None] = lambda *_: None
 ) -> Iterator[InputFolder]:
     """Give a folder as it is, or unpack shards to a temporary one that vanishes at the end.
 
     Args:
         inputs: a folder; or tar and parquet files, also by patterns such as ``shards-{000..009}.tar``.
-        near: an output file; the temporary folder lies next to it.
+        near: an output file; the temporary folder lies next to it. None: in the system's folder of temporary files.
         progress: called with the number of shards that are unpacked, and of all.
 
     Raises:
@@ -53,33 +54,38 @@ def folder_of(
     """
     given = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
     paths = [path for one in given for path in expand_braces(one)]
+    parent = Path(tempfile.gettempdir()) if near is None else near.absolute().parent
+    remove_abandoned(parent)
     if len(paths) == 1 and not is_shard(paths[0]):
         yield InputFolder(paths[0])
         return
     if not paths or not all(map(is_shard, paths)):
         other = next((path for path in paths if not is_shard(path)), "nothing")
         raise InvalidSetting(f"give one folder, or tar and parquet files; {other} is none of these files")
-    try:
-        temporary = tempfile.TemporaryDirectory(prefix=".unicorn-shards-", dir=near.absolute().parent)
-    except OSError as error:
-        raise OutputError(f"cannot write to {near.absolute().parent}: {reason_of(error)}") from error
     shown = str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
-    with temporary as name:
-        folder = MemberFolder(Path(name))
+    with ExitStack() as stack:
+        try:
+            folder = MemberFolder(stack.enter_context(temporary_folder(parent)))
+        except OSError as error:
+            raise OutputError(f"cannot write to {parent}: {reason_of(error)}") from error
         for done, path in enumerate(paths, start=1):
-            members = read_parquet(path) if path.name.lower().endswith(SUFFIX) else tar_files.read_tar(path)
-            folder.add_all(members, path)
+            folder.add_all(read_parquet(path) if is_parquet(path) else tar_files.read_tar(path), path)
             progress(done, len(paths))
         try:
             yield InputFolder(folder.root, tuple(folder.left_out))
         except UnicornError as error:  # users know the shards, and not the temporary folder
-            error.args = tuple(str(part).replace(name, shown) for part in error.args)
+            error.args = tuple(str(part).replace(str(folder.root), shown) for part in error.args)
             raise
 
 
 def is_shard(path: Path) -> bool:
     """Return whether a path is that of a tar or parquet file, by its suffix."""
     return path.name.lower().endswith((*tar_files.SUFFIXES, SUFFIX)) and not path.is_dir()
+
+
+def is_parquet(path: Path) -> bool:
+    """Return whether a path is that of a parquet file, by its suffix."""
+    return path.name.lower().endswith(SUFFIX)
 
 
 def expand_braces(pattern: Path | str) -> list[Path]:
