@@ -17,6 +17,9 @@ LABEL_WIDTH = 10
 SECONDS_BETWEEN_LINES = 10.0
 """Of the lines of ``--log`` about one piece of work; its first and last lines always come."""
 
+SHARE_FORMAT = "{desc}: {percentage:3.0f}%|{bar}| [{elapsed}<{remaining}]"
+"""Of a bar for a share of work, which has no rate worth showing."""
+
 SECONDS_BEFORE_RATE = 1.0
 """Before that, the rate says little."""
 
@@ -43,9 +46,11 @@ class ProgressBar(Protocol):
 
 
 def bar(label: str, total: float, bar_format: str | None = None, *, hidden: bool = False) -> ProgressBar:
-    """Return a progress bar for work of an amount ``total``."""
+    """Return a progress bar for work of an amount ``total``; 1.0 for a share of it."""
     if is_logging() and not hidden:
         return LogLines(label, total)
+    if bar_format is None and isinstance(total, float):
+        bar_format = SHARE_FORMAT
     shown: ProgressBar = tqdm(
         total=total,
         desc=label.ljust(LABEL_WIDTH),
@@ -57,16 +62,22 @@ def bar(label: str, total: float, bar_format: str | None = None, *, hidden: bool
 
 
 @contextmanager
-def stage(label: str) -> Iterator[Callable[[int, int], None]]:
-    """Show one stage of work, of an amount that its first report tells: ``progress(done, total)``."""
+def stage(label: str, *, as_share: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """Show one stage of work, of an amount that its first report gives: ``progress(done, total)``.
+
+    Args:
+        as_share: show percents, for an amount that few people can read, such as bytes.
+    """
     with ExitStack() as stack:
         shown: ProgressBar | None = None
 
         def progress(done: int, total: int) -> None:
             nonlocal shown
             if shown is None:
-                shown = stack.enter_context(bar(label, total))
-            shown.update(done - shown.n)
+                shown = stack.enter_context(bar(label, 1.0 if as_share else total))
+            shown.update((done / total if as_share else done) - shown.n)
+            if done == total:
+                shown.close()  # another stage may follow
 
         yield progress
 

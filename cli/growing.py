@@ -153,6 +153,7 @@ def compact(archive: Path, as_json: bool) -> None:
 @click.argument("damaged", metavar="DAMAGED.uni", type=a_path)
 @click.argument("output", metavar="SAVED.uni", type=a_path)
 @overwrite_option
+@log_option
 @json_option
 @click.pass_context
 def repair(ctx: click.Context, damaged: Path, output: Path, overwrite: bool, as_json: bool) -> None:
@@ -165,8 +166,11 @@ def repair(ctx: click.Context, damaged: Path, output: Path, overwrite: bool, as_
     from unicorn_codec.editing import repair_file
     from unicorn_codec.packing.archive_writing import check_output
 
+    from .bars import stage
+
     check_output(output, overwrite=overwrite)
-    report = repair_file(damaged, output)
+    with stage("scanning", as_share=True) as scanning, stage("storing") as storing:
+        report = repair_file(damaged, output, scanning, storing)
     click.echo(to_json(asdict(report)) if as_json else repair_text(output, report))
     ctx.exit(ExitCode.PICTURES_LOST if report.lost or report.is_index_lost else ExitCode.DONE)
 

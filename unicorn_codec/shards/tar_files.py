@@ -32,7 +32,7 @@ class _Header(tarfile.TarInfo):
     """Header of a member, or a block of the end."""
 
     @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str | None, errors: str) -> Self:
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
         """Read a block. Raise ``ReadError`` instead of a header's error where there is none, which would be an end."""
         if not buf:
             raise tarfile.ReadError(

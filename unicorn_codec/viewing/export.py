@@ -22,7 +22,7 @@ def export_gallery(
     *,
     overwrite: bool = False,
     progress: Callable[[int], None] = lambda _: None,
-) -> int:
+) -> list[int]:
     """Write a page that holds pictures of an archive as WebP, at most ``EXPORTED_SIDE`` pixels a side.
 
     Args:
@@ -30,7 +30,7 @@ def export_gallery(
         progress: called with the number of pictures that are done.
 
     Returns:
-        The number of pictures that could not be decoded, which the page says of them.
+        The indices of pictures that could not be decoded, ascending; the page says so in their places.
 
     Raises:
         InvalidSetting: more than ``MOST_EXPORTED`` pictures are wanted, or none.
@@ -61,4 +61,4 @@ def export_gallery(
     }
     text = self_contained_gallery(gallery.title, data)
     write_file(page, [text.encode()], overwrite=overwrite)
-    return len(lost)
+    return sorted(lost)
