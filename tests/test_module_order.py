@@ -27,7 +27,7 @@ LAYERS = (
     ("", "model_registry effort quality config"),
     ("weights", "weight_tables weight_coding minifloat weight_section"),
     ("", "exif_directory metadata inspection differences devices checkpoints"),
-    ("codes", "context_model context_predictor latent_coding rate_model context_update"),
+    ("codes", "context_model context_predictor latent_coding rate_model context_update stored_update"),
     (
         "pictures",
         "batches picture_files file_writing recognise folders limits colour_space raster reducing tone_mapping "

@@ -33,7 +33,8 @@ from unicorn_codec.viewing.pages import FILES, policy, static
 from unicorn_codec.viewing.server import FRAME, application, serve
 from unicorn_codec.viewing.small_pictures import Kept
 
-GOLDEN = Path(__file__).parent / "golden"
+ROOT = Path(__file__).parent.parent
+GOLDEN = ROOT / "tests" / "golden"
 TOKEN, HOST = "secret", "127.0.0.1:8000"
 
 
@@ -120,6 +121,25 @@ def test_thumbnails_come_quick_then_sharp_then_from_memory(many: Path) -> None:
     again = frames(client.get("thumbnails?of=1,2,3").content)
     assert [is_final for _, is_final, _ in again] == [True] * 3
     opened.close()
+
+
+def test_quick_thumbnails_need_no_torch_even_of_an_archive_with_an_update() -> None:
+    program = (
+        "import sys; from unicorn_codec.viewing.gallery import Gallery\n"
+        "from unicorn_codec.viewing.server import framed\n"
+        "gallery = Gallery(sys.argv[1]); gallery.prepare(); stream = framed(gallery, [0, 1, 2, 3])\n"
+        "parts = [next(stream) for _ in range(4)]\n"
+        "assert 'torch' not in sys.modules; sys.stdout.buffer.write(b''.join(parts))"
+    )
+    path = GOLDEN / "updated-codes.uni"
+    done = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, check=True, cwd=ROOT)
+    found = frames(done.stdout)
+    assert sorted(index for index, _, _ in found) == [0, 1, 2, 3]
+    with Archive.open(path, device="cpu") as archive:
+        for index, is_final, data in found:
+            small = Image.open(io.BytesIO(data)).convert("RGB")
+            whole = archive[index].convert("RGB").resize(small.size, Image.Resampling.BOX)
+            assert not is_final and psnr_db(np.asarray(whole), np.asarray(small)) > 18
 
 
 def test_a_picture_is_that_of_unpack(client: TestClient, many: Path) -> None:

@@ -12,7 +12,6 @@ from pathlib import PurePosixPath
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
 
-from unicorn_codec.codes.context_model import ContextModel
 from unicorn_codec.config import MAX_PIXELS
 from unicorn_codec.errors import FormatError, UnicornError
 from unicorn_codec.format.reader import ContainerReader
@@ -70,7 +69,7 @@ class Gallery:
             raise
         self._archive: Archive | None = None
         self._decoding, self._opening = Lock(), Lock()
-        self._quick = QuickDecoder(self.reader, max_pixels, self._updated_model)
+        self._quick = QuickDecoder(self.reader, max_pixels)
         self._thumbnails, self._pictures = Kept(), Kept(KEPT_PICTURE_BYTES)
 
     def close(self) -> None:
@@ -87,13 +86,7 @@ class Gallery:
             with suppress(UnicornError):  # shown where somebody asks for it
                 next(self._quick.thumbnails(self.listing["columns"]["index"][:1]), None)
 
-        if not self.needs_torch:
-            Thread(target=work, daemon=True).start()
-
-    @property
-    def needs_torch(self) -> bool:
-        """Whether a decoder of the archive has weights of its own, so that even quick thumbnails need torch."""
-        return any(decoder.weights is not None for decoder in self.reader.footer.decoders)
+        Thread(target=work, daemon=True).start()
 
     @property
     def title(self) -> str:
@@ -216,11 +209,3 @@ class Gallery:
             if self._archive is None:
                 self._archive = Archive.open(self.path, **self._settings)  # type: ignore[arg-type]
             return self._archive
-
-    def _updated_model(self, number: int) -> ContextModel | None:
-        from unicorn_codec.decoders.code_decoder import CodeDecoder
-
-        archive = self._opened()
-        with self._decoding:
-            decoder = archive.decoder(number)
-        return decoder.model if isinstance(decoder, CodeDecoder) else None
