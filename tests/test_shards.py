@@ -235,6 +235,8 @@ def test_damaged_pictures_are_left_out_of_a_shard(tmp_path: Path) -> None:
     result = run("unpack", tmp_path / "a.uni", "--as", "tar", "-o", tmp_path / "a.tar")
     assert result.exit_code == 3 and f"lost: picture {row.index}" in result.stderr
     assert len(members_of(tmp_path / "a.tar", tmp_path / "x")[0]) == 4
+    result = run("unpack", tmp_path / "a.uni", "--as", "tar", "-o", tmp_path / "b.tar", "--json")
+    assert row.index not in {one["index"] for one in json.loads(result.stdout)["written"]}
 
 
 def test_parquet_files_come_back_from_an_archive(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from unicorn_codec.archive import Archive
-from unicorn_codec.errors import ArchiveUnreadable, IndexOutOfRange
+from unicorn_codec.errors import ArchiveUnreadable, IndexOutOfRange, InvalidSetting
 from unicorn_codec.packing.reports import PackReport
 from unicorn_codec.pictures.images import PillowImage
 from unicorn_codec.torch import PictureDataset, collate_pictures
@@ -86,6 +86,15 @@ def test_indices_choose_pictures_and_their_order(coded: tuple[Path, PackReport])
     for wrong in ([0, 6], [-1]):
         with pytest.raises(IndexOutOfRange, match="no picture has the index"):
             PictureDataset(path, indices=wrong)
+
+
+def test_what_is_no_index_and_no_device_is_refused(coded: tuple[Path, PackReport]) -> None:
+    path, _ = coded
+    for wrong in ([1.5], ["1"]):
+        with pytest.raises(TypeError, match="integer"):
+            PictureDataset(path, indices=wrong)  # type: ignore[arg-type]
+    with pytest.raises(InvalidSetting, match="unknown device 'gpu': use auto, cpu or cuda"):
+        PictureDataset(path, device="gpu")[0]
 
 
 def test_labels_come_from_names(coded: tuple[Path, PackReport]) -> None:

@@ -37,9 +37,11 @@ def export_gallery(
         OutputError: the page exists or cannot be written.
         PictureTooLarge, AutoencoderUnavailable, AutoencoderMismatch: as for ``Archive.iterate``.
     """
-    if not 0 < len(indices) <= MOST_EXPORTED:
+    if not indices:
+        raise InvalidSetting(f"{gallery.title} holds no pictures to show")
+    if len(indices) > MOST_EXPORTED:
         raise InvalidSetting(
-            f"a page holds 1 to {MOST_EXPORTED} pictures, not {len(indices):,}: choose some by --index or --name"
+            f"a page holds at most {MOST_EXPORTED} pictures, not {len(indices):,}: choose some by --index or --name"
         )
     refuse_output(page, overwrite=overwrite)
     pictures, lost = dict[int, str | None](), list[int]()
