@@ -26,6 +26,7 @@ from unicorn_codec.packing.pack import pack
 from unicorn_codec.packing.reports import PackReport
 from unicorn_codec.pictures.metrics import psnr_db
 from unicorn_codec.pictures.picture_files import printable
+from unicorn_codec.viewing import gallery as gallery_module
 from unicorn_codec.viewing import small_pictures
 from unicorn_codec.viewing.export import MOST_EXPORTED, export_gallery
 from unicorn_codec.viewing.gallery import Gallery
@@ -140,6 +141,28 @@ def test_quick_thumbnails_need_no_torch_even_of_an_archive_with_an_update() -> N
             small = Image.open(io.BytesIO(data)).convert("RGB")
             whole = archive[index].convert("RGB").resize(small.size, Image.Resampling.BOX)
             assert not is_final and psnr_db(np.asarray(whole), np.asarray(small)) > 18
+
+
+def test_the_first_wall_is_made_before_the_page_asks_for_it(many: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = Gallery(many, device="cpu")
+    monkeypatch.setattr(gallery_module, "MOST_PREPARED", 8)
+    opened.prepare()
+    assert opened._preparing is not None
+    opened._preparing.join()
+    columns = opened.listing["columns"]
+    wall = [index for _, index in sorted(zip(columns["name"], columns["index"], strict=True))[:8]]
+    decoded = list[int]()
+    quick = small_pictures.QuickDecoder.thumbnails
+    monkeypatch.setattr(
+        small_pictures.QuickDecoder,
+        "thumbnails",
+        lambda self, indices: quick(self, [decoded.append(index) or index for index in indices]),  # type: ignore[func-returns-value]
+    )
+    stream = opened.thumbnails([*wall, 39])
+    found = [next(stream) for _ in range(9)]
+    assert [one.index for one in found] == [*wall, 39] and decoded == [39]
+    assert all(one.data and not one.is_final for one in found)
+    opened.close()
 
 
 def test_a_picture_is_that_of_unpack(client: TestClient, many: Path) -> None:
