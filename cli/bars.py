@@ -19,6 +19,8 @@ SECONDS_BETWEEN_LINES = 10.0
 
 PIXELS_SHOWN = 10**6
 """Pixels in the unit that is shown."""
+SHARE_FORMAT = "{desc}: {percentage:3.0f}%|{bar}| [{elapsed}<{remaining}]"
+"""Of a bar for a share of work, which has no rate worth showing."""
 
 SECONDS_BEFORE_RATE = 1.0
 """Before that, the rate says little."""
@@ -48,9 +50,12 @@ class ProgressBar(Protocol):
 def bar(
     label: str, total: float, bar_format: str | None = None, *, hidden: bool = False, in_pixels: bool = False
 ) -> ProgressBar:
-    """Return a progress bar for work of an amount ``total``; large numbers of pixels are shortened."""
+    """Return a progress bar for work of an amount ``total``; 1.0 for a share of it. Large numbers of pixels are
+    shortened."""
     if is_logging() and not hidden:
         return LogLines(label, total, in_pixels=in_pixels)
+    if bar_format is None and isinstance(total, float):
+        bar_format = SHARE_FORMAT
     shown: ProgressBar = tqdm(
         total=total,
         desc=label.ljust(LABEL_WIDTH),
@@ -64,16 +69,22 @@ def bar(
 
 
 @contextmanager
-def stage(label: str) -> Iterator[Callable[[int, int], None]]:
-    """Show one stage of work, of an amount that its first report tells: ``progress(done, total)``."""
+def stage(label: str, *, as_share: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """Show one stage of work, of an amount that its first report gives: ``progress(done, total)``.
+
+    Args:
+        as_share: show percents, for an amount that few people can read, such as bytes.
+    """
     with ExitStack() as stack:
         shown: ProgressBar | None = None
 
         def progress(done: int, total: int) -> None:
             nonlocal shown
             if shown is None:
-                shown = stack.enter_context(bar(label, total))
-            shown.update(done - shown.n)
+                shown = stack.enter_context(bar(label, 1.0 if as_share else total))
+            shown.update((done / total if as_share else done) - shown.n)
+            if done == total:
+                shown.close()  # another stage may follow
 
         yield progress
 

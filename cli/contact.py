@@ -5,23 +5,24 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .exit_codes import ExitCode
 from .options import (
     a_path,
     archive_argument,
     archive_autoencoder_option,
     device_option,
+    json_option,
+    log_option,
     max_pixels_option,
     overwrite_option,
 )
 from .parameters import Colour, IndexRanges
 from .selection import select_by_index, select_by_name
 from .text import count
+from .values import to_json
 
 if TYPE_CHECKING:  # at run time it would load torch
     from unicorn_codec.archive import Archive
-
-PICTURES_LOST = 3
-"""Exit code if the sheet was drawn and some pictures are damaged, as of unpack."""
 
 
 @click.command()
@@ -41,6 +42,8 @@ PICTURES_LOST = 3
 @archive_autoencoder_option
 @max_pixels_option
 @overwrite_option
+@log_option
+@json_option
 @click.pass_context
 def contact(
     ctx: click.Context,
@@ -58,6 +61,7 @@ def contact(
     autoencoder: str | None,
     max_pixels: int | None,
     overwrite: bool,
+    as_json: bool,
 ) -> None:
     """Draw a contact sheet of all pictures by name, or of those of --index and --name.
 
@@ -92,12 +96,16 @@ def contact(
                 overwrite=overwrite,
                 progress=lambda done: shown.update(done - shown.n),
             )
-    for path in paths:
-        click.echo(f"written {path}")
+    if as_json:
+        drawn = len(chosen) - len(lost)
+        click.echo(to_json({"written": [str(path) for path in paths], "pictures": drawn, "lost": sorted(lost)}))
+    else:
+        for path in paths:
+            click.echo(f"written {path}")
     if lost:
         numbers = ", ".join(map(str, sorted(lost)[:20]))
         click.echo(f"unicorn: error: {count(len(lost), 'picture')} damaged: {numbers}", err=True)
-        ctx.exit(PICTURES_LOST)
+        ctx.exit(ExitCode.PICTURES_LOST)
 
 
 def selected(opened: "Archive", ranges: tuple[range, ...] | None, patterns: tuple[str, ...]) -> list[int]:

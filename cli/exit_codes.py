@@ -13,6 +13,6 @@ class ExitCode(IntEnum):
     TROUBLE = 2
     """An invalid command line; of ``diff`` also every failure, as in diff(1) and cmp(1)."""
     PICTURES_LOST = 3
-    """Some pictures were unpacked or rebuilt, and others are damaged."""
+    """Some pictures were unpacked, rebuilt or drawn, and others are damaged."""
     INTERRUPTED = 130
-    """Stopped by Ctrl-C, as in shells."""
+    """Stopped by Ctrl-C, as in shells, or by the signal TERM."""

@@ -34,7 +34,7 @@ if TYPE_CHECKING:  # at run time these would load torch
 
 @click.command(cls=WithExact)
 @local_archive_argument
-@click.argument("folder", type=a_path)
+@click.argument("inputs", metavar="FOLDER|SHARD...", nargs=-1, required=True, type=a_path)
 @click.option("--effort", type=click.IntRange(0), help="Rounds of refinement.  [default: as for pack]")
 @click.option("--seed", type=click.IntRange(0), default=0, help="Seed that draws the new indices.  [default: 0]")
 @skip_unreadable_option
@@ -48,7 +48,7 @@ if TYPE_CHECKING:  # at run time these would load torch
 @json_option
 def add(
     archive: Path,
-    folder: Path,
+    inputs: tuple[Path, ...],
     effort: int | None,
     seed: int,
     skip_unreadable: bool,
@@ -60,7 +60,7 @@ def add(
     device: str,
     as_json: bool,
 ) -> None:
-    """Add all pictures below FOLDER to an archive.
+    """Add all pictures below FOLDER, or in tar and parquet files, to an archive.
 
     They are coded with the archive's model and quantisation step. Existing bytes and indices do not change. An
     archive made with --index-only or --overfit cannot grow.
@@ -83,7 +83,7 @@ def add(
         self_contained=self_contained,
     )
     with Bars() as bars:
-        report = library.add(archive, folder, options, bars)
+        report = library.add(archive, inputs, options, bars)
     click.echo(to_json(add_values(report)) if as_json else add_text(archive, report))
 
 
@@ -153,6 +153,7 @@ def compact(archive: Path, as_json: bool) -> None:
 @click.argument("damaged", metavar="DAMAGED.uni", type=a_path)
 @click.argument("output", metavar="SAVED.uni", type=a_path)
 @overwrite_option
+@log_option
 @json_option
 @click.pass_context
 def repair(ctx: click.Context, damaged: Path, output: Path, overwrite: bool, as_json: bool) -> None:
@@ -165,8 +166,11 @@ def repair(ctx: click.Context, damaged: Path, output: Path, overwrite: bool, as_
     from unicorn_codec.editing import repair_file
     from unicorn_codec.packing.archive_writing import check_output
 
+    from .bars import stage
+
     check_output(output, overwrite=overwrite)
-    report = repair_file(damaged, output)
+    with stage("scanning", as_share=True) as scanning, stage("storing") as storing:
+        report = repair_file(damaged, output, scanning, storing)
     click.echo(to_json(asdict(report)) if as_json else repair_text(output, report))
     ctx.exit(ExitCode.PICTURES_LOST if report.lost or report.is_index_lost else ExitCode.DONE)
 

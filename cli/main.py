@@ -3,6 +3,7 @@
 import atexit
 import gc
 import os
+import signal
 import sys
 import warnings
 from typing import Any, NoReturn, TextIO
@@ -43,6 +44,16 @@ def collect_less() -> None:
     atexit.register(gc.freeze)
 
 
+def end_by_sigterm() -> None:
+    """Let the signal TERM end the command as Ctrl-C does, so that no temporary file is left; a second one kills it."""
+
+    def interrupt(*_: object) -> NoReturn:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+
+
 class UnicornGroup(click.Group):
     """Group that prints errors of the library as one line; bugs keep their traceback."""
 
@@ -50,6 +61,7 @@ class UnicornGroup(click.Group):
         if sys.stdout is sys.__stdout__:  # false in tests
             prepare_streams()
             collect_less()
+            end_by_sigterm()
         try:
             return super().main(*args, **settings)
         except OSError as error:  # of --help and --version, which run before a command is invoked

@@ -31,8 +31,8 @@ def shard_path(output: str | None, archive: Path | str, kind: str, *, overwrite:
     return path
 
 
-def write_shard(export: "Export", path: Path, kind: str) -> int:
-    """Write a shard, whole or not at all, and return the number of its files. Raises ``OutputError``."""
+def write_shard(export: "Export", path: Path, kind: str) -> list[int]:
+    """Write a shard, whole or not at all, and return the indices of its files. Raises ``OutputError``."""
     from unicorn_codec.atomic_files import open_atomic
     from unicorn_codec.shards.parquet_files import import_pyarrow, write_parquet
     from unicorn_codec.shards.tar_files import write_tar
@@ -45,11 +45,11 @@ def write_shard(export: "Export", path: Path, kind: str) -> int:
         with open_atomic(path) as file, bar("unpacking", len(export.paths)) as shown:
             export = replace(export, on_file=shown.update)
             if kind == TAR:
-                return len(write_tar(export, file))
+                return write_tar(export, file)
             written, files_left = write_parquet(export, file)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {reason_of(error)}") from error
     if files_left:
         text = f"{count(files_left, 'file')} without a place in a parquet file, being no pictures; --as tar keeps all"
         click.echo(f"unicorn: warning: {text}", err=True)
-    return len(written)
+    return written

@@ -157,7 +157,7 @@ def unpack(
                 opened, chosen, losses, whole, suffix=suffix, steps=sampling_steps, background=background
             )
             path = shard_path(output, archive, shard_kind, overwrite=overwrite)
-            of_index = dict.fromkeys(chosen, path) if write_shard(exported, path, shard_kind) else {}
+            of_index = dict.fromkeys(write_shard(exported, path, shard_kind), path)
             report_losses(ctx, of_index, losses, as_json=as_json)
             return
         if output == STDOUT:

@@ -28,11 +28,18 @@ if TYPE_CHECKING:  # at run time it would load torch
 
 @click.command()
 @archive_argument
-@click.option("--against", metavar="FOLDER", type=a_path, help="Compare every picture with its original.")
+@click.option(
+    "--against",
+    metavar="FOLDER|SHARD",
+    type=a_path,
+    multiple=True,
+    help="Compare every picture with its original, in a folder or a tar or parquet file. May be given more than once "
+    "for such files.",
+)
 @click.option("--min-psnr", "min_psnr_db", type=float, help="Fail if a picture has a lower PSNR, in dB.")
 @click.option("--min-ms-ssim", type=float, help="Fail if a picture has a lower MS-SSIM, 0 to 1.")
 @skip_unreadable_option
-@click.option("--ignore-others", is_flag=True, help="Ignore pictures of the folder that the archive does not contain.")
+@click.option("--ignore-others", is_flag=True, help="Ignore originals that the archive does not contain.")
 @device_option
 @archive_autoencoder_option
 @max_pixels_option
@@ -42,7 +49,7 @@ if TYPE_CHECKING:  # at run time it would load torch
 def verify(
     ctx: click.Context,
     archive: Path | str,
-    against: Path | None,
+    against: tuple[Path, ...],
     min_psnr_db: float | None,
     min_ms_ssim: float | None,
     skip_unreadable: bool,
@@ -57,10 +64,10 @@ def verify(
     Checks all checksums, then decodes one picture and compares it with its decoding when packed.
 
     With --against, decodes every picture and compares it with its original, read with the settings of packing. The
-    exit code is 1 on damage, if a picture is far below its PSNR as packed, or if the folder holds a picture that the
-    archive does not contain.
+    exit code is 1 on damage, if a picture is far below its PSNR as packed, or if the originals include a picture that
+    the archive does not contain. Tar and parquet files are unpacked to the system's folder of temporary files.
     """
-    if against is None and (min_psnr_db is not None or min_ms_ssim is not None):
+    if not against and (min_psnr_db is not None or min_ms_ssim is not None):
         raise click.UsageError("--min-psnr and --min-ms-ssim need --against")
 
     from unicorn_codec import verification
@@ -72,7 +79,7 @@ def verify(
         with Bars() as bars:
             report = verification.verify(
                 archive,
-                against,
+                against or None,
                 min_psnr_db=min_psnr_db,
                 min_ms_ssim=min_ms_ssim,
                 skip_unreadable=skip_unreadable,

@@ -8,16 +8,20 @@ import click
 from unicorn_codec.errors import PackageMissing
 from unicorn_codec.format.sources import is_url
 
+from .exit_codes import ExitCode
 from .options import (
     archive_argument,
     archive_autoencoder_option,
     device_option,
+    json_option,
+    log_option,
     max_pixels_option,
     overwrite_option,
 )
 from .parameters import IndexRanges
 from .selection import select_by_index, select_by_name
 from .text import count, exact_bytes
+from .values import to_json
 
 if TYPE_CHECKING:  # at run time these would load torch
     from unicorn_codec.archive import Archive
@@ -41,7 +45,11 @@ if TYPE_CHECKING:  # at run time these would load torch
 @archive_autoencoder_option
 @max_pixels_option
 @overwrite_option
+@log_option
+@json_option
+@click.pass_context
 def view(
+    ctx: click.Context,
     archive: Path | str,
     port: int,
     no_browser: bool,
@@ -52,6 +60,7 @@ def view(
     autoencoder: str | None,
     max_pixels: int | None,
     overwrite: bool,
+    as_json: bool,
 ) -> None:
     """Show a gallery of the pictures in the browser, until Ctrl-C.
 
@@ -77,12 +86,13 @@ def view(
     gallery = Gallery(archive, device=device, autoencoder=autoencoder, max_pixels=max_pixels or MAX_PIXELS)
     try:
         if page is not None:
-            export(gallery, page, ranges, patterns, overwrite=overwrite)
-            return
+            lost = export(gallery, page, ranges, patterns, overwrite=overwrite, as_json=as_json)
+            ctx.exit(ExitCode.PICTURES_LOST if lost else ExitCode.DONE)
 
         def ready(address: str) -> None:
             place = archive if is_url(archive) else Path(archive).name
-            click.echo(f"{place} is shown at {address} until Ctrl-C")
+            text = f"{place} is shown at {address} until Ctrl-C"
+            click.echo(to_json({"address": address}) if as_json else text)
             if not no_browser:
                 import webbrowser
 
@@ -94,9 +104,15 @@ def view(
 
 
 def export(
-    gallery: "Gallery", page: Path, ranges: tuple[range, ...] | None, patterns: tuple[str, ...], *, overwrite: bool
-) -> None:
-    """Write the selected pictures into one page."""
+    gallery: "Gallery",
+    page: Path,
+    ranges: tuple[range, ...] | None,
+    patterns: tuple[str, ...],
+    *,
+    overwrite: bool,
+    as_json: bool,
+) -> list[int]:
+    """Write the selected pictures into one page, and return the indices of damaged ones."""
     from unicorn_codec.viewing.export import export_gallery
 
     from .bars import bar
@@ -111,6 +127,11 @@ def export(
         lost = export_gallery(
             gallery, page, chosen, overwrite=overwrite, progress=lambda done: shown.update(done - shown.n)
         )
-    click.echo(f"written {page}: {count(len(chosen) - lost, 'picture')}, {exact_bytes(page.stat().st_size)}")
+    good, file_bytes = len(chosen) - len(lost), page.stat().st_size
+    if as_json:
+        click.echo(to_json({"page": str(page), "pictures": good, "file_bytes": file_bytes, "lost": lost}))
+    else:
+        click.echo(f"written {page}: {count(good, 'picture')}, {exact_bytes(file_bytes)}")
     if lost:
-        click.echo(f"unicorn: warning: {count(lost, 'picture')} cannot be decoded, as the page says", err=True)
+        click.echo(f"unicorn: warning: {count(len(lost), 'picture')} cannot be decoded, as the page says", err=True)
+    return lost

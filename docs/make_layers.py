@@ -26,8 +26,9 @@ ROWS = (
     (Box("viewing", "a gallery in the browser, contact sheets, reports", "top"),),
     (Box("portions", "large folders in portions, by processes or a cluster", "writer"),),
     (Box("packing", "the writer: targets, refinement, near-duplicates, quality floor, training", "writer"),),
-    (Box("shards", "tar and parquet files to folders, and archives to such files", "writer"),),
-    (Box("archive, measurement, verification", "the reader: open, get by index, verify", "reader"),),
+    (Box("verification", "the reader: damage, and comparison with originals", "reader"),),
+    (Box("shards", "tar and parquet files to folders, and archives to such files", "reader"),),
+    (Box("archive, measurement", "the reader: open, get by index, measure", "reader"),),
     (Box("decoders", "codes, or a network, to pixels", "reader"),),
     (
         Box("transform", "autoencoder: pixels to latents and back", "base"),

@@ -132,6 +132,24 @@ VALUES: dict[str, tuple[str, Fields]] = {
             **{f"{key}?": kind for key, kind in WHOLE_FILE.items()},
         },
     ),
+    "contact": (
+        "The files of a contact sheet.",
+        {
+            "written": (Sequence[str], "one file, or one a page"),
+            "pictures": (int, "that were drawn"),
+            "lost": (Sequence[int], "indices of damaged pictures, whose places say so"),
+        },
+    ),
+    "view": ("Where the gallery is shown; printed once it answers.", {"address": str}),
+    "view-export": (
+        "A page that holds pictures: view --export.",
+        {
+            "page": str,
+            "pictures": (int, "that the page shows"),
+            "file_bytes": (int, "of the page"),
+            "lost": (Sequence[int], "indices of damaged pictures, whose places say so"),
+        },
+    ),
     "remove": ("The removed indices.", {"removed": Sequence[int], "pictures": (int, "that are left")}),
     "compact": ("The file's size.", {"file_bytes": int, "file_bytes_before": int}),
     "demo": ("The pictures that were drawn.", {"side": int, "seed": int, "paths": Sequence[str]}),

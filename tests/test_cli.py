@@ -840,14 +840,14 @@ def test_adding_pictures(coded: tuple[Path, PackReport], folder: Path, tmp_path:
 def test_verify_against_a_folder(uni: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: dict[str, Any] = {}
 
-    def fake(path: Path, against: Path, **settings: object) -> VerifyReport:
+    def fake(path: Path, against: tuple[Path, ...], **settings: object) -> VerifyReport:
         asked.update(settings, path=path, against=against)
         return VerifyReport(pictures=3, measured=MEASURED)
 
     monkeypatch.setattr(verification, "verify", fake)
     result = run("verify", uni, "--against", "photos", "--skip-unreadable", "--min-psnr", 5, "--min-ms-ssim", 0.5)
     assert result.exit_code == 0
-    assert (asked["path"], asked["against"], asked["skip_unreadable"]) == (uni, Path("photos"), True)
+    assert (asked["path"], asked["against"], asked["skip_unreadable"]) == (uni, (Path("photos"),), True)
     assert (asked["min_psnr_db"], asked["min_ms_ssim"]) == (5, 0.5)
     for words in ("intact, 3 pictures", "28.50", "0.9500", "cats/0.jpg"):
         assert words in result.stdout

@@ -16,17 +16,18 @@ from unicorn_codec.codes.context_update import (
 )
 from unicorn_codec.codes.latent_coding import decode_symbols, encode_symbols
 from unicorn_codec.codes.rate_model import RateModel, fraction_bits
+from unicorn_codec.codes.stored_update import (
+    network_update_shapes,
+    packaged_kernels,
+    parse_update,
+    serialize_update,
+    updated_context_model,
+)
 from unicorn_codec.errors import FormatError
 from unicorn_codec.format.header import MAX_RANK
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
-from unicorn_codec.transform.folder_update import (
-    UpdatedModels,
-    parse_update,
-    quantise_update,
-    serialize_update,
-    update_shapes,
-)
-from unicorn_codec.transform.network_update import convolutions, network_update_shapes, updated_parameters
+from unicorn_codec.transform.folder_update import UpdatedModels, quantise_update, update_shapes
+from unicorn_codec.transform.network_update import convolutions, kernels_of, updated_parameters
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def test_an_update_of_zeros_changes_nothing(models: UpdatedModels) -> None:
 
 def test_kernels_get_gains_and_a_low_rank_change(models: UpdatedModels) -> None:
     network = models.autoencoder.network
-    update = {name: torch.zeros(shape) for name, shape in network_update_shapes(network, 1).items()}
+    update = {name: torch.zeros(shape) for name, shape in network_update_shapes(kernels_of(network), 1).items()}
     name, layer = list(convolutions(network))[-1]
     assert name.startswith("decoder.") and layer.bias is not None
     update[f"{name}.out"][0, 2], update[f"{name}.in"][0, 3], update[f"{name}.bias"][0, 2] = 0.5, -0.25, 2.0
@@ -123,4 +124,16 @@ def test_a_damaged_update_is_refused(models: UpdatedModels) -> None:
     payload = serialize_update(quantise_update(drawn_update(models, 0, 0.05), 1.0), 0)
     for broken in damaged(payload):
         with pytest.raises(FormatError):
-            parse_update(broken, models.autoencoder.network, models.context_model)
+            parse_update(broken, kernels_of(models.autoencoder.network), models.context_model)
+
+
+def test_the_shapes_of_a_packaged_network_are_known_without_torch(models: UpdatedModels) -> None:
+    name = models.autoencoder.reference.name
+    kernels, wanted = packaged_kernels(name), kernels_of(models.autoencoder.network)
+    for part in ("encoder.", "decoder."):
+        of_part = [[item for item in found.items() if item[0].startswith(part)] for found in (kernels, wanted)]
+        assert of_part[0] == of_part[1] and of_part[0], "the same shapes in the same order"
+    payload = serialize_update(quantise_update(drawn_update(models, 1, 0.05), 0.5), 1)
+    updated, without_torch = models.with_update(payload).context_model, updated_context_model(name, payload)
+    for tensor in ("earlier", *SHIFTED):
+        assert np.array_equal(getattr(updated, tensor), getattr(without_torch, tensor))

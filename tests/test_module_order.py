@@ -28,7 +28,7 @@ LAYERS = (
     ("", "model_registry effort quality config"),
     ("weights", "weight_tables weight_coding minifloat weight_section"),
     ("", "exif_directory metadata inspection differences devices checkpoints"),
-    ("codes", "context_model context_predictor latent_coding rate_model context_update"),
+    ("codes", "context_model context_predictor latent_coding rate_model context_update stored_update"),
     (
         "pictures",
         "batches picture_files file_writing recognise folders limits colour_space raster reducing tone_mapping "
@@ -56,8 +56,9 @@ LAYERS = (
         "thumbnail_decoder picture_decoder network_decoder code_decoder overfitted_decoder loading exact_pictures "
         "batch_reading",
     ),
-    ("", "archive measurement verification editing pillow_plugin process_archive torch huggingface filesystem"),
-    ("shards", "members exporting tar_files parquet_files remote_files inputs"),
+    ("", "archive measurement editing pillow_plugin process_archive torch huggingface filesystem"),
+    ("shards", "members exporting tar_files parquet_files remote_files temporary_folder inputs"),
+    ("", "verification"),
     (
         "packing",
         "reports observer packed packed_decoding picture_source taking_over original_metadata whole_files refinement "

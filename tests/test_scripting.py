@@ -6,8 +6,10 @@ import os
 import re
 import runpy
 import shutil
+import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,8 +25,8 @@ from unicorn_codec.packing.reports import PackReport
 
 ROOT = Path(__file__).parent.parent
 SCHEMAS = ROOT / "docs" / "schemas"
-WITHOUT_JSON = {"completion", "contact", "view"}
-"""Commands whose whole output is something else."""
+WITHOUT_JSON = {"completion"}
+"""The command whose whole output is a script."""
 
 
 def run(*arguments: object) -> tuple[int, str, str]:
@@ -118,6 +120,39 @@ def test_json_of_damage(archive: Path, tmp_path: Path) -> None:
     assert not checked("verify", "verify", damaged, exit_code=ExitCode.FAILED)["ok"]
     repaired = checked("repair", "repair", damaged, tmp_path / "saved.uni", exit_code=ExitCode.PICTURES_LOST)
     assert [index for index, _ in repaired["lost"]] == [3]
+
+
+def test_json_of_what_shows_pictures(archive: Path, tmp_path: Path) -> None:
+    pytest.importorskip("starlette")
+    sheet, page = tmp_path / "a sheet.png", tmp_path / "a page.html"
+    cpu = ("--device", "cpu")
+    drawn = checked("contact", "contact", archive, sheet, "--columns", 2, "--rows", 2, *cpu)
+    assert [Path(path).name for path in drawn.pop("written")] == ["a sheet-1.png", "a sheet-2.png"]
+    assert drawn == {"pictures": 6, "lost": []}
+    exported = checked("view-export", "view", archive, "--export", page, *cpu)
+    assert exported == {"page": str(page), "pictures": 6, "file_bytes": page.stat().st_size, "lost": []}
+    damaged = damaged_copy(archive, 3)
+    lost = {"pictures": 5, "lost": [3]}
+    code = ExitCode.PICTURES_LOST
+    assert checked("contact", "contact", damaged, tmp_path / "b.png", *cpu, exit_code=code).items() >= lost.items()
+    shown = checked("view-export", "view", damaged, "--export", tmp_path / "b.html", *cpu, exit_code=code)
+    assert shown.items() >= lost.items()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends the signal INT")
+def test_json_of_the_gallery_is_its_address(archive: Path) -> None:
+    pytest.importorskip("starlette")
+    pytest.importorskip("uvicorn")
+    command = [sys.executable, "-m", "unicorn_cli", "view", str(archive), "--no-browser", "--json"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        lines = [server.stdout.readline() for _ in range(3)]
+        values = json.loads("".join(lines))
+        jsonschema.validate(values, json.loads((SCHEMAS / "view.json").read_text("utf-8")))
+        with urllib.request.urlopen(values["address"]) as answer:
+            assert answer.status == 200
+        server.send_signal(signal.SIGINT)
+        assert server.stdout.read() == "" and server.wait(60) == ExitCode.DONE
 
 
 def test_json_of_a_benchmark(folder: Path, tmp_path: Path) -> None:
@@ -316,6 +351,15 @@ def test_progress_is_silent_without_a_terminal_and_lines_with_log(archive: Path,
     logged = in_a_process("unpack", archive, "--all", "-o", tmp_path / "b", "--device", "cpu", "--log")
     lines = logged.stderr.decode().splitlines()
     assert re.fullmatch(r"\d\d:\d\d:\d\d unpacking: 6 of 6, [0-9.]+/s, \d+ s in all", lines[-1])
+
+
+def test_repair_says_how_far_it_is(archive: Path, tmp_path: Path) -> None:
+    damaged = damaged_copy(archive, 3)
+    quiet = in_a_process("repair", damaged, tmp_path / "a.uni")
+    assert (quiet.returncode, quiet.stderr) == (ExitCode.PICTURES_LOST, b"")
+    logged = in_a_process("repair", damaged, tmp_path / "b.uni", "--log").stderr.decode().splitlines()
+    shown = [line[9:].split(",")[0] for line in logged]
+    assert shown[1:] == ["scanning: 100 %", "storing: 1 of 5", "storing: 5 of 5"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")

@@ -1,7 +1,9 @@
 """Tar and parquet files are packed like folders, and archives become such files again."""
 
+import gzip
 import io
 import json
+import subprocess
 import sys
 import tarfile
 from collections.abc import Mapping
@@ -15,14 +17,17 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from tests.conftest import draw
+from unicorn_cli.exit_codes import ExitCode
 from unicorn_cli.main import cli
 from unicorn_codec.archive import Archive
+from unicorn_codec.atomic_files import HAS_LOCKS
 from unicorn_codec.errors import ImageFolderError, InvalidSetting, OutputError, PackageMissing
 from unicorn_codec.pictures.images import encode_picture
 from unicorn_codec.pictures.picture_files import MAX_FILE_BYTES
 from unicorn_codec.shards.inputs import expand_braces, folder_of
 from unicorn_codec.shards.parquet_files import read_parquet
 
+ROOT = Path(__file__).parent.parent
 TIME = 1_700_000_000
 EXACT = Path(__file__).parent / "golden" / "exact.uni"
 
@@ -230,6 +235,8 @@ def test_damaged_pictures_are_left_out_of_a_shard(tmp_path: Path) -> None:
     result = run("unpack", tmp_path / "a.uni", "--as", "tar", "-o", tmp_path / "a.tar")
     assert result.exit_code == 3 and f"lost: picture {row.index}" in result.stderr
     assert len(members_of(tmp_path / "a.tar", tmp_path / "x")[0]) == 4
+    result = run("unpack", tmp_path / "a.uni", "--as", "tar", "-o", tmp_path / "b.tar", "--json")
+    assert row.index not in {one["index"] for one in json.loads(result.stdout)["written"]}
 
 
 def test_parquet_files_come_back_from_an_archive(tmp_path: Path) -> None:
@@ -316,3 +323,152 @@ def test_pictures_of_other_modes_survive_the_way_through_a_tar_file(tmp_path: Pa
     assert run("unpack", tmp_path / "out.uni", "--as", "tar", "-o", tmp_path / "b.tar").exit_code == 0
     files, _ = members_of(tmp_path / "b.tar", tmp_path / "x")
     assert Image.open(io.BytesIO(files["clear one.png"])).mode == "RGBA"
+
+
+@pytest.fixture
+def grown(tmp_path: Path) -> tuple[Path, Path, Path]:
+    """An archive of one shard to which another was added, and both shards."""
+    first = write_tar(tmp_path / "my shard-0.tar", {"a/1.png": png(1), "a/1.json": b"{}"})
+    second = write_tar(tmp_path / "my shard-1.tar.gz", {"a/2.png": png(2), "b 3.png": png(3)}, "w:gz")
+    out = tmp_path / "out.uni"
+    assert pack_fast(first, out, "--exact", "--keep-others").exit_code == 0
+    result = run("add", out, second, "--exact", "--device", "cpu")
+    assert result.exit_code == 0 and "2 pictures added" in result.output, result.output
+    return out, first, second
+
+
+def test_shards_are_added_to_an_archive(grown: tuple[Path, Path, Path]) -> None:
+    out, first, second = grown
+    with Archive.open(out, device="cpu") as archive:
+        assert set(archive.member_names.values()) == {"a/1.png", "a/1.json", "a/2.png", "b 3.png"}
+    before = out.read_bytes()
+    result = run("add", out, second, "--device", "cpu")
+    assert result.exit_code == 1 and "the archive has these names already: a/2.png, b 3.png" in result.stderr
+    result = run("add", out, first.with_name("missing.tar"))
+    assert result.exit_code == 1 and "missing.tar: no such file" in result.stderr
+    assert run("add", first.with_name("no.uni"), first).exit_code == 1
+    assert out.read_bytes() == before
+    assert {path.name for path in out.parent.iterdir()} == {out.name, first.name, second.name}
+
+
+def test_what_shards_hold_besides_regular_files_is_reported_by_adding(grown: tuple[Path, Path, Path]) -> None:
+    out, first, _ = grown
+    with tarfile.open(first, "w") as tar:
+        link, info = tarfile.TarInfo("link.png"), tarfile.TarInfo("new.png")
+        link.type, link.linkname, info.size = tarfile.SYMTYPE, "new.png", len(png(5))
+        tar.addfile(link)
+        tar.addfile(info, io.BytesIO(png(5)))
+    result = run("add", out, first, "--json", "--device", "cpu")
+    (left_out,) = json.loads(result.stdout)["left_out"]
+    assert (left_out["name"], left_out["reason"]) == ("link.png", "a link, in a tar file")
+
+
+def test_an_archive_is_compared_with_the_shards_that_it_was_packed_from(grown: tuple[Path, Path, Path]) -> None:
+    out, first, second = grown
+    result = run("verify", out, "--against", first, "--against", second, "--device", "cpu")
+    assert result.exit_code == 0 and "intact, 3 pictures" in result.stdout, result.output
+    result = run("verify", out, "--against", first, "--device", "cpu")
+    assert result.exit_code == 1 and "b 3.png: not in the folder" in result.stdout
+    other = write_tar(first.with_name("other.tar"), {"a/1.png": png(9), "a/1.json": b"[]", "b 3.png": png(3)})
+    result = run("verify", out, "--against", other, "--ignore-others", "--device", "cpu")
+    assert result.exit_code == 1
+    assert "a/1.png: its bytes are not those of the archive" in result.stdout
+    assert "a/1.json: its bytes are not those of the archive" in result.stdout
+    result = run("verify", out, "--against", first, "--against", first.parent, "--device", "cpu")
+    assert result.exit_code == 1 and "give one folder, or tar and parquet files" in result.stderr
+
+
+def test_pictures_of_a_shard_that_cannot_be_compared_are_listed(grown: tuple[Path, Path, Path]) -> None:
+    out, first, second = grown
+    with tarfile.open(first, "a") as tar:
+        link = tarfile.TarInfo("a/4.png")
+        link.type, link.linkname = tarfile.SYMTYPE, "1.png"
+        tar.addfile(link)
+    result = run("verify", out, "--against", first, "--against", second, "--device", "cpu")
+    assert result.exit_code == 1 and "a/4.png: not compared (a link, in a tar file)" in result.stdout
+
+
+def test_an_archive_is_compared_with_a_parquet_file(grown: tuple[Path, Path, Path]) -> None:
+    pytest.importorskip("pyarrow")
+    out = grown[0]
+    shard = out.with_name("all.parquet")
+    assert run("unpack", out, "--as", "parquet", "-o", shard).exit_code == 0
+    result = run("verify", out, "--against", shard, "--device", "cpu")
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+@pytest.mark.parametrize("members", [0, 1, 2])
+def test_a_tar_file_that_ends_between_two_members_is_an_error(members: int, mode: str, tmp_path: Path) -> None:
+    whole = write_tar(tmp_path / "whole.tar", {"1.png": png(1), "2.png": png(2), "3.png": png(3)})
+    with tarfile.open(whole) as tar:
+        end = [member.offset for member in tar.getmembers()][members]
+    cut = whole.read_bytes()[:end]
+    path = tmp_path / "a.tar"
+    path.write_bytes(gzip.compress(cut) if mode == "w:gz" else cut)
+    with pytest.raises(ImageFolderError, match=r"a\.tar: .*it has no end"):
+        members_of(path, tmp_path / "out.uni")
+    result = pack_fast(path, tmp_path / "out.uni")
+    assert result.exit_code == 1 and result.stderr.count("\n") == 1
+    assert {one.name for one in tmp_path.iterdir()} == {"a.tar", "whole.tar"}
+
+
+def test_one_block_of_zeros_is_the_end_of_a_tar_file(tmp_path: Path) -> None:
+    path = write_tar(tmp_path / "a.tar", {"1.png": png(1)})
+    with tarfile.open(path) as tar:
+        (member,) = tar.getmembers()
+        end = member.offset_data + -(-member.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+    path.write_bytes(path.read_bytes()[: end + tarfile.BLOCKSIZE])
+    assert members_of(path, tmp_path / "out.uni")[0] == {"1.png": png(1)}
+
+
+def test_a_cut_or_changed_parquet_file_is_an_error(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    path = tmp_path / "a.parquet"
+    assert run("unpack", EXACT, "--as", "parquet", "-o", path).exit_code == 0
+    data = path.read_bytes()
+    for length in (0, 4, 8, len(data) // 2, len(data) - 8, len(data) - 1):
+        path.write_bytes(data[:length])
+        with pytest.raises(ImageFolderError, match=r"a\.parquet: no parquet file, or a damaged one"):
+            members_of(path, tmp_path / "out.uni")
+    path.write_bytes(data[: len(data) // 3] + bytes([data[len(data) // 3] ^ 1]) + data[len(data) // 3 + 1 :])
+    with pytest.raises(ImageFolderError, match=r"a\.parquet: no parquet file, or a damaged one"):
+        members_of(path, tmp_path / "out.uni")
+
+
+@pytest.mark.skipif(not HAS_LOCKS, reason="without locks nothing says which folders are in use")
+def test_the_next_run_removes_what_a_killed_one_left(tmp_path: Path) -> None:
+    path = write_tar(tmp_path / "a.tar", {"1.png": png(1)})
+    program = (
+        "import sys, time; from pathlib import Path; from unicorn_codec.shards.inputs import folder_of\n"
+        "with folder_of(sys.argv[1], Path(sys.argv[2])) as found: print(found.root, flush=True); time.sleep(60)"
+    )
+    command = [sys.executable, "-c", program, str(path), str(tmp_path / "out.uni")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as running:
+        assert running.stdout is not None
+        root = Path(running.stdout.readline().strip())
+        assert [one.name for one in root.iterdir()] == ["1.png"]
+        members_of(path, tmp_path / "out.uni")
+        assert root.exists(), "a folder that is in use stays"
+        running.kill()
+    assert root.exists()
+    (tmp_path / "photos").mkdir()
+    with folder_of(tmp_path / "photos", tmp_path / "out.uni"):  # whatever is packed next
+        assert {one.name for one in tmp_path.iterdir()} == {"a.tar", "photos"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signal TERM")
+def test_a_run_that_is_stopped_by_sigterm_leaves_nothing(tmp_path: Path) -> None:
+    path = write_tar(
+        tmp_path / "a.tar", {f"{number}.png": encode_picture(draw(number, 96, 96)) for number in range(40)}
+    )
+    command = [sys.executable, "-m", "unicorn_cli", "pack", str(path), str(tmp_path / "out.uni"), "--effort", "40"]
+    command += ["--device", "cpu", "--learn", "off", "--no-avif", "--no-sequences"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as running:
+        assert running.stdout is not None and running.stderr is not None
+        assert running.stdout.readline(), "the shard is unpacked, and its pictures are read"
+        running.terminate()
+        assert running.wait(60) == ExitCode.INTERRUPTED
+        assert b"Traceback" not in running.stderr.read()
+    left = {one.name for one in tmp_path.iterdir()}
+    assert not [name for name in left if name.startswith(".unicorn-shards-")] and "out.uni" not in left

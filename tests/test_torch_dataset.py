@@ -10,10 +10,11 @@ import torch
 from torch.utils.data import DataLoader
 
 from unicorn_codec.archive import Archive
-from unicorn_codec.errors import ArchiveUnreadable, IndexOutOfRange
+from unicorn_codec.errors import ArchiveUnreadable, IndexOutOfRange, InvalidSetting
 from unicorn_codec.packing.reports import PackReport
 from unicorn_codec.pictures.images import PillowImage
 from unicorn_codec.torch import PictureDataset, collate_pictures
+from unicorn_codec.transform.autoencoder import BATCH_PIXELS, PackagedAutoencoder
 
 GOLDEN = Path(__file__).parent / "golden"
 STATUS = Path("/proc/self/statm")
@@ -87,6 +88,15 @@ def test_indices_choose_pictures_and_their_order(coded: tuple[Path, PackReport])
             PictureDataset(path, indices=wrong)
 
 
+def test_what_is_no_index_and_no_device_is_refused(coded: tuple[Path, PackReport]) -> None:
+    path, _ = coded
+    for wrong in ([1.5], ["1"]):
+        with pytest.raises(TypeError, match="integer"):
+            PictureDataset(path, indices=wrong)  # type: ignore[arg-type]
+    with pytest.raises(InvalidSetting, match="unknown device 'gpu': use auto, cpu or cuda"):
+        PictureDataset(path, device="gpu")[0]
+
+
 def test_labels_come_from_names(coded: tuple[Path, PackReport]) -> None:
     path, _ = coded
     dataset = PictureDataset(path, transform=to_side_16, label=folder_of)
@@ -134,3 +144,25 @@ def test_memory_does_not_grow_with_the_epochs(coded: tuple[Path, PackReport]) ->
             dataset[position]
         resident.append(int(STATUS.read_text().split()[1]) * resource.getpagesize())
     assert resident[-1] - resident[2] <= MAX_GROWTH, f"{resident} bytes"
+
+
+@pytest.mark.filterwarnings("ignore::unicorn_codec.errors.CanaryWarning")  # all pixels are zeros
+def test_a_batch_is_decoded_together_on_the_chosen_device_and_by_no_network_on_the_cpu(
+    coded: tuple[Path, PackReport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A device without memory takes the GPU's place: whatever reaches it cannot have been computed here."""
+    away, batches = torch.device("meta"), list[torch.Size]()
+    monkeypatch.setattr("unicorn_codec.archive.choose_device", lambda name: away if name == "cuda" else None)
+    monkeypatch.setitem(BATCH_PIXELS, away.type, BATCH_PIXELS["cuda"])
+    decode = PackagedAutoencoder.decode
+
+    def watched(self: PackagedAutoencoder, latents: torch.Tensor, step: float) -> torch.Tensor:
+        decoded = decode(self, latents, step)
+        assert latents.device == decoded.device == away
+        batches.append(latents.shape)
+        return torch.zeros(decoded.shape)  # as if copied back
+
+    monkeypatch.setattr(PackagedAutoencoder, "decode", watched)
+    dataset = PictureDataset(coded[0], batch_decode=True, device="cuda")
+    (pictures,) = DataLoader(dataset, batch_size=6, collate_fn=collate_pictures)
+    assert len(pictures) == 6 and sorted(shape[0] for shape in batches) == [2, 4], "one batch of each size"

@@ -34,7 +34,7 @@ def commands(text: str) -> list[list[str]]:
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder ``photos``, the archive ``out.uni`` and two shards."""
+    """The folder ``photos``, the archive ``out.uni`` and three shards."""
     root = tmp_path_factory.mktemp("using")
     for number in range(6):
         folder = root / "photos" / ("cats" if number % 2 else "dogs")
@@ -43,6 +43,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number in range(2):
         with tarfile.open(root / f"shards-00{number}.tar", "w") as tar:
             tar.add(root / "photos" / "cats" / f"{2 * number + 1}.png", f"00000{number}.png")
+    with tarfile.open(root / "more.tar", "w") as tar:
+        tar.add(root / "photos" / "dogs" / "0.png", "dogs/0.png")
     ((name, folder_name, output),) = commands(PAGE.read_text(encoding="utf-8").split("\n## ", 1)[0])
     arguments = [name, str(root / folder_name), str(root / output)]
     assert CliRunner().invoke(cli, arguments, catch_exceptions=False).exit_code == 0

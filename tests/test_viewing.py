@@ -26,6 +26,7 @@ from unicorn_codec.packing.pack import pack
 from unicorn_codec.packing.reports import PackReport
 from unicorn_codec.pictures.metrics import psnr_db
 from unicorn_codec.pictures.picture_files import printable
+from unicorn_codec.viewing import gallery as gallery_module
 from unicorn_codec.viewing import small_pictures
 from unicorn_codec.viewing.export import MOST_EXPORTED, export_gallery
 from unicorn_codec.viewing.gallery import Gallery
@@ -33,7 +34,8 @@ from unicorn_codec.viewing.pages import FILES, policy, static
 from unicorn_codec.viewing.server import FRAME, application, serve
 from unicorn_codec.viewing.small_pictures import Kept
 
-GOLDEN = Path(__file__).parent / "golden"
+ROOT = Path(__file__).parent.parent
+GOLDEN = ROOT / "tests" / "golden"
 TOKEN, HOST = "secret", "127.0.0.1:8000"
 
 
@@ -119,6 +121,47 @@ def test_thumbnails_come_quick_then_sharp_then_from_memory(many: Path) -> None:
         assert (size == opened.listing["columns"]["width"][index]) or is_final or max(size) < 20
     again = frames(client.get("thumbnails?of=1,2,3").content)
     assert [is_final for _, is_final, _ in again] == [True] * 3
+    opened.close()
+
+
+def test_quick_thumbnails_need_no_torch_even_of_an_archive_with_an_update() -> None:
+    program = (
+        "import sys; from unicorn_codec.viewing.gallery import Gallery\n"
+        "from unicorn_codec.viewing.server import framed\n"
+        "gallery = Gallery(sys.argv[1]); gallery.prepare(); stream = framed(gallery, [0, 1, 2, 3])\n"
+        "parts = [next(stream) for _ in range(4)]\n"
+        "assert 'torch' not in sys.modules; sys.stdout.buffer.write(b''.join(parts))"
+    )
+    path = GOLDEN / "updated-codes.uni"
+    done = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, check=True, cwd=ROOT)
+    found = frames(done.stdout)
+    assert sorted(index for index, _, _ in found) == [0, 1, 2, 3]
+    with Archive.open(path, device="cpu") as archive:
+        for index, is_final, data in found:
+            small = Image.open(io.BytesIO(data)).convert("RGB")
+            whole = archive[index].convert("RGB").resize(small.size, Image.Resampling.BOX)
+            assert not is_final and psnr_db(np.asarray(whole), np.asarray(small)) > 18
+
+
+def test_the_first_wall_is_made_before_the_page_asks_for_it(many: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = Gallery(many, device="cpu")
+    monkeypatch.setattr(gallery_module, "MOST_PREPARED", 8)
+    opened.prepare()
+    assert opened._preparing is not None
+    opened._preparing.join()
+    columns = opened.listing["columns"]
+    wall = [index for _, index in sorted(zip(columns["name"], columns["index"], strict=True))[:8]]
+    decoded = list[int]()
+    quick = small_pictures.QuickDecoder.thumbnails
+    monkeypatch.setattr(
+        small_pictures.QuickDecoder,
+        "thumbnails",
+        lambda self, indices: quick(self, [decoded.append(index) or index for index in indices]),  # type: ignore[func-returns-value]
+    )
+    stream = opened.thumbnails([*wall, 39])
+    found = [next(stream) for _ in range(9)]
+    assert [one.index for one in found] == [*wall, 39] and decoded == [39]
+    assert all(one.data and not one.is_final for one in found)
     opened.close()
 
 
@@ -259,7 +302,7 @@ def test_an_exported_page_holds_its_pictures_and_nothing_of_a_name_is_markup(man
 
 
 def test_an_export_refuses_too_many_and_what_exists(many: Path, tmp_path: Path, gallery: Gallery) -> None:
-    with pytest.raises(InvalidSetting, match=f"1 to {MOST_EXPORTED}"):
+    with pytest.raises(InvalidSetting, match=f"at most {MOST_EXPORTED}"):
         export_gallery(gallery, tmp_path / "page.html", list(range(MOST_EXPORTED + 1)))
     (tmp_path / "page.html").write_text("kept")
     result = export(many, tmp_path / "page.html", "--index", "0")

@@ -13,6 +13,9 @@ try:
 except ImportError:  # on systems without it, an open file cannot be removed anyway
     fcntl = None  # type: ignore[assignment]
 
+HAS_LOCKS = fcntl is not None
+"""Whether ``lock`` does anything on this system."""
+
 _SUFFIX = ".uni-part"
 
 

@@ -16,13 +16,16 @@ def choose_device(name: str) -> torch.device:
     """Return the device of a name: ``auto`` (a GPU if there is one), ``cpu`` or ``cuda``.
 
     Raises:
-        InvalidSetting: ``cuda`` was asked for and there is no GPU.
+        InvalidSetting: ``cuda`` was asked for and there is no GPU, or there is no such name.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name == "cuda" and not torch.cuda.is_available():
         raise InvalidSetting("no CUDA device is available; use --device cpu or auto")
-    return torch.device(name)
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        raise InvalidSetting(f"unknown device {name!r}: use auto, cpu or cuda") from error
 
 
 def has_fast_bfloat16(device: torch.device) -> bool:

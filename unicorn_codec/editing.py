@@ -28,8 +28,17 @@ def remove(path: Path | str, indices: Sequence[int]) -> int:
         return reader.footer.pictures - sum(row.codec != OTHER_FILE for row in rows)
 
 
-def repair_file(damaged: Path | str, output: Path | str) -> RepairReport:
+def repair_file(
+    damaged: Path | str,
+    output: Path | str,
+    scanning: Callable[[int, int], None] = lambda *_: None,
+    storing: Callable[[int, int], None] = lambda *_: None,
+) -> RepairReport:
     """Write a new archive of all intact parts of a damaged one, which is not modified. Indices do not change.
+
+    Args:
+        scanning: called with the number of scanned bytes, and of all.
+        storing: called with the number of stored records, and of all.
 
     Raises:
         ArchiveUnreadable: the file cannot be read.
@@ -39,7 +48,7 @@ def repair_file(damaged: Path | str, output: Path | str) -> RepairReport:
     """
     try:
         with open(damaged, "rb") as file, open_atomic(Path(output)) as saved:
-            return repair(FileBytes(file), saved)
+            return repair(FileBytes(file), saved, scanning, storing)
     except FileNotFoundError as error:
         raise ArchiveUnreadable(f"cannot read {damaged}: {error.strerror}") from error
     except OSError as error:

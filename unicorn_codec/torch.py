@@ -6,6 +6,7 @@
 >>> loader = DataLoader(dataset, batch_size=32, shuffle=True, num_workers=4)  # doctest: +SKIP
 """
 
+import operator
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,8 @@ class PictureDataset(Dataset[Any]):
     Raises:
         FormatError, ArchiveUnreadable: the file is missing or not a valid archive.
         IndexOutOfRange: no picture has one of the indices.
+        InvalidSetting: there is no such device.
+        TypeError: an index is no integer.
     """
 
     def __init__(
@@ -59,7 +62,7 @@ class PictureDataset(Dataset[Any]):
         chosen_device = device or ("auto" if batch_decode else "cpu")
         self._opened = ProcessArchive(path, device=chosen_device, background=background)
         self.transform, self.label, self.batch_decode = transform, label, batch_decode
-        self._chosen = None if indices is None else np.fromiter(indices, np.int64)
+        self._chosen = None if indices is None else np.fromiter(map(operator.index, indices), np.int64)
         self._found: NDArray[np.int64] | None = None
         known = self._opened.archive.reader.pictures()
         if self._chosen is not None and (lacking := self._chosen[~np.isin(self._chosen, known)]).size:

@@ -21,6 +21,7 @@ from unicorn_codec.measurement import Matching, Measured, PictureDistortion, mea
 from unicorn_codec.pictures.images import MAX_PIXELS, Folder, Picture, list_folder
 from unicorn_codec.pictures.limits import DAMAGE_NOTE
 from unicorn_codec.pictures.picture_files import native_name, printable
+from unicorn_codec.shards.inputs import InputFolder, Inputs, folder_of
 from unicorn_codec.weights.weight_section import parse_tensors
 
 Stage = Callable[[str, int, int], None]
@@ -70,7 +71,7 @@ class VerifyReport:
 
 def verify(
     path: Path | str,
-    against: Path | str | None = None,
+    against: Inputs | None = None,
     *,
     min_psnr_db: float | None = None,
     min_ms_ssim: float | None = None,
@@ -86,7 +87,8 @@ def verify(
     If the autoencoder is not available, the canary is not decoded, with a ``CanaryWarning``.
 
     Args:
-        against: folder of the originals, read as when the archive was packed. None compares nothing.
+        against: folder of the originals, or tar and parquet files, read as when the archive was packed. None compares
+            nothing.
         min_psnr_db, min_ms_ssim: quality floor; pictures below it are reported.
         skip_unreadable: ignore unreadable pictures of the folder.
         ignore_others: ignore pictures of the folder that the archive lacks.
@@ -99,7 +101,8 @@ def verify(
         AutoencoderMismatch: the loaded autoencoder is not the one of the file.
         AutoencoderUnavailable: the autoencoder is needed for the comparison, and cannot be loaded.
         DecoderMismatch: the canary decodes to other pixels than when the archive was packed.
-        ImageFolderError: the folder cannot be read.
+        ImageFolderError: the folder, or a tar or parquet file, cannot be read.
+        OutputError: there is no place to unpack tar or parquet files.
     """
     with warnings.catch_warnings():
         # Damage that the reader tolerates is listed below.
@@ -117,34 +120,59 @@ def verify(
                 warnings.warn(f"no picture was decoded: {error}", CanaryWarning, stacklevel=2)
         if against is None:
             return report
-        # Files accepted when packing are read in the same way; others have no picture in the archive.
-        read = replace(
-            archive.read_options, skip_unreadable=True, first_page=True, accept_damaged=True, max_pixels=max_pixels
-        )
-        # Where the archive holds other files too, the folder's are compared, hidden ones as well.
-        kept = OriginalOptions(keep_others=archive.reader.footer.files > 0)
-        output = None if is_url(path) else Path(path)
-        originals = list_folder(
-            against, read, lambda done, total: on_stage("reading", done, total), kept, output=output
-        )
-        same, differences = compare_files(archive, originals.root)
-        ignored = same | (damaged_names(originals) if skip_unreadable else set())
-        matching, others = compare(archive, originals, ignore_others=ignore_others, ignored=ignored)
-        differences += others
-        if not ignore_others:
-            differences += lacking(originals, skip_unreadable=skip_unreadable, ignored=same)
-        report = replace(report, differences=tuple(differences))
-        if not matching:
-            return report
-        pairs = Matching(list(matching), list(matching.values()))
-        measured = measure(archive, originals, read, lambda done, total: on_stage("measuring", done, total), pairs)
-        return replace(
-            report,
-            measured=measured,
-            differences=(*report.differences, *changed_transparency(measured)),
-            below_floor=measured.below(min_psnr_db, min_ms_ssim),
-            below_stored=below_stored(archive, measured),
-        )
+        with folder_of(against, None, lambda done, total: on_stage("unpacking", done, total)) as found:
+            report = compared(
+                report,
+                archive,
+                found,
+                skip_unreadable=skip_unreadable,
+                ignore_others=ignore_others,
+                output=None if is_url(path) else Path(path),
+                on_stage=on_stage,
+            )
+        floor = (min_psnr_db, min_ms_ssim)
+        return report if report.measured is None else replace(report, below_floor=report.measured.below(*floor))
+
+
+def compared(
+    report: VerifyReport,
+    archive: Archive,
+    found: InputFolder,
+    *,
+    skip_unreadable: bool,
+    ignore_others: bool,
+    output: Path | None,
+    on_stage: Stage,
+) -> VerifyReport:
+    """Return a report with the comparison of all pictures with originals in a folder, but for the quality floor.
+
+    Args:
+        output: path of the archive, which is no original even if it lies in the folder.
+    """
+    # Files accepted when packing are read in the same way; others have no picture in the archive.
+    read = replace(archive.read_options, skip_unreadable=True, first_page=True, accept_damaged=True)
+    read = replace(read, max_pixels=archive.max_pixels)
+    # Where the archive holds other files too, the folder's are compared, hidden ones as well.
+    kept = OriginalOptions(keep_others=archive.reader.footer.files > 0)
+    originals = list_folder(found.root, read, lambda done, total: on_stage("reading", done, total), kept, output=output)
+    originals = replace(originals, left_out=(*found.left_out, *originals.left_out))
+    same, differences = compare_files(archive, originals.root)
+    ignored = same | (damaged_names(originals) if skip_unreadable else set())
+    matching, others = compare(archive, originals, ignore_others=ignore_others, ignored=ignored)
+    differences += others
+    if not ignore_others:
+        differences += lacking(originals, skip_unreadable=skip_unreadable, ignored=same)
+    report = replace(report, differences=tuple(differences))
+    if not matching:
+        return report
+    pairs = Matching(list(matching), list(matching.values()))
+    measured = measure(archive, originals, read, lambda done, total: on_stage("measuring", done, total), pairs)
+    return replace(
+        report,
+        measured=measured,
+        differences=(*report.differences, *changed_transparency(measured)),
+        below_stored=below_stored(archive, measured),
+    )
 
 
 def damage_of(reader: ContainerReader) -> list[str]:

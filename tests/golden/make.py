@@ -16,6 +16,7 @@ from PIL import Image
 
 from unicorn_codec.archive import Archive
 from unicorn_codec.codes.context_model import load_context_model
+from unicorn_codec.codes.stored_update import serialize_update
 from unicorn_codec.config import (
     CodesOptions,
     Goal,
@@ -34,7 +35,7 @@ from unicorn_codec.pictures.demo_pictures import make_demo_pictures
 from unicorn_codec.pictures.images import list_folder, write_picture
 from unicorn_codec.pictures.png_chunks import SIGNATURE, chunk
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
-from unicorn_codec.transform.folder_update import UpdatedModels, quantise_update, serialize_update, update_shapes
+from unicorn_codec.transform.folder_update import UpdatedModels, quantise_update, update_shapes
 
 FOLDER = Path(__file__).parent
 CODES = CodesOptions(sequences=False, device="cpu")

@@ -42,6 +42,11 @@ _WIDE_TENSORS = ("bias", "mean_bias", "scale_bias")
 _INT64_TENSORS = ("mean_bias", "scale_bias", "frequencies")
 
 
+def fraction_bits(name: str) -> int:
+    """Return the bits after the binary point of an integer weight. Biases are added to products with features."""
+    return WEIGHT_BITS + FEATURE_BITS * name.endswith("bias")
+
+
 @dataclass(frozen=True)
 class ContextModel:
     """Integer weights of the context model, for C channels and H hidden values per channel.

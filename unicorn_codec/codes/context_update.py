@@ -6,15 +6,18 @@ the same integers on every machine, and to their floating-point counterparts whi
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from torch import Tensor
 
-from unicorn_codec.codes.context_model import PASSES, ContextModel, Floats
-from unicorn_codec.codes.rate_model import RateModel, fraction_bits
+from unicorn_codec.codes.context_model import PASSES, ContextModel, Floats, fraction_bits
 
-Array = TypeVar("Array", Floats, Tensor)
+if TYPE_CHECKING:  # at run time they would load torch, which readers of thumbnails do without
+    from torch import Tensor
+
+    from unicorn_codec.codes.rate_model import RateModel
+
+Array = TypeVar("Array", Floats, "Tensor")
 
 SHIFTED = ("bias", "linear", "mean", "scale", "mean_bias", "scale_bias")
 """Tensors that an update shifts. The biases of all levels are shifted alike."""
@@ -52,7 +55,7 @@ def updated_model(model: ContextModel, update: Mapping[str, Floats]) -> ContextM
     return replace(model, **integers)
 
 
-def updated_rate_parameters(rate: RateModel, update: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def updated_rate_parameters(rate: "RateModel", update: "Mapping[str, Tensor]") -> "dict[str, Tensor]":
     """Return the parameters of the floating-point model with an update applied, differentiable by the update."""
     own: dict[str, Tensor] = {name: getattr(rate, name) for name in ("earlier", *SHIFTED)}
     return _updated(own, update, dict.fromkeys(SHIFTED, 1.0))

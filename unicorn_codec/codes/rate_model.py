@@ -12,15 +12,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unicorn_codec.codes.context_model import (
-    FEATURE_BITS,
     MAX_SYMBOL,
     NEIGHBOURS,
     PASSES,
     SCALES,
-    WEIGHT_BITS,
     ContextModel,
     known,
 )
+from unicorn_codec.codes.context_model import fraction_bits as fraction_bits
 from unicorn_codec.devices import has_fast_bfloat16
 from unicorn_codec.format.header import MAX_LEVEL
 
@@ -29,11 +28,6 @@ LOG_RATIO = 1 / 7
 """Scale class k stands for a logistic density of scale SMALLEST_SCALE * exp(k / 7): 0.06 to 49."""
 
 WEIGHT_NAMES = ("earlier", "same", "bias", "linear", "mean", "scale", "mean_bias", "scale_bias")
-
-
-def fraction_bits(name: str) -> int:
-    """Return the bits after the binary point of an integer weight. Biases are added to products with features."""
-    return WEIGHT_BITS + FEATURE_BITS * name.endswith("bias")
 
 
 class RateModel(nn.Module):

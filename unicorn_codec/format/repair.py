@@ -1,5 +1,6 @@
 """Rebuilding of a damaged archive, from records found by scanning and by intact index pages."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import IO
@@ -74,16 +75,25 @@ class _Salvage:
     footer: Footer | None = None
 
 
-def repair(data: Bytes, output: IO[bytes]) -> RepairReport:
+def repair(
+    data: Bytes,
+    output: IO[bytes],
+    scanning: Callable[[int, int], None] = lambda *_: None,
+    storing: Callable[[int, int], None] = lambda *_: None,
+) -> RepairReport:
     """Write a new archive of all intact parts of a damaged one. Indices do not change.
 
     What a picture needs is read when it is written, so that memory grows with the index alone.
+
+    Args:
+        scanning: called with the number of scanned bytes, and of all.
+        storing: called with the number of stored records, and of all.
 
     Raises:
         FormatError: the archive's id is lost.
         NothingToRepair: no picture can be recovered.
     """
-    found = scan(data)
+    found = scan(data, scanning)
     salt = salt_of(found.archive_id)
     left = _sorted(found, data, salt)
     _by_rows(data, left, salt)
@@ -101,7 +111,7 @@ def repair(data: Bytes, output: IO[bytes]) -> RepairReport:
     known = range(max(there, default=-1) + 1) if is_index_lost else (i for i, row in left.rows.items() if row.lives)
     wanted = set(known) - left.removed
     named = [index for index in there if index in left.names]
-    _write(output, found.archive_id, data, left, kept, of_network)
+    _write(output, found.archive_id, data, left, kept, of_network, storing)
     return RepairReport(
         pictures=len(there),
         lost=tuple((index, left.names.get(index)) for index in sorted(wanted - there)),
@@ -223,6 +233,7 @@ def _write(
     left: _Salvage,
     kept: dict[int, FoundRecord],
     of_network: list[Row],
+    progress: Callable[[int, int], None],
 ) -> None:
     salt = salt_of(archive_id)
 
@@ -243,7 +254,8 @@ def _write(
             decoder = replace(decoder, weights=writer.add_weights(left.weights[decoder.weights.digest]))
         numbers[number] = writer.add_decoder(decoder)
     parents = _parents_of_living(left, kept)
-    for index, found in sorted(kept.items()):
+    for number, (index, found) in enumerate(sorted(kept.items()), start=1):
+        progress(number, len(kept))
         if index in left.removed and index not in parents:
             continue
         is_removed, record = index in left.removed, found.read(data, salt)

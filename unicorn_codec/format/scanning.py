@@ -1,7 +1,7 @@
 """Scan of an archive from its start, without footer or index, for intact and correctable chunks and records."""
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from unicorn_codec.errors import ChecksumMismatch, FormatError, InvalidField, TruncatedFile
@@ -119,14 +119,18 @@ def checked_payload(data: Bytes, offset: int, header: ChunkHeader, salt: int) ->
     return mended(payload, wanted, begin), True
 
 
-def scan(data: Bytes) -> Scan:
+def scan(data: Bytes, progress: Callable[[int, int], None] = lambda *_: None) -> Scan:
     """Scan a whole file. Single flipped bits are corrected; after damage, the scan resumes at the next chunk or record.
+
+    Args:
+        progress: called with the number of scanned bytes, and of all.
 
     Raises ``TruncatedFile`` if the archive's id is not found.
     """
     found = Scan(find_id(data))
     salt, offset = salt_of(found.archive_id), len(PREAMBLE)
     while offset < len(data):
+        progress(offset, len(data))
         window = data[offset : offset + 64]
         try:
             header = parse_chunk_header(window, 0, salt)
@@ -140,6 +144,7 @@ def scan(data: Bytes) -> Scan:
             found.problems.append(f"{_what(again[0], offset)}: one bit of its header is mended")
             header, window = again
         offset = _take_chunk(data, offset, header, window, salt, found)
+    progress(len(data), len(data))
     return found
 
 

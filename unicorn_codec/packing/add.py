@@ -34,6 +34,7 @@ from unicorn_codec.packing.self_contained import attach_model, is_wanted_now
 from unicorn_codec.packing.whole_files import WholeFiles
 from unicorn_codec.pictures.images import Note, list_folder
 from unicorn_codec.pictures.picture_files import LeftOut, OtherFile, printable
+from unicorn_codec.shards.inputs import Inputs, folder_of
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder, load_autoencoder
 
 NAMES_SHOWN = 5
@@ -63,11 +64,12 @@ class AddReport:
 
 
 def add(
-    path: Path | str, folder: Path | str, options: CodesOptions | None = None, observer: Observer | None = None
+    path: Path | str, inputs: Inputs, options: CodesOptions | None = None, observer: Observer | None = None
 ) -> AddReport:
-    """Add all pictures below a folder to an archive of codes. Existing bytes and indices do not change.
+    """Add all pictures below a folder, or in shards, to an archive of codes. Existing bytes and indices do not change.
 
     Args:
+        inputs: a folder, or one or more tar and parquet files.
         options: effort, time, device, seed, metadata, originals, reading options and ``self_contained`` are used. The
             archive determines everything else, including ``max_side`` and the background.
 
@@ -77,6 +79,15 @@ def add(
         UnicornError: see ``errors``; the archive is then unchanged.
     """
     path, options, observer = Path(path), options or CodesOptions(), observer or Observer()
+    with growing(path):  # refuse what is no archive before shards are unpacked
+        pass
+    with folder_of(inputs, path, observer.of_stage("unpacking")) as found:
+        report = add_folder(path, found.root, options, observer)
+    return replace(report, left_out=(*found.left_out, *report.left_out))
+
+
+def add_folder(path: Path, folder: Path, options: CodesOptions, observer: Observer) -> AddReport:
+    """Add all pictures below a folder. Options, errors and result are those of ``add``."""
     started = time.monotonic()
     before = path.stat().st_size if path.exists() else 0
     with growing(path) as (reader, writer):

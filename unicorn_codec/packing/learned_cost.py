@@ -11,12 +11,13 @@ from torch.func import functional_call
 from unicorn_codec.codes.context_model import level_of
 from unicorn_codec.codes.context_update import updated_rate_parameters
 from unicorn_codec.codes.rate_model import RateModel
+from unicorn_codec.codes.stored_update import CONTEXT
 from unicorn_codec.devices import has_fast_bfloat16
 from unicorn_codec.format.code_kinds import decoder_step, model_level
 from unicorn_codec.packing.learning_windows import LearningWindows
 from unicorn_codec.packing.refinement import bits_worth
 from unicorn_codec.transform.distortion import distortion
-from unicorn_codec.transform.folder_update import CONTEXT, UpdatedModels
+from unicorn_codec.transform.folder_update import UpdatedModels
 from unicorn_codec.transform.network_update import updated_parameters
 from unicorn_codec.transform.resampling import double
 

@@ -14,17 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from unicorn_codec.checkpoints import CodesCheckpoint
+from unicorn_codec.codes.stored_update import CONTEXT, serialize_update
 from unicorn_codec.devices import map_in_workers
 from unicorn_codec.packing.learned_cost import LearnedCost
 from unicorn_codec.packing.learning_windows import LearningWindows, draw_batch
 from unicorn_codec.packing.observer import Observer
-from unicorn_codec.transform.folder_update import (
-    CONTEXT,
-    UpdatedModels,
-    quantise_update,
-    serialize_update,
-    update_shapes,
-)
+from unicorn_codec.transform.folder_update import UpdatedModels, quantise_update, update_shapes
 
 PROBE_STEPS, PROBE_SECONDS = 30, 60.0
 GROWTH_AFTER_PROBE = 2.5

@@ -1,10 +1,10 @@
-"""What is packed: a folder, or shards whose members become one for the time of packing."""
+"""What is packed or compared: a folder, or shards whose members become one for that time."""
 
 import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -16,6 +16,7 @@ from unicorn_codec.shards import tar_files
 from unicorn_codec.shards.members import MemberFolder
 from unicorn_codec.shards.parquet_files import SUFFIX, read_parquet
 from unicorn_codec.shards.remote_files import read_remote, without_password
+from unicorn_codec.shards.temporary_folder import remove_abandoned, temporary_folder
 
 MAX_SHARDS = 100_000
 _BRACES = re.compile(r"\{([^{}]*)\}")
@@ -26,7 +27,7 @@ Inputs = Path | str | Sequence[Path | str]
 
 @dataclass(frozen=True, slots=True)
 class InputFolder:
-    """A folder to pack.
+    """A folder of pictures.
 
     Args:
         left_out: members of shards that are not in it, with the reason.
@@ -38,14 +39,14 @@ class InputFolder:
 
 @contextmanager
 def folder_of(
-    inputs: Inputs, near: Path, progress: Callable[[int, int], None] = lambda *_: None
+    inputs: Inputs, near: Path | None, progress: Callable[[int, int], None] = lambda *_: None
 ) -> Iterator[InputFolder]:
     """Give a folder as it is, or put remote files or shards into a temporary one that vanishes at the end.
 
     Args:
         inputs: a folder; the URL of one, which fsspec knows; or tar and parquet files, also by patterns such as
             ``shards-{000..009}.tar``.
-        near: an output file; the temporary folder lies next to it.
+        near: an output file; the temporary folder lies next to it. None: in the system's folder of temporary files.
         progress: called with the number of shards that are unpacked, and of all.
 
     Raises:
@@ -55,6 +56,8 @@ def folder_of(
         PackageMissing: a parquet file or a URL is given, and pyarrow or fsspec is not installed.
     """
     given = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
+    parent = Path(tempfile.gettempdir()) if near is None else near.absolute().parent
+    remove_abandoned(parent)
     urls = [one for one in given if is_url(one)]
     if urls:
         if len(given) > 1:
@@ -62,8 +65,8 @@ def folder_of(
                 f"give one folder, or tar and parquet files; {without_password(str(urls[0]))} is a URL"
             )
         url = str(urls[0])
-        with _temporary_folder(near) as name, _shown_as(without_password(url), name):
-            folder = MemberFolder(Path(name))
+        with _temporary_folder(parent) as root, _shown_as(without_password(url), root):
+            folder = MemberFolder(root)
             folder.add_all(read_remote(url, progress), Path(without_password(url)))
             yield InputFolder(folder.root, tuple(folder.left_out))
         return
@@ -75,35 +78,42 @@ def folder_of(
         other = next((path for path in paths if not is_shard(path)), "nothing")
         raise InvalidSetting(f"give one folder, or tar and parquet files; {other} is none of these files")
     shown = str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
-    with _temporary_folder(near) as name, _shown_as(shown, name):
-        folder = MemberFolder(Path(name))
+    with _temporary_folder(parent) as root, _shown_as(shown, root):
+        folder = MemberFolder(root)
         for done, path in enumerate(paths, start=1):
-            members = read_parquet(path) if path.name.lower().endswith(SUFFIX) else tar_files.read_tar(path)
-            folder.add_all(members, path)
+            folder.add_all(read_parquet(path) if is_parquet(path) else tar_files.read_tar(path), path)
             progress(done, len(paths))
         yield InputFolder(folder.root, tuple(folder.left_out))
 
 
-def _temporary_folder(near: Path) -> "tempfile.TemporaryDirectory[str]":
-    try:
-        return tempfile.TemporaryDirectory(prefix=".unicorn-shards-", dir=near.absolute().parent)
-    except OSError as error:
-        raise OutputError(f"cannot write to {near.absolute().parent}: {reason_of(error)}") from error
+@contextmanager
+def _temporary_folder(parent: Path) -> Iterator[Path]:
+    with ExitStack() as stack:
+        try:
+            root = stack.enter_context(temporary_folder(parent))
+        except OSError as error:
+            raise OutputError(f"cannot write to {parent}: {reason_of(error)}") from error
+        yield root
 
 
 @contextmanager
-def _shown_as(inputs: str, temporary: str) -> Iterator[None]:
+def _shown_as(inputs: str, temporary: Path) -> Iterator[None]:
     """Name what the user gave in errors, and not the temporary folder."""
     try:
         yield
     except UnicornError as error:
-        error.args = tuple(str(part).replace(temporary, inputs) for part in error.args)
+        error.args = tuple(str(part).replace(str(temporary), inputs) for part in error.args)
         raise
 
 
 def is_shard(path: Path) -> bool:
     """Return whether a path is that of a tar or parquet file, by its suffix."""
     return path.name.lower().endswith((*tar_files.SUFFIXES, SUFFIX)) and not path.is_dir()
+
+
+def is_parquet(path: Path) -> bool:
+    """Return whether a path is that of a parquet file, by its suffix."""
+    return path.name.lower().endswith(SUFFIX)
 
 
 def expand_braces(pattern: Path | str) -> list[Path]:

@@ -87,7 +87,7 @@ class MemberFolder:
             raise BadMember("its name leads outside the shard") from error
         except OSError as error:
             if error.errno in _FULL:
-                raise OutputError(f"cannot unpack {shard} to {self.root.parent}: {reason_of(error)}") from error
+                raise OutputError(f"cannot unpack {shard} to {self.root.parent.parent}: {reason_of(error)}") from error
             raise BadMember(reason_of(error)) from error
         self._shard_of[name] = shard
 

@@ -41,7 +41,7 @@ def read_parquet(path: Path) -> Iterator[Member]:
     """
     arrow = import_pyarrow()
     try:
-        with arrow.parquet.ParquetFile(path) as file:
+        with arrow.parquet.ParquetFile(path, page_checksum_verification=True) as file:
             pictures = picture_column(arrow, file.schema_arrow, path)
             number = 0
             for batch in file.iter_batches(ROWS_AT_ONCE):
@@ -131,7 +131,7 @@ def write_parquet(export: Export, file: IO[bytes]) -> tuple[list[int], int]:
     written, waiting = list[int](), list[ExportedFile]()
     files_left = 0
     texts = _texts(export)
-    with arrow.parquet.ParquetWriter(file, schema) as writer:
+    with arrow.parquet.ParquetWriter(file, schema, write_page_checksum=True) as writer:
         for one in export.files():
             if export.archive.is_picture(one.index):
                 waiting.append(one)

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 from unicorn_codec.errors import ImageFolderError
 from unicorn_codec.format.limits import MAX_TIME
@@ -28,13 +28,27 @@ _KINDS = {
 }
 
 
+class _Header(tarfile.TarInfo):
+    """Header of a member, or a block of the end."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """Read a block. Raise ``ReadError`` instead of a header's error where there is none, which would be an end."""
+        if not buf:
+            raise tarfile.ReadError(
+                "it has no end; it was cut after a member, or never finished. Unpack it, and use the folder, if what "
+                "it holds is all there should be"
+            )
+        return super().frombuf(buf, encoding, errors)
+
+
 def read_tar(path: Path) -> Iterator[Member]:
     """Yield the members of a tar file in their order, without folders.
 
     Raises:
-        ImageFolderError: it is missing, no tar file, or damaged.
+        ImageFolderError: it is missing, no tar file, damaged, or without its end.
     """
-    with _refusing(path), tarfile.open(path, "r|*") as tar:
+    with _refusing(path), tarfile.open(path, "r|*", tarinfo=_Header) as tar:
         for info in tar:
             tar.members.clear()  # type: ignore[attr-defined]  # it keeps them all
             if not info.isdir():

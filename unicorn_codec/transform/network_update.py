@@ -19,22 +19,9 @@ def convolutions(network: CodingAutoencoder) -> Iterator[tuple[str, nn.Conv2d]]:
             yield name, module
 
 
-def network_update_shapes(network: CodingAutoencoder, rank: int) -> dict[str, tuple[int, int]]:
-    """Return rows and columns of the update's tensors, in the order of the file.
-
-    A kernel of shape (out, in, k, k) is multiplied by 1 + ``out`` for each output and by 1 + ``in`` for each input. To
-    a kernel of the decoder, as a matrix of out rows, the product of ``left`` transposed and ``right`` is added. A bias
-    is shifted by ``bias``.
-    """
-    shapes: dict[str, tuple[int, int]] = {}
-    for name, layer in convolutions(network):
-        shapes[f"{name}.out"] = (1, layer.out_channels)
-        shapes[f"{name}.in"] = (1, layer.in_channels)
-        shapes[f"{name}.bias"] = (1, layer.out_channels)
-        if rank and name.startswith("decoder."):
-            shapes[f"{name}.left"] = (rank, layer.out_channels)
-            shapes[f"{name}.right"] = (rank, layer.weight[0].numel())
-    return shapes
+def kernels_of(network: CodingAutoencoder) -> dict[str, tuple[int, ...]]:
+    """Return the shapes (out, in, k, k) of the convolutions by name, in order."""
+    return {name: tuple(layer.weight.shape) for name, layer in convolutions(network)}
 
 
 def updated_parameters(network: CodingAutoencoder, update: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -22,7 +22,7 @@ def export_gallery(
     *,
     overwrite: bool = False,
     progress: Callable[[int], None] = lambda _: None,
-) -> int:
+) -> list[int]:
     """Write a page that holds pictures of an archive as WebP, at most ``EXPORTED_SIDE`` pixels a side.
 
     Args:
@@ -30,16 +30,18 @@ def export_gallery(
         progress: called with the number of pictures that are done.
 
     Returns:
-        The number of pictures that could not be decoded, which the page says of them.
+        The indices of pictures that could not be decoded, ascending; the page says so in their places.
 
     Raises:
         InvalidSetting: more than ``MOST_EXPORTED`` pictures are wanted, or none.
         OutputError: the page exists or cannot be written.
         PictureTooLarge, AutoencoderUnavailable, AutoencoderMismatch: as for ``Archive.iterate``.
     """
-    if not 0 < len(indices) <= MOST_EXPORTED:
+    if not indices:
+        raise InvalidSetting(f"{gallery.title} holds no pictures to show")
+    if len(indices) > MOST_EXPORTED:
         raise InvalidSetting(
-            f"a page holds 1 to {MOST_EXPORTED} pictures, not {len(indices):,}: choose some by --index or --name"
+            f"a page holds at most {MOST_EXPORTED} pictures, not {len(indices):,}: choose some by --index or --name"
         )
     refuse_output(page, overwrite=overwrite)
     pictures, lost = dict[int, str | None](), list[int]()
@@ -61,4 +63,4 @@ def export_gallery(
     }
     text = self_contained_gallery(gallery.title, data)
     write_file(page, [text.encode()], overwrite=overwrite)
-    return len(lost)
+    return sorted(lost)

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
 from pathlib import PurePosixPath
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any
 
-from unicorn_codec.codes.context_model import ContextModel
 from unicorn_codec.config import MAX_PIXELS
 from unicorn_codec.errors import FormatError, UnicornError
 from unicorn_codec.format.reader import ContainerReader
@@ -31,6 +30,10 @@ SHARP_TOGETHER = 4
 """Pictures that are decoded together for thumbnails: few, so that a picture at full size need not wait long."""
 
 KEPT_PICTURE_BYTES = 64 << 20
+KEPT_QUICK_BYTES = 8 << 20
+
+MOST_PREPARED = 64
+"""Thumbnails that are made before the page asks for any: about a wall."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,30 +73,39 @@ class Gallery:
             raise
         self._archive: Archive | None = None
         self._decoding, self._opening = Lock(), Lock()
-        self._quick = QuickDecoder(self.reader, max_pixels, self._updated_model)
+        self._quick = QuickDecoder(self.reader, max_pixels)
         self._thumbnails, self._pictures = Kept(), Kept(KEPT_PICTURE_BYTES)
+        self._quick_kept, self._asked = Kept(KEPT_QUICK_BYTES), Event()
+        self._preparing: Thread | None = None
 
     def close(self) -> None:
         """Close the archive."""
+        self._asked.set()
+        if self._preparing is not None:
+            self._preparing.join()
         with self._opening:
             if self._archive is not None:
                 self._archive.close()
         self.reader.source.close()
 
     def prepare(self) -> None:
-        """Do ahead what the first wall needs, in a thread, while a browser starts."""
+        """Make quick thumbnails of the first wall ahead, in a thread, until the page asks for thumbnails.
+
+        Of an archive behind a URL only one, so that no request is made for what nobody looks at.
+        """
 
         def work() -> None:
             with suppress(UnicornError):  # shown where somebody asks for it
-                next(self._quick.thumbnails(self.listing["columns"]["index"][:1]), None)
+                columns = self.listing["columns"]
+                most = 1 if is_url(self.path) else MOST_PREPARED
+                by_name = sorted(zip(columns["name"], columns["index"], strict=True))
+                for thumbnail in self._quick.thumbnails(index for _, index in by_name[:most]):
+                    self._keep_quick(thumbnail)
+                    if self._asked.is_set():
+                        return
 
-        if not self.needs_torch:
-            Thread(target=work, daemon=True).start()
-
-    @property
-    def needs_torch(self) -> bool:
-        """Whether a decoder of the archive has weights of its own, so that even quick thumbnails need torch."""
-        return any(decoder.weights is not None for decoder in self.reader.footer.decoders)
+        self._preparing = Thread(target=work, daemon=True)
+        self._preparing.start()
 
     @property
     def title(self) -> str:
@@ -133,15 +145,26 @@ class Gallery:
             else:
                 yield Thumbnail(index, kept, True)
         done = set[int]()
-        for thumbnail in self._quick.thumbnails(waiting):
+        for thumbnail in self._quick_ones(waiting):
             if thumbnail.is_final:
                 done.add(thumbnail.index)
-                if thumbnail.data:
-                    self._thumbnails.put(thumbnail.index, thumbnail.data)
             yield thumbnail
         unsharp = [index for index in waiting if index not in done]
         for start in range(0, len(unsharp), SHARP_TOGETHER):
             yield from self._sharp(unsharp[start : start + SHARP_TOGETHER])
+
+    def _quick_ones(self, indices: Sequence[int]) -> Iterator[Thumbnail]:
+        """Yield quick thumbnails: those that are kept, then all others."""
+        self._asked.set()
+        ahead = {index: data for index in indices if (data := self._quick_kept.get(index)) is not None}
+        yield from (Thumbnail(index, data, False) for index, data in ahead.items())
+        for thumbnail in self._quick.thumbnails(index for index in indices if index not in ahead):
+            self._keep_quick(thumbnail)
+            yield thumbnail
+
+    def _keep_quick(self, thumbnail: Thumbnail) -> None:
+        if thumbnail.data:
+            (self._thumbnails if thumbnail.is_final else self._quick_kept).put(thumbnail.index, thumbnail.data)
 
     def _sharp(self, indices: Sequence[int]) -> Iterator[Thumbnail]:
         found = dict[int, bytes]()
@@ -216,11 +239,3 @@ class Gallery:
             if self._archive is None:
                 self._archive = Archive.open(self.path, **self._settings)  # type: ignore[arg-type]
             return self._archive
-
-    def _updated_model(self, number: int) -> ContextModel | None:
-        from unicorn_codec.decoders.code_decoder import CodeDecoder
-
-        archive = self._opened()
-        with self._decoding:
-            decoder = archive.decoder(number)
-        return decoder.model if isinstance(decoder, CodeDecoder) else None

@@ -2,7 +2,7 @@
 
 import io
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from threading import Lock
 
@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from unicorn_codec.codes.context_model import ContextModel, load_context_model
+from unicorn_codec.codes.stored_update import updated_context_model
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.decoders.exact_pictures import pixels_of_file
 from unicorn_codec.decoders.thumbnail_decoder import CELL, ThumbnailModel, decode_small, in_gray, thumbnail_model
@@ -17,6 +18,7 @@ from unicorn_codec.errors import UnicornError
 from unicorn_codec.format.alpha_plane import parse_alpha
 from unicorn_codec.format.code_kinds import colour_code, is_gray, is_half_size
 from unicorn_codec.format.decoder_table import Decoder
+from unicorn_codec.format.network_table import parse_update
 from unicorn_codec.format.pages import Row
 from unicorn_codec.format.reader import ContainerReader
 from unicorn_codec.format.records import AVIF, EXACT, HALF_SIZE, LATENTS, SEQUENCE
@@ -78,14 +80,11 @@ class Kept:
 
 
 class QuickDecoder:
-    """Decodes pictures to thumbnails without torch, as far as their codecs allow.
+    """Decodes pictures to thumbnails without torch, as far as their codecs allow."""
 
-    Args:
-        updated: returns the context model of a decoder with an update, which takes torch; None: not yet loaded.
-    """
-
-    def __init__(self, reader: ContainerReader, max_pixels: int, updated: Callable[[int], ContextModel | None]) -> None:
-        self.reader, self.max_pixels, self._updated = reader, max_pixels, updated
+    def __init__(self, reader: ContainerReader, max_pixels: int) -> None:
+        self.reader, self.max_pixels = reader, max_pixels
+        self._contexts: dict[int, ContextModel] = {}
 
     def thumbnails(self, indices: Iterable[int]) -> Iterator[Thumbnail]:
         """Yield a thumbnail of every picture that has a quick one; those of damaged pictures are empty."""
@@ -142,8 +141,14 @@ class QuickDecoder:
         small = thumbnail_model(described)
         if small is None:
             return None
-        context = self._updated(number) if described.weights else load_context_model(described.model.name)
-        return None if context is None else (small, context)
+        if number not in self._contexts:
+            self._contexts[number] = self._context_model(described)
+        return small, self._contexts[number]
+
+    def _context_model(self, described: Decoder) -> ContextModel:
+        if described.weights is None:
+            return load_context_model(described.model.name)
+        return updated_context_model(described.model.name, parse_update(self.reader.weights(described.weights)))
 
     def _pixels(self, row: Row) -> Pixels | None:
         """Return the pixels of a picture that no network decodes; None for others."""
