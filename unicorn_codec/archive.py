@@ -7,8 +7,7 @@ What only some pictures need is imported where it is used, so that one picture i
 
 import hashlib
 import warnings
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
 from os import PathLike
@@ -19,6 +18,7 @@ import numpy as np
 
 from unicorn_codec.concurrency import prefetch
 from unicorn_codec.config import ReadOptions
+from unicorn_codec.decoders.batch_reading import BatchReader, OnError
 from unicorn_codec.decoders.loading import load_decoder, stored_autoencoder
 from unicorn_codec.decoders.picture_decoder import PictureDecoder
 from unicorn_codec.devices import choose_device
@@ -40,28 +40,22 @@ from unicorn_codec.format.network_table import parse_update
 from unicorn_codec.format.pages import Row
 from unicorn_codec.format.picture_tiles import is_tiled
 from unicorn_codec.format.reader import ContainerReader
-from unicorn_codec.format.records import EXACT, NETWORK, OTHER_FILE, SEQUENCE
+from unicorn_codec.format.records import EXACT, NETWORK, OTHER_FILE
 from unicorn_codec.format.sources import Source, open_source
 from unicorn_codec.format.stored_files import NANOSECONDS, StoredFile
 from unicorn_codec.metadata import PictureMetadata, metadata_of
 from unicorn_codec.model_registry import AUTOENCODER, names
-from unicorn_codec.pictures.batches import PICTURES_PER_BATCH, batches_by_size
+from unicorn_codec.pictures.batches import PICTURES_PER_BATCH
 from unicorn_codec.pictures.images import MAX_PIXELS, PillowImage, to_image
 from unicorn_codec.pictures.picture_files import printable
 from unicorn_codec.pictures.transparency import Colour, flatten
 from unicorn_codec.transform.autoencoder import Autoencoder, load_autoencoder
-
-OnError = Callable[[int, FormatError], None]
-"""Called with the index of a picture that cannot be decoded, and the error."""
 
 WHOLE = (EXACT, OTHER_FILE)
 """Codecs of members whose files come back byte for byte."""
 
 NAMES_PER_LOOKUP = 64
 """Number of names that can be read in the time of one lookup."""
-
-Ready = tuple[list[int], Callable[[], Iterator[np.ndarray]]]
-"""Indices of some pictures, and a function that computes their pixels."""
 
 
 def _raise(index: int, error: FormatError) -> None:
@@ -88,6 +82,7 @@ class Archive:
         self._load, self._device = load, device
         self._decoders: dict[int, PictureDecoder] = {}
         self._updates: dict[int, bytes] = {}
+        self._batches = BatchReader(reader, self.decoder, replace(self.read_options, max_pixels=max_pixels))
 
     @classmethod
     def open(
@@ -384,7 +379,7 @@ class Archive:
             PictureTooLarge: one of them has more than ``max_pixels``.
         """
         rows = self._rows(indices, on_error)
-        for numbers, pictures in prefetch(self._read(rows, batch_size, steps, on_error)):
+        for numbers, pictures in prefetch(self._batches.read(rows, batch_size, steps, on_error)):
             for index, pixels in zip(numbers, pictures(), strict=True):
                 if steps is None and (fault := self._canary_fault(index, pixels)):
                     warnings.warn(fault, CanaryWarning, stacklevel=2)
@@ -403,56 +398,6 @@ class Archive:
             self._check_allowed(row)
             rows.append(row)
         return rows
-
-    def _read(self, rows: Sequence[Row], batch_size: int, steps: int | None, on_error: OnError) -> Iterator[Ready]:
-        of_decoder = defaultdict[int, list[Row]](list)
-        for row in rows:
-            if row.codec == EXACT:
-                yield from self._read_exact(row, on_error)
-            else:
-                of_decoder[row.decoder].append(row)
-        for number, some in of_decoder.items():
-            decoder = self.decoder(number)
-            ordered = self._with_sequences_together(some, on_error)
-            for batch in batches_by_size([(row.width, row.height) for row in ordered], batch_size):
-                yield from self._read_batch(decoder, [ordered[place] for place in batch], steps, on_error)
-
-    def _read_exact(self, row: Row, on_error: OnError) -> Iterator[Ready]:
-        from unicorn_codec.decoders.exact_pictures import pixels_of_file
-
-        try:
-            pixels = pixels_of_file(self.reader, row, replace(self.read_options, max_pixels=self.max_pixels))
-        except FormatError as error:
-            on_error(row.index, error)
-            return
-        yield [row.index], lambda: iter([pixels])
-
-    def _with_sequences_together(self, rows: Sequence[Row], on_error: OnError) -> list[Row]:
-        """Order rows so that pictures of a sequence are adjacent."""
-        first_of: dict[int, list[Row]] = {}
-        for row in rows:
-            try:
-                first = self.reader.chain(row)[0].index if row.codec == SEQUENCE else row.index
-            except FormatError as error:
-                on_error(row.index, error)
-                continue
-            first_of.setdefault(first, []).append(row)
-        return [row for some in first_of.values() for row in some]
-
-    def _read_batch(
-        self, decoder: PictureDecoder, rows: Sequence[Row], steps: int | None, on_error: OnError
-    ) -> Iterator[Ready]:
-        """Entropy-decode pictures of one size: together, or one by one if one is damaged."""
-        size = rows[0].width, rows[0].height
-        try:
-            yield [row.index for row in rows], decoder.read([row.index for row in rows], *size, steps=steps)
-            return
-        except FormatError as error:
-            if len(rows) == 1:
-                on_error(rows[0].index, error)
-                return
-        for row in rows:
-            yield from self._read_batch(decoder, [row], steps, on_error)
 
     def decoder(self, number: int) -> PictureDecoder:
         """Return the decoder with a number, loaded at first use: from the package, else from the archive.

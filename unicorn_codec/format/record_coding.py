@@ -9,6 +9,7 @@ from binascii import crc_hqx
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from unicorn_codec.errors import ChecksumMismatch, FormatError, InvalidField, InvalidSetting, TruncatedFile
 from unicorn_codec.format.chunks import PICTURES, chunk_header, payload_checksum
@@ -71,7 +72,8 @@ def serialize_record(record: Record, prefix: Prefix, previous: int, salt: int) -
     extras = serialize_extras(record, prefix)
     check(len(extras) <= MAX_RECORD_HEADER_BYTES, f"a record's header of {len(extras)} bytes")
     payload = b"".join(part.data for part in record.parts)
-    distance = None if record.index == previous + 1 else record.index - prefix.first
+    follows = record.index == previous + 1 and len(payload) <= MAX_SHORT_PAYLOAD
+    distance = None if follows else record.index - prefix.first
     head = _Head(len(payload), distance, len(extras))
     summed = head.serialize() + extras + payload
     identity = _SUMMED.pack(record.index, record.width, record.height, record.decoder)
@@ -155,7 +157,8 @@ def record_end(data: bytes, place: int) -> int | None:
 def find_record(data: bytes, place: int, prefix: Prefix, previous: Iterable[int], salt: int) -> Record | None:
     """Return the record at a place, with an index that follows one of ``previous``; None if there is none.
 
-    A short checksum may match by chance. The record after it then has to match too, or the data has to end.
+    A short checksum may match by chance. The record after it then has to match too, or the data has to end. A long
+    record states its index, as this software writes it; otherwise only the first one of ``previous`` is tried.
     """
     fields = Fields(data, place)
     try:
@@ -165,14 +168,16 @@ def find_record(data: bytes, place: int, prefix: Prefix, previous: Iterable[int]
         width, height, decoder = size_and_decoder(extras, prefix)
     except InvalidField:
         return None
-    for before in previous:
-        index = head.index(before, prefix.first)
+    is_short = head.checksum_bytes == _CRC16.size
+    for index in dict.fromkeys(
+        head.index(before, prefix.first) for before in islice(previous, None if is_short else 1)
+    ):
         if _checksum(data[place:payload_end], head, _SUMMED.pack(index, width, height, decoder), salt) != stored:
             continue
         after = Fields(data, place)
         try:
             record = take_record(after, prefix, index - 1, salt)
-            if head.checksum_bytes == _CRC16.size and after.left:
+            if is_short and after.left:
                 take_record(after, prefix, index, salt)
         except FormatError:
             return None

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unicorn_codec.archive import Archive, OnError
+from unicorn_codec.archive import Archive
 from unicorn_codec.concurrency import map_in_threads
+from unicorn_codec.decoders.batch_reading import OnError
 from unicorn_codec.errors import FormatError
 from unicorn_codec.format.stored_files import NANOSECONDS
 from unicorn_codec.pictures.images import encode_with_metadata
