@@ -99,19 +99,22 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def growth(rows: Sequence[Row]) -> str:
-    """Return processor time and memory of each further picture, by a line through the runs with fewest workers."""
+    """Return processor time and memory of each further picture, by a line through the runs with fewest workers.
+
+    Two runs lie on any line, and say nothing.
+    """
     fewest = min(row["workers"] for row in rows)
     counts, seconds, peaks = (
         np.array([row[name] for row in rows if row["workers"] == fewest], float)
         for name in ("pictures", "processor_s", "peak_mb")
     )
-    if len(counts) < 2:
+    if len(counts) < 3:
         return ""
     slope, start = np.polyfit(counts, seconds, 1)
     apart = np.abs(slope * counts + start - seconds).max() / seconds.max()
     memory = np.polyfit(counts, peaks, 1)[0] * 2**20
     return (
-        f"With {fewest} worker(s) each further picture takes {1000 * slope:.1f} ms of processor time and "
+        f"Workers: {fewest}. Each further picture takes {1000 * slope:.1f} ms of processor time and "
         f"{memory:.0f} bytes of memory; all runs are within {100 * apart:.0f} % of the longest one's time of a line."
     )
 

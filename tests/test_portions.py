@@ -102,7 +102,7 @@ def test_two_processes_and_a_killed_one_make_the_same_file(
 
     class Killer(Observer):
         def stage(self, name: str, done: int, total: int) -> None:
-            if name == "packing" and done < total and not killed:
+            if name == "packing" and 0 < done < total and not killed:
                 killed.append(executor.process_ids[0])
                 os.kill(killed[0], signal.SIGKILL)
 

@@ -163,6 +163,7 @@ class _Run:
         found = find_in(self.root, self.options.originals, self.output, names)
         blocks = blocks_of(self.root, found.names, self.options)
         add = cumulative(self.observer.of_stage("reading"), 0, len(found.names))
+        add(0)
         by_number = dict[int, Surveyed]()
         for number, surveyed in run_all(self.executor, survey, blocks):
             by_number[number] = surveyed
@@ -208,6 +209,7 @@ class _Run:
         left = [task for task in tasks if not (task.facts.exists() and task.output.exists())]
         count = sum(task.files for task in tasks)
         add = cumulative(self.observer.of_stage("packing"), count - sum(task.files for task in left), count)
+        add(0)
         for number, _ in run_all(self.executor, pack_portion, left):
             add(left[number].files)
 
