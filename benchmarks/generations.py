@@ -32,11 +32,11 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of pictures")
     parser.add_argument("--count", type=int, default=50, help="pictures that are packed, evenly from the folder")
     parser.add_argument("--generations", type=int, default=3)
+    parser.add_argument("--effort", type=int, default=0, help="rounds of refinement")
     parser.add_argument("--format", default="png", help="of the unpacked files")
     parser.add_argument("--no-code", action="store_true", help="unpack without codes")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path, required=True, help="JSON file of the results")
-    parser.add_argument("pack", nargs="*", help="further options of pack, behind --")
     args = parser.parse_args()
     rows, first = list[Row](), dict[str, np.ndarray]()
     with tempfile.TemporaryDirectory() as name:
@@ -44,7 +44,7 @@ def main() -> None:
         for number in range(1, args.generations + 1):
             archive, unpacked = Path(name) / f"{number}.uni", Path(name) / f"generation-{number}"
             started = time.process_time()
-            unicorn("pack", folder, archive, "--device", args.device, *args.pack)
+            unicorn("pack", folder, archive, "--device", args.device, "--effort", args.effort)
             seconds = time.process_time() - started
             options = ["--no-code"] if args.no_code else []
             unicorn("unpack", archive, "--all", "-o", unpacked, "--format", args.format, *options)
@@ -56,7 +56,7 @@ def main() -> None:
             print(rows[-1], flush=True)
             folder = unpacked
     command = f"python benchmarks/generations.py --data {args.data.name} --count {args.count} --format {args.format}"
-    command += " --no-code" * args.no_code + (" -- " + " ".join(args.pack) if args.pack else "")
+    command += f" --effort {args.effort}" + " --no-code" * args.no_code
     origin = provenance(command, 0, args.device) | {"models_sha256": package_models_sha256()}
     args.out.write_text(json.dumps({**origin, "rows": rows}, indent=1) + "\n")
     print(table(rows))

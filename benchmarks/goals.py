@@ -49,7 +49,7 @@ def main() -> None:
             rows.append(measure(folder, Path(name) / "out.uni", options))
             target = Target(Goal.SIZE, rows[0]["bytes"])
     command = f"python benchmarks/goals.py --data {args.data.name} --count {args.count} --step {args.step:g} "
-    command += f"--effort {args.effort}"
+    command += f"--effort {args.effort} --goals {' '.join(args.goals)}"
     origin = provenance(command, 0, args.device) | {"models_sha256": package_models_sha256()}
     args.out.write_text(json.dumps({**origin, "rows": rows}, indent=1) + "\n")
     print(table(rows))

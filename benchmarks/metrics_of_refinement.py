@@ -48,7 +48,7 @@ def main() -> None:
             ]
     gains = {metric: differences(rows, found["default"]) for metric, rows in found.items()}
     command = f"python benchmarks/metrics_of_refinement.py --data {args.data.name} --count {args.count} "
-    command += f"--effort {args.effort}"
+    command += f"--effort {args.effort} --steps {' '.join(f'{step:g}' for step in args.steps)}"
     origin = provenance(command, 0, args.device) | {"models_sha256": package_models_sha256()}
     args.out.write_text(json.dumps({**origin, "gains": gains, "points": found}, indent=1) + "\n")
     print(table(gains))

@@ -235,7 +235,10 @@ class Carrying:
         found = self._opened.metadata(index)
         if not self._is_wanted:
             return found
-        carried = self._opened.carried_code(index, with_update=index in self._with_update)
+        try:
+            carried = self._opened.carried_code(index, with_update=index in self._with_update)
+        except FormatError:  # what was decoded is written, with or without its code
+            return found
         return replace(found, carried=carried)
 
 

@@ -198,6 +198,9 @@ class FakeArchive:
     def is_whole(self, index: int) -> bool:
         return False
 
+    def carried_code(self, index: int, *, with_update: bool) -> None:
+        return None
+
     def __enter__(self) -> "FakeArchive":
         return self
 
