@@ -43,6 +43,7 @@ NETWORK = NetworkOptions(device="cpu", hidden_size=16, depth=2, train=TrainConfi
 OPTIONS: dict[str, PackOptions] = {
     "codes": replace(CODES, target=Target(Goal.STEP, 2.5)),
     "half-size-codes": replace(CODES, target=Target(Goal.STEP, 14.0)),
+    "light-codes": replace(CODES, autoencoder="light-1", target=Target(Goal.STEP, 2.5)),
     "codes-and-avif": replace(CODES, target=Target(Goal.STEP, 2.5), min_psnr_db=30.3),
     "network": NETWORK,
     "functions": OverfitOptions(device="cpu", effort=2, target=Target(Goal.RD_LAMBDA, 400.0)),
