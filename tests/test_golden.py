@@ -15,7 +15,7 @@ from unicorn_codec.format.reader import ContainerReader
 from unicorn_codec.format.sources import FileSource
 from unicorn_codec.format.stored_files import WAYS
 from unicorn_codec.inspection import describe
-from unicorn_codec.model_registry import default_name
+from unicorn_codec.model_registry import AUTOENCODER, names
 from unicorn_codec.pictures.jpeg_transcoding import lepton_package
 from unicorn_codec.pictures.metrics import psnr_db
 
@@ -43,9 +43,9 @@ def threads(request: pytest.FixtureRequest) -> Iterator[int]:
 
 
 def test_there_are_all_kinds() -> None:
-    kinds = {"codes", "half-size-codes", "codes-and-avif", "updated-codes", "network", "network-of-integers"}
+    kinds = {"codes", "half-size-codes", "light-codes", "codes-and-avif", "updated-codes", "network", "network-of-integers"}
     assert {path.stem for path in ARCHIVES} == kinds | {"sequences", "transparency", "exact", "file-times", "functions"}
-    assert {describe(path)["autoencoder"]["name"] for path in ARCHIVES} == {default_name()}
+    assert {describe(path)["autoencoder"]["name"] for path in ARCHIVES} == set(names(AUTOENCODER))
     codecs = {entry["codec"] for path in ARCHIVES for entry in describe(path, entries=True)["entries"]}
     assert codecs == {"latents", "half-size", "avif", "avif-sequence", "network", "exact", "file", "overfitted"}
     assert {describe(path)["weights"]["format"] for path in ARCHIVES} == {"float", "integer", None}
