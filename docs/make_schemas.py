@@ -152,6 +152,7 @@ VALUES: dict[str, tuple[str, Fields]] = {
     ),
     "remove": ("The removed indices.", {"removed": Sequence[int], "pictures": (int, "that are left")}),
     "compact": ("The file's size.", {"file_bytes": int, "file_bytes_before": int}),
+    "join": ("The new archive.", {"members": int, "file_bytes": int}),
     "demo": ("The pictures that were drawn.", {"side": int, "seed": int, "paths": Sequence[str]}),
     "bench": (
         "Where the results are; bench.json in that folder holds them.",

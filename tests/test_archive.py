@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -294,11 +295,13 @@ def test_codes_that_were_refined_are_not_refined_again(
     refined: list[int] = []
     refine = Objective.refine
 
-    def watched(self: Objective, pixels: Tensor, latents: Tensor, rounds: int) -> Tensor:
+    def watched(
+        self: Objective, pixels: Tensor, latents: Tensor, rounds: int, progress: Callable[[int], None]
+    ) -> Tensor:
         if is_killed and refined:
             raise SystemExit  # nothing is saved at the end
         refined.append(len(pixels))
-        return refine(self, pixels, latents, rounds)
+        return refine(self, pixels, latents, rounds, progress)
 
     monkeypatch.setattr(Objective, "refine", watched)
     monkeypatch.setattr("unicorn_codec.checkpoints.SAVE_SECONDS", 0.0)

@@ -101,6 +101,7 @@ def test_json_of_packing_and_of_the_archive(folder: Path, tmp_path: Path) -> Non
     checked("demo", "demo", grown, "--count", 2, "--side", 32)
     assert checked("add", "add", path, grown, "--effort", 0, "--device", "cpu")["pictures"] == 8
     assert checked("remove", "remove", path, "--index", "0,3")["removed"] == [0, 3]
+    assert checked("join", "join", path, "-o", tmp_path / "joined.uni")["members"] == 6
     sizes = checked("compact", "compact", path)
     assert sizes["file_bytes"] == path.stat().st_size < sizes["file_bytes_before"]
     written = checked("unpack", "unpack", path, "--index", 2, "-o", tmp_path / "2.png")["written"]

@@ -121,6 +121,8 @@ def structural_similarity(a: Tensor, b: Tensor) -> Tensor:
     Returns:
         (N, C).
     """
+    if min(a.shape[2:]) < 2:
+        return torch.ones(a.shape[:2], device=a.device)
     return _multi_scale(F.avg_pool2d(a, 2), F.avg_pool2d(b, 2), SCALE_EXPONENTS)
 
 
