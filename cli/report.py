@@ -1,7 +1,7 @@
 """Reports as text."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -290,6 +290,7 @@ def inspect_text(path: Path | str, values: dict[str, Any]) -> str:
         ("autoencoder", f"{autoencoder['name']}, {exact_bytes(autoencoder['bytes'])}"),
         ("", f"fingerprint {autoencoder['fingerprint']}"),
         *([("", "in this file, with the specification")] if values["self_contained"] else []),
+        *_decoder_rows(values["decoders"]),
     ])  # fmt: skip
     rows = [
         (p["part"], "" if p["pictures"] is None else f"{p['pictures']:,}", f"{p['bytes']:,}") for p in values["parts"]
@@ -298,6 +299,18 @@ def inspect_text(path: Path | str, values: dict[str, Any]) -> str:
     if values.get("entries"):
         parts.append(_entries_text(values["entries"]))
     return "\n\n".join(parts)
+
+
+def _decoder_rows(decoders: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """List the decoders of an archive that has several, such as a joined one."""
+    if len(decoders) < 2:
+        return []
+    texts = [
+        f"{decoder['kind']} by {decoder['model']}, step {decoder['latent_step']:.4g}"
+        + (f", weights of {exact_bytes(decoder['weight_bytes'])}" if decoder["weight_bytes"] else "")
+        for decoder in decoders
+    ]
+    return [("decoders" if number == 0 else "", text) for number, text in enumerate(texts)]
 
 
 def _rate_rows(values: dict[str, Any]) -> list[Row]:

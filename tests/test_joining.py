@@ -161,6 +161,8 @@ def test_a_network_is_joined_with_codes(folder: Path, tiny_options: NetworkOptio
     with Archive.open(tmp_path / "b.uni") as single, Archive.open(tmp_path / "out.uni") as joined:
         for index in single.names:
             np.testing.assert_array_equal(np.asarray(joined[index + 1]), np.asarray(single[index]))
+    shown = CliRunner().invoke(cli, ["inspect", str(tmp_path / "out.uni")]).stdout
+    assert "codes by photo-1, step" in shown and "network by photo-1, step" in shown
 
 
 def test_the_command_joins_and_refuses_to_write_over_an_input(two: list[Path], tmp_path: Path) -> None:
