@@ -6,14 +6,15 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from unicorn_codec.format.function_table import FunctionSettings
-from unicorn_codec.overfitted.fitting import FittedModel, Task, begin, train
+from unicorn_codec.overfitted.fitting import FittedModel, Functions, Task, begin, losses, train
 from unicorn_codec.overfitted.function_code import bits_of_integers, decode_function
 from unicorn_codec.overfitted.function_fitter import Fitted, FunctionFitter
 from unicorn_codec.overfitted.function_rate import laplace_bits
 from unicorn_codec.overfitted.function_shape import UNIT, FunctionShape, shape_for
 from unicorn_codec.overfitted.laplace_tables import laplace_tables
 from unicorn_codec.overfitted.multiplications import multiplications_per_pixel
-from unicorn_codec.overfitted.rounding import rounded, softly_rounded
+from unicorn_codec.overfitted.parameter_quantisation import search_steps
+from unicorn_codec.overfitted.rounding import softly_rounded
 from unicorn_codec.overfitted.schedule import MAIN_STEPS, Schedule, schedule_of
 from unicorn_codec.overfitted.synthesis import double, latents_of, named_tensors, planes_of, synthesise
 from unicorn_codec.overfitted.value_layout import ValueLayout
@@ -140,12 +141,9 @@ def test_efforts_scale_the_schedule_and_full_effort_is_that_of_the_paper() -> No
     assert schedule_of(0) == Schedule(1, 0, 1, 0, 100, 100)
 
 
-def test_roundings_agree_far_from_ties() -> None:
+def test_soft_rounding_rounds_far_from_ties() -> None:
     values = torch.tensor([0.02, 1.98, -3.01, 7.0])
     torch.testing.assert_close(softly_rounded(values, 0.1), values.round(), atol=0.01, rtol=0)
-    tracked = values.clone().requires_grad_()
-    rounded(tracked).sum().backward()
-    assert tracked.grad is not None and tracked.grad.tolist() == [1.0] * 4
 
 
 def test_training_lowers_what_it_minimises() -> None:
@@ -156,3 +154,39 @@ def test_training_lowers_what_it_minimises() -> None:
     before = model.costs(functions.parameters, functions.values.round()).total(task.trade_offs)
     after = train(model, functions, 60, generator, is_whole=True)
     assert (model.costs(after.parameters, after.values.round()).total(task.trade_offs) < before / 2).all()
+
+
+def test_more_training_never_makes_functions_worse() -> None:
+    """A few steps at the full learning rate harm a trained function, unless its best state is kept."""
+    task = Task(smooth_latents(3), torch.tensor([0.3, 0.1, 0.02]))
+    model = FittedModel(SHAPE, torch.from_numpy(SHAPE.plain).float() / UNIT, task)
+    generator = torch.Generator().manual_seed(0)
+    functions = begin(SHAPE, SHAPE.plain, task, generator, is_plain=True)
+    trained = train(model, functions, 150, generator, is_whole=True)
+    again = train(model, trained, 6, generator, is_whole=True)
+    assert (losses(model, again) <= losses(model, trained)).all()
+
+
+def test_functions_with_shared_parameters_keep_the_best_state_together() -> None:
+    task = Task(smooth_latents(2), torch.tensor([0.1, 0.1]))
+    model = FittedModel(SHAPE, torch.from_numpy(SHAPE.plain).float() / UNIT, task)
+    generator = torch.Generator().manual_seed(0)
+    functions = begin(SHAPE, SHAPE.plain, task, generator, is_plain=True)
+    trained = train(model, functions, 40, generator, is_whole=True, shared=True)
+    assert torch.equal(trained.parameters[0], trained.parameters[1])
+    alike = Functions(functions.parameters[:1].expand(2, -1), functions.values)
+    assert losses(model, trained).sum() < losses(model, alike).sum()
+    again = train(model, trained, 6, generator, is_whole=True, shared=True)
+    assert losses(model, again).sum() <= losses(model, trained).sum()
+
+
+def test_the_cost_of_quantised_parameters_is_that_of_the_code() -> None:
+    task = Task(smooth_latents(2), torch.tensor([0.1, 0.1]))
+    model = FittedModel(SHAPE, torch.from_numpy(SHAPE.plain).float() / UNIT, task)
+    fitted = fit(0.1)
+    exact = torch.from_numpy(np.stack([one.function.parameters for one in fitted])).float() / UNIT
+    values = torch.from_numpy(np.stack([one.function.values for one in fitted])).float()
+    costs = search_steps(model, SHAPE.plain, Functions(exact, values)).costs
+    for one, cost in zip(fitted, costs.tolist(), strict=True):
+        stored = one.error * task.latents[0].numel() + 0.1 * 8 * len(one.code)
+        assert cost == pytest.approx(stored, rel=0.1)

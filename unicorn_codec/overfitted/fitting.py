@@ -6,6 +6,7 @@ B functions of latents of one size are trained together; they share nothing but 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 from unicorn_codec.concurrency import check_cancelled
 from unicorn_codec.overfitted.function_rate import PlaneRate, parameter_bits
 from unicorn_codec.overfitted.function_shape import UNIT, FunctionShape, Integers
-from unicorn_codec.overfitted.rounding import rounded, softly_rounded_with_noise, with_noise
+from unicorn_codec.overfitted.rounding import softly_rounded_with_noise
 from unicorn_codec.overfitted.synthesis import named_tensors, planes_of, synthesise
 from unicorn_codec.overfitted.value_layout import ValueLayout
 
@@ -24,11 +25,11 @@ RATE = 1e-2
 VALUE_SCALE = 16.0
 """Values are trained as multiples of this, so that Adam moves them fast enough."""
 
-NOISE_UNTIL, SOFT_UNTIL = 0.5, 0.85
-"""Shares of training with noise, then with soft rounding; the rest rounds hard."""
-
 WARMEST, COLDEST = 0.3, 0.1
-"""Temperatures of soft rounding."""
+"""Temperatures of soft rounding, at the begin and at the end of training."""
+
+CHECKED = (0.7, 0.8, 0.9, 1.0)
+"""Shares of training after which its state is rounded and measured."""
 
 BITS_OF_ERROR = 2 * math.log(2) / 12
 """Squared error that one more bit saves of a value of step 1: with step d it is d^2 times that."""
@@ -114,7 +115,7 @@ class FittedModel:
         named = named_tensors(self.shape, parameters)
         found = synthesise(named, planes_of(values, self.layout))
         errors = (found - self.task.latents).square().flatten(1).sum(dim=1)
-        return Costs(errors, self._rate.bits(named, values), parameter_bits(self.shape, parameters - self._base))
+        return Costs(errors, self._rate.bits(named, values), parameter_bits(parameters - self._base))
 
     def of(self, numbers: Tensor) -> "FittedModel":
         """Return the model of some functions, by number."""
@@ -165,15 +166,25 @@ def train(
     *,
     is_whole: bool,
     shared: bool = False,
+    measure: Callable[[Functions], Tensor] | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Functions:
-    """Train functions for some steps by Adam, and return them.
+    """Train functions for some steps by Adam, with soft rounding, and return the best state of each.
+
+    States are compared at the begin and after the shares ``CHECKED``; so the result is never worse than ``functions``.
 
     Args:
-        is_whole: round softly, then hard, at a decaying learning rate; else with noise alone, at a constant rate.
+        is_whole: lower the temperature and the learning rate to the end; else both stay as they begin.
         shared: all functions have the same parameters, those of the first.
+        measure: returns the costs (B,) by which states are compared; ``losses`` without it. Those of shared parameters
+            are added up.
         progress: called with the number of each finished step.
     """
+    measure = measure or partial(losses, model)
+    if shared:
+        functions = Functions(functions.parameters[:1].expand(len(functions.values), -1), functions.values)
+    best = _Best(functions, measure(functions), shared)
+    checks = {max(1, round(share * steps)) for share in CHECKED}
     parameters = (functions.parameters[:1] if shared else functions.parameters).clone().requires_grad_()
     scaled = (functions.values / VALUE_SCALE).clone().requires_grad_()
     optimizer = torch.optim.Adam([parameters, scaled], RATE)
@@ -182,25 +193,41 @@ def train(
     for step in range(steps):
         if step % 16 == 0:
             check_cancelled()
-        share = step / steps
+        share = step / steps if is_whole else 0.0
         for group in optimizer.param_groups:
-            group["lr"] = RATE * (0.5 * (1 + math.cos(math.pi * share)) * 0.99 + 0.01 if is_whole else 1.0)
-        values = scaled * VALUE_SCALE
-        if not is_whole or share < NOISE_UNTIL:
-            noisy = with_noise(values, generator)
-        elif share < SOFT_UNTIL:
-            done = (share - NOISE_UNTIL) / (SOFT_UNTIL - NOISE_UNTIL)
-            noisy = softly_rounded_with_noise(values, WARMEST + (COLDEST - WARMEST) * done, generator)
-        else:
-            noisy = rounded(values)
-        every = parameters.expand(len(values), -1) if shared else parameters
+            group["lr"] = RATE * (0.5 * (1 + math.cos(math.pi * share)) * 0.99 + 0.01)
+        noisy = softly_rounded_with_noise(scaled * VALUE_SCALE, WARMEST + (COLDEST - WARMEST) * share, generator)
+        every = parameters.expand(len(scaled), -1)
         loss = (model.costs(every, noisy).total(trade_offs) * weight).sum()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
+        if step + 1 in checks:
+            state = Functions(parameters.detach().expand(len(scaled), -1), scaled.detach() * VALUE_SCALE)
+            best.offer(state, measure(state))
         progress(step + 1)
-    kept = parameters.detach().expand(len(scaled), -1) if shared else parameters.detach()
-    return Functions(kept, scaled.detach() * VALUE_SCALE)
+    return best.functions
+
+
+class _Best:
+    """Keeps the best state of each of B functions, or of all together if they share their parameters."""
+
+    def __init__(self, functions: Functions, costs: Tensor, shared: bool) -> None:
+        self.functions, self._shared = functions, shared
+        self._costs = self._compared(costs)
+
+    def offer(self, functions: Functions, costs: Tensor) -> None:
+        """Keep the functions that cost less than those kept so far."""
+        costs = self._compared(costs)
+        is_better = (costs < self._costs)[:, None]
+        self._costs = torch.minimum(costs, self._costs)
+        self.functions = Functions(
+            torch.where(is_better, functions.parameters, self.functions.parameters),
+            torch.where(is_better, functions.values, self.functions.values),
+        )
+
+    def _compared(self, costs: Tensor) -> Tensor:
+        return costs.sum().expand(len(costs)) if self._shared else costs
 
 
 @torch.no_grad()

@@ -78,9 +78,16 @@ class FunctionFitter:
         model = FittedModel(self.shape, self._base(latents.device), task)
         functions = begin(self.shape, self.base, task, generator, is_plain=True)
         functions = train(
-            model, functions, self.schedule.common_steps, generator, is_whole=True, shared=True, progress=progress
+            model,
+            functions,
+            self.schedule.common_steps,
+            generator,
+            is_whole=True,
+            shared=True,
+            measure=lambda state: search_steps(model, self.base, state, shared=True).costs,
+            progress=progress,
         )
-        coded = search_steps(model, self.base, functions, shared=True)[0]
+        coded = search_steps(model, self.base, functions, shared=True).coded[0]
         return self.with_common(encode_parameters(self.shape, coded))
 
     def fit(
@@ -96,9 +103,17 @@ class FunctionFitter:
         task, generator = Task(latents, trade_offs), self._generator(latents.device)
         model = FittedModel(self.shape, self._base(latents.device), task)
         functions = self._best_candidates(task, generator)
-        functions = train(model, functions, self.schedule.main_steps, generator, is_whole=True, progress=progress)
+        functions = train(
+            model,
+            functions,
+            self.schedule.main_steps,
+            generator,
+            is_whole=True,
+            measure=lambda state: search_steps(model, self.base, state).costs,
+            progress=progress,
+        )
         values = functions.values.round().clamp(-LARGEST_VALUE, LARGEST_VALUE)
-        coded = search_steps(model, self.base, Functions(functions.parameters, values))
+        coded = search_steps(model, self.base, functions).coded
         fitted = []
         for number, parameters in enumerate(coded):
             integers = values[number].cpu().numpy().astype(np.int64)

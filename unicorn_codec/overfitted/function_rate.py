@@ -8,13 +8,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from unicorn_codec.format.rans import TOTAL
-from unicorn_codec.overfitted.function_shape import CONTEXT, KERNELS, SCALES, WEIGHTS, FunctionShape
 from unicorn_codec.overfitted.integer_context import MAX_NEIGHBOUR
 from unicorn_codec.overfitted.laplace_tables import CLASSES_PER_OCTAVE, ESCAPE, SCALE_CLASSES, UNIT_SCALE_CLASS
 from unicorn_codec.overfitted.value_layout import ValueLayout
 
-USUAL_STEPS = {KERNELS: 2.0**-7, SCALES: 2.0**-5, WEIGHTS: 2.0**-5, CONTEXT: 2.0**-5}
-"""Steps of stored parameters, by group, that training expects."""
+USUAL_STEP = 2.0**-4
+"""Step of stored parameters that training expects."""
 
 _SHARED = 1 - (ESCAPE + 1) / TOTAL
 """Part of a table's slots that is shared by probability."""
@@ -59,7 +58,6 @@ def laplace_bits(distances: Tensor, classes: Tensor) -> Tensor:
     return -torch.log2(_SHARED * mass + 1 / TOTAL)
 
 
-def parameter_bits(shape: FunctionShape, differences: Tensor) -> Tensor:
+def parameter_bits(differences: Tensor) -> Tensor:
     """Estimate the bits of parameters, (B,), given their differences from the base, (B, K)."""
-    steps = torch.tensor([USUAL_STEPS[group] for group in shape.groups.tolist()], device=differences.device)
-    return torch.log2(1 + (differences / steps).square()).sum(dim=1)
+    return torch.log2(1 + (differences / USUAL_STEP).square()).sum(dim=1)

@@ -1,4 +1,4 @@
-"""Roundings of training: uniform noise, soft rounding (Agustsson, Theis, 2020), and hard rounding."""
+"""Rounding of training: uniform noise between soft roundings (Agustsson, Theis, 2020)."""
 
 import math
 
@@ -20,8 +20,3 @@ def softly_rounded(values: Tensor, temperature: float) -> Tensor:
 def softly_rounded_with_noise(values: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
     """Round softly, add noise, and round softly again."""
     return softly_rounded(with_noise(softly_rounded(values, temperature), generator), temperature)
-
-
-def rounded(values: Tensor) -> Tensor:
-    """Round, with the gradient of no rounding (straight through)."""
-    return values + (values.round() - values).detach()
