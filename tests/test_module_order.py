@@ -16,7 +16,7 @@ LIBRARY = ROOT / "unicorn_codec"
 COMMAND_LINE = ROOT / "cli"
 
 LAYERS = (
-    ("", "errors concurrency atomic_files spool"),
+    ("", "errors concurrency freed_memory atomic_files spool"),
     (
         "format",
         "limits fields header generator index_map bit_packing rans columns packed_bytes alpha_plane stored_model "

@@ -1,6 +1,7 @@
 """Compute devices, and how work is spread over their cores."""
 
-from collections.abc import Callable, Generator, Iterable
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
 from itertools import chain, islice
 
 import torch
@@ -40,6 +41,12 @@ def worker_count(pixels: int, cores: int) -> int:
     return min(cores, max(1, CONCURRENT_PIXELS // pixels))
 
 
+def handed_over(items: deque[Item]) -> Iterator[Item]:
+    """Yield items, and keep none: a large picture is freed when the work on it is done."""
+    while items:
+        yield items.popleft()
+
+
 def map_in_workers(
     work: Callable[[Item], Result], items: Iterable[Item], device: torch.device, *, pixels: int
 ) -> Generator[Result, None, None]:
@@ -55,17 +62,18 @@ def map_in_workers(
     threads = torch.get_num_threads()
     most = worker_count(pixels, threads) if device.type == "cpu" else 1
     iterator = iter(items)
-    first = list(islice(iterator, most))
-    items = chain(first, iterator)
-    if len(first) < 2:
+    first = deque(islice(iterator, most))
+    count = len(first)
+    items = chain(handed_over(first), iterator)
+    if count < 2:
         yield from map(work, items)
         return
 
     def begin() -> None:
         torch.get_num_threads()  # sets the new thread's number: a later first call would undo the next line
-        torch.set_num_threads(threads // len(first))
+        torch.set_num_threads(threads // count)
 
     try:
-        yield from map_in_threads(work, items, threads=len(first), begin=begin)
+        yield from map_in_threads(work, items, threads=count, begin=begin)
     finally:
         torch.set_num_threads(threads)  # a worker's setting outlives it, in later threads and in MKL

@@ -55,6 +55,7 @@ class ContextPredictor:
         self._features = np.zeros((2 * channels, cells), np.float32)
         self._plane = np.zeros((3, cells))
         self._bounds = np.zeros(model.excursions.shape[1])
+        self._sums: Sums
         self._begin_block(0)
 
     def keep(self, pictures: int) -> None:
@@ -149,7 +150,8 @@ class ContextPredictor:
     def _begin_block(self, first: int) -> None:
         """Compute the sums of a block of channels, (channels x H, cells), over the features of earlier ones."""
         channels = min(BLOCK, self._channels - first)
-        self._sums: Sums = np.zeros((channels * self._model.hidden, self._cells), np.float32)
+        self._sums = np.empty(0, np.float32)  # frees the last block's before this one's
+        self._sums = np.zeros((channels * self._model.hidden, self._cells), np.float32)
         if first:
             self._add(slice(0, 2 * first), first)
 

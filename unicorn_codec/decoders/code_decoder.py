@@ -130,7 +130,7 @@ class CodeDecoder:
 
         def make(part: _Part) -> dict[int, np.ndarray]:
             step = decoder_step(self.latent_step, half=part.half)
-            latents = torch.from_numpy(part.symbols).float() * step
+            latents = torch.from_numpy(part.symbols).float().mul_(step)
             decoded = self.autoencoder.decode_pictures(latents, height, width, step, half=part.half)
             return dict(zip(part.places, decoded, strict=True))
 

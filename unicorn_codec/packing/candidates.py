@@ -92,18 +92,23 @@ class CandidateChooser:
         is_large = of_picture > pixels_at_once(device)  # its pieces are progress of their own
         together = max(1, pixels_at_once(device) // of_picture)
         parts = [slice(start, start + together) for start in range(0, len(batch), together)]
-        # Pictures are read here, not by the workers, because Pillow's warnings are suppressed for all threads at once.
-        pixels = (torch.from_numpy(np.stack([self.pictures.picture(p) for p in batch[part]])) for part in parts)
 
         def choose(part: tuple[Tensor, Tensor]) -> list[Candidate]:
             return self._choose(*part, step, rounds, progress if is_large else lambda _: None)
 
-        inputs = zip(pixels, (latents[part] for part in parts), strict=True)
+        # Pictures are read here, not by the workers, because Pillow's warnings are suppressed for all threads at once.
+        inputs = ((self._pixels(batch[part]), latents[part]) for part in parts)
         with closing(map_in_workers(choose, inputs, device, pixels=together * of_picture)) as results:
             for part, chosen in zip(parts, results, strict=True):
                 yield [replace(one, places=positions[part][one.places]) for one in chosen]
                 if not (is_large and rounds):
                     progress(len(positions[part]) * of_picture)  # Ctrl-C may come here: the caller has what was chosen
+
+    def _pixels(self, batch: Sequence[int]) -> Tensor:
+        """Read pictures of one size, (N, H, W, 3)."""
+        if len(batch) == 1:  # which may be a large one
+            return torch.from_numpy(self.pictures.picture(batch[0]))[None]
+        return torch.from_numpy(np.stack([self.pictures.picture(position) for position in batch]))
 
     def _choose(
         self,
@@ -152,7 +157,7 @@ class CandidateChooser:
         """Return whether the windows of a large picture (H, W, 3) cost less at half size, without refinement."""
         whole = half = 0.0
         for window in windows_of(picture):
-            pixels = torch.from_numpy(np.ascontiguousarray(window))[None]
+            pixels = torch.from_numpy(window)[None]
             costs = self.costs(pixels, self.encode(pixels), self.encode_halves(pixels), step)
             whole, half = whole + float(costs[0]), half + float(costs[1])
         return half < whole
@@ -205,7 +210,7 @@ def middle(pixels: Pixels) -> Pixels:
 
 
 def windows_of(pixels: Pixels) -> list[Pixels]:
-    """Return the parts of a picture by which it is judged: all of it, or one window in each quarter."""
+    """Return the parts of a picture by which it is judged: all of it, or a copy of one window in each quarter."""
     height, width = pixels.shape[:2]
     if height * width <= LARGEST_WHOLE:
         return [pixels]
@@ -213,4 +218,5 @@ def windows_of(pixels: Pixels) -> list[Pixels]:
         [min(max(0, side * part // 4 - WINDOW // 2), max(0, side - WINDOW)) for part in (1, 3)]
         for side in (height, width)
     )
-    return [pixels[top : top + WINDOW, left : left + WINDOW] for top in tops for left in lefts]
+    # Copies, because views would keep the whole picture.
+    return [pixels[top : top + WINDOW, left : left + WINDOW].copy() for top in tops for left in lefts]

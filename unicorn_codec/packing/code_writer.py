@@ -19,7 +19,7 @@ def write_codes(model: ContextModel, candidates: Iterable[Candidate], step: floa
     for candidate in candidates:
         of_kind[candidate.half, candidate.latents.shape[1:]].append(candidate)
     for (half, _), same in of_kind.items():
-        latents = torch.cat([one.latents for one in same])
+        latents = same[0].latents if len(same) == 1 else torch.cat([one.latents for one in same])
         places = np.concatenate([one.places for one in same]).tolist()
         yield from zip(places, encode_latents(model, latents, step, half=half), strict=True)
 
@@ -38,4 +38,4 @@ def encode_latents(model: ContextModel, latents: Tensor, step: float, *, half: b
 def quantise_latents(latents: Tensor, step: float) -> np.ndarray:
     """Round (..., C, h, w) raw latents to symbols, int16. The inverse, up to rounding, multiplies by the step."""
     # A dead zone around zero was measured to increase distortion more than it saves rate.
-    return (latents / step).round().clamp(-LARGEST_SYMBOL, LARGEST_SYMBOL).numpy().astype(np.int16)
+    return (latents / step).round_().clamp_(-LARGEST_SYMBOL, LARGEST_SYMBOL).numpy().astype(np.int16)

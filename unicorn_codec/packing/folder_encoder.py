@@ -203,7 +203,8 @@ class FolderEncoder:
                 if position not in codes:
                     of_step.setdefault(self.step_of(position, step), []).append(place)
             for own, places in of_step.items():
-                for position, code in self.encode_batch([batch[p] for p in places], latents[places], own, rounds, add):
+                some = latents if len(places) == len(batch) else latents[places]  # which copies them
+                for position, code in self.encode_batch([batch[p] for p in places], some, own, rounds, add):
                     keep(position, self.pictures.mark_if_gray(position, code))
         for position in sorted(position for position in tiled if position not in codes):
             keep(position, join_codes(self.encode_tiles(position, step, rounds, add)))

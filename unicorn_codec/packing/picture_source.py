@@ -134,8 +134,8 @@ def encode_batches(
     done, sizes = 0, source.sizes
     for places in batches_by_size([sizes[position] for position in positions]):
         batch = [positions[place] for place in places]
-        pixels = [source.picture(position) for position in batch]
-        yield batch, autoencoder.encode_pictures(pixels, multiple)
+        # The pixels have no name here, which would keep them while the caller uses the latents.
+        yield batch, autoencoder.encode_pictures([source.picture(position) for position in batch], multiple)
         done += len(batch)
         progress(done, len(positions))
 

@@ -48,17 +48,24 @@ class Converted:
 def to_srgb(raster: Raster) -> Converted:
     """Convert a picture's colours to sRGB. Alpha is ignored, and must not be premultiplied.
 
-    A profile that cannot be used is passed over with a note. Gray samples stay gray: all channels are equal.
+    A profile that cannot be used is passed over with a note. Gray samples stay gray: all channels are equal. Samples of
+    8 bits in RGB become the pixels in place where they can, because a large picture's are most of the memory.
     """
     assert not raster.premultiplied, "premultiplied samples have no colours yet"
     if raster.colour.is_hdr or _is_bright(raster):
         return _tone_mapped(raster)
     height, width, _ = raster.samples.shape
-    pixels = np.empty((height, width, 3), np.uint8)
+    pixels = raster.samples if _can_change(raster) else np.empty((height, width, 3), np.uint8)
     icc, notes = usable_profile(raster.colour.icc, raster.model)
     for rows in blocks(height, width):
         pixels[rows] = _block_to_srgb(raster.samples[rows], raster.model, raster.colour, icc)
     return Converted(pixels, notes)
+
+
+def _can_change(raster: Raster) -> bool:
+    """Return whether the samples' own memory can hold the pixels."""
+    samples = raster.samples
+    return raster.model == RGB and samples.dtype == np.uint8 and samples.flags.carray
 
 
 def blocks(height: int, width: int) -> Iterator[slice]:

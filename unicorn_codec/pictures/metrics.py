@@ -103,8 +103,8 @@ def ms_ssim(original: Pixels, decoded: Pixels) -> float:
 
 def _ms_ssim(original: Pixels, decoded: Pixels) -> float:
     """Return the similarity of two planes (H, W)."""
-    a: Planes | Pixels = np.ascontiguousarray(original)
-    b: Planes | Pixels = np.ascontiguousarray(decoded)
+    a: Planes | Pixels = original
+    b: Planes | Pixels = decoded
     weights = np.array(SCALE_WEIGHTS[: _scales(min(original.shape))])
     weights *= sum(SCALE_WEIGHTS) / weights.sum()  # the paper's own sum is 1.0001
     similarity = 1.0

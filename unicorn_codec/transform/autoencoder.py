@@ -24,10 +24,11 @@ from unicorn_codec.concurrency import check_cancelled
 from unicorn_codec.devices import map_in_workers
 from unicorn_codec.errors import AutoencoderUnavailable
 from unicorn_codec.format.header import AutoencoderReference
+from unicorn_codec.freed_memory import return_freed_memory
 from unicorn_codec.model_registry import AUTOENCODER, default_name, get_model, names
 from unicorn_codec.transform.coding_autoencoder import CodingAutoencoder
 from unicorn_codec.transform.resampling import double
-from unicorn_codec.transform.tiling import margin_of, tiles
+from unicorn_codec.transform.tiling import UNTILED_PIXELS, margin_of, tiles
 
 SCALE_SUFFIX = ".scale"
 """Suffix of a kernel's name that names the scales of its rows."""
@@ -66,34 +67,37 @@ class Autoencoder(ABC):
             (N, C, h, w) float32 on the CPU.
         """
         height, width = pictures[0].shape[:2]
-        padding = ((0, 0), (0, -height % multiple), (0, -width % multiple), (0, 0))
+        padded = height + -height % multiple, width + -width % multiple
         together = self.pictures_at_once(height, width)
 
         def encode(start: int) -> Tensor:
             some = pictures[start : start + together]
             batch = some[0][None] if len(some) == 1 else np.stack(some)  # a large picture is not copied
-            if height % multiple or width % multiple:
-                batch = np.pad(batch, padding, mode="edge")
-            return self._encode_in_tiles(torch.from_numpy(batch))
+            return self._encode_in_tiles(batch, *padded)
 
         starts = range(0, len(pictures), together)
-        return torch.cat(list(map_in_workers(encode, starts, self.device, pixels=together * height * width)))
+        encoded = list(map_in_workers(encode, starts, self.device, pixels=together * height * width))
+        return encoded[0] if len(encoded) == 1 else torch.cat(encoded)
 
     def pictures_at_once(self, height: int, width: int) -> int:
         """Return how many pictures of a size go through the network together."""
         return max(1, BATCH_PIXELS[self.device.type] // (height * width))
 
-    def _encode_in_tiles(self, pixels: Tensor) -> Tensor:
-        """Encode pixels (N, H, W, 3) uint8 to latents (N, C, h, w)."""
+    def _encode_in_tiles(self, pixels: np.ndarray, height: int, width: int) -> Tensor:
+        """Encode pixels (N, H, W, 3) uint8, padded to a height and width, to latents (N, C, h, w)."""
         cell = self.reference.downsampling
-        count, rows, columns = len(pixels), pixels.shape[1] // cell, pixels.shape[2] // cell
+        count, rows, columns = len(pixels), height // cell, width // cell
         latents = torch.empty(count, self.reference.latent_channels, rows, columns)
         for row, column in tiles(rows, columns, cell, self.encoder_margin):
             check_cancelled()
-            tile = pixels[:, row.input(cell), column.input(cell)].to(self.device).permute(0, 3, 1, 2)
+            cut = _padded_cut(pixels, row.input(cell), column.input(cell))  # the whole is not copied for its padding
+            tile = torch.from_numpy(cut).to(self.device).permute(0, 3, 1, 2)
             with torch.inference_mode():
                 encoded = self.encode(tile.float() / 127.5 - 1)
             latents[:, :, row.output(1), column.output(1)] = encoded[:, :, row.cropped(1), column.cropped(1)].cpu()
+            if count * height * width > UNTILED_PIXELS:
+                del cut, tile, encoded
+                return_freed_memory()
         return latents
 
     def decode_pictures(
@@ -137,7 +141,17 @@ class Autoencoder(ABC):
                 pixels = ((decoded.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
             place = pictures[:, row.output(cell), column.output(cell)]  # cropped where the picture ends
             place[:] = pixels.permute(0, 2, 3, 1).cpu().numpy()[:, : place.shape[1], : place.shape[2]]
+            if pictures[..., 0].size > UNTILED_PIXELS:
+                del tile, decoded, pixels
+                return_freed_memory()
         return pictures
+
+
+def _padded_cut(pixels: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
+    """Return a part of pictures (N, H, W, 3) whose edges are repeated where the part ends beyond them."""
+    cut = pixels[:, rows, columns]
+    below, right = rows.stop - rows.start - cut.shape[1], columns.stop - columns.start - cut.shape[2]
+    return np.pad(cut, ((0, 0), (0, below), (0, right), (0, 0)), mode="edge") if below or right else cut
 
 
 class PackagedAutoencoder(Autoencoder):
