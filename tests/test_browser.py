@@ -179,7 +179,7 @@ def test_the_order_follows_the_choice(window: Window, address: str) -> None:
     page.keyboard.press("Home")
     page.keyboard.press("Enter")
     page.wait_for_selector("#viewer[open]")
-    assert "39.95 dB" in page.inner_text("#facts")
+    assert "39.9 dB" in page.inner_text("#facts")
 
 
 def test_a_picture_opens_turns_zooms_and_closes_by_keyboard(window: Window, address: str, many: Path) -> None:

@@ -150,7 +150,7 @@ function known(picture) {
     ["Size", `${NUMBER.format(picture.width)} \u00d7 ${NUMBER.format(picture.height)}`],
     ["Stored", picture.bytes ? `${NUMBER.format(picture.bytes)} bytes, ${picture.codec}` : picture.codec],
     picture.bytes ? ["Rate", `${rate.toPrecision(3)} bits per pixel`] : null,
-    picture.psnr === "exact" ? ["PSNR", "identical"] : picture.psnr !== null ? ["PSNR", `${picture.psnr.toFixed(2)} dB`] : null,
+    picture.psnr === "exact" ? ["PSNR", "identical"] : picture.psnr !== null ? ["PSNR", `${picture.psnr.toFixed(1)} dB`] : null,
     picture.date ? ["Date", picture.date.replace("T", " ")] : null,
   ].filter(Boolean);
 }
