@@ -5,7 +5,7 @@ import re
 import threading
 import zipfile
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -118,18 +118,25 @@ class Ranges(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None: ...
 
 
+@contextmanager
+def serving() -> Iterator[str]:
+    """Serve ``Ranges``; gives the server's address."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Ranges)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
 @pytest.fixture
 def url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Of a local server that serves ``LARGE``."""
     pytest.importorskip("aiohttp")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Ranges)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
     monkeypatch.setattr(Ranges, "requests", [])
-    yield f"http://127.0.0.1:{server.server_port}/out.uni"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving() as address:
+        yield f"{address}/out.uni"
 
 
 def test_a_picture_is_read_over_http_by_ranges(url: str) -> None:

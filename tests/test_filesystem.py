@@ -7,10 +7,8 @@ import os
 import pickle
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from tests.test_container_reading import Ranges
+from tests.test_container_reading import Ranges, serving
 from unicorn_cli.main import cli
 from unicorn_codec.archive import Archive
 from unicorn_codec.errors import ArchiveUnreadable, InvalidSetting
@@ -158,13 +156,8 @@ def url(coded: tuple[Path, PackReport], monkeypatch: pytest.MonkeyPatch) -> Iter
     names = [name_of(number) for number in range(MANY)]
     monkeypatch.setattr(Ranges, "data", copies_of_one_code(coded[0], names))
     monkeypatch.setattr(Ranges, "requests", [])
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Ranges)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/out.uni"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving() as address:
+        yield f"{address}/out.uni"
 
 
 def test_one_picture_over_http_takes_few_bytes(url: str, coded: tuple[Path, PackReport]) -> None:

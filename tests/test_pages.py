@@ -8,11 +8,9 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import urllib.request
 from collections.abc import Iterator
 from configparser import ConfigParser
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -20,7 +18,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from tests.conftest import draw
-from tests.test_container_reading import Ranges
+from tests.test_container_reading import Ranges, serving
 from unicorn_cli.main import cli
 from unicorn_codec.pictures.images import write_picture
 
@@ -68,13 +66,8 @@ def host(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Address of a local server of ``out.uni``, instead of https://example.org."""
     monkeypatch.setattr(Ranges, "data", (prepared / "out.uni").read_bytes())
     monkeypatch.setattr(Ranges, "requests", [])
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Ranges)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving() as address:
+        yield address
 
 
 def test_pages_and_sheets_of_the_page_on_viewing_are_written(place: Path) -> None:
