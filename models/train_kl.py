@@ -64,10 +64,12 @@ def batches(listed: Folder, seed: int) -> Iterator[Tensor]:
 
 def loss_of(model: Any, pictures: Tensor, features: PerceptualDistance | None) -> tuple[Tensor, float]:
     """Return the loss of a batch, and its PSNR in dB."""
-    posterior = model.encode(2 * pictures - 1).latent_dist
-    decoded = (model.decode(posterior.sample()).sample + 1) / 2
+    with torch.autocast(pictures.device.type, torch.bfloat16):
+        posterior = model.encode(2 * pictures - 1).latent_dist
+        decoded = model.decode(posterior.sample()).sample
+    decoded = (decoded.float() + 1) / 2
     squared = F.mse_loss(decoded, pictures)
-    loss = (decoded - pictures).abs().mean() + DIVERGENCE_WEIGHT * posterior.kl().mean()
+    loss = (decoded - pictures).abs().mean() + DIVERGENCE_WEIGHT * posterior.kl().float().mean()
     if features is not None:
         loss = loss + PERCEPTUAL_WEIGHT * features(decoded, pictures).mean()
     return loss, float(-10 * squared.detach().log10())
@@ -86,7 +88,7 @@ def main() -> None:
     torch.manual_seed(chosen.seed)
     is_begun = (chosen.out / "config.json").exists()
     model: Any = diffusers.AutoencoderKL.from_pretrained(chosen.out) if is_begun else new_autoencoder()
-    model.to(chosen.device).train()
+    model.to(chosen.device, memory_format=torch.channels_last).train()
     features = None if chosen.features is None else PerceptualDistance(chosen.features).to(chosen.device)
     optimizer = torch.optim.AdamW(model.parameters(), RATE)
     started = saved = time.monotonic()
