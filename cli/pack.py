@@ -28,7 +28,6 @@ from unicorn_codec.format.header import (
     MAX_STEPS,
 )
 from unicorn_codec.format.limits import MAX_SEQUENCE
-from unicorn_codec.model_registry import default_name
 from unicorn_codec.quality import DEFAULT_QUALITY
 
 from .grouped import GroupedCommand, grouped, option
@@ -251,11 +250,9 @@ output_options = grouped(
     option(
         "--autoencoder",
         metavar="NAME|HUB-ID|FOLDER",
-        default=default_name(),
-        show_default=True,
         advanced=True,
         help="Packaged model: photo-1, or light-1, which decodes faster. With --overfit and --index-only, one of "
-        "diffusers too.",
+        "diffusers too.  [default: the one that suits the pictures, by a sample; photo-1]",
     ),
 )
 
@@ -447,10 +444,8 @@ def pack_options(
     **settings: Any,
 ) -> PackOptions:
     """Return the library's options for the command's; options not given keep the library's default."""
-    common = {
-        name: settings[name]
-        for name in ("seed", "device", "autoencoder", "resume", "overwrite", "self_contained", "measure")
-    }
+    common = {name: settings[name] for name in ("seed", "device", "resume", "overwrite", "self_contained", "measure")}
+    common |= _given(settings, ("autoencoder",))
     common["read"] = read_options_of(settings)
     common["metadata"] = metadata_options_of(settings["strip"], settings["checksums"])
     targets = _given(settings, TARGETS)

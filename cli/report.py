@@ -12,7 +12,7 @@ from .text import Row, count, duration, exact_bytes, indented, labelled, rate, s
 if TYPE_CHECKING:  # at run time these would load torch or Pillow
     from unicorn_codec.measurement import Measured, PictureDistortion
     from unicorn_codec.network.planning import NetworkPlan
-    from unicorn_codec.packing.reports import FunctionsReport, Learned, PackReport
+    from unicorn_codec.packing.reports import FunctionsReport, Learned, ModelChoice, PackReport
     from unicorn_codec.pictures.images import Folder, Note, Picture
     from unicorn_codec.verification import BelowStored
 
@@ -131,7 +131,8 @@ def _coded_rows(report: "PackReport") -> list[Row]:
         step = f"quantisation step {report.latent_step:.3g}{others}{less}"
         refined = [("", f"refined in {count(report.rounds, 'round')}")] if report.rounds else []
         codes: list[Row] = [("codes", step), *refined] if report.exact_pictures < report.pictures else []
-        return [*codes, *_learned_rows(report.learned), *_avif_rows(report), *_whole_rows(report)]
+        decided = [*_model_rows(report.model_choice), *_learned_rows(report.learned)]
+        return [*codes, *decided, *_avif_rows(report), *_whole_rows(report)]
     return [
         ("network", f"{count(network.parameters, 'parameter')}, {count(network.steps, 'sampling step')}"),
         ("ceiling", f"{network.ceiling_psnr_db:.2f} dB PSNR: the autoencoder alone"),
@@ -173,6 +174,16 @@ def learned_text(learned: "Learned") -> str:
         f"an update of {short_bytes(learned.bytes)}, {spent}; at equal quality it saves about "
         f"{short_bytes(learned.saved_bytes)} of {codes}, its own bytes taken off"
     )
+
+
+def _model_rows(choice: "ModelChoice | None") -> list[Row]:
+    """Say which model packing chose, and why."""
+    if choice is None:
+        return []
+    if not choice.excess:
+        return [("model", f"{choice.name}, which the codes in the files are of")]
+    others = " and ".join(f"{100 * part:.1f} % more with {name}" for name, part in choice.excess.items())
+    return [("model", f"{choice.name}; at equal quality, codes of a sample take {others}")]
 
 
 def _learned_rows(learned: "Learned | None") -> list[Row]:

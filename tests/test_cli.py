@@ -69,6 +69,7 @@ REPORT = PackReport(
     wanted_bytes=None,
     seconds=603.0,
     measured=MEASURED,
+    model_choice=None,
     learned=None,
     functions=None,
     network=NetworkReport(

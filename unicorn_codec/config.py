@@ -34,6 +34,9 @@ OPTIMIZERS = ("muon", "adam")
 MEASURED_PICTURES = ("none", "sample", "all")
 METRICS = ("psnr", "ms-ssim", "perceptual")
 GOALS = ("mean", "worst", "psnr")
+AUTO = "auto"
+"""Instead of an autoencoder's name: packing chooses, see ``packing.model_choice``."""
+
 DEVICES = ("auto", "cpu", "cuda")
 
 WEIGHT_FORMATS = ("float", "integer")
@@ -166,7 +169,8 @@ class PackOptions:
     Args:
         seed: of everything that is drawn at random; stored in the file.
         device: one of ``DEVICES``.
-        autoencoder: name of a model of the package; except with ``CodesOptions`` also a hub name or a folder.
+        autoencoder: name of a model of the package; except with ``CodesOptions`` also a hub name or a folder. With
+            ``CodesOptions`` ``AUTO`` is the default.
         resume: continue from the checkpoint of an interrupted pack.
         overwrite: replace an existing output, and discard its checkpoint.
         self_contained: store model and specification in the file; None: from 100 MB on.
@@ -226,6 +230,7 @@ class CodesOptions(PackOptions):
     """
 
     target: Target = Target(Goal.QUALITY, DEFAULT_QUALITY)
+    autoencoder: str = AUTO
     effort: int | None = None
     seconds: float | None = None
     sequences: bool = True
@@ -243,7 +248,7 @@ class CodesOptions(PackOptions):
     def __post_init__(self) -> None:
         PackOptions.__post_init__(self)  # super() does not work in a slotted dataclass
         check(
-            self.autoencoder in names(AUTOENCODER),
+            self.autoencoder in (AUTO, *names(AUTOENCODER)),
             f"codes need an autoencoder of the package ({', '.join(names(AUTOENCODER))}), not {self.autoencoder!r}: "
             "others are for --overfit and --index-only",
         )

@@ -18,7 +18,7 @@ SIDE = 256
 """Of a window, in pixels. Smaller pictures are windows as they are."""
 
 WINDOWS = 512
-"""Maximum number of windows, which bounds memory to 100 MB."""
+"""Maximum number of windows to learn from, which bounds memory to 100 MB."""
 
 SAMPLE = 32
 """Windows of one size that are tried at half size. Where all of them agree, the others are taken to do the same."""
@@ -53,23 +53,28 @@ class LearningWindows:
 
 
 def gather_windows(
-    encoder: FolderEncoder, step: float, seed: int, progress: Callable[[int, int], None]
+    encoder: FolderEncoder,
+    step: float,
+    seed: int,
+    progress: Callable[[int, int], None] = lambda *_: None,
+    most: int = WINDOWS,
 ) -> list[LearningWindows]:
     """Cut windows out of a folder's pictures, evenly from all, at places drawn at random.
 
     Args:
         step: at which the windows would be coded, at half size where that costs less.
+        most: number of windows at most.
 
     Returns:
         A group for each size and way of coding.
     """
     positions = [p for p in range(len(encoder.pictures)) if p not in encoder.sequences.positions]
-    positions = positions[:: -(-len(positions) // WINDOWS) or 1]
+    positions = positions[:: -(-len(positions) // most) or 1]
     generator = np.random.default_rng(seed)
     cut: dict[tuple[int, ...], list[Pixels]] = defaultdict(list)
     for done, position in enumerate(positions, start=1):
         pixels = encoder.pictures.picture(position)
-        for _ in range(min(WINDOWS // len(positions), -(-pixels.size // (3 * SIDE**2)))):
+        for _ in range(min(most // len(positions), -(-pixels.size // (3 * SIDE**2)))):
             window = _draw_window(pixels, 2 * encoder.autoencoder.reference.downsampling, generator)
             cut[window.shape].append(window)
         progress(done, len(positions))

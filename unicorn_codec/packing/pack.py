@@ -1,6 +1,6 @@
 """Pack a folder of pictures into one ``.uni`` file.
 
-list_folder > pack_into_codes, or pack_into_network > write_pictures > measure > commit > report
+list_folder > choose_model > pack_into_codes, or pack_into_network > write_pictures > measure > commit > report
 """
 
 import time
@@ -14,7 +14,7 @@ import numpy as np
 from unicorn_codec.archive import Archive
 from unicorn_codec.atomic_files import open_atomic
 from unicorn_codec.checkpoints import check_checkpoint, checkpoint_path
-from unicorn_codec.config import CodesOptions, NetworkOptions, OverfitOptions, PackOptions
+from unicorn_codec.config import AUTO, CodesOptions, NetworkOptions, OverfitOptions, PackOptions
 from unicorn_codec.decoders.network_decoder import NetworkDecoder
 from unicorn_codec.decoders.overfitted_decoder import OverfittedDecoder
 from unicorn_codec.devices import choose_device
@@ -31,11 +31,13 @@ from unicorn_codec.format.sources import FileSource, TailedSource
 from unicorn_codec.format.writer import ContainerWriter
 from unicorn_codec.inspection import DECODED_BY_MODEL, index_bits, needed_weight_bytes, parts_of
 from unicorn_codec.measurement import Matching, Measured, measure_chosen
+from unicorn_codec.model_registry import default_name
 from unicorn_codec.overfitted.multiplications import multiplications_per_pixel
 from unicorn_codec.packing.archive_writing import check_output, id_of, matching_of, write_pictures
 from unicorn_codec.packing.into_codes import PackedCodes, pack_into_codes
 from unicorn_codec.packing.into_functions import FunctionsMade, pack_into_functions
 from unicorn_codec.packing.into_network import pack_into_network
+from unicorn_codec.packing.model_choice import choose_model
 from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.original_metadata import OriginalMetadata
 from unicorn_codec.packing.packed import PackedPictures
@@ -87,13 +89,20 @@ def pack_folder(
 ) -> PackReport:
     """Pack pictures of a folder. Arguments, errors and result are those of ``pack``."""
     started = time.monotonic()
-    autoencoder = load_packing_autoencoder(options)
-    is_wanted(options.self_contained, 0, autoencoder)  # refuse before the work, not at its end
+    autoencoder = load_packing_autoencoder(options)  # refuse before the work, not at its end
+    is_wanted(options.self_contained, 0, autoencoder)
     originals = options.originals if isinstance(options, CodesOptions) else None
     listed = list_folder(folder, options.read, observer.of_stage("reading"), originals, output=output, names=names)
     for name in listed.all_names:  # before the work, not at its end
         check_name(name)
-    return pack_listed(listed, output, options, observer, autoencoder, started=started)
+    choice = None
+    if isinstance(options, CodesOptions):
+        choice = choose_model(PictureSource(listed, options.read), options, observer)
+    if choice is not None:
+        options = replace(options, autoencoder=choice.name)
+        autoencoder = load_packing_autoencoder(options)
+    report = pack_listed(listed, output, options, observer, autoencoder, started=started)
+    return replace(report, model_choice=choice)
 
 
 def pack_listed(
@@ -209,9 +218,10 @@ def measure_unfinished(
 
 
 def load_packing_autoencoder(options: PackOptions) -> Autoencoder:
-    """Load the autoencoder of the options, on their device."""
+    """Load the autoencoder of the options, or the one that packing begins with where they leave it open."""
     channels = LEADING_CHANNELS if isinstance(options, NetworkOptions) else None
-    return load_autoencoder(options.autoencoder, choose_device(options.device), channels)
+    name = default_name() if options.autoencoder == AUTO else options.autoencoder
+    return load_autoencoder(name, choose_device(options.device), channels)
 
 
 def make_packed(
@@ -283,6 +293,7 @@ def report_on(
         wanted_bytes=None if target is None else target.file_bytes(pixels),
         seconds=seconds,
         measured=measured,
+        model_choice=None,
         sequence_pictures=sequences.pictures,
         sequence_bytes=sequences.bytes,
         avif_pictures=avif.pictures,

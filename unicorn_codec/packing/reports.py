@@ -1,12 +1,26 @@
 """Reports of packing."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from unicorn_codec.inspection import ArchivePart
 from unicorn_codec.measurement import Measured, PictureDistortion
 from unicorn_codec.pictures.images import Note
 from unicorn_codec.pictures.picture_files import LeftOut, OtherFile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelChoice:
+    """The packaged model that suits a folder.
+
+    Args:
+        name: of the model.
+        excess: part of its bytes that each other model would take more at equal distortion, by a sample. Empty where
+            the codes that files carry decided.
+    """
+
+    name: str
+    excess: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +99,7 @@ class PackReport:
         other_steps: steps of the other codes, ascending.
         rounds: of refinement.
         seconds: without the time for measuring.
+        model_choice: None unless packing chose the model.
         learned: None if packing was not to learn, or had nothing to.
         network: None for an archive of codes.
         functions: None unless its codes are overfitted functions.
@@ -109,6 +124,7 @@ class PackReport:
     wanted_bytes: float | None
     seconds: float
     measured: Measured
+    model_choice: ModelChoice | None
     learned: Learned | None
     network: NetworkReport | None
     functions: FunctionsReport | None

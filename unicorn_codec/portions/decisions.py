@@ -1,4 +1,4 @@
-"""Decisions that all portions share: quantisation step, rounds of refinement, and what was learned of a sample."""
+"""Decisions that all portions share: model, quantisation step, rounds of refinement, and what a sample taught."""
 
 import json
 from base64 import b64decode, b64encode
@@ -12,11 +12,13 @@ from unicorn_codec.config import CodesOptions, Goal, Target
 from unicorn_codec.errors import CheckpointMismatch
 from unicorn_codec.packing.folder_encoder import FINEST
 from unicorn_codec.packing.into_codes import find_groups, new_encoder, plan_codes
+from unicorn_codec.packing.model_choice import choose_model
 from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.original_metadata import estimate_metadata_bytes
+from unicorn_codec.packing.pack import load_packing_autoencoder
 from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.packing.rate_control import fit_codes
-from unicorn_codec.packing.reports import Learned
+from unicorn_codec.packing.reports import Learned, ModelChoice
 from unicorn_codec.packing.self_contained import attached_bytes, is_wanted
 from unicorn_codec.packing.targets import AsAvif, AtStep, OfSize, resolve
 from unicorn_codec.pictures.images import Folder
@@ -36,12 +38,16 @@ class Decisions:
         rounds: of refinement.
         update: of the models; None without one.
         learned: None if nothing was to be learned.
+        autoencoder: name of the model.
+        model_choice: None unless packing chose the model.
     """
 
     step: float | None
     rounds: int
     update: bytes | None
     learned: Learned | None
+    autoencoder: str
+    model_choice: ModelChoice | None
 
     def options(self, wanted: CodesOptions) -> CodesOptions:
         """Return the options of a portion."""
@@ -49,6 +55,7 @@ class Decisions:
         return replace(
             wanted,
             target=target,
+            autoencoder=self.autoencoder,
             effort=self.rounds,
             learning=None,
             self_contained=False,
@@ -59,8 +66,7 @@ class Decisions:
     def save(self, path: Path, digest: str) -> None:
         """Write a file from which packing resumes. Raises ``OutputError`` where that fails."""
         update = None if self.update is None else b64encode(self.update).decode()
-        learned = None if self.learned is None else asdict(self.learned)
-        values = {"digest": digest, "step": self.step, "rounds": self.rounds, "update": update, "learned": learned}
+        values = {"digest": digest, **asdict(self), "update": update}
         write_checkpoint(path, json.dumps(values).encode())
 
     @classmethod
@@ -74,8 +80,9 @@ class Decisions:
             values: dict[str, Any] = json.loads(path.read_bytes())
             update = None if values["update"] is None else b64decode(values["update"])
             learned = None if values["learned"] is None else Learned(**values["learned"])
-            found = cls(step=values["step"], rounds=values["rounds"], update=update, learned=learned)
-            is_same = values["digest"] == digest
+            choice = None if values["model_choice"] is None else ModelChoice(**values["model_choice"])
+            is_same = values.pop("digest") == digest
+            found = cls(**(values | {"update": update, "learned": learned, "model_choice": choice}))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CheckpointMismatch(f"{path}: not what packing wrote ({error})") from error
         if not is_same:
@@ -85,25 +92,36 @@ class Decisions:
         return found
 
 
-def decide(
-    folder: Folder, autoencoder: PackagedAutoencoder, options: CodesOptions, observer: Observer, work: Path
-) -> Decisions:
+def decide(folder: Folder, options: CodesOptions, observer: Observer, work: Path) -> Decisions:
     """Decide by a sample of a folder's pictures.
 
     Args:
-        folder: with at least one picture that is not exact.
+        folder: may hold no picture that is not exact.
         work: folder of temporary files.
 
     Raises:
         InvalidSetting: no step reaches the target size, or the step is too coarse.
     """
     sample = PictureSource(sample_of(folder), options.read)
+    choice = choose_model(sample, options, observer)
+    autoencoder = load_packing_autoencoder(options if choice is None else replace(options, autoencoder=choice.name))
+    assert isinstance(autoencoder, PackagedAutoencoder), "CodesOptions name a model of the package"
+    nothing = Decisions(
+        step=None,
+        rounds=0,
+        update=None,
+        learned=None,
+        autoencoder=autoencoder.reference.name,
+        model_choice=choice,
+    )
+    if not folder.pictures:
+        return nothing
     share = sample.pixels / folder.pixels
     model = load_context_model(autoencoder.reference.name)
     encoder = new_encoder(sample, autoencoder, model, work, share=share)
     target = resolve(options.target, pixels=folder.pixels, coarsest=encoder.coarsest)
     if isinstance(target, AsAvif):
-        return Decisions(step=None, rounds=0, update=None, learned=None)
+        return nothing
     if isinstance(target, OfSize):
         other_bytes = estimate_metadata_bytes(sample, options.metadata)
         encoder = replace(encoder, overhead_bytes=encoder.overhead_bytes + other_bytes)
@@ -119,11 +137,11 @@ def decide(
         # The sample's file would hold the whole update, of which only its share counts.
         room = target.bytes + (1 - share) * len(encoder.update or b"")
         step, _ = fit_codes(encoder, room, plan.rounds, observer)
-    return Decisions(step=max(step, FINEST), rounds=plan.rounds, update=encoder.update, learned=learned)
+    return replace(nothing, step=max(step, FINEST), rounds=plan.rounds, update=encoder.update, learned=learned)
 
 
 def sample_of(folder: Folder) -> Folder:
     """Return evenly chosen pictures of a folder; all of them if they are few."""
     count = len(folder.pictures)
-    chosen = min(count, SAMPLE_PICTURES, max(1, SAMPLE_PIXELS * count // folder.pixels))
+    chosen = min(count, SAMPLE_PICTURES, max(1, SAMPLE_PIXELS * count // max(1, folder.pixels)))
     return subset(folder, [number * count // chosen for number in range(chosen)])

@@ -14,7 +14,6 @@ import numpy as np
 
 from unicorn_codec.archive import Archive
 from unicorn_codec.checkpoints import digest_settings, portions_path
-from unicorn_codec.codes.context_model import load_context_model
 from unicorn_codec.config import CodesOptions
 from unicorn_codec.errors import CheckpointMismatch, Interrupted, InvalidSetting, OutputError
 from unicorn_codec.format.joining import JoinedPart, join
@@ -23,6 +22,7 @@ from unicorn_codec.format.reader import ContainerReader
 from unicorn_codec.format.sources import FileSource
 from unicorn_codec.format.writer import ContainerWriter
 from unicorn_codec.measurement import Measured, PictureDistortion
+from unicorn_codec.model_registry import AUTOENCODER, CONTEXT_MODEL, models
 from unicorn_codec.packing.archive_writing import check_output
 from unicorn_codec.packing.observer import Observer, cumulative
 from unicorn_codec.packing.pack import load_packing_autoencoder, report_on
@@ -37,7 +37,7 @@ from unicorn_codec.portions.portion import PortionFacts, PortionTask, pack_porti
 from unicorn_codec.portions.survey import Surveyed, blocks_of, survey
 from unicorn_codec.portions.workers import run_all
 from unicorn_codec.shards.inputs import Inputs, folder_of
-from unicorn_codec.transform.autoencoder import PackagedAutoencoder
+from unicorn_codec.transform.autoencoder import Autoencoder
 
 
 def pack_in_portions(
@@ -123,12 +123,10 @@ class _Run:
 
     def pack(self, names: Sequence[str] | None) -> PackReport:
         started = time.monotonic()
-        autoencoder = load_packing_autoencoder(self.options)
-        assert isinstance(autoencoder, PackagedAutoencoder), "CodesOptions name a model of the package"
-        is_wanted(self.options.self_contained, 0, autoencoder)  # refuse before the work, not at its end
         folder, portions = self.survey(names)
         self.observer.found(folder, None)
-        decisions = self.decide(folder, autoencoder)
+        decisions = self.decide(folder)
+        autoencoder = load_packing_autoencoder(decisions.options(self.options))
         tasks = [
             PortionTask(
                 output=self.work / f"{number:06}.uni",
@@ -154,6 +152,7 @@ class _Run:
                 taken_over=sum(one.taken_over for one in facts),
                 seconds=seconds,
             )
+        report = replace(report, model_choice=decisions.model_choice)
         shutil.rmtree(self.work)
         notes = (note for one in facts for note in one.notes)
         return replace(report, notes=(*report.notes, *notes), alpha_bytes=sum(one.alpha_bytes for one in facts))
@@ -179,9 +178,9 @@ class _Run:
             groups = group_near_duplicates(folder, thumbnails, self.options.depends_on + 1)
         return replace(folder, notes=(*folder.notes, *notes_on_names(folder))), partition(folder, groups)
 
-    def decide(self, folder: Folder, autoencoder: PackagedAutoencoder) -> Decisions:
+    def decide(self, folder: Folder) -> Decisions:
         """Make the decisions that all portions share, or read those of the run that is resumed."""
-        path, digest = self.work / "decisions.json", self.digest(folder, autoencoder)
+        path, digest = self.work / "decisions.json", self.digest(folder)
         try:
             if not self.options.resume and self.work.exists():
                 shutil.rmtree(self.work)
@@ -190,19 +189,17 @@ class _Run:
             raise OutputError(f"cannot write {self.work}: {reason_of(error)}") from error
         if path.exists():
             return Decisions.load(path, digest)
-        decisions = Decisions(step=None, rounds=0, update=None, learned=None)
-        if folder.pictures:
-            decisions = decide(folder, autoencoder, self.options, self.observer, self.work)
+        decisions = decide(folder, self.options, self.observer, self.work)
         decisions.save(path, digest)
         return decisions
 
-    def digest(self, folder: Folder, autoencoder: PackagedAutoencoder) -> str:
+    def digest(self, folder: Folder) -> str:
         """Return the SHA-256 of all that the portions depend on."""
         settings = replace(self.options, resume=False, overwrite=False)
         whole = [picture.sha256 for picture in folder.exact], [file.name for file in folder.others]
-        model = load_context_model(autoencoder.reference.name)
         pictures = folder_digest(folder, self.options.read)
-        return digest_settings(settings, pictures, whole, autoencoder.reference, model.sha256)
+        packaged = [(model.name, model.sha256) for role in (AUTOENCODER, CONTEXT_MODEL) for model in models(role)]
+        return digest_settings(settings, pictures, whole, packaged)
 
     def pack_portions(self, tasks: Sequence[PortionTask]) -> None:
         """Pack the portions that are not finished."""
@@ -213,7 +210,7 @@ class _Run:
         for number, _ in run_all(self.executor, pack_portion, left):
             add(left[number].files)
 
-    def join(self, tasks: Sequence[PortionTask], autoencoder: PackagedAutoencoder) -> list[JoinedPart]:
+    def join(self, tasks: Sequence[PortionTask], autoencoder: Autoencoder) -> list[JoinedPart]:
         """Join the archives of the portions."""
 
         def attach(writer: ContainerWriter) -> None:
