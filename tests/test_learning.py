@@ -58,7 +58,7 @@ def special(tmp_path: Path) -> Path:
 def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small sets are learned, shortly: as if an update took hardly any bytes."""
     monkeypatch.setattr(learning, "STEPS", 24)
-    monkeypatch.setattr(update_training, "PROBE_STEPS", 12)
+    monkeypatch.setattr(update_training, "MEASURED_EVERY", 12)
     monkeypatch.setattr(learning, "LARGEST_GAIN", 1e6)
     monkeypatch.setattr(update_training, "REFINED_PART", 1e6)
 
@@ -148,7 +148,9 @@ def test_the_probe_ends_what_does_not_pay(special: Path, tmp_path: Path, monkeyp
     monkeypatch.setattr(update_training, "REFINED_PART", 0.0)
     report = pack(special, tmp_path / "out.uni", OPTIONS)
     assert (
-        report.learned is not None and report.learned.steps == update_training.PROBE_STEPS and not report.learned.kept
+        report.learned is not None
+        and report.learned.steps == update_training.MEASURED_EVERY
+        and not report.learned.kept
     )
     assert read_packed(tmp_path / "out.uni").update is None
 

@@ -62,6 +62,9 @@ AVIF_SLACK = 1.12
 """Most bytes of an AVIF code that is taken over, relative to those of coding the picture at the quality asked for: a
 decoded picture takes up to 8 % fewer than its original."""
 
+LEARNING_ROUNDS = 6
+"""Rounds of refinement of the codes that learning ends with, if packing refines at all."""
+
 MOST_EXCESS = 0.03
 """Relative excess of the file size above which the step is chosen again."""
 
@@ -279,7 +282,8 @@ def learn_and_choose(
     # What learning cannot win is not learned from.
     latents = encoder.with_sequences(with_avif(sequences, encoder, candidates.below(LEARNED)))
     if options.learning is not None and len(latents.sequences.positions) < len(encoder.pictures):
-        update, learned = learn(latents, step, options.learning, options.seed, observer)
+        rounds = LEARNING_ROUNDS if options.effort is None else min(options.effort, LEARNING_ROUNDS)
+        update, learned = learn(latents, step, options.learning, rounds, options.seed, observer)
         if update is not None:
             encoder = encoder.with_update(update)
             if candidates.code_bytes:

@@ -12,10 +12,10 @@ from unicorn_codec.codes.context_model import level_of
 from unicorn_codec.codes.context_update import updated_rate_parameters
 from unicorn_codec.codes.rate_model import RateModel
 from unicorn_codec.codes.stored_update import CONTEXT
-from unicorn_codec.devices import has_fast_bfloat16
+from unicorn_codec.devices import has_fast_bfloat16, map_in_workers
 from unicorn_codec.format.code_kinds import decoder_step, model_level
 from unicorn_codec.packing.learning_windows import LearningWindows
-from unicorn_codec.packing.refinement import bits_worth
+from unicorn_codec.packing.refinement import Objective, bits_worth
 from unicorn_codec.transform.distortion import distortion
 from unicorn_codec.transform.folder_update import UpdatedModels
 from unicorn_codec.transform.network_update import updated_parameters
@@ -50,6 +50,11 @@ class LearnedCost:
     rate: RateModel
     step: float
 
+    @property
+    def device(self) -> torch.device:
+        """Device of the networks."""
+        return self.models.autoencoder.device
+
     def parts(
         self, windows: LearningWindows, update: Mapping[str, Tensor], noise: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
@@ -57,26 +62,56 @@ class LearnedCost:
 
         Args:
             noise: draws uniform noise, instead of rounding, for the estimate of the bits, which so has a gradient
-                (Balle et al., 2017). The decoder gets rounded latents in any case.
+                (Balle et al., 2017). The decoder gets rounded latents in any case, and settled codes stay as they are.
         """
         network, device = self.models.autoencoder.network, self.models.autoencoder.device
         step = decoder_step(self.step, half=windows.half)
         parameters = updated_parameters(network, update)
-        original, shown = (pixels.to(device).float() / 127.5 - 1 for pixels in (windows.pixels, windows.coded))
+        original = windows.pixels.to(device).float() / 127.5 - 1
         with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
-            shown = shown.contiguous(memory_format=torch.channels_last)
-            symbols = functional_call(network.encoder, part_of(parameters, "encoder."), (shown,)).float() / step
+            symbols = self._encoded(windows, parameters)
             rounded = symbols + (symbols.round() - symbols).detach()
             steps = torch.full((len(symbols),), step, device=device)
             inputs = network.with_step(rounded * step, steps).contiguous(memory_format=torch.channels_last)
             decoded = functional_call(network.decoder, part_of(parameters, "decoder."), (inputs,)).float()
         decoded = double(decoded) if windows.half else decoded
-        pixels = original[0, 0].numel()
-        coded = rounded
-        if noise is not None:
+        pixels, coded = original[0, 0].numel(), rounded
+        if noise is not None and windows.symbols is None:
             coded = symbols + torch.rand(symbols.shape, generator=noise).to(device) - 0.5
         bits = self._bits(coded, rounded, update, half=windows.half).sum((1, 2, 3)) / pixels
         return bits, bits_worth(distortion(decoded, original), self.step)
+
+    def _encoded(self, windows: LearningWindows, parameters: Mapping[str, Tensor]) -> Tensor:
+        """Return (N, C, h, w) latents of windows in units of their step: settled ones, or the encoder's."""
+        network, device = self.models.autoencoder.network, self.models.autoencoder.device
+        if windows.symbols is not None:
+            return windows.symbols.to(device).float()
+        shown = (windows.coded.to(device).float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+        latents: Tensor = functional_call(network.encoder, part_of(parameters, "encoder."), (shown,))
+        return latents.float() / decoder_step(self.step, half=windows.half)
+
+    def refined(self, group: LearningWindows, payload: bytes, rounds: int) -> LearningWindows:
+        """Return windows with codes that are refined for the networks of an update, and then settled.
+
+        Args:
+            payload: the update, as it is stored.
+            rounds: of refinement.
+        """
+        models = self.models.with_update(payload)
+        rate = RateModel.of(models.context_model).to(models.autoencoder.device)
+        objective = Objective(autoencoder=models.autoencoder, rate=rate, step=self.step, half=group.half)
+        together = max(1, MEASURED_PIXELS // group.pixels[0, 0].numel())
+
+        def refine(start: int) -> Tensor:
+            some = group.some(slice(start, start + together))
+            with torch.inference_mode():
+                latents = models.autoencoder.encode(some.coded.to(models.autoencoder.device).float() / 127.5 - 1)
+            found = objective.refine(some.pixels.permute(0, 2, 3, 1), latents.float().cpu(), rounds)
+            return (found / objective.own_step).round()
+
+        starts, device = range(0, len(group), together), models.autoencoder.device
+        symbols = torch.cat(list(map_in_workers(refine, starts, device, pixels=MEASURED_PIXELS)))
+        return replace(group, symbols=symbols)
 
     def copy(self) -> "LearnedCost":
         """Return one with networks of its own."""

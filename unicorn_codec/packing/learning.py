@@ -1,6 +1,7 @@
 """Learning of a folder: an update of the shipped networks, trained on the folder's pictures where that pays.
 
-learn: gather_windows > choose rank and coarseness > UpdateTraining.run > compare the gain with the update's bytes
+learn: gather_windows > choose rank and coarseness > UpdateTraining.run > UpdateTraining.run_on_refined
+> compare the gain with the update's bytes
 """
 
 import math
@@ -20,6 +21,9 @@ from unicorn_codec.transform.folder_update import UpdatedModels, update_shapes
 STEPS, SECONDS = 200, {"cpu": 300.0, "cuda": 60.0}
 """Most steps of training without a time budget, and the most seconds that they may take, by kind of device."""
 
+FIRST_PART = 0.7
+"""Part of the time until training goes on with refined codes."""
+
 LARGEST_GAIN = 0.2
 """Most of the codes' bytes that learning is expected to save. Where even this is less than an update, none is tried."""
 
@@ -35,13 +39,14 @@ and the bits that a value of an update takes."""
 
 
 def learn(
-    encoder: FolderEncoder, step: float, options: Learning, seed: int, observer: Observer
+    encoder: FolderEncoder, step: float, options: Learning, rounds: int, seed: int, observer: Observer
 ) -> tuple[bytes | None, Learned]:
     """Train an update on a folder's pictures, as long as it pays.
 
     Args:
         encoder: of the folder, with the shipped models.
         step: at which the pictures will be coded.
+        rounds: of refinement of the codes that the update is finished for; 0 where codes are not refined.
 
     Returns:
         The payload of the update, None where it would not pay for its bytes, and a report.
@@ -53,8 +58,15 @@ def learn(
     payload, saved = b"", 0.0
     tried = LARGEST_GAIN * training.code_bytes > update_bytes(encoder.models, 0)
     if tried:
-        seconds = options.seconds or SECONDS[encoder.autoencoder.device.type]
-        training.run(seconds, None if options.seconds else STEPS, seed, observer, checkpoint)
+        first = FIRST_PART if rounds else 1.0
+        seconds = first * (options.seconds or SECONDS[encoder.autoencoder.device.type])
+        steps = None if options.seconds else STEPS
+
+        def progress(done: float, gain: float) -> None:
+            observer.learning(first * done, gain)
+
+        if training.run(seconds, steps, seed, progress, checkpoint) and rounds:
+            training.run_on_refined(rounds, seed, lambda done: observer.learning(first + (1 - first) * done, 0.0))
         payload, saved = training.finish()
     report = Learned(
         kept=saved > 0,

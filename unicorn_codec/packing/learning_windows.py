@@ -34,17 +34,20 @@ class LearningWindows:
     Args:
         pixels: (N, 3, H, W) uint8; sides are multiples of a latent's.
         half: whether they are coded at half size.
+        symbols: (N, C, h, w) their codes where these are settled; None: the encoder makes them.
     """
 
     pixels: Tensor
     half: bool
+    symbols: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.pixels)
 
     def some(self, places: Sequence[int] | slice) -> "LearningWindows":
         """Return some of the windows."""
-        return LearningWindows(self.pixels[places], self.half)
+        symbols = None if self.symbols is None else self.symbols[places]
+        return LearningWindows(self.pixels[places], self.half, symbols)
 
     @property
     def coded(self) -> Tensor:
@@ -123,6 +126,12 @@ def split(groups: Sequence[LearningWindows]) -> tuple[list[LearningWindows], lis
         learned += [group.some(kept)] if kept else []
         measured += [group.some(held_out)] if held_out else []
     return learned, measured or learned
+
+
+def every_nth(groups: Sequence[LearningWindows], most: int) -> list[LearningWindows]:
+    """Return at most about ``most`` windows, evenly from all."""
+    total = sum(map(len, groups))
+    return [group.some(slice(None, None, max(1, -(-total // most)))) for group in groups]
 
 
 def draw_batch(groups: Sequence[LearningWindows], pixels: int, generator: np.random.Generator) -> LearningWindows:

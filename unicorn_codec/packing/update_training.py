@@ -5,7 +5,7 @@ weighted distortion (see ``refinement``). In the last part of training the updat
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 
@@ -17,17 +17,22 @@ from unicorn_codec.checkpoints import CodesCheckpoint
 from unicorn_codec.codes.stored_update import CONTEXT, serialize_update
 from unicorn_codec.devices import map_in_workers
 from unicorn_codec.packing.learned_cost import LearnedCost
-from unicorn_codec.packing.learning_windows import LearningWindows, draw_batch
-from unicorn_codec.packing.observer import Observer
+from unicorn_codec.packing.learning_windows import LearningWindows, draw_batch, every_nth
 from unicorn_codec.transform.folder_update import UpdatedModels, quantise_update, update_shapes
 
-PROBE_STEPS, PROBE_SECONDS = 30, 60.0
-GROWTH_AFTER_PROBE = 2.5
-"""Steps of the probe, the most seconds that it may take, and the multiple of its gain that training may reach. Training
-ends after the probe where even that would not pay for the update's bytes. On receipts it gained 1.6 times."""
+MEASURED_EVERY, PROBE_SECONDS = 30, 60.0
+"""Steps after which the gain is measured, and the most seconds until the first time, which is the probe."""
 
-MEASURED_EVERY = 40
-"""Steps after which the gain is measured anew, for who watches."""
+GROWTH_AFTER_PROBE = 2.5
+"""Multiple of a measured gain that training may reach. It ends where even that would not pay for the update's bytes. On
+receipts it gained 1.6 times."""
+
+SLOWER, SLOWEST = 0.3, 0.1
+"""Factor of the learning rates after a measurement that found less than an earlier one, and the factor below which
+training without any gain has no further chance. Which rates are too high depends on model and pictures."""
+
+REFINED_STEPS, REFINED_WINDOWS = 60, 96
+"""Steps of training on refined codes, and the windows that are refined for it."""
 
 REFINED_PART = 0.75
 """Part of the gain that remains once codes are refined, since refinement gains some of the same. Measured on scanned
@@ -55,6 +60,47 @@ of the context model's. With a tenth of them, 60 steps on receipts gained two th
 BATCH_PIXELS = {"cpu": 1 << 18, "cuda": 1 << 21}
 PART_PIXELS = 1 << 17
 """Pixels of a batch, and of the part of it that a core differentiates at a time."""
+
+
+class Descent:
+    """Adam on an update.
+
+    Args:
+        part: factor of the learning rates.
+    """
+
+    def __init__(self, update: Mapping[str, Tensor], part: float = 1.0) -> None:
+        groups = [{"params": [tensor.requires_grad_()], "lr": rate_of(name)} for name, tensor in update.items()]
+        self.part, self.steps = part, 0
+        self._tensors, self._optimizer = list(update.values()), torch.optim.Adam(groups, betas=(0.9, 0.98))
+        self._rates = [group["lr"] for group in self._optimizer.param_groups]
+
+    def step(self, share: float) -> None:
+        """Step by the tensors' gradients, at a share of the learning rates."""
+        self.steps += 1
+        for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
+            group["lr"] = rate * self.part * min(1.0, self.steps / WARMING) * share
+        nn.utils.clip_grad_norm_(self._tensors, 1.0)
+        self._optimizer.step()
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An update at a moment, and its value by some measure."""
+
+    value: float
+    tensors: Mapping[str, Tensor]
+
+    @classmethod
+    def of(cls, value: float, update: Mapping[str, Tensor]) -> "Kept":
+        """Copy an update."""
+        return cls(value, {name: tensor.detach().clone() for name, tensor in update.items()})
+
+    @torch.no_grad()
+    def restore(self, update: Mapping[str, Tensor]) -> None:
+        """Copy the kept values into an update."""
+        for name, tensor in update.items():
+            tensor.copy_(self.tensors[name])
 
 
 @dataclass(slots=True, kw_only=True)
@@ -92,36 +138,71 @@ class UpdateTraining:
         return (self.plain_cost - self.cost.measure(self.measured, update)[1]) / self.plain_bits
 
     def run(
-        self, seconds: float, most_steps: int | None, seed: int, observer: Observer, checkpoint: CodesCheckpoint | None
-    ) -> None:
-        """Train until a time or a number of steps is over, or the probe finds that it does not pay."""
-        groups = [{"params": [tensor.requires_grad_()], "lr": rate_of(name)} for name, tensor in self.update.items()]
-        optimizer = torch.optim.Adam(groups, betas=(0.9, 0.98))
-        rates = [group["lr"] for group in optimizer.param_groups]
-        generator, device = np.random.default_rng((seed, self.steps)), self.cost.models.autoencoder.device
-        begun, first, gain, has_probed = time.monotonic(), self.steps, 0.0, False
+        self,
+        seconds: float,
+        most_steps: int | None,
+        seed: int,
+        progress: Callable[[float, float], None],
+        checkpoint: CodesCheckpoint | None,
+    ) -> bool:
+        """Train until a time or a number of steps is over, or a measurement finds that it does not pay.
+
+        Where a measurement finds less gain than the best one before, training goes on from that, more slowly.
+
+        Args:
+            progress: called with the part that is done, and the gain of the last measurement.
+
+        Returns:
+            Whether it may pay.
+        """
+        descent, generator = Descent(self.update), np.random.default_rng((seed, self.steps))
+        begun, gain, best, is_measured = time.monotonic(), 0.0, Kept.of(0.0, self.update), False
         while True:
             spent = time.monotonic() - begun
-            progress = max(spent / seconds, 0.0 if most_steps is None else self.steps / most_steps)
-            observer.learning(min(progress, 1.0), gain)
-            if progress >= 1:
-                return
-            probes = not has_probed and (self.steps >= PROBE_STEPS or spent >= PROBE_SECONDS)
-            if probes or (has_probed and self.steps % MEASURED_EVERY == 0):
-                gain = self.gain(self.update)
-            if probes and GROWTH_AFTER_PROBE * self.saved_by(gain) < len(self.payload()):
-                return
-            has_probed = has_probed or probes
-            for group, rate in zip(optimizer.param_groups, rates, strict=True):
-                group["lr"] = rate * min(1.0, (self.steps - first + 1) / WARMING) * (1 - progress) ** 0.7
-            windows = draw_batch(self.learned, BATCH_PIXELS[device.type], generator)
-            self._differentiate(windows, seed + self.steps, rounded=progress >= ROUNDED_FROM)
-            nn.utils.clip_grad_norm_(self.update.values(), 1.0)
-            optimizer.step()
+            done = max(spent / seconds, 0.0 if most_steps is None else self.steps / most_steps)
+            progress(min(done, 1.0), gain)
+            if done >= 1:
+                return True
+            if self.steps and (self.steps % MEASURED_EVERY == 0 or (not is_measured and spent >= PROBE_SECONDS)):
+                gain, is_measured = self.gain(self.update), True
+                if gain < best.value:
+                    best.restore(self.update)
+                    descent, gain = Descent(self.update, descent.part * SLOWER), best.value
+                else:
+                    best = Kept.of(gain, self.update)
+                has_chance = gain <= 0 and descent.part >= SLOWEST
+                if not has_chance and GROWTH_AFTER_PROBE * self.saved_by(gain) < len(self.payload()):
+                    return False
+            windows = draw_batch(self.learned, BATCH_PIXELS[self.cost.device.type], generator)
+            self._differentiate(windows, seed + self.steps, rounded=done >= ROUNDED_FROM)
+            descent.step((1 - done) ** 0.7)
             self.steps += 1
             if checkpoint is not None:
                 arrays = {name: tensor.detach().cpu().numpy() for name, tensor in self.update.items()}
                 checkpoint.keep_learning(self.steps, arrays)
+
+    def run_on_refined(self, rounds: int, seed: int, progress: Callable[[float], None]) -> None:
+        """Train decoder and context model on codes that are refined for the update, and keep that if it is better.
+
+        Args:
+            rounds: of refinement.
+            progress: called with the part that is done.
+        """
+        stored = self.payload()
+        before = [self.cost.refined(group, stored, rounds) for group in self.measured]
+        kept = Kept.of(self.cost.measure(before, as_stored(self.update, self.coarseness))[1], self.update)
+        some = every_nth(self.learned, REFINED_WINDOWS)
+        settled = [self.cost.refined(group, stored, rounds) for group in some]
+        descent, generator = Descent(self.update, SLOWER), np.random.default_rng((seed, self.steps))
+        for step in range(REFINED_STEPS):
+            progress(step / REFINED_STEPS)
+            windows = draw_batch(settled, BATCH_PIXELS[self.cost.device.type], generator)
+            self._differentiate(windows, seed + self.steps, rounded=True)
+            descent.step((1 - step / REFINED_STEPS) ** 0.7)
+            self.steps += 1
+        after = [self.cost.refined(group, self.payload(), rounds) for group in self.measured]
+        if self.cost.measure(after, as_stored(self.update, self.coarseness))[1] >= kept.value:
+            kept.restore(self.update)
 
     def _differentiate(self, windows: LearningWindows, seed: int, *, rounded: bool) -> None:
         """Set the gradients of the update to those of the windows' mean cost.
@@ -131,7 +212,7 @@ class UpdateTraining:
         Args:
             rounded: differentiate at the update as the file stores it (straight-through: Bengio et al., 2013).
         """
-        device = self.cost.models.autoencoder.device
+        device = self.cost.device
         current = as_stored(self.update, self.coarseness) if rounded else self.update
         together = len(windows) if device.type == "cuda" else max(1, PART_PIXELS // windows.pixels[0, 0].numel())
 
@@ -141,7 +222,9 @@ class UpdateTraining:
             cost = self._costs.get()
             bits, worth = cost.parts(windows.some(slice(start, start + together)), leaves, noise)
             self._costs.put(cost)
-            return torch.autograd.grad((bits + worth).sum() / len(windows), list(leaves.values()))
+            mean = (bits + worth).sum() / len(windows)
+            # Where codes are settled, nothing depends on the encoder.
+            return torch.autograd.grad(mean, list(leaves.values()), allow_unused=True, materialize_grads=True)
 
         starts = range(0, len(windows), together)
         parts = list(map_in_workers(differentiate, starts, device, pixels=PART_PIXELS))
