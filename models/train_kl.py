@@ -10,7 +10,8 @@ import argparse
 import json
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +19,23 @@ import diffusers
 import numpy as np
 import torch
 import torch.nn.functional as F
+from muon import Muon
 from torch import Tensor, nn
 
 from unicorn_codec.bench.perceptual import PerceptualDistance
 from unicorn_codec.config import ReadOptions
+from unicorn_codec.devices import has_fast_bfloat16
 from unicorn_codec.pictures.images import Folder, list_folder, read_picture
 
-WIDTHS = (32, 48, 64, 80)
-CROP = 128
+WIDTHS = (16, 32, 64, 128)
+CROP, LARGE_CROP, LARGE_PART = 64, 128, 0.3
+"""Side of the crops, and of those of the last part of training: at first many small steps teach more."""
+
 BATCH = 8
-RATE = 1e-3
+KERNEL_RATE, DECAY, RATE = 0.01, 0.1, 1e-3
+"""Learning rate and weight decay of Muon, which trains the kernels between the first and the last ones, and learning
+rate of Adam, which trains the rest. With Adam alone, colours came after thousands of steps."""
+
 DIVERGENCE_WEIGHT = 1e-6
 """Weight of the latents' divergence from a normal distribution, as in latent diffusion (Rombach et al., 2022)."""
 
@@ -48,18 +56,54 @@ def new_autoencoder() -> Any:
     )
 
 
-def batches(listed: Folder, seed: int) -> Iterator[Tensor]:
-    """Yield batches of random crops (N, 3, CROP, CROP) in [0, 1], without end."""
+def cutter(listed: Folder, seed: int) -> Callable[[int], Tensor]:
+    """Return a function that cuts a batch of random crops (N, 3, side, side) in [0, 1]."""
     rng = random.Random(seed)
-    large = [picture for picture in listed.pictures if min(picture.width, picture.height) >= CROP]
-    while True:
+    large = [picture for picture in listed.pictures if min(picture.width, picture.height) >= LARGE_CROP]
+
+    def cut(side: int) -> Tensor:
         crops = []
         for picture in rng.sample(large, min(BATCH, len(large))):
             pixels = read_picture(listed, picture, ReadOptions())
-            top, left = rng.randint(0, picture.height - CROP), rng.randint(0, picture.width - CROP)
-            crop = pixels[top : top + CROP, left : left + CROP]
+            top, left = rng.randint(0, picture.height - side), rng.randint(0, picture.width - side)
+            crop = pixels[top : top + side, left : left + side]
             crops.append(crop[:, ::-1] if rng.random() < 0.5 else crop)
-        yield torch.from_numpy(np.stack(crops).astype(np.float32) / 255).permute(0, 3, 1, 2)
+        return torch.from_numpy(np.stack(crops).astype(np.float32) / 255).permute(0, 3, 1, 2)
+
+    return cut
+
+
+class Optimizers:
+    """Muon for the kernels between the first and the last ones, and Adam for all else."""
+
+    def __init__(self, model: Any) -> None:
+        outer = (model.encoder.conv_in, model.encoder.conv_out, model.decoder.conv_in, model.decoder.conv_out)
+        ends = {id(layer.weight) for layer in (*outer, model.quant_conv, model.post_quant_conv)}
+        kernels = [p for p in model.parameters() if p.ndim == 4 and id(p) not in ends]
+        chosen = {id(kernel) for kernel in kernels}
+        # Muon wants matrices: each kernel's storage is given to it as (out, in * k * k).
+        self._matrices = [(kernel, nn.Parameter(as_matrix(kernel.data))) for kernel in kernels]
+        kind = torch.bfloat16 if has_fast_bfloat16(kernels[0].device) else torch.float32
+        self._muon = Muon([matrix for _, matrix in self._matrices], lr=KERNEL_RATE, decay=DECAY, kind=kind)
+        rest = [p for p in model.parameters() if id(p) not in chosen]
+        self._adam = torch.optim.AdamW(rest, RATE, betas=(0.9, 0.98), weight_decay=0.0)
+
+    def step(self, share: float) -> None:
+        """Step by the gradients, at a share of the learning rates, and clear them."""
+        for optimizer, rate in ((self._muon, KERNEL_RATE), (self._adam, RATE)):
+            for group in optimizer.param_groups:
+                group["lr"] = rate * share
+        for kernel, matrix in self._matrices:
+            assert kernel.grad is not None, "the loss depends on all kernels"
+            matrix.grad, kernel.grad = as_matrix(kernel.grad), None
+        self._muon.step()
+        self._adam.step()
+        self._adam.zero_grad()
+
+
+def as_matrix(kernels: Tensor) -> Tensor:
+    """Return kernels (out, in, k, k), channels last in memory, as (out, k * k * in)."""
+    return kernels.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1).flatten(1)
 
 
 def loss_of(model: Any, pictures: Tensor, features: PerceptualDistance | None) -> tuple[Tensor, float]:
@@ -90,18 +134,15 @@ def main() -> None:
     model: Any = diffusers.AutoencoderKL.from_pretrained(chosen.out) if is_begun else new_autoencoder()
     model.to(chosen.device, memory_format=torch.channels_last).train()
     features = None if chosen.features is None else PerceptualDistance(chosen.features).to(chosen.device)
-    optimizer = torch.optim.AdamW(model.parameters(), RATE)
+    optimizers, cut = Optimizers(model), cutter(list_folder(chosen.data, ReadOptions()), chosen.seed)
     started = saved = time.monotonic()
     psnrs: list[float] = []
-    for step, crops in enumerate(batches(list_folder(chosen.data, ReadOptions()), chosen.seed)):
+    for step in count():
         share = (time.monotonic() - started) / (60 * chosen.minutes)
-        for group in optimizer.param_groups:
-            group["lr"] = RATE * min(1.0, 2 * (1 - share)) * min(1.0, (step + 1) / 100)
+        crops = cut(CROP if share < 1 - LARGE_PART else LARGE_CROP)
         loss, psnr = loss_of(model, crops.to(chosen.device), features)
-        optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
+        optimizers.step(max(0.0, min(1.0, 2 * (1 - share), (step + 1) / 30)))
         psnrs = [*psnrs[-99:], psnr]
         if share >= 1 or time.monotonic() - saved > SAVE_SECONDS:
             saved = time.monotonic()
