@@ -18,7 +18,7 @@ from unicorn_codec.packing.reports import Learned
 from unicorn_codec.packing.update_training import REFINED_PART, UpdateTraining, start_update
 from unicorn_codec.transform.folder_update import UpdatedModels, update_shapes
 
-STEPS, SECONDS = 200, {"cpu": 300.0, "cuda": 60.0}
+STEPS, SECONDS = 200, {"cpu": 420.0, "cuda": 90.0}
 """Most steps of training without a time budget, and the most seconds that they may take, by kind of device."""
 
 FIRST_PART = 0.7
