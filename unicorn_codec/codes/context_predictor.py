@@ -91,7 +91,7 @@ class ContextPredictor:
         if isinstance(self._levels, int):
             return self._levels
         row, column = PASSES[pass_index]
-        return self._levels[pictures, row::2, column::2].ravel()
+        return self._levels[: self._pictures][pictures, row::2, column::2].ravel()
 
     def _predict(
         self, channel: int, pass_index: int, levels: Levels, sums: Sums, windows: Sequence[Floats]

@@ -67,7 +67,7 @@ def take_map(fields: Fields, rows: int, columns: int) -> Offsets:
 
 def _equal(lines: Offsets) -> list[tuple[int, int]]:
     """Return first and last, exclusive, of each run of equal entries along the first axis."""
-    changes = (lines[1:] != lines[:-1]).reshape(len(lines) - 1, -1).any(axis=1)
+    changes = (lines[1:] != lines[:-1]).any(axis=tuple(range(1, lines.ndim)))
     edges = [0, *(np.flatnonzero(changes) + 1).tolist(), len(lines)]
     return list(pairwise(edges))
 
