@@ -57,6 +57,8 @@ class Candidate:
 
     def some(self, taken: NDArray[np.bool_]) -> "Candidate":
         """Return the candidate for some of its pictures, (N,)."""
+        if taken.all():  # latents of a large picture are not copied
+            return self
         importance = None if self.importance is None else self.importance[taken]
         return replace(self, places=self.places[taken], latents=self.latents[taken], importance=importance)
 
