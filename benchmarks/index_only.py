@@ -25,12 +25,14 @@ import torch
 from unicorn_codec.archive import Archive
 from unicorn_codec.config import NetworkOptions, ReadOptions, TrainConfig
 from unicorn_codec.measurement import measure
+from unicorn_codec.model_registry import default_name
 from unicorn_codec.network.planning import fit_network
 from unicorn_codec.network.training import Progress
 from unicorn_codec.packing.archive_writing import read_packed, write_packed
 from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.pack import pack
 from unicorn_codec.pictures.images import list_folder
+from unicorn_codec.transform.autoencoder import LEADING_CHANNELS, load_autoencoder
 from unicorn_codec.weights.minifloat import fit_format
 from unicorn_codec.weights.weight_section import parse_weights, serialize_weights
 
@@ -64,11 +66,16 @@ def pack_some(
     *,
     parameters_per_latent: float,
     device: str,
+    autoencoder: str | None = None,
     weight_format: str = "float",
     weight_bits: int | None = None,
     exponent_bits: int | None = None,
 ) -> Row:
-    """Pack the first ``count`` pictures with a limited number of parameters per latent value."""
+    """Pack the first ``count`` pictures with a limited number of parameters per latent value.
+
+    Args:
+        autoencoder: hub name or folder of one of diffusers; None: that of the package, of which 16 channels are kept.
+    """
     folder, output = work / "pictures", work / "out.uni"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -76,9 +83,11 @@ def pack_some(
         shutil.copy(path, folder)
     read = ReadOptions(max_side=max_side)
     pixels = sum(p.width * p.height for p in list_folder(folder, read).pictures)
-    values = pixels * LATENT_VALUES_PER_PIXEL
-    network = fit_network(parameters_per_latent * values, None, 16, 16, pictures=count)
+    values = pixels * LATENT_VALUES_PER_PIXEL  # of 16 channels at 1/16 of the size, and of 4 at 1/8
+    channels, downsampling = (LEADING_CHANNELS, 16) if autoencoder is None else shape_of(autoencoder)
+    network = fit_network(parameters_per_latent * values, None, channels, downsampling, pictures=count)
     options = NetworkOptions(
+        autoencoder=autoencoder or default_name(),
         read=read,
         train=TrainConfig(seconds=seconds),
         hidden_size=network.hidden_size,
@@ -112,9 +121,16 @@ def pack_some(
     }
 
 
+def shape_of(autoencoder: str) -> tuple[int, int]:
+    """Return latent channels and downsampling of an autoencoder."""
+    reference = load_autoencoder(autoencoder, torch.device("cpu")).reference
+    return reference.latent_channels, reference.downsampling
+
+
 def small(args: argparse.Namespace, work: Path) -> Iterator[Row]:
     """256 pictures at 64 pixels, at most 1.6 parameters per latent value. Bar: within 0.5 dB."""
-    yield pack_some(args.data, work, 256, 64, args.minutes * 60, parameters_per_latent=1.6, device=args.device)
+    seconds, settings = args.minutes * 60, {"device": args.device, "autoencoder": args.autoencoder}
+    yield pack_some(args.data, work, args.pictures, 64, seconds, parameters_per_latent=1.6, **settings)
 
 
 def large(args: argparse.Namespace, work: Path) -> Iterator[Row]:
@@ -173,6 +189,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of pictures")
     parser.add_argument("--run", choices=RUNS, required=True)
     parser.add_argument("--minutes", type=float, help="training time of each network")
+    parser.add_argument("--pictures", type=int, default=256, help="of the run small")
+    parser.add_argument("--autoencoder", help="hub name or folder of one of diffusers, for the run small")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     args = parser.parse_args()
@@ -185,8 +203,9 @@ def main() -> None:
             print(json.dumps(row), flush=True)
     environment = {"torch": torch.__version__, "machine": platform.machine(), "processors": os.cpu_count()}
     args.out.mkdir(parents=True, exist_ok=True)
-    result = {"run": args.run, "data": args.data.name, **environment, "rows": rows}
-    (args.out / f"index_only_{args.run}.json").write_text(json.dumps(result, indent=1) + "\n")
+    name = args.run if args.autoencoder is None else f"{args.run}_{Path(args.autoencoder).name}"
+    result = {"run": name, "data": args.data.name, **environment, "rows": rows}
+    (args.out / f"index_only_{name}.json").write_text(json.dumps(result, indent=1) + "\n")
     print("| " + " | ".join(rows[0]) + " |\n" + "|---" * len(rows[0]) + "|")
     for row in rows:
         print("| " + " | ".join(str(v) for v in row.values()) + " |")

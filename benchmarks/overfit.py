@@ -23,6 +23,7 @@ import numpy as np
 import torch
 import zstandard
 
+from unicorn_codec import __version__
 from unicorn_codec.archive import Archive
 from unicorn_codec.bench.network_rivals import ZSTD_LEVEL
 from unicorn_codec.codes.context_model import ContextModel, level_of, load_context_model
@@ -177,8 +178,13 @@ def main() -> None:
         stored = [rounded_latents(latents, scale * step, model) for step in RIVAL_STEPS]
         rivals = {name: [points[name] for points in stored] for name in stored[0]}
         results["settings"] = {
-            "pictures": len(crops), "crop": chosen.crop, "effort": chosen.effort, "autoencoder": chosen.autoencoder
-        }  # fmt: skip
+            "pictures": len(crops),
+            "crop": chosen.crop,
+            "effort": chosen.effort,
+            "autoencoder": autoencoder.reference.name,
+            "weights_sha256": autoencoder.reference.weights_sha256.hex(),
+            "version": __version__,
+        }
         for value in chosen.lambdas:
             key = f"{value:g}{' without common function' if chosen.no_common else ''}"
             if key in results["points"]:

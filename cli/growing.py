@@ -20,7 +20,7 @@ from .options import (
     skip_unreadable_option,
     strip_settings,
 )
-from .parameters import IndexRanges
+from .parameters import IndexRanges, RegionOfPicture
 from .report import kept_text, measured_text, notes_text, shortened
 from .selection import select_by_index, select_by_name
 from .text import count, exact_bytes, indented
@@ -30,6 +30,7 @@ from .whole_files import WithExact, exact_settings, keep_others_settings, origin
 if TYPE_CHECKING:  # at run time these would load torch
     from unicorn_codec.format.repair import RepairReport
     from unicorn_codec.packing.add import AddReport
+    from unicorn_codec.regions import Region
 
 
 @click.command(cls=WithExact)
@@ -43,6 +44,13 @@ if TYPE_CHECKING:  # at run time these would load torch
 @click.option("--strip", **strip_settings)
 @click.option("--checksums", **checksums_settings)
 @click.option("--self-contained/--no-self-contained", "self_contained", **self_contained_settings)
+@click.option(
+    "--importance",
+    metavar="FOLDER",
+    type=a_path,
+    help="Gray masks of pictures, with the same names: white parts count most. [default: all parts count alike]",
+)
+@click.option("--roi", type=RegionOfPicture(), help="Region of each picture that counts more, in pixels or %.")
 @device_option
 @log_option
 @json_option
@@ -57,6 +65,8 @@ def add(
     strip: str | None,
     checksums: bool,
     self_contained: bool | None,
+    importance: Path | None,
+    roi: "Region | None",
     device: str,
     as_json: bool,
 ) -> None:
@@ -81,6 +91,8 @@ def add(
         device=device,
         originals=originals,
         self_contained=self_contained,
+        importance=importance,
+        roi=roi,
     )
     with Bars() as bars:
         report = library.add(archive, inputs, options, bars)

@@ -44,7 +44,7 @@ from .options import (
     self_contained_settings,
     strip_settings,
 )
-from .parameters import ArchivePath, ByteSize, Duration, LearningBudget
+from .parameters import ArchivePath, ByteSize, Duration, LearningBudget, RegionOfPicture
 from .report import found_text, pack_text
 from .values import pack_values, to_json
 from .whole_files import WithExact, exact_settings, keep_others_settings, original_options_of
@@ -132,11 +132,19 @@ effort_options = grouped(
     ),
     option(
         "--importance",
-        metavar="TABLE.csv",
+        metavar="FOLDER|TABLE.csv",
         type=a_path,
         advanced=True,
-        help="Weights of pictures, a line each: a name or pattern, a comma, 1/64 to 64. Errors of weight 4 count four "
-        "times: the picture gets half the quantisation step.",
+        help="What counts more. A folder: gray masks of pictures, with the same names; white parts count 16 times, "
+        "black ones a quarter. A table: weights of pictures, a line each: a name or pattern, a comma, 1/64 to 64. "
+        "Errors of weight 4 count four times, which halves the quantisation step.",
+    ),
+    option(
+        "--roi",
+        type=RegionOfPicture(),
+        advanced=True,
+        help="Region of each picture that counts more, as if its mask were white there and black elsewhere: from the "
+        "left, from the top, width, height, in pixels or per cent, such as 25%,25%,50%,50%.",
     ),
     option(
         "--metric",
@@ -344,7 +352,17 @@ NETWORK_SETTINGS = (
     "index_embedding",
     "latent_std",
 )
-CODES_SETTINGS = ("effort", "seconds", "goal", "importance", "metric", "min_psnr_db", "min_ms_ssim", "depends_on")
+CODES_SETTINGS = (
+    "effort",
+    "seconds",
+    "goal",
+    "importance",
+    "roi",
+    "metric",
+    "min_psnr_db",
+    "min_ms_ssim",
+    "depends_on",
+)
 OPTION_NAMES = {
     "rd_lambda": "--lambda",
     "seconds": "--time",

@@ -7,7 +7,9 @@ from typing import Any
 import click
 
 from unicorn_codec.config import Learning
+from unicorn_codec.errors import InvalidSetting
 from unicorn_codec.format.sources import is_url
+from unicorn_codec.regions import Region
 
 COLOURS = {
     "black": (0, 0, 0),
@@ -91,6 +93,20 @@ class ByteSize(click.ParamType[int]):
         if not match or float(match[1]) == 0:
             self.fail(f"invalid size {value!r}: use 300kB, 3MB or a number of bytes", param, ctx)
         return int(float(match[1]) * BYTES_OF_UNIT[match[2]])
+
+
+class RegionOfPicture(click.ParamType[Region]):
+    """``X,Y,W,H``, each in pixels or per cent."""
+
+    name = "x,y,w,h"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Region:
+        if isinstance(value, Region):
+            return value
+        try:
+            return Region.parse(value)
+        except InvalidSetting as error:
+            self.fail(str(error), param, ctx)
 
 
 class Colour(click.ParamType[tuple[int, int, int]]):

@@ -14,6 +14,7 @@ from typing import Any
 from vector_makers.autoencoder_outputs import autoencoder_values
 from vector_makers.av1_codes import avif_code_values, sequence_values
 from vector_makers.carried_codes import carried_code_values
+from vector_makers.cell_maps import cell_map_values
 from vector_makers.coded_latents import code_values
 from vector_makers.entropy_coder import rans_values
 from vector_makers.fields import bit_packing_values
@@ -50,6 +51,7 @@ ALSO = {
     "stored-files.json": ["UNI-137", "UNI-138"],
     "carried-codes.json": ["UNI-161", "UNI-162", "UNI-163"],
     "functions.json": ["UNI-170", "UNI-171", "UNI-172", "UNI-175"],
+    "cell-maps.json": ["UNI-176", "UNI-178", "UNI-179", "UNI-180"],
 }
 """Clauses that a file proves besides its own."""
 
@@ -92,6 +94,7 @@ def main(folder: Path) -> None:
         ("sequences.json", "UNI-108", sequence_values()),
         ("stored-files.json", "UNI-136", whole_file_values()),
         ("functions.json", "UNI-174", function_values()),
+        ("cell-maps.json", "UNI-177", cell_map_values()),
     ]
     for name, clause, table in tables:
         write(name, clause, as_json(table))

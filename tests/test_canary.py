@@ -16,7 +16,7 @@ from unicorn_codec.errors import CanaryWarning, DecoderMismatch, InvalidSetting,
 from unicorn_codec.format.canary import Canary, block_sums
 from unicorn_codec.packing.archive_writing import read_packed, write_packed
 from unicorn_codec.packing.reports import PackReport
-from unicorn_codec.transform.autoencoder import PackagedAutoencoder
+from unicorn_codec.transform.autoencoder import PackagedAutoencoder, Steps
 from unicorn_codec.verification import verify
 
 
@@ -57,7 +57,7 @@ def test_packing_tells_what_the_first_picture_decodes_to(mode: str, request: pyt
 class Changed(PackagedAutoencoder):
     """Weights, and so hashes, are right; the arithmetic is not."""
 
-    def decode(self, latents: torch.Tensor, step: float) -> torch.Tensor:
+    def decode(self, latents: torch.Tensor, step: Steps) -> torch.Tensor:
         return super().decode(latents, step) * 0.9
 
 

@@ -44,7 +44,7 @@ def threads(request: pytest.FixtureRequest) -> Iterator[int]:
 
 def test_there_are_all_kinds() -> None:
     kinds = {"codes", "half-size-codes", "codes-and-avif", "updated-codes", "network", "network-of-integers"}
-    kinds |= {"light-codes", "sequences", "transparency", "exact", "file-times", "functions"}
+    kinds |= {"light-codes", "sequences", "transparency", "exact", "file-times", "functions", "cell-maps"}
     assert {path.stem for path in ARCHIVES} == kinds
     assert {describe(path)["autoencoder"]["name"] for path in ARCHIVES} == set(names(AUTOENCODER))
     codecs = {entry["codec"] for path in ARCHIVES for entry in describe(path, entries=True)["entries"]}

@@ -22,7 +22,7 @@ from unicorn_codec.packing.picture_source import PictureSource, encode_batches
 from unicorn_codec.pictures.metrics import ms_ssim
 from unicorn_codec.pictures.png_writing import is_flat
 from unicorn_codec.pictures.reading import decode_picture
-from unicorn_codec.transform.autoencoder import Autoencoder
+from unicorn_codec.transform.autoencoder import Autoencoder, Steps
 
 CPU = torch.device("cpu")
 CELL = 16
@@ -38,7 +38,7 @@ class Means(Autoencoder):
     def encode(self, pictures: Tensor) -> Tensor:
         return F.avg_pool2d(pictures, CELL)
 
-    def decode(self, latents: Tensor, step: float) -> Tensor:
+    def decode(self, latents: Tensor, step: Steps) -> Tensor:
         raise NotImplementedError
 
 

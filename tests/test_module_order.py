@@ -20,15 +20,15 @@ LAYERS = (
     (
         "format",
         "limits fields header generator index_map bit_packing rans columns packed_bytes alpha_plane stored_model "
-        "mending names name_pages chunks code_kinds picture_tiles records record_fields record_coding pages "
+        "mending names name_pages chunks code_kinds cell_map picture_tiles records record_fields record_coding pages "
         "stored_files name_lookup blobs read_settings canary network_table function_table decoder_table carried_codes "
         "footer sources opening index_reading name_reading reader new_rows name_runs removed_pictures blob_writing "
         "index_writing writer record_scanning scanning repair integrity copying growth joining",
     ),
-    ("", "model_registry effort quality config"),
+    ("", "model_registry effort quality regions config"),
     ("weights", "weight_tables weight_coding minifloat weight_section"),
     ("", "exif_directory metadata inspection differences devices checkpoints"),
-    ("codes", "context_model context_predictor latent_coding rate_model context_update stored_update"),
+    ("codes", "context_model context_predictor latent_coding code_reading rate_model context_update stored_update"),
     (
         "pictures",
         "batches picture_files file_writing recognise folders limits colour_space raster reducing tone_mapping "
@@ -61,11 +61,11 @@ LAYERS = (
     ("", "verification"),
     (
         "packing",
-        "reports observer packed packed_decoding picture_source taking_over original_metadata whole_files refinement "
-        "candidates code_writer folder_encoder thumbnail_search near_duplicates avif_pictures size_forecast "
-        "rate_control effort_planning targets allocation importance learning_windows learned_cost update_training "
-        "learning quality_floor self_contained into_functions into_codes model_choice preview into_network "
-        "archive_writing pack add",
+        "reports observer packed packed_decoding masks cell_importance picture_source taking_over original_metadata "
+        "whole_files refinement candidates code_writer folder_encoder thumbnail_search near_duplicates avif_pictures "
+        "size_forecast rate_control effort_planning targets allocation importance learning_windows learned_cost "
+        "update_training learning quality_floor self_contained into_functions into_codes model_choice preview "
+        "into_network archive_writing pack add",
     ),
     ("portions", "partition survey decisions portion workers pack"),
     ("viewing", "catalogue small_pictures gallery pages server export contact_sheet histograms report"),

@@ -57,10 +57,12 @@ def test_each_clause_has_a_vector() -> None:
 
 
 IN_TABLES = {
-    (f"UNI-{number}", "InvalidField") for number in (98, 124, 141, 142, 152, 160, 161, 166, 167, 168, 169, 173)
+    (f"UNI-{number}", "InvalidField")
+    for number in (98, 124, 141, 142, 152, 160, 161, 166, 167, 168, 169, 173, 176, 177, 180)
 }
 """Clauses whose vectors are no whole files: autoencoder.json holds updates, gray-codes.json codes, opacity.json planes,
-functions.json functions, tests/test_self_contained.py models, tests/test_function_code.py functions too large."""
+functions.json functions, cell-maps.json codes with maps, tests/test_self_contained.py models,
+tests/test_function_code.py functions too large."""
 
 
 def test_the_table_of_chunks() -> None:

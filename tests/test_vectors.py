@@ -19,11 +19,12 @@ from PIL import features
 
 from unicorn_codec import errors
 from unicorn_codec.archive import Archive
+from unicorn_codec.codes.code_reading import CodeReader, kind_of
 from unicorn_codec.codes.context_model import ContextModel, load_context_model
 from unicorn_codec.codes.latent_coding import decode_symbols, encode_symbols
 from unicorn_codec.decoders.code_decoder import to_gray
 from unicorn_codec.decoders.network_decoder import untrained_decoder
-from unicorn_codec.format import code_kinds
+from unicorn_codec.format import cell_map, code_kinds
 from unicorn_codec.format.alpha_plane import COARSE_STEP, STEPS, parse_alpha, serialize_alpha
 from unicorn_codec.format.bit_packing import pack_codes, unpack_codes
 from unicorn_codec.format.canary import Canary, block_sums, serialize_canary
@@ -341,6 +342,32 @@ def test_code_vectors(case: dict[str, Any], small_model: ContextModel) -> None:
     assert again == bare, "a writer has no choice but this"
 
 
+@pytest.mark.parametrize("case", table("cell-maps.json")["codes"], ids=lambda c: c["name"])
+def test_cell_map_vectors(case: dict[str, Any], small_model: ContextModel) -> None:
+    code, cell = bytes.fromhex(case["hex"]), 16
+    kind = kind_of(code)
+    settings = {"latent_step": case["latent_step"], "level": case["level"], "short": case["short"]}
+    reader = CodeReader(model=small_model, downsampling=cell, **settings)
+    side = cell * (2 if kind[0] else 1)
+    if "error" in case:
+        with pytest.raises(getattr(errors, case["error"])):
+            reader.read([code], kind, side * case["rows"], side * case["columns"])
+        return
+    values, offsets, steps = (case[name] for name in ("values", "offsets", "steps"))
+    wanted = np.array([[row.split() for row in plane] for plane in values], np.int64)
+    rows, columns = wanted.shape[1:]
+    (symbols,), found_steps = reader.read([code], kind, side * rows - 1, side * columns)
+    assert kind == (case["name"].find("half-size") >= 0, True) and symbols.tolist() == wanted.tolist()
+    assert isinstance(found_steps, np.ndarray)
+    assert found_steps[0] == pytest.approx(np.array([row.split() for row in steps], float), rel=1e-6, abs=1e-6)
+    bare, of_cells = cell_map.unmark_mapped(code, rows, columns)
+    assert of_cells.tolist() == [list(map(int, row.split())) for row in offsets]
+    assert cell_map.mark_mapped(bare, of_cells) == code
+    levels = cell_map.cell_levels(case["level"], of_cells[None], half=kind[0])
+    (again,) = encode_symbols(small_model, levels, wanted[None].astype(np.int16), short=case["short"])
+    assert (code_kinds.mark_half_size(again) if kind[0] else again) == bare, "a writer has no choice but this"
+
+
 @pytest.mark.parametrize("case", table("network-outputs.json"), ids=lambda c: c["name"])
 def test_network_output_vectors(case: dict[str, Any]) -> None:
     """A network of one channel draws the latents that float64 arithmetic finds, up to rounding."""
@@ -370,9 +397,12 @@ def test_autoencoder_vectors() -> None:
     latents = torch.tensor(case["quantised_latents"]).float().view(1, -1, 2, 2) * step
     models = UpdatedModels(shipped, load_context_model(case["model"]))
     updated = models.with_update(bytes.fromhex(case["update"])).autoencoder
-    for model, name in ((shipped, "levels"), (updated, "levels_with_update")):
+    steps = torch.from_numpy(cell_map.cell_steps(step, np.array(case["offsets"])))[None]
+    mapped = latents / step * steps[:, None]
+    plain = [(shipped, latents, step, "levels"), (updated, latents, step, "levels_with_update")]
+    for model, some, of_some, name in (*plain, (shipped, mapped, steps, "levels_with_map")):
         with torch.inference_mode():
-            found = (127.5 * (model.decode(latents, step)[0] + 1)).numpy()
+            found = (127.5 * (model.decode(some, of_some)[0] + 1)).numpy()
         wanted = np.array([[row.split() for row in plane] for plane in case[name]], float)
         assert found.shape == wanted.shape == (3, 32, 32)
         assert np.abs(found - wanted).max() <= case["tolerance"]

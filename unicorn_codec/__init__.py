@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from unicorn_codec.config import NetworkOptions as NetworkOptions
     from unicorn_codec.config import Target as Target
     from unicorn_codec.packing.pack import pack as pack
+    from unicorn_codec.regions import Region as Region
     from unicorn_codec.verification import verify as verify
 
 __version__ = "0.1.0"
@@ -45,6 +46,7 @@ _MODULES = {
     "MetadataOptions": "config",
     "NetworkOptions": "config",
     "OverfitOptions": "config",
+    "Region": "regions",
     "Target": "config",
     "pack": "packing.pack",
     "verify": "verification",

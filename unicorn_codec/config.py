@@ -24,6 +24,7 @@ from unicorn_codec.format.header import (
 from unicorn_codec.format.limits import MAX_SEQUENCE, MAX_SIDE
 from unicorn_codec.model_registry import AUTOENCODER, default_name, names
 from unicorn_codec.quality import DEFAULT_QUALITY
+from unicorn_codec.regions import Region
 
 DEFAULT_EXPONENT_BITS = 4
 
@@ -224,7 +225,9 @@ class CodesOptions(PackOptions):
             reaches it.
         originals: files that are stored whole.
         goal: how bytes are spread over the pictures, one of ``GOALS``; None: every picture has the same step.
-        importance: table of names and weights, see ``packing.importance``; None: all pictures count alike.
+        importance: folder of masks, see ``packing.masks``, or table of names and weights, see ``packing.importance``;
+            None: all pictures count alike.
+        roi: region of each picture that counts more than the rest of it.
         metric: what refinement minimises, one of ``METRICS``; None: squared error and structure together.
         reuse: take over the codes that unpacked files carry, where their pixels are unchanged.
     """
@@ -242,6 +245,7 @@ class CodesOptions(PackOptions):
     originals: OriginalOptions = field(default_factory=OriginalOptions)
     goal: str | None = None
     importance: Path | None = None
+    roi: Region | None = None
     metric: str | None = None
     reuse: bool = True
 
@@ -267,7 +271,8 @@ class CodesOptions(PackOptions):
         )
         goals, known = ", ".join(GOALS), ", ".join(METRICS)
         check(self.goal is None or self.goal in GOALS, f"goal is one of {goals}, not {self.goal!r}")
-        check(self.goal is None or self.importance is None, "give a goal or a table of importance, not both")
+        importance = self.importance is not None or self.roi is not None
+        check(self.goal is None or not importance, "give a goal, or importance (--importance, --roi), not both")
         check(self.metric is None or self.metric in METRICS, f"metric is one of {known}, not {self.metric!r}")
         check(self.metric is None or self.effort != 0, "a metric is what refinement minimises: give an effort above 0")
         if self.originals.keeps_files:

@@ -128,8 +128,11 @@ def reader_target() -> Callable[[bytes], None]:
 
 def codes_target() -> Callable[[bytes], None]:
     """Decode what follows three bytes for level, kind of code and grid, with a tiny model."""
+    from unicorn_codec.codes.context_predictor import Levels
     from unicorn_codec.codes.latent_coding import LARGEST_SYMBOL, decode_symbols, encode_symbols
     from unicorn_codec.errors import FormatError
+    from unicorn_codec.format.cell_map import cell_levels, unmark_mapped
+    from unicorn_codec.format.code_kinds import is_mapped
     from unicorn_codec.format.decoder_table import SHORT
     from unicorn_codec.format.header import MAX_LEVEL
 
@@ -138,18 +141,22 @@ def codes_target() -> Callable[[bytes], None]:
     def one(data: bytes) -> None:
         if len(data) < 4:
             return
-        level, height, width = data[0] % MAX_LEVEL, side_of(data[1]), side_of(data[2])
+        levels: Levels = data[0] % MAX_LEVEL
+        height, width, code = side_of(data[1]), side_of(data[2]), data[3:]
         short = data[0] >= SHORT
         with bounded(len(data)):
             try:
-                symbols = decode_symbols(model, level, [data[3:]], height, width, short=short)
+                if is_mapped(code):
+                    code, offsets = unmark_mapped(code, height, width)
+                    levels = cell_levels(data[0] % MAX_LEVEL, offsets[None], half=False)
+                symbols = decode_symbols(model, levels, [code], height, width, short=short)
             except FormatError:
                 return
         assert abs(symbols).max() <= LARGEST_SYMBOL
         if sum(data) % 8:  # not always, since encoding again takes longer than everything else
             return
-        codes = encode_symbols(model, level, symbols, short=short)
-        again = decode_symbols(model, level, codes, height, width, short=short)
+        codes = encode_symbols(model, levels, symbols, short=short)
+        again = decode_symbols(model, levels, codes, height, width, short=short)
         assert (again == symbols).all(), "another code of the same symbols decodes to others"
 
     return one
@@ -169,6 +176,7 @@ def write_seeds(target: str, folder: Path, seed: int) -> None:
     import numpy as np
 
     from unicorn_codec.codes.latent_coding import LARGEST_SYMBOL, encode_symbols
+    from unicorn_codec.format.cell_map import cell_levels, mark_mapped
     from unicorn_codec.format.decoder_table import SHORT
     from unicorn_codec.format.header import MAX_LEVEL
 
@@ -178,7 +186,10 @@ def write_seeds(target: str, folder: Path, seed: int) -> None:
         shape = (1, 3, *map(side_of, sides))
         symbols = np.rint(rng.laplace(0, rng.choice([0.1, 2, 400]), shape)).astype(np.int64)
         short = number % 2 == 1
-        (code,) = encode_symbols(model, level, symbols.clip(-LARGEST_SYMBOL, LARGEST_SYMBOL), short=short)
+        offsets = rng.integers(-8, 9, shape[2:]).astype(np.int8) * (number % 4 >= 2)
+        levels = cell_levels(level, offsets[None], half=False)
+        (code,) = encode_symbols(model, levels, symbols.clip(-LARGEST_SYMBOL, LARGEST_SYMBOL), short=short)
+        code = mark_mapped(code, offsets) if offsets.any() else code
         (folder / str(number)).write_bytes(bytes([level + SHORT * short, *sides]) + code)
 
 

@@ -14,6 +14,7 @@ from vector_makers.integer_weights import integer_stream, step_size
 
 MODELS = Path(__file__).parents[2] / "unicorn_codec" / "pretrained"
 NAME, CHANNELS, HIDDEN = "photo-1", 64, 16
+OFFSETS = [[-6, 0], [1, -3]]  # of the cells' steps, in a quarter of an octave
 
 Plane = list[list[float]]
 Weights = Mapping[str, tuple[Sequence[int], Sequence[float]]]  # shape, and values in row-major order
@@ -80,10 +81,10 @@ def add_block(weights: Weights, name: str, x: list[Plane]) -> list[Plane]:
     ]
 
 
-def decode(weights: Weights, config: Mapping[str, Any], latents: Sequence[Plane], step: float) -> list[Plane]:
+def decode(weights: Weights, config: Mapping[str, Any], latents: Sequence[Plane], steps: Plane) -> list[Plane]:
     """Red, green and blue of all pixels, about -1 to 1."""
-    told = math.log(step) / math.log(config["max_step"])
-    x = convolve(weights, "decoder.0", [*latents, [[told] * len(row) for row in latents[0]]])
+    coarseness = [[math.log(step) / math.log(config["max_step"]) for step in row] for row in steps]
+    x = convolve(weights, "decoder.0", [*latents, coarseness])
     layer, left = 1, 16
     for number, blocks in enumerate(config["decoder_depths"], start=1):
         for _ in range(blocks):
@@ -156,13 +157,18 @@ def autoencoder_values() -> dict[str, Any]:
     values = [numbers[4 * c : 4 * c + 4] for c in range(CHANNELS)]
     latents = [[[step * v for v in four[:2]], [step * v for v in four[2:]]] for four in values]
     update, changed = drawn_update(weights)
+    steps = [[step * 2 ** (offset / 4) for offset in row] for row in OFFSETS]
+    mapped = [
+        [[s * v for s, v in zip(*rows, strict=True)] for rows in zip(steps, (four[:2], four[2:]), strict=True)]
+        for four in values
+    ]
     return {
         "model": NAME,
         "sha256": entry["sha256"],
         "latent_step": step,
         "quantised_latents": values,
         "tolerance": 0.05,
-        "levels": as_text(decode(weights, config, latents, step)),
+        "levels": as_text(decode(weights, config, latents, [[step, step]] * 2)),
         "update": update.hex(),
         "invalid_updates": [
             {"name": "of-another-rank", "clause": "UNI-98", "hex": (b"\2" + update[1:]).hex()},
@@ -170,7 +176,9 @@ def autoencoder_values() -> dict[str, Any]:
             {"name": "cut", "clause": "UNI-98", "hex": update[:-2].hex()},
             {"name": "with-a-word-more", "clause": "UNI-98", "hex": (update + b"\0\0").hex()},
         ],
-        "levels_with_update": as_text(decode(changed, config, latents, step)),
+        "levels_with_update": as_text(decode(changed, config, latents, [[step, step]] * 2)),
+        "offsets": OFFSETS,
+        "levels_with_map": as_text(decode(weights, config, mapped, steps)),
         "doubling": doubling_values(),
     }
 

@@ -16,6 +16,7 @@ RAW: Table = (64,) * 256
 PASSES = ((0, 0), (1, 1), (0, 1), (1, 0))
 
 Plane = list[list[int]]  # rows, columns
+Levels = int | Plane  # of all values, or of each cell
 Planes = list[Plane]
 Place = tuple[int, int]
 
@@ -107,7 +108,7 @@ def predict(level: int, p: int, c: int, y: int, x: int, known: Planes) -> tuple[
     return (FRACTIONS * a + 8192) // 16384, clamp((b + 8192) // 16384, 0, CLASSES - 1)
 
 
-def turns(values: Planes, count: int, level: int, lanes: int) -> Iterator[Step]:
+def turns(values: Planes, count: int, level: Levels, lanes: int) -> Iterator[Step]:
     """Tables and symbols of what the lanes read together."""
     height, width = len(values[0]), len(values[0][0])
     known: Planes = [[[0] * width for _ in range(height)] for _ in range(C)]
@@ -121,14 +122,15 @@ def turns(values: Planes, count: int, level: int, lanes: int) -> Iterator[Step]:
 
 
 def turn(
-    plane: list[list[int]], places: Sequence[Place], of: tuple[int, int, int], known: Planes, lanes: int
+    plane: list[list[int]], places: Sequence[Place], of: tuple[Levels, int, int], known: Planes, lanes: int
 ) -> Iterator[Step]:
     """The turns of one step: symbols, and two bytes of the values that have none of their own."""
     symbols: Step = [None] * lanes
     high: Step = [None] * lanes
     low: Step = [None] * lanes
     for lane, (y, x) in enumerate(places):
-        mean, scale = predict(*of, y, x, known)
+        level, p, c = of
+        mean, scale = predict(level if isinstance(level, int) else level[y][x], p, c, y, x, known)
         table = scale * FRACTIONS + mean % FRACTIONS
         symbol, value = plane[y][x] - mean // FRACTIONS + REACH, plane[y][x]
         if not 0 <= symbol < ESCAPE or TABLES[table][symbol] == 0:

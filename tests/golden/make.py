@@ -34,6 +34,7 @@ from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.pictures.demo_pictures import make_demo_pictures
 from unicorn_codec.pictures.images import list_folder, write_picture
 from unicorn_codec.pictures.png_chunks import SIGNATURE, chunk
+from unicorn_codec.regions import Region
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 from unicorn_codec.transform.folder_update import UpdatedModels, quantise_update, update_shapes
 
@@ -43,6 +44,7 @@ NETWORK = NetworkOptions(device="cpu", hidden_size=16, depth=2, train=TrainConfi
 OPTIONS: dict[str, PackOptions] = {
     "codes": replace(CODES, target=Target(Goal.STEP, 2.5)),
     "half-size-codes": replace(CODES, target=Target(Goal.STEP, 14.0)),
+    "cell-maps": replace(CODES, target=Target(Goal.STEP, 4.0), roi=Region.parse("25%,25%,50%,50%")),
     "light-codes": replace(CODES, autoencoder="light-1", target=Target(Goal.STEP, 2.5)),
     "codes-and-avif": replace(CODES, target=Target(Goal.STEP, 2.5), min_psnr_db=30.3),
     "network": NETWORK,

@@ -35,6 +35,9 @@ CELLS_AT_ONCE = 1 << 11
 
 EXACT_IN_FLOAT32 = 1 << 24
 
+Levels = int | Integers
+"""Level of all values, or levels of cells."""
+
 
 class ContextPredictor:
     """State of the context model for N pictures of one size, sorted by falling number of coded channels.
@@ -43,12 +46,13 @@ class ContextPredictor:
     therefore lies at the same offset everywhere, and the surroundings of a picture are zero.
 
     Args:
+        levels: coarseness of the step: of all values, or (N, h, w) of each cell.
         channels: largest number of channels that any of the pictures codes.
         shape: N, h, w.
     """
 
-    def __init__(self, model: ContextModel, level: int, channels: int, shape: tuple[int, int, int]) -> None:
-        self._model, self._level, self._channels = model, level, channels
+    def __init__(self, model: ContextModel, levels: Levels, channels: int, shape: tuple[int, int, int]) -> None:
+        self._model, self._levels, self._channels = model, levels, channels
         self._pictures, self._height, self._width = shape
         self._margin = self._width + 2
         cells = self._cells + 2 * self._margin
@@ -77,21 +81,30 @@ class ContextPredictor:
         together = max(1, 2 * CELLS_AT_ONCE // (self._height * self._width))
         for start in range(0, self._pictures, together):
             some = slice(start, start + together)
-            found = self._predict(channel, pass_index, sums[:, some], [window[:, some] for window in windows])
+            levels = self._levels_of(pass_index, some)
+            found = self._predict(channel, pass_index, levels, sums[:, some], [window[:, some] for window in windows])
             means[some], scales[some] = (array.reshape(means[some].shape) for array in found)
         return means, scales
 
+    def _levels_of(self, pass_index: int, pictures: slice) -> Levels:
+        """Return the levels of a pass of some pictures, flat if each cell has its own."""
+        if isinstance(self._levels, int):
+            return self._levels
+        row, column = PASSES[pass_index]
+        return self._levels[: self._pictures][pictures, row::2, column::2].ravel()
+
     def _predict(
-        self, channel: int, pass_index: int, sums: Sums, windows: Sequence[Floats]
+        self, channel: int, pass_index: int, levels: Levels, sums: Sums, windows: Sequence[Floats]
     ) -> tuple[Integers, Integers]:
         """Return flat means and scale classes.
 
         Args:
+            levels: of all values, or of each.
             sums: (H, N, rows, columns) over the earlier channels.
             windows: (3, N, rows, columns) of the channel itself, one for each known neighbour.
         """
-        model, level = self._model, self._level
-        hidden = sums.reshape(len(sums), -1) + model.bias[level, pass_index, channel, :, None]
+        model = self._model
+        hidden = sums.reshape(len(sums), -1) + np.atleast_2d(model.bias[levels, pass_index, channel]).T
         plain: Floats | float = 0.0
         if windows:
             own = model.own[pass_index][channel] @ np.stack(windows).reshape(3 * len(windows), -1)
@@ -102,8 +115,8 @@ class ContextPredictor:
         np.clip(hidden, 0, HIDDEN_LIMIT, out=hidden)
         mean, scale = model.heads[channel] @ hidden
         mean += plain
-        mean += float(model.mean_bias[level, pass_index, channel])
-        scale += float(model.scale_bias[level, pass_index, channel])
+        mean += model.mean_bias[levels, pass_index, channel].astype(np.float64)
+        scale += model.scale_bias[levels, pass_index, channel].astype(np.float64)
         shift = WEIGHT_BITS + FEATURE_BITS
         means = np.floor(mean * model.fractions / (1 << shift) + 0.5)
         classes = np.clip(np.floor(scale / (1 << shift) + 0.5), 0, SCALES - 1)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unicorn_codec.codes.context_model import PASSES, SCALES, ContextModel, Integers
-from unicorn_codec.codes.context_predictor import ContextPredictor
+from unicorn_codec.codes.context_predictor import ContextPredictor, Levels
 from unicorn_codec.errors import InvalidField
 from unicorn_codec.format.rans import FEW_LANES, PRECISION, TOTAL, FewLanes, RansDecoder, SymbolTables, encode
 
@@ -35,10 +35,11 @@ def picture_lanes(height: int, width: int) -> int:
     return -(-height * width // POSITIONS_PER_LANE)
 
 
-def encode_symbols(model: ContextModel, level: int, symbols: Symbols, *, short: bool = True) -> list[bytes]:
+def encode_symbols(model: ContextModel, levels: Levels, symbols: Symbols, *, short: bool = True) -> list[bytes]:
     """Encode the latents of pictures of one size and return the code of each.
 
     Args:
+        levels: coarseness of the step: of all pictures, or (N, h, w) of their cells.
         symbols: (N, C, h, w) within +-``LARGEST_SYMBOL``.
         short: write short streams; long ones are those of older archives.
     """
@@ -47,7 +48,7 @@ def encode_symbols(model: ContextModel, level: int, symbols: Symbols, *, short: 
     counts = channel_counts(symbols)
     codes = [bytes([0])] * pictures
     for group in _groups(counts, height, width):
-        streams = _encode(model, level, symbols[group], counts[group], short=short)
+        streams = _encode(model, _of_group(levels, group), symbols[group], counts[group], short=short)
         for picture, stream in zip(group.tolist(), streams, strict=True):
             codes[picture] = bytes([counts[picture]]) + stream
     return codes
@@ -55,7 +56,7 @@ def encode_symbols(model: ContextModel, level: int, symbols: Symbols, *, short: 
 
 def decode_symbols(
     model: ContextModel,
-    level: int,
+    levels: Levels,
     codes: Sequence[bytes],
     height: int,
     width: int,
@@ -66,6 +67,7 @@ def decode_symbols(
     """Decode the codes of pictures of one size. The inverse of ``encode_symbols``.
 
     Args:
+        levels: coarseness of the step: of all pictures, or (N, h, w) of their cells.
         leading: decode only these leading channels and leave the others zero. Damage in the rest is not found.
 
     Returns:
@@ -82,7 +84,8 @@ def decode_symbols(
     symbols = np.zeros((len(codes), model.channels, height, width), np.int16)
     for group in _groups(counts, height, width):
         streams = [codes[picture][1:] for picture in group.tolist()]
-        symbols[group] = _decode(model, level, streams, counts[group], (height, width), short=short, leading=leading)
+        of_group, size = _of_group(levels, group), (height, width)
+        symbols[group] = _decode(model, of_group, streams, counts[group], size, short=short, leading=leading)
     return symbols
 
 
@@ -97,6 +100,11 @@ def _groups(counts: Integers, height: int, width: int) -> Iterator[Integers]:
     order = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
     together = max(1, POSITIONS_TOGETHER // (height * width))
     yield from (order[start : start + together] for start in range(0, len(order), together))
+
+
+def _of_group(levels: Levels, group: Integers) -> Levels:
+    """Return the levels of some pictures."""
+    return levels if isinstance(levels, int) else levels[group]
 
 
 class SymbolModel(Protocol):
@@ -140,10 +148,10 @@ class StepTables:
         return cls(in_steps(numbers, lanes, SCALES * model.fractions), in_steps(whole - model.reach, lanes, 0))
 
 
-def _encode(model: ContextModel, level: int, symbols: Symbols, counts: Integers, *, short: bool) -> list[bytes]:
+def _encode(model: ContextModel, levels: Levels, symbols: Symbols, counts: Integers, *, short: bool) -> list[bytes]:
     pictures, _, height, width = symbols.shape
     lanes = picture_lanes(height, width)
-    context = ContextPredictor(model, level, int(counts[0]), (pictures, height, width))
+    context = ContextPredictor(model, levels, int(counts[0]), (pictures, height, width))
     starts, widths = [], []
     for channel in range(counts[0]):
         coding = int(np.count_nonzero(counts > channel))
@@ -180,7 +188,7 @@ def slots_of(model: SymbolModel, tables: StepTables, values: NDArray[np.integer]
 
 def _decode(
     model: ContextModel,
-    level: int,
+    levels: Levels,
     streams: Sequence[bytes],
     counts: Integers,
     size: tuple[int, int],
@@ -193,7 +201,7 @@ def _decode(
     lanes = picture_lanes(height, width)
     decoder = RansDecoder(streams, lanes, short=short)
     few = FewLanes(decoder) if len(streams) * lanes <= FEW_LANES else None
-    context = ContextPredictor(model, level, channels, (len(streams), height, width))
+    context = ContextPredictor(model, levels, channels, (len(streams), height, width))
     symbols = np.zeros((len(streams), model.channels, height, width), np.int16)
     for channel in range(channels):
         coding = int(np.count_nonzero(counts > channel))

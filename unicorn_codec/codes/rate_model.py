@@ -81,7 +81,11 @@ class RateModel(nn.Module):
 
     def forward(self, symbols: Tensor, levels: Tensor) -> tuple[Tensor, Tensor]:
         """Predict all values in parallel: (N, C, h, w) symbols -> means and scale classes (real numbers), (N, C, h, w)
-        each."""
+        each.
+
+        Args:
+            levels: (N,), or (N, h, w) where cells have levels of their own.
+        """
         sizes = torch.asinh(symbols.abs().clamp_max(MAX_SYMBOL))
         plain = symbols.clamp(-MAX_SYMBOL, MAX_SYMBOL)
         own = torch.stack([sizes * symbols.sign(), sizes, plain], dim=2)  # (N, C, 3, h, w)
@@ -89,8 +93,9 @@ class RateModel(nn.Module):
         own = F.pad(own, (1, 1, 1, 1))
         means, scales = torch.zeros_like(symbols), torch.zeros_like(symbols)
         for step, (row, column) in enumerate(PASSES):
-            hidden = sums[..., row::2, column::2] + self.bias[levels, step][..., None, None]
-            mean = self.mean_bias[levels, step][..., None, None]
+            here = levels if levels.dim() == 1 else levels[:, row::2, column::2]
+            hidden = sums[..., row::2, column::2] + of_levels(self.bias[:, step], here)
+            mean = of_levels(self.mean_bias[:, step], here)
             if places := known(step):  # stacked, since indexing by a list copies it to the GPU and waits for that
                 windows = neighbour_windows(own, step)
                 pairs = self.same[step].view(self.channels, 2, 9, self.hidden)
@@ -101,7 +106,7 @@ class RateModel(nn.Module):
             hidden = F.relu(hidden)
             means[..., row::2, column::2] = torch.einsum("ncdhw,cd->nchw", hidden, self.mean) + mean
             scale = torch.einsum("ncdhw,cd->nchw", hidden, self.scale)
-            scales[..., row::2, column::2] = scale + self.scale_bias[levels, step][..., None, None]
+            scales[..., row::2, column::2] = scale + of_levels(self.scale_bias[:, step], here)
         return means, scales
 
     def _sums_of_earlier(self, pairs: Tensor) -> Tensor:
@@ -121,7 +126,7 @@ class RateModel(nn.Module):
 
         Args:
             symbols: (N, C, h, w).
-            levels: (N,), see ``context_model.level_of``.
+            levels: (N,), or (N, h, w) of cells, see ``context_model.level_of``.
             context: (N, C, h, w) symbols to predict from, where training perturbed them. None: ``symbols``.
 
         Returns:
@@ -132,6 +137,13 @@ class RateModel(nn.Module):
         distance = (symbols - means).abs()
         mass = torch.sigmoid((0.5 - distance) / scale) - torch.sigmoid((-0.5 - distance) / scale)
         return -torch.log2(mass.clamp_min(2.0**-16))
+
+
+def of_levels(table: Tensor, levels: Tensor) -> Tensor:
+    """Return the entries (N, ..., 1, 1) or (N, ..., h, w) of a table at levels (N,) or (N, h, w)."""
+    if levels.dim() == 1:
+        return table[levels][..., None, None]
+    return table[levels].movedim((1, 2), (-2, -1))
 
 
 def neighbour_windows(planes: Tensor, step: int) -> Tensor:

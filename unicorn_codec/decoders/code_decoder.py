@@ -1,5 +1,6 @@
 """Codes to latents by the context model, then to pixels by the autoencoder."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -8,27 +9,24 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from unicorn_codec.codes.code_reading import CodeKind, CodeReader, kind_of
 from unicorn_codec.codes.context_model import ContextModel
-from unicorn_codec.codes.latent_coding import Symbols, decode_symbols
+from unicorn_codec.codes.latent_coding import Symbols
 from unicorn_codec.decoders.picture_decoder import PictureDecoder
 from unicorn_codec.devices import map_in_workers
 from unicorn_codec.format.alpha_plane import Plane, parse_alpha
 from unicorn_codec.format.code_kinds import (
     colour_code,
-    decoder_step,
     is_avif,
     is_gray,
-    is_half_size,
     is_in_sequence,
-    model_level,
-    unmark_half_size,
 )
 from unicorn_codec.format.picture_tiles import is_tiled, tiles_of
 from unicorn_codec.pictures.avif import decode_avif
 from unicorn_codec.pictures.avif_sequence import chain_of, decode_chains
 from unicorn_codec.pictures.images import Pixels
 from unicorn_codec.pictures.transparency import with_alpha
-from unicorn_codec.transform.autoencoder import Autoencoder
+from unicorn_codec.transform.autoencoder import Autoencoder, Steps
 
 GRAY_ROWS = 256
 """Rows that are made gray together, which bounds memory."""
@@ -36,10 +34,15 @@ GRAY_ROWS = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Part:
-    """Symbols (N, C, h, w) of some pictures of a batch, all at half size or none, and their places in it."""
+    """Symbols (N, C, h, w) of some pictures of a batch, all at half size or none, and their places in it.
+
+    Args:
+        step: of all symbols, or (N, h, w) of their cells.
+    """
 
     places: Sequence[int]
     symbols: Symbols
+    step: Steps
     half: bool
 
 
@@ -120,17 +123,17 @@ class CodeDecoder:
         avif |= {
             n: decode_avif(code, width, height) for n, code in codes.items() if is_avif(code) and n not in in_sequences
         }
-        halves = {n: unmark_half_size(code) for n, code in codes.items() if is_half_size(code)}
-        whole = {n: code for n, code in codes.items() if n not in avif and n not in halves}
-        parts = [
-            *self._decode_latents(whole, width, height, half=False),
-            *self._decode_latents(halves, width, height, half=True),
-        ]
+        of_kind = defaultdict[CodeKind, dict[int, bytes]](dict)
+        for n, code in codes.items():
+            if n not in avif:
+                of_kind[kind_of(code)][n] = code
+        parts = [part for kind, some in of_kind.items() for part in self._decode_latents(some, kind, height, width)]
         parts.sort(key=lambda part: part.places[0])
 
         def make(part: _Part) -> dict[int, np.ndarray]:
-            step = decoder_step(self.latent_step, half=part.half)
-            latents = torch.from_numpy(part.symbols).float().mul_(step)
+            step = part.step
+            latents = torch.from_numpy(part.symbols).float()
+            latents.mul_(step[:, None] if isinstance(step, torch.Tensor) else step)
             decoded = self.autoencoder.decode_pictures(latents, height, width, step, half=part.half)
             return dict(zip(part.places, decoded, strict=True))
 
@@ -145,16 +148,21 @@ class CodeDecoder:
 
         return pictures
 
-    def _decode_latents(self, codes: dict[int, bytes], width: int, height: int, *, half: bool) -> Iterator[_Part]:
-        """Decode codes of latents, all of pictures at half size or none, in batches for the autoencoder."""
-        cell = self.autoencoder.reference.downsampling * (2 if half else 1)
-        rows, columns = (-(-side // cell) for side in (height, width))
-        level = model_level(self.level, half=half)
-        symbols = decode_symbols(self.model, level, list(codes.values()), rows, columns, short=self.short)
-        together, places = self.autoencoder.pictures_at_once(height, width), list(codes)
+    def _decode_latents(self, codes: dict[int, bytes], kind: CodeKind, height: int, width: int) -> Iterator[_Part]:
+        """Decode codes of latents of one kind, in batches for the autoencoder."""
+        reader = CodeReader(
+            model=self.model,
+            latent_step=self.latent_step,
+            level=self.level,
+            short=self.short,
+            downsampling=self.autoencoder.reference.downsampling,
+        )
+        symbols, step = reader.read(list(codes.values()), kind, height, width)
+        together, places, half = self.autoencoder.pictures_at_once(height, width), list(codes), kind[0]
         for start in range(0, len(codes), together):
             part = slice(start, start + together)
-            yield _Part(places=places[part], symbols=symbols[part], half=half)
+            of_part = step if isinstance(step, float) else torch.from_numpy(step[part])
+            yield _Part(places=places[part], symbols=symbols[part], step=of_part, half=half)
 
 
 def read_tiles(

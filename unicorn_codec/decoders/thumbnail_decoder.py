@@ -12,21 +12,17 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from unicorn_codec.codes.code_reading import CodeReader, kind_of
 from unicorn_codec.codes.context_model import ContextModel
-from unicorn_codec.codes.latent_coding import decode_symbols
-from unicorn_codec.format.code_kinds import (
-    colour_code,
-    decoder_step,
-    is_gray,
-    is_half_size,
-    model_level,
-    unmark_half_size,
-)
+from unicorn_codec.format.code_kinds import colour_code, is_gray
 from unicorn_codec.format.decoder_table import OF_CODES, Decoder
 from unicorn_codec.model_registry import THUMBNAIL, get_model, names
 
 CELL = 4
 """Pixels a side that a cell of latents, 16 pixels a side of the picture, becomes."""
+
+DOWNSAMPLING = 16
+"""Pixels of a latent's side."""
 
 CHANNELS = 16
 """Leading channels of a code that thumbnails are made of."""
@@ -100,17 +96,20 @@ def decode_small(
         FormatError: a code is damaged, as far as that shows in its leading channels.
     """
     colours = [colour_code(code) for code in codes]
+    reader = CodeReader(
+        model=context_model,
+        latent_step=described.latent_step,
+        level=described.level,
+        short=described.short,
+        downsampling=DOWNSAMPLING,
+    )
     pictures: dict[int, NDArray[np.uint8]] = {}
-    for half in (False, True):
-        places = [place for place, code in enumerate(colours) if is_half_size(code) == half]
-        if not places:
-            continue
-        cell = 16 * (2 if half else 1)
-        rows, columns = (-(-side // cell) for side in (height, width))
-        plain = [unmark_half_size(colours[place]) if half else colours[place] for place in places]
-        level = model_level(described.level, half=half)
-        symbols = decode_symbols(context_model, level, plain, rows, columns, short=described.short, leading=CHANNELS)
-        latents = symbols[:, :CHANNELS].astype(np.float32) * decoder_step(described.latent_step, half=half)
+    for kind in set(map(kind_of, colours)):
+        places = [place for place, code in enumerate(colours) if kind_of(code) == kind]
+        of_kind = [colours[place] for place in places]
+        symbols, step = reader.read(of_kind, kind, height, width, leading=CHANNELS)
+        latents = symbols[:, :CHANNELS].astype(np.float32) * (step if isinstance(step, float) else step[:, None])
+        cell = DOWNSAMPLING * (2 if kind[0] else 1)
         small_height, small_width = (max(1, round(side * CELL / cell)) for side in (height, width))
         decoded = model.pictures(latents)[:, :small_height, :small_width]
         pictures |= dict(zip(places, decoded, strict=True))

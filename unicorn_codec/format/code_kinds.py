@@ -1,4 +1,5 @@
-"""Kinds of codes, by their first bytes: gray, latents, half size, AVIF, a picture of a sequence, or a function."""
+"""Kinds of codes, by their first bytes: gray, latents, half size, AVIF, a picture of a sequence, a function, or latents
+with a cell map."""
 
 import math
 
@@ -20,6 +21,9 @@ FIRST_OF_SEQUENCE, LATER_OF_SEQUENCE = 2, 3
 
 OVERFITTED = 4
 """Second byte, after ``AVIF``, of a code that is an overfitted function."""
+
+MAPPED = 5
+"""Second byte, after ``AVIF``, of a code of latents with a cell map. Its own first byte follows."""
 
 NOISES = 80
 """Steps that a function can ask the autoencoder's decoder for."""
@@ -53,12 +57,17 @@ def colour_code(code: bytes) -> bytes:
 
 def is_avif(code: bytes) -> bool:
     """Return whether a code is an AVIF code, including those of sequences."""
-    return unmark_gray(code)[:1] == bytes([AVIF]) and not is_overfitted(code)
+    return unmark_gray(code)[:1] == bytes([AVIF]) and not is_overfitted(code) and not is_mapped(code)
 
 
 def is_overfitted(code: bytes) -> bool:
     """Return whether a code is an overfitted function."""
     return unmark_gray(code)[:2] == bytes([AVIF, OVERFITTED])
+
+
+def is_mapped(code: bytes) -> bool:
+    """Return whether a code is one of latents with a cell map, see ``cell_map``."""
+    return unmark_gray(code)[:2] == bytes([AVIF, MAPPED])
 
 
 def mark_overfitted(function: bytes, noise: int) -> bytes:
@@ -100,7 +109,8 @@ def is_in_sequence(code: bytes) -> bool:
 
 def is_half_size(code: bytes) -> bool:
     """Return whether a code is of a picture at half size."""
-    return bytes([HALF]) <= unmark_gray(code)[:1] < bytes([AVIF])
+    kind = unmark_gray(code)[2:3] if is_mapped(code) else unmark_gray(code)[:1]
+    return bytes([HALF]) <= kind < bytes([AVIF])
 
 
 def model_level(level: int, *, half: bool) -> int:

@@ -15,6 +15,7 @@ from unicorn_codec.devices import choose_device
 from unicorn_codec.errors import InvalidSetting
 from unicorn_codec.format.chunks import MODEL
 from unicorn_codec.format.decoder_table import OF_CODES, Decoder
+from unicorn_codec.format.fields import check
 from unicorn_codec.format.growth import growing
 from unicorn_codec.format.header import Header
 from unicorn_codec.format.names import check_name
@@ -25,6 +26,7 @@ from unicorn_codec.format.writer import ContainerWriter
 from unicorn_codec.measurement import Matching, Measured, measure
 from unicorn_codec.packing.archive_writing import matching_of, write_pictures
 from unicorn_codec.packing.effort_planning import plan_rounds
+from unicorn_codec.packing.importance import importance_of
 from unicorn_codec.packing.into_codes import new_encoder, without_pictures
 from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.original_metadata import OriginalMetadata
@@ -70,12 +72,12 @@ def add(
 
     Args:
         inputs: a folder, or one or more tar and parquet files.
-        options: effort, time, device, seed, metadata, originals, reading options and ``self_contained`` are used. The
-            archive determines everything else, including ``max_side`` and the background.
+        options: effort, time, device, seed, metadata, originals, reading options, ``self_contained``, ``roi`` and a
+            folder of masks are used. The archive determines everything else, including ``max_side`` and the background.
 
     Raises:
         ArchiveBusy: another process is writing to the archive.
-        InvalidSetting: the archive holds a network, or already has one of the names.
+        InvalidSetting: the archive holds a network, or already has one of the names; or there is a table of importance.
         UnicornError: see ``errors``; the archive is then unchanged.
     """
     path, options, observer = Path(path), options or CodesOptions(), observer or Observer()
@@ -94,8 +96,9 @@ def add_folder(path: Path, folder: Path, options: CodesOptions, observer: Observ
         number = last_of_codes(reader)
         read = replace(options.read, max_side=reader.footer.read.max_side, background=reader.footer.read.background)
         listed = list_folder(folder, read, observer.of_stage("reading"), options.originals, output=path)
-        pictures = PictureSource(listed, read)
         check_new_names(reader, listed.all_names)
+        factors, pictures = importance_of(PictureSource(listed, read), options)
+        check(not factors, "a table of importance needs other quantisation steps than the archive has: give masks")
         shipped = load_shipped(reader.decoder(number), options.device)
         packed = encode_like(reader.decoder(number), pictures, shipped, reader, options, observer, path.parent)
         metadata = OriginalMetadata(pictures, options.metadata)

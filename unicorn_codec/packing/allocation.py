@@ -66,7 +66,7 @@ def allocate(
     """
     quality = psnr_db if goal == "psnr" else score
     curves = dict[int, Curve]()
-    left_out = encoder.sequences.positions | encoder.pictures.tiled
+    left_out = encoder.sequences.positions | encoder.pictures.tiled | encoder.pictures.masked
     total = len(encoder.pictures) - len(left_out) + len(avif)
     for position in avif:
         curves[position] = curve_of_avif(encoder.pictures.picture(position), step, quality)

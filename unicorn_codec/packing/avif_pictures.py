@@ -13,10 +13,10 @@ import torch
 from unicorn_codec.concurrency import map_in_threads
 from unicorn_codec.devices import worker_count
 from unicorn_codec.packing.candidates import WINDOW, WINDOWS_AT_ONCE, CandidateChooser, windows_of
-from unicorn_codec.packing.folder_encoder import FINEST, FINEST_OF_SEQUENCES, FolderEncoder
+from unicorn_codec.packing.folder_encoder import FINEST_OF_SEQUENCES, FolderEncoder
 from unicorn_codec.packing.near_duplicates import total_distortion
 from unicorn_codec.packing.picture_source import PictureSource
-from unicorn_codec.packing.refinement import bits_worth
+from unicorn_codec.packing.refinement import FINEST, bits_worth
 from unicorn_codec.pictures.avif import QUICK, THOROUGH, encode_avif
 from unicorn_codec.pictures.batches import batches_by_size
 from unicorn_codec.pictures.images import Pixels
@@ -112,7 +112,7 @@ def matching_quality(step: float) -> int:
 def judge_avif(encoder: FolderEncoder, step: float, progress: Callable[[int, int], None]) -> AvifCandidates:
     """Find the pictures that cost less as AVIF than as latents of a step, among all that are to be coded as latents."""
     source, quality = encoder.pictures, matching_quality(step)
-    others = encoder.sequences.positions | source.tiled
+    others = encoder.sequences.positions | source.tiled | source.masked  # AVIF pictures have no cell maps
     positions = [position for position in range(len(source)) if position not in others]
     sizes = source.sizes
     threads = worker_count(WINDOW**2, torch.get_num_threads())

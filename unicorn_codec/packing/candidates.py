@@ -14,8 +14,13 @@ from torch import Tensor
 
 from unicorn_codec.codes.rate_model import RateModel
 from unicorn_codec.devices import map_in_workers
+from unicorn_codec.errors import FormatError
+from unicorn_codec.format.cell_map import unmark_mapped
+from unicorn_codec.format.code_kinds import decoder_step, is_avif, is_half_size, is_mapped, unmark_gray
+from unicorn_codec.packing.cell_importance import PLAIN_GRAY, CellImportance, octaves_of, offsets_of
+from unicorn_codec.packing.masks import Mask
 from unicorn_codec.packing.picture_source import PictureSource
-from unicorn_codec.packing.refinement import Objective, pixels_at_once
+from unicorn_codec.packing.refinement import FINEST, Objective, pixels_at_once
 from unicorn_codec.pictures.images import Pixels
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 from unicorn_codec.transform.distortion import Measure, distortion
@@ -42,11 +47,20 @@ class Candidate:
         half: whether the latents are of the pictures at half size.
         places: (N,) positions among the pictures to be coded.
         latents: (N, C, h, w), not rounded.
+        importance: of their cells; None if all count alike.
     """
 
     half: bool
     places: NDArray[np.intp]
     latents: Tensor
+    importance: CellImportance | None = None
+
+    def some(self, taken: NDArray[np.bool_]) -> "Candidate":
+        """Return the candidate for some of its pictures, (N,)."""
+        if taken.all():  # latents of a large picture are not copied
+            return self
+        importance = None if self.importance is None else self.importance[taken]
+        return replace(self, places=self.places[taken], latents=self.latents[taken], importance=importance)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +99,8 @@ class CandidateChooser:
             return
         positions = np.array(batch)
         if not rounds and step < FINEST_WITH_HALVES:  # the pixels do not matter
-            yield [Candidate(half=False, places=positions, latents=latents)]
+            importance = self.importance(self.masks(batch), step, half=False)
+            yield [Candidate(half=False, places=positions, latents=latents, importance=importance)]
             progress(len(batch) * self.pictures.pixels_of(batch[0]))
             return
         device, of_picture = self.autoencoder.device, self.pictures.pixels_of(batch[0])
@@ -93,11 +108,12 @@ class CandidateChooser:
         together = max(1, pixels_at_once(device) // of_picture)
         parts = [slice(start, start + together) for start in range(0, len(batch), together)]
 
-        def choose(part: tuple[Tensor, Tensor]) -> list[Candidate]:
-            return self._choose(*part, step, rounds, progress if is_large else lambda _: None)
+        def choose(part: tuple[Tensor, Tensor, list[Mask] | None]) -> list[Candidate]:
+            pixels, of_part, masks = part
+            return self._choose(pixels, of_part, step, rounds, progress if is_large else lambda _: None, masks)
 
         # Pictures are read here, not by the workers, because Pillow's warnings are suppressed for all threads at once.
-        inputs = ((self._pixels(batch[part]), latents[part]) for part in parts)
+        inputs = ((self._pixels(batch[part]), latents[part], self.masks(batch[part])) for part in parts)
         with closing(map_in_workers(choose, inputs, device, pixels=together * of_picture)) as results:
             for part, chosen in zip(parts, results, strict=True):
                 yield [replace(one, places=positions[part][one.places]) for one in chosen]
@@ -110,6 +126,41 @@ class CandidateChooser:
             return torch.from_numpy(self.pictures.picture(batch[0]))[None]
         return torch.from_numpy(np.stack([self.pictures.picture(position) for position in batch]))
 
+    def masks(self, batch: Sequence[int]) -> list[Mask] | None:
+        """Return the masks of pictures of one size, by their positions; None if none of them has one."""
+        if self.pictures.masked.isdisjoint(batch):
+            return None
+        width, height = self.pictures.size_of(batch[0])
+        masks = map(self.pictures.mask, batch)
+        return [np.full((height, width), PLAIN_GRAY, np.uint8) if mask is None else mask for mask in masks]
+
+    def is_coded_by_mask(self, position: int, step: float, code: bytes) -> bool:
+        """Return whether a code of a picture has the cell map that its mask asks for; any code without a mask has."""
+        mask = self.pictures.mask(position)
+        if mask is None:
+            return True
+        code = unmark_gray(code)
+        if is_avif(code):
+            return False
+        importance = self.importance([mask], step, half=is_half_size(code))
+        assert importance is not None, "there is a mask"
+        wanted = importance.offsets[0]
+        if not is_mapped(code):
+            return not wanted.any()
+        try:
+            return np.array_equal(unmark_mapped(code, *wanted.shape)[1], wanted)
+        except FormatError:
+            return False
+
+    def importance(self, masks: Sequence[Mask] | None, step: float, *, half: bool) -> CellImportance | None:
+        """Return the importance of the cells of masked pictures, coded at full or half size."""
+        if masks is None:
+            return None
+        cell = self.autoencoder.reference.downsampling * (2 if half else 1)
+        octaves = np.stack([octaves_of(mask, cell) for mask in masks])
+        coarsest = self.autoencoder.network.max_step
+        return CellImportance(octaves, offsets_of(octaves, decoder_step(step, half=half), FINEST, coarsest))
+
     def _choose(
         self,
         pixels: Tensor,
@@ -117,28 +168,32 @@ class CandidateChooser:
         step: float,
         rounds: int,
         progress: Callable[[int], None] = lambda _: None,
+        masks: Sequence[Mask] | None = None,
     ) -> list[Candidate]:
-        chosen = [Candidate(half=False, places=np.arange(len(pixels)), latents=latents)]
+        places = np.arange(len(pixels))
+        importance = self.importance(masks, step, half=False)
+        whole = Candidate(half=False, places=places, latents=latents, importance=importance)
+        is_half = np.zeros(len(pixels), np.bool_)
         if step >= FINEST_WITH_HALVES and pixels[0, ..., 0].numel() > LARGEST_WHOLE:
-            if self.is_cheaper_at_half(pixels[0].numpy(), step):
-                chosen = [replace(chosen[0], half=True, latents=self.encode_halves(pixels))]
+            is_half[:] = self.is_cheaper_at_half(pixels[0].numpy(), step, None if masks is None else masks[0])
+            halves = self.encode_halves(pixels) if is_half.all() else latents
         elif step >= FINEST_WITH_HALVES:
             halves = self.encode_halves(pixels)
-            is_half = self.are_cheaper_at_half(pixels, latents, halves, step)
-            chosen = [
-                Candidate(half=half, places=np.flatnonzero(taken), latents=of_way[taken])
-                for half, of_way, taken in ((False, latents, ~is_half), (True, halves, is_half))
-            ]
+            is_half = self.are_cheaper_at_half(pixels, latents, halves, step, masks)
+        chosen = [whole.some(~is_half)]
+        if is_half.any():
+            importance = self.importance(masks, step, half=True)
+            chosen.append(Candidate(half=True, places=places, latents=halves, importance=importance).some(is_half))
         chosen = [one for one in chosen if one.places.size]
         if not rounds:
             return chosen
-        return [
-            replace(
-                one,
-                latents=self.objective(step, half=one.half).refine(pixels[one.places], one.latents, rounds, progress),
-            )
-            for one in chosen
-        ]
+        return [replace(one, latents=self._refined(one, pixels, step, rounds, progress)) for one in chosen]
+
+    def _refined(
+        self, one: Candidate, pixels: Tensor, step: float, rounds: int, progress: Callable[[int], None]
+    ) -> Tensor:
+        objective = self.objective(step, half=one.half, importance=one.importance)
+        return objective.refine(pixels[one.places], one.latents, rounds, progress)
 
     def encode(self, pixels: Tensor) -> Tensor:
         """Return raw latents of pictures (N, H, W, 3), uint8."""
@@ -148,27 +203,34 @@ class CandidateChooser:
         """Return raw latents of pictures (N, H, W, 3), uint8, at half size."""
         return self.encode(halve(pixels))
 
-    def are_cheaper_at_half(self, pixels: Tensor, latents: Tensor, halves: Tensor, step: float) -> NDArray[np.bool_]:
+    def are_cheaper_at_half(
+        self, pixels: Tensor, latents: Tensor, halves: Tensor, step: float, masks: Sequence[Mask] | None = None
+    ) -> NDArray[np.bool_]:
         """Return (N,) whether the codes of pictures cost less at half size, without refinement."""
-        whole, half = self.costs(pixels, latents, halves, step)
+        whole, half = self.costs(pixels, latents, halves, step, masks)
         return (half < whole).numpy()
 
-    def is_cheaper_at_half(self, picture: Pixels, step: float) -> bool:
+    def is_cheaper_at_half(self, picture: Pixels, step: float, mask: Mask | None = None) -> bool:
         """Return whether the windows of a large picture (H, W, 3) cost less at half size, without refinement."""
         whole = half = 0.0
-        for window in windows_of(picture):
+        masks = [None] * len(windows_of(picture)) if mask is None else [[window] for window in windows_of(mask)]
+        for window, of_window in zip(windows_of(picture), masks, strict=True):
             pixels = torch.from_numpy(window)[None]
-            costs = self.costs(pixels, self.encode(pixels), self.encode_halves(pixels), step)
+            costs = self.costs(pixels, self.encode(pixels), self.encode_halves(pixels), step, of_window)
             whole, half = whole + float(costs[0]), half + float(costs[1])
         return half < whole
 
-    def costs(self, pixels: Tensor, latents: Tensor, halves: Tensor, step: float) -> tuple[Tensor, Tensor]:
+    def costs(
+        self, pixels: Tensor, latents: Tensor, halves: Tensor, step: float, masks: Sequence[Mask] | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return (N,) rate-distortion costs of pictures at whole and at half size, in bits, without refinement.
 
         By the default distortion: single metrics gain more by refinement at whole size, which is not known yet.
         """
         whole, half = (
-            replace(self.objective(step, half=half), measure=distortion).cost_of_pictures(pixels, of_way)
+            replace(
+                self.objective(step, half=half, importance=self.importance(masks, step, half=half)), measure=distortion
+            ).cost_of_pictures(pixels, of_way)
             for half, of_way in ((False, latents), (True, halves))
         )
         return whole, half
@@ -190,27 +252,41 @@ class CandidateChooser:
 
     def code_bytes(self, candidate: Candidate, step: float) -> NDArray[np.float32]:
         """Estimate (N,) the bytes of pictures' codes."""
-        objective, device = self.objective(step, half=candidate.half), self.autoencoder.device
-        of_picture = candidate.latents[0, 0].numel() * objective.cell**2
+        objective = self.objective(step, half=candidate.half, importance=candidate.importance)
+        device, of_picture = self.autoencoder.device, candidate.latents[0, 0].numel() * objective.cell**2
         together = max(1, pixels_at_once(device) // of_picture)
-        parts = candidate.latents.split(together)
-        return torch.cat(
-            list(map_in_workers(objective.code_bytes, parts, device, pixels=together * of_picture))
-        ).numpy()
+        parts = [slice(start, start + together) for start in range(0, len(candidate.latents), together)]
 
-    def objective(self, step: float, *, half: bool) -> Objective:
-        """Return what refinement minimises at a step."""
-        return Objective(autoencoder=self.autoencoder, rate=self.rate, step=step, half=half, measure=self.measure)
+        def code_bytes(part: slice) -> Tensor:
+            return objective.of_pictures(part).code_bytes(candidate.latents[part])
+
+        return torch.cat(list(map_in_workers(code_bytes, parts, device, pixels=together * of_picture))).numpy()
+
+    def objective(self, step: float, *, half: bool, importance: CellImportance | None = None) -> Objective:
+        """Return what refinement minimises at a step.
+
+        Args:
+            importance: of the pictures' cells; None: all count alike.
+        """
+        return Objective(
+            autoencoder=self.autoencoder,
+            rate=self.rate,
+            step=step,
+            half=half,
+            measure=self.measure,
+            importance=importance,
+        )
 
 
-def middle(pixels: Pixels) -> Pixels:
-    """Crop the centre to at most ``WINDOW`` pixels per side."""
+def middle(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Crop the centre of pixels or a mask to at most ``WINDOW`` pixels per side."""
     rows, columns = (slice(max(0, side - WINDOW) // 2, (side + WINDOW) // 2) for side in pixels.shape[:2])
     return pixels[rows, columns]
 
 
-def windows_of(pixels: Pixels) -> list[Pixels]:
-    """Return the parts of a picture by which it is judged: all of it, or a copy of one window in each quarter."""
+def windows_of(pixels: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+    """Return the parts of a picture or its mask by which the picture is judged: all of it, or copies of four windows,
+    one in each quarter."""
     height, width = pixels.shape[:2]
     if height * width <= LARGEST_WHOLE:
         return [pixels]

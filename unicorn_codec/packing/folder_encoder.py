@@ -23,13 +23,11 @@ from unicorn_codec.packing.code_writer import write_codes
 from unicorn_codec.packing.observer import cumulative
 from unicorn_codec.packing.packed import Codes, Coding
 from unicorn_codec.packing.picture_source import LatentSource, PictureSource
+from unicorn_codec.packing.refinement import FINEST
 from unicorn_codec.packing.taking_over import TakenOver
 from unicorn_codec.spool import Spool, SpooledCodes
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 from unicorn_codec.transform.folder_update import UpdatedModels
-
-FINEST = 1.0
-"""The finest step of latents."""
 
 FINEST_OF_SEQUENCES = 1 / 16
 """The finest step at which the quality of a sequence still increases."""
@@ -178,7 +176,9 @@ class FolderEncoder:
         kept = self.checkpoint if rounds else None
         if kept is not None:
             update = hashlib.sha256(self.update or b"").hexdigest()
-            kept.begin(f"step {step!r}, {rounds} rounds, update {update}, factors {sorted(self.factors.items())}")
+            masks = "" if self.pictures.masks is None else f", masks {self.pictures.masks.digest}"
+            factors = sorted(self.factors.items())
+            kept.begin(f"step {step!r}, {rounds} rounds, update {update}, factors {factors}{masks}")
         codes, in_sequences = Spool(self.work) if kept is None else kept.codes, Spool(self.work)
         done = sum(map(self.pictures.pixels_of, codes))
         for some_codes in self.sequences.codes_at(step):

@@ -1,12 +1,16 @@
-"""Importance of pictures: a table of names and weights becomes factors of their quantisation steps."""
+"""Importance: a table of names and weights becomes factors of pictures' quantisation steps; parts count by masks."""
 
 import csv
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from unicorn_codec.config import matches
+from unicorn_codec.config import CodesOptions, matches
 from unicorn_codec.errors import InvalidSetting
+from unicorn_codec.format.fields import check
+from unicorn_codec.packing.masks import folder_masks, region_masks
+from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.pictures.picture_files import printable, reason_of
 
 LEAST_WEIGHT, MOST_WEIGHT = 1 / 64, 64.0
@@ -14,6 +18,26 @@ LEAST_WEIGHT, MOST_WEIGHT = 1 / 64, 64.0
 
 FACTORS_PER_OCTAVE = 6
 """Factors are rounded to so many per octave, because an archive holds a decoder for each."""
+
+
+def importance_of(pictures: PictureSource, options: CodesOptions) -> tuple[dict[int, float], PictureSource]:
+    """Return the factors of pictures' steps, by position, and the pictures with their masks, as options ask for.
+
+    Raises:
+        InvalidSetting: the table, a mask or the region does not fit the pictures.
+        ImageFolderError: a mask cannot be read.
+    """
+    factors, path = dict[int, float](), options.importance
+    if path is not None and not path.exists():
+        raise InvalidSetting(f"--importance: there is no folder of masks, or table, {path}")
+    if path is not None and path.is_dir():
+        pictures = replace(pictures, masks=folder_masks(path, pictures.folder, options.read.max_pixels))
+    elif path is not None:
+        factors = read_importance(path, pictures.folder.names)
+    if options.roi is not None:
+        check(pictures.masks is None, "give a folder of masks (--importance) or a region (--roi), not both")
+        pictures = replace(pictures, masks=region_masks(options.roi, pictures.folder))
+    return factors, pictures
 
 
 def read_importance(path: Path, names: Sequence[str]) -> dict[int, float]:

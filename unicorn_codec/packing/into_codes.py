@@ -29,14 +29,8 @@ from unicorn_codec.packing.avif_pictures import (
 )
 from unicorn_codec.packing.candidates import CandidateChooser
 from unicorn_codec.packing.effort_planning import plan_rounds
-from unicorn_codec.packing.folder_encoder import (
-    FINEST,
-    FolderEncoder,
-    PicturesAsAvif,
-    SequencedPictures,
-    estimate_overhead,
-)
-from unicorn_codec.packing.importance import read_importance
+from unicorn_codec.packing.folder_encoder import FolderEncoder, PicturesAsAvif, SequencedPictures, estimate_overhead
+from unicorn_codec.packing.importance import importance_of
 from unicorn_codec.packing.into_functions import FunctionsMade
 from unicorn_codec.packing.learning import learn
 from unicorn_codec.packing.near_duplicates import NearDuplicateGroup, find_near_duplicates, worthwhile
@@ -47,12 +41,14 @@ from unicorn_codec.packing.packed_decoding import PackedDecoder
 from unicorn_codec.packing.picture_source import LatentSource, PictureSource
 from unicorn_codec.packing.quality_floor import QualityFloor
 from unicorn_codec.packing.rate_control import CORRECTIONS, TOLERANCE_REFINED, fit_codes, plain_step
+from unicorn_codec.packing.refinement import FINEST
 from unicorn_codec.packing.reports import Learned
 from unicorn_codec.packing.self_contained import attached_bytes, is_wanted
 from unicorn_codec.packing.taking_over import FINER, find_carried, take_over
 from unicorn_codec.packing.targets import AsAvif, AtStep, OfSize, resolve
 from unicorn_codec.pictures.avif import THOROUGH, check_avif, encode_avif, has_avif
 from unicorn_codec.pictures.images import folder_digest
+from unicorn_codec.quality import QUALITY_OF_STEP
 from unicorn_codec.spool import Spool, SpooledCodes
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 from unicorn_codec.transform.distortion import MEASURES
@@ -128,7 +124,7 @@ def pack_into_codes(
     )
     checkpoint = CodesCheckpoint(checkpoint_path(output), digest, resume=options.resume)
     observer.found(pictures.folder, None)
-    factors = {} if options.importance is None else read_importance(options.importance, pictures.folder.names)
+    factors, pictures = importance_of(pictures, options)
     if not len(pictures):
         return PackedCodes(container=without_pictures(autoencoder, model, options.seed), rounds=0)
     try:
@@ -191,6 +187,11 @@ def new_encoder(
 
 def _encode(encoder: FolderEncoder, options: CodesOptions, observer: Observer) -> PackedCodes:
     target = resolve(options.target, pixels=encoder.pictures.pixels, coarsest=encoder.coarsest)
+    if isinstance(target, AsAvif) and encoder.pictures.masked:
+        raise InvalidSetting(
+            "at this quality pictures are stored as AVIF, in which no part counts more (--importance, --roi): "
+            f"ask for a quality of at most {QUALITY_OF_STEP[0][1]:g}"
+        )
     encoder = take_codes_over(encoder, target, options, observer)
     groups = find_groups(encoder, options, observer)
     if isinstance(target, AsAvif):
@@ -218,8 +219,12 @@ def take_codes_over(
     )
     if not carried.found:
         return encoder
+
+    def has_wanted_map(position: int, coding: Coding, code: bytes) -> bool:
+        return encoder.chooser.is_coded_by_mask(position, coding.latent_step, code)
+
     if isinstance(target, OfSize):
-        taken = take_over(carried, lambda *_: True, encoder.pictures, encoder.shipped)
+        taken = take_over(carried, has_wanted_map, encoder.pictures, encoder.shipped)
         smallest = encoder.with_taken(taken)
         step = plain_step(smallest, target.bytes, observer)
         fits = smallest.estimate_file_bytes(step, observer.of_stage("sizing")) <= target.bytes * (1 + TOLERANCE_REFINED)
@@ -228,6 +233,8 @@ def take_codes_over(
     finer = FINER if options.goal is None else FACTORS[0]
 
     def is_small(position: int, coding: Coding, code: bytes) -> bool:
+        if not has_wanted_map(position, coding, code):
+            return False
         if not is_avif(code):
             return isinstance(target, AsAvif) or coding.latent_step >= finer * encoder.step_of(position, step)
         if is_in_sequence(code) or options.has_quality_floor:
@@ -248,7 +255,8 @@ def find_groups(encoder: FolderEncoder, options: CodesOptions, observer: Observe
         return []
     most = options.depends_on + 1  # the last picture of a sequence depends on all others
     progress = observer.of_stage("comparing")
-    return find_near_duplicates(encoder.chooser, most, progress, encoder.work, encoder.taken.positions)
+    left_out = encoder.taken.positions | encoder.pictures.masked  # sequences have no cell maps
+    return find_near_duplicates(encoder.chooser, most, progress, encoder.work, left_out)
 
 
 def plan_codes(

@@ -1,7 +1,7 @@
 """The pictures of a folder by position, and their latents."""
 
 from collections.abc import Callable, Iterator, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from unicorn_codec.config import ReadOptions
 from unicorn_codec.format.alpha_plane import serialize_alpha
 from unicorn_codec.format.code_kinds import mark_gray
 from unicorn_codec.format.picture_tiles import Tile, is_tiled, tiles_of
+from unicorn_codec.packing.masks import Mask, Masks
 from unicorn_codec.pictures.batches import batches_by_size
 from unicorn_codec.pictures.images import Folder, Pixels, read_picture, read_with_alpha
 from unicorn_codec.spool import Spool
@@ -22,10 +23,15 @@ CACHE_BYTES = 1 << 28
 
 @dataclass(frozen=True, slots=True)
 class PictureSource:
-    """Reads the pictures of a folder by position."""
+    """Reads the pictures of a folder by position.
+
+    Args:
+        masks: of pictures of which parts count more; None: of none.
+    """
 
     folder: Folder
     read: ReadOptions
+    masks: Masks | None = None
 
     def __len__(self) -> int:
         return len(self.folder.pictures)
@@ -66,6 +72,15 @@ class PictureSource:
                 found[position] = serialize_alpha(self.with_alpha(position)[..., 3])
         return found
 
+    @property
+    def masked(self) -> Set[int]:
+        """Positions of the pictures that have masks."""
+        return frozenset() if self.masks is None else self.masks.positions
+
+    def mask(self, position: int) -> Mask | None:
+        """Return the mask (H, W) of the picture at a position; None without one."""
+        return self.masks.mask(position) if self.masks is not None and position in self.masked else None
+
     def mark_if_gray(self, position: int, code: bytes) -> bytes:
         """Mark the code of the picture at a position if that is gray: it so comes back without a tint."""
         return mark_gray(code) if self.folder.pictures[position].is_gray else code
@@ -78,7 +93,8 @@ class PictureSource:
 
     def tiles_of(self, position: int) -> "PictureTiles":
         """Return the tiles of a large picture, which is read whole, as pictures of their own."""
-        return PictureTiles(self.folder, self.read, self.with_alpha(position))
+        whole, mask = self.with_alpha(position), self.mask(position)
+        return PictureTiles(self.folder, self.read, whole=whole, whole_mask=mask)
 
     def pixels_of(self, position: int) -> int:
         """Return the number of pixels of the picture at a position."""
@@ -92,9 +108,11 @@ class PictureTiles(PictureSource):
 
     Args:
         whole: (H, W, 3) the picture, or (H, W, 4) with transparency.
+        whole_mask: (H, W) of the picture; None without one.
     """
 
-    whole: Pixels
+    whole: Pixels = field(kw_only=True)
+    whole_mask: Mask | None = field(kw_only=True)
 
     @property
     def tiles(self) -> list[Tile]:
@@ -117,6 +135,13 @@ class PictureTiles(PictureSource):
 
     def with_alpha(self, position: int) -> Pixels:
         return self.whole[self.tiles[position].place]
+
+    @property
+    def masked(self) -> Set[int]:
+        return frozenset() if self.whole_mask is None else frozenset(range(len(self)))
+
+    def mask(self, position: int) -> Mask | None:
+        return None if self.whole_mask is None else self.whole_mask[self.tiles[position].place]
 
 
 def encode_batches(

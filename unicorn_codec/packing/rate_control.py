@@ -4,9 +4,10 @@ fit_codes: take_size_sample > SizeCurve.step_of > FolderEncoder.encode > correct
 """
 
 from unicorn_codec.errors import InvalidSetting
-from unicorn_codec.packing.folder_encoder import FINEST, FolderEncoder
+from unicorn_codec.packing.folder_encoder import FolderEncoder
 from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.packed import Codes
+from unicorn_codec.packing.refinement import FINEST
 from unicorn_codec.packing.size_forecast import SizeCurve, take_size_sample
 
 TOLERANCE, TOLERANCE_REFINED = 0.01, 0.02

@@ -9,7 +9,7 @@ or more, latents are also rounded at random, so that they can move further (stoc
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import TypeVar
 
@@ -23,11 +23,16 @@ from unicorn_codec.codes.rate_model import RateModel
 from unicorn_codec.concurrency import check_cancelled
 from unicorn_codec.devices import has_fast_bfloat16
 from unicorn_codec.effort import RANDOM_EFFORT
+from unicorn_codec.format.cell_map import cell_levels, cell_steps
 from unicorn_codec.format.code_kinds import decoder_step, model_level
-from unicorn_codec.transform.autoencoder import PackagedAutoencoder
+from unicorn_codec.packing.cell_importance import CellImportance, weight_of
+from unicorn_codec.transform.autoencoder import PackagedAutoencoder, Steps
 from unicorn_codec.transform.distortion import Measure, distortion
 from unicorn_codec.transform.resampling import double
 from unicorn_codec.transform.tiling import Span, spans
+
+FINEST = 1.0
+"""The finest step of latents."""
 
 LAMBDA_PER_SQUARED_STEP = 50.0
 """Lagrange multiplier divided by the squared step: squared error (255 scale) per bit per pixel. With this value,
@@ -83,6 +88,7 @@ class Objective:
         half: whether the code is of the picture at half size. Each of its pixels represents four, so its latents have
             half the step.
         measure: distortion of decoded pictures and originals.
+        importance: of the pictures' cells; None: all count alike.
     """
 
     autoencoder: PackagedAutoencoder
@@ -90,6 +96,7 @@ class Objective:
     step: float
     half: bool
     measure: Measure = distortion
+    importance: CellImportance | None = None
 
     @property
     def own_step(self) -> float:
@@ -101,6 +108,31 @@ class Objective:
         """Pixels of a latent's side."""
         return self.autoencoder.reference.downsampling * (2 if self.half else 1)
 
+    @property
+    def steps(self) -> Steps:
+        """Quantisation step of the latents, or (N, h, w) those of the cells, on the autoencoder's device."""
+        if self.importance is None:
+            return self.own_step
+        return torch.from_numpy(cell_steps(self.own_step, self.importance.offsets)).to(self.autoencoder.device)
+
+    def part(self, row: Span, column: Span) -> "Objective":
+        """Return the objective for a piece of the latents."""
+        if self.importance is None:
+            return self
+        return replace(self, importance=self.importance[:, row.input(1), column.input(1)])
+
+    def of_pictures(self, some: slice) -> "Objective":
+        """Return the objective for some of the pictures."""
+        return self if self.importance is None else replace(self, importance=self.importance[some])
+
+    def quantised(self, latents: Tensor) -> Tensor:
+        """Return the symbols (N, C, h, w) of latents, not rounded. The inverse of ``latents_of``."""
+        return latents / as_factor(self.steps, latents.device)
+
+    def latents_of(self, symbols: Tensor) -> Tensor:
+        """Return the latents (N, C, h, w) of symbols."""
+        return symbols * as_factor(self.steps, symbols.device)
+
     def cost(self, pictures: Tensor, symbols: Tensor) -> Tensor:
         """Return (N,) costs in bits.
 
@@ -111,36 +143,53 @@ class Objective:
         height, width = pictures.shape[2:]
         device = symbols.device
         with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
-            decoded = self.autoencoder.decode(symbols * self.own_step, self.own_step)
+            decoded = self.autoencoder.decode(self.latents_of(symbols), self.steps)
         decoded = (double(decoded.float()) if self.half else decoded.float())[:, :, :height, :width]
-        return self._bits(symbols) + self._worth(decoded, pictures)
+        return self._bits(symbols) + self._worth(decoded, pictures, self._octaves_of_pixels(height, width))
 
     def _bits(self, symbols: Tensor) -> Tensor:
         """Return (N,) bits of codes."""
-        level = model_level(level_of(self.step), half=self.half)
-        return self.rate.bits(symbols, torch.full((len(symbols),), level, device=symbols.device)).sum((1, 2, 3))
+        if self.importance is None:
+            level = model_level(level_of(self.step), half=self.half)
+            levels = torch.full((len(symbols),), level, device=symbols.device)
+        else:
+            of_cells = cell_levels(level_of(self.step), self.importance.offsets, half=self.half)
+            levels = torch.from_numpy(of_cells).to(symbols.device)
+        return self.rate.bits(symbols, levels).sum((1, 2, 3))
 
-    def _worth(self, decoded: Tensor, pictures: Tensor) -> Tensor:
-        """Return (N,) weighted distortion, in bits, of pictures (N, 3, H, W) in [-1, 1]."""
-        return bits_worth(pictures[0, 0].numel() * self.measure(decoded, pictures), self.step)
+    def _worth(self, decoded: Tensor, pictures: Tensor, octaves: Tensor | None) -> Tensor:
+        """Return (N,) weighted distortion, in bits, of pictures (N, 3, H, W) in [-1, 1].
+
+        Args:
+            octaves: (N, H, W) of their pixels; None: all count alike.
+        """
+        return bits_worth(pictures[0, 0].numel() * weighted(self.measure, decoded, pictures, octaves), self.step)
+
+    def _octaves_of_pixels(self, height: int, width: int) -> Tensor | None:
+        """Return the octaves (N, H, W) of pixels."""
+        if self.importance is None:
+            return None
+        of_pixels = self.importance.octaves.repeat(self.cell, 1)[:, :height].repeat(self.cell, 2)[:, :, :width]
+        return torch.from_numpy(np.ascontiguousarray(of_pixels))
 
     def cost_of_pictures(self, pixels: Tensor, latents: Tensor) -> Tensor:
         """Return (N,) costs of pictures (N, H, W, 3), uint8, coded by latents, which this method rounds."""
         height, width = pixels.shape[1:3]
-        symbols = (latents / self.own_step).round()
-        decoded = self.autoencoder.decode_pictures(
-            symbols * self.own_step, height, width, self.own_step, half=self.half
-        )
+        symbols = self.quantised(latents).round()
+        decoded = self.autoencoder.decode_pictures(self.latents_of(symbols), height, width, self.steps, half=self.half)
         costs = self._bits_of_rounded(symbols)
+        octaves = self._octaves_of_pixels(height, width)
         with torch.inference_mode():
             both = torch.from_numpy(np.stack(decoded)), pixels
             for row, column in product(spans(height, PIECE_PIXELS, 0), spans(width, PIECE_PIXELS, 0)):
-                costs += self._worth(*(self._pictures(of_both, row, column, 1) for of_both in both)).cpu()
+                of_piece = None if octaves is None else octaves[:, row.input(1), column.input(1)]
+                shown, original = (self._pictures(of_both, row, column, 1) for of_both in both)
+                costs += self._worth(shown, original, of_piece).cpu()
         return costs
 
     def code_bytes(self, latents: Tensor) -> Tensor:
         """Estimate (N,) the bytes of the codes of latents (N, C, h, w), to about half a per cent."""
-        bits = self._bits_of_rounded((latents / self.own_step).round())
+        bits = self._bits_of_rounded(self.quantised(latents).round())
         return bits / 8 * EXCESS + BYTES_OF_LANE * picture_lanes(*latents.shape[2:])
 
     def _bits_of_rounded(self, symbols: Tensor) -> Tensor:
@@ -148,7 +197,8 @@ class Objective:
         bits = torch.zeros(len(symbols))
         with torch.inference_mode():
             for row, column in self._pieces(symbols, 0):
-                bits += self._bits(symbols[:, :, row.input(1), column.input(1)].to(self.autoencoder.device)).cpu()
+                piece = symbols[:, :, row.input(1), column.input(1)].to(self.autoencoder.device)
+                bits += self.part(row, column)._bits(piece).cpu()
         return bits
 
     def refine(
@@ -168,11 +218,11 @@ class Objective:
         """
         refined = latents.clone()
         for row, column in self._pieces(latents, MARGIN_CELLS):
-            part = refined[:, :, row.input(1), column.input(1)].to(self.autoencoder.device)
-            best = self._descend(self._pictures(pixels, row, column, self.cell), part / self.own_step, rounds).cpu()
-            refined[:, :, row.output(1), column.output(1)] = (
-                best[:, :, row.cropped(1), column.cropped(1)] * self.own_step
-            )
+            piece = refined[:, :, row.input(1), column.input(1)].to(self.autoencoder.device)
+            of_piece = self.part(row, column)
+            pictures = self._pictures(pixels, row, column, self.cell)
+            best = of_piece.latents_of(of_piece._descend(pictures, of_piece.quantised(piece), rounds)).cpu()
+            refined[:, :, row.output(1), column.output(1)] = best[:, :, row.cropped(1), column.cropped(1)]
             progress(pixels[:, row.output(self.cell), column.output(self.cell), 0].numel())
         return refined
 
@@ -219,6 +269,28 @@ def pixels_at_once(device: torch.device) -> int:
     of_pixel = BYTES_OF_PIXEL_BFLOAT16 if has_fast_bfloat16(device) else BYTES_OF_PIXEL
     memory: int = torch.cuda.get_device_properties(device).total_memory
     return min(most, memory // PART_OF_MEMORY // of_pixel)
+
+
+def as_factor(steps: Steps, device: torch.device) -> Steps:
+    """Return steps as a factor of latents (N, C, h, w) on a device."""
+    return steps[:, None].to(device) if isinstance(steps, Tensor) else steps
+
+
+def weighted(measure: Measure, decoded: Tensor, pictures: Tensor, octaves: Tensor | None) -> Tensor:
+    """Return (N,) the distortion, in which pixels count by their octave.
+
+    That of an octave is measured where all other pixels are those of the original, so that any measure can be weighted.
+
+    Args:
+        octaves: (N, H, W) int8; None: all pixels count alike.
+    """
+    if octaves is None:
+        return measure(decoded, pictures)
+    total = torch.zeros(len(pictures), device=pictures.device)
+    for octave in octaves.unique().tolist():
+        here = (octaves == octave)[:, None].to(pictures.device)
+        total = total + weight_of(octave) * measure(torch.where(here, decoded, pictures), pictures)
+    return total
 
 
 def softly_rounded(symbols: Tensor, softness: float, random: torch.Generator | None = None) -> Tensor:

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unicorn_codec.packing.candidates import FINEST_WITH_HALVES, WINDOWS_AT_ONCE, Candidate, CandidateChooser, middle
-from unicorn_codec.packing.folder_encoder import FINEST, FolderEncoder
+from unicorn_codec.packing.cell_importance import CellImportance
+from unicorn_codec.packing.folder_encoder import FolderEncoder
 from unicorn_codec.packing.observer import cumulative
+from unicorn_codec.packing.refinement import FINEST
 
 SAMPLE_PICTURES = 48
 REFINED_PICTURES = 12
@@ -39,17 +41,29 @@ class SampledPictures:
         """Return the candidates at a step, without refinement."""
         is_half_size = self._are_cheaper_at_half(step)
         return [
-            Candidate(half=half, places=np.flatnonzero(taken), latents=(self._halves if half else self.latents)[taken])
+            Candidate(
+                half=half,
+                places=np.flatnonzero(taken),
+                latents=(self._halves if half else self.latents)[taken],
+                importance=self._importance(np.flatnonzero(taken), step, half=half),
+            )
             for half, taken in ((False, ~is_half_size), (True, is_half_size))
             if taken.any()
         ]
+
+    def _importance(self, places: NDArray[np.intp], step: float, *, half: bool) -> CellImportance | None:
+        """Return the importance of the cells of some of the pictures."""
+        masks = self._chooser.masks([self.positions[place] for place in places.tolist()])
+        return self._chooser.importance(masks, step, half=half)
 
     def _are_cheaper_at_half(self, step: float) -> NDArray[np.bool_]:
         """Return (N,) whether half size is cheaper, by the central windows; it then is at all coarser steps."""
         unknown = np.flatnonzero((self._whole_until < step) & (step < self._half_from))
         if unknown.size:
             windows, whole, half = (array[unknown] for array in self._middles)
-            cheaper = self._chooser.are_cheaper_at_half(windows, whole, half, step)
+            masks = self._chooser.masks([self.positions[place] for place in unknown.tolist()])
+            of_windows = None if masks is None else [middle(mask) for mask in masks]
+            cheaper = self._chooser.are_cheaper_at_half(windows, whole, half, step, of_windows)
             self._half_from[unknown[cheaper]] = step
             self._whole_until[unknown[~cheaper]] = step
         return self._half_from <= step
@@ -144,7 +158,8 @@ def take_size_sample(encoder: FolderEncoder, progress: Callable[[int, int], None
     for batch, latents in encoder.latents.all_but(encoder.sequences.positions):
         # The share is measured on full-size latents, without reading pixels.
         places = [place for place, position in enumerate(batch) if position in chosen]
-        whole = Candidate(half=False, places=np.array(batch), latents=latents)
+        importance = encoder.chooser.importance(encoder.chooser.masks(batch), SHARE_STEP, half=False)
+        whole = Candidate(half=False, places=np.array(batch), latents=latents, importance=importance)
         sizes = encoder.chooser.code_bytes(whole, SHARE_STEP)
         of_all += float(sizes.sum())
         of_sample += float(sizes[places].sum())

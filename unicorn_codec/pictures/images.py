@@ -424,6 +424,12 @@ def to_image(pixels: Pixels) -> PillowImage:
     return Image.fromarray(pixels)
 
 
+def gray_at_size(pixels: Pixels, width: int, height: int) -> NDArray[np.uint8]:
+    """Return the luma (BT.601) of pixels (H, W, 3), resized to (height, width) by linear interpolation."""
+    gray = Image.fromarray(pixels).convert("L")
+    return np.asarray(gray if gray.size == (width, height) else gray.resize((width, height), Image.Resampling.BILINEAR))
+
+
 def write_format(suffix: str) -> tuple[str, dict[str, Any]]:
     """Return Pillow's format name and settings for an output suffix such as ``.png``.
 

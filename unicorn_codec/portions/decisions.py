@@ -10,7 +10,6 @@ from unicorn_codec.checkpoints import write_checkpoint
 from unicorn_codec.codes.context_model import load_context_model
 from unicorn_codec.config import CodesOptions, Goal, Target
 from unicorn_codec.errors import CheckpointMismatch
-from unicorn_codec.packing.folder_encoder import FINEST
 from unicorn_codec.packing.into_codes import find_groups, new_encoder, plan_codes
 from unicorn_codec.packing.model_choice import choose_model
 from unicorn_codec.packing.observer import Observer
@@ -18,6 +17,7 @@ from unicorn_codec.packing.original_metadata import estimate_metadata_bytes
 from unicorn_codec.packing.pack import load_packing_autoencoder
 from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.packing.rate_control import fit_codes
+from unicorn_codec.packing.refinement import FINEST
 from unicorn_codec.packing.reports import Learned, ModelChoice
 from unicorn_codec.packing.self_contained import attached_bytes, is_wanted
 from unicorn_codec.packing.targets import AsAvif, AtStep, OfSize, resolve

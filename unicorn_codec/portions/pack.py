@@ -60,7 +60,7 @@ def pack_in_portions(
 
     Raises:
         InvalidSetting: the options have a time budget, which the work of others would have to be measured for, or a
-            goal or a table of importance, which need all pictures at once.
+            goal or importance, which need all pictures at once.
         WorkerLost: a portion cost several workers.
         Interrupted: Ctrl-C; what is finished is kept.
         UnicornError: as ``pack``.
@@ -68,8 +68,8 @@ def pack_in_portions(
     output, options, observer = Path(output).absolute(), options or CodesOptions(), observer or Observer()
     if options.seconds is not None:
         raise InvalidSetting("a time budget (--time) is for one process: with workers, give an effort")
-    if options.goal is not None or options.importance is not None:
-        raise InvalidSetting("--goal and --importance compare all pictures of a folder: pack without --workers")
+    if options.goal is not None or options.importance is not None or options.roi is not None:
+        raise InvalidSetting("--goal, --importance and --roi are for one process: pack without --workers")
     check_output(output, overwrite=options.overwrite)
     work = portions_path(output)
     check_work(work, options)

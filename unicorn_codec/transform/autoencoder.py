@@ -10,6 +10,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,10 @@ BATCH_PIXELS = {"cpu": 1 << 18, "cuda": 1 << 20}
 """Pixels that are encoded or decoded together. Bounds the memory of the network's activations."""
 
 
+Steps = float | Tensor
+"""Quantisation step of latents, or (N, h, w) those of their cells."""
+
+
 class Autoencoder(ABC):
     """A frozen autoencoder: (N, 3, H, W) in [-1, 1] <-> raw latents (N, C, H / d, W / d), float32."""
 
@@ -54,7 +59,7 @@ class Autoencoder(ABC):
         """Encode pictures whose sides are multiples of the downsampling. Returns latents (posterior means)."""
 
     @abstractmethod
-    def decode(self, latents: Tensor, step: float) -> Tensor:
+    def decode(self, latents: Tensor, step: Steps) -> Tensor:
         """Decode latents to pictures, not clamped. ``step`` is their quantisation step (1: as encoded)."""
 
     def encode_pictures(self, pictures: Sequence[np.ndarray], multiple: int) -> Tensor:
@@ -101,31 +106,32 @@ class Autoencoder(ABC):
         return latents
 
     def decode_pictures(
-        self, latents: Tensor, height: int, width: int, step: float, *, half: bool = False
+        self, latents: Tensor, height: int, width: int, step: Steps, *, half: bool = False
     ) -> list[np.ndarray]:
         """Decode raw latents and crop the padding. Returns uint8 (height, width, 3) each.
 
         Args:
-            step: quantisation step of the latents.
+            step: quantisation step of the latents, or those of their cells.
             half: the latents are of pictures at half size.
         """
         return list(self.iterate_pictures(latents, height, width, step, half=half))
 
     def iterate_pictures(
-        self, latents: Tensor, height: int, width: int, step: float, *, half: bool = False
+        self, latents: Tensor, height: int, width: int, step: Steps, *, half: bool = False
     ) -> Iterator[np.ndarray]:
         """Decode like ``decode_pictures``, and yield each picture as soon as it is ready."""
         together = self.pictures_at_once(height, width)
 
-        def decode(batch: Tensor) -> np.ndarray:
-            return self._decode_in_tiles(batch, height, width, step, half=half)
+        def decode(batch: tuple[Tensor, Steps]) -> np.ndarray:
+            return self._decode_in_tiles(*batch, height, width, half=half)
 
-        batches, pixels = latents.split(together), together * height * width
+        parts, pixels = latents.split(together), together * height * width
+        batches = zip(parts, step.split(together) if isinstance(step, Tensor) else repeat(step), strict=False)
         with closing(map_in_workers(decode, batches, self.device, pixels=pixels)) as decoded:
             for pictures in decoded:
                 yield from pictures
 
-    def _decode_in_tiles(self, latents: Tensor, height: int, width: int, step: float, *, half: bool) -> np.ndarray:
+    def _decode_in_tiles(self, latents: Tensor, step: Steps, height: int, width: int, *, half: bool) -> np.ndarray:
         """Decode latents to (N, height, width, 3) uint8."""
         cell, margin = self.reference.downsampling, self.decoder_margin
         if half:  # doubling sees two pixels on each side
@@ -136,7 +142,8 @@ class Autoencoder(ABC):
             check_cancelled()
             with torch.inference_mode():
                 tile = latents[:, :, row.input(1), column.input(1)].to(self.device)
-                decoded = self.decode(tile, step)
+                of_tile = step[:, row.input(1), column.input(1)] if isinstance(step, Tensor) else step
+                decoded = self.decode(tile, of_tile)
                 decoded = (double(decoded.float()) if half else decoded)[:, :, row.cropped(cell), column.cropped(cell)]
                 pixels = ((decoded.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
             place = pictures[:, row.output(cell), column.output(cell)]  # cropped where the picture ends
@@ -188,10 +195,12 @@ class PackagedAutoencoder(Autoencoder):
     def encode(self, pictures: Tensor) -> Tensor:
         return self.network.encode(pictures.contiguous(memory_format=torch.channels_last))[:, : self.channels]
 
-    def decode(self, latents: Tensor, step: float) -> Tensor:
+    def decode(self, latents: Tensor, step: Steps) -> Tensor:
         missing = self.network.latent_channels - latents.shape[1]
         latents = F.pad(latents, (0, 0, 0, 0, 0, missing)).contiguous(memory_format=torch.channels_last)
-        return self.network.decode(latents, torch.full((len(latents),), step, device=latents.device))
+        if not isinstance(step, Tensor):
+            step = torch.full((len(latents),), step, device=latents.device)
+        return self.network.decode(latents, step.to(latents.device))
 
 
 def weights_of(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -228,7 +237,7 @@ class DiffusersAutoencoder(Autoencoder):
         # AutoencoderKL returns a distribution, deterministic autoencoders plain latents.
         return encoded.latent_dist.mode() if hasattr(encoded, "latent_dist") else _plain_latents(encoded)
 
-    def decode(self, latents: Tensor, step: float) -> Tensor:
+    def decode(self, latents: Tensor, step: Steps) -> Tensor:
         return self.network.decode(latents).sample
 
 

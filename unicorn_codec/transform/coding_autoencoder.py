@@ -170,7 +170,7 @@ class CodingAutoencoder(nn.Module):
 
         Args:
             latents: (N, latent_channels, h, w); channels left out by the coder are zero.
-            steps: (N,) quantisation step of each picture's latents, 1 to ``max_step``.
+            steps: (N,) quantisation step of each picture's latents, or (N, h, w) of each cell's, 1 to ``max_step``.
 
         Returns:
             (N, 3, 16 h, 16 w), about [-1, 1], not clamped.
@@ -180,5 +180,6 @@ class CodingAutoencoder(nn.Module):
     def with_step(self, latents: Tensor, steps: Tensor) -> Tensor:
         """What the decoder's layers get: the latents, and a plane that tells how coarse they are."""
         coarseness = torch.log(steps) / math.log(self.max_step)
-        plane = coarseness.to(latents.dtype).view(-1, 1, 1, 1).expand(-1, 1, *latents.shape[2:])
+        cells = coarseness[:, None, None] if coarseness.dim() == 1 else coarseness
+        plane = cells.to(latents.dtype)[:, None].expand(-1, 1, *latents.shape[2:])
         return torch.cat([latents, plane], dim=1)
