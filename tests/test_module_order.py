@@ -70,7 +70,7 @@ LAYERS = (
     ("viewing", "catalogue small_pictures gallery pages server export contact_sheet histograms report"),
     (
         "bench",
-        "picture_set rivals video_rivals trial own_codec network_rivals bd_rate perceptual learned_metrics "
+        "picture_set rivals video_rivals trial own_codec network_rivals bd_rate judge perceptual learned_metrics "
         "quality_metrics report equal_bytes plots provenance measuring comparison",
     ),
 )

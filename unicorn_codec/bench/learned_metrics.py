@@ -1,7 +1,7 @@
 """Metrics by trained networks whose weights are on this machine already. Nothing is downloaded.
 
 Distances compare a picture with its original, no-reference metrics judge the decoded picture alone, and the Fréchet
-distance compares two sets.
+and kernel distances compare two sets.
 """
 
 import importlib
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import Tensor
 
+from unicorn_codec.bench.judge import judge_is_here, load_judge, window_features
 from unicorn_codec.bench.perceptual import LEAST_SIDE, PerceptualDistance
 from unicorn_codec.errors import InvalidSetting
 from unicorn_codec.pictures.images import Pixels
@@ -95,6 +96,8 @@ def learned_measures(features: Path | None) -> Mapping[str, Measure]:
             found["perceptual_distance"] = PerceptualDistance(features)
         except (OSError, SafetensorError, KeyError, RuntimeError) as error:
             raise InvalidSetting(f"{features} does not hold SqueezeNet 1.1 features ({error})") from error
+    if judge_is_here():
+        found["judge_distance"] = load_judge().distance
     here = {name: source for name, source in SOURCES.items() if source.is_here}
     return found | {name: source.build(importlib.import_module(source.package)) for name, source in here.items()}
 
@@ -115,6 +118,14 @@ def inception_features(pixels: Pixels) -> NDArray[np.float64] | None:
         return None
     with torch.inference_mode():
         return np.asarray(network(planes_of(pixels))[0].flatten(), np.float64)
+
+
+def judged_windows(pixels: Pixels) -> NDArray[np.float64] | None:
+    """Return the features that KID compares, (windows, 1280), or None if they are not available."""
+    if not judge_is_here() or min(pixels.shape[:2]) < LEAST_SIDE:
+        return None
+    with torch.inference_mode():
+        return window_features(load_judge(), planes_of(pixels))
 
 
 @cache
