@@ -1,0 +1,69 @@
+"""The rivals that are hardest to beat: AVIF, JPEG XL and films at the settings that do best.
+
+No setting of AVIF is the best one by every metric and at every rate, so that the anchor of all comparisons is the
+envelope of its settings, each without the containers that no collection needs for every picture. The encoder's default
+tuning (``iq`` since libavif 1.4 and libaom 3.13) beats ``ssim`` and ``psnr`` by far in MS-SSIM and SSIMULACRA2. Only in
+PSNR does ``psnr`` with 4:4:4 need some per cent fewer bytes, so that this setting is in the envelope, too.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from unicorn_codec.bench.rivals import (
+    Avif,
+    BareHalfAvif,
+    Codec,
+    Jpeg,
+    JpegXl,
+    SlowJpegXl,
+    TunedAvif,
+    WebP,
+    named,
+)
+from unicorn_codec.bench.video_rivals import HEVC, SVT_AV1, SortedVideo
+from unicorn_codec.pictures.avif_container import take_still
+
+FAST, SLOW = 4, 0
+SUBSAMPLINGS = ("4:2:0", "4:4:4")
+
+FAMILIES = ("avif", "jpeg-xl", "film", "webp", "jpeg")
+"""Envelopes of settings, the strictest one first: a codec belongs to the first one whose name is in its own."""
+
+
+def strong_rivals(qualities: Sequence[int], slow_qualities: Sequence[int]) -> list[Codec]:
+    """Return AVIF, JPEG XL and films at their best, and WebP and JPEG as everyone knows them.
+
+    Args:
+        qualities: of AVIF at speed 4.
+        slow_qualities: of AVIF at speed 0, which takes eight times as long.
+    """
+    films = [
+        SortedVideo(name=f"film-{name}", title=f"{title} film", encoder=encoder, all_intra=False, settings=settings)
+        for name, title, encoder, settings in (
+            ("svt-av1", "SVT-AV1", replace(SVT_AV1, options=("-preset", "2")), named("crf", 60, 50, 40, 30)),
+            ("hevc", "x265", HEVC, named("crf", 42, 37, 32, 27)),
+        )
+    ]
+    return [
+        *(TunedAvif(FAST, sampling, None, qualities) for sampling in SUBSAMPLINGS),
+        *(TunedAvif(SLOW, sampling, None, slow_qualities) for sampling in SUBSAMPLINGS),
+        TunedAvif(SLOW, "4:4:4", "psnr", slow_qualities),
+        BareHalfAvif().thinned(4),
+        JpegXl().thinned(4),
+        SlowJpegXl().thinned(4),
+        *films,
+        WebP().thinned(4),
+        Jpeg().thinned(4),
+    ]
+
+
+def family_of(codec: str) -> str | None:
+    """Return the envelope that a codec's points belong to."""
+    return next((family for family in FAMILIES if family in codec), None)
+
+
+def bare_bytes(path: Path) -> int:
+    """Return the bytes of a coded file without its container if it is AVIF; otherwise all of them."""
+    data = path.read_bytes()
+    return len(take_still(data)) if path.suffix == Avif.suffix else len(data)
