@@ -15,16 +15,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from results_plan import SET_RESULTS, SetResult
 
+from benchmarks.figures.plan import SET_RESULTS, SetResult
 from unicorn_codec.bench.anchors import FAMILIES, family_of
 from unicorn_codec.bench.bd_rate import RatePoint, bd_rate
 from unicorn_codec.bench.own_codec import OWN_NAME
 from unicorn_codec.bench.quality_metrics import METRICS
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 FIGURES = ROOT / "benchmarks" / "results" / "figures"
-PUBLISHED = ROOT / "benchmarks" / "published_kodak.json"
+PUBLISHED = Path(__file__).parent / "published_kodak.json"
 JUDGES = ("psnr_db", "ms_ssim", "ssimulacra2", "judge_distance")
 ANCHOR = FAMILIES[0]
 DRAWS = 100

@@ -1,9 +1,9 @@
 """Measure what README and docs publish, and write their tables from it: resumable, one JSON file a result.
 
     make results DATA=sets                 # or SIZE=medium, SIZE=full
-    python benchmarks/make_results.py --data sets --size small
-    python benchmarks/make_results.py --list --size full        # what it would measure, and about how long
-    python benchmarks/make_results.py --tables                  # write the tables again, measure nothing
+    python -m benchmarks.figures --data sets --size small
+    python -m benchmarks.figures --list --size full        # what it would measure, and about how long
+    python -m benchmarks.figures --tables                  # write the tables again, measure nothing
 
 This codec runs at the defaults of ``pack``: learning, AVIF where it codes better, default effort, one archive a rate.
 Rivals code some of its pictures (``compared``) at settings that enclose its qualities. Every finished point is written
@@ -25,10 +25,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from results_plan import SCRIPT_RESULTS, SET_RESULTS, SIZES, ScriptResult, SetResult
-from results_points import Values, measure_point
-from results_tables import FIGURES, write_pages
-
+from benchmarks.figures.plan import SCRIPT_RESULTS, SET_RESULTS, SIZES, ScriptResult, SetResult
+from benchmarks.figures.points import Values, measure_point
+from benchmarks.figures.tables import FIGURES, write_pages
 from unicorn_codec.bench.anchors import strong_rivals
 from unicorn_codec.bench.judge import load_judge
 from unicorn_codec.bench.own_codec import OWN_NAME, Unicorn
@@ -225,7 +224,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def measure_all(args: argparse.Namespace) -> None:
     """Measure every result that is asked for."""
-    command = f"python benchmarks/make_results.py --data DATA --size {args.size}"
+    command = f"python -m benchmarks.figures --data DATA --size {args.size}"
     origin: dict[str, Any] = provenance(command, SEED, args.device) | {"models_sha256": package_models_sha256()}
     for result in SET_RESULTS:
         if args.only is None or result.name in args.only:
