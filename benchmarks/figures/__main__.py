@@ -115,14 +115,9 @@ def run_set(result: SetResult, args: argparse.Namespace, origin: Values) -> None
         with ProcessPoolExecutor(args.jobs, spawn, begin_process) as pool:
             for codec, setting in ours:
                 with ProcessPoolExecutor(1, spawn) as alone:  # on all cores, as pack runs
-                    point = alone.submit(measure_point, codec, setting, pictures).result()
-                keep(found, point)
-            waiting: list[Future[Values]] = [pool.submit(measure_point, c, setting, some) for c, setting in theirs]
-            for future in as_completed(waiting):
-                try:
-                    keep(found, future.result())
-                except UnicornError as error:
-                    print(f"{result.name}: skipped, {error}", flush=True)
+                    keep(found, alone.submit(measure_point, codec, setting, pictures))
+            for future in as_completed([pool.submit(measure_point, c, setting, some) for c, setting in theirs]):
+                keep(found, future)
 
 
 def begin_process() -> None:
@@ -133,8 +128,13 @@ def begin_process() -> None:
     torch.set_num_threads(1)
 
 
-def keep(found: Result, point: Values) -> None:
-    """Add a point to a result, and print a line about it."""
+def keep(found: Result, measured: Future[Values]) -> None:
+    """Add a point to a result, and print a line about it, or about why there is none."""
+    try:
+        point = measured.result()
+    except UnicornError as error:
+        print(f"{found.values['result']}: skipped, {error}", flush=True)
+        return
     found.add(point)
     rate = 8 * sum(point["bytes"]) / sum(point["pixels"])
     print(
