@@ -132,7 +132,7 @@ def test_published_points_of_kodak_have_sources() -> None:
 
 
 def test_a_part_of_a_page_is_replaced_and_nothing_else() -> None:
-    page = "before\n<!-- results: rows -->\nold\n<!-- end of results -->\nafter\n<!-- results: other -->\nx\n"
+    page = "before\n<!--results:rows-->\nold\n<!--end-->\nafter\n<!--results:other-->\nx\n"
     assert rewritten(page, {"rows": "new\\1"}) == page.replace("old", "new\\1")
 
 
@@ -142,7 +142,7 @@ def test_pages_say_what_was_measured() -> None:
     for path, wanted in pages(results):
         text = path.read_text(encoding="utf-8")
         for part in PARTS[path.relative_to(ROOT).as_posix()]:
-            assert f"<!-- results: {part} -->" in text, f"{path.name} has no place for {part}"
+            assert f"<!--results:{part}-->" in text, f"{path.name} has no place for {part}"
         assert text == wanted, f"{path.name} differs from {FIGURES}: python -m benchmarks.figures --tables"
 
 

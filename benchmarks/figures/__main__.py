@@ -139,7 +139,7 @@ def keep(found: Result, measured: Future[Values]) -> None:
     rate = 8 * sum(point["bytes"]) / sum(point["pixels"])
     print(
         f"{found.values['result']}: {point['title']}, {point['setting']}: {rate:.4f} bits per pixel, "
-        f"{point['encode_s']:.0f} s of a processor to encode, {point['decode_s']:.0f} s to decode",
+        f"{point['encode_s']:.1f} s of a processor to encode, {point['decode_s']:.1f} s to decode",
         flush=True,
     )
 

@@ -132,7 +132,7 @@ def read_results(folder: Path = FIGURES) -> list[Measured]:
 
 def gain_text(gain: tuple[float, float] | None) -> str:
     """Return a BD-rate with its standard error, or a dash."""
-    return DASH if gain is None else f"{gain[0]:+.0f} ± {gain[1]:.0f} %"
+    return DASH if gain is None else f"{gain[0]:+.0f}±{gain[1]:.0f} %"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -231,13 +231,13 @@ PARTS = {
     "README.md": {"readme": readme_table},
     "docs/results.md": {"rivals": rival_tables, "archives": own_table, "kodak": kodak_table, "origin": origin_text},
 }
-"""Pages and their parts, each between ``<!-- results: NAME -->`` and ``<!-- end of results -->``."""
+"""Pages and their parts, each between ``<!--results:NAME-->`` and ``<!--end-->``."""
 
 
 def rewritten(text: str, parts: Mapping[str, str]) -> str:
     """Return a page with its parts replaced."""
     for name, part in parts.items():
-        marked = re.compile(rf"(<!-- results: {name} -->\n).*?(\n<!-- end of results -->)", re.DOTALL)
+        marked = re.compile(rf"(<!--results:{name}-->\n).*?(\n<!--end-->)", re.DOTALL)
         text = marked.sub(lambda found, part=part: f"{found[1]}{part}{found[2]}", text)  # type: ignore[misc]
     return text
 
