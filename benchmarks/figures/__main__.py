@@ -21,12 +21,13 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from benchmarks.figures.plan import SCRIPT_RESULTS, SET_RESULTS, SIZES, ScriptResult, SetResult
-from benchmarks.figures.points import Values, measure_point
+from benchmarks.figures.points import Values, begin_process, measure_point
 from benchmarks.figures.tables import FIGURES, write_pages
 from unicorn_codec.bench.anchors import strong_rivals
 from unicorn_codec.bench.judge import load_judge
@@ -41,7 +42,7 @@ from unicorn_codec.errors import UnicornError
 SEED = 0
 
 OWN_SECONDS, LEARNING_SECONDS = 40.0, 400.0
-SLOW_AVIF_SECONDS, RIVAL_SECONDS, METRIC_SECONDS = 34.0, 4.0, 6.0
+SLOW_AVIF_SECONDS, VVC_SECONDS, RIVAL_SECONDS, METRIC_SECONDS = 34.0, 15.0, 4.0, 6.0
 """Estimated processor seconds a megapixel, and for learning where it is tried."""
 
 LEAST_LEARNED_BYTES = 47_000
@@ -120,14 +121,6 @@ def run_set(result: SetResult, args: argparse.Namespace, origin: Values) -> None
                 keep(found, future)
 
 
-def begin_process() -> None:
-    """Compute with one thread in each process: as many processes run as there are cores."""
-    os.environ["OMP_NUM_THREADS"] = "1"
-    import torch
-
-    torch.set_num_threads(1)
-
-
 def keep(found: Result, measured: Future[Values]) -> None:
     """Add a point to a result, and print a line about it, or about why there is none."""
     try:
@@ -170,7 +163,7 @@ def estimate(result: SetResult, size: str, pixels: float) -> float:
     seconds = len(result.rates) * packed * (OWN_SECONDS + METRIC_SECONDS)
     seconds += sum(LEARNING_SECONDS for rate in result.rates if rate * packed * 1e6 / 8 > LEAST_LEARNED_BYTES)
     for codec in strong_rivals(result.qualities, result.slow_qualities):
-        each = SLOW_AVIF_SECONDS if "avif-s0" in codec.name else RIVAL_SECONDS
+        each = {"avif-s0": SLOW_AVIF_SECONDS, "vvc-int": VVC_SECONDS}.get(codec.name[:7], RIVAL_SECONDS)
         seconds += len(codec.settings) * compared * (each + METRIC_SECONDS)
     return seconds / 60
 
@@ -239,3 +232,5 @@ if __name__ == "__main__":
         main()
     except UnicornError as error:
         sys.exit(str(error))
+    except BrokenProcessPool:
+        sys.exit("a process was killed, perhaps for lack of memory: run the same command again, with fewer --jobs")

@@ -3,6 +3,7 @@
 Nothing is averaged here: tables and their noise are made from the values of single pictures.
 """
 
+import os
 import resource
 import tempfile
 import time
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from unicorn_codec.bench.anchors import bare_bytes
 from unicorn_codec.bench.judge import kernel_distance
@@ -44,6 +47,12 @@ class Coded:
     decoded: list[Pixels]
     encode_s: float
     decode_s: float
+
+
+def begin_process() -> None:
+    """Compute with one thread in each process: as many processes run as there are cores."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    torch.set_num_threads(1)
 
 
 def measure_point(codec: Codec, setting: str, pictures: PictureSet, pool: Executor | None = None) -> Values:

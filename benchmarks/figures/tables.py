@@ -37,6 +37,7 @@ TITLES = {
     "avif": "AVIF, best of its settings, with containers",
     "jpeg-xl": "JPEG XL, effort 7 and 9",
     "film": "film, SVT-AV1 and x265",
+    "vvc": "VVC intra (vvenc, medium)",
     "webp": "WebP",
     "jpeg": "JPEG",
 }
@@ -131,8 +132,8 @@ def read_results(folder: Path = FIGURES) -> list[Measured]:
 
 
 def gain_text(gain: tuple[float, float] | None) -> str:
-    """Return a BD-rate with its standard error, or a dash."""
-    return DASH if gain is None else f"{gain[0]:+.0f}±{gain[1]:.0f} %"
+    """Return a BD-rate with its standard error, in per cent, or a dash."""
+    return DASH if gain is None else f"{gain[0]:+.0f}±{gain[1]:.0f}"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -160,7 +161,7 @@ def readme_table(results: Sequence[Measured]) -> str:
 def rival_tables(results: Sequence[Measured]) -> str:
     """Return a table of every codec on every set."""
     head = ["pictures", "codec", *(METRICS[m].title.split(" (")[0] for m in JUDGES), "encode, s", "decode, s"]
-    rows = []
+    rows: list[list[str]] = []
     for result in results:
         seen = " (of a source that the models were trained on)" if result.about.seen else ""
         first = f"{result.about.title}{seen}: {len(result.values['compared'])}"
@@ -168,8 +169,7 @@ def rival_tables(results: Sequence[Measured]) -> str:
         for family in (name for name in TITLES if name in families):
             gains = [gain_text(result.gain(family, metric)) for metric in JUDGES]
             rows.append([first, TITLES[family], *gains, *(f"{s:.2g}" for s in result.processor_s(family))])
-            first = ""
-    return table(head, rows)
+    return table(head, once(rows, 0))
 
 
 def own_table(results: Sequence[Measured]) -> str:
@@ -187,33 +187,43 @@ def own_table(results: Sequence[Measured]) -> str:
             rows.append(
                 [*row, *qualities, kid, f"{point['update_bytes']:,}" if point["update_bytes"] else DASH, stored]
             )
-    return table([*head, "update, bytes", "stored as"], rows)
+    return table([*head, "update, bytes", "stored as"], once(rows, 0, 1))
 
 
 def kodak_table(results: Sequence[Measured]) -> str:
     """Return our rows of Kodak with published ones."""
-    head = ["codec", "bits/pixel", "PSNR", "MS-SSIM", "SSIMULACRA2", "decoder"]
     rows = []
     for result in (result for result in results if result.about.name == "kodak"):
         for point in result.own_points:
             rate = 8 * point["file_bytes"] / sum(point["pixels"])
-            psnr, ms_ssim, ssimulacra2 = (float(np.mean(point[m])) for m in JUDGES[:3])
+            qualities = [float(np.mean(point[metric])) for metric in JUDGES[:3]]
             decode = f"{point['decode_s'] / len(point['pixels']):.2f} s of a processor a picture"
-            rows.append(
-                [
-                    f"unicorn, `{point['model']}`",
-                    f"{rate:.3f}",
-                    f"{psnr:.2f}",
-                    f"{ms_ssim:.4f}",
-                    f"{ssimulacra2:.1f}",
-                    decode,
-                ]
-            )
+            rows.append(_kodak_row(f"**unicorn**, `{point['model']}`, its defaults", rate, qualities, decode))
     for codec in json.loads(PUBLISHED.read_text())["codecs"]:
-        for rate, psnr, ms_ssim in codec["points"]:
-            cells = [DASH if psnr is None else f"{psnr:.2f}", DASH if ms_ssim is None else f"{ms_ssim:.4f}", DASH]
-            rows.append([f"[{codec['name']}]({codec['source']})", f"{rate:.3f}", *cells, codec.get("decoder", DASH)])
-    return table(head, rows)
+        name = f"[{codec['name']}]({codec['source']}): {codec['what']}"
+        rows += [_kodak_row(name, rate, [*found, None], codec.get("decoder", DASH)) for rate, *found in codec["points"]]
+    return table(["codec", "bits/pixel", "PSNR", "MS-SSIM", "SSIMULACRA2", "decoder"], once(rows, 0, 5))
+
+
+def _kodak_row(name: str, rate: float, qualities: Sequence[float | None], decoder: str) -> list[str]:
+    cells = [
+        DASH if value is None else f"{value:.{METRICS[metric].decimals}f}"
+        for metric, value in zip(JUDGES, qualities, strict=False)
+    ]
+    return [name, f"{rate:.3f}", *cells, decoder]
+
+
+def once(rows: Sequence[Sequence[str]], *columns: int) -> list[list[str]]:
+    """Return rows whose cells in some columns are empty where the row above has the same first cell and this one."""
+    return [
+        [
+            ""
+            if number and column in columns and (row[0], cell) == (rows[number - 1][0], rows[number - 1][column])
+            else cell
+            for column, cell in enumerate(row)
+        ]
+        for number, row in enumerate(rows)
+    ]
 
 
 def origin_text(results: Sequence[Measured]) -> str:

@@ -21,18 +21,18 @@ from unicorn_codec.bench.rivals import (
     WebP,
     named,
 )
-from unicorn_codec.bench.video_rivals import HEVC, SVT_AV1, SortedVideo
+from unicorn_codec.bench.video_rivals import HEVC, SVT_AV1, VVC, SortedVideo
 from unicorn_codec.pictures.avif_container import take_still
 
 FAST, SLOW = 4, 0
 SUBSAMPLINGS = ("4:2:0", "4:4:4")
 
-FAMILIES = ("avif", "jpeg-xl", "film", "webp", "jpeg")
+FAMILIES = ("avif", "jpeg-xl", "film", "vvc", "webp", "jpeg")
 """Envelopes of settings, the strictest one first: a codec belongs to the first one whose name is in its own."""
 
 
 def strong_rivals(qualities: Sequence[int], slow_qualities: Sequence[int]) -> list[Codec]:
-    """Return AVIF, JPEG XL and films at their best, and WebP and JPEG as everyone knows them.
+    """Return AVIF, JPEG XL and films at their best, VVC intra, and WebP and JPEG as everyone knows them.
 
     Args:
         qualities: of AVIF at speed 4.
@@ -45,6 +45,9 @@ def strong_rivals(qualities: Sequence[int], slow_qualities: Sequence[int]) -> li
             ("hevc", "x265", HEVC, named("crf", 42, 37, 32, 27)),
         )
     ]
+    vvc = SortedVideo(
+        name="vvc-intra", title="VVC intra", encoder=VVC, all_intra=True, settings=named("qp", 45, 40, 35, 30)
+    )
     return [
         *(TunedAvif(FAST, sampling, None, qualities) for sampling in SUBSAMPLINGS),
         *(TunedAvif(SLOW, sampling, None, slow_qualities) for sampling in SUBSAMPLINGS),
@@ -53,6 +56,7 @@ def strong_rivals(qualities: Sequence[int], slow_qualities: Sequence[int]) -> li
         JpegXl().thinned(4),
         SlowJpegXl().thinned(4),
         *films,
+        vvc,
         WebP().thinned(4),
         Jpeg().thinned(4),
     ]
