@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tests.conftest import draw
-from unicorn_codec.bench.judge import Judge, kernel_distance, load_judge, window_features
+from unicorn_codec.bench.judge import Judge, kernel_distance, load_judge, pooled_windows, window_features
 from unicorn_codec.bench.quality_metrics import METRICS, measure_pair, set_values
 from unicorn_codec.bench.report import minimised_text
 from unicorn_codec.errors import PackageMissing
@@ -31,7 +31,7 @@ def slopes() -> Tensor:
 
 def test_features_are_those_of_the_network_that_the_weights_belong_to(judge: Judge) -> None:
     with torch.inference_mode():
-        pooled = judge.pooled(slopes())[0]
+        pooled = judge.features(slopes()).mean((2, 3))[0]
     assert pooled.shape == (1280,)
     assert pooled[list(REFERENCE)].tolist() == pytest.approx(list(REFERENCE.values()), abs=1e-3)
     assert float(pooled.mean()) == pytest.approx(REFERENCE_MEAN, abs=1e-5)
@@ -53,6 +53,12 @@ def test_the_distance_grows_with_blur_and_is_symmetric(judge: Judge) -> None:
 def test_windows_do_not_overlap(judge: Judge, height: int, width: int, windows: int) -> None:
     with torch.inference_mode():
         assert window_features(judge, torch.zeros(1, 3, height, width)).shape == (windows, 1280)
+
+
+def test_a_window_holds_the_mean_of_its_own_positions() -> None:
+    features = torch.zeros(1, 1280, 16, 8)
+    features[0, 5, 8:, :] = 1
+    assert pooled_windows(features)[:, 5].tolist() == [0, 1]
 
 
 def test_kid_is_the_unbiased_squared_discrepancy_of_its_kernel() -> None:

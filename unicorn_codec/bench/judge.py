@@ -35,6 +35,9 @@ LARGEST_ACTIVATION = 6.0
 WINDOW = 256
 """Side of the windows that KID compares, in pixels. Smaller pictures are one window."""
 
+REDUCTION = 32
+"""Pixels a side for each position of the features."""
+
 KID_DEGREE = 3
 
 
@@ -65,18 +68,23 @@ class Judge(nn.Module):
         Features are normalised over channels; their squared difference is summed over channels and averaged over
         positions and layers.
         """
-        pairs = zip(self._block_outputs(a), self._block_outputs(b), strict=True)
-        distances = [
-            (F.normalize(x) - F.normalize(y)).square().sum(1).mean((1, 2))
-            for block, (x, y) in enumerate(pairs)
-            if block in COMPARED_BLOCKS
-        ]
-        return torch.stack(distances).mean(0)
+        return self.compare(a, b)[0]
 
-    def pooled(self, pictures: Tensor) -> Tensor:
-        """Return the features before the classifier, (N, 1280), of pictures (N, 3, H, W) in [0, 1]."""
+    def compare(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the distance, (N,), and the features of both batches before pooling, (N, 1280, H/32, W/32)."""
+        distances = []
+        for block, (x, y) in enumerate(zip(self._block_outputs(a), self._block_outputs(b), strict=True)):
+            if block in COMPARED_BLOCKS:
+                distances.append((F.normalize(x) - F.normalize(y)).square().sum(1).mean((1, 2)))
+        return torch.stack(distances).mean(0), self._head(x), self._head(y)
+
+    def features(self, pictures: Tensor) -> Tensor:
+        """Return the features before pooling and classifier, (N, 1280, H/32, W/32), of pictures (N, 3, H, W)."""
         *_, last = self._block_outputs(pictures)
-        return self._convolve("_conv_head", last).clamp(0, LARGEST_ACTIVATION).mean((2, 3))
+        return self._head(last)
+
+    def _head(self, last: Tensor) -> Tensor:
+        return self._convolve("_conv_head", last).clamp(0, LARGEST_ACTIVATION)
 
     def _block_outputs(self, pictures: Tensor) -> Iterator[Tensor]:
         maps = self._convolve("_conv_stem", (pictures * 255 - 127) / 128, stride=2).clamp(0, LARGEST_ACTIVATION)
@@ -135,14 +143,14 @@ def load_judge() -> Judge:
 
 
 def window_features(judge: Judge, pictures: Tensor) -> NDArray[np.float64]:
-    """Return the pooled features of every whole window of one picture (1, 3, H, W), (windows, 1280)."""
-    height, width = (min(side, WINDOW) for side in pictures.shape[-2:])
-    windows = [
-        pictures[:, :, top : top + height, left : left + width]
-        for top in range(0, pictures.shape[2] - height + 1, height)
-        for left in range(0, pictures.shape[3] - width + 1, width)
-    ]
-    return np.concatenate([np.asarray(judge.pooled(window), np.float64) for window in windows])
+    """Return the features that KID compares of one picture, (1, 3, H, W) in [0, 1]: (windows, 1280)."""
+    return pooled_windows(judge.features(pictures))
+
+
+def pooled_windows(features: Tensor) -> NDArray[np.float64]:
+    """Return the mean of one picture's features, (1, 1280, h, w), over every whole window, (windows, 1280)."""
+    size = [min(side, WINDOW // REDUCTION) for side in features.shape[-2:]]
+    return np.asarray(F.avg_pool2d(features, size)[0].flatten(1).T, np.float64)
 
 
 def kernel_distance(first: Sequence[NDArray[np.float64]], second: Sequence[NDArray[np.float64]]) -> float:

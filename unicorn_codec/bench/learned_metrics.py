@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import Tensor
 
-from unicorn_codec.bench.judge import judge_is_here, load_judge, window_features
+from unicorn_codec.bench.judge import judge_is_here, load_judge, pooled_windows
 from unicorn_codec.bench.perceptual import LEAST_SIDE, PerceptualDistance
 from unicorn_codec.errors import InvalidSetting
 from unicorn_codec.pictures.images import Pixels
@@ -96,8 +96,6 @@ def learned_measures(features: Path | None) -> Mapping[str, Measure]:
             found["perceptual_distance"] = PerceptualDistance(features)
         except (OSError, SafetensorError, KeyError, RuntimeError) as error:
             raise InvalidSetting(f"{features} does not hold SqueezeNet 1.1 features ({error})") from error
-    if judge_is_here():
-        found["judge_distance"] = load_judge().distance
     here = {name: source for name, source in SOURCES.items() if source.is_here}
     return found | {name: source.build(importlib.import_module(source.package)) for name, source in here.items()}
 
@@ -120,12 +118,16 @@ def inception_features(pixels: Pixels) -> NDArray[np.float64] | None:
         return np.asarray(network(planes_of(pixels))[0].flatten(), np.float64)
 
 
-def judged_windows(pixels: Pixels) -> NDArray[np.float64] | None:
-    """Return the features that KID compares, (windows, 1280), or None if they are not available."""
-    if not judge_is_here() or min(pixels.shape[:2]) < LEAST_SIDE:
+def judged(original: Pixels, decoded: Pixels) -> tuple[float, NDArray[np.float64], NDArray[np.float64]] | None:
+    """Return the judge distance of a picture, and the features of both versions that KID compares, (windows, 1280).
+
+    None if the judge is not installed, or the picture has a side below ``LEAST_SIDE``.
+    """
+    if not judge_is_here() or min(original.shape[:2]) < LEAST_SIDE:
         return None
     with torch.inference_mode():
-        return window_features(load_judge(), planes_of(pixels))
+        distance, before, after = load_judge().compare(planes_of(original), planes_of(decoded))
+        return float(distance), pooled_windows(before), pooled_windows(after)
 
 
 @cache

@@ -116,14 +116,15 @@ def measure_pair(original: Pixels, decoded: Pixels, features: Path | None) -> Pi
     }
     if not _has_learned(features):
         return PictureQuality(values=values)
-    from unicorn_codec.bench.learned_metrics import inception_features, judged_windows, measure_learned
+    from unicorn_codec.bench.learned_metrics import inception_features, judged, measure_learned
 
+    distance, *windows = judged(original, decoded) or (None, None, None)
     return PictureQuality(
-        values={**values, **measure_learned(original, decoded, features)},
+        values={**values, **measure_learned(original, decoded, features), "judge_distance": distance},
         original_features=inception_features(original),
         decoded_features=inception_features(decoded),
-        original_windows=judged_windows(original),
-        decoded_windows=judged_windows(decoded),
+        original_windows=windows[0],
+        decoded_windows=windows[1],
     )
 
 
