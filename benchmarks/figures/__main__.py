@@ -41,9 +41,9 @@ from unicorn_codec.errors import UnicornError
 
 SEED = 0
 
-OWN_SECONDS, LEARNING_SECONDS = 40.0, 400.0
-SLOW_AVIF_SECONDS, VVC_SECONDS, RIVAL_SECONDS, METRIC_SECONDS = 34.0, 15.0, 4.0, 6.0
-"""Estimated processor seconds a megapixel, and for learning where it is tried."""
+START_SECONDS, OWN_SECONDS, LEARNING_SECONDS = 10.0, 20.0, 200.0
+SLOW_AVIF_SECONDS, VVC_SECONDS, RIVAL_SECONDS, METRIC_SECONDS = 30.0, 15.0, 4.0, 5.0
+"""Estimated processor seconds a megapixel, to start and to learn. Learning is given up early where it does not pay."""
 
 LEAST_LEARNED_BYTES = 47_000
 
@@ -160,7 +160,7 @@ def estimate(result: SetResult, size: str, pixels: float) -> float:
         pixels: of a picture, on average.
     """
     packed, compared = (count[size] * pixels / 1e6 for count in (result.packed, result.compared))
-    seconds = len(result.rates) * packed * (OWN_SECONDS + METRIC_SECONDS)
+    seconds = len(result.rates) * (START_SECONDS + packed * (OWN_SECONDS + METRIC_SECONDS))
     seconds += sum(LEARNING_SECONDS for rate in result.rates if rate * packed * 1e6 / 8 > LEAST_LEARNED_BYTES)
     for codec in strong_rivals(result.qualities, result.slow_qualities):
         each = {"avif-s0": SLOW_AVIF_SECONDS, "vvc-int": VVC_SECONDS}.get(codec.name[:7], RIVAL_SECONDS)

@@ -41,24 +41,24 @@ def strong_rivals(qualities: Sequence[int], slow_qualities: Sequence[int]) -> li
     films = [
         SortedVideo(name=f"film-{name}", title=f"{title} film", encoder=encoder, all_intra=False, settings=settings)
         for name, title, encoder, settings in (
-            ("svt-av1", "SVT-AV1", replace(SVT_AV1, options=("-preset", "2")), named("crf", 60, 50, 40, 30)),
-            ("hevc", "x265", HEVC, named("crf", 42, 37, 32, 27)),
+            ("svt-av1", "SVT-AV1", replace(SVT_AV1, options=("-preset", "2")), named("crf", 58, 45, 32)),
+            ("hevc", "x265", HEVC, named("crf", 41, 34, 27)),
         )
     ]
     vvc = SortedVideo(
-        name="vvc-intra", title="VVC intra", encoder=VVC, all_intra=True, settings=named("qp", 45, 40, 35, 30)
+        name="vvc-intra", title="VVC intra", encoder=VVC, all_intra=True, settings=named("qp", 44, 37, 30)
     )
     return [
         *(TunedAvif(FAST, sampling, None, qualities) for sampling in SUBSAMPLINGS),
         *(TunedAvif(SLOW, sampling, None, slow_qualities) for sampling in SUBSAMPLINGS),
-        TunedAvif(SLOW, "4:4:4", "psnr", slow_qualities),
+        TunedAvif(SLOW, "4:4:4", "psnr", slow_qualities[::2]),
         BareHalfAvif().thinned(4),
-        JpegXl().thinned(4),
-        SlowJpegXl().thinned(4),
+        JpegXl().thinned(3),
+        SlowJpegXl().thinned(3),
         *films,
         vvc,
-        WebP().thinned(4),
-        Jpeg().thinned(4),
+        WebP().thinned(3),
+        Jpeg().thinned(3),
     ]
 
 
