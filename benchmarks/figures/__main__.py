@@ -180,7 +180,8 @@ def units(args: argparse.Namespace) -> Iterator[tuple[str, float]]:
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    formatter = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser("python -m benchmarks.figures", description=__doc__, formatter_class=formatter)
     parser.add_argument("--data", type=Path, help="folder of the sets (benchmarks/README.md says where they come from)")
     parser.add_argument("--size", choices=SIZES, default="small")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="measure only these results")

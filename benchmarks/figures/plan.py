@@ -136,6 +136,14 @@ SCRIPT_RESULTS = (
         minutes={"full": 150},
     ),
     ScriptResult(
+        name="learning-by-count",
+        arguments={
+            "full": "benchmarks/learning.py --data {data}/cells-300 {data}/cats-1000 --count 25 50 100 200 "
+            "--out {out}/learning-by-count"
+        },
+        minutes={"full": 240},
+    ),
+    ScriptResult(
         name="effort",
         arguments={
             "full": "benchmarks/effort_levels.py --data {data}/cats-1000 --count 24 "
