@@ -52,14 +52,19 @@ def strong_rivals(qualities: Sequence[int], slow_qualities: Sequence[int]) -> li
         *(TunedAvif(FAST, sampling, None, qualities) for sampling in SUBSAMPLINGS),
         *(TunedAvif(SLOW, sampling, None, slow_qualities) for sampling in SUBSAMPLINGS),
         TunedAvif(SLOW, "4:4:4", "psnr", slow_qualities[::2]),
-        BareHalfAvif().thinned(4),
-        JpegXl().thinned(3),
-        SlowJpegXl().thinned(3),
+        _at(BareHalfAvif(), "quality", 0, 10, 22, 40),
+        *(_at(codec, "distance", 25, 13, 7) for codec in (JpegXl(), SlowJpegXl())),
         *films,
         vvc,
-        WebP().thinned(3),
-        Jpeg().thinned(3),
+        _at(WebP(), "quality", 0, 5, 15),
+        _at(Jpeg(), "quality", 4, 11, 25),
     ]
+
+
+def _at(codec: Codec, knob: str, *values: int) -> Codec:
+    """Limit a codec to settings at the low rates that this codec is for."""
+    codec.settings = named(knob, *values)
+    return codec
 
 
 def family_of(codec: str) -> str | None:
