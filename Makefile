@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 DEMO := demo
 
-.PHONY: demo test test-slow test-browser test-torch check lint types docs clean
+.PHONY: demo test test-slow test-browser test-torch check lint types docs results clean
 
 demo: $(READY)  ## make pictures, pack them both ways, get number 17 back from each file
 	rm -rf $(DEMO)
@@ -54,6 +54,11 @@ types: $(READY)
 docs: $(READY)  ## write the help texts into docs/commands.md, and the schemas of JSON output
 	$(BIN)/python docs/make_commands.py
 	$(BIN)/python docs/make_schemas.py
+
+SIZE ?= small
+
+results: $(READY)  ## measure what README and docs publish: make results DATA=sets, see benchmarks/README.md
+	$(BIN)/python -m benchmarks.figures --data "$(DATA)" --size $(SIZE)
 
 clean:
 	rm -rf $(VENV) $(VENV)-torch-* $(DEMO)

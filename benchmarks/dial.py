@@ -31,7 +31,17 @@ from unicorn_codec.bench.picture_set import PictureSet
 from unicorn_codec.bench.plots import draw_plots
 from unicorn_codec.bench.provenance import package_models_sha256, provenance
 from unicorn_codec.bench.quality_metrics import check_packages
-from unicorn_codec.bench.report import BD_TEXT, Point, anchor_of, bd_table, notes, point_table, titles_of, verdict
+from unicorn_codec.bench.report import (
+    BD_TEXT,
+    Point,
+    anchor_of,
+    bd_table,
+    minimised_text,
+    notes,
+    point_table,
+    titles_of,
+    verdict,
+)
 from unicorn_codec.bench.rivals import Avif, Codec, Zip
 from unicorn_codec.config import CodesOptions, Goal, ReadOptions, Target
 from unicorn_codec.effort import SHORT_EFFORT
@@ -292,7 +302,11 @@ def plot_parts(run: Run, points: Sequence[Point], output: Path) -> list[str]:
 def bd_parts(points: Sequence[Point]) -> list[str]:
     """Return BD-rates with a sentence about them; nothing if no anchor ran."""
     anchor = anchor_of(points)
-    return [f"BD-rates against {titles_of(points)[anchor]}. {BD_TEXT}", bd_table(points)] if anchor else []
+    return (
+        [f"BD-rates against {titles_of(points)[anchor]}. {BD_TEXT} {minimised_text()}", bd_table(points)]
+        if anchor
+        else []
+    )
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:

@@ -1,6 +1,7 @@
 """What learning the folder saves: whole files packed with and without it, and AVIF without containers.
 
     python benchmarks/learning.py --data receipts-120 cells-300 --steps 2.5 5 9 --out benchmarks/results/learning
+    python benchmarks/learning.py --data cells-300 --count 25 50 100 200 --out by-count     # what more pictures save
 
 All figures are measured on written files, the update's bytes included. learning.json is written after each file and
 records what is done: the same command resumes. learning.md is made from it.
@@ -59,10 +60,10 @@ def every_nth(folder: Path, count: int | None, copy: Path) -> Path:
     return copy
 
 
-def measure(folder: Path, args: argparse.Namespace, done: dict[str, Any], write: Any) -> None:
-    """Measure what is not done yet of a folder."""
+def measure(folder: Path, count: int | None, args: argparse.Namespace, done: dict[str, Any], write: Any) -> None:
+    """Measure what is not done yet of ``count`` pictures of a folder."""
     with tempfile.TemporaryDirectory() as name:
-        root = every_nth(folder, args.count, Path(name) / "pictures")
+        root = every_nth(folder, count, Path(name) / "pictures")
         pictures = PictureSet.open(root, ReadOptions())
         points = done.setdefault(f"{folder.name} ({len(pictures)})", [])
         with measuring(pictures, Path(name) / "decoded", features=None, every=args.metrics_every) as each:
@@ -101,7 +102,7 @@ def saved(points: Sequence[Point], anchor: str, test: str, judge: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders of pictures")
-    parser.add_argument("--count", type=int, help="pictures of each folder  [default: all]")
+    parser.add_argument("--count", type=int, nargs="+", help="numbers of pictures of each folder  [default: all]")
     parser.add_argument("--steps", type=float, nargs="+", default=[2.5, 5.0, 9.0], help="quantisation steps")
     parser.add_argument("--qualities", type=int, nargs="+", default=[5, 15, 30, 45, 60], help="of AVIF")
     parser.add_argument("--effort", type=int, help="rounds of refinement  [default: as pack]")
@@ -120,7 +121,8 @@ def main() -> None:
         path.write_text(json.dumps(results, indent=1) + "\n")
 
     for folder in args.data:
-        measure(folder, args, results["sets"], write)
+        for count in args.count or [None]:
+            measure(folder, count, args, results["sets"], write)
     write()
     text = "\n".join(["# Learning the folder", "", *table(results["sets"])]) + "\n"
     (args.out / "learning.md").write_text(text)

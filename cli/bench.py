@@ -75,8 +75,9 @@ def bench(
 
     Every codec writes and decodes real files; rate and distortion are measured on those. The output folder holds
     bench.json, table.md, one plot per metric (PNG, SVG) and all written files, below files/. Codecs that are not
-    installed are skipped, with the reason. Requires unicorn-codec[bench]; unicorn-codec[metrics] adds metrics, whose
-    weights must be present on this machine.
+    installed are skipped, with the reason. Requires unicorn-codec[bench]; unicorn-codec[judge] adds a perceptual
+    distance and KID by features that nothing here was trained on, unicorn-codec[metrics] further metrics, whose weights
+    must be present on this machine.
     """
     from unicorn_codec.bench import comparison as library
     from unicorn_codec.bench.own_codec import Unicorn, own_settings

@@ -418,11 +418,13 @@ def test_invalid_feature_files_are_refused(content: bytes | None, tmp_path: Path
 def test_unavailable_metrics_are_not_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.hub.get_dir", lambda: "/nowhere")
     monkeypatch.setattr("pathlib.Path.expanduser", lambda path: path)
+    monkeypatch.setattr("unicorn_codec.bench.learned_metrics.judge_is_here", lambda: False)
     learned_measures.cache_clear()
     assert learned_measures(None) == {}
     assert set(SOURCES) < set(METRICS)
     values = measure_pair(draw(1, 20, 20), draw(2, 20, 20), None).values
     assert [name for name, value in values.items() if value is not None] == ["psnr_db", "ms_ssim", "ssimulacra2"]
+    learned_measures.cache_clear()
 
 
 def test_ssimulacra2_of_identical_and_of_tiny_pictures() -> None:

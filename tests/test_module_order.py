@@ -71,8 +71,8 @@ LAYERS = (
     ("viewing", "catalogue small_pictures gallery pages server export contact_sheet histograms report"),
     (
         "bench",
-        "picture_set rivals video_rivals trial own_codec network_rivals bd_rate perceptual learned_metrics "
-        "quality_metrics report equal_bytes plots provenance measuring comparison",
+        "picture_set rivals video_rivals anchors trial own_codec network_rivals bd_rate judge perceptual "
+        "learned_metrics quality_metrics report equal_bytes plots provenance measuring comparison",
     ),
 )
 """Folders and their modules, each after all that it imports. A folder is one layer; some modules lie beside them."""

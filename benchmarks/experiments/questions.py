@@ -15,7 +15,9 @@ class Size:
         embedding_pictures: M where it does.
         counts: M of question 5.
         hidden_size, depth, weight_bits: of the network that sets the number of bytes to compare at.
-        seconds: of training, for ``pictures`` pictures.
+        epochs: visits of every picture in the first training, which is repeated at twice as many until that gains no
+            more.
+        most_epochs: limit of the last one.
     """
 
     side: int
@@ -25,7 +27,8 @@ class Size:
     hidden_size: int
     depth: int
     weight_bits: int
-    seconds: float
+    epochs: int
+    most_epochs: int
 
 
 SIZES = {
@@ -37,7 +40,19 @@ SIZES = {
         hidden_size=48,
         depth=3,
         weight_bits=14,
-        seconds=60,
+        epochs=200,
+        most_epochs=1600,
+    ),
+    "middle": Size(
+        side=64,
+        pictures=256,
+        embedding_pictures=256,
+        counts=(64, 128, 256),
+        hidden_size=72,
+        depth=4,
+        weight_bits=14,
+        epochs=1000,
+        most_epochs=64_000,
     ),
     "paper": Size(
         side=256,
@@ -47,7 +62,8 @@ SIZES = {
         hidden_size=144,
         depth=12,
         weight_bits=16,
-        seconds=600,
+        epochs=1000,
+        most_epochs=64_000,
     ),
 }
 
@@ -111,7 +127,7 @@ class Question:
 
     Args:
         paper: what the paper says, as a sentence.
-        choice: the variant that the paper chose. "" where it is not one of them.
+        pairs: variants to compare, the one that the paper prefers first. The two differ in one thing only.
         works: by variant.
         weight_bits: store the weights in each of these widths as well, as further variants.
         steps: decode with each of these numbers of sampling steps as well, as further variants.
@@ -119,7 +135,7 @@ class Question:
 
     title: str
     paper: str
-    choice: str
+    pairs: tuple[tuple[str, str], ...]
     works: Mapping[str, Work]
     weight_bits: tuple[int, ...] = ()
     steps: tuple[int, ...] = ()
@@ -135,37 +151,37 @@ def questions(size: Size) -> dict[int, Question]:
     """Return all nine questions at a size."""
     base = Work(pictures=size.pictures, weight_bits=size.weight_bits)
     many = replace(base, pictures=size.embedding_pictures)
-    noise = replace(base, prediction="noise", steps=STEPS_OF_NOISE)
+    sampled = replace(base, steps=STEPS_OF_NOISE)  # prediction of the noise needs many steps: so many for both
     return {
         1: Question(
             title="Conditioning at equal bytes",
             paper="The paper chooses cross-attention with gates (CAG) over CA, ICC and ALNZ.",
-            choice="cag",
+            pairs=(("cag", "ca"), ("cag", "icc"), ("cag", "alnz")),
             works={name: replace(base, condition=name) for name in ("cag", "ca", "icc", "alnz")},
         ),
         2: Question(
             title="Index embeddings at equal bytes",
             paper="The paper chooses Gaussian random Fourier features (GRF) over EDF, LET and MLP.",
-            choice="grf",
+            pairs=(("grf", "edf"), ("grf", "let"), ("grf", "mlp")),
             works={name: replace(many, index_embedding=name) for name in ("grf", "edf", "let", "mlp")},
         ),
         3: Question(
             title="Standard deviation of the normalised latents",
             paper="The paper normalises latents to a standard deviation of 1/3, not 1.",
-            choice="1/3",
+            pairs=(("1/3", "1"),),
             works={"1/3": base, "1": replace(base, latent_std=1.0)},
         ),
         4: Question(
             title="Bits per stored weight",
             paper="The paper stores weights in W = 1 + e + m bits, 16 in its main results.",
-            choice="16 bits",
+            pairs=(),
             works={"trained": replace(base, weight_bits=32)},
             weight_bits=WEIGHT_BITS,
         ),
         5: Question(
             title="Number of pictures at equal quality",
             paper="The paper says that the rate per picture falls as M grows.",
-            choice="",
+            pairs=(),
             works={
                 f"M = {count}, size {relative:g}": replace(base, pictures=count, relative_size=relative)
                 for count in size.counts
@@ -175,14 +191,14 @@ def questions(size: Size) -> dict[int, Question]:
         6: Question(
             title="Sampling steps",
             paper="The paper samples a picture from noise in many steps.",
-            choice="50 steps",
+            pairs=(),
             works={"trained": base},
             steps=STEPS,
         ),
         7: Question(
             title="Random against similarity-ordered indices",
             paper="The paper draws the index of each picture at random.",
-            choice="grf, random",
+            pairs=tuple((f"{name}, random", f"{name}, similar") for name in ("grf", "edf", "mlp")),
             works={
                 f"{name}, {'similar' if similar else 'random'}": replace(many, index_embedding=name, similar=similar)
                 for name in ("grf", "edf", "mlp")
@@ -192,18 +208,22 @@ def questions(size: Size) -> dict[int, Question]:
         8: Question(
             title="Prediction of clean latents against prediction of the noise",
             paper="The paper predicts clean latents (x0), not the noise.",
-            choice="x0, uniform timesteps",
+            pairs=(("x0, uniform timesteps", "noise, uniform timesteps"), ("x0", "noise")),
             works={
-                "x0": base,
-                "x0, uniform timesteps": replace(base, training="ours, uniform timesteps"),
-                "noise": noise,
-                "noise, uniform timesteps": replace(noise, training="ours, uniform timesteps"),
+                name + suffix: replace(sampled, prediction=name, training=training)
+                for suffix, training in (("", "ours"), (", uniform timesteps", "ours, uniform timesteps"))
+                for name in ("x0", "noise")
             },
         ),
         9: Question(
-            title="Training at equal time",
+            title="Training until it gains no more",
             paper="The paper trains by Adam at 2e-4, halved, with uniform timesteps.",
-            choice="Adam, uniform timesteps",
+            pairs=(
+                ("Adam, uniform timesteps", "ours, uniform timesteps"),
+                ("Adam", "ours"),
+                ("Adam, uniform timesteps", "Adam"),
+                ("ours, uniform timesteps", "ours"),
+            ),
             works={name: replace(base, training=name) for name in TRAININGS},
         ),
     }

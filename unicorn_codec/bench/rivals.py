@@ -140,6 +140,29 @@ class SlowAvif(Avif):
     parameters: ClassVar = {"speed": 0}
 
 
+class TunedAvif(Avif):
+    """AVIF at one setting of the encoder.
+
+    Args:
+        speed: 0 to 10; 0 is the slowest and best.
+        subsampling: of chroma, such as ``4:2:0``.
+        tune: what the encoder tunes for; None: its default.
+        qualities: settings, 0 to 100.
+    """
+
+    def __init__(self, speed: int, subsampling: str, tune: str | None, qualities: Sequence[int]) -> None:
+        self.name = "-".join(["avif", f"s{speed}", subsampling.replace(":", ""), *([tune] if tune else [])])
+        self.title = ", ".join([f"AVIF, speed {speed}", subsampling, *([f"tune {tune}"] if tune else [])])
+        self.settings = named("quality", *qualities)
+        # One thread: more of them would split the picture into tiles, which costs bytes.
+        self._options: dict[str, Any] = {"speed": speed, "subsampling": subsampling, "max_threads": 1}
+        if tune is not None:
+            self._options["advanced"] = {"tune": tune}
+
+    def encode_picture(self, pixels: Pixels, quality: Any) -> bytes:
+        return _save(Image.fromarray(pixels), self.file_format, quality=quality, **self._options)
+
+
 class HalfAvif(Avif):
     """AVIF at half the picture's size, upsampled after decoding. Often better at the lowest rates."""
 
@@ -193,12 +216,18 @@ class ImagecodecsCodec(OneFileEach):
 class JpegXl(ImagecodecsCodec):
     name, title, suffix, family = "jpeg-xl", "JPEG XL", ".jxl", "JPEGXL"
     settings = named("distance", 25, 15, 8, 4, 2, 1)
+    effort: ClassVar[int] = 7
 
     def encode_picture(self, pixels: Pixels, quality: Any) -> bytes:
-        return bytes(_imagecodecs().jpegxl_encode(pixels, distance=quality, effort=7, usecontainer=False))
+        return bytes(_imagecodecs().jpegxl_encode(pixels, distance=quality, effort=self.effort, usecontainer=False))
 
     def decode_picture(self, data: bytes, size: tuple[int, int]) -> Pixels:
         return np.asarray(_imagecodecs().jpegxl_decode(data))
+
+
+class SlowJpegXl(JpegXl):
+    name, title = "jpeg-xl-e9", "JPEG XL, effort 9"
+    effort = 9
 
 
 class Jpeg2000(ImagecodecsCodec):
