@@ -64,7 +64,7 @@ LAYERS = (
         "reports observer packed packed_decoding masks cell_importance picture_source taking_over original_metadata "
         "whole_files refinement candidates code_writer folder_encoder thumbnail_search near_duplicates avif_pictures "
         "size_forecast rate_control effort_planning targets allocation importance learning_windows learned_cost "
-        "update_training learning quality_floor self_contained into_functions into_codes model_choice preview "
+        "update_training learning quality_floor self_contained into_functions reuse into_codes model_choice preview "
         "into_network archive_writing pack add",
     ),
     ("portions", "partition survey decisions portion workers pack"),

@@ -12,6 +12,7 @@ import torch
 
 from unicorn_codec.concurrency import map_in_threads
 from unicorn_codec.devices import worker_count
+from unicorn_codec.format.picture_tiles import is_tiled, join_codes
 from unicorn_codec.packing.candidates import WINDOW, WINDOWS_AT_ONCE, CandidateChooser, windows_of
 from unicorn_codec.packing.folder_encoder import FINEST_OF_SEQUENCES, FolderEncoder
 from unicorn_codec.packing.near_duplicates import total_distortion
@@ -107,6 +108,15 @@ def matching_quality(step: float) -> int:
         return avif_quality_of(quality_of_step(step))
     of_finest = avif_quality_of(quality_of_step(FINEST))
     return round(of_finest + (BEST_QUALITY - of_finest) * min(1.0, math.log(step) / math.log(FINEST_OF_SEQUENCES)))
+
+
+def avif_of(pictures: PictureSource, position: int, quality: int) -> bytes:
+    """Return the AVIF code of a picture, or the joined ones of its tiles."""
+    if not is_tiled(*pictures.size_of(position)):
+        return pictures.mark_if_gray(position, encode_avif(pictures.picture(position), quality)[0])
+    tiles = pictures.tiles_of(position)
+    codes = (encode_avif(tiles.picture(number), quality)[0] for number in range(len(tiles)))
+    return join_codes([pictures.mark_if_gray(position, code) for code in codes])
 
 
 def judge_avif(encoder: FolderEncoder, step: float, progress: Callable[[int, int], None]) -> AvifCandidates:

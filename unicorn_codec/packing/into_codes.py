@@ -15,17 +15,15 @@ from unicorn_codec.codes.context_model import ContextModel, load_context_model
 from unicorn_codec.codes.rate_model import RateModel
 from unicorn_codec.config import CodesOptions
 from unicorn_codec.errors import Interrupted, InvalidSetting
-from unicorn_codec.format.code_kinds import is_avif, is_in_sequence
 from unicorn_codec.format.header import Header
-from unicorn_codec.format.picture_tiles import is_tiled, join_codes
-from unicorn_codec.packing.allocation import FACTORS, allocate
+from unicorn_codec.packing.allocation import allocate
 from unicorn_codec.packing.avif_pictures import (
     LEARNED,
     REFINED,
     AvifCandidates,
     AvifPictures,
+    avif_of,
     judge_avif,
-    matching_quality,
 )
 from unicorn_codec.packing.candidates import CandidateChooser
 from unicorn_codec.packing.effort_planning import plan_rounds
@@ -40,23 +38,19 @@ from unicorn_codec.packing.packed import Codes, Coding, PackedPictures
 from unicorn_codec.packing.packed_decoding import PackedDecoder
 from unicorn_codec.packing.picture_source import LatentSource, PictureSource
 from unicorn_codec.packing.quality_floor import QualityFloor
-from unicorn_codec.packing.rate_control import CORRECTIONS, TOLERANCE_REFINED, fit_codes, plain_step
+from unicorn_codec.packing.rate_control import CORRECTIONS, fit_codes, plain_step
 from unicorn_codec.packing.refinement import FINEST
 from unicorn_codec.packing.reports import Learned
+from unicorn_codec.packing.reuse import take_codes_over
 from unicorn_codec.packing.self_contained import attached_bytes, is_wanted
-from unicorn_codec.packing.taking_over import FINER, find_carried, take_over
 from unicorn_codec.packing.targets import AsAvif, AtStep, OfSize, resolve
-from unicorn_codec.pictures.avif import THOROUGH, check_avif, encode_avif, has_avif
+from unicorn_codec.pictures.avif import check_avif, has_avif
 from unicorn_codec.pictures.images import folder_digest
 from unicorn_codec.quality import QUALITY_OF_STEP
 from unicorn_codec.spool import Spool, SpooledCodes
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 from unicorn_codec.transform.distortion import MEASURES
 from unicorn_codec.transform.folder_update import UpdatedModels
-
-AVIF_SLACK = 1.12
-"""Most bytes of an AVIF code that is taken over, relative to those of coding the picture at the quality asked for: a
-decoded picture takes up to 8 % fewer than its original."""
 
 LEARNING_ROUNDS = 6
 """Rounds of refinement of the codes that learning ends with, if packing refines at all."""
@@ -208,47 +202,6 @@ def _encode(encoder: FolderEncoder, options: CodesOptions, observer: Observer) -
     return PackedCodes(container=container, rounds=rounds, learned=learned, taken_over=taken)
 
 
-def take_codes_over(
-    encoder: FolderEncoder, target: AtStep | OfSize | AsAvif, options: CodesOptions, observer: Observer
-) -> FolderEncoder:
-    """Return an encoder that takes over the codes that files carry, where they are as small as asked for."""
-    if not options.reuse:
-        return encoder
-    carried = find_carried(
-        encoder.pictures, encoder.shipped, observer.of_stage("comparing"), lambda: Spool(encoder.work)
-    )
-    if not carried.found:
-        return encoder
-
-    def has_wanted_map(position: int, coding: Coding, code: bytes) -> bool:
-        return encoder.chooser.is_coded_by_mask(position, coding.latent_step, code)
-
-    if isinstance(target, OfSize):
-        taken = take_over(carried, has_wanted_map, encoder.pictures, encoder.shipped)
-        smallest = encoder.with_taken(taken)
-        step = plain_step(smallest, target.bytes, observer)
-        fits = smallest.estimate_file_bytes(step, observer.of_stage("sizing")) <= target.bytes * (1 + TOLERANCE_REFINED)
-        return smallest if fits else encoder
-    step = target.step if isinstance(target, AtStep) else FINEST
-    finer = FINER if options.goal is None else FACTORS[0]
-
-    def is_small(position: int, coding: Coding, code: bytes) -> bool:
-        if not has_wanted_map(position, coding, code):
-            return False
-        if not is_avif(code):
-            return isinstance(target, AsAvif) or coding.latent_step >= finer * encoder.step_of(position, step)
-        if is_in_sequence(code) or options.has_quality_floor:
-            return True
-        if isinstance(target, AsAvif):
-            again = avif_of(encoder.pictures, position, target.quality)
-        else:
-            quality = matching_quality(step * encoder.factors.get(position, 1.0))
-            again, _ = encode_avif(encoder.pictures.picture(position), quality, THOROUGH)
-        return len(code) <= AVIF_SLACK * len(again)
-
-    return encoder.with_taken(take_over(carried, is_small, encoder.pictures, encoder.shipped))
-
-
 def find_groups(encoder: FolderEncoder, options: CodesOptions, observer: Observer) -> list[NearDuplicateGroup]:
     """Find near-duplicates, if they may become sequences."""
     if not (options.sequences and has_avif()):
@@ -373,15 +326,6 @@ def encode_as_avif(
     other = {position: coding for position, coding in encoder.taken.codings.items() if coding != Coding(1.0, 0)}
     packed = Codes(level=0, model_sha256=encoder.model.sha256, streams=streams, other=other)
     return container_of(encoder, 1.0, packed, seed)
-
-
-def avif_of(pictures: PictureSource, position: int, quality: int) -> bytes:
-    """Return the AVIF code of a picture, or the joined ones of its tiles."""
-    if not is_tiled(*pictures.size_of(position)):
-        return pictures.mark_if_gray(position, encode_avif(pictures.picture(position), quality)[0])
-    tiles = pictures.tiles_of(position)
-    codes = (encode_avif(tiles.picture(number), quality)[0] for number in range(len(tiles)))
-    return join_codes([pictures.mark_if_gray(position, code) for code in codes])
 
 
 def enforce_floor(
