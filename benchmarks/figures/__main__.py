@@ -41,7 +41,7 @@ from unicorn_codec.errors import UnicornError
 
 SEED = 0
 
-START_SECONDS, OWN_SECONDS, LEARNING_SECONDS = 10.0, 20.0, 200.0
+START_SECONDS, OWN_SECONDS, LEARNING_SECONDS = 5.0, 60.0, 200.0
 SLOW_AVIF_SECONDS, VVC_SECONDS, RIVAL_SECONDS, METRIC_SECONDS = 30.0, 15.0, 4.0, 5.0
 """Estimated processor seconds a megapixel, to start and to learn. Learning is given up early where it does not pay."""
 
