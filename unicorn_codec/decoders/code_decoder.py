@@ -81,6 +81,7 @@ class CodeDecoder:
         latent_step: quantisation step of the codes.
         level: coarseness of that step, see ``model_level``.
         short: whether the codes are short ones.
+        fast: compute pixels by ``fast_arithmetic``.
     """
 
     codes: CodeSource
@@ -89,6 +90,7 @@ class CodeDecoder:
     short: bool
     autoencoder: Autoencoder
     model: ContextModel
+    fast: bool = False
 
     def read(
         self, indices: Sequence[int], width: int, height: int, *, steps: int | None = None
@@ -131,7 +133,7 @@ class CodeDecoder:
         def make(part: _Part) -> dict[int, np.ndarray]:
             step = decoder_step(self.latent_step, half=part.half)
             latents = torch.from_numpy(part.symbols).float().mul_(step)
-            decoded = self.autoencoder.decode_pictures(latents, height, width, step, half=part.half)
+            decoded = self.autoencoder.decode_pictures(latents, height, width, step, half=part.half, fast=self.fast)
             return dict(zip(part.places, decoded, strict=True))
 
         def pictures() -> Iterator[np.ndarray]:

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unicorn_codec.concurrency import map_in_threads, usable_cores
 from unicorn_codec.errors import InvalidField
 
 PRECISION = 14
@@ -179,16 +180,21 @@ class RansDecoder:
         return read
 
     def decode_each(self, decode: DecodeStream) -> None:
-        """Decode the streams one after the other by a function; the decoder must be at its start.
+        """Decode the streams by a function, on all cores; the decoder must be at its start.
 
         Args:
             decode: called with a stream's number, states (L,), their lower bound, the place of its first word, the
                 place after its last one, and all words. It returns the place after the last word that it read.
         """
-        for stream, states in enumerate(self._all_states.reshape(-1, self.lanes)):
+
+        def decode_one(stream: int) -> int:
             first, end = int(self._next[stream]), int(self._ends[stream])
             floor = int(self._all_floors[stream * self.lanes])
-            self._next[stream] = decode(stream, states, floor, first, end, self._words)
+            return decode(stream, states[stream], floor, first, end, self._words)
+
+        states, threads = self._all_states.reshape(-1, self.lanes), usable_cores()
+        read = map_in_threads(decode_one, range(len(states)), threads=threads, pending=2 * threads)
+        self._next[:] = list(read)
 
     def finish(self) -> None:
         """Check that every stream was read to its end, and ended in the encoder's initial state.

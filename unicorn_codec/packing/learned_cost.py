@@ -12,7 +12,7 @@ from unicorn_codec.codes.context_model import level_of
 from unicorn_codec.codes.context_update import updated_rate_parameters
 from unicorn_codec.codes.rate_model import RateModel
 from unicorn_codec.codes.stored_update import CONTEXT
-from unicorn_codec.devices import has_fast_bfloat16
+from unicorn_codec.devices import fast_arithmetic
 from unicorn_codec.format.code_kinds import decoder_step, model_level
 from unicorn_codec.packing.learning_windows import LearningWindows
 from unicorn_codec.packing.refinement import bits_worth
@@ -63,7 +63,7 @@ class LearnedCost:
         step = decoder_step(self.step, half=windows.half)
         parameters = updated_parameters(network, update)
         original, shown = (pixels.to(device).float() / 127.5 - 1 for pixels in (windows.pixels, windows.coded))
-        with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
+        with fast_arithmetic(device):
             shown = shown.contiguous(memory_format=torch.channels_last)
             symbols = functional_call(network.encoder, part_of(parameters, "encoder."), (shown,)).float() / step
             rounded = symbols + (symbols.round() - symbols).detach()

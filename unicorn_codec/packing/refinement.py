@@ -21,7 +21,7 @@ from unicorn_codec.codes.context_model import level_of
 from unicorn_codec.codes.latent_coding import picture_lanes
 from unicorn_codec.codes.rate_model import RateModel
 from unicorn_codec.concurrency import check_cancelled
-from unicorn_codec.devices import has_fast_bfloat16
+from unicorn_codec.devices import fast_arithmetic, has_fast_bfloat16
 from unicorn_codec.effort import RANDOM_EFFORT
 from unicorn_codec.format.code_kinds import decoder_step, model_level
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
@@ -109,8 +109,7 @@ class Objective:
             symbols: (N, C, h, w) latents in units of the own step, rounded hard or softly.
         """
         height, width = pictures.shape[2:]
-        device = symbols.device
-        with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
+        with fast_arithmetic(symbols.device):
             decoded = self.autoencoder.decode(symbols * self.own_step, self.own_step)
         decoded = (double(decoded.float()) if self.half else decoded.float())[:, :, :height, :width]
         return self._bits(symbols) + self._worth(decoded, pictures)
@@ -129,7 +128,7 @@ class Objective:
         height, width = pixels.shape[1:3]
         symbols = (latents / self.own_step).round()
         decoded = self.autoencoder.decode_pictures(
-            symbols * self.own_step, height, width, self.own_step, half=self.half
+            symbols * self.own_step, height, width, self.own_step, half=self.half, fast=True
         )
         costs = self._bits_of_rounded(symbols)
         with torch.inference_mode():
