@@ -2,6 +2,7 @@
 
 import sys
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,6 +89,12 @@ STDOUT = "-"
     flag_value=False,
     help="Leave out of each file its picture's code, by which `pack` takes over what was not edited.",
 )
+@click.option(
+    "--fast",
+    is_flag=True,
+    help="Compute pixels in bfloat16, up to four times as fast where the processor has it. They then differ by 50 to "
+    "60 dB from exact ones.",
+)
 @sampling_steps_option
 @device_option
 @archive_autoencoder_option
@@ -108,6 +115,7 @@ def unpack(
     shard_kind: str | None,
     background: tuple[int, int, int] | None,
     with_code: bool,
+    fast: bool,
     sampling_steps: int | None,
     device: str,
     autoencoder: str | None,
@@ -145,7 +153,8 @@ def unpack(
     suffix = "." + (picture_format or "png").removeprefix(".")
     write_format(suffix)  # reject an unknown format before any work
     losses = Losses()
-    with Archive.open(archive, device=device, autoencoder=autoencoder, max_pixels=max_pixels or MAX_PIXELS) as opened:
+    most = max_pixels or MAX_PIXELS
+    with Archive.open(archive, device=device, autoencoder=autoencoder, max_pixels=most, fast=fast) as opened:
         if ranges is not None:
             chosen = select_by_index(ranges, opened)
         else:
@@ -410,7 +419,8 @@ def write_pictures(
     Returns:
         The indices of those that were written.
     """
-    from unicorn_codec.concurrency import map_in_threads
+    from unicorn_codec.concurrency import MAX_PENDING, THREADS, map_in_threads, usable_cores
+    from unicorn_codec.devices import worker_count
     from unicorn_codec.pictures.images import write_picture
     from unicorn_codec.pictures.output_files import make_folder
 
@@ -422,14 +432,25 @@ def write_pictures(
         return index, write_picture(pixels, paths[index], overwrite, carrying.metadata(index))
 
     chosen = [index for index in paths if index not in whole]
+    threads = max(THREADS, worker_count(largest_pixels(opened, chosen), usable_cores()))
     written = set[int]()
     with bar("unpacking", len(chosen), hidden=len(chosen) <= 1) as shown:
         pictures = opened.iterate(chosen, steps=steps, background=background, on_error=losses.picture)
-        for index, lost in map_in_threads(write, pictures):
+        for index, lost in map_in_threads(write, pictures, threads=threads, pending=max(MAX_PENDING, 2 * threads)):
             written.add(index)
             losses.metadata.update(lost)
             shown.update()
     return written
+
+
+def largest_pixels(opened: "Archive", indices: list[int]) -> int:
+    """Return the pixels of the largest of some pictures, without those in damaged pages of the index."""
+    largest = 1
+    for index in indices:
+        with suppress(FormatError):
+            width, height = opened.size(index)
+            largest = max(largest, width * height)
+    return largest
 
 
 def unpack_values(written: dict[int, Path], losses: Losses) -> dict[str, Any]:

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from unicorn_codec.codes import latent_coding
-from unicorn_codec.codes.context_model import PASSES, ContextModel, level_of, load_context_model
-from unicorn_codec.codes.latent_coding import LARGEST_SYMBOL, decode_symbols, encode_symbols, picture_lanes
+from unicorn_codec.codes.context_model import LARGEST_SYMBOL, PASSES, ContextModel, level_of, load_context_model
+from unicorn_codec.codes.latent_coding import decode_symbols, encode_symbols, picture_lanes
 from unicorn_codec.errors import FormatError
 from unicorn_codec.format.rans import PRECISION
 

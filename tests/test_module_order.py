@@ -28,7 +28,11 @@ LAYERS = (
     ("", "model_registry effort quality regions config"),
     ("weights", "weight_tables weight_coding minifloat weight_section"),
     ("", "exif_directory metadata inspection differences devices checkpoints"),
-    ("codes", "context_model context_predictor latent_coding code_reading rate_model context_update stored_update"),
+    (
+        "codes",
+        "context_model context_predictor compiled_kernels compiled_coding latent_coding code_reading rate_model "
+        "context_update stored_update",
+    ),
     (
         "pictures",
         "batches picture_files file_writing recognise folders limits colour_space raster reducing tone_mapping "
@@ -192,6 +196,7 @@ def test_light_modules_import_neither_torch_nor_pillow(module: str) -> None:
         ("simplejpeg", {"pictures.jpeg_files"}),
         ("pillow_heif", {"pictures.heif_files", "pictures.file_metadata"}),
         ("rawpy", {"pictures.raw_files"}),
+        ("numba", {"codes.compiled_kernels"}),
     ],
 )
 def test_a_heavy_package_has_its_importers(package: str, owners: set[str]) -> None:

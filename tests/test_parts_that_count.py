@@ -166,7 +166,9 @@ def test_a_region_is_better_and_the_rest_worse(folder: Path, tmp_path: Path, ste
     report = pack(folder, tmp_path / "marked.uni", options)
     plain, marked = (errors_of(tmp_path / name, COLOURS) for name in ("plain.uni", "marked.uni"))
     for name in COLOURS:
-        assert marked[name][0] < plain[name][0] and marked[name][1] > plain[name][1]
+        inside, outside = (marked[name][place] / plain[name][place] for place in (0, 1))
+        # Only one of the two codes may be of half size, which changes the error everywhere.
+        assert inside < 1 and inside < 0.9 * outside
     codes = codes_of(tmp_path / "marked.uni")
     assert all(kind_of(code)[1] for code in codes.values()) and not any(map(is_avif, codes.values()))
     assert any(kind_of(code)[0] for code in codes.values()) == half

@@ -1,6 +1,7 @@
 """The size that is estimated against the size that comes out, and the search for a step."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from unicorn_codec.codes.context_model import load_context_model
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.packing import size_forecast
+from unicorn_codec.packing.candidates import CandidateChooser
 from unicorn_codec.packing.folder_encoder import FolderEncoder, PicturesAsAvif, SequencedPictures
 from unicorn_codec.packing.into_codes import new_encoder
 from unicorn_codec.packing.picture_source import PictureSource
@@ -124,3 +126,18 @@ def test_the_search_comes_near_with_few_questions(wanted: float) -> None:
     least, most = measure(24.0), measure(1.0)
     jumps = measure(5.0001) < wanted < measure(4.9999)
     assert jumps or measure(step) == pytest.approx(min(max(wanted, least), most), rel=NEAR)
+
+
+def test_a_second_search_knows_which_pictures_cost_less_at_half_size(
+    encoder: FolderEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh = replace(encoder, chooser=replace(encoder.chooser, ways={}))
+    sizes = [take_size_sample(fresh, lambda *_: None).file_bytes(step) for step in STEPS]
+    assert set(fresh.chooser.ways) == set(range(len(fresh.pictures)))
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("this was measured before")
+
+    monkeypatch.setattr(CandidateChooser, "costs", refuse)
+    again = take_size_sample(fresh, lambda *_: None)
+    assert [again.file_bytes(step) for step in STEPS] == pytest.approx(sizes)

@@ -1,12 +1,14 @@
 """A picture computed in tiles equals the picture computed in one piece."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from tests.conftest import draw
-from unicorn_codec.transform import tiling
+from unicorn_codec.transform import autoencoder, tiling
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 from unicorn_codec.transform.coding_autoencoder import CodingAutoencoder
 from unicorn_codec.transform.tiling import Span, margin_of, spans, tiles
@@ -15,7 +17,7 @@ from unicorn_codec.transform.tiling import Span, margin_of, spans, tiles
 @pytest.fixture(scope="module")
 def packaged() -> PackagedAutoencoder:
     """The smallest network that has every kind of layer at two resolutions, with random weights everywhere."""
-    autoencoder = PackagedAutoencoder(torch.device("cpu"))
+    made = PackagedAutoencoder(torch.device("cpu"))
     torch.manual_seed(0)
     network = CodingAutoencoder(
         latent_channels=6,
@@ -30,12 +32,12 @@ def packaged() -> PackagedAutoencoder:
         if isinstance(layer, nn.Conv2d):
             nn.init.normal_(layer.weight, std=0.15)
     network.requires_grad_(False)
-    autoencoder.network = network
-    autoencoder.channels = 6
-    object.__setattr__(autoencoder.reference, "latent_channels", 6)
-    autoencoder.encoder_margin = margin_of(network.encoder, 16, from_pixels=True)
-    autoencoder.decoder_margin = margin_of(network.decoder, 16, from_pixels=False)
-    return autoencoder
+    made.network = network
+    made.channels = 6
+    object.__setattr__(made.reference, "latent_channels", 6)
+    made.encoder_margin = margin_of(network.encoder, 16, from_pixels=True)
+    made.decoder_margin = margin_of(network.decoder, 16, from_pixels=False)
+    return made
 
 
 @pytest.fixture
@@ -63,8 +65,13 @@ def test_margins_are_the_receptive_field(packaged: PackagedAutoencoder) -> None:
 
 @pytest.mark.parametrize(("width", "height"), [(250, 131), (17, 300), (160, 160)])
 def test_tiles_join_without_seams(
-    packaged: PackagedAutoencoder, width: int, height: int, request: pytest.FixtureRequest
+    packaged: PackagedAutoencoder,
+    width: int,
+    height: int,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(autoencoder, "fast_arithmetic", lambda _: nullcontext())  # rounding would hide seams
     picture = draw(1, width, height)
     latents = packaged.encode_pictures([picture, picture[::-1]], 16)
     decoded = packaged.decode_pictures(latents, height, width, 2.0)
@@ -87,3 +94,17 @@ def test_a_smaller_margin_leaves_seams(packaged: PackagedAutoencoder, monkeypatc
     assert packaged.encoder_margin is not None
     monkeypatch.setattr(packaged, "encoder_margin", packaged.encoder_margin - 1)
     assert (packaged.encode_pictures([picture], 16) - latents).abs().max() > 1e-3
+
+
+@pytest.mark.usefixtures("small_tiles")
+def test_tiles_are_the_same_on_any_number_of_cores(packaged: PackagedAutoencoder) -> None:
+    picture, found, usual = draw(2, 250, 131), [], torch.get_num_threads()
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            latents = packaged.encode_pictures([picture], 16)
+            found.append((latents.numpy(), packaged.decode_pictures(latents, 131, 250, 2.0)[0]))
+    finally:
+        torch.set_num_threads(usual)
+    for one in found[1:]:
+        assert all(np.array_equal(*pair) for pair in zip(one, found[0], strict=True))

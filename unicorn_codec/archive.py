@@ -76,10 +76,11 @@ class Archive:
         *,
         max_pixels: int = MAX_PIXELS,
         device: str = "auto",
+        fast: bool = False,
     ) -> None:
         self.reader = reader
         self.max_pixels = max_pixels
-        self._load, self._device = load, device
+        self._load, self._device, self._fast = load, device, fast
         self._decoders: dict[int, PictureDecoder] = {}
         self._updates: dict[int, bytes] = {}
         self._batches = BatchReader(reader, self.decoder, replace(self.read_options, max_pixels=max_pixels))
@@ -92,6 +93,7 @@ class Archive:
         device: str = "auto",
         autoencoder: str | None = None,
         max_pixels: int = MAX_PIXELS,
+        fast: bool = False,
     ) -> "Archive":
         """Open a file, or a URL that fsspec reads, for decoding.
 
@@ -99,6 +101,8 @@ class Archive:
             path: or a source of bytes, which is then closed with the archive.
             autoencoder: hub name or folder, instead of the name in the file.
             max_pixels: limit of decoded pictures, because a small file can claim any size.
+            fast: compute pixels in bfloat16 where the device is faster at it. They differ from exact ones by more than
+                the format allows for pictures of noise, and hardly visibly for others.
 
         Raises:
             FormatError: the file is not a valid archive.
@@ -119,7 +123,7 @@ class Archive:
 
         source = open_source(path) if isinstance(path, str | PathLike) else path
         try:
-            return cls(ContainerReader(source), load, max_pixels=max_pixels, device=device)
+            return cls(ContainerReader(source), load, max_pixels=max_pixels, device=device, fast=fast)
         except BaseException:
             source.close()
             raise
@@ -409,12 +413,12 @@ class Archive:
         if number not in self._decoders:
             described = self.reader.decoder(number)
             try:
-                self._decoders[number] = load_decoder(self.reader, described, self._load(described))
+                self._decoders[number] = load_decoder(self.reader, described, self._load(described), fast=self._fast)
             except (AutoencoderMismatch, AutoencoderUnavailable):
                 stored = stored_autoencoder(self.reader, described, choose_device(self._device))
                 if stored is None:
                     raise
-                self._decoders[number] = load_decoder(self.reader, described, stored)
+                self._decoders[number] = load_decoder(self.reader, described, stored, fast=self._fast)
         return self._decoders[number]
 
     @property

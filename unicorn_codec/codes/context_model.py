@@ -28,6 +28,11 @@ Integers = NDArray[np.int64]
 PASSES = ((0, 0), (1, 1), (0, 1), (1, 0))
 """Row and column parity of the positions that each pass codes."""
 
+LARGEST_SYMBOL = (1 << 15) - 1
+"""Limit of the magnitudes of values."""
+
+OUT_OF_RANGE = f"a code holds a value beyond +-{LARGEST_SYMBOL}"
+
 MAX_SYMBOL = 255
 """Limit of the magnitudes that enter the context."""
 
@@ -141,6 +146,25 @@ class ContextModel:
         return np.abs(self.earlier).sum(axis=1).reshape(self.channels, -1)
 
     @cached_property
+    def signed_earlier(self) -> NDArray[np.int32]:
+        """(C, 2, 9, C H): what the magnitude of a positive value, then of a negative one, is multiplied by."""
+        return by_sign(self.earlier).reshape(self.channels, 2, 9, -1)
+
+    @cached_property
+    def signed_same(self) -> NDArray[np.int32]:
+        """(4, C, 2, 9, H): the same within a channel, for each pass."""
+        return by_sign(self.same.reshape(-1, 18, 1, self.hidden)).reshape(len(PASSES), self.channels, 2, 9, -1)
+
+    @cached_property
+    def is_narrow(self) -> bool:
+        """Whether all sums are below 2^31, and all means below 2^60, whatever the values."""
+        largest, own = np.abs(self.magnitudes).max(), np.abs(self.same).sum(2).max()
+        sums = largest * (self.excursions.sum(0).max() + own) + np.abs(self.bias).max()
+        plain = MAX_SYMBOL * np.abs(self.linear).sum(2).max() * (1 << FEATURE_BITS)
+        means = HIDDEN_LIMIT * np.abs(self.heads).sum(2).max() + plain + np.abs(self.mean_bias).max()
+        return bool(sums < 1 << 31 and means * self.fractions < 1 << 60)
+
+    @cached_property
     def own(self) -> tuple[Floats, ...]:
         """(C, H + 1, 3 k) for each pass: from features and values of the ``known`` neighbours to sums and mean."""
         passes = []
@@ -157,6 +181,12 @@ class ContextModel:
     def heads(self) -> Floats:
         """(C, 2, H): from the hidden values to mean and scale."""
         return np.stack([self.mean, self.scale], axis=1)
+
+
+def by_sign(weights: Floats) -> NDArray[np.int32]:
+    """Return weights of a signed feature and its magnitude, (N, 18, ...), as those of either sign, (N, 2, 9, ...)."""
+    signed, plain = weights[:, :9].astype(np.int32), weights[:, 9:].astype(np.int32)
+    return np.stack([plain + signed, plain - signed], axis=1)
 
 
 def known(pass_index: int) -> list[int]:

@@ -13,10 +13,27 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from unicorn_codec.codes.context_model import PASSES, SCALES, ContextModel, Integers
+from unicorn_codec.codes.compiled_coding import decode_streams, encode_pictures, is_compiled
+from unicorn_codec.codes.context_model import (
+    LARGEST_SYMBOL,
+    OUT_OF_RANGE,
+    PASSES,
+    SCALES,
+    ContextModel,
+    Integers,
+)
 from unicorn_codec.codes.context_predictor import ContextPredictor, Levels
 from unicorn_codec.errors import InvalidField
-from unicorn_codec.format.rans import FEW_LANES, PRECISION, TOTAL, FewLanes, RansDecoder, SymbolTables, encode
+from unicorn_codec.format.rans import (
+    FEW_LANES,
+    PRECISION,
+    RAW_WIDTH,
+    TOTAL,
+    FewLanes,
+    RansDecoder,
+    SymbolTables,
+    encode,
+)
 
 POSITIONS_PER_LANE = 256
 """Grid positions per lane: small pictures have one lane, and large ones decode as fast."""
@@ -24,8 +41,6 @@ POSITIONS_PER_LANE = 256
 POSITIONS_TOGETHER = 1 << 17
 """Largest number of grid positions that are coded in lockstep. Bounds the memory."""
 
-LARGEST_SYMBOL = (1 << 15) - 1
-_RAW_WIDTH = TOTAL >> 8
 
 Symbols = NDArray[np.int16]
 
@@ -47,8 +62,13 @@ def encode_symbols(model: ContextModel, levels: Levels, symbols: Symbols, *, sho
     assert channels == model.channels and np.abs(symbols).max(initial=0) <= LARGEST_SYMBOL
     counts = channel_counts(symbols)
     codes = [bytes([0])] * pictures
+    lanes = picture_lanes(height, width)
     for group in _groups(counts, height, width):
-        streams = _encode(model, _of_group(levels, group), symbols[group], counts[group], short=short)
+        some, count = symbols[group], counts[group]
+        if isinstance(levels, int) and is_compiled(model, pictures * height * width):
+            streams = encode_pictures(model, levels, some, count, lanes, short=short)
+        else:
+            streams = _encode(model, _of_group(levels, group), some, count, lanes, short=short)
         for picture, stream in zip(group.tolist(), streams, strict=True):
             codes[picture] = bytes([counts[picture]]) + stream
     return codes
@@ -83,9 +103,15 @@ def decode_symbols(
         raise InvalidField("a code without channels has more than one byte")
     symbols = np.zeros((len(codes), model.channels, height, width), np.int16)
     for group in _groups(counts, height, width):
-        streams = [codes[picture][1:] for picture in group.tolist()]
-        of_group, size = _of_group(levels, group), (height, width)
-        symbols[group] = _decode(model, of_group, streams, counts[group], size, short=short, leading=leading)
+        decoder = RansDecoder(
+            [codes[picture][1:] for picture in group.tolist()], picture_lanes(height, width), short=short
+        )
+        channels = model.channels if leading is None else leading
+        count, size = counts[group], (height, width)
+        if isinstance(levels, int) and is_compiled(model, len(codes) * height * width):
+            symbols[group] = decode_streams(model, levels, decoder, count, size, channels)
+        else:
+            symbols[group] = _decode(model, _of_group(levels, group), decoder, count, size, channels)
     return symbols
 
 
@@ -148,9 +174,10 @@ class StepTables:
         return cls(in_steps(numbers, lanes, SCALES * model.fractions), in_steps(whole - model.reach, lanes, 0))
 
 
-def _encode(model: ContextModel, levels: Levels, symbols: Symbols, counts: Integers, *, short: bool) -> list[bytes]:
+def _encode(
+    model: ContextModel, levels: Levels, symbols: Symbols, counts: Integers, lanes: int, *, short: bool
+) -> list[bytes]:
     pictures, _, height, width = symbols.shape
-    lanes = picture_lanes(height, width)
     context = ContextPredictor(model, levels, int(counts[0]), (pictures, height, width))
     starts, widths = [], []
     for channel in range(counts[0]):
@@ -181,28 +208,19 @@ def slots_of(model: SymbolModel, tables: StepTables, values: NDArray[np.integer]
         bytes_of_value = np.stack([values[steps] >> 8 & 0xFF, values[steps] & 0xFF], axis=1)
         raw = np.broadcast_to(escaped[steps][:, None], bytes_of_value.shape).reshape(2 * len(steps), -1)
         after = np.repeat(steps + 1, 2)
-        starts = np.insert(starts, after, np.where(raw, bytes_of_value.reshape(raw.shape) * _RAW_WIDTH, 0), axis=0)
-        widths = np.insert(widths, after, np.where(raw, _RAW_WIDTH, TOTAL), axis=0)
+        starts = np.insert(starts, after, np.where(raw, bytes_of_value.reshape(raw.shape) * RAW_WIDTH, 0), axis=0)
+        widths = np.insert(widths, after, np.where(raw, RAW_WIDTH, TOTAL), axis=0)
     return starts, widths
 
 
 def _decode(
-    model: ContextModel,
-    levels: Levels,
-    streams: Sequence[bytes],
-    counts: Integers,
-    size: tuple[int, int],
-    *,
-    short: bool,
-    leading: int | None,
+    model: ContextModel, levels: Levels, decoder: RansDecoder, counts: Integers, size: tuple[int, int], channels: int
 ) -> Symbols:
-    height, width = size
-    channels = int(counts[0]) if leading is None else min(int(counts[0]), leading)
-    lanes = picture_lanes(height, width)
-    decoder = RansDecoder(streams, lanes, short=short)
-    few = FewLanes(decoder) if len(streams) * lanes <= FEW_LANES else None
-    context = ContextPredictor(model, levels, channels, (len(streams), height, width))
-    symbols = np.zeros((len(streams), model.channels, height, width), np.int16)
+    """Decode as ``decode_streams`` does, in NumPy."""
+    (height, width), lanes, channels = size, decoder.lanes, min(int(counts[0]), channels)
+    few = FewLanes(decoder) if len(counts) * lanes <= FEW_LANES else None
+    context = ContextPredictor(model, levels, channels, (len(counts), height, width))
+    symbols = np.zeros((len(counts), model.channels, height, width), np.int16)
     for channel in range(channels):
         coding = int(np.count_nonzero(counts > channel))
         context.keep(coding)
@@ -216,7 +234,7 @@ def _decode(
                 read = few.read(model.symbol_tables, tables.numbers, tables.lowest)
             values = _from_steps(read, means.shape)
             if np.abs(values).max(initial=0) > LARGEST_SYMBOL:
-                raise InvalidField(f"a code holds a value beyond +-{LARGEST_SYMBOL}")
+                raise InvalidField(OUT_OF_RANGE)
             context.add_values(pass_index, values)
             symbols[:coding, channel][_of_pass(pass_index)] = values
         context.finish_channel(channel)
@@ -246,8 +264,8 @@ def _read_raw(decoder: RansDecoder, escaped: NDArray[np.bool_]) -> Integers:
     value = np.zeros(escaped.shape, np.int64)
     for _ in range(2):
         slots = decoder.slots()
-        byte = slots // _RAW_WIDTH
-        decoder.advance(slots, np.where(escaped, byte * _RAW_WIDTH, 0), np.where(escaped, _RAW_WIDTH, TOTAL))
+        byte = slots // RAW_WIDTH
+        decoder.advance(slots, np.where(escaped, byte * RAW_WIDTH, 0), np.where(escaped, RAW_WIDTH, TOTAL))
         value = (value << 8) | byte
     return value - ((value >> 15) << 16)
 

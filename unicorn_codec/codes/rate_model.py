@@ -20,7 +20,7 @@ from unicorn_codec.codes.context_model import (
     known,
 )
 from unicorn_codec.codes.context_model import fraction_bits as fraction_bits
-from unicorn_codec.devices import has_fast_bfloat16
+from unicorn_codec.devices import fast_arithmetic
 from unicorn_codec.format.header import MAX_LEVEL
 
 SMALLEST_SCALE = 0.06
@@ -117,7 +117,7 @@ class RateModel(nn.Module):
         channels, size, device = self.channels, self.hidden, pairs.device
         kernel = (self.earlier * self.earlier_mask).view(channels, 2, 3, 3, channels * size)
         kernel = kernel.permute(4, 0, 1, 2, 3).reshape(channels * size, 2 * channels, 3, 3)
-        with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
+        with fast_arithmetic(device):
             sums = F.conv2d(pairs.flatten(1, 2), kernel, padding=1)
         return sums.float().unflatten(1, (channels, size))
 

@@ -84,6 +84,7 @@ class CodeDecoder:
         latent_step: quantisation step of the codes.
         level: coarseness of that step, see ``model_level``.
         short: whether the codes are short ones.
+        fast: compute pixels by ``fast_arithmetic``.
     """
 
     codes: CodeSource
@@ -92,6 +93,7 @@ class CodeDecoder:
     short: bool
     autoencoder: Autoencoder
     model: ContextModel
+    fast: bool = False
 
     def read(
         self, indices: Sequence[int], width: int, height: int, *, steps: int | None = None
@@ -134,7 +136,7 @@ class CodeDecoder:
             step = part.step
             latents = torch.from_numpy(part.symbols).float()
             latents.mul_(step[:, None] if isinstance(step, torch.Tensor) else step)
-            decoded = self.autoencoder.decode_pictures(latents, height, width, step, half=part.half)
+            decoded = self.autoencoder.decode_pictures(latents, height, width, step, half=part.half, fast=self.fast)
             return dict(zip(part.places, decoded, strict=True))
 
         def pictures() -> Iterator[np.ndarray]:

@@ -69,8 +69,13 @@ def stored_autoencoder(reader: ContainerReader, described: Decoder, device: torc
     return None
 
 
-def load_decoder(reader: ContainerReader, described: Decoder, autoencoder: Autoencoder) -> PictureDecoder:
+def load_decoder(
+    reader: ContainerReader, described: Decoder, autoencoder: Autoencoder, *, fast: bool = False
+) -> PictureDecoder:
     """Build a decoder of an archive.
+
+    Args:
+        fast: compute the pixels of codes by ``fast_arithmetic``.
 
     Raises:
         FormatError: its weights are damaged, or do not fit.
@@ -108,6 +113,7 @@ def load_decoder(reader: ContainerReader, described: Decoder, autoencoder: Autoe
         short=described.short,
         autoencoder=autoencoder,
         model=context_model,
+        fast=fast,
     )
 
 

@@ -13,12 +13,14 @@ just before the first word is written; the decoder subtracts it after the last w
 has fewer redundant bits.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from unicorn_codec.concurrency import map_in_threads, usable_cores
 from unicorn_codec.errors import InvalidField
 
 PRECISION = 14
@@ -26,16 +28,21 @@ PRECISION = 14
 
 TOTAL = 1 << PRECISION
 
-_LOWEST = 1 << 16
+RAW_BITS = 16
+RAW_WIDTH = TOTAL >> 8
+"""Bits of a value that follows an escape symbol, and the slots of each of its bytes."""
+
+LOWEST = 1 << 16
 """Lower bound of states between symbols while there are words. The upper bound is 2^32."""
 
-_FIRST_OF_SHORT = 255
+FIRST_OF_SHORT = 255
 """Initial state of the lanes of short streams: small compared with the state after a symbol, but above the states that
 a damaged stream ends with, so that damage is detected."""
 
 _STATE_BYTES = 4
 
 Slots = NDArray[np.integer]
+DecodeStream = Callable[[int, NDArray[np.int64], int, int, int, NDArray[np.int64]], int]
 
 
 def encode(starts: Slots, frequencies: Slots, *, short: bool) -> list[bytes]:
@@ -48,7 +55,7 @@ def encode(starts: Slots, frequencies: Slots, *, short: bool) -> list[bytes]:
     """
     steps, streams, lanes = starts.shape
     # Floats, because NumPy divides them much faster. Values are integers up to 2^32, so floored quotients are exact.
-    states = np.full(streams * lanes, float(_FIRST_OF_SHORT if short else _LOWEST))
+    states = np.full(streams * lanes, float(FIRST_OF_SHORT if short else LOWEST))
     of_stream = states.reshape(streams, lanes)
     is_lifted = np.full(streams, not short)
     places: list[NDArray[np.intp]] = []
@@ -59,32 +66,37 @@ def encode(starts: Slots, frequencies: Slots, *, short: bool) -> list[bytes]:
         limits = frequency * (1 << (32 - PRECISION))
         if not is_lifted.all():
             # Tested as if states were raised by 2^16, so that raising one never exceeds 2^32.
-            will_be_full = (of_stream + _LOWEST >= limits.reshape(streams, lanes)).any(axis=1)
-            of_stream[will_be_full & ~is_lifted] += _LOWEST
+            will_be_full = (of_stream + LOWEST >= limits.reshape(streams, lanes)).any(axis=1)
+            of_stream[will_be_full & ~is_lifted] += LOWEST
             is_lifted |= will_be_full
         full = np.flatnonzero(states >= limits)
         if full.size:
-            high = np.floor(states[full] / _LOWEST)
+            high = np.floor(states[full] / LOWEST)
             places.append(full[::-1])
-            words.append((states[full] - high * _LOWEST)[::-1])
+            words.append((states[full] - high * LOWEST)[::-1])
             states[full] = high
         states += np.floor(states / frequency) * (TOTAL - frequency)
         states += start
-    heads = [head.tobytes() for head in of_stream.astype("<u4")]
-    tails = [tail.tobytes() for tail in _by_stream(places, words, lanes, streams)]
-    return [_join(head, tail) if short else head + tail for head, tail in zip(heads, tails, strict=True)]
+    tails = _by_stream(places, words, lanes, streams)
+    return [join(head, tail, short=short) for head, tail in zip(of_stream, tails, strict=True)]
 
 
-def _join(head: bytes, tail: bytes) -> bytes:
-    """Join states and words to a short stream. Trailing zero bytes of the states are omitted; if words follow, at most
-    one, which an odd number of bytes indicates."""
+def join(states: NDArray[Any], words: NDArray[np.uint16], *, short: bool) -> bytes:
+    """Return the bytes of a stream of L states and some words.
+
+    Of a short stream, trailing zero bytes of the states are omitted; if words follow, at most one, which an odd number
+    of bytes indicates.
+    """
+    head, tail = states.astype("<u4").tobytes(), words.astype("<u2").tobytes()
+    if not short:
+        return head + tail
     if not tail:
         return head.rstrip(b"\0")
     return (head if head[-1] else head[:-1]) + tail
 
 
 def _split(stream: bytes, lanes: int) -> tuple[bytes, bytes]:
-    """Invert ``_join``."""
+    """Invert ``join``, for a short stream."""
     head = _STATE_BYTES * lanes
     if len(stream) <= head:
         return stream.ljust(head, b"\0"), b""
@@ -97,11 +109,11 @@ def _by_stream(
 ) -> Iterable[NDArray[np.uint16]]:
     """Return the words of each stream in reading order, given those of all lanes in reverse order."""
     if not words:
-        return [np.zeros(0, "<u2")] * streams
+        return [np.zeros(0, np.uint16)] * streams
     owners = np.concatenate(places)[::-1] // lanes
     order = np.argsort(owners, kind="stable")
     ends = np.cumsum(np.bincount(owners, minlength=streams))
-    return np.split(np.concatenate(words)[::-1][order].astype("<u2"), ends[:-1])
+    return np.split(np.concatenate(words)[::-1][order].astype(np.uint16), ends[:-1])
 
 
 class RansDecoder:
@@ -120,23 +132,23 @@ class RansDecoder:
         parts = [_split(stream, lanes) if short else (stream[:least], stream[least:]) for stream in streams]
         tails = [np.frombuffer(tail, "<u2") for _, tail in parts]
         lengths = np.array([len(tail) for tail in tails])
-        self._short, self._last = short, _FIRST_OF_SHORT if short else _LOWEST
+        self.is_short, self._last = short, FIRST_OF_SHORT if short else LOWEST
         self._all_states = self._states = np.frombuffer(b"".join(head for head, _ in parts), "<u4").astype(np.int64)
         # Lower bound of the states: 0 once a short stream has no more words.
-        self._all_floors = self._floors = np.repeat(np.where((lengths > 0) | (not short), _LOWEST, 0), lanes)
+        self._all_floors = self._floors = np.repeat(np.where((lengths > 0) | (not short), LOWEST, 0), lanes)
         if (self._states < self._floors).any():  # such a lane would read a word even for nothing
-            raise InvalidField(f"a code that begins with a state below {_LOWEST}")
+            raise InvalidField(f"a code that begins with a state below {LOWEST}")
         self._owners = np.repeat(np.arange(len(streams)), lanes)
         self._ends = np.cumsum(lengths)
         self._next = self._ends - lengths
         # One extra word: a damaged stream may read past its end, which ``finish`` detects.
         self._words = np.concatenate([*tails, np.zeros(1, np.uint16)]).astype(np.int64)
-        self._lanes = lanes
+        self.lanes = lanes
 
     def keep(self, streams: int) -> None:
         """Continue with only the first streams."""
-        self._states = self._all_states[: streams * self._lanes]
-        self._floors = self._all_floors[: streams * self._lanes]
+        self._states = self._all_states[: streams * self.lanes]
+        self._floors = self._all_floors[: streams * self.lanes]
 
     def slots(self) -> NDArray[np.int64]:
         """Return (N L) slots, which select each lane's next symbol."""
@@ -153,10 +165,10 @@ class RansDecoder:
         if hungry.size:
             owners = self._owners[hungry]
             states[hungry] = (states[hungry] << 16) | self._read(owners)
-            if self._short:
+            if self.is_short:
                 ended = owners[self._next[owners] == self._ends[owners]]
-                self._all_states.reshape(-1, self._lanes)[ended] -= _LOWEST  # once each, however often it stands there
-                self._all_floors.reshape(-1, self._lanes)[ended] = 0
+                self._all_states.reshape(-1, self.lanes)[ended] -= LOWEST  # once each, however often it stands there
+                self._all_floors.reshape(-1, self.lanes)[ended] = 0
 
     def _read(self, owners: NDArray[np.intp]) -> NDArray[np.int64]:
         """Return the next word for some lanes, given the stream of each in ascending order."""
@@ -166,6 +178,23 @@ class RansDecoder:
         self._next += wanted
         read: NDArray[np.int64] = self._words[np.minimum(places, len(self._words) - 1)]
         return read
+
+    def decode_each(self, decode: DecodeStream) -> None:
+        """Decode the streams by a function, on all cores; the decoder must be at its start.
+
+        Args:
+            decode: called with a stream's number, states (L,), their lower bound, the place of its first word, the
+                place after its last one, and all words. It returns the place after the last word that it read.
+        """
+
+        def decode_one(stream: int) -> int:
+            first, end = int(self._next[stream]), int(self._ends[stream])
+            floor = int(self._all_floors[stream * self.lanes])
+            return decode(stream, states[stream], floor, first, end, self._words)
+
+        states, threads = self._all_states.reshape(-1, self.lanes), usable_cores()
+        read = map_in_threads(decode_one, range(len(states)), threads=threads, pending=2 * threads)
+        self._next[:] = list(read)
 
     def finish(self) -> None:
         """Check that every stream was read to its end, and ended in the encoder's initial state.
@@ -180,8 +209,6 @@ class RansDecoder:
 FEW_LANES = 6
 """Number of lanes up to which Python's integers are faster than arrays of NumPy."""
 
-_RAW_BITS = 16
-_RAW_WIDTH = TOTAL >> 8
 _SLOT = TOTAL - 1
 
 
@@ -209,21 +236,21 @@ class FewLanes:
     """
 
     def __init__(self, decoder: RansDecoder) -> None:
-        lanes = decoder._lanes
+        lanes = decoder.lanes
         self._states: list[list[int]] = decoder._all_states.reshape(-1, lanes).tolist()
         self._floors: list[int] = decoder._all_floors[::lanes].tolist()
         self._next: list[int] = decoder._next.tolist()
         self._ends: list[int] = decoder._ends.tolist()
         self._words: list[int] = decoder._words.tolist()
-        self._short, self._last, self._lanes = decoder._short, decoder._last, lanes
+        self._short, self._last, self.lanes = decoder.is_short, decoder._last, lanes
 
     def read(self, tables: SymbolTables, numbers: NDArray[np.int64], lowest: NDArray[np.int64]) -> NDArray[np.int64]:
         """Read values: ``numbers`` of their tables and values of those tables' first symbols, (T, N L) each."""
         values = np.empty_like(lowest)
-        for stream in range(numbers.shape[1] // self._lanes):
-            own = slice(stream * self._lanes, (stream + 1) * self._lanes)
+        for stream in range(numbers.shape[1] // self.lanes):
+            own = slice(stream * self.lanes, (stream + 1) * self.lanes)
             found = self._read_stream(stream, tables, numbers[:, own].tolist(), lowest[:, own].tolist())
-            values[:, own] = np.reshape(found, (len(values), self._lanes))  # of no steps, too
+            values[:, own] = np.reshape(found, (len(values), self.lanes))  # of no steps, too
         return values
 
     def _read_stream(
@@ -260,13 +287,13 @@ class FewLanes:
     def _read_raw(self, stream: int, escaped: list[bool]) -> list[int]:
         """Read values of 16 raw bits, for the lanes that have one."""
         values = [0] * len(escaped)
-        for _ in range(_RAW_BITS // 8):
+        for _ in range(RAW_BITS // 8):
             slots = [state & _SLOT for state in self._states[stream]]
-            found = [slot // _RAW_WIDTH for slot in slots]
-            starts = [byte * _RAW_WIDTH if is_raw else 0 for byte, is_raw in zip(found, escaped, strict=True)]
-            self._advance(stream, slots, starts, [_RAW_WIDTH if is_raw else TOTAL for is_raw in escaped])
+            found = [slot // RAW_WIDTH for slot in slots]
+            starts = [byte * RAW_WIDTH if is_raw else 0 for byte, is_raw in zip(found, escaped, strict=True)]
+            self._advance(stream, slots, starts, [RAW_WIDTH if is_raw else TOTAL for is_raw in escaped])
             values = [value << 8 | byte for value, byte in zip(values, found, strict=True)]
-        return [value - (value >> _RAW_BITS - 1 << _RAW_BITS) for value in values]
+        return [value - (value >> RAW_BITS - 1 << RAW_BITS) for value in values]
 
     def _advance(self, stream: int, slots: list[int], starts: list[int], widths: list[int]) -> None:
         """Remove decoded symbols from the lanes of a stream; see ``RansDecoder.advance``."""
@@ -284,7 +311,7 @@ class FewLanes:
         """Set the next word of a stream after a step that read some."""
         self._next[stream] = place
         if self._short and place == self._ends[stream]:
-            self._states[stream][:] = [state - _LOWEST for state in self._states[stream]]
+            self._states[stream][:] = [state - LOWEST for state in self._states[stream]]
             self._floors[stream] = 0
 
     def finish(self) -> None:

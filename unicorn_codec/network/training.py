@@ -20,7 +20,7 @@ from torch import Tensor
 
 from unicorn_codec.checkpoints import read_metadata, write_checkpoint
 from unicorn_codec.config import TrainConfig
-from unicorn_codec.devices import has_fast_bfloat16
+from unicorn_codec.devices import fast_arithmetic
 from unicorn_codec.network.denoiser import Denoiser
 from unicorn_codec.network.diffusion import add_noise
 from unicorn_codec.network.weight_rounding import FREEZE_FROM, NOISE_FROM, REFIT_STEPS, ROUND_FROM, WeightRounding
@@ -297,6 +297,6 @@ def denoising_loss(
     fresh = torch.randn(group.noise.shape, generator=random, device=device)
     noise = torch.where(stored, group.noise, fresh)
     noisy_latents = add_noise(group.latents, noise, timesteps)
-    with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
+    with fast_arithmetic(device):
         predicted = denoiser(noisy_latents, timesteps, group.indices)
     return F.mse_loss(predicted.float(), noise if prediction == "noise" else group.latents)

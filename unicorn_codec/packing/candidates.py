@@ -5,7 +5,7 @@ CandidateChooser: latents > the cheaper of whole and half size > Objective.refin
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -72,12 +72,14 @@ class CandidateChooser:
         autoencoder: of the archive, its decoder with the archive's update.
         rate: on the autoencoder's device.
         measure: distortion that refinement minimises.
+        ways: step until which each picture, by position, is known to cost less at whole size, and from which at half.
     """
 
     pictures: PictureSource
     autoencoder: PackagedAutoencoder
     rate: RateModel
     measure: Measure = distortion
+    ways: dict[int, tuple[float, float]] = field(default_factory=dict)
 
     def choose(
         self,

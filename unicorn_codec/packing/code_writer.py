@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unicorn_codec.codes.context_model import ContextModel, level_of
-from unicorn_codec.codes.latent_coding import LARGEST_SYMBOL, encode_symbols
+from unicorn_codec.codes.context_model import LARGEST_SYMBOL, ContextModel, level_of
+from unicorn_codec.codes.latent_coding import encode_symbols
 from unicorn_codec.format.cell_map import Offsets, cell_levels, cell_steps, mark_mapped
 from unicorn_codec.format.code_kinds import decoder_step, mark_half_size, model_level
 from unicorn_codec.packing.candidates import Candidate

@@ -139,7 +139,7 @@ class FolderEncoder:
         return replace(
             self,
             latents=LatentSource(self.pictures, models.autoencoder),
-            chooser=replace(self.chooser, autoencoder=models.autoencoder, rate=rate),
+            chooser=replace(self.chooser, autoencoder=models.autoencoder, rate=rate, ways={}),
             model=models.context_model,
             update=update,
         )
@@ -251,7 +251,9 @@ class FolderEncoder:
         """Return the codes of the tiles of a large picture, each of which is coded as a picture of its own."""
         tiles = self.pictures.tiles_of(position)
         latents = LatentSource(tiles, self.autoencoder)
-        encoder = replace(self, latents=latents, chooser=replace(self.chooser, pictures=tiles), checkpoint=None)
+        encoder = replace(
+            self, latents=latents, chooser=replace(self.chooser, pictures=tiles, ways={}), checkpoint=None
+        )
         codes = dict[int, bytes]()
         for batch, of_batch in latents.of(range(len(tiles))):
             codes |= encoder.encode_batch(batch, of_batch, step, rounds, progress)

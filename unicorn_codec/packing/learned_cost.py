@@ -12,7 +12,7 @@ from unicorn_codec.codes.context_model import level_of
 from unicorn_codec.codes.context_update import updated_rate_parameters
 from unicorn_codec.codes.rate_model import RateModel
 from unicorn_codec.codes.stored_update import CONTEXT
-from unicorn_codec.devices import has_fast_bfloat16, map_in_workers
+from unicorn_codec.devices import fast_arithmetic, map_in_workers
 from unicorn_codec.format.code_kinds import decoder_step, model_level
 from unicorn_codec.packing.learning_windows import LearningWindows
 from unicorn_codec.packing.refinement import Objective, bits_worth
@@ -68,7 +68,7 @@ class LearnedCost:
         step = decoder_step(self.step, half=windows.half)
         parameters = updated_parameters(network, update)
         original = windows.pixels.to(device).float() / 127.5 - 1
-        with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
+        with fast_arithmetic(device):
             symbols = self._encoded(windows, parameters)
             rounded = symbols + (symbols.round() - symbols).detach()
             steps = torch.full((len(symbols),), step, device=device)

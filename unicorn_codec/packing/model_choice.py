@@ -8,6 +8,7 @@ from unicorn_codec.devices import choose_device
 from unicorn_codec.errors import FormatError
 from unicorn_codec.format.carried_codes import parse_carried
 from unicorn_codec.model_registry import AUTOENCODER, names
+from unicorn_codec.packing.folder_encoder import FolderEncoder
 from unicorn_codec.packing.into_codes import new_encoder
 from unicorn_codec.packing.learned_cost import LearnedCost
 from unicorn_codec.packing.learning_windows import gather_windows
@@ -44,8 +45,11 @@ def choose_model(pictures: PictureSource, options: CodesOptions, observer: Obser
     if options.autoencoder != AUTO or not len(pictures):
         return None
     device = choose_device(options.device)
-    models = [PackagedAutoencoder(device, name=name) for name in names(AUTOENCODER)]
-    coarsest = min(model.network.max_step for model in models)
+    encoders = {
+        name: new_encoder(pictures, PackagedAutoencoder(device, name=name), load_context_model(name))
+        for name in names(AUTOENCODER)
+    }
+    coarsest = max(encoder.coarsest for encoder in encoders.values())
     target = resolve(options.target, pixels=pictures.pixels, coarsest=coarsest)
     if isinstance(target, AsAvif):
         return None
@@ -55,9 +59,10 @@ def choose_model(pictures: PictureSource, options: CodesOptions, observer: Obser
         return None
     step = target.step if isinstance(target, AtStep) else USUAL_STEP
     costs = dict[str, tuple[float, float]]()
-    for model in models:
-        costs[model.reference.name] = sample_cost(pictures, model, step, options.seed)
-        observer.stage("choosing", len(costs), len(models))
+    for number, (name, encoder) in enumerate(encoders.items(), start=1):
+        if step <= encoder.coarsest:
+            costs[name] = sample_cost(encoder, step, options.seed)
+        observer.stage("choosing", number, len(encoders))
     best = min(costs, key=lambda name: costs[name][1])
     bits, least = costs[best]
     excess = {name: (cost - least) / bits for name, (_, cost) in costs.items() if name != best}
@@ -77,9 +82,8 @@ def carried_models(pictures: PictureSource) -> Iterator[str]:
             yield name
 
 
-def sample_cost(pictures: PictureSource, model: PackagedAutoencoder, step: float, seed: int) -> tuple[float, float]:
-    """Return the bits per pixel of a sample's codes by a model, and their cost in bits per pixel."""
-    encoder = new_encoder(pictures, model, load_context_model(model.reference.name))
+def sample_cost(encoder: FolderEncoder, step: float, seed: int) -> tuple[float, float]:
+    """Return the bits per pixel of a sample's codes by an encoder's model, and their cost in bits per pixel."""
     windows = gather_windows(encoder, step, seed, most=WINDOWS)
     cost = LearnedCost(models=encoder.models, rate=encoder.chooser.rate, step=step)
     return cost.measure(windows, start_update(encoder.models, 0, seed))

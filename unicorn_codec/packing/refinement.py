@@ -21,7 +21,7 @@ from unicorn_codec.codes.context_model import level_of
 from unicorn_codec.codes.latent_coding import picture_lanes
 from unicorn_codec.codes.rate_model import RateModel
 from unicorn_codec.concurrency import check_cancelled
-from unicorn_codec.devices import has_fast_bfloat16
+from unicorn_codec.devices import fast_arithmetic, has_fast_bfloat16
 from unicorn_codec.effort import RANDOM_EFFORT
 from unicorn_codec.format.cell_map import cell_levels, cell_steps
 from unicorn_codec.format.code_kinds import decoder_step, model_level
@@ -141,8 +141,7 @@ class Objective:
             symbols: (N, C, h, w) latents in units of the own step, rounded hard or softly.
         """
         height, width = pictures.shape[2:]
-        device = symbols.device
-        with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
+        with fast_arithmetic(symbols.device):
             decoded = self.autoencoder.decode(self.latents_of(symbols), self.steps)
         decoded = (double(decoded.float()) if self.half else decoded.float())[:, :, :height, :width]
         return self._bits(symbols) + self._worth(decoded, pictures, self._octaves_of_pixels(height, width))
@@ -176,7 +175,9 @@ class Objective:
         """Return (N,) costs of pictures (N, H, W, 3), uint8, coded by latents, which this method rounds."""
         height, width = pixels.shape[1:3]
         symbols = self.quantised(latents).round()
-        decoded = self.autoencoder.decode_pictures(self.latents_of(symbols), height, width, self.steps, half=self.half)
+        decoded = self.autoencoder.decode_pictures(
+            self.latents_of(symbols), height, width, self.steps, half=self.half, fast=True
+        )
         costs = self._bits_of_rounded(symbols)
         octaves = self._octaves_of_pixels(height, width)
         with torch.inference_mode():

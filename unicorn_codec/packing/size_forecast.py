@@ -34,8 +34,8 @@ class SampledPictures:
 
     def __init__(self, chooser: CandidateChooser, positions: Sequence[int], latents: Tensor) -> None:
         self._chooser, self.positions, self.latents = chooser, positions, latents
-        self._whole_until = np.full(len(positions), FINEST_WITH_HALVES)
-        self._half_from = np.full(len(positions), np.inf)
+        known = [chooser.ways.get(position, (FINEST_WITH_HALVES, np.inf)) for position in positions]
+        self._whole_until, self._half_from = map(np.array, zip(*known, strict=True))
 
     def chosen(self, step: float) -> list[Candidate]:
         """Return the candidates at a step, without refinement."""
@@ -66,6 +66,8 @@ class SampledPictures:
             cheaper = self._chooser.are_cheaper_at_half(windows, whole, half, step, of_windows)
             self._half_from[unknown[cheaper]] = step
             self._whole_until[unknown[~cheaper]] = step
+            known = zip(self._whole_until.tolist(), self._half_from.tolist(), strict=True)
+            self._chooser.ways.update(zip(self.positions, known, strict=True))
         return self._half_from <= step
 
     @property

@@ -8,8 +8,8 @@ import copy
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, nullcontext
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -22,14 +22,14 @@ from safetensors.torch import load as load_safetensors
 from torch import Tensor, nn
 
 from unicorn_codec.concurrency import check_cancelled
-from unicorn_codec.devices import map_in_workers
+from unicorn_codec.devices import fast_arithmetic, map_in_workers
 from unicorn_codec.errors import AutoencoderUnavailable
 from unicorn_codec.format.header import AutoencoderReference
 from unicorn_codec.freed_memory import return_freed_memory
 from unicorn_codec.model_registry import AUTOENCODER, default_name, get_model, names
 from unicorn_codec.transform.coding_autoencoder import CodingAutoencoder
 from unicorn_codec.transform.resampling import double
-from unicorn_codec.transform.tiling import UNTILED_PIXELS, margin_of, tiles
+from unicorn_codec.transform.tiling import TILE_SIDE, UNTILED_PIXELS, Span, margin_of, tiles
 
 SCALE_SUFFIX = ".scale"
 """Suffix of a kernel's name that names the scales of its rows."""
@@ -93,37 +93,49 @@ class Autoencoder(ABC):
         cell = self.reference.downsampling
         count, rows, columns = len(pixels), height // cell, width // cell
         latents = torch.empty(count, self.reference.latent_channels, rows, columns)
-        for row, column in tiles(rows, columns, cell, self.encoder_margin):
-            check_cancelled()
+
+        def encode(place: tuple[Span, Span]) -> None:
+            row, column = place
             cut = _padded_cut(pixels, row.input(cell), column.input(cell))  # the whole is not copied for its padding
             tile = torch.from_numpy(cut).to(self.device).permute(0, 3, 1, 2)
             with torch.inference_mode():
-                encoded = self.encode(tile.float() / 127.5 - 1)
+                encoded = self.encode(tile.float() / 127.5 - 1).float()
             latents[:, :, row.output(1), column.output(1)] = encoded[:, :, row.cropped(1), column.cropped(1)].cpu()
-            if count * height * width > UNTILED_PIXELS:
-                del cut, tile, encoded
-                return_freed_memory()
+
+        self._in_tiles(encode, tiles(rows, columns, cell, self.encoder_margin), count * height * width)
         return latents
 
+    def _in_tiles(
+        self, work: Callable[[tuple[Span, Span]], None], places: Iterable[tuple[Span, Span]], pixels: int
+    ) -> None:
+        """Do the work on each tile of some pictures, on all cores; ``pixels`` is the number of all their pixels."""
+        of_tile = pixels if pixels <= UNTILED_PIXELS else TILE_SIDE**2
+        with closing(map_in_workers(work, places, self.device, pixels=of_tile)) as done:
+            for _ in done:
+                check_cancelled()
+                if pixels > UNTILED_PIXELS:
+                    return_freed_memory()
+
     def decode_pictures(
-        self, latents: Tensor, height: int, width: int, step: Steps, *, half: bool = False
+        self, latents: Tensor, height: int, width: int, step: Steps, *, half: bool = False, fast: bool = False
     ) -> list[np.ndarray]:
         """Decode raw latents and crop the padding. Returns uint8 (height, width, 3) each.
 
         Args:
             step: quantisation step of the latents, or those of their cells.
             half: the latents are of pictures at half size.
+            fast: compute by ``fast_arithmetic``.
         """
-        return list(self.iterate_pictures(latents, height, width, step, half=half))
+        return list(self.iterate_pictures(latents, height, width, step, half=half, fast=fast))
 
     def iterate_pictures(
-        self, latents: Tensor, height: int, width: int, step: Steps, *, half: bool = False
+        self, latents: Tensor, height: int, width: int, step: Steps, *, half: bool = False, fast: bool = False
     ) -> Iterator[np.ndarray]:
         """Decode like ``decode_pictures``, and yield each picture as soon as it is ready."""
         together = self.pictures_at_once(height, width)
 
         def decode(batch: tuple[Tensor, Steps]) -> np.ndarray:
-            return self._decode_in_tiles(*batch, height, width, half=half)
+            return self._decode_in_tiles(*batch, height, width, half=half, fast=fast)
 
         parts, pixels = latents.split(together), together * height * width
         batches = zip(parts, step.split(together) if isinstance(step, Tensor) else repeat(step), strict=False)
@@ -131,26 +143,29 @@ class Autoencoder(ABC):
             for pictures in decoded:
                 yield from pictures
 
-    def _decode_in_tiles(self, latents: Tensor, step: Steps, height: int, width: int, *, half: bool) -> np.ndarray:
+    def _decode_in_tiles(
+        self, latents: Tensor, step: Steps, height: int, width: int, *, half: bool, fast: bool
+    ) -> np.ndarray:
         """Decode latents to (N, height, width, 3) uint8."""
         cell, margin = self.reference.downsampling, self.decoder_margin
         if half:  # doubling sees two pixels on each side
             cell, margin = 2 * cell, None if margin is None else margin + 1
         pictures = np.empty((len(latents), height, width, 3), np.uint8)
         rows, columns = latents.shape[2:]
-        for row, column in tiles(rows, columns, cell, margin):
-            check_cancelled()
-            with torch.inference_mode():
+
+        def decode(place: tuple[Span, Span]) -> None:
+            row, column = place
+            with torch.inference_mode(), fast_arithmetic(self.device) if fast else nullcontext():  # of this thread
                 tile = latents[:, :, row.input(1), column.input(1)].to(self.device)
                 of_tile = step[:, row.input(1), column.input(1)] if isinstance(step, Tensor) else step
-                decoded = self.decode(tile, of_tile)
-                decoded = (double(decoded.float()) if half else decoded)[:, :, row.cropped(cell), column.cropped(cell)]
-                pixels = ((decoded.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-            place = pictures[:, row.output(cell), column.output(cell)]  # cropped where the picture ends
-            place[:] = pixels.permute(0, 2, 3, 1).cpu().numpy()[:, : place.shape[1], : place.shape[2]]
-            if pictures[..., 0].size > UNTILED_PIXELS:
-                del tile, decoded, pixels
-                return_freed_memory()
+                decoded = self.decode(tile, of_tile).float()
+            with torch.inference_mode():
+                decoded = (double(decoded) if half else decoded)[:, :, row.cropped(cell), column.cropped(cell)]
+                pixels = ((decoded.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+            target = pictures[:, row.output(cell), column.output(cell)]  # cropped where the picture ends
+            target[:] = pixels.permute(0, 2, 3, 1).cpu().numpy()[:, : target.shape[1], : target.shape[2]]
+
+        self._in_tiles(decode, tiles(rows, columns, cell, margin), pictures[..., 0].size)
         return pictures
 
 
@@ -193,7 +208,8 @@ class PackagedAutoencoder(Autoencoder):
         return other
 
     def encode(self, pictures: Tensor) -> Tensor:
-        return self.network.encode(pictures.contiguous(memory_format=torch.channels_last))[:, : self.channels]
+        with fast_arithmetic(self.device):  # latents are rounded more coarsely
+            return self.network.encode(pictures.contiguous(memory_format=torch.channels_last))[:, : self.channels]
 
     def decode(self, latents: Tensor, step: Steps) -> Tensor:
         missing = self.network.latent_channels - latents.shape[1]

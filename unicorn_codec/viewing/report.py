@@ -71,8 +71,8 @@ def write_report_page(
         OutputError: the page exists or cannot be written.
         FormatError: the archive is damaged.
     """
-    settings = {"device": options.device, "autoencoder": options.autoencoder}
-    with Archive.open(output, **settings, max_pixels=options.read.max_pixels) as archive:
+    device, autoencoder, most = options.device, options.autoencoder, options.read.max_pixels
+    with Archive.open(output, device=device, autoencoder=autoencoder, max_pixels=most) as archive:
         lengths = {row.index: row.length for index in archive.indices if (row := archive.reader.any_row(index))}
         compared = list(worst_pictures(archive, folder, options, report, lengths))
     style = static(*REPORT_STYLES)
