@@ -129,7 +129,7 @@ def keep(found: Result, measured: Future[Values]) -> None:
         print(f"{found.values['result']}: skipped, {error}", flush=True)
         return
     found.add(point)
-    rate = 8 * sum(point["bytes"]) / sum(point["pixels"])
+    rate = 8 * sum(point["bare_bytes"]) / sum(point["pixels"])
     print(
         f"{found.values['result']}: {point['title']}, {point['setting']}: {rate:.4f} bits per pixel, "
         f"{point['encode_s']:.1f} s of a processor to encode, {point['decode_s']:.1f} s to decode",

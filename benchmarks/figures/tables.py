@@ -160,7 +160,7 @@ def readme_table(results: Sequence[Measured]) -> str:
 
 def rival_tables(results: Sequence[Measured]) -> str:
     """Return a table of every codec on every set."""
-    head = ["pictures", "codec", *(METRICS[m].title.split(" (")[0] for m in JUDGES), "encode, s", "decode, s"]
+    head = ["pictures", "codec", *(METRICS[m].title.split(" (")[0] for m in JUDGES), "encode, s/MP", "decode, s/MP"]
     rows: list[list[str]] = []
     for result in results:
         seen = " (of a source that the models were trained on)" if result.about.seen else ""
@@ -168,7 +168,14 @@ def rival_tables(results: Sequence[Measured]) -> str:
         families = {column.family for column in result.columns}
         for family in (name for name in TITLES if name in families):
             gains = [gain_text(result.gain(family, metric)) for metric in JUDGES]
-            rows.append([first, TITLES[family], *gains, *(f"{s:.2g}" for s in result.processor_s(family))])
+            rows.append(
+                [
+                    first,
+                    TITLES[family],
+                    *gains,
+                    *(f"{s:.0f}" if s >= 10 else f"{s:.2g}" for s in result.processor_s(family)),
+                ]
+            )
     return table(head, once(rows, 0))
 
 
