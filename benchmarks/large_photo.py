@@ -36,7 +36,8 @@ UNPACK = """
 import sys
 from unicorn_codec.archive import Archive
 from unicorn_codec.pictures.images import write_picture
-with Archive.open(sys.argv[1], device="cpu", max_pixels=1 << 30) as archive:
+options = {option: True for option in sys.argv[3:]}
+with Archive.open(sys.argv[1], device="cpu", max_pixels=1 << 30, **options) as archive:
     for index, pixels in archive.iterate(archive.indices):
         write_picture(pixels, sys.argv[2], overwrite=True)
 """
@@ -76,12 +77,15 @@ def run(program: str, library: Path, *arguments: object) -> tuple[Row, str]:
     return {"wall_s": seconds, "processor_s": used.ru_utime + used.ru_stime, "peak_mb": used.ru_maxrss / 1024}, printed
 
 
-def measure(library: Path, work: Path, effort: int) -> Row:
-    """Pack and unpack the photo with the library of a checkout."""
+def measure(library: Path, work: Path, effort: int, *, fast: bool) -> Row:
+    """Pack and unpack the photo with the library of a checkout, in bfloat16 too if it can."""
     packed, printed = run(PACK, library, work / "photos", work / "photo.uni", effort)
     unpacked, _ = run(UNPACK, library, work / "photo.uni", work / "photo.png")
     file_bytes, psnr_db = printed.split()
-    return {"pack": packed, "unpack": unpacked, "file_bytes": int(file_bytes), "psnr_db": float(psnr_db)}
+    row = {"pack": packed, "unpack": unpacked, "file_bytes": int(file_bytes), "psnr_db": float(psnr_db)}
+    if fast:
+        row["unpack --fast"], _ = run(UNPACK, library, work / "photo.uni", work / "photo.png", "fast")
+    return row
 
 
 def main() -> None:
@@ -95,7 +99,9 @@ def main() -> None:
     (args.work / "photos").mkdir(parents=True, exist_ok=True)
     size = make_photo(args.data, args.megapixels, args.work / "photos" / "photo.jpg")
     here = Path(__file__).parent.parent
-    results = [measure(library, args.work, args.effort) for library in filter(None, (args.against, here))]
+    results = [
+        measure(library, args.work, args.effort, fast=library == here) for library in filter(None, (args.against, here))
+    ]
     values: Row = {"size": size, "effort": args.effort, "results": results}
     if args.against:
         before, after = results
