@@ -92,8 +92,8 @@ STDOUT = "-"
 @click.option(
     "--fast",
     is_flag=True,
-    help="Compute pixels in bfloat16, up to four times as fast where the processor has it. They then differ by 50 to "
-    "60 dB from exact ones.",
+    help="Compute pixels in bfloat16 where the processor has it: sooner, and nearly the same. Of noise they differ "
+    "more than the format allows.",
 )
 @sampling_steps_option
 @device_option

@@ -211,7 +211,9 @@ class FakeArchive:
         pass
 
     @classmethod
-    def open(cls, path: Path, *, device: str, autoencoder: str | None, max_pixels: int) -> "FakeArchive":
+    def open(
+        cls, path: Path, *, device: str, autoencoder: str | None, max_pixels: int, fast: bool = False
+    ) -> "FakeArchive":
         return cls()
 
     @property

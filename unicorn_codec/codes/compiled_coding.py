@@ -28,8 +28,8 @@ if TYPE_CHECKING:  # at run time it would load numba
 
 KERNELS = "unicorn_codec.codes.compiled_kernels"
 
-POSITIONS_WORTH_LOADING = 1 << 13
-"""Grid positions, 32 pictures of 256x256, whose coding in NumPy takes as long as loading numba and the kernels does."""
+POSITIONS_WORTH_LOADING = 1 << 14
+"""Grid positions, 64 pictures of 256x256, whose coding in NumPy takes as long as loading numba and the kernels does."""
 
 _STEPS_A_VALUE = 3
 """One, and two more for one that is escaped."""
