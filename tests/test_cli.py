@@ -202,6 +202,9 @@ class FakeArchive:
     def carried_code(self, index: int, *, with_update: bool) -> None:
         return None
 
+    def size(self, index: int) -> tuple[int, int]:
+        return 4, 3
+
     def __enter__(self) -> "FakeArchive":
         return self
 
