@@ -5,7 +5,8 @@
     python -m benchmarks.figures --list --size full        # what it would measure, and about how long
     python -m benchmarks.figures --tables                  # write the tables again, measure nothing
 
-This codec runs at the defaults of ``pack``: learning, AVIF where it codes better, default effort, one archive a rate.
+This codec runs at the defaults of ``pack``: learning, AVIF where it codes better, default effort. It makes an archive
+a quality.
 Rivals code some of its pictures (``compared``) at settings that enclose its qualities. Every finished point is written
 at once; the same command goes on where it stopped. Points of this codec are measured again when the package's models
 change.
@@ -45,7 +46,8 @@ START_SECONDS, OWN_SECONDS, LEARNING_SECONDS = 5.0, 60.0, 200.0
 SLOW_AVIF_SECONDS, VVC_SECONDS, RIVAL_SECONDS, METRIC_SECONDS = 30.0, 15.0, 4.0, 5.0
 """Estimated processor seconds a megapixel, to start and to learn. Learning is given up early where it does not pay."""
 
-LEAST_LEARNED_BYTES = 47_000
+LEAST_LEARNED_BYTES, LEAST_LEARNED_RATE = 47_000, 0.1
+"""Bytes of codes below which nothing is learned, and the usual bits per pixel."""
 
 
 class Result:
@@ -76,9 +78,10 @@ class Result:
 
 
 def own_codec(result: SetResult, device: str) -> Unicorn:
-    """Return this codec at the defaults of ``pack``, at the rates of a result."""
+    """Return this codec at the defaults of ``pack``, at the qualities of a result."""
     settings = {
-        f"{rate:g} bpp": CodesOptions(seed=SEED, device=device, target=Target(Goal.RATE, rate)) for rate in result.rates
+        f"quality {target:g}": CodesOptions(seed=SEED, device=device, target=Target(Goal.QUALITY, target))
+        for target in result.targets
     }
     return Unicorn(settings=settings)
 
@@ -160,8 +163,9 @@ def estimate(result: SetResult, size: str, pixels: float) -> float:
         pixels: of a picture, on average.
     """
     packed, compared = (count[size] * pixels / 1e6 for count in (result.packed, result.compared))
-    seconds = len(result.rates) * (START_SECONDS + packed * (OWN_SECONDS + METRIC_SECONDS))
-    seconds += sum(LEARNING_SECONDS for rate in result.rates if rate * packed * 1e6 / 8 > LEAST_LEARNED_BYTES)
+    seconds = len(result.targets) * (START_SECONDS + packed * (OWN_SECONDS + METRIC_SECONDS))
+    if LEAST_LEARNED_RATE * packed * 1e6 / 8 > LEAST_LEARNED_BYTES:
+        seconds += len(result.targets) * LEARNING_SECONDS
     for codec in strong_rivals(result.qualities, result.slow_qualities):
         each = {"avif-s0": SLOW_AVIF_SECONDS, "vvc-int": VVC_SECONDS}.get(codec.name[:7], RIVAL_SECONDS)
         seconds += len(codec.settings) * compared * (each + METRIC_SECONDS)
