@@ -3,10 +3,12 @@
     python models/train_kl.py --data PICTURES --out kl-8x4 --minutes 30
 
 The package does not ship it. It gives ``pack --overfit --autoencoder kl-8x4`` and ``--index-only`` latents of that kind
-where no weights can be downloaded. The folder is written every few minutes, and a later run continues from it.
+where no weights can be downloaded. The folder is written every few minutes, in float16, and a later run continues from
+it.
 """
 
 import argparse
+import copy
 import json
 import random
 import time
@@ -146,7 +148,7 @@ def main() -> None:
         psnrs = [*psnrs[-99:], psnr]
         if share >= 1 or time.monotonic() - saved > SAVE_SECONDS:
             saved = time.monotonic()
-            model.save_pretrained(chosen.out)
+            copy.deepcopy(model).half().save_pretrained(chosen.out)
             print(json.dumps({"step": step + 1, "psnr_db": round(sum(psnrs) / len(psnrs), 2)}), flush=True)
         if share >= 1:
             return
