@@ -113,13 +113,14 @@ def run_set(result: SetResult, args: argparse.Namespace, origin: Values) -> None
             "packed": names[0],
             "compared": names[1],
         }
+        judged = None if result.judge_all else names[1]
         found = Result(args.out / f"{result.name}.json", about | origin)
         ours, theirs = missing_points(result, found, args.device, some.sizes)
         spawn = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(args.jobs, spawn, begin_process) as pool:
             for codec, setting in ours:
                 with ProcessPoolExecutor(1, spawn) as alone:  # on all cores, as pack runs
-                    keep(found, alone.submit(measure_point, codec, setting, pictures))
+                    keep(found, alone.submit(measure_point, codec, setting, pictures, judged))
             for future in as_completed([pool.submit(measure_point, c, setting, some) for c, setting in theirs]):
                 keep(found, future)
 

@@ -18,6 +18,7 @@ class SetResult:
         compared: number of those that rivals code as well, evenly spaced.
         targets: values of ``--quality``.
         qualities, slow_qualities: of AVIF at speed 4 and 0, so that its qualities enclose ours.
+        judge_all: whether the quality of all packed pictures is measured, not only of those that rivals code as well.
         seen: whether pictures of the same source were among those that the shipped models were trained on.
     """
 
@@ -29,6 +30,7 @@ class SetResult:
     targets: tuple[float, ...]
     qualities: tuple[int, ...] = (0, 14, 28, 44)
     slow_qualities: tuple[int, ...] = (0, 18, 38)
+    judge_all: bool = False
     seen: bool = False
 
 
@@ -73,6 +75,7 @@ SET_RESULTS = (
         name="kodak",
         title="Kodak, 768x512",
         folder="kodak-24",
+        judge_all=True,
         packed=counts(2, 24, 24, 24),
         compared=counts(2, 4, 12, 24),
         targets=(20, 50),

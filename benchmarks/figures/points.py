@@ -7,10 +7,8 @@ import os
 import resource
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,11 +53,11 @@ def begin_process() -> None:
     torch.set_num_threads(1)
 
 
-def measure_point(codec: Codec, setting: str, pictures: PictureSet, pool: Executor | None = None) -> Values:
+def measure_point(codec: Codec, setting: str, pictures: PictureSet, judged: Collection[str] | None = None) -> Values:
     """Encode and decode pictures, and return bytes, qualities and processor seconds.
 
     Args:
-        pool: processes that measure qualities; None: this one does.
+        judged: names of the pictures whose quality is measured, which takes longer than coding; None: all.
 
     Raises:
         UnicornError: the codec failed.
@@ -67,10 +65,14 @@ def measure_point(codec: Codec, setting: str, pictures: PictureSet, pool: Execut
     with tempfile.TemporaryDirectory(prefix="unicorn-results-") as name:
         coded = _code(codec, setting, pictures, Path(name))
         archive = _archive_values(Path(name)) if isinstance(codec, Unicorn) else {}
-    pairs = zip(list(pictures), coded.decoded, strict=True)
-    measure = partial(_measure, features=None)
-    rows: list[PictureQuality] = list(map(measure, pairs) if pool is None else pool.map(measure, pairs))
-    columns: dict[str, Sequence[float | None]] = {metric: [row.values[metric] for row in rows] for metric in METRICS}
+    names = [one.name for one in pictures.folder.pictures]
+    rows = [
+        measure_pair(original, decoded, None) if judged is None or name in judged else None
+        for name, original, decoded in zip(names, pictures, coded.decoded, strict=True)
+    ]
+    columns: dict[str, Sequence[float | None]] = {
+        metric: [None if row is None else row.values[metric] for row in rows] for metric in METRICS
+    }
     columns |= {"bytes": coded.bytes, "bare_bytes": coded.bare_bytes}
     return {
         "codec": codec.name,
@@ -78,7 +80,7 @@ def measure_point(codec: Codec, setting: str, pictures: PictureSet, pool: Execut
         "setting": setting,
         "pixels": [width * height for width, height in pictures.sizes],
         **{name: [_rounded(name, value) for value in values] for name, values in columns.items()},
-        "kid": _kid(rows),
+        "kid": _kid([row for row in rows if row is not None]),
         "encode_s": round(coded.encode_s, 2),
         "decode_s": round(coded.decode_s, 2),
         **archive,
@@ -87,10 +89,6 @@ def measure_point(codec: Codec, setting: str, pictures: PictureSet, pool: Execut
 
 def _rounded(name: str, value: float | None) -> float | None:
     return None if value is None else round(float(value), DECIMALS[name])
-
-
-def _measure(pair: tuple[Pixels, Pixels], features: Path | None) -> PictureQuality:
-    return measure_pair(*pair, features)
 
 
 def _kid(rows: Sequence[PictureQuality]) -> float | None:

@@ -186,7 +186,7 @@ def own_table(results: Sequence[Measured]) -> str:
     for result in results:
         for point in result.own_points:
             rate = 8 * point["file_bytes"] / sum(point["pixels"])
-            means = [float(np.mean(point[metric])) for metric in JUDGES]
+            means = [float(np.mean([value for value in point[metric] if value is not None])) for metric in JUDGES]
             qualities = [f"{mean:.{METRICS[m].decimals}f}" for m, mean in zip(JUDGES, means, strict=True)]
             kid = DASH if point["kid"] is None else f"{point['kid']:.4f}"
             stored = ", ".join(f"{count} {kind}" for kind, count in point["stored_as"].items())
