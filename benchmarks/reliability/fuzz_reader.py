@@ -130,7 +130,7 @@ def codes_target() -> Callable[[bytes], None]:
     """Decode what follows three bytes for level, kind of code and grid, with a tiny model."""
     from unicorn_codec.codes.context_predictor import Levels
     from unicorn_codec.codes.context_model import LARGEST_SYMBOL
-from unicorn_codec.codes.latent_coding import decode_symbols, encode_symbols
+    from unicorn_codec.codes.latent_coding import decode_symbols, encode_symbols
     from unicorn_codec.errors import FormatError
     from unicorn_codec.format.cell_map import cell_levels, unmark_mapped
     from unicorn_codec.format.code_kinds import is_mapped
@@ -176,7 +176,8 @@ def write_seeds(target: str, folder: Path, seed: int) -> None:
         return
     import numpy as np
 
-    from unicorn_codec.codes.latent_coding import LARGEST_SYMBOL, encode_symbols
+    from unicorn_codec.codes.context_model import LARGEST_SYMBOL
+    from unicorn_codec.codes.latent_coding import encode_symbols
     from unicorn_codec.format.cell_map import cell_levels, mark_mapped
     from unicorn_codec.format.decoder_table import SHORT
     from unicorn_codec.format.header import MAX_LEVEL
