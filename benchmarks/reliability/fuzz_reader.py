@@ -128,8 +128,8 @@ def reader_target() -> Callable[[bytes], None]:
 
 def codes_target() -> Callable[[bytes], None]:
     """Decode what follows three bytes for level, kind of code and grid, with a tiny model."""
-    from unicorn_codec.codes.context_predictor import Levels
     from unicorn_codec.codes.context_model import LARGEST_SYMBOL
+    from unicorn_codec.codes.context_predictor import Levels
     from unicorn_codec.codes.latent_coding import decode_symbols, encode_symbols
     from unicorn_codec.errors import FormatError
     from unicorn_codec.format.cell_map import cell_levels, unmark_mapped
