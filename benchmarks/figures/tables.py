@@ -97,6 +97,12 @@ class Measured:
         """Our points on all packed pictures, by rising rate."""
         return sorted((p for p in self.values["points"] if p["codec"] == OWN_NAME), key=lambda p: sum(p["bytes"]))
 
+    @cached_property
+    def is_compared(self) -> bool:
+        """Whether ours and the anchor's points overlap by any metric. Until then a result has no row."""
+        everything = np.arange(len(self.values["compared"]))
+        return any(self._bd_rate(OWN_NAME, metric, everything) is not None for metric in JUDGES)
+
     def gain(self, family: str, metric: str) -> tuple[float, float] | None:
         """Return the BD-rate of a family of settings against the anchor and its standard error, in per cent."""
         everything = np.arange(len(self.values["compared"]))
@@ -154,6 +160,7 @@ def readme_table(results: Sequence[Measured]) -> str:
             gain_text(result.gain("jpeg-xl", "ssimulacra2")),
         ]
         for result in results
+        if result.is_compared
     ]
     return table(head, rows)
 
@@ -162,7 +169,7 @@ def rival_tables(results: Sequence[Measured]) -> str:
     """Return a table of every codec on every set."""
     head = ["pictures", "codec", *(METRICS[m].title.split(" (")[0] for m in JUDGES), "encode, s/MP", "decode, s/MP"]
     rows: list[list[str]] = []
-    for result in results:
+    for result in (result for result in results if result.is_compared):
         seen = " (of a source that the models were trained on)" if result.about.seen else ""
         first = f"{result.about.title}{seen}: {len(result.values['compared'])}"
         families = {column.family for column in result.columns}

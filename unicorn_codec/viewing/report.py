@@ -10,7 +10,7 @@ from typing import Any
 
 from unicorn_codec import __version__
 from unicorn_codec.archive import Archive
-from unicorn_codec.config import PackOptions
+from unicorn_codec.config import AUTO, PackOptions
 from unicorn_codec.errors import ImageFolderError, OutputError
 from unicorn_codec.measurement import PictureDistortion
 from unicorn_codec.packing.reports import PackReport
@@ -71,7 +71,8 @@ def write_report_page(
         OutputError: the page exists or cannot be written.
         FormatError: the archive is damaged.
     """
-    device, autoencoder, most = options.device, options.autoencoder, options.read.max_pixels
+    device, most = options.device, options.read.max_pixels
+    autoencoder = None if options.autoencoder == AUTO else options.autoencoder
     with Archive.open(output, device=device, autoencoder=autoencoder, max_pixels=most) as archive:
         lengths = {row.index: row.length for index in archive.indices if (row := archive.reader.any_row(index))}
         compared = list(worst_pictures(archive, folder, options, report, lengths))
