@@ -118,7 +118,7 @@ def test_refinement_checkpoints_and_sizes_work_with_tiles(folder: Path, tmp_path
     plain = pack(folder, tmp_path / "plain.uni", replace(OPTIONS, target=Target(Goal.STEP, 4.0)))
     wanted = Target(Goal.SIZE, plain.file_bytes)
     report = pack(folder, tmp_path / "out.uni", replace(OPTIONS, target=wanted, effort=1))
-    assert report.file_bytes == pytest.approx(plain.file_bytes, rel=0.05)
+    assert report.file_bytes == pytest.approx(plain.file_bytes, rel=0.07)  # of 939 bytes, where a tile is much
 
 
 @pytest.mark.skipif(not has_avif(), reason="this Pillow has no AVIF")
