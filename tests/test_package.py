@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-MOST_BYTES = 13_000_000
+MOST_BYTES = 14_000_000
 """Of a wheel, without what it depends on."""
 
 
@@ -44,7 +44,7 @@ def test_a_wheel_stays_small() -> None:
     folders, added = shipped()
     paths = [path for folder in folders for path in folder.glob("*.py")]
     paths += [path for files in added.values() for path in files]
-    assert any(path.name.endswith(".safetensors.zst") for path in paths)
+    assert any(path.suffix == ".safetensors" for path in paths)
     wheel = io.BytesIO()
     with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in paths:

@@ -5,13 +5,13 @@ import importlib.metadata
 import os
 import platform
 from datetime import UTC, datetime
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from unicorn_codec.devices import choose_device
+from unicorn_codec.model_registry import AUTOENCODER, CONTEXT_MODEL, THUMBNAIL, models
 
 NAMED_PACKAGES = (
     *("unicorn-codec", "torch", "diffusers", "numpy", "pillow", "imagecodecs", "imageio-ffmpeg", "ssimulacra2"),
@@ -32,12 +32,11 @@ def provenance(command: str, seed: int, device: str) -> dict[str, Any]:
 
 
 def package_models_sha256() -> str:
-    """Return the SHA-256 of all model files of the package."""
+    """Return a SHA-256 over those of all models of the package."""
     digest = hashlib.sha256()
-    for file in sorted((resources.files("unicorn_codec") / "pretrained").iterdir(), key=lambda file: file.name):
-        if file.name.endswith(".md"):  # the specification, which archives can hold
-            continue
-        digest.update(file.name.encode() + file.read_bytes())
+    for role in (AUTOENCODER, CONTEXT_MODEL, THUMBNAIL):
+        for model in models(role):
+            digest.update(f"{role} {model.name} {model.sha256.hex()}\n".encode())
     return digest.hexdigest()
 
 
