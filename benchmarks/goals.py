@@ -8,7 +8,7 @@ The default packs at a step. Each goal packs to the bytes of that archive, so th
 import argparse
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from unicorn_codec.bench.provenance import package_models_sha256, provenance
 from unicorn_codec.bench.quality_metrics import ssimulacra2
 from unicorn_codec.config import GOALS, CodesOptions, Goal, ReadOptions, Target
 from unicorn_codec.packing.pack import pack
-from unicorn_codec.pictures.images import list_folder, read_picture
+from unicorn_codec.pictures.images import Pixels, list_folder, read_picture
 from unicorn_codec.pictures.metrics import psnr_db
 
 READ = ReadOptions()
@@ -58,11 +58,9 @@ def main() -> None:
 def measure(folder: Path, output: Path, options: CodesOptions) -> Row:
     """Pack with options, and measure every picture of the written file."""
     report = pack(folder, output, options)
-    listed, scores, psnrs = list_folder(folder, READ), list[float](), list[float]()
-    originals = {picture.name: picture for picture in listed.pictures}
+    scores, psnrs = list[float](), list[float]()
     with Archive.open(output, device=options.device) as archive:
-        for index, pixels in archive.iterate(archive.indices):
-            original = read_picture(listed, originals[archive.names[index]], READ)
+        for _, original, pixels in with_originals(archive, folder):
             score = ssimulacra2(original, pixels)
             assert score is not None, "pictures of less than 8 pixels have no score"
             scores.append(score)
@@ -80,6 +78,15 @@ def measure(folder: Path, output: Path, options: CodesOptions) -> Row:
     }
     print(row, flush=True)
     return row
+
+
+def with_originals(archive: Archive, folder: Path) -> Iterator[tuple[str, Pixels, Pixels]]:
+    """Yield name, original and decoded pixels of every picture of an archive."""
+    listed = list_folder(folder, READ)
+    originals = {picture.name: picture for picture in listed.pictures}
+    for index, pixels in archive.iterate(archive.indices):
+        name = archive.name(index)
+        yield name, read_picture(listed, originals[name], READ), pixels
 
 
 def table(rows: Sequence[Row]) -> str:

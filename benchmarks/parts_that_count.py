@@ -15,16 +15,16 @@ from typing import Any
 
 import numpy as np
 from generations import copy_some
+from goals import READ, with_originals
 from numpy.typing import NDArray
 
 from unicorn_codec.archive import Archive
 from unicorn_codec.bench.provenance import package_models_sha256, provenance
-from unicorn_codec.config import CodesOptions, Goal, ReadOptions, Target
+from unicorn_codec.config import CodesOptions, Goal, Target
 from unicorn_codec.packing.pack import pack
 from unicorn_codec.pictures.images import Pixels, list_folder, read_picture, write_picture
 from unicorn_codec.regions import Region
 
-READ = ReadOptions()
 MIDDLE_NINTH = "33.33%,33.33%,33.33%,33.33%"
 PICTURED = 0
 GAP = 8
@@ -71,16 +71,14 @@ def main() -> None:
 def measure(folder: Path, output: Path, options: CodesOptions, region: Region, shown: list[Pixels]) -> Row:
     """Pack with options, measure every picture of the written file, and keep one of them."""
     report = pack(folder, output, options)
-    listed, inside, outside = list_folder(folder, READ), list[float](), list[float]()
-    originals = {picture.name: picture for picture in listed.pictures}
+    inside, outside, pictured = list[float](), list[float](), list_folder(folder, READ).pictures[PICTURED].name
     with Archive.open(output, device=options.device) as archive:
-        for index, pixels in archive.iterate(archive.indices):
-            original = read_picture(listed, originals[archive.names[index]], READ)
+        for name, original, pixels in with_originals(archive, folder):
             marked = np.zeros(original.shape[:2], np.bool_)
             marked[region.places(original.shape[1], original.shape[0])] = True
             inside.append(psnr_where(original, pixels, marked))
             outside.append(psnr_where(original, pixels, ~marked))
-            if archive.names[index] == listed.pictures[PICTURED].name:
+            if name == pictured:
                 shown.append(pixels)
     return {
         "region": options.roi is not None,

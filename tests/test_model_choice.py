@@ -11,13 +11,13 @@ from unicorn_codec.archive import Archive
 from unicorn_codec.config import CodesOptions, Goal, ReadOptions, Target
 from unicorn_codec.errors import InvalidSetting
 from unicorn_codec.packing import model_choice
-from unicorn_codec.packing.folder_encoder import FolderEncoder
 from unicorn_codec.packing.model_choice import FEWEST_PIXELS, choose_model
 from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.pack import pack
 from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.packing.reports import ModelChoice
 from unicorn_codec.pictures.images import list_folder
+from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 
 OPTIONS = CodesOptions(device="cpu", effort=0, learning=None, sequences=False, avif=False)
 
@@ -43,9 +43,11 @@ def with_costs(monkeypatch: pytest.MonkeyPatch, costs: dict[str, float]) -> list
     """Let models have costs at one bit per pixel, and return the steps at which they are asked for."""
     steps = list[float]()
 
-    def sample_cost(encoder: FolderEncoder, step: float, seed: int) -> tuple[float, float]:
+    def sample_cost(
+        cut: object, pictures: object, model: PackagedAutoencoder, step: float, seed: int
+    ) -> tuple[float, float]:
         steps.append(step)
-        return 1.0, costs[encoder.autoencoder.reference.name]
+        return 1.0, costs[model.reference.name]
 
     monkeypatch.setattr(model_choice, "sample_cost", sample_cost)
     return steps

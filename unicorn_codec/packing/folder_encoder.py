@@ -151,11 +151,8 @@ class FolderEncoder:
 
     @property
     def coarsest(self) -> float:
-        """The coarsest step, at which half-size codes use the coarsest step of the autoencoder's training.
-
-        At coarser steps than the trained ones, half-size codes are cheaper than full-size codes.
-        """
-        return 2 * self.autoencoder.network.max_step
+        """The coarsest step."""
+        return coarsest_step(self.autoencoder.network.max_step)
 
     @property
     def overhead(self) -> int:
@@ -271,6 +268,14 @@ class FolderEncoder:
             for chosen in self.chooser.choose(batch, latents, step, 0, add):
                 code_bytes += sum(float(np.sum(self.chooser.code_bytes(one, step))) for one in chosen)
         return self.overhead + code_bytes
+
+
+def coarsest_step(max_step: float) -> float:
+    """Return the coarsest step of codes, at which those of half size use ``max_step``, the coarsest one of training.
+
+    At coarser steps than the trained ones, half-size codes are cheaper than full-size codes.
+    """
+    return 2 * max_step
 
 
 def estimate_overhead(pictures: PictureSource) -> int:

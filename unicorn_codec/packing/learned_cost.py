@@ -1,8 +1,9 @@
 """Rate-distortion cost of windows that are coded with an update, differentiable by the update."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
@@ -64,7 +65,7 @@ class LearnedCost:
             noise: draws uniform noise, instead of rounding, for the estimate of the bits, which so has a gradient
                 (Balle et al., 2017). The decoder gets rounded latents in any case, and settled codes stay as they are.
         """
-        network, device = self.models.autoencoder.network, self.models.autoencoder.device
+        network, device = self.models.autoencoder.network, self.device
         step = decoder_step(self.step, half=windows.half)
         parameters = updated_parameters(network, update)
         original = windows.pixels.to(device).float() / 127.5 - 1
@@ -83,14 +84,14 @@ class LearnedCost:
 
     def _encoded(self, windows: LearningWindows, parameters: Mapping[str, Tensor]) -> Tensor:
         """Return (N, C, h, w) latents of windows in units of their step: settled ones, or the encoder's."""
-        network, device = self.models.autoencoder.network, self.models.autoencoder.device
+        network, device = self.models.autoencoder.network, self.device
         if windows.symbols is not None:
             return windows.symbols.to(device).float()
         shown = (windows.coded.to(device).float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
         latents: Tensor = functional_call(network.encoder, part_of(parameters, "encoder."), (shown,))
         return latents.float() / decoder_step(self.step, half=windows.half)
 
-    def refined(self, group: LearningWindows, payload: bytes, rounds: int) -> LearningWindows:
+    def refined(self, groups: Sequence[LearningWindows], payload: bytes, rounds: int) -> list[LearningWindows]:
         """Return windows with codes that are refined for the networks of an update, and then settled.
 
         Args:
@@ -98,20 +99,21 @@ class LearnedCost:
             rounds: of refinement.
         """
         models = self.models.with_update(payload)
-        rate = RateModel.of(models.context_model).to(models.autoencoder.device)
-        objective = Objective(autoencoder=models.autoencoder, rate=rate, step=self.step, half=group.half)
-        together = max(1, MEASURED_PIXELS // group.pixels[0, 0].numel())
+        rate = RateModel.of(models.context_model).to(self.device)
 
-        def refine(start: int) -> Tensor:
-            some = group.some(slice(start, start + together))
-            with torch.inference_mode():
-                latents = models.autoencoder.encode(some.coded.to(models.autoencoder.device).float() / 127.5 - 1)
-            found = objective.refine(some.pixels.permute(0, 2, 3, 1), latents.float().cpu(), rounds)
-            return (found / objective.own_step).round()
+        def refined(group: LearningWindows) -> LearningWindows:
+            objective = Objective(autoencoder=models.autoencoder, rate=rate, step=self.step, half=group.half)
 
-        starts, device = range(0, len(group), together), models.autoencoder.device
-        symbols = torch.cat(list(map_in_workers(refine, starts, device, pixels=MEASURED_PIXELS)))
-        return replace(group, symbols=symbols)
+            def refine(some: LearningWindows) -> Tensor:
+                with torch.inference_mode():
+                    latents = models.autoencoder.encode(some.coded.to(self.device).float() / 127.5 - 1)
+                found = objective.refine(some.pixels.permute(0, 2, 3, 1), latents.float().cpu(), rounds)
+                return (found / objective.own_step).round()
+
+            symbols = map_in_workers(refine, parts_of(group), self.device, pixels=MEASURED_PIXELS)
+            return replace(group, symbols=torch.cat(list(symbols)))
+
+        return [refined(group) for group in groups]
 
     def copy(self) -> "LearnedCost":
         """Return one with networks of its own."""
@@ -129,13 +131,17 @@ class LearnedCost:
     def measure(self, groups: Sequence[LearningWindows], update: Mapping[str, Tensor]) -> tuple[float, float]:
         """Return the mean bits per pixel of windows' codes, and their mean cost in bits per pixel."""
         bits, costs = list[Tensor](), list[Tensor]()
-        for group in groups:
-            together = max(1, MEASURED_PIXELS // group.pixels[0, 0].numel())
-            for start in range(0, len(group), together):
-                rate, worth = self.parts(group.some(slice(start, start + together)), update)
-                bits.append(rate)
-                costs.append(rate + worth)
+        for some in chain.from_iterable(map(parts_of, groups)):
+            rate, worth = self.parts(some, update)
+            bits.append(rate)
+            costs.append(rate + worth)
         return float(torch.cat(bits).mean()), float(torch.cat(costs).mean())
+
+
+def parts_of(group: LearningWindows) -> Iterator[LearningWindows]:
+    """Yield the windows of a group, about ``MEASURED_PIXELS`` pixels at a time."""
+    together = max(1, MEASURED_PIXELS // group.pixels[0, 0].numel())
+    yield from (group.some(slice(start, start + together)) for start in range(0, len(group), together))
 
 
 def part_of(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

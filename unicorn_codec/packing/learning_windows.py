@@ -11,6 +11,7 @@ from torch import Tensor
 
 from unicorn_codec.packing.candidates import FINEST_WITH_HALVES, WINDOWS_AT_ONCE, CandidateChooser
 from unicorn_codec.packing.folder_encoder import FolderEncoder
+from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.pictures.images import Pixels
 from unicorn_codec.transform.resampling import halve
 
@@ -60,28 +61,53 @@ def gather_windows(
     step: float,
     seed: int,
     progress: Callable[[int, int], None] = lambda *_: None,
-    most: int = WINDOWS,
 ) -> list[LearningWindows]:
     """Cut windows out of a folder's pictures, evenly from all, at places drawn at random.
 
     Args:
         step: at which the windows would be coded, at half size where that costs less.
-        most: number of windows at most.
 
     Returns:
         A group for each size and way of coding.
     """
     positions = [p for p in range(len(encoder.pictures)) if p not in encoder.sequences.positions]
+    multiple = 2 * encoder.autoencoder.reference.downsampling
+    cut = cut_windows(encoder.pictures, positions, multiple, seed, progress)
+    return by_way(encoder.chooser, cut, step)
+
+
+def cut_windows(
+    pictures: PictureSource,
+    positions: Sequence[int],
+    multiple: int,
+    seed: int,
+    progress: Callable[[int, int], None] = lambda *_: None,
+    most: int = WINDOWS,
+) -> list[list[Pixels]]:
+    """Cut windows out of pictures, evenly from all, at places drawn at random.
+
+    Args:
+        multiple: pixels; sides are padded to a multiple of it.
+        most: number of windows at most.
+
+    Returns:
+        Those of each size.
+    """
     positions = positions[:: -(-len(positions) // most) or 1]
     generator = np.random.default_rng(seed)
     cut: dict[tuple[int, ...], list[Pixels]] = defaultdict(list)
     for done, position in enumerate(positions, start=1):
-        pixels = encoder.pictures.picture(position)
+        pixels = pictures.picture(position)
         for _ in range(min(most // len(positions), -(-pixels.size // (3 * SIDE**2)))):
-            window = _draw_window(pixels, 2 * encoder.autoencoder.reference.downsampling, generator)
+            window = _draw_window(pixels, multiple, generator)
             cut[window.shape].append(window)
         progress(done, len(positions))
-    return [group for windows in cut.values() for group in _by_way(encoder.chooser, windows, step)]
+    return list(cut.values())
+
+
+def by_way(chooser: CandidateChooser, cut: Sequence[Sequence[Pixels]], step: float) -> list[LearningWindows]:
+    """Return windows, which come by their size, also by the way in which they cost less."""
+    return [group for windows in cut for group in _by_way(chooser, windows, step)]
 
 
 def _draw_window(pixels: Pixels, multiple: int, generator: np.random.Generator) -> Pixels:

@@ -1,31 +1,36 @@
 """Choice of the packaged model that suits a folder, by a sample of its pictures."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from unicorn_codec.codes.context_model import load_context_model
+from unicorn_codec.codes.rate_model import RateModel
 from unicorn_codec.config import AUTO, CodesOptions
 from unicorn_codec.devices import choose_device
 from unicorn_codec.errors import FormatError
 from unicorn_codec.format.carried_codes import parse_carried
-from unicorn_codec.model_registry import AUTOENCODER, names
-from unicorn_codec.packing.folder_encoder import FolderEncoder
-from unicorn_codec.packing.into_codes import new_encoder
+from unicorn_codec.model_registry import AUTOENCODER, get_model, names
+from unicorn_codec.packing.candidates import CandidateChooser
+from unicorn_codec.packing.folder_encoder import coarsest_step
 from unicorn_codec.packing.learned_cost import LearnedCost
-from unicorn_codec.packing.learning_windows import gather_windows
+from unicorn_codec.packing.learning_windows import by_way, cut_windows
 from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.packing.reports import ModelChoice
 from unicorn_codec.packing.targets import AsAvif, AtStep, resolve
 from unicorn_codec.packing.update_training import start_update
 from unicorn_codec.pictures.code_carrying import code_in
-from unicorn_codec.pictures.images import read_original
+from unicorn_codec.pictures.images import Pixels, read_original
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
+from unicorn_codec.transform.folder_update import UpdatedModels
 
 FEWEST_PIXELS = 1 << 18
 """Pixels of a folder below which too little is at stake for a choice."""
 
 WINDOWS = 16
 """Windows of the sample, evenly from all pictures."""
+
+MULTIPLE = 32
+"""Pixels to a multiple of which sides of windows are padded: twice a latent's side, for codes of half size."""
 
 USUAL_STEP = 3.0
 """Step at which models are compared where a size is the target. The better one hardly depends on it."""
@@ -44,13 +49,8 @@ def choose_model(pictures: PictureSource, options: CodesOptions, observer: Obser
     """
     if options.autoencoder != AUTO or not len(pictures):
         return None
-    device = choose_device(options.device)
-    encoders = {
-        name: new_encoder(pictures, PackagedAutoencoder(device, name=name), load_context_model(name))
-        for name in names(AUTOENCODER)
-    }
-    coarsest = max(encoder.coarsest for encoder in encoders.values())
-    target = resolve(options.target, pixels=pictures.pixels, coarsest=coarsest)
+    coarsest = {name: coarsest_step(get_model(AUTOENCODER, name).config["max_step"]) for name in names(AUTOENCODER)}
+    target = resolve(options.target, pixels=pictures.pixels, coarsest=max(coarsest.values()))
     if isinstance(target, AsAvif):
         return None
     if options.reuse and (carried := next(carried_models(pictures), None)):
@@ -58,11 +58,12 @@ def choose_model(pictures: PictureSource, options: CodesOptions, observer: Obser
     if pictures.pixels < FEWEST_PIXELS:
         return None
     step = target.step if isinstance(target, AtStep) else USUAL_STEP
-    costs = dict[str, tuple[float, float]]()
-    for number, (name, encoder) in enumerate(encoders.items(), start=1):
-        if step <= encoder.coarsest:
-            costs[name] = sample_cost(encoder, step, options.seed)
-        observer.stage("choosing", number, len(encoders))
+    cut = cut_windows(pictures, range(len(pictures)), MULTIPLE, options.seed, most=WINDOWS)
+    costs, device = dict[str, tuple[float, float]](), choose_device(options.device)
+    for number, name in enumerate(coarsest, start=1):
+        if step <= coarsest[name]:
+            costs[name] = sample_cost(cut, pictures, PackagedAutoencoder(device, name=name), step, options.seed)
+        observer.stage("choosing", number, len(coarsest))
     best = min(costs, key=lambda name: costs[name][1])
     bits, least = costs[best]
     excess = {name: (cost - least) / bits for name, (_, cost) in costs.items() if name != best}
@@ -82,8 +83,12 @@ def carried_models(pictures: PictureSource) -> Iterator[str]:
             yield name
 
 
-def sample_cost(encoder: FolderEncoder, step: float, seed: int) -> tuple[float, float]:
-    """Return the bits per pixel of a sample's codes by an encoder's model, and their cost in bits per pixel."""
-    windows = gather_windows(encoder, step, seed, most=WINDOWS)
-    cost = LearnedCost(models=encoder.models, rate=encoder.chooser.rate, step=step)
-    return cost.measure(windows, start_update(encoder.models, 0, seed))
+def sample_cost(
+    cut: Sequence[Sequence[Pixels]], pictures: PictureSource, model: PackagedAutoencoder, step: float, seed: int
+) -> tuple[float, float]:
+    """Return the bits per pixel of the codes of some windows by a model, and their cost in bits per pixel."""
+    models = UpdatedModels(model, load_context_model(model.reference.name))
+    rate = RateModel.of(models.context_model).to(model.device)
+    windows = by_way(CandidateChooser(pictures=pictures, autoencoder=model, rate=rate), cut, step)
+    cost = LearnedCost(models=models, rate=rate, step=step)
+    return cost.measure(windows, start_update(models, 0, seed))

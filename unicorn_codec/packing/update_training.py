@@ -179,10 +179,9 @@ class UpdateTraining:
             progress: called with the part that is done.
         """
         stored = self.payload()
-        before = [self.cost.refined(group, stored, rounds) for group in self.measured]
+        before = self.cost.refined(self.measured, stored, rounds)
         kept, cost = copied(self.update), self.cost.measure(before, as_stored(self.update, self.coarseness))[1]
-        some = every_nth(self.learned, REFINED_WINDOWS)
-        settled = [self.cost.refined(group, stored, rounds) for group in some]
+        settled = self.cost.refined(every_nth(self.learned, REFINED_WINDOWS), stored, rounds)
         descent, generator = Descent(self.update, SLOWER), np.random.default_rng((seed, self.steps))
         for step in range(REFINED_STEPS):
             progress(step / REFINED_STEPS)
@@ -191,7 +190,7 @@ class UpdateTraining:
             descent.step((1 - step / REFINED_STEPS) ** 0.7)
             self.steps += 1
         copy_into(self.update, descent.mean)
-        after = [self.cost.refined(group, self.payload(), rounds) for group in self.measured]
+        after = self.cost.refined(self.measured, self.payload(), rounds)
         if self.cost.measure(after, as_stored(self.update, self.coarseness))[1] >= cost:
             copy_into(self.update, kept)
 
