@@ -18,7 +18,7 @@ from unicorn_codec.packing.into_codes import new_encoder
 from unicorn_codec.packing.pack import pack
 from unicorn_codec.packing.packed import Codes
 from unicorn_codec.packing.picture_source import PictureSource
-from unicorn_codec.pictures.avif import THOROUGH, encode_avif, has_libaom
+from unicorn_codec.pictures.avif import encode_avif, has_libaom, thorough
 from unicorn_codec.pictures.demo_pictures import draw, random_scene
 from unicorn_codec.pictures.images import Pixels, list_folder, write_picture
 from unicorn_codec.pictures.metrics import psnr_db
@@ -29,6 +29,7 @@ pytestmark = pytest.mark.skipif(not features.check("avif"), reason="this Pillow 
 
 OPTIONS = CodesOptions(device="cpu", effort=0, sequences=False, learning=None, target=Target(Goal.QUALITY, 50))
 PRINTED = ("p0.png", "p1.png")
+FAST = thorough(0, print_only=True)
 
 
 def printed(number: int, width: int = 160, height: int = 128) -> Pixels:
@@ -116,12 +117,12 @@ def test_quality_follows_the_step_and_goes_beyond_the_finest_latents() -> None:
 def test_sizes_at_other_steps_are_estimated(mixed: Path) -> None:
     source = source_of(mixed)
     encoder = new_encoder(source, PackagedAutoencoder(torch.device("cpu")), load_context_model())
-    pictures = AvifPictures(source, judge_avif(encoder, 2.0, lambda *_: None).below(1.0))
+    pictures = AvifPictures(source, judge_avif(encoder, 2.0, lambda *_: None).below(1.0), FAST)
     assert {source.folder.names[position] for position in pictures.positions} == set(PRINTED)
     for step in (1.0, 2.0, 5.0):
         codes = [code for some in pictures.codes_at(step) for code in some.values()]
         assert pictures.bytes_at(step) == pytest.approx(sum(map(len, codes)), rel=0.06)
-    assert AvifPictures(source, judge_avif(encoder, 2.0, lambda *_: None).below(0.0)).bytes_at(2.0) == 0
+    assert AvifPictures(source, judge_avif(encoder, 2.0, lambda *_: None).below(0.0), FAST).bytes_at(2.0) == 0
 
 
 def test_a_size_is_reached_with_print_alone(tmp_path: Path) -> None:
@@ -149,5 +150,7 @@ def test_large_pictures_are_judged_by_a_window_in_each_quarter() -> None:
 @pytest.mark.skipif(not has_libaom(), reason="this Pillow encodes AVIF by another library")
 def test_thorough_encoding_saves_bytes_on_print() -> None:
     page = printed(3, 320, 256)
-    (plain, shown), (thorough, better) = encode_avif(page, 50), encode_avif(page, 50, THOROUGH)
-    assert len(thorough) < len(plain) and psnr_db(page, better) > psnr_db(page, shown) - 1
+    (plain, shown), (fast, better) = encode_avif(page, 50), encode_avif(page, 50, FAST)
+    assert len(fast) < len(plain) and psnr_db(page, better) > psnr_db(page, shown) - 1
+    by_default, _ = encode_avif(page, 50, thorough(None, print_only=True))
+    assert len(by_default) < len(fast)

@@ -25,6 +25,16 @@ def worthwhile_rounds(rounds: int) -> int:
     return min(rounds, LONG_EFFORT) if rounds >= RANDOM_EFFORT else min(rounds, SHORT_EFFORT)
 
 
+def avif_speed(rounds: int | None) -> int:
+    """Return the speed of the AVIF encoder, 0 (slow and small) to 10, that goes with rounds of refinement; None: the
+    default.
+
+    Scanned print of speed 2 takes 4 % fewer bytes than of speed 4, in twice its time. Speed 0 takes another 6 % off, in
+    six times that, but made some pages half as large again.
+    """
+    return 4 if rounds == 0 else 2
+
+
 def default_effort(pixels: int, device: str) -> int:
     """Return the default rounds for a folder of ``pixels`` pixels in all on a kind of device."""
     rounds = min(DEFAULT_EFFORT[device], DEFAULT_ROUND_PIXELS[device] // pixels)

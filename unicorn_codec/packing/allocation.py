@@ -18,7 +18,7 @@ from unicorn_codec.packing.avif_pictures import matching_quality
 from unicorn_codec.packing.candidates import Candidate
 from unicorn_codec.packing.folder_encoder import FolderEncoder
 from unicorn_codec.packing.refinement import PIECE_PIXELS
-from unicorn_codec.pictures.avif import THOROUGH, encode_avif
+from unicorn_codec.pictures.avif import encode_avif, thorough
 from unicorn_codec.pictures.images import Pixels
 from unicorn_codec.pictures.metrics import psnr_db
 from unicorn_codec.transform.ssimulacra2 import ssimulacra2_score
@@ -83,7 +83,8 @@ def allocate(
 
 def curve_of_avif(pixels: Pixels, step: float, quality: Quality) -> Curve:
     """Measure a picture's curve as AVIF."""
-    made = (encode_avif(pixels, matching_quality(step * factor), THOROUGH) for factor in FACTORS[MEASURED])
+    settings = thorough(0, print_only=True)  # a slower encoder makes smaller files at all factors
+    made = (encode_avif(pixels, matching_quality(step * factor), settings) for factor in FACTORS[MEASURED])
     sizes, qualities = zip(*((len(code), quality(pixels, decoded)) for code, decoded in made), strict=True)
     return Curve.through(sizes, qualities)
 

@@ -18,7 +18,7 @@ from unicorn_codec.packing.folder_encoder import FINEST_OF_SEQUENCES, FolderEnco
 from unicorn_codec.packing.near_duplicates import total_distortion
 from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.packing.refinement import FINEST, bits_worth
-from unicorn_codec.pictures.avif import QUICK, THOROUGH, encode_avif
+from unicorn_codec.pictures.avif import QUICK, AvifEncoder, encode_avif
 from unicorn_codec.pictures.batches import batches_by_size
 from unicorn_codec.pictures.images import Pixels
 from unicorn_codec.quality import avif_quality_of, quality_of_step
@@ -57,13 +57,19 @@ class AvifPictures:
     """Pictures that are stored as AVIF, each alone: ``SequencedPictures``.
 
     Args:
+        settings: of the encoder.
         factors: by which a picture's step is another one than the folder's, by position.
     """
 
     def __init__(
-        self, pictures: PictureSource, candidates: AvifCandidates, factors: Mapping[int, float] | None = None
+        self,
+        pictures: PictureSource,
+        candidates: AvifCandidates,
+        settings: AvifEncoder,
+        factors: Mapping[int, float] | None = None,
     ) -> None:
         self._pictures, self._candidates, self._factors = pictures, candidates, factors or {}
+        self._settings = settings
         self.positions: Set[int] = frozenset(candidates.code_bytes)
         self._sampled: dict[int, int] = {}
 
@@ -81,7 +87,7 @@ class AvifPictures:
         def encode(item: tuple[int, Pixels]) -> dict[int, bytes]:
             position, pixels = item
             quality = matching_quality(step * self._factors.get(position, 1.0))
-            return {position: encode_avif(pixels, quality, THOROUGH)[0]}
+            return {position: encode_avif(pixels, quality, self._settings)[0]}
 
         items = ((position, self._pictures.picture(position)) for position in sorted(self.positions))
         yield from map_in_threads(encode, items, threads=worker_count(WINDOW**2, torch.get_num_threads()))
@@ -96,7 +102,7 @@ class AvifPictures:
         low = min(quality // GRID * GRID, BEST_QUALITY - GRID)
         for known in (low, low + GRID):
             if known not in self._sampled:
-                codes = (encode_avif(self._pictures.picture(p), known, THOROUGH)[0] for p in self._sample)
+                codes = (encode_avif(self._pictures.picture(p), known, self._settings)[0] for p in self._sample)
                 self._sampled[known] = sum(map(len, codes))
         part = (quality - low) / GRID
         return self._sampled[low] ** (1 - part) * self._sampled[low + GRID] ** part
@@ -110,12 +116,12 @@ def matching_quality(step: float) -> int:
     return round(of_finest + (BEST_QUALITY - of_finest) * min(1.0, math.log(step) / math.log(FINEST_OF_SEQUENCES)))
 
 
-def avif_of(pictures: PictureSource, position: int, quality: int) -> bytes:
+def avif_of(pictures: PictureSource, position: int, quality: int, settings: AvifEncoder) -> bytes:
     """Return the AVIF code of a picture, or the joined ones of its tiles."""
     if not is_tiled(*pictures.size_of(position)):
-        return pictures.mark_if_gray(position, encode_avif(pictures.picture(position), quality)[0])
+        return pictures.mark_if_gray(position, encode_avif(pictures.picture(position), quality, settings)[0])
     tiles = pictures.tiles_of(position)
-    codes = (encode_avif(tiles.picture(number), quality)[0] for number in range(len(tiles)))
+    codes = (encode_avif(tiles.picture(number), quality, settings)[0] for number in range(len(tiles)))
     return join_codes([pictures.mark_if_gray(position, code) for code in codes])
 
 

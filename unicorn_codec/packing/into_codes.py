@@ -44,7 +44,7 @@ from unicorn_codec.packing.reports import Learned
 from unicorn_codec.packing.reuse import take_codes_over
 from unicorn_codec.packing.self_contained import attached_bytes, is_wanted
 from unicorn_codec.packing.targets import AsAvif, AtStep, OfSize, resolve
-from unicorn_codec.pictures.avif import check_avif, has_avif
+from unicorn_codec.pictures.avif import AvifEncoder, check_avif, has_avif, thorough
 from unicorn_codec.pictures.images import folder_digest
 from unicorn_codec.quality import QUALITY_OF_STEP
 from unicorn_codec.spool import Spool, SpooledCodes
@@ -189,7 +189,7 @@ def _encode(encoder: FolderEncoder, options: CodesOptions, observer: Observer) -
     encoder = take_codes_over(encoder, target, options, observer)
     groups = find_groups(encoder, options, observer)
     if isinstance(target, AsAvif):
-        container = encode_as_avif(encoder, groups, target.quality, options.seed, observer)
+        container = encode_as_avif(encoder, groups, target.quality, options, observer)
         return PackedCodes(container=container, rounds=0, taken_over=len(encoder.taken.positions))
     encoder, plan, learned = plan_codes(encoder, groups, target, options, observer)
     if encoder.checkpoint is not None and options.effort is None:
@@ -241,7 +241,8 @@ def learn_and_choose(
     if options.avif and has_avif():
         candidates = judge_avif(encoder, step, observer.of_stage("choosing"))
     # What learning cannot win is not learned from.
-    latents = encoder.with_sequences(with_avif(sequences, encoder, candidates.below(LEARNED)))
+    settings = thorough(options.effort, print_only=True)
+    latents = encoder.with_sequences(with_avif(sequences, encoder, candidates.below(LEARNED), settings))
     if options.learning is not None and len(latents.sequences.positions) < len(encoder.pictures):
         rounds = LEARNING_ROUNDS if options.effort is None else min(options.effort, LEARNING_ROUNDS)
         update, learned = learn(latents, step, options.learning, rounds, options.seed, observer)
@@ -250,25 +251,28 @@ def learn_and_choose(
             if candidates.code_bytes:
                 candidates = judge_avif(encoder, step, observer.of_stage("choosing"))
     chosen = candidates.below(1.0 if options.effort == 0 else REFINED)
-    encoder = encoder.with_sequences(with_avif(sequences, encoder, chosen))
+    encoder = encoder.with_sequences(with_avif(sequences, encoder, chosen, settings))
     factors = encoder.factors
     if options.goal is not None:
         factors = allocate(encoder, step, options.goal, sorted(chosen.code_bytes), observer.of_stage("allocating"))
-    return replace(encoder.with_sequences(with_avif(sequences, encoder, chosen, factors)), factors=factors), learned
+    encoder = encoder.with_sequences(with_avif(sequences, encoder, chosen, settings, factors))
+    return replace(encoder, factors=factors), learned
 
 
 def with_avif(
     sequences: SequencedPictures,
     encoder: FolderEncoder,
     alone: AvifCandidates,
+    settings: AvifEncoder,
     factors: Mapping[int, float] | None = None,
 ) -> PicturesAsAvif:
     """Combine pictures that are stored as sequences and alone.
 
     Args:
+        settings: of the encoder of those alone.
         factors: of the steps of pictures, by position; None: all have the folder's.
     """
-    return PicturesAsAvif(sequences, AvifPictures(encoder.pictures, alone, factors))
+    return PicturesAsAvif(sequences, AvifPictures(encoder.pictures, alone, settings, factors))
 
 
 def encode_to_plan(encoder: FolderEncoder, plan: CodesPlan, seed: int, observer: Observer) -> PackedPictures:
@@ -302,7 +306,11 @@ def container_of(encoder: FolderEncoder, step: float, codes: Codes, seed: int) -
 
 
 def encode_as_avif(
-    encoder: FolderEncoder, groups: Sequence[NearDuplicateGroup], quality: int, seed: int, observer: Observer
+    encoder: FolderEncoder,
+    groups: Sequence[NearDuplicateGroup],
+    quality: int,
+    options: CodesOptions,
+    observer: Observer,
 ) -> PackedPictures:
     """Store all pictures as AVIF at a quality, and near-duplicates as sequences if those take fewer bytes.
 
@@ -310,7 +318,7 @@ def encode_as_avif(
         PackageMissing: this Pillow has no AVIF.
     """
     check_avif()
-    count = len(encoder.pictures)
+    count, settings = len(encoder.pictures), thorough(options.effort, print_only=False)
     codes = Spool(encoder.work)
     codes.update({position: code for some in encoder.taken.codes_at(1.0) for position, code in some.items()})
     for done, group in enumerate(groups, start=1):
@@ -320,12 +328,12 @@ def encode_as_avif(
         observer.stage("sequences", done, len(groups))
     for position in range(count):
         if position not in codes:
-            codes[position] = avif_of(encoder.pictures, position, quality)
+            codes[position] = avif_of(encoder.pictures, position, quality, settings)
             observer.stage("coding", len(codes), count)
     streams = SpooledCodes(codes, count, {}, frozenset())
     other = {position: coding for position, coding in encoder.taken.codings.items() if coding != Coding(1.0, 0)}
     packed = Codes(level=0, model_sha256=encoder.model.sha256, streams=streams, other=other)
-    return container_of(encoder, 1.0, packed, seed)
+    return container_of(encoder, 1.0, packed, options.seed)
 
 
 def enforce_floor(

@@ -11,7 +11,7 @@ from unicorn_codec.packing.rate_control import TOLERANCE_REFINED, plain_step
 from unicorn_codec.packing.refinement import FINEST
 from unicorn_codec.packing.taking_over import FINER, find_carried, take_over
 from unicorn_codec.packing.targets import AsAvif, AtStep, OfSize
-from unicorn_codec.pictures.avif import THOROUGH, encode_avif
+from unicorn_codec.pictures.avif import encode_avif, thorough
 from unicorn_codec.spool import Spool
 
 AVIF_SLACK = 1.12
@@ -51,10 +51,12 @@ def take_codes_over(
         if is_in_sequence(code) or options.has_quality_floor:
             return True
         if isinstance(target, AsAvif):
-            again = avif_of(encoder.pictures, position, target.quality)
+            settings = thorough(options.effort, print_only=False)
+            again = avif_of(encoder.pictures, position, target.quality, settings)
         else:
             quality = matching_quality(step * encoder.factors.get(position, 1.0))
-            again, _ = encode_avif(encoder.pictures.picture(position), quality, THOROUGH)
+            settings = thorough(options.effort, print_only=True)
+            again, _ = encode_avif(encoder.pictures.picture(position), quality, settings)
         return len(code) <= AVIF_SLACK * len(again)
 
     return encoder.with_taken(take_over(carried, is_small, encoder.pictures, encoder.shipped))

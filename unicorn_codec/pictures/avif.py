@@ -14,6 +14,7 @@ from functools import cache
 import numpy as np
 from PIL import Image, features
 
+from unicorn_codec.effort import avif_speed
 from unicorn_codec.errors import InvalidField, PackageMissing
 from unicorn_codec.format.code_kinds import AVIF
 from unicorn_codec.pictures.av1_stream import read_still
@@ -42,9 +43,18 @@ class AvifEncoder:
 
 PLAIN = AvifEncoder(6)
 QUICK = AvifEncoder(6, (("tune", "ssim"),))
-THOROUGH = AvifEncoder(4, (("tune", "ssim"), ("tune-content", "screen")))
-"""``PLAIN`` is what the tables in ``quality`` were measured with. ``QUICK`` and ``THOROUGH`` take fewer bytes on print
-and drawings; the latter takes several times as long."""
+"""``PLAIN`` is what the tables in ``quality`` were measured with. ``QUICK`` takes fewer bytes on print and drawings."""
+
+
+def thorough(effort: int | None, *, print_only: bool) -> AvifEncoder:
+    """Return settings with which a file is written; they take about as long as refinement.
+
+    Args:
+        effort: rounds of refinement; None: the default.
+        print_only: for print and drawings, rather than for any picture.
+    """
+    advanced = (("tune", "ssim"), ("tune-content", "screen")) if print_only else ()
+    return AvifEncoder(avif_speed(effort), advanced)
 
 
 def encode_avif(pixels: Pixels, quality: int, encoder: AvifEncoder = PLAIN) -> tuple[bytes, Pixels]:
