@@ -175,6 +175,16 @@ def test_wishes_that_exclude_each_other_are_refused() -> None:
             CodesOptions(**wrong)
 
 
+@pytest.mark.parametrize("size", [(288, 256), (231, 263)])
+def test_the_score_is_that_of_the_package(size: tuple[int, int]) -> None:
+    pytest.importorskip("ssimulacra2", reason="the extra bench brings it")
+    original = draw(3, *size)
+    for deviation in (3, 12):
+        noise = np.random.default_rng(3).normal(0, deviation, original.shape)
+        shown = (original // 2 * 2 + noise).clip(0, 255).astype(np.uint8)
+        assert score(original, shown) == pytest.approx(ssimulacra2(original, shown), abs=0.05)
+
+
 def test_squared_error_is_in_levels_of_255() -> None:
     original = torch.zeros(1, 3, 8, 8)
     assert float(squared_error(original + 1 / 127.5, original)) == pytest.approx(1.2, rel=1e-3)

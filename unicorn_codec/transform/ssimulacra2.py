@@ -1,7 +1,8 @@
 """SSIMULACRA2 of pictures, differentiable: what the perceptual metric minimises, and bits are allocated by.
 
 Sneyers, 2023 (Cloudinary, in libjxl): structure, artifacts and lost detail at up to six scales of a perceptual colour
-space. Terms of hundredths of a point are left out. Reported figures come from the package ``ssimulacra2`` instead.
+space. Terms of hundredths of a point are left out. Reported figures come from the package ``ssimulacra2`` instead. It
+weighs the scales of pictures with a side below 225 pixels, which have fewer than six, as if they were others.
 """
 
 from typing import NamedTuple
@@ -122,10 +123,11 @@ def _weighted(decoded: Tensor, original: Tensor, weights: tuple[Weights, Weights
 
 
 def _blurred(planes: Tensor) -> Tensor:
-    """Blur planes (N, C, H, W), as if black lay above and below, and the edges went on to both sides."""
-    offsets = torch.arange(float(TAPS), device=planes.device) - TAPS // 2
+    """Blur planes (N, C, H, W), as if black lay on the left and on the right, and mirror images above and below."""
+    reach, channels = TAPS // 2, planes.shape[1]
+    offsets = torch.arange(float(TAPS), device=planes.device) - reach
     window = torch.exp(-(offsets**2) / (2 * SIGMA**2))
-    window = (window / window.sum()).expand(planes.shape[1], 1, 1, TAPS)
-    padded = F.pad(planes, (TAPS // 2, TAPS // 2, 0, 0), mode="replicate")
-    across = F.conv2d(padded, window, groups=planes.shape[1])
-    return F.conv2d(across, window.transpose(2, 3), groups=planes.shape[1], padding=(TAPS // 2, 0))
+    window = (window / window.sum()).expand(channels, 1, 1, TAPS)
+    mirrored = torch.cat([planes[:, :, :reach].flip(2), planes, planes[:, :, -reach:].flip(2)], 2)
+    along = F.conv2d(mirrored, window.transpose(2, 3), groups=channels)
+    return F.conv2d(along, window, groups=channels, padding=(0, reach))
