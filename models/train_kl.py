@@ -144,7 +144,7 @@ def main() -> None:
         crops = cut(CROP if share < 1 - LARGE_PART else LARGE_CROP)
         loss, psnr = loss_of(model, crops.to(chosen.device), features)
         loss.backward()
-        optimizers.step(max(0.0, min(1.0, 2 * (1 - share), (step + 1) / 30)))
+        optimizers.step(max(0.0, min(1.0 - share, (step + 1) / 30)))
         psnrs = [*psnrs[-99:], psnr]
         if share >= 1 or time.monotonic() - saved > SAVE_SECONDS:
             saved = time.monotonic()
