@@ -11,9 +11,12 @@ from unicorn_codec.errors import OutputError
 from unicorn_codec.format.sources import stem_of
 from unicorn_codec.pictures.picture_files import reason_of
 
+from .member_writing import Losses
+from .output_paths import Whole, paths_in_folder
 from .text import count
 
 if TYPE_CHECKING:  # at run time it would load torch
+    from unicorn_codec.archive import Archive
     from unicorn_codec.shards.exporting import Export
 
 TAR = "tar"
@@ -29,6 +32,32 @@ def shard_path(output: str | None, archive: Path | str, kind: str, *, overwrite:
     if os.path.lexists(path) and not overwrite:
         raise OutputError(f"{path} exists; --overwrite replaces existing files")
     return path
+
+
+def export_of(
+    opened: "Archive",
+    chosen: list[int],
+    losses: Losses,
+    whole: Whole,
+    *,
+    suffix: str,
+    steps: int | None,
+    background: tuple[int, int, int] | None,
+) -> "Export":
+    """Return the selected members with their paths in a shard, which are those in a folder."""
+    from unicorn_codec.shards.exporting import Export
+
+    paths = paths_in_folder(Path(), chosen, opened.readable_names, suffix, whole)
+    return Export(
+        archive=opened,
+        paths={index: path.as_posix() for index, path in paths.items()},
+        whole=whole,
+        suffix=suffix,
+        steps=steps,
+        background=background,
+        on_error=losses.picture,
+        on_lost=losses.metadata.update,
+    )
 
 
 def write_shard(export: "Export", path: Path, kind: str) -> list[int]:

@@ -7,7 +7,8 @@ from typing import Literal, NoReturn
 import pytest
 
 from tests.sample_archive import archive
-from unicorn_cli.selection import names_one_file, select_by_name
+from unicorn_cli.output_paths import names_one_file
+from unicorn_cli.selection import select_by_name
 from unicorn_codec.archive import Archive
 from unicorn_codec.errors import NameNotFound
 from unicorn_codec.format.reader import ContainerReader
