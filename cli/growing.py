@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .distortion_text import measured_text
 from .exit_codes import ExitCode
 from .options import (
     a_path,
@@ -21,9 +22,9 @@ from .options import (
     strip_settings,
 )
 from .parameters import IndexRanges, RegionOfPicture
-from .report import kept_text, measured_text, notes_text, shortened
+from .report import kept_text, notes_text
 from .selection import select_by_index, select_by_name
-from .text import count, exact_bytes, indented
+from .text import count, exact_bytes, indented, shortened
 from .values import measured_values, to_json
 from .whole_files import WithExact, exact_settings, keep_others_settings, original_options_of
 

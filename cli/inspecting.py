@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
+from .inspection_text import inspect_text, picture_text
 from .options import archive_argument, json_option
-from .report import inspect_text, picture_text
 from .values import to_json
 
 

@@ -1,22 +1,18 @@
-"""Reports as text."""
+"""What ``pack`` finds and what it has written, as text."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from unicorn_codec.pictures.picture_files import LeftOut, OtherFile, printable
+from unicorn_codec.pictures.picture_files import LeftOut, OtherFile
 
-from .text import Row, count, duration, exact_bytes, indented, labelled, rate, short_bytes, table
+from .distortion_text import measured_text, worst_text
+from .text import Row, count, duration, exact_bytes, indented, labelled, rate, rate_rows, short_bytes, shortened
 
 if TYPE_CHECKING:  # at run time these would load torch or Pillow
-    from unicorn_codec.measurement import Measured, PictureDistortion
     from unicorn_codec.network.planning import NetworkPlan
     from unicorn_codec.packing.reports import FunctionsReport, Learned, ModelChoice, PackReport
     from unicorn_codec.pictures.images import Folder, Note, Picture
-    from unicorn_codec.verification import BelowStored
-
-MAX_NAMES_SHOWN = 20
 
 
 def found_text(folder: "Folder", plan: "NetworkPlan | None") -> str:
@@ -77,8 +73,7 @@ def pack_text(output: Path, report: "PackReport") -> str:
         ("written", f"{output}: {exact_bytes(report.file_bytes)}"),
         ("pictures", f"{count(report.pictures, 'picture')}, {count(report.pixels, 'pixel')}"),
         ("took", duration(report.seconds)),
-        ("rate", f"{rate(report.bits_per_pixel)} bits per pixel"),
-        *_autoencoder_row(report.bits_per_pixel, report.bits_per_pixel_with_autoencoder),
+        *rate_rows(report.bits_per_pixel, report.bits_per_pixel_with_autoencoder),
         ("index", f"{count(report.index_bits, 'bit')} a picture"),
         *_coded_rows(report),
         *_transparency_rows(report),
@@ -104,13 +99,6 @@ def _sample_line(report: "PackReport") -> list[str]:
     if some in (0, report.pictures):
         return []
     return [f"measured: the {some:,} of {report.pictures:,} pictures with the lowest indices, drawn by the seed"]
-
-
-def _autoencoder_row(plain: float, with_weights: float) -> list[Row]:
-    """Format the rate with the autoencoder's weights; no row for a file that needs none."""
-    if plain == with_weights:
-        return []
-    return [("", f"{rate(with_weights)} bits per pixel with the autoencoder's weights")]
 
 
 def _coded_rows(report: "PackReport") -> list[Row]:
@@ -238,215 +226,3 @@ def kept_text(kept: "Sequence[OtherFile]") -> str:
 def notes_text(notes: "Sequence[Note]") -> str:
     """List notes on pictures, one per line."""
     return "\n".join(f"{note.name}: {note.text}" for note in notes)
-
-
-def shortened(lines: Sequence[str]) -> str:
-    """Join the first ``MAX_NAMES_SHOWN`` lines, and count the rest."""
-    more = [f"and {len(lines) - MAX_NAMES_SHOWN:,} more"] if len(lines) > MAX_NAMES_SHOWN else []
-    return "\n".join([*lines[:MAX_NAMES_SHOWN], *more])
-
-
-def measured_text(measured: "Measured") -> str:
-    """Summarize the distortion, and list the worst pictures."""
-    if not measured.rows:
-        return "not measured"
-    rows = [
-        ("PSNR, dB", *(f"{value:.2f}" for value in _summary(measured.psnr_db))),
-        ("MS-SSIM", *(f"{value:.4f}" for value in _summary(measured.ms_ssim))),
-    ]
-    summary = table(("", "mean", "5th percentile", "min"), rows, left=(0,))
-    return f"{summary}\n\nworst\n{indented(worst_text(measured.worst))}"
-
-
-def _summary(distortion: Any) -> tuple[float, float, float]:
-    return distortion.mean, distortion.p05, distortion.min
-
-
-def worst_text(pictures: "Sequence[PictureDistortion]") -> str:
-    """List pictures with their distortion."""
-    rows = [(str(w.index), f"{w.psnr_db:.2f}", f"{w.ms_ssim:.4f}", printable(w.name)) for w in pictures]
-    return table(("index", "PSNR, dB", "MS-SSIM", "name"), rows, left=(3,))
-
-
-def below_stored_text(picture: "BelowStored") -> str:
-    """Describe a picture that has another PSNR than when it was packed."""
-    stored = "as packed" if math.isinf(picture.stored_db) else f"{picture.stored_db:.1f} dB"
-    return (
-        f"{printable(picture.name)}: {picture.psnr_db:.2f} dB PSNR, {stored} when packed: "
-        "the original has changed, or the picture is damaged"
-    )
-
-
-def below_text(picture: "PictureDistortion") -> str:
-    """Describe a picture below the quality floor."""
-    return (
-        f"{printable(picture.name)}: below the quality floor, "
-        f"{picture.psnr_db:.2f} dB PSNR, MS-SSIM {picture.ms_ssim:.4f}"
-    )
-
-
-def inspect_text(path: Path | str, values: dict[str, Any]) -> str:
-    """Format the result of ``inspection.describe``."""
-    autoencoder = values["autoencoder"]
-    facts = labelled([
-        ("file", f"{path}, format version {values['format_version']}, generation {values['generation']}"),
-        ("size", exact_bytes(values["file_bytes"])),
-        ("pictures", f"{count(values['pictures'], 'picture')}, {count(values['pixels'], 'pixel')}"),
-        *([("", f"{count(values['files'], 'other file')}")] if values["files"] else []),
-        *([("", f"{count(values['removed'], 'index', 'indices')} removed")] if values["removed"] else []),
-        *_rate_rows(values),
-        ("index", f"{count(values['index_bits'], 'bit')} a picture, seed {values['seed']}"),
-        *_network_rows(values),
-        *_code_rows(values["codes"]),
-        ("autoencoder", f"{autoencoder['name']}, {exact_bytes(autoencoder['bytes'])}"),
-        ("", f"fingerprint {autoencoder['fingerprint']}"),
-        *([("", "in this file, with the specification")] if values["self_contained"] else []),
-        *_decoder_rows(values["decoders"]),
-    ])  # fmt: skip
-    rows = [
-        (p["part"], "" if p["pictures"] is None else f"{p['pictures']:,}", f"{p['bytes']:,}") for p in values["parts"]
-    ]
-    parts = [facts, table(("part", "pictures", "bytes"), rows, left=(0,))]
-    if values.get("entries"):
-        parts.append(_entries_text(values["entries"]))
-    return "\n\n".join(parts)
-
-
-def _decoder_rows(decoders: Sequence[Mapping[str, Any]]) -> list[Row]:
-    """List the decoders of an archive that has several, such as a joined one."""
-    if len(decoders) < 2:
-        return []
-    texts = [
-        f"{decoder['kind']} by {decoder['model']}, step {decoder['latent_step']:.4g}"
-        + (f", weights of {exact_bytes(decoder['weight_bytes'])}" if decoder["weight_bytes"] else "")
-        for decoder in decoders
-    ]
-    return [("decoders" if number == 0 else "", text) for number, text in enumerate(texts)]
-
-
-def _rate_rows(values: dict[str, Any]) -> list[Row]:
-    """Return no rows for an archive without pictures."""
-    if values["bits_per_pixel"] is None:
-        return []
-    return [
-        ("rate", f"{rate(values['bits_per_pixel'])} bits per pixel"),
-        *_autoencoder_row(values["bits_per_pixel"], values["bits_per_pixel_with_autoencoder"]),
-    ]
-
-
-def _network_rows(values: dict[str, Any]) -> list[Row]:
-    """Describe the network; no rows for a file without one."""
-    network, weights = values["network"], values["weights"]
-    if not network["parameters"]:
-        return []
-    return [
-        ("decoding", f"{count(values['steps'], 'sampling step')}"),
-        (
-            "network",
-            f"{count(network['parameters'], 'parameter')}: {count(network['depth'], 'block')}, "
-            f"hidden size {network['hidden_size']}",
-        ),
-        ("", f"condition {network['condition']}, index embedding {network['index_embedding']}"),
-        ("weights", f"{_bits_each(weights)}, {exact_bytes(weights['bytes'])}"),
-    ]
-
-
-def _bits_each(weights: dict[str, Any]) -> str:
-    bits = weights["bits_per_weight"]
-    return f"integers of {bits:.2f} bits on average" if weights["format"] == "integer" else f"{bits} bits each"
-
-
-def _code_rows(codes: dict[str, Any]) -> list[Row]:
-    """Describe the codes; no rows for a file without any."""
-    if not codes["bytes"] or codes["bits_per_pixel"] is None:
-        return []
-    return [
-        ("codes", f"{exact_bytes(codes['bytes'])}, {rate(codes['bits_per_pixel'])} bits per pixel"),
-        *([] if codes["level"] is None else [("", f"step {codes['latent_step']:.4g}, level {codes['level']}")]),
-    ]
-
-
-def _entries_text(entries: list[dict[str, Any]]) -> str:
-    """List all pictures with what the file holds about each."""
-    columns_of = {
-        "record_bytes": "bytes",
-        "alpha_bytes": "alpha",
-        "codec": "codec",
-        "psnr_db": "PSNR, dB",
-        "date": "date",
-    }
-    if not any(entry["alpha_bytes"] for entry in entries):
-        del columns_of["alpha_bytes"]
-    keys = list(columns_of)
-    rows = [
-        (
-            str(entry["index"]),
-            "" if entry["codec"] == "file" else f"{entry['width']}x{entry['height']}",
-            *(_cell(entry[key]) for key in keys),
-            _name(entry["name"]),
-        )
-        for entry in entries
-    ]
-    columns = ("index", "size", *(columns_of[key] for key in keys), "name")
-    return table(columns, rows, left=(len(columns) - 1,))
-
-
-def picture_text(picture: dict[str, Any]) -> str:
-    """Format the result of ``inspection.describe_picture``."""
-    psnr = picture["psnr_db"]
-    rows = [
-        ("index", str(picture["index"])),
-        ("name", _name(picture["name"])),
-        *([] if picture["codec"] == "file" else [("size", f"{picture['width']}x{picture['height']}")]),
-        ("stored as", f"{picture['codec']}, {exact_bytes(picture['record_bytes'])} at byte {picture['offset']:,}"),
-        *([("way", _way(picture))] if "stored_as" in picture else []),
-        *([("transparency", exact_bytes(picture["alpha_bytes"]))] if picture["alpha_bytes"] else []),
-        *([("PSNR", f"{psnr:.1f} dB as packed")] if psnr is not None else []),
-        *([("depends on", ", ".join(map(str, picture["depends_on"])))] if picture["depends_on"] else []),
-        *_metadata_rows(picture),
-    ]
-    parts = [labelled(rows)]
-    if picture["exif"]:
-        parts.append("EXIF\n" + indented(labelled([(name, _shown(value)) for name, value in picture["exif"].items()])))
-    if picture["texts"]:
-        texts = labelled([(printable(name), printable(text)) for name, text in picture["texts"]])
-        parts.append("PNG text\n" + indented(texts))
-    if picture["xmp"]:
-        parts.append("XMP\n" + indented("\n".join(map(printable, picture["xmp"].splitlines()))))
-    return "\n\n".join(parts)
-
-
-def _way(picture: dict[str, Any]) -> str:
-    """Describe how a file is stored whole."""
-    pieces = f", {exact_bytes(picture['piece_bytes'])}" if picture["piece_bytes"] else ""
-    return picture["stored_as"] + pieces
-
-
-def _metadata_rows(picture: dict[str, Any]) -> list[Row]:
-    """Return rows for what is known of the original file alone."""
-    rows = [("date", picture["date"]), ("modified", picture["modified"])]
-    if picture["file_bytes"] is not None:
-        rows.append(("original", exact_bytes(picture["file_bytes"])))
-    if picture["sha256"] is not None:
-        rows.append(("", f"SHA-256 {picture['sha256']}"))
-    if picture["iptc_bytes"]:
-        rows.append(("IPTC", exact_bytes(picture["iptc_bytes"])))
-    return [row for row in rows if row[1]]
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(map(_shown, value))
-    return f"{value:.6g}" if isinstance(value, float) else printable(str(value))
-
-
-def _cell(value: float | str | None) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value
-    return f"{value:,}" if isinstance(value, int) else f"{value:.2f}"
-
-
-def _name(name: str | None) -> str:
-    return "" if name is None else printable(name)

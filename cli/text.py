@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 
 Row = tuple[str, str]
 
+MAX_LINES_SHOWN = 20
+
 
 def count(number: int, noun: str, plural: str | None = None) -> str:
     """Format a number and its noun: ``1 picture``, ``1,000 pictures``."""
@@ -32,6 +34,14 @@ def rate(bits_per_pixel: float) -> str:
     if bits_per_pixel >= 1000:
         return f"{bits_per_pixel:,.0f}"
     return f"{bits_per_pixel:.4g}" if bits_per_pixel >= 1e-4 else f"{bits_per_pixel:.7f}"
+
+
+def rate_rows(bits_per_pixel: float, with_autoencoder: float) -> list[Row]:
+    """Format a rate, and the rate with the autoencoder's weights; no row of it for a file that needs none."""
+    rows = [("rate", f"{rate(bits_per_pixel)} bits per pixel")]
+    if bits_per_pixel != with_autoencoder:
+        rows.append(("", f"{rate(with_autoencoder)} bits per pixel with the autoencoder's weights"))
+    return rows
 
 
 def duration(seconds: float) -> str:
@@ -67,3 +77,9 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[int
 def indented(block: str) -> str:
     """Indent every line by two columns."""
     return "\n".join(f"  {line}" for line in block.splitlines())
+
+
+def shortened(lines: Sequence[str]) -> str:
+    """Join the first ``MAX_LINES_SHOWN`` lines, and count the rest."""
+    more = [f"and {len(lines) - MAX_LINES_SHOWN:,} more"] if len(lines) > MAX_LINES_SHOWN else []
+    return "\n".join([*lines[:MAX_LINES_SHOWN], *more])

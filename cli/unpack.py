@@ -19,9 +19,9 @@ from .options import (
 )
 from .output_paths import Whole, paths_of, refuse_existing
 from .parameters import Colour, IndexRanges
-from .report import shortened
 from .selection import select_by_index, select_by_name
 from .shards import export_of, shard_path, write_shard
+from .text import shortened
 from .values import to_json
 
 STDOUT = "-"

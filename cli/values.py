@@ -6,7 +6,7 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from .report import below_stored_text, below_text
+from .distortion_text import below_stored_text, below_text
 
 if TYPE_CHECKING:  # at run time these would load torch
     from unicorn_codec.measurement import Measured

@@ -7,6 +7,7 @@ import click
 
 from unicorn_codec.errors import DecoderMismatch, FormatError
 
+from .distortion_text import below_stored_text, below_text, measured_text
 from .exit_codes import ExitCode
 from .options import (
     a_path,
@@ -18,8 +19,7 @@ from .options import (
     max_pixels_option,
     skip_unreadable_option,
 )
-from .report import below_stored_text, below_text, measured_text, shortened
-from .text import count
+from .text import count, shortened
 from .values import damage_values, to_json, verify_values
 
 if TYPE_CHECKING:  # at run time it would load torch
