@@ -17,7 +17,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from unicorn_codec import CodesOptions, __version__, pack
-from unicorn_codec.pictures.images import write_picture
+from unicorn_codec.pictures.picture_writing import write_picture
 from unicorn_codec.torch import PictureDataset
 
 BATCH = 25

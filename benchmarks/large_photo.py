@@ -35,7 +35,7 @@ print(report.file_bytes, report.measured.psnr_db.mean)
 UNPACK = """
 import sys
 from unicorn_codec.archive import Archive
-from unicorn_codec.pictures.images import write_picture
+from unicorn_codec.pictures.picture_writing import write_picture
 options = {option: True for option in sys.argv[3:]}
 with Archive.open(sys.argv[1], device="cpu", max_pixels=1 << 30, **options) as archive:
     for index, pixels in archive.iterate(archive.indices):

@@ -33,7 +33,7 @@ class Losses:
     metadata: Counter[str] = field(default_factory=Counter)
 
     def metadata_lines(self) -> list[str]:
-        from unicorn_codec.pictures.images import TRANSPARENCY
+        from unicorn_codec.pictures.picture_writing import TRANSPARENCY
 
         flattened = "; it lies on white, or on the --background"
         return [
@@ -99,7 +99,7 @@ def write_to_stdout(
     Raises:
         UsageError: several pictures are selected, or the output is a terminal.
     """
-    from unicorn_codec.pictures.images import encode_with_metadata
+    from unicorn_codec.pictures.picture_writing import encode_with_metadata
 
     if len(chosen) != 1:
         raise click.UsageError(f"-o - writes one picture, not {len(chosen)}")
@@ -161,8 +161,8 @@ def write_pictures(
     """
     from unicorn_codec.concurrency import MAX_PENDING, THREADS, map_in_threads, usable_cores
     from unicorn_codec.devices import worker_count
-    from unicorn_codec.pictures.images import write_picture
     from unicorn_codec.pictures.output_files import make_folder
+    from unicorn_codec.pictures.picture_writing import write_picture
 
     from .bars import bar
 

@@ -109,7 +109,7 @@ def path_of_file(output: str, picture_format: str | None, whole: Whole, index: i
     Raises:
         InvalidSetting: pictures cannot be written in this format.
     """
-    from unicorn_codec.pictures.images import write_format
+    from unicorn_codec.pictures.picture_writing import write_format
 
     path = Path(output)
     if index in whole:

@@ -134,7 +134,8 @@ def unpack(
         raise click.UsageError("--json cannot be combined with a picture on the standard output")
 
     from unicorn_codec.archive import Archive
-    from unicorn_codec.pictures.images import MAX_PIXELS, write_format
+    from unicorn_codec.pictures.images import MAX_PIXELS
+    from unicorn_codec.pictures.picture_writing import write_format
 
     suffix = "." + (picture_format or "png").removeprefix(".")
     write_format(suffix)  # reject an unknown format before any work

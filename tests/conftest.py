@@ -13,7 +13,7 @@ from unicorn_codec.codes.rate_model import RateModel
 from unicorn_codec.config import CodesOptions, NetworkOptions, TrainConfig
 from unicorn_codec.packing.pack import pack
 from unicorn_codec.packing.reports import PackReport
-from unicorn_codec.pictures.images import write_picture
+from unicorn_codec.pictures.picture_writing import write_picture
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 
 torch.set_num_threads(1)

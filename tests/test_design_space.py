@@ -14,7 +14,7 @@ from unicorn_codec.format.header import CONDITIONS, INDEX_EMBEDDINGS
 from unicorn_codec.network.training import is_hidden_matrix
 from unicorn_codec.packing.archive_writing import read_packed
 from unicorn_codec.packing.pack import pack
-from unicorn_codec.pictures.images import write_picture
+from unicorn_codec.pictures.picture_writing import write_picture
 from unicorn_codec.weights.weight_section import parse_weights, split_tensors, weight_summary
 
 

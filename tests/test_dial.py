@@ -12,7 +12,7 @@ from unicorn_codec.bench.comparison import rivals
 from unicorn_codec.bench.provenance import package_models_sha256
 from unicorn_codec.bench.rivals import Jpeg
 from unicorn_codec.config import ReadOptions
-from unicorn_codec.pictures.images import write_picture
+from unicorn_codec.pictures.picture_writing import write_picture
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("ssimulacra2")

@@ -32,7 +32,7 @@ from unicorn_codec.bench.own_codec import OWN_NAME
 from unicorn_codec.bench.picture_set import PictureSet
 from unicorn_codec.bench.rivals import Jpeg, TunedAvif
 from unicorn_codec.config import ReadOptions
-from unicorn_codec.pictures.images import write_picture
+from unicorn_codec.pictures.picture_writing import write_picture
 
 CATS = SET_RESULTS[0]
 COUNT = 12

@@ -14,7 +14,8 @@ from unicorn_codec.config import CodesOptions, ReadOptions
 from unicorn_codec.errors import ImageFolderError
 from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.pack import pack
-from unicorn_codec.pictures.images import list_folder, to_image, write_picture
+from unicorn_codec.pictures.images import list_folder, to_image
+from unicorn_codec.pictures.picture_writing import write_picture
 
 BOMB = zlib.compress(bytes(48 << 20), 9)
 

@@ -23,7 +23,7 @@ from unicorn_codec.format.records import record_of_code
 from unicorn_codec.format.sources import FileSource
 from unicorn_codec.format.writer import ContainerWriter
 from unicorn_codec.packing.pack import pack
-from unicorn_codec.pictures.images import write_picture
+from unicorn_codec.pictures.picture_writing import write_picture
 from unicorn_codec.pictures.transparency import WHITE
 
 

@@ -39,7 +39,8 @@ from unicorn_codec.packing.original_metadata import estimate_metadata_bytes
 from unicorn_codec.packing.pack import pack
 from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.pictures.file_metadata import MAX_BYTES, fitting_xmp, read_metadata
-from unicorn_codec.pictures.images import WRITE_FORMATS, encode_with_metadata, list_folder
+from unicorn_codec.pictures.images import list_folder
+from unicorn_codec.pictures.picture_writing import WRITE_FORMATS, encode_with_metadata
 
 QUICK = CodesOptions(target=Target(Goal.STEP, 20), effort=0, sequences=False, device="cpu")
 KEEP, NO_GPS, NOTHING = MetadataOptions(), MetadataOptions(keep_gps=False), MetadataOptions(keep=False)

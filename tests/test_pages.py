@@ -20,7 +20,7 @@ from PIL import Image
 from tests.conftest import draw
 from tests.test_container_reading import Ranges, serving
 from unicorn_cli.main import cli
-from unicorn_codec.pictures.images import write_picture
+from unicorn_codec.pictures.picture_writing import write_picture
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"

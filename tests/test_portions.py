@@ -30,8 +30,9 @@ from unicorn_codec.format.integrity import problems_of
 from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.pack import pack
 from unicorn_codec.packing.reports import PackReport
-from unicorn_codec.pictures.images import Folder, Picture, list_folder, write_picture
+from unicorn_codec.pictures.images import Folder, Picture, list_folder
 from unicorn_codec.pictures.picture_table import PictureTable
+from unicorn_codec.pictures.picture_writing import write_picture
 from unicorn_codec.portions import decisions, partition, survey, workers
 from unicorn_codec.portions.pack import pack_in_portions
 from unicorn_codec.portions.workers import WorkerProcesses, run_all
@@ -314,7 +315,7 @@ def remote() -> Iterator[str]:
     """A folder of two pictures at a URL."""
     fsspec = pytest.importorskip("fsspec")
     files = fsspec.filesystem("memory")
-    from unicorn_codec.pictures.images import encode_picture
+    from unicorn_codec.pictures.picture_writing import encode_picture
 
     for number in range(2):
         files.pipe_file(f"/bucket/photos/{number}/a.png", encode_picture(draw(number, 24, 16)))

@@ -19,8 +19,8 @@ from unicorn_codec.packing.allocation import FACTORS, Curve, equal_quality, equa
 from unicorn_codec.packing.importance import read_importance
 from unicorn_codec.packing.pack import pack
 from unicorn_codec.packing.refinement import Objective
-from unicorn_codec.pictures.images import write_picture
 from unicorn_codec.pictures.metrics import ms_ssim
+from unicorn_codec.pictures.picture_writing import write_picture
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 from unicorn_codec.transform.distortion import MEASURES, ms_ssim_of, squared_error
 from unicorn_codec.transform.ssimulacra2 import ssimulacra2_score

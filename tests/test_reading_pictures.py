@@ -14,15 +14,8 @@ from PIL import Image, ImageCms
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.errors import ImageFolderError, InvalidSetting, OutputError
 from unicorn_codec.format.limits import MAX_SIDE
-from unicorn_codec.pictures import images
-from unicorn_codec.pictures.images import (
-    folder_digest,
-    list_folder,
-    read_picture,
-    to_image,
-    write_format,
-    write_picture,
-)
+from unicorn_codec.pictures.images import folder_digest, list_folder, read_picture, to_image
+from unicorn_codec.pictures.picture_writing import WRITE_FORMATS, write_format, write_picture
 
 PLAIN = ReadOptions(background=(255, 255, 255))
 
@@ -456,13 +449,13 @@ def test_digest_follows_names_bytes_and_options(tmp_path: Path) -> None:
 # --- writing ---
 
 
-@pytest.mark.parametrize("suffix", [*list(images.WRITE_FORMATS), ".PNG", ""])
+@pytest.mark.parametrize("suffix", [*WRITE_FORMATS, ".PNG", ""])
 def test_written_pictures_come_back(tmp_path: Path, suffix: str) -> None:
     pixels = smooth_picture()
     path = tmp_path / f"a{suffix}"
     write_picture(pixels, path)
     with Image.open(path) as image:
-        assert image.format == images.WRITE_FORMATS[suffix.lower() or ".png"][0]
+        assert image.format == WRITE_FORMATS[suffix.lower() or ".png"][0]
         back = np.asarray(image.convert("RGB")).astype(int)
     tolerance = 12 if suffix in (".jpg", ".jpeg", ".avif") else 0
     assert np.abs(back - pixels).max() <= tolerance

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from tests.conftest import draw
 from unicorn_cli.main import cli
-from unicorn_codec.pictures.images import write_picture
+from unicorn_codec.pictures.picture_writing import write_picture
 
 README = Path(__file__).parent.parent / "README.md"
 MOST_WORDS = 700

@@ -18,7 +18,8 @@ from unicorn_codec.config import CodesOptions, Goal, Target
 from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.pack import pack
 from unicorn_codec.packing.reports import Learned, PackReport
-from unicorn_codec.pictures.images import Folder, write_picture
+from unicorn_codec.pictures.images import Folder
+from unicorn_codec.pictures.picture_writing import write_picture
 from unicorn_codec.viewing.histograms import HEIGHT, WIDTH, histogram, round_values
 from unicorn_codec.viewing.pages import policy, render, static
 from unicorn_codec.viewing.report import REPORT_STYLES, decibels, lists_of, settings_of, write_report_page

@@ -25,8 +25,8 @@ from unicorn_codec.bench.video_rivals import (
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.pictures.av1_stream import read_still
 from unicorn_codec.pictures.avif_container import take_still, wrap_still
-from unicorn_codec.pictures.images import write_picture
 from unicorn_codec.pictures.metrics import psnr_db
+from unicorn_codec.pictures.picture_writing import write_picture
 
 READ = ReadOptions()
 VIDEO_SIZE = (52, 44)

@@ -30,7 +30,7 @@ from unicorn_codec.packing import self_contained
 from unicorn_codec.packing.add import add
 from unicorn_codec.packing.pack import load_packing_autoencoder, pack
 from unicorn_codec.packing.self_contained import SELF_CONTAINED_BYTES, is_wanted, specification
-from unicorn_codec.pictures.images import write_picture
+from unicorn_codec.pictures.picture_writing import write_picture
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 from unicorn_codec.transform.stored_autoencoder import StoredAutoencoder
 

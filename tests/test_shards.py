@@ -22,8 +22,8 @@ from unicorn_cli.main import cli
 from unicorn_codec.archive import Archive
 from unicorn_codec.atomic_files import HAS_LOCKS
 from unicorn_codec.errors import ImageFolderError, InvalidSetting, OutputError, PackageMissing
-from unicorn_codec.pictures.images import encode_picture
 from unicorn_codec.pictures.picture_files import MAX_FILE_BYTES
+from unicorn_codec.pictures.picture_writing import encode_picture
 from unicorn_codec.shards.inputs import expand_braces, folder_of
 from unicorn_codec.shards.parquet_files import read_parquet
 

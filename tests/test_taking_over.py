@@ -19,7 +19,7 @@ from unicorn_codec.packing import taking_over
 from unicorn_codec.packing.pack import pack
 from unicorn_codec.packing.taking_over import is_faithful
 from unicorn_codec.pictures.code_carrying import code_in, with_code
-from unicorn_codec.pictures.images import encode_picture, write_picture
+from unicorn_codec.pictures.picture_writing import encode_picture, write_picture
 from unicorn_codec.pictures.reading import decode_picture
 
 OPTIONS = CodesOptions(device="cpu", sequences=False, avif=False, effort=0, learning=None, overwrite=True)

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from tests.conftest import draw
 from unicorn_cli.main import cli
-from unicorn_codec.pictures.images import write_picture
+from unicorn_codec.pictures.picture_writing import write_picture
 
 PAGE = Path(__file__).parent.parent / "docs" / "using.md"
 PACKAGES = {"Hugging Face datasets": "datasets", "Parquet": "pyarrow", "fsspec": "fsspec"}

@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import draw
 from unicorn_codec.packing.archive_writing import read_packed, write_packed
 from unicorn_codec.packing.reports import PackReport
-from unicorn_codec.pictures.images import write_picture
+from unicorn_codec.pictures.picture_writing import write_picture
 from unicorn_codec.verification import match_names, verify
 
 Coded = tuple[Path, PackReport]

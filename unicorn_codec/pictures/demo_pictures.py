@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unicorn_codec.errors import OutputError
-from unicorn_codec.pictures.images import write_picture
+from unicorn_codec.pictures.picture_writing import write_picture
 
 Array = NDArray[np.float64]
 

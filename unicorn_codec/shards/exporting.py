@@ -10,7 +10,7 @@ from unicorn_codec.concurrency import map_in_threads
 from unicorn_codec.decoders.batch_reading import OnError
 from unicorn_codec.errors import FormatError
 from unicorn_codec.format.stored_files import NANOSECONDS
-from unicorn_codec.pictures.images import encode_with_metadata
+from unicorn_codec.pictures.picture_writing import encode_with_metadata
 from unicorn_codec.pictures.transparency import Colour
 
 PICTURES_AT_ONCE = 64
