@@ -166,7 +166,7 @@ def unpack(
             refuse_existing(list(paths.values()))
         losses.raises = len(chosen) == 1 and not everything
         written = write_files(opened, paths, losses, whole, overwrite=overwrite)
-        carrying = Carrying(opened, [index for index in chosen if index in paths], with_code and background is None)
+        carrying = Carrying(opened, chosen, with_code and background is None)
         written |= write_pictures(
             opened, paths, losses, whole, carrying, steps=sampling_steps, background=background, overwrite=overwrite
         )

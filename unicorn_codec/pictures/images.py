@@ -250,7 +250,6 @@ def whole_file_options(options: ReadOptions) -> ReadOptions:
 
 def _leave_out(listed: _Listed, root: Path, name: str, error: BadFile, originals: OriginalOptions) -> None:
     """List a file that is not read as a picture: as kept if that is wished and possible."""
-    missing = isinstance(error, MissingReader)
     if originals.keep_others and is_storable(root / native_name(name), name):
         listed.others.append(OtherFile(name, str(error)))
     else:
