@@ -31,14 +31,13 @@ from unicorn_codec.format.limits import MAX_TILE_SIDE
 from unicorn_codec.format.pages import psnr_of_code
 from unicorn_codec.format.picture_tiles import tiles_of
 from unicorn_codec.pictures.demo_pictures import draw, random_scene
+from unicorn_codec.pictures.pixels import Pixels
 
 SCENE_SIDE = 512
 NOISE = 4.0
 ROWS = 256
 SEAM = 8
 """Pixels on each side of a seam that are compared apart."""
-
-Pixels = NDArray[np.uint8]
 
 
 def rows_of(side: int, start: int, stop: int, scene: Pixels) -> Pixels:

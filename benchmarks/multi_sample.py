@@ -29,7 +29,8 @@ from unicorn_codec.packing.refinement import (
     Objective,
     softly_rounded,
 )
-from unicorn_codec.pictures.images import Pixels, list_folder, read_picture
+from unicorn_codec.pictures.images import list_folder, read_picture
+from unicorn_codec.pictures.pixels import Pixels
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 
 READ = ReadOptions()

@@ -36,8 +36,9 @@ from unicorn_codec.format.header import MAX_LEVEL
 from unicorn_codec.overfitted.function_code import decode_function
 from unicorn_codec.overfitted.synthesis import latents_of
 from unicorn_codec.packing.pack import pack
-from unicorn_codec.pictures.images import Pixels, list_folder, read_picture
+from unicorn_codec.pictures.images import list_folder, read_picture
 from unicorn_codec.pictures.picture_writing import write_picture
+from unicorn_codec.pictures.pixels import Pixels
 from unicorn_codec.transform.autoencoder import Autoencoder, PackagedAutoencoder, load_autoencoder
 
 LAMBDAS = (800.0, 2400.0, 7200.0, 14_400.0, 28_800.0)

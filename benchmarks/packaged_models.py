@@ -31,8 +31,8 @@ from unicorn_codec.bench.quality_metrics import METRICS, ssimulacra2
 from unicorn_codec.bench.rivals import BareAvif
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.model_registry import AUTOENCODER, names
-from unicorn_codec.pictures.images import Pixels
 from unicorn_codec.pictures.metrics import ms_ssim, psnr_db
+from unicorn_codec.pictures.pixels import Pixels
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 
 STEPS = (1.4, 2.2, 3.5, 5.5, 9.0)

@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image
 
 from unicorn_codec.pictures import png_writing
-from unicorn_codec.pictures.png_writing import Pixels, encode_png
+from unicorn_codec.pictures.pixels import Pixels
+from unicorn_codec.pictures.png_writing import encode_png
 
 ZLIB_LEVELS = (1, 4, 6)
 LIBDEFLATE_LEVELS = (1, 4, 6)

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from unicorn_codec.config import MAX_PIXELS
+
 from .exit_codes import ExitCode
 from .options import (
     a_path,
@@ -73,7 +75,6 @@ def contact(
 
     from unicorn_codec.archive import Archive
     from unicorn_codec.errors import InvalidSetting
-    from unicorn_codec.pictures.images import MAX_PIXELS
     from unicorn_codec.viewing.contact_sheet import SheetLayout, sheet_format, write_contact_sheet
 
     from .bars import bar

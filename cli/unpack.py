@@ -5,6 +5,8 @@ from typing import Any
 
 import click
 
+from unicorn_codec.config import MAX_PIXELS
+
 from .exit_codes import ExitCode
 from .member_writing import Carrying, Losses, readable_indices, write_files, write_pictures, write_to_stdout
 from .options import (
@@ -134,7 +136,6 @@ def unpack(
         raise click.UsageError("--json cannot be combined with a picture on the standard output")
 
     from unicorn_codec.archive import Archive
-    from unicorn_codec.pictures.images import MAX_PIXELS
     from unicorn_codec.pictures.picture_writing import write_format
 
     suffix = "." + (picture_format or "png").removeprefix(".")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from unicorn_codec.config import MAX_PIXELS
 from unicorn_codec.errors import DecoderMismatch, FormatError
 
 from .distortion_text import below_stored_text, below_text, measured_text
@@ -71,7 +72,6 @@ def verify(
         raise click.UsageError("--min-psnr and --min-ms-ssim need --against")
 
     from unicorn_codec import verification
-    from unicorn_codec.pictures.images import MAX_PIXELS
 
     from .progress import Bars
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from unicorn_codec.config import MAX_PIXELS
 from unicorn_codec.errors import PackageMissing
 from unicorn_codec.format.sources import is_url
 
@@ -80,8 +81,6 @@ def view(
         if (error.name or "").split(".")[0] not in ("starlette", "uvicorn", "anyio"):
             raise
         raise PackageMissing("unicorn view needs starlette and uvicorn: pip install 'unicorn-codec[view]'") from error
-
-    from unicorn_codec.config import MAX_PIXELS
 
     gallery = Gallery(archive, device=device, autoencoder=autoencoder, max_pixels=max_pixels or MAX_PIXELS)
     try:

@@ -13,9 +13,9 @@ from unicorn_codec.decoders.code_decoder import to_gray
 from unicorn_codec.inspection import describe
 from unicorn_codec.packing.add import add
 from unicorn_codec.packing.pack import pack
-from unicorn_codec.pictures.images import Pixels, is_gray
 from unicorn_codec.pictures.metrics import psnr_db
 from unicorn_codec.pictures.picture_writing import write_picture
+from unicorn_codec.pictures.pixels import Pixels, is_gray
 
 pytestmark = pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
 

@@ -35,7 +35,7 @@ LAYERS = (
     ),
     (
         "pictures",
-        "batches picture_files file_writing recognise folders limits colour_space raster reducing tone_mapping "
+        "batches pixels picture_files file_writing recognise folders limits colour_space raster reducing tone_mapping "
         "colour transparency exif png_chunks png_bands png_writing png_files jpeg_markers jpeg_files pillow_files "
         "bmp_files heif_boxes heif_files tiff_pages tiff_samples tiff_files raw_files jpeg_transcoding png_rebuilding "
         "original_files reading code_carrying file_metadata metadata_writing picture_writing picture_table images "
@@ -178,7 +178,7 @@ def test_light_modules_import_neither_torch_nor_pillow(module: str) -> None:
                     for name in (
                         "exif",
                         "reading",
-                        "images",
+                        "pixels",
                         "picture_writing",
                         "avif",
                         "avif_sequence",

@@ -33,9 +33,10 @@ from unicorn_codec.pictures.avif_sequence import (
     sequence_codes,
     sequences_of,
 )
-from unicorn_codec.pictures.images import Pixels, list_folder
+from unicorn_codec.pictures.images import list_folder
 from unicorn_codec.pictures.metrics import psnr_db
 from unicorn_codec.pictures.picture_writing import write_picture
+from unicorn_codec.pictures.pixels import Pixels
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 from unicorn_codec.verification import verify
 

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from unicorn_codec.archive import Archive
 from unicorn_codec.errors import ArchiveUnreadable, IndexOutOfRange, InvalidSetting
 from unicorn_codec.packing.reports import PackReport
-from unicorn_codec.pictures.images import PillowImage
+from unicorn_codec.pictures.pixels import PillowImage
 from unicorn_codec.torch import PictureDataset, collate_pictures
 from unicorn_codec.transform.autoencoder import BATCH_PIXELS, PackagedAutoencoder
 

@@ -22,6 +22,7 @@ from unicorn_codec.archive import Archive
 from unicorn_codec.codes.code_reading import CodeReader, kind_of
 from unicorn_codec.codes.context_model import ContextModel, load_context_model
 from unicorn_codec.codes.latent_coding import decode_symbols, encode_symbols
+from unicorn_codec.config import MAX_PIXELS
 from unicorn_codec.decoders.code_decoder import to_gray
 from unicorn_codec.decoders.network_decoder import untrained_decoder
 from unicorn_codec.format import cell_map, code_kinds
@@ -66,7 +67,6 @@ from unicorn_codec.overfitted.synthesis import latents_of
 from unicorn_codec.pictures.avif import decode_avif
 from unicorn_codec.pictures.avif_sequence import decode_chains
 from unicorn_codec.pictures.code_carrying import code_in
-from unicorn_codec.pictures.images import MAX_PIXELS
 from unicorn_codec.pictures.jpeg_transcoding import lepton_package
 from unicorn_codec.pictures.metrics import psnr_db
 from unicorn_codec.pictures.original_files import restored_file

@@ -17,7 +17,7 @@ from types import TracebackType
 import numpy as np
 
 from unicorn_codec.concurrency import prefetch
-from unicorn_codec.config import ReadOptions
+from unicorn_codec.config import MAX_PIXELS, ReadOptions
 from unicorn_codec.decoders.batch_reading import BatchReader, OnError
 from unicorn_codec.decoders.loading import load_decoder, stored_autoencoder
 from unicorn_codec.decoders.picture_decoder import PictureDecoder
@@ -46,8 +46,8 @@ from unicorn_codec.format.stored_files import NANOSECONDS, StoredFile
 from unicorn_codec.metadata import PictureMetadata, metadata_of
 from unicorn_codec.model_registry import AUTOENCODER, names
 from unicorn_codec.pictures.batches import PICTURES_PER_BATCH
-from unicorn_codec.pictures.images import MAX_PIXELS, PillowImage, to_image
 from unicorn_codec.pictures.picture_files import printable
+from unicorn_codec.pictures.pixels import PillowImage, to_image
 from unicorn_codec.pictures.transparency import Colour, flatten
 from unicorn_codec.transform.autoencoder import Autoencoder, load_autoencoder
 

@@ -21,9 +21,9 @@ from typing import Any
 import fsspec
 
 from unicorn_codec.archive import Archive
+from unicorn_codec.config import MAX_PIXELS
 from unicorn_codec.errors import FormatError, UnicornError
 from unicorn_codec.format.sources import FileSource, FileSystemSource, Source, StreamSource
-from unicorn_codec.pictures.images import MAX_PIXELS
 from unicorn_codec.pictures.output_files import names_of_output, output_names
 from unicorn_codec.pictures.picture_writing import encode_with_metadata, write_format
 from unicorn_codec.pictures.transparency import Colour

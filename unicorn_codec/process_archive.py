@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from unicorn_codec.archive import Archive
-from unicorn_codec.pictures.images import PillowImage
+from unicorn_codec.pictures.pixels import PillowImage
 from unicorn_codec.pictures.transparency import Colour
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset, default_collate
 
 from unicorn_codec.errors import IndexOutOfRange
-from unicorn_codec.pictures.images import PillowImage
+from unicorn_codec.pictures.pixels import PillowImage
 from unicorn_codec.pictures.transparency import WHITE, Colour
 from unicorn_codec.process_archive import ProcessArchive
 

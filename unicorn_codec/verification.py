@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from unicorn_codec.archive import Archive
-from unicorn_codec.config import OriginalOptions
+from unicorn_codec.config import MAX_PIXELS, OriginalOptions
 from unicorn_codec.errors import AutoencoderUnavailable, CanaryWarning, DamagedSectionWarning, FormatError
 from unicorn_codec.format.alpha_plane import MAX_ALPHA_ERROR
 from unicorn_codec.format.integrity import problems_of
@@ -18,9 +18,10 @@ from unicorn_codec.format.reader import ContainerReader
 from unicorn_codec.format.sources import is_url
 from unicorn_codec.inspection import network_of
 from unicorn_codec.measurement import Matching, Measured, PictureDistortion, measure
-from unicorn_codec.pictures.images import MAX_PIXELS, Folder, Picture, list_folder
+from unicorn_codec.pictures.images import Folder, list_folder
 from unicorn_codec.pictures.limits import DAMAGE_NOTE
 from unicorn_codec.pictures.picture_files import native_name, printable
+from unicorn_codec.pictures.picture_table import Picture
 from unicorn_codec.shards.inputs import InputFolder, Inputs, folder_of
 from unicorn_codec.weights.weight_section import parse_tensors
 

@@ -22,7 +22,7 @@ from unicorn_codec.bench.quality_metrics import PictureQuality, measure_pair
 from unicorn_codec.bench.rivals import Codec, OneFileEach
 from unicorn_codec.bench.trial import folder_bytes
 from unicorn_codec.inspection import describe
-from unicorn_codec.pictures.images import Pixels
+from unicorn_codec.pictures.pixels import Pixels
 
 METRICS = ("psnr_db", "ms_ssim", "ssimulacra2", "judge_distance")
 """Measured of every picture. KID is one value of all."""

@@ -21,7 +21,7 @@ from torch import Tensor
 from unicorn_codec.bench.judge import judge_is_here, load_judge, pooled_windows
 from unicorn_codec.bench.perceptual import LEAST_SIDE, PerceptualDistance
 from unicorn_codec.errors import InvalidSetting
-from unicorn_codec.pictures.images import Pixels
+from unicorn_codec.pictures.pixels import Pixels
 
 Measure = Callable[[Tensor, Tensor], Tensor]
 """Maps the original and the decoded picture, (1, 3, H, W) in [0, 1], to one value."""

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from unicorn_codec.bench.picture_set import PictureSet
 from unicorn_codec.bench.rivals import Codec, OneFileEach, Sizes, named
 from unicorn_codec.codes.context_model import LARGEST_SYMBOL
-from unicorn_codec.pictures.images import Pixels
+from unicorn_codec.pictures.pixels import Pixels
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 
 ZSTD_LEVEL = 22

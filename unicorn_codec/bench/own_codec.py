@@ -12,7 +12,7 @@ from unicorn_codec.config import CodesOptions, Goal, NetworkOptions, PackOptions
 from unicorn_codec.effort import LONG_EFFORT, RANDOM_EFFORT
 from unicorn_codec.inspection import describe
 from unicorn_codec.packing.pack import pack
-from unicorn_codec.pictures.images import Pixels
+from unicorn_codec.pictures.pixels import Pixels
 
 OWN_NAME = "unicorn"
 EFFORTS = {f"unicorn-effort-{rounds}": rounds for rounds in (0, RANDOM_EFFORT, LONG_EFFORT)}

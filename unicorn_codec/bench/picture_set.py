@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from unicorn_codec.config import ReadOptions
-from unicorn_codec.pictures.images import Folder, Pixels, list_folder, read_picture
+from unicorn_codec.pictures.images import Folder, list_folder, read_picture
 from unicorn_codec.pictures.picture_table import PictureTable
+from unicorn_codec.pictures.pixels import Pixels
 
 
 @dataclass(frozen=True, slots=True)

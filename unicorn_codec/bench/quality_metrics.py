@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from unicorn_codec.bench.picture_set import PictureSet
 from unicorn_codec.bench.trial import read_decoded
 from unicorn_codec.errors import PackageMissing
-from unicorn_codec.pictures.images import Pixels, to_image
 from unicorn_codec.pictures.metrics import ms_ssim, psnr_db
+from unicorn_codec.pictures.pixels import Pixels, to_image
 
 LEAST_SSIMULACRA2_SIDE = 8
 

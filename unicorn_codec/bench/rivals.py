@@ -21,7 +21,7 @@ from unicorn_codec.bench.picture_set import PictureSet
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.errors import RivalFailed
 from unicorn_codec.pictures.avif_container import take_still, wrap_still
-from unicorn_codec.pictures.images import Pixels
+from unicorn_codec.pictures.pixels import Pixels
 
 Sizes = Sequence[tuple[int, int]]
 

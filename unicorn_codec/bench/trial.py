@@ -19,7 +19,7 @@ from unicorn_codec.bench.picture_set import PictureSet
 from unicorn_codec.bench.rivals import Codec
 from unicorn_codec.concurrency import end_with_parent
 from unicorn_codec.errors import RivalFailed
-from unicorn_codec.pictures.images import Pixels
+from unicorn_codec.pictures.pixels import Pixels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

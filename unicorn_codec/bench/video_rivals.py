@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from unicorn_codec.bench.picture_set import PictureSet
 from unicorn_codec.bench.rivals import Codec, Sizes, named
 from unicorn_codec.errors import RivalFailed
-from unicorn_codec.pictures.images import Pixels, to_image
+from unicorn_codec.pictures.pixels import Pixels, to_image
 
 SIDE_MULTIPLE = 8
 """Sides are padded to a multiple of this by repeating the border: encoders need it, and chroma has half the size."""

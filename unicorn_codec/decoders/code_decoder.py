@@ -24,7 +24,7 @@ from unicorn_codec.format.code_kinds import (
 from unicorn_codec.format.picture_tiles import is_tiled, tiles_of
 from unicorn_codec.pictures.avif import decode_avif
 from unicorn_codec.pictures.avif_sequence import chain_of, decode_chains
-from unicorn_codec.pictures.images import Pixels
+from unicorn_codec.pictures.pixels import Pixels
 from unicorn_codec.pictures.transparency import with_alpha
 from unicorn_codec.transform.autoencoder import Autoencoder, Steps
 

@@ -19,8 +19,8 @@ from unicorn_codec.packing.candidates import Candidate
 from unicorn_codec.packing.folder_encoder import FolderEncoder
 from unicorn_codec.packing.refinement import PIECE_PIXELS
 from unicorn_codec.pictures.avif import encode_avif, thorough
-from unicorn_codec.pictures.images import Pixels
 from unicorn_codec.pictures.metrics import psnr_db
+from unicorn_codec.pictures.pixels import Pixels
 from unicorn_codec.transform.ssimulacra2 import ssimulacra2_score
 from unicorn_codec.transform.tiling import spans
 

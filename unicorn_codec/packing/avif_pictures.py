@@ -20,7 +20,7 @@ from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.packing.refinement import FINEST, bits_worth
 from unicorn_codec.pictures.avif import QUICK, AvifEncoder, encode_avif
 from unicorn_codec.pictures.batches import batches_by_size
-from unicorn_codec.pictures.images import Pixels
+from unicorn_codec.pictures.pixels import Pixels
 from unicorn_codec.quality import avif_quality_of, quality_of_step
 from unicorn_codec.transform.distortion import judged_distortion
 

@@ -21,7 +21,7 @@ from unicorn_codec.packing.cell_importance import PLAIN_GRAY, CellImportance, oc
 from unicorn_codec.packing.masks import Mask
 from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.packing.refinement import FINEST, Objective, pixels_at_once
-from unicorn_codec.pictures.images import Pixels
+from unicorn_codec.pictures.pixels import Pixels
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 from unicorn_codec.transform.distortion import Measure, distortion
 from unicorn_codec.transform.resampling import halve

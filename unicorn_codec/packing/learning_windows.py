@@ -12,7 +12,7 @@ from torch import Tensor
 from unicorn_codec.packing.candidates import FINEST_WITH_HALVES, WINDOWS_AT_ONCE, CandidateChooser
 from unicorn_codec.packing.folder_encoder import FolderEncoder
 from unicorn_codec.packing.picture_source import PictureSource
-from unicorn_codec.pictures.images import Pixels
+from unicorn_codec.pictures.pixels import Pixels
 from unicorn_codec.transform.resampling import halve
 
 SIDE = 256

@@ -22,7 +22,7 @@ from unicorn_codec.packing.thumbnail_search import group_alike, thumbnail
 from unicorn_codec.pictures.avif import encode_avif
 from unicorn_codec.pictures.avif_sequence import encode_sequence, sequence_codes
 from unicorn_codec.pictures.batches import places_by_size
-from unicorn_codec.pictures.images import Pixels
+from unicorn_codec.pictures.pixels import Pixels
 from unicorn_codec.quality import avif_quality_of, quality_of_step
 from unicorn_codec.spool import Spool
 from unicorn_codec.transform.distortion import distortion

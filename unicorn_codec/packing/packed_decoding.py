@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from unicorn_codec.decoders.code_decoder import CodeDecoder, CodeSource
 from unicorn_codec.packing.packed import Coding
-from unicorn_codec.pictures.images import Pixels
+from unicorn_codec.pictures.pixels import Pixels
 from unicorn_codec.transform.folder_update import UpdatedModels
 
 

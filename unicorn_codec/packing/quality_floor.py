@@ -13,8 +13,8 @@ from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.pictures.avif import encode_avif
 from unicorn_codec.pictures.avif_sequence import sequences_of
 from unicorn_codec.pictures.batches import batches_by_size
-from unicorn_codec.pictures.images import Pixels
 from unicorn_codec.pictures.metrics import ms_ssim, psnr_db
+from unicorn_codec.pictures.pixels import Pixels
 from unicorn_codec.spool import Spool, SpooledCodes
 
 BEST_QUALITY = 100

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unicorn_codec.pictures.images import Pixels
+from unicorn_codec.pictures.pixels import Pixels
 
 THUMBNAIL = 16
 """Side of the compared thumbnails in pixels, small enough to suppress noise and small objects."""

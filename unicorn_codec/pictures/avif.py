@@ -19,7 +19,7 @@ from unicorn_codec.errors import InvalidField, PackageMissing
 from unicorn_codec.format.code_kinds import AVIF
 from unicorn_codec.pictures.av1_stream import read_still
 from unicorn_codec.pictures.avif_container import take_still, wrap_still
-from unicorn_codec.pictures.images import Pixels
+from unicorn_codec.pictures.pixels import Pixels
 
 BARE_AVIF, WHOLE_AVIF = 0, 1
 """Second byte of a code: AVIF without its container, or the whole file. ``avif_sequence`` has further values."""

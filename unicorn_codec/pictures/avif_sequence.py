@@ -25,7 +25,7 @@ from unicorn_codec.format.limits import MAX_SEQUENCE
 from unicorn_codec.pictures.av1_stream import read_first
 from unicorn_codec.pictures.avif import check_avif, opened_avif, subsampling_of
 from unicorn_codec.pictures.avif_container import take_units, wrap_units
-from unicorn_codec.pictures.images import Pixels
+from unicorn_codec.pictures.pixels import Pixels
 
 SPEED = 4
 

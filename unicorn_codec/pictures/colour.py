@@ -20,6 +20,7 @@ from unicorn_codec.pictures.colour_space import (
     SRGB_CURVE,
     ColourSpace,
 )
+from unicorn_codec.pictures.pixels import Pixels
 from unicorn_codec.pictures.raster import CMYK, GRAY, LAB, RGB, Raster, Samples, full_scale
 from unicorn_codec.pictures.tone_mapping import display_light, peak_of, tone_mapped
 
@@ -27,7 +28,6 @@ BLOCK_PIXELS = 1 << 20
 PEAK_SAMPLES = 1 << 22
 CURVE_POINTS = 4096
 
-Pixels = NDArray[np.uint8]
 
 _SAME_WHITE = 0.002
 _XYZ_PRIMARIES = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)

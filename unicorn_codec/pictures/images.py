@@ -1,6 +1,5 @@
 """A folder of picture files to pixels.
 
-Pixels are uint8 arrays ``(H, W, 3)``, sRGB and upright, whatever the file holds; with transparency ``(H, W, 4)``.
 ``list_folder`` decodes every file once, so that a damaged one is found before hours of training and not after them.
 """
 
@@ -13,9 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from unicorn_codec.config import MAX_PIXELS as MAX_PIXELS
 from unicorn_codec.config import OriginalOptions, ReadOptions, matches
 from unicorn_codec.errors import ImageFolderError, InvalidSetting
 from unicorn_codec.pictures.folders import FoundFiles, alike_names, find_files, is_storable, named_files
@@ -28,17 +25,11 @@ from unicorn_codec.pictures.picture_files import (
     printable,
     read_file,
 )
-from unicorn_codec.pictures.picture_table import Picture as Picture
-from unicorn_codec.pictures.picture_table import PictureTable
+from unicorn_codec.pictures.picture_table import Picture, PictureTable
+from unicorn_codec.pictures.pixels import Pixels, is_gray
 from unicorn_codec.pictures.transparency import with_alpha
 
 MAX_NAMES_SHOWN = 20
-
-GRAY_BAND = 1 << 18
-"""Pixels that are compared together."""
-
-Pixels = NDArray[np.uint8]
-PillowImage = Image.Image
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,13 +248,6 @@ def _leave_out(listed: _Listed, root: Path, name: str, error: BadFile, originals
         listed.left_out.append(LeftOut(name=printable(name), reason=str(error), is_picture=True, is_fault=not missing))
 
 
-def is_gray(pixels: Pixels) -> bool:
-    """Return whether all pixels (H, W, 3) have R = G = B."""
-    rows = max(1, GRAY_BAND // pixels.shape[1])
-    bands = (pixels[start : start + rows] for start in range(0, len(pixels), rows))
-    return all((band == band[..., :1]).all() for band in bands)  # a picture in colour mostly ends at the first one
-
-
 def folder_digest(folder: Folder, options: ReadOptions) -> str:
     """Return the SHA-256 (hex) over the pictures' names and bytes and all options that affect their pixels."""
     background = None if options.background is None else tuple(options.background)
@@ -313,17 +297,6 @@ def read_original(folder: Folder, picture: Picture) -> bytes:
     except BadFile as error:
         raise ImageFolderError(f"{folder.root / printable(picture.name)}: {error}") from error
     return data
-
-
-def to_image(pixels: Pixels) -> PillowImage:
-    """Return pixels ``(H, W, 3)`` as a Pillow image of mode RGB, or ``(H, W, 4)`` of mode RGBA."""
-    return Image.fromarray(pixels)
-
-
-def gray_at_size(pixels: Pixels, width: int, height: int) -> NDArray[np.uint8]:
-    """Return the luma (BT.601) of pixels (H, W, 3), resized to (height, width) by linear interpolation."""
-    gray = Image.fromarray(pixels).convert("L")
-    return np.asarray(gray if gray.size == (width, height) else gray.resize((width, height), Image.Resampling.BILINEAR))
 
 
 _ALIKE_NAME = "its name differs from another one only in Unicode's normal form; both are kept"

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Pixels = NDArray[np.uint8]
+from unicorn_codec.pictures.pixels import Pixels
+
 Planes = NDArray[np.float32]
 
 PEAK = 255

@@ -14,10 +14,10 @@ from unicorn_codec.format.carried_codes import digest_of_pixels, serialize_carri
 from unicorn_codec.metadata import PictureMetadata
 from unicorn_codec.pictures import recognise
 from unicorn_codec.pictures.code_carrying import LOSSLESS, can_carry, with_code
-from unicorn_codec.pictures.colour import Pixels
 from unicorn_codec.pictures.file_writing import refuse_output, write_file
 from unicorn_codec.pictures.metadata_writing import finish, png_chunks_of, settings_for
 from unicorn_codec.pictures.picture_files import printable
+from unicorn_codec.pictures.pixels import Pixels
 from unicorn_codec.pictures.png_writing import encode_png
 from unicorn_codec.pictures.transparency import WHITE, flatten, has_alpha, with_alpha
 

@@ -10,8 +10,8 @@ from functools import reduce
 
 import imagecodecs
 import numpy as np
-from numpy.typing import NDArray
 
+from unicorn_codec.pictures.pixels import Pixels
 from unicorn_codec.pictures.png_chunks import SIGNATURE, chunk
 
 LEVEL = 4
@@ -23,8 +23,6 @@ FLAT_SHARE = 0.75
 _NONE, _AVERAGE = 0, 3
 _ROWS_AT_ONCE = 256
 _COLOUR_TYPES = {3: 2, 4: 6}
-
-Pixels = NDArray[np.uint8]
 
 
 def encode_png(pixels: Pixels, chunks: Sequence[tuple[bytes, bytes]] = ()) -> bytes:

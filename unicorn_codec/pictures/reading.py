@@ -12,11 +12,12 @@ from unicorn_codec.config import ReadOptions
 from unicorn_codec.format.limits import MAX_SIDE
 from unicorn_codec.pictures import recognise
 from unicorn_codec.pictures.bmp_files import read_bmp, read_dib
-from unicorn_codec.pictures.colour import Pixels, blocks, to_srgb
+from unicorn_codec.pictures.colour import blocks, to_srgb
 from unicorn_codec.pictures.heif_files import read_avif, read_heic
 from unicorn_codec.pictures.jpeg_files import read_jpeg
 from unicorn_codec.pictures.picture_files import BadFile, DamagedFile, MissingReader
 from unicorn_codec.pictures.pillow_files import read_gif, read_webp
+from unicorn_codec.pictures.pixels import Pixels
 from unicorn_codec.pictures.png_files import read_png
 from unicorn_codec.pictures.raster import LAB, Raster, full_scale
 from unicorn_codec.pictures.raw_files import read_raw

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from unicorn_codec.pictures.colour import Pixels, blocks
+from unicorn_codec.pictures.colour import blocks
+from unicorn_codec.pictures.pixels import Pixels
 
 Colour = tuple[int, int, int]
 """(R, G, B), 0 to 255 each."""

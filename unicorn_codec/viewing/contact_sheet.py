@@ -9,8 +9,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from unicorn_codec.errors import FormatError, InvalidSetting, OutputError
 from unicorn_codec.pictures.file_writing import refuse_output, write_file
-from unicorn_codec.pictures.images import PillowImage, Pixels, to_image
 from unicorn_codec.pictures.picture_files import printable
+from unicorn_codec.pictures.pixels import PillowImage, Pixels, to_image
 
 MAX_COLUMNS, MAX_ROWS, MIN_SIDE, MAX_SIDE = 100, 1000, 16, 2000
 MAX_PAGE_PIXELS = 1 << 28

@@ -18,9 +18,9 @@ from unicorn_codec.format.reader import ContainerReader
 from unicorn_codec.format.records import EXACT
 from unicorn_codec.format.sources import is_url, open_source, stem_of
 from unicorn_codec.metadata import PictureMetadata
-from unicorn_codec.pictures.images import Pixels
 from unicorn_codec.pictures.output_files import output_names
 from unicorn_codec.pictures.picture_writing import WRITE_FORMATS, encode_picture, encode_with_metadata
+from unicorn_codec.pictures.pixels import Pixels
 from unicorn_codec.viewing.catalogue import dates, facts, listing
 from unicorn_codec.viewing.small_pictures import Kept, QuickDecoder, Thumbnail, encode_small
 

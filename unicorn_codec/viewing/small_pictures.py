@@ -24,7 +24,7 @@ from unicorn_codec.format.reader import ContainerReader
 from unicorn_codec.format.records import AVIF, EXACT, HALF_SIZE, LATENTS, SEQUENCE
 from unicorn_codec.pictures.avif import decode_avif
 from unicorn_codec.pictures.avif_sequence import chain_of, decode_chains
-from unicorn_codec.pictures.images import Pixels
+from unicorn_codec.pictures.pixels import Pixels
 from unicorn_codec.pictures.transparency import with_alpha
 
 THUMBNAIL_SIDE = 320
