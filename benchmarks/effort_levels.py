@@ -25,7 +25,7 @@ from unicorn_codec.bench.quality_metrics import ssimulacra2
 from unicorn_codec.config import CodesOptions, Goal, ReadOptions, Target
 from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.pack import pack
-from unicorn_codec.pictures.images import list_folder, read_picture
+from unicorn_codec.pictures.picture_folder import list_folder, read_picture
 
 EFFORTS = (0, 1, 3, 6, 12, 40, 100)
 STEPS = (2.0, 3.4, 6.0)

@@ -20,8 +20,8 @@ from unicorn_codec.bench.provenance import package_models_sha256, provenance
 from unicorn_codec.bench.quality_metrics import ssimulacra2
 from unicorn_codec.config import GOALS, CodesOptions, Goal, ReadOptions, Target
 from unicorn_codec.packing.pack import pack
-from unicorn_codec.pictures.images import list_folder, read_picture
 from unicorn_codec.pictures.metrics import psnr_db
+from unicorn_codec.pictures.picture_folder import list_folder, read_picture
 from unicorn_codec.pictures.pixels import Pixels
 
 READ = ReadOptions()

@@ -41,8 +41,8 @@ from unicorn_codec.packing.into_network import (
 from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.picture_source import PictureSource, encode_all
 from unicorn_codec.packing.preview import take_preview
-from unicorn_codec.pictures.images import list_folder
 from unicorn_codec.pictures.metrics import psnr_db
+from unicorn_codec.pictures.picture_folder import list_folder
 from unicorn_codec.transform.autoencoder import LEADING_CHANNELS, PackagedAutoencoder
 
 SEED, CELL = 0, 16

@@ -31,7 +31,7 @@ from unicorn_codec.network.training import Progress
 from unicorn_codec.packing.archive_writing import read_packed, write_packed
 from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.pack import pack
-from unicorn_codec.pictures.images import list_folder
+from unicorn_codec.pictures.picture_folder import list_folder
 from unicorn_codec.transform.autoencoder import LEADING_CHANNELS, load_autoencoder
 from unicorn_codec.weights.minifloat import fit_format
 from unicorn_codec.weights.weight_section import parse_weights, serialize_weights

@@ -33,7 +33,7 @@ from unicorn_codec.packing.learned_cost import LearnedCost
 from unicorn_codec.packing.learning import BITS_PER_VALUE
 from unicorn_codec.packing.learning_windows import LearningWindows
 from unicorn_codec.packing.update_training import copied, rate_of, start_update
-from unicorn_codec.pictures.images import list_folder, read_picture
+from unicorn_codec.pictures.picture_folder import list_folder, read_picture
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 from unicorn_codec.transform.folder_update import UpdatedModels, quantise_update
 

@@ -39,7 +39,7 @@ from unicorn_codec.packing.into_codes import PackedCodes, container_of, new_enco
 from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.original_metadata import OriginalMetadata
 from unicorn_codec.packing.picture_source import LatentSource, PictureSource
-from unicorn_codec.pictures.images import Folder
+from unicorn_codec.pictures.picture_folder import Folder
 from unicorn_codec.pictures.picture_table import Picture, PictureTable
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 

@@ -27,7 +27,7 @@ from unicorn_codec.bench.quality_metrics import METRICS
 from unicorn_codec.bench.report import Point, curve_of
 from unicorn_codec.bench.rivals import BareAvif, Codec
 from unicorn_codec.config import CodesOptions, Goal, Learning, ReadOptions, Target
-from unicorn_codec.pictures.images import list_folder
+from unicorn_codec.pictures.picture_folder import list_folder
 
 OFF, ON = "unicorn-learn-off", "unicorn-learn-auto"
 JUDGES = ("psnr_db", "ms_ssim", "ssimulacra2")

@@ -22,7 +22,7 @@ from unicorn_codec.bench.provenance import package_models_sha256, provenance
 from unicorn_codec.bench.quality_metrics import ssimulacra2
 from unicorn_codec.config import METRICS, CodesOptions, Goal, ReadOptions, Target
 from unicorn_codec.packing.pack import pack
-from unicorn_codec.pictures.images import list_folder, read_picture
+from unicorn_codec.pictures.picture_folder import list_folder, read_picture
 
 MEASURES = ("psnr_db", "ms_ssim", "ssimulacra2")
 READ = ReadOptions()

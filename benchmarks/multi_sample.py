@@ -29,7 +29,7 @@ from unicorn_codec.packing.refinement import (
     Objective,
     softly_rounded,
 )
-from unicorn_codec.pictures.images import list_folder, read_picture
+from unicorn_codec.pictures.picture_folder import list_folder, read_picture
 from unicorn_codec.pictures.pixels import Pixels
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 

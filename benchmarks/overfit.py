@@ -36,7 +36,7 @@ from unicorn_codec.format.header import MAX_LEVEL
 from unicorn_codec.overfitted.function_code import decode_function
 from unicorn_codec.overfitted.synthesis import latents_of
 from unicorn_codec.packing.pack import pack
-from unicorn_codec.pictures.images import list_folder, read_picture
+from unicorn_codec.pictures.picture_folder import list_folder, read_picture
 from unicorn_codec.pictures.picture_writing import write_picture
 from unicorn_codec.pictures.pixels import Pixels
 from unicorn_codec.transform.autoencoder import Autoencoder, PackagedAutoencoder, load_autoencoder

@@ -22,7 +22,7 @@ from unicorn_codec.archive import Archive
 from unicorn_codec.bench.provenance import package_models_sha256, provenance
 from unicorn_codec.config import CodesOptions, Goal, Target
 from unicorn_codec.packing.pack import pack
-from unicorn_codec.pictures.images import list_folder, read_picture
+from unicorn_codec.pictures.picture_folder import list_folder, read_picture
 from unicorn_codec.pictures.picture_writing import write_picture
 from unicorn_codec.pictures.pixels import Pixels
 from unicorn_codec.regions import Region

@@ -19,7 +19,7 @@ from learning import every_nth
 from unicorn_codec import Archive, CodesOptions, pack
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.pictures.avif import encode_avif
-from unicorn_codec.pictures.images import Folder, list_folder, read_picture
+from unicorn_codec.pictures.picture_folder import Folder, list_folder, read_picture
 from unicorn_codec.pictures.pixels import Pixels
 
 LEAST_CONFIDENCE = 0.5

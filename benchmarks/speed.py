@@ -35,7 +35,7 @@ from unicorn_codec.config import CodesOptions, Goal, NetworkOptions, ReadOptions
 from unicorn_codec.packing.code_writer import encode_latents
 from unicorn_codec.packing.pack import pack
 from unicorn_codec.pictures.batches import batches_by_size
-from unicorn_codec.pictures.images import list_folder, read_picture
+from unicorn_codec.pictures.picture_folder import list_folder, read_picture
 from unicorn_codec.pictures.picture_writing import write_picture
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 

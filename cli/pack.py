@@ -39,7 +39,7 @@ from .whole_files import WithExact, original_options_of
 
 if TYPE_CHECKING:  # at run time these would load torch or Pillow
     from unicorn_codec.network.planning import NetworkPlan
-    from unicorn_codec.pictures.images import Folder
+    from unicorn_codec.pictures.picture_folder import Folder
 
 
 TARGETS = {

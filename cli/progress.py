@@ -9,7 +9,7 @@ from unicorn_codec.network.planning import NetworkPlan
 from unicorn_codec.network.training import Progress
 from unicorn_codec.packing.observer import PIXEL_STAGES, Observer
 from unicorn_codec.packing.reports import Learned
-from unicorn_codec.pictures.images import Folder
+from unicorn_codec.pictures.picture_folder import Folder
 
 from .bars import LABEL_WIDTH, ProgressBar, bar
 from .report import learned_text

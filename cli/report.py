@@ -12,7 +12,7 @@ from .text import Row, count, duration, exact_bytes, indented, labelled, rate, r
 if TYPE_CHECKING:  # at run time these would load torch or Pillow
     from unicorn_codec.network.planning import NetworkPlan
     from unicorn_codec.packing.reports import FunctionsReport, Learned, ModelChoice, PackReport
-    from unicorn_codec.pictures.images import Folder, Note
+    from unicorn_codec.pictures.picture_folder import Folder, Note
     from unicorn_codec.pictures.picture_table import Picture
 
 

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from unicorn_codec.bench.perceptual import PerceptualDistance
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.devices import has_fast_bfloat16
-from unicorn_codec.pictures.images import Folder, list_folder, read_picture
+from unicorn_codec.pictures.picture_folder import Folder, list_folder, read_picture
 
 WIDTHS = (16, 32, 64, 128)
 CROP, LARGE_CROP, LARGE_PART = 64, 128, 0.3

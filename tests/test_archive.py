@@ -43,8 +43,8 @@ from unicorn_codec.packing.preview import take_preview
 from unicorn_codec.packing.refinement import LAMBDA_PER_SQUARED_STEP, Objective
 from unicorn_codec.packing.reports import PackReport
 from unicorn_codec.pictures.demo_pictures import make_demo_pictures
-from unicorn_codec.pictures.images import list_folder, read_picture
 from unicorn_codec.pictures.metrics import psnr_db
+from unicorn_codec.pictures.picture_folder import list_folder, read_picture
 from unicorn_codec.pictures.picture_writing import write_picture
 from unicorn_codec.quality import DEFAULT_QUALITY, step_of_quality
 from unicorn_codec.verification import verify

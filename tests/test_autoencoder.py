@@ -15,8 +15,8 @@ from unicorn_codec.config import ReadOptions
 from unicorn_codec.decoders.loading import check_model
 from unicorn_codec.errors import AutoencoderMismatch, AutoencoderUnavailable
 from unicorn_codec.pictures.demo_pictures import make_demo_pictures
-from unicorn_codec.pictures.images import list_folder, read_picture
 from unicorn_codec.pictures.metrics import psnr_db
+from unicorn_codec.pictures.picture_folder import list_folder, read_picture
 from unicorn_codec.transform.autoencoder import (
     LEADING_CHANNELS,
     PackagedAutoencoder,

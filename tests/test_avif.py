@@ -21,8 +21,8 @@ from unicorn_codec.pictures import avif_container
 from unicorn_codec.pictures.av1_stream import read_still
 from unicorn_codec.pictures.avif import BARE_AVIF, WHOLE_AVIF, decode_avif, encode_avif
 from unicorn_codec.pictures.avif_container import take_still, wrap_still
-from unicorn_codec.pictures.images import list_folder, read_picture
 from unicorn_codec.pictures.metrics import psnr_db
+from unicorn_codec.pictures.picture_folder import list_folder, read_picture
 from unicorn_codec.pictures.pixels import Pixels
 
 pytestmark = pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")

@@ -20,8 +20,8 @@ from unicorn_codec.packing.packed import Codes
 from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.pictures.avif import encode_avif, has_libaom, thorough
 from unicorn_codec.pictures.demo_pictures import draw, random_scene
-from unicorn_codec.pictures.images import list_folder
 from unicorn_codec.pictures.metrics import psnr_db
+from unicorn_codec.pictures.picture_folder import list_folder
 from unicorn_codec.pictures.picture_writing import write_picture
 from unicorn_codec.pictures.pixels import Pixels
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder

@@ -38,9 +38,9 @@ from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.packed import PackedPictures
 from unicorn_codec.packing.reports import NetworkReport, PackReport
 from unicorn_codec.pictures.demo_pictures import make_demo_pictures
-from unicorn_codec.pictures.images import Folder, Note
 from unicorn_codec.pictures.metrics import Distortion
 from unicorn_codec.pictures.picture_files import LeftOut, OtherFile, fault
+from unicorn_codec.pictures.picture_folder import Folder, Note
 from unicorn_codec.pictures.picture_table import Picture, PictureTable
 from unicorn_codec.verification import VerifyReport
 from unicorn_codec.weights.weight_section import serialize_weights

@@ -8,7 +8,7 @@ import pytest
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.errors import OutputError
 from unicorn_codec.pictures.demo_pictures import draw, make_demo_pictures, random_scene
-from unicorn_codec.pictures.images import list_folder
+from unicorn_codec.pictures.picture_folder import list_folder
 
 GOLDEN_MEANS = [[161.83, 143.40, 150.77], [178.69, 179.25, 187.08], [141.37, 158.69, 144.22]]
 

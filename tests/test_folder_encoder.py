@@ -15,7 +15,7 @@ from unicorn_codec.packing.into_codes import new_encoder
 from unicorn_codec.packing.packed import Codes
 from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.pictures.demo_pictures import make_demo_pictures
-from unicorn_codec.pictures.images import list_folder
+from unicorn_codec.pictures.picture_folder import list_folder
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 
 SIDE = 96

@@ -14,7 +14,7 @@ from unicorn_codec.config import CodesOptions, ReadOptions
 from unicorn_codec.errors import ImageFolderError
 from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.pack import pack
-from unicorn_codec.pictures.images import list_folder
+from unicorn_codec.pictures.picture_folder import list_folder
 from unicorn_codec.pictures.picture_writing import write_picture
 from unicorn_codec.pictures.pixels import to_image
 

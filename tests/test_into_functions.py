@@ -25,8 +25,8 @@ from unicorn_codec.packing.add import add
 from unicorn_codec.packing.into_functions import lambda_of, squared_gain
 from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.packing.reports import PackReport
-from unicorn_codec.pictures.images import list_folder
 from unicorn_codec.pictures.metrics import psnr_db
+from unicorn_codec.pictures.picture_folder import list_folder
 from unicorn_codec.pictures.picture_writing import write_picture
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 from unicorn_codec.verification import verify

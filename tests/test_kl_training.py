@@ -8,7 +8,7 @@ import torch
 
 from tests.conftest import draw
 from unicorn_codec.config import ReadOptions
-from unicorn_codec.pictures.images import list_folder
+from unicorn_codec.pictures.picture_folder import list_folder
 from unicorn_codec.pictures.picture_writing import write_picture
 
 

@@ -21,8 +21,8 @@ from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.pack import pack
 from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.packing.reports import Learned
-from unicorn_codec.pictures.images import list_folder
 from unicorn_codec.pictures.metrics import psnr_db
+from unicorn_codec.pictures.picture_folder import list_folder
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 
 OPTIONS = CodesOptions(device="cpu", effort=0, sequences=False, avif=False, target=Target(Goal.STEP, 6.0))

@@ -39,7 +39,7 @@ from unicorn_codec.packing.original_metadata import estimate_metadata_bytes
 from unicorn_codec.packing.pack import pack
 from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.pictures.file_metadata import MAX_BYTES, fitting_xmp, read_metadata
-from unicorn_codec.pictures.images import list_folder
+from unicorn_codec.pictures.picture_folder import list_folder
 from unicorn_codec.pictures.picture_writing import WRITE_FORMATS, encode_with_metadata
 
 QUICK = CodesOptions(target=Target(Goal.STEP, 20), effort=0, sequences=False, device="cpu")

@@ -38,8 +38,8 @@ LAYERS = (
         "batches pixels picture_files file_writing recognise folders limits colour_space raster reducing tone_mapping "
         "colour transparency exif png_chunks png_bands png_writing png_files jpeg_markers jpeg_files pillow_files "
         "bmp_files heif_boxes heif_files tiff_pages tiff_samples tiff_files raw_files jpeg_transcoding png_rebuilding "
-        "original_files reading code_carrying file_metadata metadata_writing picture_writing picture_table images "
-        "output_files demo_pictures av1_stream avif_container avif avif_sequence metrics",
+        "original_files reading code_carrying file_metadata metadata_writing picture_writing picture_table "
+        "picture_folder output_files demo_pictures av1_stream avif_container avif avif_sequence metrics",
     ),
     (
         "network",

@@ -33,8 +33,8 @@ from unicorn_codec.pictures.avif_sequence import (
     sequence_codes,
     sequences_of,
 )
-from unicorn_codec.pictures.images import list_folder
 from unicorn_codec.pictures.metrics import psnr_db
+from unicorn_codec.pictures.picture_folder import list_folder
 from unicorn_codec.pictures.picture_writing import write_picture
 from unicorn_codec.pictures.pixels import Pixels
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder

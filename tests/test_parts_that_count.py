@@ -25,7 +25,7 @@ from unicorn_codec.packing.cell_importance import CellImportance, octaves_of, of
 from unicorn_codec.packing.masks import folder_masks, region_masks
 from unicorn_codec.packing.pack import pack
 from unicorn_codec.packing.refinement import Objective, weighted
-from unicorn_codec.pictures.images import Folder, list_folder
+from unicorn_codec.pictures.picture_folder import Folder, list_folder
 from unicorn_codec.pictures.picture_writing import write_picture
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 from unicorn_codec.transform.distortion import squared_error

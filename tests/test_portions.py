@@ -30,7 +30,7 @@ from unicorn_codec.format.integrity import problems_of
 from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.pack import pack
 from unicorn_codec.packing.reports import PackReport
-from unicorn_codec.pictures.images import Folder, list_folder
+from unicorn_codec.pictures.picture_folder import Folder, list_folder
 from unicorn_codec.pictures.picture_table import Picture, PictureTable
 from unicorn_codec.pictures.picture_writing import write_picture
 from unicorn_codec.portions import decisions, partition, survey, workers

@@ -24,8 +24,8 @@ from unicorn_codec.packing.quality_floor import PSNR_MARGIN_DB, QualityFloor, sm
 from unicorn_codec.packing.reports import PackReport
 from unicorn_codec.packing.targets import OfSize
 from unicorn_codec.pictures.avif import decode_avif, encode_avif
-from unicorn_codec.pictures.images import list_folder
 from unicorn_codec.pictures.metrics import psnr_db
+from unicorn_codec.pictures.picture_folder import list_folder
 from unicorn_codec.pictures.picture_writing import write_picture
 
 pytestmark = pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")

@@ -14,7 +14,7 @@ from PIL import Image, ImageCms
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.errors import ImageFolderError, InvalidSetting, OutputError
 from unicorn_codec.format.limits import MAX_SIDE
-from unicorn_codec.pictures.images import folder_digest, list_folder, read_picture
+from unicorn_codec.pictures.picture_folder import folder_digest, list_folder, read_picture
 from unicorn_codec.pictures.picture_writing import WRITE_FORMATS, write_format, write_picture
 from unicorn_codec.pictures.pixels import to_image
 

@@ -37,7 +37,7 @@ from unicorn_codec.packing.pack import pack
 from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.packing.refinement import Objective
 from unicorn_codec.pictures.demo_pictures import make_demo_pictures
-from unicorn_codec.pictures.images import Folder
+from unicorn_codec.pictures.picture_folder import Folder
 from unicorn_codec.pictures.picture_table import PictureTable
 from unicorn_codec.transform import resampling
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder

@@ -18,7 +18,7 @@ from unicorn_codec.config import CodesOptions, Goal, Target
 from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.pack import pack
 from unicorn_codec.packing.reports import Learned, PackReport
-from unicorn_codec.pictures.images import Folder
+from unicorn_codec.pictures.picture_folder import Folder
 from unicorn_codec.pictures.picture_writing import write_picture
 from unicorn_codec.viewing.histograms import HEIGHT, WIDTH, histogram, round_values
 from unicorn_codec.viewing.pages import policy, render, static

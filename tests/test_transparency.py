@@ -23,8 +23,8 @@ from unicorn_codec.inspection import describe, describe_picture
 from unicorn_codec.metadata import PictureMetadata
 from unicorn_codec.packing.add import add
 from unicorn_codec.packing.pack import pack, with_background
-from unicorn_codec.pictures.images import list_folder, read_picture, read_with_alpha
 from unicorn_codec.pictures.metrics import alpha_error, ms_ssim, psnr_db
+from unicorn_codec.pictures.picture_folder import list_folder, read_picture, read_with_alpha
 from unicorn_codec.pictures.picture_writing import encode_with_metadata
 from unicorn_codec.pictures.pixels import Pixels, is_gray
 from unicorn_codec.pictures.transparency import WHITE, fill_hidden, flatten, with_alpha

@@ -30,7 +30,7 @@ from unicorn_codec.packing.reports import PackReport
 from unicorn_codec.pictures import jpeg_transcoding, original_files
 from unicorn_codec.pictures.demo_pictures import make_demo_pictures
 from unicorn_codec.pictures.folders import find_files
-from unicorn_codec.pictures.images import list_folder, read_picture
+from unicorn_codec.pictures.picture_folder import list_folder, read_picture
 from unicorn_codec.verification import verify
 
 ALL = OriginalOptions(patterns=("*",), keep_others=True)

@@ -17,8 +17,8 @@ from unicorn_codec.config import ReadOptions
 from unicorn_codec.devices import worker_count
 from unicorn_codec.format.columns import Integers
 from unicorn_codec.format.pages import psnr_code
-from unicorn_codec.pictures.images import Folder, read_with_alpha
 from unicorn_codec.pictures.metrics import Distortion, alpha_error, ms_ssim, psnr_db, summarize
+from unicorn_codec.pictures.picture_folder import Folder, read_with_alpha
 from unicorn_codec.pictures.picture_table import Picture
 from unicorn_codec.pictures.pixels import Pixels
 

@@ -18,9 +18,9 @@ from unicorn_codec.format.reader import ContainerReader
 from unicorn_codec.format.sources import is_url
 from unicorn_codec.inspection import network_of
 from unicorn_codec.measurement import Matching, Measured, PictureDistortion, measure
-from unicorn_codec.pictures.images import Folder, list_folder
 from unicorn_codec.pictures.limits import DAMAGE_NOTE
 from unicorn_codec.pictures.picture_files import native_name, printable
+from unicorn_codec.pictures.picture_folder import Folder, list_folder
 from unicorn_codec.pictures.picture_table import Picture
 from unicorn_codec.shards.inputs import InputFolder, Inputs, folder_of
 from unicorn_codec.weights.weight_section import parse_tensors

@@ -24,7 +24,7 @@ from unicorn_codec.packing.pack import pack
 from unicorn_codec.packing.packed import PackedPictures
 from unicorn_codec.packing.reports import PackReport
 from unicorn_codec.pictures.batches import PICTURES_PER_BATCH
-from unicorn_codec.pictures.images import Folder, list_folder, read_picture
+from unicorn_codec.pictures.picture_folder import Folder, list_folder, read_picture
 from unicorn_codec.transform.autoencoder import LEADING_CHANNELS, load_autoencoder
 from unicorn_codec.weights.minifloat import fit_format
 from unicorn_codec.weights.weight_section import count_parameters, parse_weights, serialize_weights

@@ -32,7 +32,7 @@ from unicorn_codec.packing.into_codes import container_of, new_encoder
 from unicorn_codec.packing.pack import pack
 from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.pictures.demo_pictures import make_demo_pictures
-from unicorn_codec.pictures.images import list_folder
+from unicorn_codec.pictures.picture_folder import list_folder
 from unicorn_codec.pictures.picture_writing import write_picture
 from unicorn_codec.pictures.png_chunks import SIGNATURE, chunk
 from unicorn_codec.regions import Region

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from unicorn_codec.config import ReadOptions
-from unicorn_codec.pictures.images import Folder, list_folder, read_picture
+from unicorn_codec.pictures.picture_folder import Folder, list_folder, read_picture
 from unicorn_codec.pictures.picture_table import PictureTable
 from unicorn_codec.pictures.pixels import Pixels
 

@@ -9,9 +9,9 @@ from unicorn_codec.format.pages import Row
 from unicorn_codec.format.reader import ContainerReader
 from unicorn_codec.metadata import PictureMetadata, parse_texts
 from unicorn_codec.pictures.file_metadata import read_metadata
-from unicorn_codec.pictures.images import whole_file_options
 from unicorn_codec.pictures.original_files import restored_file
 from unicorn_codec.pictures.picture_files import BadFile, MissingReader
+from unicorn_codec.pictures.picture_folder import whole_file_options
 from unicorn_codec.pictures.pixels import Pixels
 from unicorn_codec.pictures.reading import decode_picture
 from unicorn_codec.pictures.transparency import with_alpha

@@ -34,8 +34,8 @@ from unicorn_codec.packing.packed import PackedPictures
 from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.packing.self_contained import attach_model, is_wanted_now
 from unicorn_codec.packing.whole_files import WholeFiles
-from unicorn_codec.pictures.images import Note, list_folder
 from unicorn_codec.pictures.picture_files import LeftOut, OtherFile, printable
+from unicorn_codec.pictures.picture_folder import Note, list_folder
 from unicorn_codec.shards.inputs import Inputs, folder_of
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder, load_autoencoder
 

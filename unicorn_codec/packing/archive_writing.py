@@ -30,7 +30,7 @@ from unicorn_codec.measurement import Matching
 from unicorn_codec.packing.original_metadata import OriginalMetadata
 from unicorn_codec.packing.packed import Codes, Coding, PackedPictures
 from unicorn_codec.packing.whole_files import WholeFiles
-from unicorn_codec.pictures.images import Folder
+from unicorn_codec.pictures.picture_folder import Folder
 from unicorn_codec.spool import Spool
 
 

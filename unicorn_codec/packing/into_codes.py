@@ -45,7 +45,7 @@ from unicorn_codec.packing.reuse import take_codes_over
 from unicorn_codec.packing.self_contained import attached_bytes, is_wanted
 from unicorn_codec.packing.targets import AsAvif, AtStep, OfSize, resolve
 from unicorn_codec.pictures.avif import AvifEncoder, check_avif, has_avif, thorough
-from unicorn_codec.pictures.images import folder_digest
+from unicorn_codec.pictures.picture_folder import folder_digest
 from unicorn_codec.quality import QUALITY_OF_STEP
 from unicorn_codec.spool import Spool, SpooledCodes
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder

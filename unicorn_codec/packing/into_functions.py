@@ -27,7 +27,7 @@ from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.packed import Codes, PackedPictures
 from unicorn_codec.packing.picture_source import PictureSource, PictureTiles
 from unicorn_codec.packing.refinement import LAMBDA_PER_SQUARED_STEP
-from unicorn_codec.pictures.images import folder_digest
+from unicorn_codec.pictures.picture_folder import folder_digest
 from unicorn_codec.quality import QUALITY_OF_STEP, step_of_quality
 from unicorn_codec.spool import SpooledCodes
 from unicorn_codec.transform.autoencoder import Autoencoder, PackagedAutoencoder

@@ -26,8 +26,8 @@ from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.packed import PackedPictures
 from unicorn_codec.packing.picture_source import PictureSource, encode_all
 from unicorn_codec.packing.preview import PreviewSample, take_preview
-from unicorn_codec.pictures.images import Folder, folder_digest
 from unicorn_codec.pictures.picture_files import printable
+from unicorn_codec.pictures.picture_folder import Folder, folder_digest
 from unicorn_codec.transform.autoencoder import Autoencoder, PackagedAutoencoder
 from unicorn_codec.weights.minifloat import fit_format
 from unicorn_codec.weights.weight_section import join_tensors, parse_tensors, serialize_integers, serialize_weights

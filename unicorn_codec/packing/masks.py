@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.errors import InvalidSetting
-from unicorn_codec.pictures.images import Folder, list_folder, read_picture
 from unicorn_codec.pictures.picture_files import printable
+from unicorn_codec.pictures.picture_folder import Folder, list_folder, read_picture
 from unicorn_codec.pictures.pixels import gray_at_size
 from unicorn_codec.regions import Region
 

@@ -19,7 +19,7 @@ from unicorn_codec.packing.reports import ModelChoice
 from unicorn_codec.packing.targets import AsAvif, AtStep, resolve
 from unicorn_codec.packing.update_training import start_update
 from unicorn_codec.pictures.code_carrying import code_in
-from unicorn_codec.pictures.images import read_original
+from unicorn_codec.pictures.picture_folder import read_original
 from unicorn_codec.pictures.pixels import Pixels
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 from unicorn_codec.transform.folder_update import UpdatedModels

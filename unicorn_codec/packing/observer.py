@@ -6,7 +6,7 @@ from threading import Lock
 from unicorn_codec.network.planning import NetworkPlan
 from unicorn_codec.network.training import Progress
 from unicorn_codec.packing.reports import Learned
-from unicorn_codec.pictures.images import Folder
+from unicorn_codec.pictures.picture_folder import Folder
 
 PIXEL_STAGES = frozenset({"coding", "probing", "sizing", "measuring"})
 """Stages whose progress is counted in pixels, because pictures may differ much in size. Others count pictures."""

@@ -10,8 +10,8 @@ from unicorn_codec.format.blobs import FACTS, in_parts, serialize_blobs, seriali
 from unicorn_codec.format.limits import MAX_TIME
 from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.pictures.file_metadata import FileMetadata, read_metadata
-from unicorn_codec.pictures.images import Note, read_original
 from unicorn_codec.pictures.picture_files import native_name, printable
+from unicorn_codec.pictures.picture_folder import Note, read_original
 from unicorn_codec.pictures.picture_table import Picture
 
 SAMPLED_PICTURES = 48

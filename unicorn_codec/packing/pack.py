@@ -46,9 +46,9 @@ from unicorn_codec.packing.preview import take_preview
 from unicorn_codec.packing.reports import FunctionsReport, Learned, NetworkReport, PackReport
 from unicorn_codec.packing.self_contained import attach_model, is_wanted
 from unicorn_codec.packing.whole_files import WholeFiles
-from unicorn_codec.pictures.images import Folder, Note, list_folder
 from unicorn_codec.pictures.metrics import bits_per_pixel, psnr_db
 from unicorn_codec.pictures.picture_files import OtherFile, printable
+from unicorn_codec.pictures.picture_folder import Folder, Note, list_folder
 from unicorn_codec.pictures.pixels import Pixels
 from unicorn_codec.pictures.transparency import WHITE
 from unicorn_codec.shards.inputs import Inputs, folder_of

@@ -13,7 +13,7 @@ from unicorn_codec.format.code_kinds import mark_gray
 from unicorn_codec.format.picture_tiles import Tile, is_tiled, tiles_of
 from unicorn_codec.packing.masks import Mask, Masks
 from unicorn_codec.pictures.batches import batches_by_size
-from unicorn_codec.pictures.images import Folder, read_picture, read_with_alpha
+from unicorn_codec.pictures.picture_folder import Folder, read_picture, read_with_alpha
 from unicorn_codec.pictures.pixels import Pixels
 from unicorn_codec.spool import Spool
 from unicorn_codec.transform.autoencoder import Autoencoder

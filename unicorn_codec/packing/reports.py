@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from unicorn_codec.inspection import ArchivePart
 from unicorn_codec.measurement import Measured, PictureDistortion
-from unicorn_codec.pictures.images import Note
 from unicorn_codec.pictures.picture_files import LeftOut, OtherFile
+from unicorn_codec.pictures.picture_folder import Note
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

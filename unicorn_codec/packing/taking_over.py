@@ -20,8 +20,8 @@ from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.pictures import recognise
 from unicorn_codec.pictures.batches import batches_by_size
 from unicorn_codec.pictures.code_carrying import LOSSLESS, code_in
-from unicorn_codec.pictures.images import read_original
 from unicorn_codec.pictures.metrics import psnr_db
+from unicorn_codec.pictures.picture_folder import read_original
 from unicorn_codec.pictures.pixels import Pixels
 from unicorn_codec.pictures.transparency import has_alpha
 from unicorn_codec.spool import Spool

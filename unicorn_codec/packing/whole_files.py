@@ -11,9 +11,9 @@ from unicorn_codec.format.limits import MAX_TIME
 from unicorn_codec.format.pages import IDENTICAL_PSNR, UNKNOWN_PSNR
 from unicorn_codec.format.stored_files import NANOSECONDS, StoredFile, record_of_file
 from unicorn_codec.format.writer import ContainerWriter
-from unicorn_codec.pictures.images import Folder
 from unicorn_codec.pictures.original_files import Add, store_file
 from unicorn_codec.pictures.picture_files import native_name, printable, reason_of
+from unicorn_codec.pictures.picture_folder import Folder
 
 Progress = Callable[[int, int], None]
 

@@ -21,7 +21,7 @@ from unicorn_codec.packing.refinement import FINEST
 from unicorn_codec.packing.reports import Learned, ModelChoice
 from unicorn_codec.packing.self_contained import attached_bytes, is_wanted
 from unicorn_codec.packing.targets import AsAvif, AtStep, OfSize, resolve
-from unicorn_codec.pictures.images import Folder
+from unicorn_codec.pictures.picture_folder import Folder
 from unicorn_codec.portions.partition import subset
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 

@@ -29,8 +29,8 @@ from unicorn_codec.packing.pack import load_packing_autoencoder, report_on
 from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.packing.reports import PackReport
 from unicorn_codec.packing.self_contained import attach_model, is_wanted
-from unicorn_codec.pictures.images import Folder, check_listed, find_in, folder_digest, notes_on_names
 from unicorn_codec.pictures.picture_files import reason_of
+from unicorn_codec.pictures.picture_folder import Folder, check_listed, find_in, folder_digest, notes_on_names
 from unicorn_codec.portions.decisions import Decisions, decide
 from unicorn_codec.portions.partition import group_near_duplicates, merged, partition
 from unicorn_codec.portions.portion import PortionFacts, PortionTask, pack_portion, read_facts

@@ -12,7 +12,7 @@ from unicorn_codec.packing.near_duplicates import MOST_PIXELS
 from unicorn_codec.packing.thumbnail_search import group_alike
 from unicorn_codec.pictures.batches import places_by_size
 from unicorn_codec.pictures.folders import FoundFiles
-from unicorn_codec.pictures.images import Folder
+from unicorn_codec.pictures.picture_folder import Folder
 from unicorn_codec.pictures.picture_table import PictureTable
 
 PORTION_PIXELS = 1 << 24

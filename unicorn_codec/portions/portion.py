@@ -15,7 +15,7 @@ from unicorn_codec.measurement import PictureDistortion
 from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.pack import load_packing_autoencoder, pack_listed
 from unicorn_codec.packing.reports import PackReport
-from unicorn_codec.pictures.images import Folder, Note
+from unicorn_codec.pictures.picture_folder import Folder, Note
 from unicorn_codec.transform.autoencoder import Autoencoder
 
 

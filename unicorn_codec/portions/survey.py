@@ -11,7 +11,7 @@ from unicorn_codec.config import CodesOptions
 from unicorn_codec.packing.thumbnail_search import THUMBNAIL, Thumbnail, thumbnail
 from unicorn_codec.pictures.avif import has_avif
 from unicorn_codec.pictures.folders import FoundFiles
-from unicorn_codec.pictures.images import Folder, read_files
+from unicorn_codec.pictures.picture_folder import Folder, read_files
 
 BLOCK_FILES = 512
 

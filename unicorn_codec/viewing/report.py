@@ -15,8 +15,8 @@ from unicorn_codec.errors import ImageFolderError, OutputError
 from unicorn_codec.measurement import PictureDistortion
 from unicorn_codec.packing.reports import PackReport
 from unicorn_codec.pictures.file_writing import refuse_output, write_file
-from unicorn_codec.pictures.images import Folder, read_with_alpha
 from unicorn_codec.pictures.picture_files import printable
+from unicorn_codec.pictures.picture_folder import Folder, read_with_alpha
 from unicorn_codec.pictures.pixels import Pixels
 from unicorn_codec.viewing.histograms import HEIGHT, WIDTH, Histogram, histogram
 from unicorn_codec.viewing.pages import data_address, policy, render, static
