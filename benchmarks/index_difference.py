@@ -24,12 +24,13 @@ from torch import Tensor
 from torch.func import functional_call
 
 from unicorn_codec.bench.provenance import package_models_sha256, provenance
-from unicorn_codec.config import NetworkOptions, ReadOptions, TrainConfig
+from unicorn_codec.config import ReadOptions
 from unicorn_codec.decoders.network_decoder import NetworkDecoder, untrained_decoder
 from unicorn_codec.format.index_map import index_of_position
 from unicorn_codec.network.denoiser import Denoiser
 from unicorn_codec.network.latent_set import normalise_latents
 from unicorn_codec.network.planning import fit_network
+from unicorn_codec.network_options import NetworkOptions, TrainConfig
 from unicorn_codec.packing.into_network import (
     choose_sampling,
     encode_weights,

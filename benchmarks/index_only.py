@@ -23,11 +23,12 @@ from pathlib import Path
 import torch
 
 from unicorn_codec.archive import Archive
-from unicorn_codec.config import NetworkOptions, ReadOptions, TrainConfig
+from unicorn_codec.config import ReadOptions
 from unicorn_codec.measurement import measure
 from unicorn_codec.model_registry import default_name
 from unicorn_codec.network.planning import fit_network
 from unicorn_codec.network.training import Progress
+from unicorn_codec.network_options import NetworkOptions, TrainConfig
 from unicorn_codec.packing.archive_writing import read_packed, write_packed
 from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.pack import pack

@@ -31,7 +31,8 @@ import torch
 
 from unicorn_codec.archive import Archive
 from unicorn_codec.codes.context_model import load_context_model
-from unicorn_codec.config import CodesOptions, Goal, NetworkOptions, ReadOptions, Target, TrainConfig
+from unicorn_codec.config import CodesOptions, Goal, ReadOptions, Target
+from unicorn_codec.network_options import NetworkOptions, TrainConfig
 from unicorn_codec.packing.code_writer import encode_latents
 from unicorn_codec.packing.pack import pack
 from unicorn_codec.pictures.batches import batches_by_size

@@ -5,16 +5,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from unicorn_codec.config import (
-    CodesOptions,
-    Goal,
-    Learning,
-    NetworkOptions,
-    OverfitOptions,
-    PackOptions,
-    Target,
-    TrainConfig,
-)
+from unicorn_codec.config import CodesOptions, Goal, Learning, OverfitOptions, PackOptions, Target
+from unicorn_codec.network_options import NetworkOptions, TrainConfig
 
 from .grouped import GroupedCommand
 from .options import (

@@ -2,13 +2,7 @@
 
 import click
 
-from unicorn_codec.config import (
-    GOALS,
-    MEASURED_PICTURES,
-    METRICS,
-    WEIGHT_FORMATS,
-    CodesOptions,
-)
+from unicorn_codec.config import GOALS, MEASURED_PICTURES, METRICS, CodesOptions
 from unicorn_codec.effort import DEFAULT_EFFORT, DEFAULT_ROUND_PIXELS, LEAST_EFFORT, MAX_EFFORT, RANDOM_EFFORT
 from unicorn_codec.format.header import (
     CONDITIONS,
@@ -18,6 +12,7 @@ from unicorn_codec.format.header import (
     MAX_STEPS,
 )
 from unicorn_codec.format.limits import MAX_SEQUENCE
+from unicorn_codec.network_options import WEIGHT_FORMATS
 from unicorn_codec.quality import DEFAULT_QUALITY
 
 from .grouped import grouped, option

@@ -10,7 +10,8 @@ from hypothesis import settings
 from unicorn_codec.archive import Archive
 from unicorn_codec.codes.context_model import load_context_model
 from unicorn_codec.codes.rate_model import RateModel
-from unicorn_codec.config import CodesOptions, NetworkOptions, TrainConfig
+from unicorn_codec.config import CodesOptions
+from unicorn_codec.network_options import NetworkOptions, TrainConfig
 from unicorn_codec.packing.pack import pack
 from unicorn_codec.packing.reports import PackReport
 from unicorn_codec.pictures.picture_writing import write_picture

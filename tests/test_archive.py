@@ -15,7 +15,7 @@ from torch import Tensor
 
 from tests.conftest import draw
 from unicorn_codec.archive import Archive
-from unicorn_codec.config import CodesOptions, Goal, NetworkOptions, ReadOptions, Target, TrainConfig
+from unicorn_codec.config import CodesOptions, Goal, ReadOptions, Target
 from unicorn_codec.decoders.loading import load_decoder
 from unicorn_codec.errors import (
     AutoencoderMismatch,
@@ -34,6 +34,7 @@ from unicorn_codec.format.header import ModelReference
 from unicorn_codec.inspection import describe
 from unicorn_codec.model_registry import default_name
 from unicorn_codec.network.training import Progress
+from unicorn_codec.network_options import NetworkOptions, TrainConfig
 from unicorn_codec.packing.archive_writing import read_packed, write_packed
 from unicorn_codec.packing.candidates import CandidateChooser
 from unicorn_codec.packing.observer import Observer

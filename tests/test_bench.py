@@ -24,8 +24,9 @@ from unicorn_codec.bench.plots import STYLES, draw_plots, spread_labels
 from unicorn_codec.bench.quality_metrics import METRICS, check_packages, measure_pair, set_values
 from unicorn_codec.bench.report import DASH, Point, bd_table, markdown, point_table, verdict
 from unicorn_codec.bench.rivals import Codec, Jpeg, Sizes, Zip
-from unicorn_codec.config import CodesOptions, NetworkOptions, PackOptions
+from unicorn_codec.config import CodesOptions, PackOptions
 from unicorn_codec.errors import InvalidSetting, OutputError, PackageMissing
+from unicorn_codec.network_options import NetworkOptions
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("ssimulacra2")

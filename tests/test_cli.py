@@ -24,7 +24,7 @@ from unicorn_cli.text import duration as duration_text
 from unicorn_cli.text import exact_bytes, rate, short_bytes
 from unicorn_codec import archive, verification
 from unicorn_codec.archive import Archive
-from unicorn_codec.config import CodesOptions, Goal, Learning, NetworkOptions, PackOptions, Target, TrainConfig
+from unicorn_codec.config import CodesOptions, Goal, Learning, PackOptions, Target
 from unicorn_codec.errors import DamagedSectionWarning, Interrupted
 from unicorn_codec.format.header import WeightFormat
 from unicorn_codec.inspection import ArchivePart
@@ -32,6 +32,7 @@ from unicorn_codec.measurement import Measured, PictureDistortion
 from unicorn_codec.metadata import PictureMetadata
 from unicorn_codec.network.planning import NetworkPlan, shape_network
 from unicorn_codec.network.training import Progress
+from unicorn_codec.network_options import NetworkOptions, TrainConfig
 from unicorn_codec.packing import pack
 from unicorn_codec.packing.archive_writing import write_packed
 from unicorn_codec.packing.observer import Observer

@@ -9,9 +9,10 @@ import torch
 
 from tests.conftest import draw
 from unicorn_codec.archive import Archive
-from unicorn_codec.config import NetworkOptions, PackOptions, TrainConfig
+from unicorn_codec.config import PackOptions
 from unicorn_codec.format.header import CONDITIONS, INDEX_EMBEDDINGS
 from unicorn_codec.network.training import is_hidden_matrix
+from unicorn_codec.network_options import NetworkOptions, TrainConfig
 from unicorn_codec.packing.archive_writing import read_packed
 from unicorn_codec.packing.pack import pack
 from unicorn_codec.pictures.picture_writing import write_picture

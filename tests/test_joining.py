@@ -10,7 +10,7 @@ from tests.conftest import draw
 from tests.sample_archive import DECODER, ID, MODEL, archive
 from unicorn_cli.main import cli
 from unicorn_codec.archive import Archive
-from unicorn_codec.config import CodesOptions, NetworkOptions, OriginalOptions, ReadOptions
+from unicorn_codec.config import CodesOptions, OriginalOptions, ReadOptions
 from unicorn_codec.editing import join_files, remove
 from unicorn_codec.errors import FormatError, InvalidSetting
 from unicorn_codec.format.decoder_table import Decoder
@@ -22,6 +22,7 @@ from unicorn_codec.format.reader import ContainerReader
 from unicorn_codec.format.records import record_of_code
 from unicorn_codec.format.sources import FileSource
 from unicorn_codec.format.writer import ContainerWriter
+from unicorn_codec.network_options import NetworkOptions
 from unicorn_codec.packing.pack import pack
 from unicorn_codec.pictures.picture_writing import write_picture
 from unicorn_codec.pictures.transparency import WHITE

@@ -25,7 +25,7 @@ LAYERS = (
         "footer sources opening index_reading name_reading reader new_rows name_runs removed_pictures blob_writing "
         "index_writing writer record_scanning scanning repair integrity copying growth joining",
     ),
-    ("", "model_registry effort quality regions config"),
+    ("", "model_registry effort quality regions config network_options"),
     ("weights", "weight_tables weight_coding minifloat weight_section"),
     ("", "exif_directory metadata inspection differences devices checkpoints"),
     (

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from unicorn_codec.archive import Archive
-from unicorn_codec.config import CodesOptions, Goal, NetworkOptions, OriginalOptions, ReadOptions, Target
+from unicorn_codec.config import CodesOptions, Goal, OriginalOptions, ReadOptions, Target
 from unicorn_codec.decoders.loading import ArchiveCodes
 from unicorn_codec.errors import FormatError, InvalidField, InvalidSetting, PictureTooLarge
 from unicorn_codec.format import picture_tiles
@@ -18,6 +18,7 @@ from unicorn_codec.format.code_kinds import is_avif, is_gray
 from unicorn_codec.format.picture_tiles import join_codes, split_codes, tile_count, tiles_of
 from unicorn_codec.format.repair import repair
 from unicorn_codec.measurement import Measured, measure, measure_chosen
+from unicorn_codec.network_options import NetworkOptions
 from unicorn_codec.packing.add import add
 from unicorn_codec.packing.archive_writing import read_packed, write_packed
 from unicorn_codec.packing.pack import pack

@@ -17,7 +17,7 @@ from unicorn_cli.main import cli
 from unicorn_codec import model_registry
 from unicorn_codec.archive import Archive
 from unicorn_codec.codes.context_model import load_context_model, parse_context_model
-from unicorn_codec.config import CodesOptions, Goal, NetworkOptions, OriginalOptions, Target
+from unicorn_codec.config import CodesOptions, Goal, OriginalOptions, Target
 from unicorn_codec.editing import repair_file
 from unicorn_codec.errors import AutoencoderUnavailable, ChecksumMismatch, InvalidField, InvalidSetting
 from unicorn_codec.format.chunks import MODEL, TEXT
@@ -26,6 +26,7 @@ from unicorn_codec.format.reader import ContainerReader
 from unicorn_codec.format.sources import FileSource
 from unicorn_codec.format.stored_model import StoredModel, parse_model, serialize_model
 from unicorn_codec.inspection import describe, specification_of
+from unicorn_codec.network_options import NetworkOptions
 from unicorn_codec.packing import self_contained
 from unicorn_codec.packing.add import add
 from unicorn_codec.packing.pack import load_packing_autoencoder, pack

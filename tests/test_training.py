@@ -4,12 +4,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from unicorn_codec.config import TrainConfig
 from unicorn_codec.errors import CheckpointMismatch
 from unicorn_codec.format.header import NetworkConfig
 from unicorn_codec.network.denoiser import Denoiser
 from unicorn_codec.network.training import LatentGroup, Progress, TrainingRun, denoising_loss, plan_batches
 from unicorn_codec.network.weight_rounding import WeightRounding
+from unicorn_codec.network_options import TrainConfig
 
 
 def make_groups() -> list[LatentGroup]:

@@ -13,7 +13,7 @@ from PIL import Image, features
 from tests.conftest import draw
 from unicorn_cli.main import cli
 from unicorn_codec.archive import Archive
-from unicorn_codec.config import CodesOptions, Goal, NetworkOptions, ReadOptions, Target
+from unicorn_codec.config import CodesOptions, Goal, ReadOptions, Target
 from unicorn_codec.decoders.code_decoder import to_gray
 from unicorn_codec.errors import InvalidField
 from unicorn_codec.format.alpha_plane import MAX_ALPHA_ERROR, is_exact, parse_alpha, serialize_alpha
@@ -21,6 +21,7 @@ from unicorn_codec.format.growth import compact
 from unicorn_codec.format.records import ALPHA, Part, record_of_code
 from unicorn_codec.inspection import describe, describe_picture
 from unicorn_codec.metadata import PictureMetadata
+from unicorn_codec.network_options import NetworkOptions
 from unicorn_codec.packing.add import add
 from unicorn_codec.packing.pack import pack, with_background
 from unicorn_codec.pictures.metrics import alpha_error, ms_ssim, psnr_db

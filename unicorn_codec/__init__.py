@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from unicorn_codec.config import CodesOptions as CodesOptions
     from unicorn_codec.config import Goal as Goal
     from unicorn_codec.config import MetadataOptions as MetadataOptions
-    from unicorn_codec.config import NetworkOptions as NetworkOptions
     from unicorn_codec.config import Target as Target
+    from unicorn_codec.network_options import NetworkOptions as NetworkOptions
     from unicorn_codec.packing.pack import pack as pack
     from unicorn_codec.regions import Region as Region
     from unicorn_codec.verification import verify as verify
@@ -44,7 +44,7 @@ _MODULES = {
     "CodesOptions": "config",
     "Goal": "config",
     "MetadataOptions": "config",
-    "NetworkOptions": "config",
+    "NetworkOptions": "network_options",
     "OverfitOptions": "config",
     "Region": "regions",
     "Target": "config",

@@ -12,13 +12,14 @@ from benchmarks.experiments.pictures import write_pictures
 from benchmarks.experiments.questions import TRAININGS, Question, Size, Work
 from benchmarks.experiments.results import Row
 from unicorn_codec.archive import Archive
-from unicorn_codec.config import NetworkOptions, PackOptions, TrainConfig
+from unicorn_codec.config import PackOptions
 from unicorn_codec.decoders.network_decoder import NetworkDecoder
 from unicorn_codec.devices import choose_device
 from unicorn_codec.format.header import AutoencoderReference, NetworkConfig
 from unicorn_codec.format.index_map import index_of_position
 from unicorn_codec.measurement import measure
 from unicorn_codec.network.planning import shape_network
+from unicorn_codec.network_options import NetworkOptions, TrainConfig
 from unicorn_codec.packing.archive_writing import read_packed, write_packed
 from unicorn_codec.packing.pack import pack
 from unicorn_codec.packing.packed import PackedPictures

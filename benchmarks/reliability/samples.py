@@ -114,7 +114,8 @@ def draw_pictures(folder: Path, count: int = 3, size: int = 32) -> Path:
 
 def pack_sample(folder: Path, output: Path, *, index_only: bool, epochs: int = 20) -> Path:
     """Make a small archive of codes, or of a barely trained network."""
-    from unicorn_codec.config import CodesOptions, NetworkOptions, TrainConfig
+    from unicorn_codec.config import CodesOptions
+    from unicorn_codec.network_options import NetworkOptions, TrainConfig
     from unicorn_codec.packing.pack import pack
 
     options: CodesOptions | NetworkOptions = CodesOptions(device="cpu", seed=7, overwrite=True)

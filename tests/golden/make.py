@@ -17,16 +17,8 @@ from PIL import Image
 from unicorn_codec.archive import Archive
 from unicorn_codec.codes.context_model import load_context_model
 from unicorn_codec.codes.stored_update import serialize_update
-from unicorn_codec.config import (
-    CodesOptions,
-    Goal,
-    NetworkOptions,
-    OriginalOptions,
-    OverfitOptions,
-    PackOptions,
-    Target,
-    TrainConfig,
-)
+from unicorn_codec.config import CodesOptions, Goal, OriginalOptions, OverfitOptions, PackOptions, Target
+from unicorn_codec.network_options import NetworkOptions, TrainConfig
 from unicorn_codec.packing.archive_writing import write_packed
 from unicorn_codec.packing.into_codes import container_of, new_encoder
 from unicorn_codec.packing.pack import pack

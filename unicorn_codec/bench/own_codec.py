@@ -8,9 +8,10 @@ from typing import ClassVar
 from unicorn_codec.archive import Archive
 from unicorn_codec.bench.picture_set import PictureSet
 from unicorn_codec.bench.rivals import Codec, Sizes
-from unicorn_codec.config import CodesOptions, Goal, NetworkOptions, PackOptions, ReadOptions, Target, TrainConfig
+from unicorn_codec.config import CodesOptions, Goal, PackOptions, ReadOptions, Target
 from unicorn_codec.effort import LONG_EFFORT, RANDOM_EFFORT
 from unicorn_codec.inspection import describe
+from unicorn_codec.network_options import NetworkOptions, TrainConfig
 from unicorn_codec.packing.pack import pack
 from unicorn_codec.pictures.pixels import Pixels
 

@@ -19,11 +19,11 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from unicorn_codec.checkpoints import read_metadata, write_checkpoint
-from unicorn_codec.config import TrainConfig
 from unicorn_codec.devices import fast_arithmetic
 from unicorn_codec.network.denoiser import Denoiser
 from unicorn_codec.network.diffusion import add_noise
 from unicorn_codec.network.weight_rounding import FREEZE_FROM, NOISE_FROM, REFIT_STEPS, ROUND_FROM, WeightRounding
+from unicorn_codec.network_options import TrainConfig
 
 _EPOCH, _STEP = 0, 1
 

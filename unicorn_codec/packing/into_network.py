@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from unicorn_codec.checkpoints import SAVE_SECONDS, checkpoint_path, digest_settings, save_or_warn
-from unicorn_codec.config import NetworkOptions
 from unicorn_codec.decoders.network_decoder import NetworkDecoder, untrained_decoder
 from unicorn_codec.errors import Interrupted
 from unicorn_codec.format.fields import check
@@ -22,6 +21,7 @@ from unicorn_codec.network.latent_set import LatentSet, normalise_latents
 from unicorn_codec.network.planning import NetworkPlan, plan_network
 from unicorn_codec.network.training import Progress, TrainingRun
 from unicorn_codec.network.weight_rounding import WeightRounding
+from unicorn_codec.network_options import NetworkOptions
 from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.packed import PackedPictures
 from unicorn_codec.packing.picture_source import PictureSource, encode_all

@@ -14,7 +14,7 @@ import numpy as np
 from unicorn_codec.archive import Archive
 from unicorn_codec.atomic_files import open_atomic
 from unicorn_codec.checkpoints import check_checkpoint, checkpoint_path
-from unicorn_codec.config import AUTO, CodesOptions, NetworkOptions, OverfitOptions, PackOptions
+from unicorn_codec.config import AUTO, CodesOptions, OverfitOptions, PackOptions
 from unicorn_codec.decoders.network_decoder import NetworkDecoder
 from unicorn_codec.decoders.overfitted_decoder import OverfittedDecoder
 from unicorn_codec.devices import choose_device
@@ -32,6 +32,7 @@ from unicorn_codec.format.writer import ContainerWriter
 from unicorn_codec.inspection import DECODED_BY_MODEL, index_bits, needed_weight_bytes, parts_of
 from unicorn_codec.measurement import Matching, Measured, measure_chosen
 from unicorn_codec.model_registry import default_name
+from unicorn_codec.network_options import NetworkOptions
 from unicorn_codec.overfitted.multiplications import multiplications_per_pixel
 from unicorn_codec.packing.archive_writing import check_output, id_of, matching_of, write_pictures
 from unicorn_codec.packing.into_codes import PackedCodes, pack_into_codes
