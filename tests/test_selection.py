@@ -7,7 +7,6 @@ from typing import Literal, NoReturn
 import pytest
 
 from tests.sample_archive import archive
-from unicorn_cli.output_paths import names_one_file
 from unicorn_cli.selection import select_by_name
 from unicorn_codec.archive import Archive
 from unicorn_codec.errors import NameNotFound
@@ -67,10 +66,3 @@ def test_two_names_that_differ_by_normal_form_alone_are_two() -> None:
 def test_a_name_that_is_not_there() -> None:
     with pytest.raises(NameNotFound, match=r"c\.jpg"):
         select_by_name(["a.jpg", "c.jpg"], holding(NAMES))
-
-
-@pytest.mark.parametrize(
-    ("output", "is_file"), [("a.png", True), ("a/b.png", True), ("a", False), ("a.png/", False), (".", False)]
-)
-def test_outputs_that_mean_a_file(output: str, is_file: bool) -> None:
-    assert names_one_file(output) == is_file
