@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from unicorn_codec.config import CodesOptions as CodesOptions
     from unicorn_codec.config import Goal as Goal
     from unicorn_codec.config import MetadataOptions as MetadataOptions
+    from unicorn_codec.config import OverfitOptions as OverfitOptions
     from unicorn_codec.config import Target as Target
     from unicorn_codec.network_options import NetworkOptions as NetworkOptions
     from unicorn_codec.packing.pack import pack as pack
