@@ -28,6 +28,7 @@ from unicorn_codec.bench.perceptual import PerceptualDistance
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.devices import has_fast_bfloat16
 from unicorn_codec.pictures.picture_folder import Folder, list_folder, read_picture
+from unicorn_codec.transform.distortion import as_ycbcr
 
 WIDTHS = (16, 32, 64, 128)
 CROP, LARGE_CROP, LARGE_PART = 64, 128, 0.3
@@ -40,6 +41,10 @@ rate of Adam, which trains the rest. With Adam alone, colours came after thousan
 
 DIVERGENCE_WEIGHT = 1e-6
 """Weight of the latents' divergence from a normal distribution, as in latent diffusion (Rombach et al., 2022)."""
+
+CHANNEL_WEIGHTS = (1.0, 1.5, 1.5)
+"""Of the absolute errors of Y, Cb and Cr. By RGB, three of the four latent channels went to luma and one to chroma, so
+that green came out gray."""
 
 PERCEPTUAL_WEIGHT = 0.1
 SAVE_SECONDS = 120
@@ -115,7 +120,8 @@ def loss_of(model: Any, pictures: Tensor, features: PerceptualDistance | None) -
         decoded = model.decode(posterior.sample()).sample
     decoded = (decoded.float() + 1) / 2
     squared = F.mse_loss(decoded, pictures)
-    loss = (decoded - pictures).abs().mean() + DIVERGENCE_WEIGHT * posterior.kl().float().mean()
+    errors = as_ycbcr(decoded - pictures).abs().mean((0, 2, 3))
+    loss = (errors * errors.new_tensor(CHANNEL_WEIGHTS)).sum() + DIVERGENCE_WEIGHT * posterior.kl().float().mean()
     if features is not None:
         loss = loss + PERCEPTUAL_WEIGHT * features(decoded, pictures).mean()
     return loss, float(-10 * squared.detach().log10())
