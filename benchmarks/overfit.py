@@ -6,7 +6,8 @@ bytes of rounded latents at equal latent error.
 Each lambda is packed into a real archive, whose functions are decoded again. The rival holds the same latents, rounded
 to a step, of all pictures together, by zstd, as ``latents-zstd`` of ``bench``. Where the package has a context model
 for the autoencoder, its codes of these rounded latents are a second rival. Bytes at equal latent error are
-interpolated. Results are written after each lambda, and a later run continues with what is missing.
+interpolated. Results are written after each lambda, and a later run with the same settings continues with what is
+missing; other settings begin anew.
 """
 
 import argparse
@@ -165,7 +166,6 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--no-common", action="store_true", help="start every function from the plain one")
     chosen = parser.parse_args()
-    results = json.loads(chosen.out.read_text()) if chosen.out.exists() else {"points": {}}
     with tempfile.TemporaryDirectory() as work:
         folder = Path(work) / "crops"
         folder.mkdir()
@@ -179,7 +179,7 @@ def main() -> None:
         scale = float(latents.std())
         stored = [rounded_latents(latents, scale * step, model) for step in RIVAL_STEPS]
         rivals = {name: [points[name] for points in stored] for name in stored[0]}
-        results["settings"] = {
+        settings = {
             "pictures": len(crops),
             "crop": chosen.crop,
             "effort": chosen.effort,
@@ -187,6 +187,9 @@ def main() -> None:
             "weights_sha256": autoencoder.reference.weights_sha256.hex(),
             "version": __version__,
         }
+        results: dict[str, Any] = {"points": {}, "settings": settings}
+        if chosen.out.exists() and (kept := json.loads(chosen.out.read_text()))["settings"] == settings:
+            results = kept
         for value in chosen.lambdas:
             key = f"{value:g}{' without common function' if chosen.no_common else ''}"
             if key in results["points"]:

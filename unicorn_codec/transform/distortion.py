@@ -33,7 +33,7 @@ Photographs refined with these weights had a better PSNR, MS-SSIM, SSIMULACRA2 a
 the squared error and no structure of chroma. More structure trades PSNR for MS-SSIM and changes SSIMULACRA2 little.
 """
 
-PRINT_REACH, PRINT_EXPONENT, PRINT_WEIGHT = 4, 4, 2.0
+PRINT_REACH, PRINT_EXPONENT, PRINT_WEIGHT = 4, 4, 4.0
 """Print is where the original's luma has a high contrast within some pixels; the exponent leaves out most edges of
 photographs."""
 
