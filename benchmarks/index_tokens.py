@@ -22,18 +22,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from multi_sample import crops_of
 from torch import Tensor, nn
 
 from unicorn_codec.bench.provenance import package_models_sha256, provenance
 from unicorn_codec.codes.context_model import load_context_model
 from unicorn_codec.codes.rate_model import RateModel
 from unicorn_codec.codes.stored_update import serialize_update
-from unicorn_codec.config import ReadOptions
 from unicorn_codec.packing.learned_cost import LearnedCost
 from unicorn_codec.packing.learning import BITS_PER_VALUE
 from unicorn_codec.packing.learning_windows import LearningWindows
 from unicorn_codec.packing.update_training import copied, rate_of, start_update
-from unicorn_codec.pictures.picture_folder import list_folder, read_picture
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
 from unicorn_codec.transform.folder_update import UpdatedModels, quantise_update
 
@@ -165,7 +164,7 @@ def main() -> None:
     models = UpdatedModels(autoencoder, context)
     cost = LearnedCost(models=models, rate=RateModel.of(context), step=args.step)
     plain = serialize_update(quantise_update(start_update(models, 0, SEED), 0.5), 0)
-    (windows,) = cost.refined([middles(args.data, args.count)], plain, args.effort)
+    (windows,) = cost.refined([windows_of(args.data, args.count)], plain, args.effort)
     bits, worth = cost.measure([windows], start_update(models, 0, SEED))
     pixels = windows.pixels[0, 0].numel()
     print(f"{bits * pixels:.0f} bits a picture, distortion worth {(worth - bits) * pixels:.0f}", flush=True)
@@ -181,14 +180,10 @@ def main() -> None:
     args.out.write_text(json.dumps(values, indent=1) + "\n")
 
 
-def middles(folder: Path, count: int) -> LearningWindows:
-    """Return the middle of some pictures, evenly from a folder."""
-    listed, crops = list_folder(folder, ReadOptions()), []
-    for number in range(count):
-        pixels = read_picture(listed, listed.pictures[number * len(listed.pictures) // count], ReadOptions())
-        top, left = ((length - SIDE) // 2 for length in pixels.shape[:2])
-        crops.append(torch.from_numpy(pixels[top : top + SIDE, left : left + SIDE].copy()))
-    return LearningWindows(torch.stack(crops).permute(0, 3, 1, 2).contiguous(), half=False)
+def windows_of(folder: Path, count: int) -> LearningWindows:
+    """Return the middle of some pictures, evenly from a folder, as windows."""
+    crops = torch.from_numpy(np.stack(crops_of(folder, count, SIDE)))
+    return LearningWindows(crops.permute(0, 3, 1, 2).contiguous(), half=False)
 
 
 if __name__ == "__main__":
