@@ -23,6 +23,7 @@ from unicorn_codec.pictures.metrics import ms_ssim
 from unicorn_codec.pictures.png_writing import is_flat
 from unicorn_codec.pictures.reading import decode_picture
 from unicorn_codec.transform.autoencoder import Autoencoder, Steps
+from unicorn_codec.transform.bands import Bands, Pointwise
 
 CPU = torch.device("cpu")
 CELL = 16
@@ -32,11 +33,14 @@ class Means(Autoencoder):
     """The mean colour of each cell, in place of a network."""
 
     def __init__(self) -> None:
-        self.device, self.encoder_margin = CPU, 1
+        self.device = CPU
         self.reference = cast("Any", type("Reference", (), {"downsampling": CELL, "latent_channels": 3}))
 
     def encode(self, pictures: Tensor) -> Tensor:
         return F.avg_pool2d(pictures, CELL)
+
+    def band_encoder(self) -> Bands:
+        return Pointwise(self.encode)
 
     def decode(self, latents: Tensor, step: Steps) -> Tensor:
         raise NotImplementedError

@@ -47,8 +47,8 @@ LAYERS = (
     ),
     (
         "transform",
-        "coding_autoencoder ssimulacra2 distortion network_update tiling resampling autoencoder stored_autoencoder "
-        "folder_update",
+        "coding_autoencoder ssimulacra2 distortion network_update spans bands resampling autoencoder "
+        "stored_autoencoder folder_update",
     ),
     (
         "overfitted",

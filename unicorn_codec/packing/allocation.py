@@ -21,8 +21,8 @@ from unicorn_codec.packing.refinement import PIECE_PIXELS
 from unicorn_codec.pictures.avif import encode_avif, thorough
 from unicorn_codec.pictures.metrics import psnr_db
 from unicorn_codec.pictures.pixels import Pixels
+from unicorn_codec.transform.spans import spans
 from unicorn_codec.transform.ssimulacra2 import ssimulacra2_score
-from unicorn_codec.transform.tiling import spans
 
 FACTORS = np.exp2(np.arange(-12, 17) / 8)
 """Factors of the folder's step, two points of SSIMULACRA2 apart. An archive holds a decoder of some dozens of bytes for

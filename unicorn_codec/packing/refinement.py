@@ -29,7 +29,7 @@ from unicorn_codec.packing.cell_importance import CellImportance, weight_of
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder, Steps
 from unicorn_codec.transform.distortion import Measure, distortion
 from unicorn_codec.transform.resampling import double
-from unicorn_codec.transform.tiling import Span, spans
+from unicorn_codec.transform.spans import Span, spans
 
 FINEST = 1.0
 """The finest step of latents."""

@@ -8,8 +8,9 @@ import copy
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext
+from functools import partial
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,10 @@ from unicorn_codec.errors import AutoencoderUnavailable
 from unicorn_codec.format.header import AutoencoderReference
 from unicorn_codec.freed_memory import return_freed_memory
 from unicorn_codec.model_registry import AUTOENCODER, default_name, get_model, names
+from unicorn_codec.transform.bands import Bands, Chain, Local, Whole, in_bands
 from unicorn_codec.transform.coding_autoencoder import CodingAutoencoder
-from unicorn_codec.transform.resampling import double
-from unicorn_codec.transform.tiling import TILE_SIDE, UNTILED_PIXELS, Span, margin_of, tiles
+from unicorn_codec.transform.resampling import DOUBLING_REACH, double
+from unicorn_codec.transform.spans import Span, spans
 
 SCALE_SUFFIX = ".scale"
 """Suffix of a kernel's name that names the scales of its rows."""
@@ -40,6 +42,9 @@ LEADING_CHANNELS = 16
 BATCH_PIXELS = {"cpu": 1 << 18, "cuda": 1 << 20}
 """Pixels that are encoded or decoded together. Bounds the memory of the network's activations."""
 
+WHOLE_PIXELS, BAND_PIXELS = 1 << 21, 1 << 19
+"""Pictures of up to so many pixels are computed in one piece, and larger ones in bands of up to so many, which do not
+depend on the number of cores, so that results do not."""
 
 Steps = float | Tensor
 """Quantisation step of latents, or (N, h, w) those of their cells."""
@@ -50,9 +55,6 @@ class Autoencoder(ABC):
 
     reference: AutoencoderReference
     device: torch.device
-    encoder_margin: int | None = None
-    decoder_margin: int | None = None
-    """Grid cells around a tile that its result depends on. None: pictures cannot be tiled."""
 
     @abstractmethod
     def encode(self, pictures: Tensor) -> Tensor:
@@ -61,6 +63,14 @@ class Autoencoder(ABC):
     @abstractmethod
     def decode(self, latents: Tensor, step: Steps) -> Tensor:
         """Decode latents to pictures, not clamped. ``step`` is their quantisation step (1: as encoded)."""
+
+    def band_encoder(self) -> Bands:
+        """Return a new ``encode`` of bands of rows."""
+        return Whole(self.encode)
+
+    def band_decoder(self, step: Steps) -> Bands:
+        """Return a new ``decode`` of bands of rows. ``step`` is that of all latents, or of the cells of all rows."""
+        return Whole(partial(self.decode, step=step))
 
     def encode_pictures(self, pictures: Sequence[np.ndarray], multiple: int) -> Tensor:
         """Encode pictures of one size.
@@ -78,7 +88,7 @@ class Autoencoder(ABC):
         def encode(start: int) -> Tensor:
             some = pictures[start : start + together]
             batch = some[0][None] if len(some) == 1 else np.stack(some)  # a large picture is not copied
-            return self._encode_in_tiles(batch, *padded)
+            return self._encode_batch(batch, *padded)
 
         starts = range(0, len(pictures), together)
         encoded = list(map_in_workers(encode, starts, self.device, pixels=together * height * width))
@@ -88,33 +98,30 @@ class Autoencoder(ABC):
         """Return how many pictures of a size go through the network together."""
         return max(1, BATCH_PIXELS[self.device.type] // (height * width))
 
-    def _encode_in_tiles(self, pixels: np.ndarray, height: int, width: int) -> Tensor:
+    def _encode_batch(self, pixels: np.ndarray, height: int, width: int) -> Tensor:
         """Encode pixels (N, H, W, 3) uint8, padded to a height and width, to latents (N, C, h, w)."""
         cell = self.reference.downsampling
-        count, rows, columns = len(pixels), height // cell, width // cell
-        latents = torch.empty(count, self.reference.latent_channels, rows, columns)
-
-        def encode(place: tuple[Span, Span]) -> None:
-            row, column = place
-            cut = _padded_cut(pixels, row.input(cell), column.input(cell))  # the whole is not copied for its padding
-            tile = torch.from_numpy(cut).to(self.device).permute(0, 3, 1, 2)
+        latents = torch.empty(len(pixels), self.reference.latent_channels, height // cell, width // cell)
+        encoder, done = self.band_encoder(), 0
+        for band in self._bands(height // cell, width * cell, latents[:, 0].numel() * cell**2):
+            cut = _padded_cut(pixels, band.output(cell), slice(0, width))
+            rows = torch.from_numpy(cut).to(self.device).permute(0, 3, 1, 2)  # the whole is not copied for its padding
             with torch.inference_mode():
-                encoded = self.encode(tile.float() / 127.5 - 1).float()
-            latents[:, :, row.output(1), column.output(1)] = encoded[:, :, row.cropped(1), column.cropped(1)].cpu()
-
-        self._in_tiles(encode, tiles(rows, columns, cell, self.encoder_margin), count * height * width)
+                made = encoder.push(rows.float() / 127.5 - 1, last=band.stop * cell == height).float()
+            start, done = done, done + made.shape[2]
+            if start < done:
+                latents[:, :, start:done] = made.cpu()
         return latents
 
-    def _in_tiles(
-        self, work: Callable[[tuple[Span, Span]], None], places: Iterable[tuple[Span, Span]], pixels: int
-    ) -> None:
-        """Do the work on each tile of some pictures, on all cores; ``pixels`` is the number of all their pixels."""
-        of_tile = pixels if pixels <= UNTILED_PIXELS else TILE_SIDE**2
-        with closing(map_in_workers(work, places, self.device, pixels=of_tile)) as done:
-            for _ in done:
-                check_cancelled()
-                if pixels > UNTILED_PIXELS:
-                    return_freed_memory()
+    def _bands(self, rows: int, pixels_of_row: int, pixels: int) -> Iterator[Span]:
+        """Yield the bands of rows in which pictures of so many pixels in all are computed."""
+        if pixels <= WHOLE_PIXELS:
+            yield from spans(rows, rows, 0)
+            return
+        for band in spans(rows, max(1, BAND_PIXELS // pixels_of_row), 0):
+            check_cancelled()
+            yield band
+        return_freed_memory()
 
     def decode_pictures(
         self, latents: Tensor, height: int, width: int, step: Steps, *, half: bool = False, fast: bool = False
@@ -135,7 +142,7 @@ class Autoencoder(ABC):
         together = self.pictures_at_once(height, width)
 
         def decode(batch: tuple[Tensor, Steps]) -> np.ndarray:
-            return self._decode_in_tiles(*batch, height, width, half=half, fast=fast)
+            return self._decode_batch(*batch, height, width, half=half, fast=fast)
 
         parts, pixels = latents.split(together), together * height * width
         batches = zip(parts, step.split(together) if isinstance(step, Tensor) else repeat(step), strict=False)
@@ -143,29 +150,27 @@ class Autoencoder(ABC):
             for pictures in decoded:
                 yield from pictures
 
-    def _decode_in_tiles(
+    def _decode_batch(
         self, latents: Tensor, step: Steps, height: int, width: int, *, half: bool, fast: bool
     ) -> np.ndarray:
         """Decode latents to (N, height, width, 3) uint8."""
-        cell, margin = self.reference.downsampling, self.decoder_margin
-        if half:  # doubling sees two pixels on each side
-            cell, margin = 2 * cell, None if margin is None else margin + 1
+        cell = self.reference.downsampling * (2 if half else 1)
         pictures = np.empty((len(latents), height, width, 3), np.uint8)
         rows, columns = latents.shape[2:]
-
-        def decode(place: tuple[Span, Span]) -> None:
-            row, column = place
+        decoder, doubled, done = self.band_decoder(step), Local(double, DOUBLING_REACH, 2), 0
+        for band in self._bands(rows, columns * cell**2, pictures[..., 0].size):
+            is_last = band.stop == rows
             with torch.inference_mode(), fast_arithmetic(self.device) if fast else nullcontext():  # of this thread
-                tile = latents[:, :, row.input(1), column.input(1)].to(self.device)
-                of_tile = step[:, row.input(1), column.input(1)] if isinstance(step, Tensor) else step
-                decoded = self.decode(tile, of_tile).float()
+                decoded = decoder.push(latents[:, :, band.output(1)].to(self.device), last=is_last).float()
             with torch.inference_mode():
-                decoded = (double(decoded) if half else decoded)[:, :, row.cropped(cell), column.cropped(cell)]
+                if half and decoded.shape[2]:
+                    decoded = doubled.push(decoded, last=is_last)
+                start, done = done, done + decoded.shape[2]
+                if start == done:
+                    continue
                 pixels = ((decoded.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-            target = pictures[:, row.output(cell), column.output(cell)]  # cropped where the picture ends
+            target = pictures[:, start:done]  # cropped where the picture ends
             target[:] = pixels.permute(0, 2, 3, 1).cpu().numpy()[:, : target.shape[1], : target.shape[2]]
-
-        self._in_tiles(decode, tiles(rows, columns, cell, margin), pictures[..., 0].size)
         return pictures
 
 
@@ -187,9 +192,6 @@ class PackagedAutoencoder(Autoencoder):
             self.network = CodingAutoencoder(**model.config)
         self.network.load_state_dict(weights_of(tensors), assign=True)
         self.network.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)  # type: ignore[call-overload]
-        cell = self.network.downsampling
-        self.encoder_margin = margin_of(self.network.encoder, cell, from_pixels=True)
-        self.decoder_margin = margin_of(self.network.decoder, cell, from_pixels=False)
         self.channels = min(channels or self.network.latent_channels, self.network.latent_channels)
         self.reference = reference_of(
             model.name,
@@ -212,11 +214,45 @@ class PackagedAutoencoder(Autoencoder):
             return self.network.encode(pictures.contiguous(memory_format=torch.channels_last))[:, : self.channels]
 
     def decode(self, latents: Tensor, step: Steps) -> Tensor:
+        return self.network.decoder(self.decoder_input(latents, step))
+
+    def band_encoder(self) -> Bands:
+        return _BandEncoder(self)
+
+    def band_decoder(self, step: Steps) -> Bands:
+        return Chain([_DecoderInput(self, step), in_bands(self.network.decoder)])
+
+    def decoder_input(self, latents: Tensor, step: Steps) -> Tensor:
+        """Return what the decoder's layers get of latents (N, C, h, w)."""
         missing = self.network.latent_channels - latents.shape[1]
         latents = F.pad(latents, (0, 0, 0, 0, 0, missing)).contiguous(memory_format=torch.channels_last)
         if not isinstance(step, Tensor):
             step = torch.full((len(latents),), step, device=latents.device)
-        return self.network.decode(latents, step.to(latents.device))
+        return self.network.with_step(latents, step.to(latents.device))
+
+
+class _BandEncoder(Bands):
+    """``PackagedAutoencoder.encode`` of bands."""
+
+    def __init__(self, autoencoder: PackagedAutoencoder) -> None:
+        self._autoencoder, self._layers = autoencoder, in_bands(autoencoder.network.encoder)
+
+    def push(self, rows: Tensor, *, last: bool) -> Tensor:
+        with fast_arithmetic(rows.device):
+            made = self._layers.push(rows.contiguous(memory_format=torch.channels_last), last=last)
+        return made[:, : self._autoencoder.channels]
+
+
+class _DecoderInput(Bands):
+    """``PackagedAutoencoder.decoder_input`` of bands."""
+
+    def __init__(self, autoencoder: PackagedAutoencoder, step: Steps) -> None:
+        self._autoencoder, self._step, self._done = autoencoder, step, 0
+
+    def push(self, rows: Tensor, *, last: bool) -> Tensor:
+        start, self._done = self._done, self._done + rows.shape[2]
+        step = self._step[:, start : self._done] if isinstance(self._step, Tensor) else self._step
+        return self._autoencoder.decoder_input(rows, step)
 
 
 def weights_of(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -4,13 +4,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unicorn_codec.transform.tiling import spans
+from unicorn_codec.transform.spans import spans
 
 BAND_PIXELS = 1 << 20
 """Pixels of a picture that are halved together, which bounds memory."""
 
 _REACH = 2
-"""Rows of the result on each side of a band whose pixels it depends on."""
+"""Rows of the halves on each side of a band whose pixels it depends on."""
+
+DOUBLING_REACH = 2
+"""Rows on each side of a row that its two depend on when pictures are doubled."""
 
 
 def halve(pictures: Tensor) -> Tensor:

@@ -16,7 +16,6 @@ from unicorn_codec.format.stored_model import StoredModel
 from unicorn_codec.model_registry import AUTOENCODER, CONTEXT_MODEL, get_model
 from unicorn_codec.transform.autoencoder import SCALE_SUFFIX, PackagedAutoencoder, weights_of
 from unicorn_codec.transform.coding_autoencoder import BLOCKS, CodingAutoencoder
-from unicorn_codec.transform.tiling import margin_of
 
 DECODER = "decoder."
 """Beginning of the names of all tensors that decoding needs."""
@@ -61,7 +60,6 @@ class StoredAutoencoder(PackagedAutoencoder):
         del self.network.encoder
         self.network.load_state_dict(_parse_tensors(stored.decoder, self.network.state_dict()), assign=True)
         self.network.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)  # type: ignore[call-overload]
-        self.decoder_margin = margin_of(self.network.decoder, self.network.downsampling, from_pixels=False)
         self.channels = described.latent_channels
         if self.channels > self.network.latent_channels or described.downsampling != self.network.downsampling:
             raise InvalidField("model: it has fewer channels, or another downsampling, than the archive's decoder says")
