@@ -65,7 +65,7 @@ def make_photo(data: Path, megapixels: float, path: Path) -> tuple[int, int]:
 def run(program: str, library: Path, *arguments: object) -> tuple[Row, str]:
     """Run a program with the library of a checkout, and return what it took and printed."""
     started = time.perf_counter()
-    command = [sys.executable, "-c", program, *map(str, arguments)]
+    command = [sys.executable, "-P", "-c", program, *map(str, arguments)]
     environment = {**os.environ, "PYTHONPATH": str(library)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None

@@ -52,7 +52,7 @@ def processor_seconds(program: str, *arguments: object, library: Path | None = N
         if not link.exists():
             link.symlink_to("cli")
         environment["PYTHONPATH"] = str(library)
-    command = [sys.executable, "-c", program, *map(str, arguments)]
+    command = [sys.executable, "-P", "-c", program, *map(str, arguments)]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     assert process.stderr is not None
     printed = process.stderr.read().decode()

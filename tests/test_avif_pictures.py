@@ -13,7 +13,7 @@ from unicorn_codec.config import CodesOptions, Goal, ReadOptions, Target
 from unicorn_codec.format.code_kinds import AVIF, unmark_gray
 from unicorn_codec.packing.archive_writing import read_packed
 from unicorn_codec.packing.avif_pictures import AvifPictures, judge_avif, matching_quality
-from unicorn_codec.packing.candidates import windows_of
+from unicorn_codec.packing.candidates import CandidateChooser, Ways, windows_of
 from unicorn_codec.packing.into_codes import new_encoder
 from unicorn_codec.packing.pack import pack
 from unicorn_codec.packing.packed import Codes
@@ -125,6 +125,37 @@ def test_sizes_at_other_steps_are_estimated(mixed: Path) -> None:
         codes = [code for some in pictures.codes_at(step) for code in some.values()]
         assert pictures.bytes_at(step) == pytest.approx(sum(map(len, codes)), rel=0.06)
     assert AvifPictures(source, judge_avif(encoder, 2.0, lambda *_: None).below(0.0), FAST).bytes_at(2.0) == 0
+
+
+def test_pictures_that_were_judged_are_not_compared_at_half_size_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (128, 128, 3), np.uint8)
+    for number, pixels in enumerate((draw(random_scene(0, 0), 128), noise, draw(random_scene(0, 1), 128))):
+        write_picture(pixels, tmp_path / f"{number}.png")
+    source, autoencoder = source_of(tmp_path), PackagedAutoencoder(torch.device("cpu"))
+    batch = [0, 1, 2]
+    latents = autoencoder.encode_pictures([source.picture(position) for position in batch], 16)
+    found = []
+    for is_judged in (False, True):
+        encoder = new_encoder(source, autoencoder, load_context_model())
+        if is_judged:
+            judge_avif(encoder, 24.0, lambda *_: None)
+            monkeypatch.delattr(CandidateChooser, "are_cheaper_at_half")
+        (chosen,) = encoder.chooser.choose(batch, latents, 24.0, 0)
+        found.append([(one.half, one.places.tolist()) for one in chosen])
+    assert found[0] == found[1]
+    assert any(half for half, _ in found[0])
+
+
+def test_a_picture_that_is_judged_anew_is_known_by_that() -> None:
+    ways = Ways()
+    assert not ways.at([0], 3.0)[1].any()
+    ways.note([0], 3.0, np.array([True]))
+    assert [ways.at([0], step)[0].item() for step in (2.9, 3.0, 5.0)] == [False, True, True]
+    ways.note([0], 4.0, np.array([False]))
+    assert [array.item() for array in ways.at([0], 4.0)] == [False, True]
+    assert not ways.at([0], 4.1)[1].any()
 
 
 def test_a_size_is_reached_with_print_alone(tmp_path: Path) -> None:

@@ -276,7 +276,7 @@ def test_a_large_picture_is_halved_where_its_windows_cost_less(
     halved = []
     for picture in (smooth, noisy):
         pixels = torch.from_numpy(picture)[None]
-        (chosen,) = chooser._choose(pixels, chooser.encode(pixels), 24.0, 0)
+        (chosen,) = chooser._choose([0], pixels, chooser.encode(pixels), None, 24.0, 0, lambda _: None)
         halved.append(chosen.half)
         expected = chooser.encode_halves(pixels) if chosen.half else chooser.encode(pixels)
         assert torch.equal(chosen.latents, expected)

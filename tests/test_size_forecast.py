@@ -9,7 +9,7 @@ import pytest
 from unicorn_codec.codes.context_model import load_context_model
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.packing import size_forecast
-from unicorn_codec.packing.candidates import CandidateChooser
+from unicorn_codec.packing.candidates import CandidateChooser, Ways
 from unicorn_codec.packing.folder_encoder import FolderEncoder, PicturesAsAvif, SequencedPictures
 from unicorn_codec.packing.into_codes import new_encoder
 from unicorn_codec.packing.picture_source import PictureSource
@@ -131,9 +131,9 @@ def test_the_search_comes_near_with_few_questions(wanted: float) -> None:
 def test_a_second_search_knows_which_pictures_cost_less_at_half_size(
     encoder: FolderEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fresh = replace(encoder, chooser=replace(encoder.chooser, ways={}))
+    fresh = replace(encoder, chooser=replace(encoder.chooser, ways_of_middles=Ways()))
     sizes = [take_size_sample(fresh, lambda *_: None).file_bytes(step) for step in STEPS]
-    assert set(fresh.chooser.ways) == set(range(len(fresh.pictures)))
+    assert fresh.chooser.ways_of_middles.at(range(len(fresh.pictures)), STEPS[0])[1].all()
 
     def refuse(*_: object) -> None:
         raise AssertionError("this was measured before")

@@ -144,7 +144,7 @@ def judge_avif(encoder: FolderEncoder, step: float, progress: Callable[[int, int
             for start in range(0, len(batch), WINDOWS_AT_ONCE):
                 some = [positions[place] for place in batch[start : start + WINDOWS_AT_ONCE]]
                 windows = [windows_of(source.picture(position)) for position in some]
-                yield from zip(some, windows, latent_costs(encoder.chooser, windows, step), strict=True)
+                yield from zip(some, windows, latent_costs(encoder.chooser, some, windows, step), strict=True)
 
     cheaper = list[tuple[int, float, float]]()
     for done, judged in enumerate(map_in_threads(judge, costs(), threads=threads), start=1):
@@ -156,18 +156,22 @@ def judge_avif(encoder: FolderEncoder, step: float, progress: Callable[[int, int
     return AvifCandidates(quality, code_bytes, {position: ratio for position, _, ratio in cheaper})
 
 
-def latent_costs(chooser: CandidateChooser, windows: Sequence[Sequence[Pixels]], step: float) -> list[float]:
-    """Return the cost of each picture's windows as latents, in bits, without refinement.
+def latent_costs(
+    chooser: CandidateChooser, positions: Sequence[int], windows: Sequence[Sequence[Pixels]], step: float
+) -> list[float]:
+    """Return the cost of each picture's windows as latents, in bits, without refinement; the chooser's ways are noted.
 
     Args:
         windows: of pictures of one size.
     """
     counts = [len(some) for some in windows]
     pixels = torch.from_numpy(np.stack([window for some in windows for window in some]))
-    costs = np.concatenate([
-        chooser.least_costs(some, step, judged_distortion).numpy() for some in pixels.split(WINDOWS_AT_ONCE)
-    ])  # fmt: skip
-    return [float(part.sum()) for part in np.split(costs, np.cumsum(counts)[:-1])]
+    judged = [chooser.judge(some, step) for some in pixels.split(WINDOWS_AT_ONCE)]
+    plain, costs = (np.concatenate(parts, axis=1) for parts in zip(*judged, strict=True))
+    firsts = np.cumsum([0, *counts[:-1]])
+    whole, half = np.add.reduceat(plain, firsts, axis=1)
+    chooser.ways.note(positions, step, half < whole)
+    return [float(cost) for cost in np.add.reduceat(costs.min(0), firsts)]
 
 
 def measure_avif(windows: Sequence[Pixels], quality: int) -> tuple[float, float]:

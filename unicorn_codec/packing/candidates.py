@@ -23,7 +23,7 @@ from unicorn_codec.packing.picture_source import PictureSource
 from unicorn_codec.packing.refinement import FINEST, Objective, pixels_at_once
 from unicorn_codec.pictures.pixels import Pixels
 from unicorn_codec.transform.autoencoder import PackagedAutoencoder
-from unicorn_codec.transform.distortion import Measure, distortion
+from unicorn_codec.transform.distortion import Measure, distortion, print_distortion
 from unicorn_codec.transform.resampling import halve
 
 FINEST_WITH_HALVES = 2.0
@@ -63,6 +63,32 @@ class Candidate:
         return replace(self, places=self.places[taken], latents=self.latents[taken], importance=importance)
 
 
+class Ways:
+    """Steps at which pictures, by position, are known to cost less at whole or at half size.
+
+    What costs less at half size does so at all coarser steps.
+    """
+
+    def __init__(self) -> None:
+        self._whole_until: dict[int, float] = {}
+        self._half_from: dict[int, float] = {}
+
+    def at(self, positions: Sequence[int], step: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Return (N,) whether half size is known to cost less, and (N,) whether it is known what does."""
+        is_half = np.array([self._half_from.get(position, np.inf) <= step for position in positions], np.bool_)
+        is_whole = [step <= self._whole_until.get(position, FINEST_WITH_HALVES) for position in positions]
+        return is_half, is_half | np.array(is_whole, np.bool_)
+
+    def note(self, positions: Sequence[int], step: float, is_half: NDArray[np.bool_]) -> None:
+        """Note (N,) whether half size costs less at a step. It replaces what is at odds with it."""
+        for position, half in zip(positions, is_half.tolist(), strict=True):
+            if half and self._whole_until.get(position, 0.0) >= step:
+                del self._whole_until[position]
+            elif not half and self._half_from.get(position, np.inf) <= step:
+                del self._half_from[position]
+            (self._half_from if half else self._whole_until)[position] = step
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateChooser:
     """Chooses candidates by rate and distortion.
@@ -72,14 +98,16 @@ class CandidateChooser:
         autoencoder: of the archive, its decoder with the archive's update.
         rate: on the autoencoder's device.
         measure: distortion that refinement minimises.
-        ways: step until which each picture, by position, is known to cost less at whole size, and from which at half.
+        ways: of pictures that were judged by their windows, see ``windows_of``.
+        ways_of_middles: of pictures that were judged by their central windows.
     """
 
     pictures: PictureSource
     autoencoder: PackagedAutoencoder
     rate: RateModel
     measure: Measure = distortion
-    ways: dict[int, tuple[float, float]] = field(default_factory=dict)
+    ways: Ways = field(default_factory=Ways)
+    ways_of_middles: Ways = field(default_factory=Ways)
 
     def choose(
         self,
@@ -110,12 +138,11 @@ class CandidateChooser:
         together = max(1, pixels_at_once(device) // of_picture)
         parts = [slice(start, start + together) for start in range(0, len(batch), together)]
 
-        def choose(part: tuple[Tensor, Tensor, list[Mask] | None]) -> list[Candidate]:
-            pixels, of_part, masks = part
-            return self._choose(pixels, of_part, step, rounds, progress if is_large else lambda _: None, masks)
+        def choose(part: tuple[Sequence[int], Tensor, Tensor, list[Mask] | None]) -> list[Candidate]:
+            return self._choose(*part, step, rounds, progress if is_large else lambda _: None)
 
         # Pictures are read here, not by the workers, because Pillow's warnings are suppressed for all threads at once.
-        inputs = ((self._pixels(batch[part]), latents[part], self.masks(batch[part])) for part in parts)
+        inputs = ((batch[part], self._pixels(batch[part]), latents[part], self.masks(batch[part])) for part in parts)
         with closing(map_in_workers(choose, inputs, device, pixels=together * of_picture)) as results:
             for part, chosen in zip(parts, results, strict=True):
                 yield [replace(one, places=positions[part][one.places]) for one in chosen]
@@ -165,25 +192,27 @@ class CandidateChooser:
 
     def _choose(
         self,
+        positions: Sequence[int],
         pixels: Tensor,
         latents: Tensor,
+        masks: Sequence[Mask] | None,
         step: float,
         rounds: int,
-        progress: Callable[[int], None] = lambda _: None,
-        masks: Sequence[Mask] | None = None,
+        progress: Callable[[int], None],
     ) -> list[Candidate]:
         places = np.arange(len(pixels))
         importance = self.importance(masks, step, half=False)
         whole = Candidate(half=False, places=places, latents=latents, importance=importance)
-        is_half = np.zeros(len(pixels), np.bool_)
-        if step >= FINEST_WITH_HALVES and pixels[0, ..., 0].numel() > LARGEST_WHOLE:
+        is_half, is_known = self.ways.at(positions, step)
+        halves = None
+        if not is_known.all() and pixels[0, ..., 0].numel() > LARGEST_WHOLE:
             is_half[:] = self.is_cheaper_at_half(pixels[0].numpy(), step, None if masks is None else masks[0])
-            halves = self.encode_halves(pixels) if is_half.all() else latents
-        elif step >= FINEST_WITH_HALVES:
+        elif not is_known.all():
             halves = self.encode_halves(pixels)
             is_half = self.are_cheaper_at_half(pixels, latents, halves, step, masks)
         chosen = [whole.some(~is_half)]
         if is_half.any():
+            halves = self.encode_halves(pixels) if halves is None else halves
             importance = self.importance(masks, step, half=True)
             chosen.append(Candidate(half=True, places=places, latents=halves, importance=importance).some(is_half))
         chosen = [one for one in chosen if one.places.size]
@@ -237,20 +266,16 @@ class CandidateChooser:
         )
         return whole, half
 
-    def least_costs(self, pixels: Tensor, step: float, measure: Measure) -> Tensor:
-        """Return (N,) costs of pictures (N, H, W, 3), uint8, coded in the cheaper way without refinement, in bits.
-
-        Args:
-            measure: distortion of decoded pictures and originals.
-        """
-        ways = [(False, self.encode(pixels))]
-        if step >= FINEST_WITH_HALVES:
-            ways.append((True, self.encode_halves(pixels)))
-        costs = [
-            replace(self.objective(step, half=half), measure=measure).cost_of_pictures(pixels, latents)
-            for half, latents in ways
-        ]
-        return torch.stack(costs).amin(0)
+    def judge(self, pixels: Tensor, step: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return costs of pictures (N, H, W, 3), uint8, at whole and at half size, (2, N), in bits, without refinement:
+        by ``distortion``, and by ``judged_distortion``. Where half size may not be, its costs are infinite."""
+        plain, judged = np.full((2, 2, len(pixels)), np.inf, np.float32)
+        for half in (False, True)[: 1 + (step >= FINEST_WITH_HALVES)]:
+            latents = self.encode_halves(pixels) if half else self.encode(pixels)
+            measures = distortion, print_distortion
+            bits, (worth, of_print) = self.objective(step, half=half).bits_and_worths(pixels, latents, measures)
+            plain[int(half)], judged[int(half)] = bits + worth, bits + worth + of_print
+        return plain, judged
 
     def code_bytes(self, candidate: Candidate, step: float) -> NDArray[np.float32]:
         """Estimate (N,) the bytes of pictures' codes."""

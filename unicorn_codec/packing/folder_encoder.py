@@ -18,7 +18,7 @@ from unicorn_codec.codes.context_model import ContextModel, level_of
 from unicorn_codec.codes.rate_model import RateModel
 from unicorn_codec.format.packed_bytes import pack_bytes
 from unicorn_codec.format.picture_tiles import join_codes
-from unicorn_codec.packing.candidates import Candidate, CandidateChooser
+from unicorn_codec.packing.candidates import Candidate, CandidateChooser, Ways
 from unicorn_codec.packing.code_writer import write_codes
 from unicorn_codec.packing.observer import cumulative
 from unicorn_codec.packing.packed import Codes, Coding
@@ -139,7 +139,9 @@ class FolderEncoder:
         return replace(
             self,
             latents=LatentSource(self.pictures, models.autoencoder),
-            chooser=replace(self.chooser, autoencoder=models.autoencoder, rate=rate, ways={}),
+            chooser=replace(
+                self.chooser, autoencoder=models.autoencoder, rate=rate, ways=Ways(), ways_of_middles=Ways()
+            ),
             model=models.context_model,
             update=update,
         )
@@ -249,7 +251,10 @@ class FolderEncoder:
         tiles = self.pictures.tiles_of(position)
         latents = LatentSource(tiles, self.autoencoder)
         encoder = replace(
-            self, latents=latents, chooser=replace(self.chooser, pictures=tiles, ways={}), checkpoint=None
+            self,
+            latents=latents,
+            chooser=replace(self.chooser, pictures=tiles, ways=Ways(), ways_of_middles=Ways()),
+            checkpoint=None,
         )
         codes = dict[int, bytes]()
         for batch, of_batch in latents.of(range(len(tiles))):

@@ -8,7 +8,7 @@ or more, latents are also rounded at random, so that they can move further (stoc
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import TypeVar
@@ -173,20 +173,29 @@ class Objective:
 
     def cost_of_pictures(self, pixels: Tensor, latents: Tensor) -> Tensor:
         """Return (N,) costs of pictures (N, H, W, 3), uint8, coded by latents, which this method rounds."""
+        bits, (worth,) = self.bits_and_worths(pixels, latents, [self.measure])
+        return bits + worth
+
+    def bits_and_worths(
+        self, pixels: Tensor, latents: Tensor, measures: Sequence[Measure]
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Return (N,) the bits of the codes, and by each measure (N,) the weighted distortion in bits, of pictures
+        (N, H, W, 3), uint8, coded by latents, which this method rounds."""
         height, width = pixels.shape[1:3]
         symbols = self.quantised(latents).round()
         decoded = self.autoencoder.decode_pictures(
             self.latents_of(symbols), height, width, self.steps, half=self.half, fast=True
         )
-        costs = self._bits_of_rounded(symbols)
+        worths = [torch.zeros(len(pixels)) for _ in measures]
         octaves = self._octaves_of_pixels(height, width)
         with torch.inference_mode():
             both = torch.from_numpy(np.stack(decoded)), pixels
             for row, column in product(spans(height, PIECE_PIXELS, 0), spans(width, PIECE_PIXELS, 0)):
                 of_piece = None if octaves is None else octaves[:, row.input(1), column.input(1)]
                 shown, original = (self._pictures(of_both, row, column, 1) for of_both in both)
-                costs += self._worth(shown, original, of_piece).cpu()
-        return costs
+                for worth, measure in zip(worths, measures, strict=True):
+                    worth += replace(self, measure=measure)._worth(shown, original, of_piece).cpu()
+        return self._bits_of_rounded(symbols), worths
 
     def code_bytes(self, latents: Tensor) -> Tensor:
         """Estimate (N,) the bytes of the codes of latents (N, C, h, w), to about half a per cent."""

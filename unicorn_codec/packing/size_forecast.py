@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unicorn_codec.packing.candidates import FINEST_WITH_HALVES, WINDOWS_AT_ONCE, Candidate, CandidateChooser, middle
+from unicorn_codec.packing.candidates import WINDOWS_AT_ONCE, Candidate, CandidateChooser, middle
 from unicorn_codec.packing.cell_importance import CellImportance
 from unicorn_codec.packing.folder_encoder import FolderEncoder
 from unicorn_codec.packing.observer import cumulative
@@ -34,8 +34,6 @@ class SampledPictures:
 
     def __init__(self, chooser: CandidateChooser, positions: Sequence[int], latents: Tensor) -> None:
         self._chooser, self.positions, self.latents = chooser, positions, latents
-        known = [chooser.ways.get(position, (FINEST_WITH_HALVES, np.inf)) for position in positions]
-        self._whole_until, self._half_from = map(np.array, zip(*known, strict=True))
 
     def chosen(self, step: float) -> list[Candidate]:
         """Return the candidates at a step, without refinement."""
@@ -58,17 +56,16 @@ class SampledPictures:
 
     def _are_cheaper_at_half(self, step: float) -> NDArray[np.bool_]:
         """Return (N,) whether half size is cheaper, by the central windows; it then is at all coarser steps."""
-        unknown = np.flatnonzero((self._whole_until < step) & (step < self._half_from))
+        ways = self._chooser.ways_of_middles
+        is_half, is_known = ways.at(self.positions, step)
+        unknown = np.flatnonzero(~is_known)
         if unknown.size:
             windows, whole, half = (array[unknown] for array in self._middles)
             masks = self._chooser.masks([self.positions[place] for place in unknown.tolist()])
             of_windows = None if masks is None else [middle(mask) for mask in masks]
-            cheaper = self._chooser.are_cheaper_at_half(windows, whole, half, step, of_windows)
-            self._half_from[unknown[cheaper]] = step
-            self._whole_until[unknown[~cheaper]] = step
-            known = zip(self._whole_until.tolist(), self._half_from.tolist(), strict=True)
-            self._chooser.ways.update(zip(self.positions, known, strict=True))
-        return self._half_from <= step
+            is_half[unknown] = self._chooser.are_cheaper_at_half(windows, whole, half, step, of_windows)
+            ways.note([self.positions[place] for place in unknown.tolist()], step, is_half[unknown])
+        return is_half
 
     @property
     def _halves(self) -> Tensor:

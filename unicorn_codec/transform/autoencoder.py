@@ -42,7 +42,7 @@ LEADING_CHANNELS = 16
 BATCH_PIXELS = {"cpu": 1 << 18, "cuda": 1 << 20}
 """Pixels that are encoded or decoded together. Bounds the memory of the network's activations."""
 
-WHOLE_PIXELS, BAND_PIXELS = 1 << 21, 1 << 19
+WHOLE_PIXELS, BAND_PIXELS = 1 << 21, 1 << 18
 """Pictures of up to so many pixels are computed in one piece, and larger ones in bands of up to so many, which do not
 depend on the number of cores, so that results do not."""
 

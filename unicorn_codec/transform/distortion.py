@@ -65,7 +65,12 @@ def distortion(decoded: Tensor, original: Tensor, *, structures: Sequence[float]
 
 
 def judged_distortion(decoded: Tensor, original: Tensor) -> Tensor:
-    """Return (N,) the distortion by which codecs are compared: squared errors count more in print and line art.
+    """Return (N,) the distortion by which codecs are compared: ``distortion`` and ``print_distortion``."""
+    return distortion(decoded, original) + print_distortion(decoded, original)
+
+
+def print_distortion(decoded: Tensor, original: Tensor) -> Tensor:
+    """Return (N,) what errors in print and line art count for in addition.
 
     Networks that know photographs give letters a plausible form rather than their own. Few of a page's pixels belong to
     letters, so its mean error shows little of that.
@@ -77,7 +82,7 @@ def judged_distortion(decoded: Tensor, original: Tensor) -> Tensor:
     side = 2 * PRINT_REACH + 1
     contrast = (F.max_pool2d(luma, side, 1, PRINT_REACH) + F.max_pool2d(-luma, side, 1, PRINT_REACH)) / 2
     fine = ((shown - luma).square() * contrast**PRINT_EXPONENT).mean((1, 2, 3)) * 127.5**2
-    return distortion(decoded, original) + PRINT_WEIGHT * fine
+    return PRINT_WEIGHT * fine
 
 
 def as_ycbcr(pictures: Tensor) -> Tensor:
