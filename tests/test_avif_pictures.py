@@ -152,10 +152,10 @@ def test_a_picture_that_is_judged_anew_is_known_by_that() -> None:
     ways = Ways()
     assert not ways.at([0], 3.0)[1].any()
     ways.note([0], 3.0, np.array([True]))
-    assert [ways.at([0], step)[0].item() for step in (2.9, 3.0, 5.0)] == [False, True, True]
+    assert [ways.at([0], step)[0].item() for step in (2.8, 2.95, 3.0, 5.0)] == [False, True, True, True]
     ways.note([0], 4.0, np.array([False]))
-    assert [array.item() for array in ways.at([0], 4.0)] == [False, True]
-    assert not ways.at([0], 4.1)[1].any()
+    for step, is_known in ((3.0, True), (4.0, True), (4.1, True), (4.3, False)):
+        assert [array.item() for array in ways.at([0], step)] == [False, is_known]
 
 
 def test_a_size_is_reached_with_print_alone(tmp_path: Path) -> None:

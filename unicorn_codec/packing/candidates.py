@@ -29,6 +29,9 @@ from unicorn_codec.transform.resampling import halve
 FINEST_WITH_HALVES = 2.0
 """Finest step at which pictures may be coded at half size, with latents of half the step."""
 
+NEARLY = 1.05
+"""Ratio of two steps that are so close that pictures cost less in the same way at both."""
+
 WINDOW = 512
 """Side, in pixels, of the central window of a large picture on which the choice is based."""
 
@@ -66,7 +69,8 @@ class Candidate:
 class Ways:
     """Steps at which pictures, by position, are known to cost less at whole or at half size.
 
-    What costs less at half size does so at all coarser steps.
+    What costs less at half size does so at all coarser steps. What costs less at a step does so at ``NEARLY`` equal ones,
+    where nothing else is known: close to where both cost the same, the choice matters little.
     """
 
     def __init__(self) -> None:
@@ -75,9 +79,10 @@ class Ways:
 
     def at(self, positions: Sequence[int], step: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Return (N,) whether half size is known to cost less, and (N,) whether it is known what does."""
-        is_half = np.array([self._half_from.get(position, np.inf) <= step for position in positions], np.bool_)
-        is_whole = [step <= self._whole_until.get(position, FINEST_WITH_HALVES) for position in positions]
-        return is_half, is_half | np.array(is_whole, np.bool_)
+        half_from = np.array([self._half_from.get(position, np.inf) for position in positions])
+        whole_until = np.array([self._whole_until.get(position, FINEST_WITH_HALVES) for position in positions])
+        is_half = (half_from <= step) | ((half_from <= step * NEARLY) & (whole_until < step))
+        return is_half, is_half | (step <= whole_until * NEARLY)
 
     def note(self, positions: Sequence[int], step: float, is_half: NDArray[np.bool_]) -> None:
         """Note (N,) whether half size costs less at a step. It replaces what is at odds with it."""
