@@ -5,6 +5,7 @@ while they are refined.
 """
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 
 import numpy as np
 import torch
@@ -13,14 +14,13 @@ from torch import Tensor, nn
 
 from unicorn_codec.codes.context_model import (
     MAX_SYMBOL,
-    NEIGHBOURS,
     PASSES,
     SCALES,
     ContextModel,
     known,
 )
 from unicorn_codec.codes.context_model import fraction_bits as fraction_bits
-from unicorn_codec.devices import fast_arithmetic
+from unicorn_codec.devices import fast_arithmetic, has_fast_bfloat16
 from unicorn_codec.format.header import MAX_LEVEL
 
 SMALLEST_SCALE = 0.06
@@ -48,6 +48,7 @@ class RateModel(nn.Module):
         self.scale_bias = nn.Parameter(torch.full((MAX_LEVEL, 4, channels), 8.0))
         order = torch.arange(channels)
         self.register_buffer("earlier_mask", (order[:, None] < order[None, :]).float()[:, None, :, None])
+        self._kept: tuple[Tensor, int, torch.device, Tensor] | None = None
 
     @classmethod
     def of(cls, model: ContextModel) -> "RateModel":
@@ -83,43 +84,75 @@ class RateModel(nn.Module):
         """Predict all values in parallel: (N, C, h, w) symbols -> means and scale classes (real numbers), (N, C, h, w)
         each.
 
+        Values are divided into passes by ``pixel_unshuffle`` and by strides of convolutions. The gradients of slices
+        would each be filled up with zeros, which took more time than all else.
+
         Args:
             levels: (N,), or (N, h, w) where cells have levels of their own.
         """
+        height, width = symbols.shape[2:]
         sizes = torch.asinh(symbols.abs().clamp_max(MAX_SYMBOL))
         plain = symbols.clamp(-MAX_SYMBOL, MAX_SYMBOL)
         own = torch.stack([sizes * symbols.sign(), sizes, plain], dim=2)  # (N, C, 3, h, w)
-        sums = self._sums_of_earlier(own[:, :, :2])
-        own = F.pad(own, (1, 1, 1, 1))
-        means, scales = torch.zeros_like(symbols), torch.zeros_like(symbols)
+        own = F.pad(own, (1, 1 + width % 2, 1, 1 + height % 2))
+        if levels.dim() > 1:
+            levels = F.pad(levels, (0, width % 2, 0, height % 2))
+        sums = self._sums_of_earlier(own[:, :, :2].flatten(1, 2)).unbind(3)
+        heads = torch.stack([self.mean, self.scale], 1)
+        passes = []
         for step, (row, column) in enumerate(PASSES):
             here = levels if levels.dim() == 1 else levels[:, row::2, column::2]
-            hidden = sums[..., row::2, column::2] + of_levels(self.bias[:, step], here)
-            mean = of_levels(self.mean_bias[:, step], here)
-            if places := known(step):  # stacked, since indexing by a list copies it to the GPU and waits for that
-                windows = neighbour_windows(own, step)
-                pairs = self.same[step].view(self.channels, 2, 9, self.hidden)
-                same = torch.stack([pairs[:, :, place] for place in places], dim=2)
-                linear = torch.stack([self.linear[step, :, place] for place in places], dim=1)
-                hidden = hidden + torch.einsum("ncpkhw,cpkd->ncdhw", windows[:, :, :2], same)
-                mean = mean + torch.einsum("nckhw,ck->nchw", windows[:, :, 2], linear)
+            seen = own[..., row : own.shape[3] - 1 + row, column : own.shape[4] - 1 + column]
+            hidden = sums[2 * row + column].float() + of_levels(self.bias[:, step], here)
+            biases = torch.stack(
+                [of_levels(self.mean_bias[:, step], here), of_levels(self.scale_bias[:, step], here)], 2
+            )
+            if known(step):
+                same = F.conv2d(seen.flatten(1, 2), self._own_kernel(step), stride=2, groups=self.channels)
+                of_hidden, linear = same.unflatten(1, (self.channels, -1)).split([self.hidden, 1], 2)
+                hidden = hidden + of_hidden
+                biases = biases + F.pad(linear, (0, 0, 0, 0, 0, 1))
             hidden = F.relu(hidden)
-            means[..., row::2, column::2] = torch.einsum("ncdhw,cd->nchw", hidden, self.mean) + mean
-            scale = torch.einsum("ncdhw,cd->nchw", hidden, self.scale)
-            scales[..., row::2, column::2] = scale + of_levels(self.scale_bias[:, step], here)
-        return means, scales
+            passes.append((heads @ hidden.flatten(3)).unflatten(3, hidden.shape[3:]) + biases)
+        # (N, C, 2, 4, h / 2, w / 2): means and scales, by row and column of the passes.
+        ordered = torch.stack([passes[PASSES.index(place)] for place in ((0, 0), (0, 1), (1, 0), (1, 1))], 3)
+        means, scales = F.pixel_shuffle(ordered.flatten(2, 3).flatten(1, 2), 2).unflatten(1, (-1, 2)).unbind(2)
+        return means[..., :height, :width], scales[..., :height, :width]
 
     def _sums_of_earlier(self, pairs: Tensor) -> Tensor:
-        """Return the sums over earlier channels, (N, C, hidden, h, w), from features (N, C, 2, h, w).
+        """Return the sums over earlier channels by row and column of the passes, (N, C, hidden, 4, h / 2, w / 2), from
+        features (N, 2 C, h + 2, w + 2). Most of the work."""
+        with fast_arithmetic(pairs.device):
+            sums = F.conv2d(pairs, self._earlier_kernel())
+        return F.pixel_unshuffle(sums, 2).unflatten(1, (self.channels, self.hidden, 4))
 
-        Most of the work.
+    def _earlier_kernel(self) -> Tensor:
+        """Return the kernel of the sums over earlier channels, (C hidden, 2 C, 3, 3). A frozen one is kept."""
+        source = self.earlier, self.earlier._version, self.earlier.device
+        is_frozen = not self.earlier.requires_grad
+        if is_frozen and self._kept is not None and self._kept[0] is source[0] and self._kept[1:3] == source[1:]:
+            return self._kept[3]
+        channels, size = self.channels, self.hidden
+        # A kept kernel has to serve for gradients of other things later.
+        with torch.inference_mode(mode=False) if is_frozen else nullcontext():
+            kernel = (self.earlier * self.earlier_mask).view(channels, 2, 3, 3, channels * size)
+            kernel = kernel.permute(4, 0, 1, 2, 3).reshape(channels * size, 2 * channels, 3, 3)
+            if is_frozen and has_fast_bfloat16(kernel.device):
+                kernel = kernel.bfloat16().contiguous(memory_format=torch.channels_last)
+        if is_frozen:
+            self._kept = *source, kernel
+        return kernel
+
+    def _own_kernel(self, step: int) -> Tensor:
+        """Return the kernel of a pass by which values of a channel depend on it, (C (hidden + 1), 3, 3, 3).
+
+        Its inputs are signed sizes, sizes and symbols. Its outputs are the hidden values', and the mean's.
         """
-        channels, size, device = self.channels, self.hidden, pairs.device
-        kernel = (self.earlier * self.earlier_mask).view(channels, 2, 3, 3, channels * size)
-        kernel = kernel.permute(4, 0, 1, 2, 3).reshape(channels * size, 2 * channels, 3, 3)
-        with fast_arithmetic(device):
-            sums = F.conv2d(pairs.flatten(1, 2), kernel, padding=1)
-        return sums.float().unflatten(1, (channels, size))
+        neighbours = known_neighbours()[step].to(self.same.device)
+        of_sizes = (self.same[step].view(self.channels, 2, 9, self.hidden) * neighbours[:, None]).movedim(3, 1)
+        of_symbols = (self.linear[step] * neighbours)[:, None, None]
+        kernel = torch.cat([F.pad(of_sizes, (0, 0, 0, 1)), F.pad(of_symbols, (0, 0, 2, 0))], 1)
+        return kernel.flatten(0, 1).unflatten(2, (3, 3))
 
     def bits(self, symbols: Tensor, levels: Tensor, *, context: Tensor | None = None) -> Tensor:
         """Estimate the bits of every symbol under a logistic density, at most 16. Escaped symbols really cost up to 30.
@@ -144,21 +177,6 @@ def of_levels(table: Tensor, levels: Tensor) -> Tensor:
     if levels.dim() == 1:
         return table[levels][..., None, None]
     return table[levels].movedim((1, 2), (-2, -1))
-
-
-def neighbour_windows(planes: Tensor, step: int) -> Tensor:
-    """Return the ``known`` neighbours of each value of a pass, (N, C, P, k, rows, columns).
-
-    Args:
-        planes: (N, C, P, h + 2, w + 2), with a margin of one cell.
-    """
-    row, column = PASSES[step]
-    height, width = planes.shape[-2] - 2, planes.shape[-1] - 2
-    windows = []
-    for down, right in (NEIGHBOURS[place] for place in known(step)):
-        top, left = 1 + row + down, 1 + column + right
-        windows.append(planes[..., top : top + height - row : 2, left : left + width - column : 2])
-    return torch.stack(windows, dim=3)
 
 
 def known_neighbours() -> Tensor:

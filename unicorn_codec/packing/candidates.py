@@ -69,8 +69,8 @@ class Candidate:
 class Ways:
     """Steps at which pictures, by position, are known to cost less at whole or at half size.
 
-    What costs less at half size does so at all coarser steps. What costs less at a step does so at ``NEARLY`` equal ones,
-    where nothing else is known: close to where both cost the same, the choice matters little.
+    What costs less at half size does so at all coarser steps. What costs less at a step does so at ``NEARLY`` equal
+    ones, where nothing else is known: close to where both cost the same, the choice matters little.
     """
 
     def __init__(self) -> None:
