@@ -1,8 +1,13 @@
 """The README leads to every page; results stay small and say which model made them."""
 
+import json
 import re
 import runpy
 from pathlib import Path
+
+import torch
+
+from unicorn_codec.transform.autoencoder import load_autoencoder
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -54,3 +59,9 @@ def test_every_result_says_which_model_and_version_made_it() -> None:
     for name, cells in rows.items():
         assert re.search(r"\d+\.\d+\.\d+", cells[-1]), f"{name}: no version"
         assert re.search(r"`[a-z]+-\d+`|no model", cells[-1]), f"{name}: no model"
+
+
+def test_figures_of_the_benchmarks_autoencoder_are_of_the_one_that_is_here() -> None:
+    autoencoder = load_autoencoder(str(ROOT / "benchmarks" / "kl-8x4"), torch.device("cpu"))
+    measured = json.loads((RESULTS / "overfit-kl.json").read_text())["settings"]
+    assert autoencoder.reference.weights_sha256.hex() == measured["weights_sha256"]
