@@ -1,1 +1,1 @@
-"""Pixels <-> latents: the autoencoder, tiling, updates of its decoder, and the distortion that packing minimises."""
+"""Pixels <-> latents: the autoencoder, bands of large pictures, updates of its decoder, and the distortion that packing minimises."""
