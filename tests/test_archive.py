@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -36,7 +36,7 @@ from unicorn_codec.model_registry import default_name
 from unicorn_codec.network.training import Progress
 from unicorn_codec.network_options import NetworkOptions, TrainConfig
 from unicorn_codec.packing.archive_writing import read_packed, write_packed
-from unicorn_codec.packing.candidates import CandidateChooser
+from unicorn_codec.packing.candidates import Ways
 from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.pack import pack
 from unicorn_codec.packing.picture_source import PictureSource
@@ -92,11 +92,11 @@ def test_pictures_that_are_worked_on_side_by_side_stay_themselves(
     make_demo_pictures(source, count=9, size=size)
     for limit in ("transform.autoencoder.BATCH_PIXELS", "packing.refinement.PIXELS_AT_ONCE"):
         monkeypatch.setattr(f"unicorn_codec.{limit}", {"cpu": 3 * size**2})
-    monkeypatch.setattr(
-        CandidateChooser,
-        "are_cheaper_at_half",
-        lambda *arguments: np.arange(len(arguments[1])) == len(arguments[1]) - 1,
-    )
+
+    def last_of(_: Ways, positions: Sequence[int], step: float) -> tuple[np.ndarray, np.ndarray]:
+        return np.arange(len(positions)) == len(positions) - 1, np.ones(len(positions), np.bool_)
+
+    monkeypatch.setattr(Ways, "at", last_of)
     usual = torch.get_num_threads()
     torch.set_num_threads(2)
     try:

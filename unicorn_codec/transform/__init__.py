@@ -1,1 +1,1 @@
-"""Pixels <-> latents: the autoencoder, bands of large pictures, updates of its decoder, and the distortion that packing minimises."""
+"""Pixels <-> latents: the autoencoder, large pictures in bands, updates of its decoder, the distortions of packing."""

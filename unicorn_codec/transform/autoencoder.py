@@ -102,8 +102,9 @@ class Autoencoder(ABC):
         """Encode pixels (N, H, W, 3) uint8, padded to a height and width, to latents (N, C, h, w)."""
         cell = self.reference.downsampling
         latents = torch.empty(len(pixels), self.reference.latent_channels, height // cell, width // cell)
-        encoder, done = self.band_encoder(), 0
-        for band in self._bands(height // cell, width * cell, latents[:, 0].numel() * cell**2):
+        pixels_of_all = latents[:, 0].numel() * cell**2
+        encoder, done = self.band_encoder() if pixels_of_all > WHOLE_PIXELS else Whole(self.encode), 0
+        for band in self._bands(height // cell, width * cell, pixels_of_all):
             cut = _padded_cut(pixels, band.output(cell), slice(0, width))
             rows = torch.from_numpy(cut).to(self.device).permute(0, 3, 1, 2)  # the whole is not copied for its padding
             with torch.inference_mode():
@@ -157,8 +158,10 @@ class Autoencoder(ABC):
         cell = self.reference.downsampling * (2 if half else 1)
         pictures = np.empty((len(latents), height, width, 3), np.uint8)
         rows, columns = latents.shape[2:]
-        decoder, doubled, done = self.band_decoder(step), Local(double, DOUBLING_REACH, 2), 0
-        for band in self._bands(rows, columns * cell**2, pictures[..., 0].size):
+        pixels_of_all = pictures[..., 0].size
+        decoder = self.band_decoder(step) if pixels_of_all > WHOLE_PIXELS else Whole(partial(self.decode, step=step))
+        doubled, done = Local(double, DOUBLING_REACH, 2), 0
+        for band in self._bands(rows, columns * cell**2, pixels_of_all):
             is_last = band.stop == rows
             with torch.inference_mode(), fast_arithmetic(self.device) if fast else nullcontext():  # of this thread
                 decoded = decoder.push(latents[:, :, band.output(1)].to(self.device), last=is_last).float()

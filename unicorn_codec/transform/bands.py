@@ -35,7 +35,9 @@ class Whole(Bands):
 
     def push(self, rows: Tensor, *, last: bool) -> Tensor:
         self._gathered.append(rows)
-        return self._compute(torch.cat(self._gathered, 2)) if last else rows[:, :, :0]
+        if not last:
+            return rows[:, :, :0]
+        return self._compute(rows if len(self._gathered) == 1 else torch.cat(self._gathered, 2))
 
 
 class Chain(Bands):
