@@ -1,7 +1,7 @@
 """What learning the folder saves: whole files packed with and without it, and AVIF without containers.
 
     python benchmarks/learning.py --data receipts-120 cells-300 --steps 2.5 5 9 --out benchmarks/results/learning
-    python benchmarks/learning.py --data cells-300 --count 25 50 100 200 --out by-count     # what more pictures save
+    python benchmarks/learning.py --data cells-300 --count 40 75 150 300 --out by-count     # what more pictures save
 
 All figures are measured on written files, the update's bytes included. learning.json is written after each file and
 records what is done: the same command resumes. learning.md is made from it.
@@ -13,6 +13,7 @@ import shlex
 import shutil
 import sys
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -93,6 +94,23 @@ def table(done: dict[str, Any]) -> Iterator[str]:
             yield f"| {name} | {words} | " + " | ".join(cells) + f" | {min(rates):.3f} to {max(rates):.3f} |"
 
 
+def cheaper(done: dict[str, Any]) -> Iterator[str]:
+    """Yield the lines of the report on what more pictures save: bytes a picture with learning, to the smallest set."""
+    of_folder: dict[str, dict[int, list[Point]]] = defaultdict(dict)
+    for name, values in done.items():
+        learned = [point for point in map(point_from, values) if point.codec == ON]
+        if learned:
+            of_folder[name.rpartition(" (")[0]][learned[0].pictures] = learned
+    yield "| pictures | against | " + " | ".join(METRICS[judge].title for judge in JUDGES) + " |"
+    yield "|---|---|" + "---|" * len(JUDGES)
+    for folder, sets in of_folder.items():
+        fewest, *more = sorted(sets)
+        anchor = [replace(point, codec=OFF) for point in sets[fewest]]
+        for count in more:
+            cells = [saved([*anchor, *sets[count]], OFF, ON, judge) for judge in JUDGES]
+            yield f"| {folder} ({count}) | {fewest} | " + " | ".join(cells) + " |"
+
+
 def saved(points: Sequence[Point], anchor: str, test: str, judge: str) -> str:
     """Return the BD-rate of a codec against another one as text."""
     found = bd_rate(curve_of(points, anchor, judge), curve_of(points, test, judge), 0.0)
@@ -124,7 +142,8 @@ def main() -> None:
         for count in args.count or [None]:
             measure(folder, count, args, results["sets"], write)
     write()
-    text = "\n".join(["# Learning the folder", "", *table(results["sets"])]) + "\n"
+    both = *table(results["sets"]), "", "Bytes a picture in larger sets, with learning:", "", *cheaper(results["sets"])
+    text = "\n".join(["# Learning the folder", "", *both]) + "\n"
     (args.out / "learning.md").write_text(text)
     print(text)
 
