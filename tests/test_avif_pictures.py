@@ -13,7 +13,7 @@ from unicorn_codec.config import CodesOptions, Goal, ReadOptions, Target
 from unicorn_codec.format.code_kinds import AVIF, unmark_gray
 from unicorn_codec.packing.archive_writing import read_packed
 from unicorn_codec.packing.avif_pictures import AvifPictures, judge_avif, matching_quality
-from unicorn_codec.packing.candidates import CandidateChooser, Ways, windows_of
+from unicorn_codec.packing.candidates import FINEST_WITH_HALVES, CandidateChooser, Ways, windows_of
 from unicorn_codec.packing.into_codes import new_encoder
 from unicorn_codec.packing.pack import pack
 from unicorn_codec.packing.packed import Codes
@@ -156,6 +156,17 @@ def test_a_picture_that_is_judged_anew_is_known_by_that() -> None:
     ways.note([0], 4.0, np.array([False]))
     for step, is_known in ((3.0, True), (4.0, True), (4.1, True), (4.3, False)):
         assert [array.item() for array in ways.at([0], step)] == [False, is_known]
+
+
+def test_what_is_known_of_a_picture_is_not_lost_at_finer_steps() -> None:
+    ways = Ways()
+    ways.note([0, 1], 1.6, np.array([False, False]))
+    assert all(not is_half.any() and is_known.all() for is_half, is_known in [ways.at([0, 1], FINEST_WITH_HALVES)])
+    ways.note([0, 1], FINEST_WITH_HALVES, np.array([True, True]))
+    assert not ways.at([0, 1], FINEST_WITH_HALVES * 0.98)[0].any(), "no code of half size is finer"
+    ways.note([1], 4.0, np.array([False]))
+    ways.note([1], 3.0, np.array([False]))
+    assert [array.item() for array in ways.at([1], 4.0)] == [False, True]
 
 
 def test_a_size_is_reached_with_print_alone(tmp_path: Path) -> None:

@@ -87,11 +87,16 @@ class Ways:
     def note(self, positions: Sequence[int], step: float, is_half: NDArray[np.bool_]) -> None:
         """Note (N,) whether half size costs less at a step. It replaces what is at odds with it."""
         for position, half in zip(positions, is_half.tolist(), strict=True):
-            if half and self._whole_until.get(position, 0.0) >= step:
-                del self._whole_until[position]
-            elif not half and self._half_from.get(position, np.inf) <= step:
-                del self._half_from[position]
-            (self._half_from if half else self._whole_until)[position] = step
+            whole_until = self._whole_until.get(position, FINEST_WITH_HALVES)
+            half_from = self._half_from.get(position, np.inf)
+            if half:
+                self._half_from[position] = min(step, half_from)
+                if whole_until >= step:
+                    self._whole_until.pop(position, None)
+            else:
+                self._whole_until[position] = max(step, whole_until)
+                if half_from <= step:
+                    del self._half_from[position]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
