@@ -4,8 +4,7 @@
 
 K samples of the random rounding are drawn in each of ROUNDS / K rounds. Their mean cost is minimised, or with
 ``--bound`` the negative logarithm of the mean likelihood (the multiple-sample bound). Printed is the cost in bits
-relative to that of codes that are not refined, the mean over crops of some pictures. ``--plain`` rounds to the nearer
-side, without samples.
+relative to that of codes that are not refined, the mean over crops of some pictures.
 """
 
 import argparse
@@ -19,13 +18,10 @@ from unicorn_codec.codes.context_model import load_context_model
 from unicorn_codec.codes.rate_model import RateModel
 from unicorn_codec.config import ReadOptions
 from unicorn_codec.packing.refinement import (
-    HARDEST,
-    PATH,
     RANDOM_HARDEST,
     RANDOM_PATH,
     RANDOM_SOFTEST,
     SMALL_GRADIENT,
-    SOFTEST,
     Objective,
     softly_rounded,
 )
@@ -45,14 +41,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=48, help="decodings and gradients in all")
     parser.add_argument("--samples", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--bound", action="store_true", help="minimise the multiple-sample bound instead of the mean")
-    parser.add_argument("--plain", action="store_true", help="no random rounding; for one sample alone")
     args = parser.parse_args()
     autoencoder = PackagedAutoencoder(torch.device("cpu"))
     rate = RateModel.of(load_context_model())
     objective = Objective(autoencoder=autoencoder, rate=rate, step=args.step, half=False)
     crops = crops_of(args.data, args.count, args.crop)
     for samples in args.samples:
-        found = [refined_cost(objective, crop, args.rounds, samples, args) for crop in crops]
+        found = [refined_cost(objective, crop, args.rounds, samples, bound=args.bound) for crop in crops]
         print(f"{args.rounds // samples} rounds of {samples}: {sum(found) / len(found):.4f}", flush=True)
 
 
@@ -66,9 +61,7 @@ def crops_of(folder: Path, count: int, side: int) -> list[Pixels]:
     return crops
 
 
-def refined_cost(
-    objective: Objective, pixels: Pixels, rounds: int, samples: int, settings: argparse.Namespace
-) -> float:
+def refined_cost(objective: Objective, pixels: Pixels, rounds: int, samples: int, *, bound: bool) -> float:
     """Return the cost after refinement, relative to that before it."""
     symbols = objective.quantised(objective.autoencoder.encode_pictures([pixels], 16))
     picture = torch.from_numpy(pixels)[None].permute(0, 3, 1, 2).float() / 127.5 - 1
@@ -76,18 +69,17 @@ def refined_cost(
         before = objective.cost(picture, symbols.round())
     moved = symbols.clone().requires_grad_()
     optimizer = torch.optim.Adam([moved], betas=(0.8, 0.99), eps=SMALL_GRADIENT)
-    random = None if settings.plain else torch.Generator().manual_seed(0)
+    random = torch.Generator().manual_seed(0)
     taken = rounds // samples
-    path = PATH if settings.plain else RANDOM_PATH * math.sqrt(taken)
-    softest, hardest = (SOFTEST, HARDEST) if settings.plain else (RANDOM_SOFTEST, RANDOM_HARDEST)
+    path = RANDOM_PATH * math.sqrt(taken)
     for number in range(taken):
         progress = number / taken
         optimizer.zero_grad()
-        softness = softest * (hardest / softest) ** progress
+        softness = RANDOM_SOFTEST * (RANDOM_HARDEST / RANDOM_SOFTEST) ** progress
         costs = torch.stack([
             objective.cost(picture, softly_rounded(moved, softness, random)) for _ in range(samples)
         ])  # fmt: skip
-        combined(costs, bound=settings.bound).sum().backward()
+        combined(costs, bound=bound).sum().backward()
         optimizer.param_groups[0]["lr"] = path / (taken + 2) * (1 - progress)
         optimizer.step()
     with torch.no_grad():

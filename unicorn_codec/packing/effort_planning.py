@@ -64,7 +64,7 @@ def rounds_within(encoder: FolderEncoder, seconds: float, passes: int, step: flo
     one_round = (refining - refining_once) / TIMED_ROUNDS[device]
     _, comparing = timed(ms_ssim(one, one) for one in map(source.picture, sample))
     # Time besides the rounds: encoding, writing, and finally reading, decoding and comparing.
-    fixed = encoding + refining_once - one_round + 2 * writing + one_round / 3 + comparing
+    fixed = encoding + refining_once - one_round + 2 * writing + one_round / 4 + comparing
     scale = sum(map(source.pixels_of, in_latents)) / pixels
     left = seconds - (time.monotonic() - begun) - fixed * scale
     if one_round <= 0:  # the sample was too small to measure
