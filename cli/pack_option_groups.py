@@ -3,7 +3,14 @@
 import click
 
 from unicorn_codec.config import GOALS, MEASURED_PICTURES, METRICS, CodesOptions
-from unicorn_codec.effort import DEFAULT_EFFORT, DEFAULT_ROUND_PIXELS, LEAST_EFFORT, MAX_EFFORT, RANDOM_EFFORT
+from unicorn_codec.effort import (
+    DEFAULT_EFFORT,
+    DEFAULT_ROUND_PIXELS,
+    LEAST_EFFORT,
+    MAX_EFFORT,
+    RANDOM_EFFORT,
+    SHORT_EFFORT,
+)
 from unicorn_codec.format.header import (
     CONDITIONS,
     INDEX_EMBEDDINGS,
@@ -70,7 +77,7 @@ effort_options = grouped(
         "--effort",
         type=click.IntRange(0, MAX_EFFORT),
         help="Rounds of refinement of each picture's code; docs/effort.md lists times and savings. From "
-        f"{RANDOM_EFFORT} on, the search is wider; 13 to 39 gain little over 12.  "
+        f"{RANDOM_EFFORT} on, the search is wider; counts between hardly gain more than {SHORT_EFFORT}.  "
         f"[default: {_default_effort('cpu')}; on a GPU {_default_effort('cuda')}]",
     ),
     option(

@@ -279,7 +279,7 @@ class OverfitOptions(PackOptions):
 
     Args:
         target: a quality or a lambda; a quality is about that of codes at the same lambda.
-        effort: percent of the full training, see ``overfitted.schedule``; None: ``effort.DEFAULT_EFFORT``.
+        effort: percent of the full training, see ``overfitted.schedule``; None: ``effort.FUNCTION_EFFORT``.
         common: learn a common function of the archive, from which those of the pictures start.
     """
 

@@ -12,6 +12,9 @@ LONG_EFFORT = 100
 DEFAULT_EFFORT = {"cpu": SHORT_EFFORT, "cuda": LONG_EFFORT}
 """Default rounds, by kind of device."""
 
+FUNCTION_EFFORT = {"cpu": 12, "cuda": 100}
+"""Percent of the full training of overfitted functions that is the default, by kind of device."""
+
 LEAST_EFFORT = 3
 """Default rounds however large a folder is. Two gain half as much, for little less time."""
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from unicorn_codec.checkpoints import CodesCheckpoint, checkpoint_path, digest_settings
 from unicorn_codec.config import Goal, OverfitOptions, Target
-from unicorn_codec.effort import DEFAULT_EFFORT
+from unicorn_codec.effort import FUNCTION_EFFORT
 from unicorn_codec.errors import Interrupted
 from unicorn_codec.format.code_kinds import mark_overfitted, noise_of_step, step_of_noise
 from unicorn_codec.format.function_table import StoredFunctions, serialize_functions
@@ -203,7 +203,7 @@ def _maker_for(
     observer: Observer,
 ) -> _Maker:
     """Measure scale and trade-off on some pictures, and learn the common function."""
-    effort = DEFAULT_EFFORT[autoencoder.device.type] if options.effort is None else options.effort
+    effort = FUNCTION_EFFORT[autoencoder.device.type] if options.effort is None else options.effort
     shape = shape_for(autoencoder.reference.latent_channels)
     fitter = FunctionFitter(shape, schedule_of(effort), options.seed)
     samples = [_middle_of(pictures, position, autoencoder) for position in _sampled(pictures)]
