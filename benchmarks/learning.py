@@ -4,7 +4,7 @@
     python benchmarks/learning.py --data cells-300 --count 40 75 150 300 --out by-count     # what more pictures save
 
 All figures are measured on written files, the update's bytes included. learning.json is written after each file and
-records what is done: the same command resumes. learning.md is made from it.
+records what is done: the same command resumes. learning.md and a plot of what more pictures save are made from it.
 """
 
 import argparse
@@ -19,10 +19,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from unicorn_codec.bench.bd_rate import bd_rate
 from unicorn_codec.bench.measuring import measuring, point_from, point_values
 from unicorn_codec.bench.own_codec import Unicorn
 from unicorn_codec.bench.picture_set import PictureSet
+from unicorn_codec.bench.plots import SETTINGS, STYLES
 from unicorn_codec.bench.provenance import provenance
 from unicorn_codec.bench.quality_metrics import METRICS
 from unicorn_codec.bench.report import Point, curve_of
@@ -32,6 +35,7 @@ from unicorn_codec.pictures.picture_folder import list_folder
 
 OFF, ON = "unicorn-learn-off", "unicorn-learn-auto"
 JUDGES = ("psnr_db", "ms_ssim", "ssimulacra2")
+PLOT = "more-pictures.png"
 
 
 def codecs(args: argparse.Namespace) -> list[Codec]:
@@ -90,31 +94,70 @@ def table(done: dict[str, Any]) -> Iterator[str]:
             ("learning against AVIF", BareAvif.name, ON),
             ("none against AVIF", BareAvif.name, OFF),
         ):
-            cells = [saved(points, anchor, test, judge) for judge in JUDGES]
+            cells = [as_text(change(points, anchor, test, judge)) for judge in JUDGES]
             yield f"| {name} | {words} | " + " | ".join(cells) + f" | {min(rates):.3f} to {max(rates):.3f} |"
 
 
-def cheaper(done: dict[str, Any]) -> Iterator[str]:
-    """Yield the lines of the report on what more pictures save: bytes a picture with learning, to the smallest set."""
+def cheaper(done: dict[str, Any]) -> dict[str, dict[int, list[float | None]]]:
+    """Return what larger sets of a folder save with learning: by folder and number of pictures, for each judge the
+    bytes a picture at equal quality relative to the smallest set, in per cent."""
     of_folder: dict[str, dict[int, list[Point]]] = defaultdict(dict)
     for name, values in done.items():
         learned = [point for point in map(point_from, values) if point.codec == ON]
         if learned:
             of_folder[name.rpartition(" (")[0]][learned[0].pictures] = learned
-    yield "| pictures | against | " + " | ".join(METRICS[judge].title for judge in JUDGES) + " |"
-    yield "|---|---|" + "---|" * len(JUDGES)
+    found: dict[str, dict[int, list[float | None]]] = {}
     for folder, sets in of_folder.items():
         fewest, *more = sorted(sets)
         anchor = [replace(point, codec=OFF) for point in sets[fewest]]
+        changes = {count: [change([*anchor, *sets[count]], OFF, ON, judge) for judge in JUDGES] for count in more}
+        if more:
+            found[folder] = {fewest: [0.0] * len(JUDGES), **changes}
+    return found
+
+
+def cheaper_table(found: dict[str, dict[int, list[float | None]]]) -> Iterator[str]:
+    """Yield the lines of the report on what larger sets save."""
+    yield "| pictures | against | " + " | ".join(METRICS[judge].title for judge in JUDGES) + " |"
+    yield "|---|---|" + "---|" * len(JUDGES)
+    for folder, sets in found.items():
+        fewest, *more = sorted(sets)
         for count in more:
-            cells = [saved([*anchor, *sets[count]], OFF, ON, judge) for judge in JUDGES]
-            yield f"| {folder} ({count}) | {fewest} | " + " | ".join(cells) + " |"
+            yield f"| {folder} ({count}) | {fewest} | " + " | ".join(map(as_text, sets[count])) + " |"
 
 
-def saved(points: Sequence[Point], anchor: str, test: str, judge: str) -> str:
-    """Return the BD-rate of a codec against another one as text."""
+def draw_cheaper(found: dict[str, dict[int, list[float | None]]], path: Path) -> None:
+    """Plot bytes a picture at equal quality over the number of pictures."""
+    import matplotlib
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import NullLocator
+
+    with matplotlib.rc_context(SETTINGS):
+        figure = Figure(figsize=(5.2 * len(found), 3.2), layout="constrained")
+        for axes, (folder, sets) in zip(np.atleast_1d(figure.subplots(1, len(found))), found.items(), strict=True):
+            for number, judge in enumerate(JUDGES):
+                points = [
+                    (count, 100 + value) for count, values in sets.items() if (value := values[number]) is not None
+                ]
+                axes.plot(*zip(*points, strict=True), label=METRICS[judge].title, **STYLES[number].line())
+            axes.set_xscale("log")
+            axes.set_xticks(list(sets), [f"{count}" for count in sets])
+            axes.xaxis.set_minor_locator(NullLocator())
+            axes.set_xlabel(f"pictures of {folder}")
+            axes.set_ylabel("bytes a picture at equal quality, %")
+            axes.grid(color="0.9", linewidth=0.6)
+            axes.legend(frameon=False)
+        figure.savefig(path, dpi=120, metadata={"Software": None})
+
+
+def change(points: Sequence[Point], anchor: str, test: str, judge: str) -> float | None:
+    """Return the BD-rate of a codec against another one in per cent; None: their qualities hardly overlap."""
     found = bd_rate(curve_of(points, anchor, judge), curve_of(points, test, judge), 0.0)
-    return "-" if found is None else f"{found.percent:+.1f} %"
+    return None if found is None else found.percent
+
+
+def as_text(percent: float | None) -> str:
+    return "-" if percent is None else f"{percent:+.1f} %"
 
 
 def main() -> None:
@@ -142,8 +185,18 @@ def main() -> None:
         for count in args.count or [None]:
             measure(folder, count, args, results["sets"], write)
     write()
-    both = *table(results["sets"]), "", "Bytes a picture in larger sets, with learning:", "", *cheaper(results["sets"])
-    text = "\n".join(["# Learning the folder", "", *both]) + "\n"
+    lines = ["# Learning the folder", "", *table(results["sets"])]
+    if found := cheaper(results["sets"]):
+        draw_cheaper(found, args.out / PLOT)
+        lines += [
+            "",
+            "Bytes a picture in larger sets, with learning:",
+            "",
+            *cheaper_table(found),
+            "",
+            f"![plot]({PLOT})",
+        ]
+    text = "\n".join(lines) + "\n"
     (args.out / "learning.md").write_text(text)
     print(text)
 

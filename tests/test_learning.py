@@ -60,7 +60,7 @@ def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(learning, "STEPS", 24)
     monkeypatch.setattr(update_training, "MEASURED_EVERY", 12)
     monkeypatch.setattr(learning, "LARGEST_GAIN", 1e6)
-    monkeypatch.setattr(update_training, "REFINED_PART", 1e6)
+    monkeypatch.setattr(update_training.UpdateTraining, "bytes_worth", lambda _, gain: 1e9 * gain)
 
 
 def code_bytes_of(path: Path) -> int:
@@ -145,7 +145,7 @@ def test_nothing_is_learned_for_a_small_set(folder: Path, tmp_path: Path) -> Non
 
 @pytest.mark.usefixtures("cheap")
 def test_the_probe_ends_what_does_not_pay(special: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(update_training, "REFINED_PART", 0.0)
+    monkeypatch.setattr(update_training.UpdateTraining, "bytes_worth", lambda *_: 0.0)
     report = pack(special, tmp_path / "out.uni", OPTIONS)
     assert (
         report.learned is not None

@@ -91,14 +91,14 @@ class LearnedCost:
         latents: Tensor = functional_call(network.encoder, part_of(parameters, "encoder."), (shown,))
         return latents.float() / decoder_step(self.step, half=windows.half)
 
-    def refined(self, groups: Sequence[LearningWindows], payload: bytes, rounds: int) -> list[LearningWindows]:
+    def refined(self, groups: Sequence[LearningWindows], payload: bytes | None, rounds: int) -> list[LearningWindows]:
         """Return windows with codes that are refined for the networks of an update, and then settled.
 
         Args:
-            payload: the update, as it is stored.
+            payload: the update, as it is stored; None: for the networks as shipped.
             rounds: of refinement.
         """
-        models = self.models.with_update(payload)
+        models = self.models if payload is None else self.models.with_update(payload)
         rate = RateModel.of(models.context_model).to(self.device)
 
         def refined(group: LearningWindows) -> LearningWindows:

@@ -1,7 +1,7 @@
 """Learning of a folder: an update of the shipped networks, trained on the folder's pictures where that pays.
 
-learn: gather_windows > choose rank and coarseness > UpdateTraining.run > UpdateTraining.run_on_refined
-> compare the gain with the update's bytes
+learn: gather_windows > choose rank and coarseness > UpdateTraining.run > UpdateTraining.finish
+> compare the gain of refined codes with the update's bytes
 """
 
 import math
@@ -15,7 +15,7 @@ from unicorn_codec.packing.learned_cost import LearnedCost
 from unicorn_codec.packing.learning_windows import gather_windows, split
 from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.reports import Learned
-from unicorn_codec.packing.update_training import REFINED_PART, UpdateTraining, start_update
+from unicorn_codec.packing.update_training import UpdateTraining, start_update
 from unicorn_codec.transform.folder_update import UpdatedModels, update_shapes
 
 STEPS, SECONDS = 200, {"cpu": 420.0, "cuda": 90.0}
@@ -27,10 +27,10 @@ FIRST_PART = 0.7
 LARGEST_GAIN = 0.2
 """Most of the codes' bytes that learning is expected to save. Where even this is less than an update, none is tried."""
 
-GAIN_LOST = 0.08
+GAIN_LOST = 0.06
 FINEST_ROUNDING, COARSEST_ROUNDING = 0.1, 0.7
-"""Part of the codes' bytes that is lost by rounding an update's rows to multiples of their root mean squares, and the
-limits of the steps in these units. The loss grows with the square of the steps: half of them lost 2 %."""
+"""Part of the refined codes' bytes that is lost by rounding an update's rows to multiples of their root mean squares,
+and the limits of the steps in these units. The loss grows with the square of the steps: half of them lost 2 %."""
 
 RANK_SHARE, LARGEST_RANK = 0.004, 4
 BITS_PER_VALUE = 2.2
@@ -54,7 +54,7 @@ def learn(
     begun, checkpoint = time.monotonic(), encoder.checkpoint
     if checkpoint is not None and checkpoint.learned is not None:
         return checkpoint.learned or None, Learned(kept=bool(checkpoint.learned), bytes=len(checkpoint.learned))
-    training = begin_training(encoder, step, seed, observer)
+    training = begin_training(encoder, step, rounds, seed, observer)
     payload, saved = b"", 0.0
     tried = LARGEST_GAIN * training.code_bytes > update_bytes(encoder.models, 0)
     if tried:
@@ -65,9 +65,12 @@ def learn(
         def progress(done: float, gain: float) -> None:
             observer.learning(first * done, gain)
 
-        if training.run(seconds, steps, seed, progress, checkpoint) and rounds:
-            training.run_on_refined(rounds, seed, lambda done: observer.learning(first + (1 - first) * done, 0.0))
-        payload, saved = training.finish()
+        def progress_on_refined(done: float) -> None:
+            observer.learning(first + (1 - first) * done, 0.0)
+
+        if training.run(seconds, steps, seed, progress, checkpoint):
+            payload, gain = training.finish(seed, progress_on_refined)
+            saved = training.bytes_worth(gain) - len(payload)
     report = Learned(
         kept=saved > 0,
         bytes=len(payload),
@@ -83,7 +86,7 @@ def learn(
     return payload if report.kept else None, report
 
 
-def begin_training(encoder: FolderEncoder, step: float, seed: int, observer: Observer) -> UpdateTraining:
+def begin_training(encoder: FolderEncoder, step: float, rounds: int, seed: int, observer: Observer) -> UpdateTraining:
     """Return the training of a folder's update, at its start or where a checkpoint left it."""
     models, checkpoint = encoder.models, encoder.checkpoint
     learned, measured = split(gather_windows(encoder, step, seed, observer.of_stage("cutting")))
@@ -106,6 +109,7 @@ def begin_training(encoder: FolderEncoder, step: float, seed: int, observer: Obs
         plain_bits=bits,
         plain_cost=plain_cost,
         update=update,
+        rounds=rounds,
         steps=steps,
     )
 
@@ -129,7 +133,7 @@ def choose_coarseness(models: UpdatedModels, code_bytes: float) -> float:
     """
     shapes = update_shapes(models.autoencoder.network, models.context_model, 0)
     values = sum(rows * columns for rows, columns in shapes.values())
-    squared = values / (8 * math.log(2)) / (2 * REFINED_PART * GAIN_LOST * code_bytes)
+    squared = values / (8 * math.log(2)) / (2 * GAIN_LOST * code_bytes)
     return min(max(FINEST_ROUNDING, math.sqrt(squared)), COARSEST_ROUNDING)
 
 

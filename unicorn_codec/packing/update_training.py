@@ -34,10 +34,6 @@ training without any gain has no further chance. Which rates are too high depend
 REFINED_STEPS, REFINED_WINDOWS = 60, 96
 """Steps of training on refined codes, and the windows that are refined for it."""
 
-REFINED_PART = 0.75
-"""Part of the gain that remains once codes are refined, since refinement gains some of the same. Measured on scanned
-receipts and blood cells: 0.74 to 0.87."""
-
 MEAN_PART = 0.1
 """Part of the latest step in the running mean of an update."""
 
@@ -101,6 +97,7 @@ class UpdateTraining:
         rank, coarseness: of the update, see ``choose_rank`` and ``choose_coarseness``.
         update: to train.
         steps: that it was trained for.
+        rounds: in which the codes will be refined; 0: not at all.
         plain_bits, plain_cost: of the measured windows without an update, per pixel.
     """
 
@@ -113,7 +110,10 @@ class UpdateTraining:
     plain_bits: float
     plain_cost: float
     update: dict[str, Tensor]
+    rounds: int
     steps: int = 0
+    _refined_part: float | None = None
+    _plain_refined: tuple[float, float] | None = None
     _costs: "SimpleQueue[LearnedCost]" = field(default_factory=SimpleQueue)
 
     def __post_init__(self) -> None:
@@ -123,6 +123,19 @@ class UpdateTraining:
     def gain(self, update: Mapping[str, Tensor]) -> float:
         """Return the part of the codes' bytes that an update saves at equal distortion, its own bytes not counted."""
         return (self.plain_cost - self.cost.measure(self.measured, update)[1]) / self.plain_bits
+
+    def refined_gain(self, update: Mapping[str, Tensor]) -> float:
+        """Return the same of an update as it is stored and of codes as they will be: refined, once for the networks as
+        shipped and once for the updated ones."""
+        stored = as_stored(update, self.coarseness)
+        if not self.rounds:
+            return self.gain(stored)
+        if self._plain_refined is None:
+            settled = self.cost.refined(self.measured, None, self.rounds)
+            self._plain_refined = self.cost.measure(settled, start_update(self.cost.models, 0, 0))
+        plain_bits, plain_cost = self._plain_refined
+        settled = self.cost.refined(self.measured, self.payload_of(update), self.rounds)
+        return (plain_cost - self.cost.measure(settled, stored)[1]) / plain_bits
 
     def run(
         self,
@@ -160,7 +173,7 @@ class UpdateTraining:
                 else:
                     kept, best = copied(descent.mean), gain
                 has_chance = gain <= 0 and descent.part >= SLOWEST
-                if not has_chance and GROWTH_AFTER_PROBE * self.saved_by(gain) < len(self.payload()):
+                if not has_chance and not self._may_pay(kept, gain):
                     copy_into(self.update, kept)
                     return False
             windows = draw_batch(self.learned, BATCH_PIXELS[self.cost.device.type], generator)
@@ -171,17 +184,39 @@ class UpdateTraining:
                 arrays = {name: tensor.detach().cpu().numpy() for name, tensor in self.update.items()}
                 checkpoint.keep_learning(self.steps, arrays)
 
-    def run_on_refined(self, rounds: int, seed: int, progress: Callable[[float], None]) -> None:
-        """Train decoder and context model on codes that are refined for the update, and keep that if it is better.
+    def _may_pay(self, update: Mapping[str, Tensor], gain: float) -> bool:
+        """Return whether training may reach a gain that pays for the update's bytes.
+
+        Refinement gains some of the same: most of it on photographs, a third on scans. The first time that a gain is
+        large enough to ask, this measures how much remains.
+        """
+        needed = len(self.payload_of(update)) / GROWTH_AFTER_PROBE
+        if self.bytes_worth(gain) < needed:
+            return False
+        if self._refined_part is None:
+            self._refined_part = min(1.0, self.refined_gain(update) / gain) if gain > 0 else 0.0
+        return self.bytes_worth(self._refined_part * gain) >= needed
+
+    def finish(self, seed: int, progress: Callable[[float], None]) -> tuple[bytes, float]:
+        """Train on refined codes where there will be some.
 
         Args:
-            rounds: of refinement.
             progress: called with the part that is done.
+
+        Returns:
+            The update as the file stores it, and its gain, see ``refined_gain``.
         """
-        stored = self.payload()
-        before = self.cost.refined(self.measured, stored, rounds)
-        kept, cost = copied(self.update), self.cost.measure(before, as_stored(self.update, self.coarseness))[1]
-        settled = self.cost.refined(every_nth(self.learned, REFINED_WINDOWS), stored, rounds)
+        gain = self._run_on_refined(seed, progress) if self.rounds else self.refined_gain(self.update)
+        return self.payload_of(self.update), gain
+
+    def _run_on_refined(self, seed: int, progress: Callable[[float], None]) -> float:
+        """Train decoder and context model on codes that are refined for the update, and keep that if it is better.
+
+        Returns:
+            The gain of what is kept.
+        """
+        kept, gain = copied(self.update), self.refined_gain(self.update)
+        settled = self.cost.refined(every_nth(self.learned, REFINED_WINDOWS), self.payload_of(kept), self.rounds)
         descent, generator = Descent(self.update, SLOWER), np.random.default_rng((seed, self.steps))
         for step in range(REFINED_STEPS):
             progress(step / REFINED_STEPS)
@@ -190,9 +225,10 @@ class UpdateTraining:
             descent.step((1 - step / REFINED_STEPS) ** 0.7)
             self.steps += 1
         copy_into(self.update, descent.mean)
-        after = self.cost.refined(self.measured, self.payload(), rounds)
-        if self.cost.measure(after, as_stored(self.update, self.coarseness))[1] >= cost:
+        after = self.refined_gain(self.update)
+        if after <= gain:
             copy_into(self.update, kept)
+        return max(gain, after)
 
     def _differentiate(self, windows: LearningWindows, seed: int, *, rounded: bool) -> None:
         """Set the gradients of the update to those of the windows' mean cost.
@@ -221,18 +257,13 @@ class UpdateTraining:
         for tensor, *gradients in zip(self.update.values(), *parts, strict=True):
             tensor.grad = torch.stack(gradients).sum(0)
 
-    def finish(self) -> tuple[bytes, float]:
-        """Return the payload of the update, and the bytes that it saves, its own taken off."""
-        payload = self.payload()
-        return payload, self.saved_by(self.gain(as_stored(self.update, self.coarseness))) - len(payload)
+    def payload_of(self, update: Mapping[str, Tensor]) -> bytes:
+        """Return an update as the file stores it."""
+        return serialize_update(quantise_update(update, self.coarseness), self.rank)
 
-    def payload(self) -> bytes:
-        """Return the update as the file stores it."""
-        return serialize_update(quantise_update(self.update, self.coarseness), self.rank)
-
-    def saved_by(self, gain: float) -> float:
-        """Return the bytes of refined codes that a gain saves."""
-        return REFINED_PART * gain * self.code_bytes
+    def bytes_worth(self, gain: float) -> float:
+        """Return the bytes of codes that a gain saves."""
+        return gain * self.code_bytes
 
 
 def start_update(models: UpdatedModels, rank: int, seed: int) -> dict[str, Tensor]:
