@@ -188,14 +188,8 @@ def main() -> None:
     lines = ["# Learning the folder", "", *table(results["sets"])]
     if found := cheaper(results["sets"]):
         draw_cheaper(found, args.out / PLOT)
-        lines += [
-            "",
-            "Bytes a picture in larger sets, with learning:",
-            "",
-            *cheaper_table(found),
-            "",
-            f"![plot]({PLOT})",
-        ]
+        lines += ["", "Bytes a picture in larger sets, with learning:", "", *cheaper_table(found)]
+        lines += ["", f"![Bytes a picture over the number of pictures]({PLOT})"]
     text = "\n".join(lines) + "\n"
     (args.out / "learning.md").write_text(text)
     print(text)
