@@ -27,7 +27,7 @@ from unicorn_codec.packing.observer import Observer
 from unicorn_codec.packing.pack import pack
 from unicorn_codec.pictures.picture_folder import list_folder, read_picture
 
-EFFORTS = (0, 1, 3, 6, 12, 40, 100)
+EFFORTS = (0, 1, 2, 3, 4, 40, 100)
 STEPS = (2.0, 3.4, 6.0)
 READ = ReadOptions()
 

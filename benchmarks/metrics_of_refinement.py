@@ -1,6 +1,6 @@
 """What ``pack --metric`` buys: PSNR, MS-SSIM and SSIMULACRA2 at equal bytes.
 
-    python benchmarks/metrics_of_refinement.py --data PICTURES --count 16 --effort 12 --out metrics.json
+    python benchmarks/metrics_of_refinement.py --data PICTURES --count 16 --out metrics.json
 
 Each metric, and the default, packs the same pictures at some steps. The figures are differences to the default at equal
 bytes: the default's quality is interpolated at the bytes of each archive, and the differences are averaged over steps.
@@ -21,6 +21,7 @@ from unicorn_codec.archive import Archive
 from unicorn_codec.bench.provenance import package_models_sha256, provenance
 from unicorn_codec.bench.quality_metrics import ssimulacra2
 from unicorn_codec.config import METRICS, CodesOptions, Goal, ReadOptions, Target
+from unicorn_codec.effort import SHORT_EFFORT
 from unicorn_codec.packing.pack import pack
 from unicorn_codec.pictures.picture_folder import list_folder, read_picture
 
@@ -34,7 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of pictures")
     parser.add_argument("--count", type=int, default=16, help="pictures that are packed, evenly from the folder")
-    parser.add_argument("--effort", type=int, default=12)
+    parser.add_argument("--effort", type=int, default=SHORT_EFFORT)
     parser.add_argument("--steps", type=float, nargs="+", default=(1.6, 2.8, 5.0), help="quantisation steps")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path, required=True, help="JSON file of the results")

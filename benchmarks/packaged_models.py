@@ -30,6 +30,7 @@ from unicorn_codec.bench.provenance import provenance
 from unicorn_codec.bench.quality_metrics import METRICS, ssimulacra2
 from unicorn_codec.bench.rivals import BareAvif
 from unicorn_codec.config import ReadOptions
+from unicorn_codec.effort import SHORT_EFFORT
 from unicorn_codec.model_registry import AUTOENCODER, names
 from unicorn_codec.pictures.metrics import ms_ssim, psnr_db
 from unicorn_codec.pictures.pixels import Pixels
@@ -131,7 +132,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders of pictures")
     parser.add_argument("--pictures", type=int, default=40, help="of each folder, drawn by chance")
-    parser.add_argument("--effort", type=int, default=12)
+    parser.add_argument("--effort", type=int, default=SHORT_EFFORT)
     parser.add_argument("--steps", type=float, nargs="+", default=STEPS)
     parser.add_argument("--models", nargs="+", choices=names(AUTOENCODER), default=names(AUTOENCODER))
     parser.add_argument("--out", type=Path, required=True, help="results, JSON")
