@@ -46,7 +46,8 @@ SOFTEST, HARDEST = 0.2, 0.015
 
 PATH = 0.6
 """Maximum path of a latent over all rounds, in quantisation steps, times the root of the step; half of it under a
-constant gradient. With 0.85, bits and distortion cost 0.4 % less at fine steps, but SSIMULACRA2 is lost at coarse ones."""
+constant gradient. With 0.85, codes and distortion cost 0.4 % less at fine steps, but SSIMULACRA2 suffers at coarse
+ones."""
 
 METRIC_PATH = 1.3
 """The same where refinement minimises a single metric, for which the encoder's latents are further from the best."""
