@@ -16,7 +16,7 @@ FUNCTION_EFFORT = {"cpu": 12, "cuda": 100}
 """Percent of the full training of overfitted functions that is the default, by kind of device."""
 
 LEAST_EFFORT = 3
-"""Default rounds however large a folder is. Two gain half as much, for little less time."""
+"""Default rounds however large a folder is. Two gain four fifths as much, for little less time."""
 
 DEFAULT_ROUND_PIXELS = {"cpu": 320_000_000, "cuda": 20_000_000_000}
 """Limit of pixels x rounds above which the default is ``LEAST_EFFORT``: about 25 minutes on two cores without bfloat16,
