@@ -194,7 +194,7 @@ class UpdateTraining:
         if self.bytes_worth(gain) < needed:
             return False
         if self._refined_part is None:
-            self._refined_part = min(1.0, self.refined_gain(update) / gain) if gain > 0 else 0.0
+            self._refined_part = min(1.0, self.refined_gain(update) / gain)
         return self.bytes_worth(self._refined_part * gain) >= needed
 
     def finish(self, seed: int, progress: Callable[[float], None]) -> tuple[bytes, float]:
